@@ -77,7 +77,7 @@ class BenchProgress:
 
 
 BenchEvent: TypeAlias = BenchProgress | Report | Error
-"""One `BenchProgress` per answer; the last event is a `Report` or an `Error`."""
+"""One `BenchProgress` per answer, then one `Report`; or an `Error` as the last event."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -125,9 +125,9 @@ def read_line(line: bytes) -> dict[str, Any]:
     try:
         fields_by_name = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise DecodeError("line is not JSON") from error
+        raise DecodeError("the line is not JSON") from error
     if not isinstance(fields_by_name, dict):
-        raise DecodeError("line is not a JSON object")
+        raise DecodeError("the line is not a JSON object")
     return fields_by_name
 
 
@@ -136,7 +136,7 @@ def read_event(line: bytes) -> Event:
     fields_by_name = read_line(line)
     kind = _EVENTS.get(str(fields_by_name.pop("event", "")))
     if kind is None:
-        raise DecodeError("line is not an event")
+        raise DecodeError("the line is not an event")
     return from_full(kind, fields_by_name)
 
 

@@ -52,9 +52,9 @@ class StreamragError(Exception):
     exit_code: ClassVar[ExitCode] = ExitCode.BUG
     http_status: ClassVar[int] = 500
     severity: ClassVar[Severity] = Severity.ERROR
-    """WARNING if the client caused the failure. The operator's log then does not contain its cause."""
+    """WARNING if the client caused the failure; then the cause is not logged for the operator."""
     for_visitors: ClassVar[tuple[str, str]] = ("internal error", "")
-    """The message and hint that clients of a server get instead: without paths, addresses and commands."""
+    """The message and hint that clients of a server get instead, without paths, addresses and commands."""
     may_quote_a_server: ClassVar[bool] = False
     """Whether the message may quote the model server, and thus parts of the question."""
 

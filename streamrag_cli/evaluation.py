@@ -166,7 +166,7 @@ def _by_chunk(retriever: Retriever, queries: Sequence[Query], ids: Mapping[str, 
         if grades:
             relevant_queries.append(replace(query, grades=grades))
     if not relevant_queries:
-        raise _bad_layout("no question has a known answer that a chunk of its documents holds")
+        raise _bad_layout("no chunk of a relevant document contains a known answer")
     return relevant_queries
 
 
@@ -176,7 +176,7 @@ def _require_metrics_packages() -> None:
         import pytrec_eval  # noqa: F401 - ir_measures needs it
     except ImportError as error:
         raise ConfigurationError(
-            "the packages for measuring retrieval are not installed",
+            "an evaluation requires packages that are not installed",
             code="eval_not_installed",
             hint="pip install 'streamrag[eval]'",
         ) from error

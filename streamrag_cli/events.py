@@ -73,11 +73,11 @@ THINKING_SHOWN: Final = Notice(
     message="the text so far was the model's thinking, not its answer; the answer begins here",
     code="thinking_shown",
 )
-"""Tokens before this event are not part of the answer: the server sent thinking without an opening mark."""
+"""Tokens before this notice are not part of the answer: the server sent thinking without an opening tag."""
 
 
 QUOTES_ONLY: Final = Notice(message="no model is connected, so these are quotes from the documents", code="quotes_only")
-"""The command line appends advice on how to connect a model."""
+"""The command line appends a hint on how to connect a model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

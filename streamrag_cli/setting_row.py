@@ -59,7 +59,7 @@ class Setting:
 
 
 NOT_FIXED: Final = (MISSING, None, (), "")
-"""Defaults that `--help` does not print."""
+"""Defaults that `--help` does not show."""
 
 
 def setting(default: Any, *also: str, flag: str = "", secret: bool = False, **rest: Any) -> Any:

@@ -133,7 +133,7 @@ def _read_file(path: Path) -> dict[str, object]:
         raise ConfigurationError(
             f"the settings file {path} has unknown settings: {', '.join(unknown)}",
             code="unknown_setting",
-            hint=f"known settings: {', '.join(sorted(known))}",
+            hint=f"use only these settings: {', '.join(sorted(known))}",
         )
     return parsed
 

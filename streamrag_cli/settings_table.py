@@ -54,8 +54,8 @@ class Settings:
         parse=value.any_text,
         no_flag=_A_KEY,
         secret=True,
-        meaning="API key for the model server. Cannot be set by a flag, which would be visible in the process list,"
-        " nor in the settings file.",
+        meaning="API key for the model server. Cannot be set in the settings file, or by a flag, which would be visible"
+        " in the process list.",
     )
     top_k: int = setting(
         5,
@@ -96,15 +96,16 @@ class Settings:
         parse=value.integer_between(1, 1_000_000),
         flag="--max-answer-tokens N",
         commands=("ask", "serve"),
-        meaning="Maximum tokens per answer; a longer answer is cut. Sent to the model server unless it is the default.",
-        help="Maximum tokens per answer; a longer answer is cut.",
+        meaning="Maximum tokens per answer; a longer answer is cut off. Sent to the model server unless it is the"
+        " default.",
+        help="Maximum tokens per answer; a longer answer is cut off.",
     )
     max_answer_s: float = setting(
         600.0,
         parse=value.number_between(0.1, 86_400),
         flag="--max-answer S",
         commands=("ask", "serve"),
-        meaning="Maximum seconds per answer; an answer that takes longer is cut.",
+        meaning="Maximum seconds per answer; an answer that takes longer is cut off.",
     )
     collection: str = setting(
         "default",
@@ -142,7 +143,7 @@ class Settings:
         meaning="Embedder: `builtin` or `openai:MODEL`. A new collection uses `builtin` by default.",
         help="Embedder: builtin or openai:MODEL.",
         command_help={"eval": "Embedder: builtin or openai:MODEL. [default: builtin]"},
-        default_text="that of the collection",
+        default_text="the collection's embedder",
     )
     exclude: tuple[str, ...] = setting(
         (),
@@ -157,7 +158,7 @@ class Settings:
         50,
         parse=value.integer_between(1, 4096),
         no_flag=_RARE,
-        meaning="Maximum file size in MB (10^6 bytes); a larger file is not read and reported as failed.",
+        meaning="Maximum file size in MB (10^6 bytes); a larger file is not read, but reported as failed.",
     )
     engine: str = setting(
         "on",
@@ -172,7 +173,7 @@ class Settings:
         600.0,
         parse=value.number_between(0.1, 86_400),
         no_flag=_RARE,
-        meaning="Seconds without a question after which the engine stops.",
+        meaning="The engine stops after this many seconds without a question.",
     )
     state_directory: str = ""
 
@@ -203,7 +204,7 @@ class ServerSettings:
         "127.0.0.1",
         parse=value.listening_address,
         flag="--host ADDRESS",
-        meaning="IP address to listen on. Any other than a loopback address requires a key.",
+        meaning="IP address to listen on. Any address other than a loopback address requires a key.",
         help="IP address to listen on.",
     )
     port: int = setting(
@@ -218,7 +219,7 @@ class ServerSettings:
         no_flag=_A_KEY,
         secret=True,
         meaning="Keys that clients must send, `KEY` or `NAME:KEY`, separated by commas or line breaks. Cannot be set"
-        " by a flag, which would be visible in the process list, nor in the settings file.",
+        " in the settings file, or by a flag, which would be visible in the process list.",
     )
     allow_host: tuple[str, ...] = setting(
         (),
@@ -250,9 +251,9 @@ class ServerSettings:
         parse=value.user_names,
         flag="--allow-user NAME",
         repeated=True,
-        meaning="Local users that may use a server without a key, in addition to the user who runs it and root,"
-        " separated by commas, such as `www-data` for a proxy.",
-        help="Local user that may use a server without a key; may be repeated.",
+        meaning="Local users who are allowed to use a server without a key, in addition to the user who runs it and"
+        " root, separated by commas, such as `www-data` for a proxy.",
+        help="Local user who is allowed to use a server without a key; may be repeated.",
     )
     trusted_proxy: tuple[str, ...] = setting(
         (),
@@ -286,7 +287,7 @@ class ServerSettings:
         0,
         parse=value.integer_between(0, 64),
         flag="--workers N",
-        meaning="Worker processes; 0 means one per core, at most 4. The rate limit and the maximum of concurrent"
+        meaning="Worker processes; 0 means one per core, at most 4. The rate limit and the limit on concurrent"
         " answers apply to each worker separately.",
         help="Worker processes.",
         default_text="one per core, at most 4",
@@ -304,7 +305,7 @@ class ServerSettings:
         flag="-c, --collection NAME",
         repeated=True,
         meaning="Collections that the server answers from, separated by commas; the first is the default.",
-        help="Collection to serve; may be repeated, the first is the default.",
+        help="Collection to serve; may be repeated, and the first is the default.",
         default_text="the setting `collection`",
     )
     all_collections: bool = setting(

@@ -19,7 +19,7 @@ _DESCRIPTORS: Final = frozenset({errno.EMFILE, errno.ENFILE})
 _MEMORY: Final = frozenset({errno.ENOMEM})
 _NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 _SPARE_DESCRIPTORS: Final = 16
-"""The number of descriptors that SQLite or Chroma need to open their files."""
+"""The number of descriptors that SQLite or Chroma needs to open its files."""
 _SPARE_BYTES: Final = 256_000_000
 _DESCRIPTOR_WORDS: Final = ("too many open files", "os error 24", "os error 23")
 _NATIVE_EXCEPTIONS: Final = ("PanicException", "RuntimeException", "Fail")
@@ -185,7 +185,11 @@ def _permission_hint(path: Path, *, writing: bool, owner: str, me: str) -> str:
     quoted = shlex.quote(str(path))
     if owner == me:
         return f"chmod -R u+{'rwX' if writing else 'rX'} {quoted}"
-    as_owner = f"run it as {owner} (sudo -u {owner} streamrag ...), or" if owner else "run it as the owner, or"
+    as_owner = (
+        f"run the command as {owner} (sudo -u {owner} streamrag ...), or"
+        if owner
+        else "run the command as the owner, or"
+    )
     if writing:
         return f"{as_owner} write to another store: streamrag ingest --store DIR PATH"
     group = _group()

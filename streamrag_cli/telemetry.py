@@ -28,7 +28,7 @@ SWITCHES: Final = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "DO_NOT_TRACK": "1",
 }
-"""Set in every process, overriding the user's environment."""
+"""Variables that are set in every process, overriding the user's environment."""
 _REMOVED: Final = ("CHROMA_", "OTEL_", "LANGSMITH_", "LANGCHAIN_")
 """Prefixes of variables that configure collectors, servers and gateways. Chroma ignores their case."""
 

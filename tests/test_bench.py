@@ -61,7 +61,7 @@ def report(*, whole_ms: float, streamed_ms: float, model: str = "m") -> Report:
     ("values_ms", "p50_ms", "p95_ms"),
     [([4.0], 4.0, 4.0), ([4.0, 2.0], 2.0, 4.0), ([*map(float, range(1, 101))], 50.0, 95.0)],
 )
-def test_percentiles_are_measured_values(values_ms: list[float], p50_ms: float, p95_ms: float) -> None:
+def test_each_percentile_is_one_of_the_measured_values(values_ms: list[float], p50_ms: float, p95_ms: float) -> None:
     assert Spread.of(values_ms) == Spread(p50_ms=p50_ms, p95_ms=p95_ms)
 
 
@@ -128,12 +128,12 @@ def test_without_a_model_quotes_are_measured_and_reported_as_such(user: CommandL
 
     assert outcome.code == 0
     assert outcome.stdout.decode().splitlines()[-1] == (
-        "no model is connected: these are times of quotes, which do not stream; to measure a model:"
+        "no model is connected, so these are the times of quotes, which are not streamed; to measure a model:"
         " streamrag bench --base-url URL QUESTION"
     )
 
 
-def test_json_has_exactly_these_keys(user: CommandLine) -> None:
+def test_json_output_has_exactly_the_documented_keys_and_order(user: CommandLine) -> None:
     outcome = user.run("bench", "-n", "1", "--json", QUESTION)
 
     result: dict[str, Any] = json.loads(outcome.stdout)
@@ -143,7 +143,7 @@ def test_json_has_exactly_these_keys(user: CommandLine) -> None:
     assert [list(result[key]) for key in keys[5:]] == [["p50_ms", "p95_ms"]] * 4
 
 
-def test_a_failure_is_printed_like_in_other_commands(user: CommandLine) -> None:
+def test_a_failure_is_printed_as_in_other_commands(user: CommandLine) -> None:
     outcome = user.run("bench", "zxqv wvkj qqqq")
 
     first, second = outcome.stderr.splitlines()

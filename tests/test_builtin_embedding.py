@@ -44,7 +44,7 @@ def test_every_vector_has_unit_length(embedder: BuiltinEmbedder) -> None:
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-6)
 
 
-def test_an_empty_list_gives_no_vectors(embedder: BuiltinEmbedder) -> None:
+def test_embedding_an_empty_list_gives_no_vectors(embedder: BuiltinEmbedder) -> None:
     assert embedder.embed_documents([]).shape == (0, DIMENSION)
 
 
@@ -68,7 +68,7 @@ def test_threads_that_share_a_fresh_embedder_get_the_same_vectors(embedder: Buil
     assert vectors == [embedder.embed_query("one").tobytes()] * 4
 
 
-def test_only_the_first_256_tokens_of_a_text_count(embedder: BuiltinEmbedder) -> None:
+def test_only_the_first_256_tokens_of_a_text_are_embedded(embedder: BuiltinEmbedder) -> None:
     filler = "word " * 300
 
     np.testing.assert_array_equal(embedder.embed_query(filler), embedder.embed_query(filler + "and something else"))
@@ -115,7 +115,7 @@ def test_embedding_in_a_new_process_prints_nothing() -> None:
 
 
 @pytest.mark.parametrize("name", ["builtin", "builtin:all-MiniLM-L6-v2"])
-def test_both_names_select_the_builtin_embedding(name: str) -> None:
+def test_both_names_select_the_built_in_embedder(name: str) -> None:
     embedder = make_embedder(name, base_url=None, api_key=None, timeout_s=1.0)
 
     assert (type(embedder), embedder.name, embedder.dimension) == (BuiltinEmbedder, "builtin:all-MiniLM-L6-v2", 384)

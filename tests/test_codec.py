@@ -124,7 +124,7 @@ IN_PUBLIC: list[tuple[AskEvent | IngestEvent, dict[str, Any]]] = [
 NAMES = [type(event).__name__ for event, _ in IN_PUBLIC]
 
 
-def test_the_examples_cover_every_event() -> None:
+def test_the_codec_examples_cover_every_event() -> None:
     defined = {each.__name__ for each in vars(events).values() if isinstance(each, type) and issubclass(each, Event)}
 
     assert {each.__name__ for each in EVENTS} == defined - {"Event"}

@@ -31,7 +31,7 @@ def write_set(folder: Path, *, corpus: object = None, queries: object = None, qr
     return folder
 
 
-def test_metrics_of_a_small_set_match_manual_results(tmp_path: Path) -> None:
+def test_metrics_of_a_small_set_match_results_calculated_by_hand(tmp_path: Path) -> None:
     report = evaluate(write_set(tmp_path), Settings(store=tmp_path / "unused"))
 
     mapping = report.as_mapping()
@@ -68,7 +68,7 @@ def test_without_known_answers_the_answer_rate_is_unknown(tmp_path: Path) -> Non
     assert evaluate(tmp_path, Settings(store=tmp_path / "s")).answer_rate is None
 
 
-def test_chunks_are_relevant_if_they_hold_a_known_answer(tmp_path: Path) -> None:
+def test_chunks_are_relevant_if_they_contain_a_known_answer(tmp_path: Path) -> None:
     filler = "The gulls circle the tower in the evening and rest on the rocks below it at night. " * 12
     entries = [
         {"_id": "tower", "title": "Tower", "text": f"{filler}\n\nThe tower was built by Ada Brandt.\n\n{filler}"},
@@ -104,7 +104,7 @@ def test_a_limit_samples_questions_evenly(tmp_path: Path) -> None:
         ({"queries": ["a string"]}, "queries.jsonl, line 1: expected a JSON object with _id and text"),
     ],
 )
-def test_a_folder_in_the_wrong_layout_is_a_usage_error(
+def test_a_folder_with_the_wrong_layout_is_a_usage_error(
     changes: dict[str, object], message: str, tmp_path: Path
 ) -> None:
     write_set(tmp_path, **changes)  # type: ignore[arg-type]
@@ -121,7 +121,7 @@ def test_a_missing_folder_is_a_usage_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("package", ["ir_measures", "pytrec_eval"])
-def test_without_the_metrics_packages_the_extra_is_named(
+def test_without_the_metrics_packages_the_hint_names_the_extra(
     package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)

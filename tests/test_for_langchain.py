@@ -56,7 +56,7 @@ def test_a_retriever_works_in_a_chain(retriever: CollectionRetriever) -> None:
     assert asyncio.run(chain.ainvoke(QUESTION))[0] == "docs/harbour.md"
 
 
-def test_answers_stream_the_models_pieces(settings: Settings) -> None:
+def test_an_answer_is_streamed_in_the_pieces_of_the_model(settings: Settings) -> None:
     seen = threading.Event()
     reply = stream(token("It is "), Hold(seen), token("18 euros [1]."), finish(), DONE)
 

@@ -287,11 +287,11 @@ def test_a_malformed_reply_is_reported_and_not_retried(reply: Reply, problem: st
     )
 
 
-def test_a_changed_vector_dimension_is_malformed() -> None:
+def test_a_changed_vector_dimension_is_reported_as_malformed() -> None:
     with OpenAIServer(embeddings=[GOOD, vectors([1.0, 2.0])]) as server:
         embedder = embedder_of(server.base_url)
         embedder.embed_query("one")
-        with pytest.raises(ModelServerError, match="sent vectors of 2 numbers after vectors of 3"):
+        with pytest.raises(ModelServerError, match="sent vectors with 2 dimensions after vectors with 3"):
             embedder.embed_query("two")
 
 
@@ -305,7 +305,7 @@ def test_a_changed_vector_dimension_is_malformed() -> None:
     ],
     ids=["before the reply", "during the reply", "dripping", "dripping an error"],
 )
-def test_an_endless_reply_is_given_up(reply: Reply, message: str) -> None:
+def test_an_endless_reply_is_abandoned(reply: Reply, message: str) -> None:
     failure_of(whole_body(b""))  # so that the measured time does not include the import
     asked_at_s = time.monotonic()
     error, place, seen = failure_of(reply, timeout_s=0.2)

@@ -104,7 +104,7 @@ def test_a_failure_reaches_all_waiting_callers_and_is_not_cached() -> None:
     assert asyncio.run(fail_and_try_again()) == (["no route"] * 4, "made", 2)
 
 
-def test_a_cancelled_caller_does_not_cancel_creation_for_others() -> None:
+def test_a_cancelled_caller_does_not_cancel_creation_for_other_callers() -> None:
     async def leave() -> tuple[str, list[str]]:
         closed: list[str] = []
 
@@ -134,7 +134,7 @@ def test_a_cancelled_caller_does_not_cancel_creation_for_others() -> None:
     assert asyncio.run(leave()) == ("made", ["made"])
 
 
-def test_idle_resources_are_closed_and_used_ones_stay() -> None:
+def test_idle_resources_are_closed_and_used_resources_stay_open() -> None:
     async def wait() -> tuple[str, int]:
         closed: asyncio.Queue[str] = asyncio.Queue()
         pool: ResourcePool[str, str] = ResourcePool(closed.put, idle_s=0.05)

@@ -46,7 +46,7 @@ def test_exclude_patterns_may_be_a_list_or_comma_separated(home: dict[str, str],
     assert read_settings({"exclude": ["a/", "b/"]}, variable).exclude == ("a/", "b/")
 
 
-def test_own_variables_override_openai_variables(home: dict[str, str]) -> None:
+def test_streamrag_variables_override_openai_variables(home: dict[str, str]) -> None:
     openai = home | {"OPENAI_API_KEY": "k1", "OPENAI_API_BASE": "http://old/v1"}
 
     assert read_settings({}, openai).base_url == "http://old/v1"
@@ -124,7 +124,7 @@ def test_a_key_in_the_settings_file_is_refused_and_not_shown(home: dict[str, str
 
 
 @pytest.mark.parametrize("broken", ["model = ", "\xff\xfe", "= 3"])
-def test_an_invalid_settings_file_is_one_clear_error(broken: str, home: dict[str, str], tmp_path: Path) -> None:
+def test_an_invalid_settings_file_causes_one_clear_error(broken: str, home: dict[str, str], tmp_path: Path) -> None:
     write_file(tmp_path, "").write_bytes(broken.encode("latin-1"))
 
     with pytest.raises(ConfigurationError) as caught:

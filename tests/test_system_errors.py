@@ -19,7 +19,7 @@ def refused(number: int, *, writing: bool = False) -> tuple[str, bool]:
 
 
 @pytest.mark.parametrize("number", [errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP])
-def test_missing_paths_and_wrong_types_are_left_to_the_caller(number: int) -> None:
+def test_missing_paths_and_wrong_file_types_are_left_to_the_caller(number: int) -> None:
     assert refused(number) == ("", False)
 
 
@@ -38,12 +38,12 @@ def test_missing_paths_and_wrong_types_are_left_to_the_caller(number: int) -> No
         (errno.EDQUOT, "store_not_writable", "store_not_writable"),
     ],
 )
-def test_refusals_of_the_system_never_advise_a_rebuild(number: int, reading: str, writing: str) -> None:
+def test_system_errors_are_never_reported_as_damage(number: int, reading: str, writing: str) -> None:
     assert refused(number) == (reading, False)
     assert refused(number, writing=True) == (writing, False)
 
 
-def test_another_users_store_is_reported_with_owner_and_closed_folder(tmp_path: Path) -> None:
+def test_a_permission_error_names_the_owner_of_the_store(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root may give files away")
     store = tmp_path / "store"
@@ -58,11 +58,12 @@ def test_another_users_store_is_reported_with_owner_and_closed_folder(tmp_path: 
         f"the store at {store} cannot be read: permission denied; it belongs to nobody, but this process runs as root"
     )
     assert reading.hint == (
-        "run it as nobody (sudo -u nobody streamrag ...), or let the group root read it:"
+        "run the command as nobody (sudo -u nobody streamrag ...), or let the group root read it:"
         f" sudo chgrp -R root {store} && sudo chmod -R g+rX {store}"
     )
     assert writing.hint == (
-        "run it as nobody (sudo -u nobody streamrag ...), or write to another store: streamrag ingest --store DIR PATH"
+        "run the command as nobody (sudo -u nobody streamrag ...), or write to another store:"
+        " streamrag ingest --store DIR PATH"
     )
 
 
@@ -83,14 +84,14 @@ class PanicException(BaseException):
         (RuntimeError("a bug"), ""),
     ],
 )  # fmt: skip
-def test_exhausted_resources_are_recognised_in_foreign_errors(error: BaseException, code: str) -> None:
+def test_exhausted_resources_are_recognised_in_errors_of_other_libraries(error: BaseException, code: str) -> None:
     exhausted = exhausted_resource(error)
 
     assert (exhausted.code if exhausted else "") == code
     assert exhausted is None or exhausted.exit_code == ExitCode.STORE
 
 
-def test_causes_of_an_error_are_checked() -> None:
+def test_exhausted_resources_are_recognised_in_the_cause_of_an_error() -> None:
     try:
         try:
             raise OSError(errno.EMFILE, "Too many open files")

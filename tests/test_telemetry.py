@@ -54,7 +54,7 @@ def test_other_variables_are_unchanged() -> None:
     assert active_telemetry(environment) == []
 
 
-def test_the_engine_gets_the_switches_instead_of_the_callers_values() -> None:
+def test_the_engine_gets_the_telemetry_switches_instead_of_the_callers_values() -> None:
     environment = environment_for_engine(ASKED_FOR)
 
     assert environment == {**SWITCHES, "MALLOC_ARENA_MAX": "1"}
@@ -65,7 +65,7 @@ def test_doctor_confirms_that_telemetry_is_off(tmp_path: Path) -> None:
 
     assert (finding.state, finding.found) == (
         "ok",
-        "disabled in all libraries; no telemetry files of onnxruntime",
+        "disabled in all libraries; onnxruntime left no telemetry files",
     )
 
 

@@ -60,6 +60,6 @@ def test_harmless_characters_are_kept_and_unsafe_ones_removed(raw: str, safe: st
     assert sanitise(raw) == safe
 
 
-def test_an_excerpt_is_one_line_of_at_most_150_characters_and_dots() -> None:
+def test_an_excerpt_is_one_line_of_at_most_150_characters_and_an_ellipsis() -> None:
     assert excerpt("abcd " * 100) == ("abcd " * 30).rstrip() + "..."
     assert excerpt("  short\n text ") == "short text"

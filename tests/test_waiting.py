@@ -48,7 +48,7 @@ def last_line(written: str) -> str:
 
 
 @pytest.mark.timeout(20)
-def test_a_wait_is_shown_and_erased_afterwards() -> None:
+def test_the_status_line_is_shown_during_a_wait_and_then_erased() -> None:
     out = WatchedTerminal()
 
     async def wait() -> None:
@@ -64,7 +64,7 @@ def test_a_wait_is_shown_and_erased_afterwards() -> None:
 
 
 @pytest.mark.timeout(20)
-def test_a_long_wait_shows_its_seconds() -> None:
+def test_the_status_line_shows_the_seconds_of_a_long_wait() -> None:
     out = WatchedTerminal()
     seconds = iter([0.0, 1.24, *[2.5] * 1000])
 
@@ -95,7 +95,7 @@ def test_the_status_line_never_wraps() -> None:
     assert "waiting for a model " not in out.getvalue()
 
 
-def test_no_detail_or_a_narrow_terminal_shows_nothing() -> None:
+def test_no_status_line_is_shown_without_detail_or_on_a_narrow_terminal() -> None:
     out = io.StringIO()
 
     async def wait() -> None:

@@ -57,7 +57,7 @@ def parse_chunk(chunk: object) -> Piece:
         raise InvalidChunkError("a choice is not a JSON object")
     delta = choice.get("delta") or choice.get("message") or {}
     if not isinstance(delta, dict):
-        raise InvalidChunkError("a choice is not a JSON object with a delta")
+        raise InvalidChunkError("the delta of a choice is not a JSON object")
     content = delta["content"] if "content" in delta else choice.get("text")
     return Piece(
         text=_content(content),

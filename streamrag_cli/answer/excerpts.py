@@ -14,7 +14,7 @@ from streamrag_cli.store.stemming import stems
 from streamrag_cli.text import excerpt, sanitise_line
 
 _MAX_SENTENCES: Final = 60
-"""The maximum number of sentences per passage. Only tables of short rows have more."""
+"""An excerpt is chosen from at most this many sentences of a passage; only a table of short rows has more."""
 
 _FRAME_LINES: Final = 2
 

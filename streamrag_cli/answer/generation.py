@@ -112,7 +112,9 @@ async def _generate_with(
                     yield Status(status="retrying", detail=f"{waiting} to load")
                     if not loading:
                         loading = True
-                        message = f"the server is loading {sanitise_line(endpoint.model)}: waiting up to {limit_s:g} s"
+                        message = (
+                            f"the model server is loading {sanitise_line(endpoint.model)}: waiting up to {limit_s:g} s"
+                        )
                         yield Notice(message=message, code="model_loading")
                 case ModelDidNotStream():
                     yield Notice(
@@ -131,13 +133,13 @@ def _final_events(finished: ModelFinished, endpoint: ModelEndpoint, clock: Clock
     if not clock.pieces:
         raise empty_answer(finished.finish_reason, "", endpoint)
     cut_short = {
-        "length": "the model reached its token limit, so the answer is cut short",
+        "length": "the model reached its token limit, so the answer is cut off",
         "content_filter": "the model server's content filter withheld the rest of the answer",
     }
     events: list[AskEvent] = []
     if finished.finish_reason not in {"stop", *cut_short}:
         reason = sanitise_line(finished.finish_reason)[:80]
-        message = f'the model server ended the answer with the reason "{reason}"; it may be incomplete'
+        message = f'the answer may be incomplete: the model server ended it with the reason "{reason}"'
         events.append(Notice(message=message, code="finish_unknown"))
     if finished.cut_at:
         events.append(cut_notice(finished.cut_at))
@@ -153,7 +155,7 @@ def _final_events(finished: ModelFinished, endpoint: ModelEndpoint, clock: Clock
 
 
 def cut_notice(limit: str) -> Notice:
-    return Notice(message=f"the answer was cut at the limit of {limit}", code="finish_length")
+    return Notice(message=f"the answer was cut off at the limit of {limit}", code="finish_length")
 
 
 def answer_limits(question: Question, settings: Settings) -> AnswerLimits:

@@ -15,7 +15,7 @@ from typing import Final
 from streamrag_cli.documents.formats import Markup
 
 LINE: Final = "\v"
-"""Replaces the line ends of the file; every pattern treats it as white space."""
+"""The character that replaces a line break; every pattern treats it as white space."""
 
 _CODE_BASE: Final = 0xF0000
 _MAX_CODE_SPANS: Final = 0x4000
@@ -52,7 +52,7 @@ _RENDERED_DIFFERENTLY: Final = re.compile(
     r"|&(?:\w{1,31}|#\w{1,8});|\[[^\[\]]*\]\(|<(?:[a-zA-Z][a-zA-Z0-9+.-]{1,31}:|[\w.+-]+@)[^\s<>]*>|<br\s*/?>"
     r"|(?<![\w\]\\])\[\s*\d{1,3}(?:\s*[,;]\s*\d{1,3})*\s*\]"
 )
-"""Matches text that Markdown would not render unchanged, and numbers in brackets, which would look like citations."""
+"""Text that Markdown would render differently, or a number in brackets, which would look like a citation."""
 _SPECIAL_CHARACTERS: Final = re.compile(r"[\\`*_~&<\[\]]")
 _MAX_PASSES: Final = 6
 _CJK: Final = "\u3000-\u30ff\u3400-\u9fff\uff00-\uffef\uac00-\ud7af"

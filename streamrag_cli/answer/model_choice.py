@@ -98,7 +98,7 @@ def connect_hint(servers: Sequence[LocalServer], command: str, rest: str = "") -
     for server in servers:
         if server.models:
             base_url, model = shlex.quote(server.base_url), shlex.quote(server.models[0])
-            return f"{server.name} runs here: {command} --base-url {base_url} -m {model}{rest}"
+            return f"to use {server.name} on this machine: {command} --base-url {base_url} -m {model}{rest}"
     return f"to connect one: export OPENAI_API_KEY=KEY, or {command} --base-url URL{rest}"
 
 

@@ -12,7 +12,7 @@ from streamrag_cli.documents.formats import Markup, TextKind
 
 MAX_BLOCK_LINES: Final = 12
 MAX_BLOCK_CHARS: Final = 800
-"""The maximum length of a quoted block; a longer block is cut and ends in `...`."""
+"""The maximum length of a quoted block; a longer block is cut off and ends in `...`."""
 
 _ITEM: Final = re.compile(r"[ \t]*([-*+\u2022]|\d{1,3}[.)]|\|)[ \t]+(?:\[[ xX]\][ \t]+)?")
 _RECORD: Final = re.compile(r"[ \t]*[{}]")
@@ -20,7 +20,7 @@ _STAMP: Final = re.compile(
     r"[ \t]*[\[(<]?(?:\d{4}[-/.]\d\d[-/.]\d\d|\d\d:\d\d(?::\d\d|[\])>]? ?[<\[])|[A-Z][a-z]{2} [ \d]?\d \d\d:\d\d"
     r"|\d{1,2}[./-]\d{1,2}[./-]\d{2,4},? \d{1,2}[:.]\d\d|\d{1,2}/[A-Z][a-z]{2}/\d{4}:\d\d|[IWEF]\d{4} \d\d:\d\d)"
 )
-"""Timestamps at the beginning of lines in logs and exported chats."""
+"""A timestamp at the beginning of a line in a log or an exported chat."""
 _CAPITALS: Final = re.compile(r"[ \t]*(?=[^a-z]*[^\W\d_]{3})[^\n]{4,80}(?<![.!?:;,])[ \t]*$")
 _HEADING: Final = re.compile(r"[ \t]{0,3}#{1,6}[ \t]+(.*)")
 _RULING: Final = re.compile(r"[\s=\-~^\"'*+#_`.:|>]*$")

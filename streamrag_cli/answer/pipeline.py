@@ -53,7 +53,7 @@ from streamrag_cli.text import sanitise
 QUOTING_MODEL: Final = "quotes"
 MAX_QUESTION_CHARS: Final = 20_000
 _LEXICAL_ONLY: Final = (
-    "the built-in embedder only supports English: results match the question's words, not its meaning"
+    "the built-in embedder supports only English: results match the question's words, not its meaning"
 )
 _log = logging.getLogger(__name__)
 

@@ -29,13 +29,13 @@ from streamrag_cli.store.time_limit import Cancellation
 
 _MAX_QUOTES: Final = 3
 MAX_EMBEDDED: Final = 64
-"""The maximum number of sentences to score by embedding, which is expensive. The best lexical matches are used."""
+"""The maximum number of sentences to embed, which is expensive: those whose words match the question best."""
 
 _BLOCK_CHARS: Final = 200
-"""The number of characters of an introduced block that are scored together with its sentence."""
+"""The number of characters of an introduced block whose words count as words of the introducing sentence."""
 
 _TABLE_CHUNKS: Final = 12
-"""The maximum number of chunks to read for a table that a sentence introduces. Each chunk is a query to the store."""
+"""The maximum number of chunks to read for a table that a sentence introduces. Each chunk takes one query."""
 
 _BM25_K1: Final = 1.2
 _BM25_B: Final = 0.3

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 _WORD: Final = re.compile(r"\w+")
 _WORDS_BETWEEN: Final = 40
-"""The maximum number of words in markup, such as a link's URL, between two words of a sentence."""
+"""The maximum number of markup words between two words of a sentence, such as the words of a link's URL."""
 _MIN_MATCHED_SHARE: Final = 0.7
-"""The minimum share of a sentence's words that must have token states, so that these represent the sentence."""
+"""A sentence is represented by token states only if at least this share of its words is found in its chunk."""
 
 
 def sentence_cosines(

@@ -40,7 +40,7 @@ def status(context: typer.Context, json: options.Json = False) -> int:
             stores = ", ".join(state.get("stores", [])) or "none"
             process.out.write(
                 f"engine {state['pid']}, version {state['version']}: questions answered: {state['questions']},"
-                f" {state['open']} in progress; up {state['running_s']:.0f} s, idle {state['idle_s']:.0f} s;"
+                f" in progress: {state['open']}; up {state['running_s']:.0f} s, idle {state['idle_s']:.0f} s;"
                 f" {state['rss_mb']} MB; stores: {stores}; log: {state['log']}\n"
             )
     return 0
@@ -74,7 +74,7 @@ def _state(address: "EngineAddress", operation: Literal["status", "stop"]) -> di
             "running_s": 0.0,
             "idle_s": 0.0,
             "rss_mb": "?",
-            "stores": ["does not answer"],
+            "stores": ["unknown, the engine does not respond"],
             "log": str(address.log),
         }
 

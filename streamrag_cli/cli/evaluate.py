@@ -21,7 +21,10 @@ def command(
     ] = None,
     by: Annotated[
         Literal["document", "chunk"],
-        typer.Option("--by", help="Rank documents by their best chunk, or the chunks, which need known answers."),
+        typer.Option(
+            "--by",
+            help="Rank documents by their best chunk, or rank the chunks themselves, which requires known answers.",
+        ),
     ] = "document",
     settings: Settings,
     json: options.Json = False,

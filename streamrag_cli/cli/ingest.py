@@ -41,7 +41,7 @@ def command(
         bool,
         typer.Option(
             "--allow-empty",
-            help="Delete the stored documents of a folder that no longer exists or no longer has readable files.",
+            help="Remove the stored documents of a folder that no longer exists or no longer has readable files.",
         ),
     ] = False,
     verbose: Annotated[

@@ -81,7 +81,9 @@ def _report(error: BaseException, process: Process) -> ExitCode:
         case BrokenPipeError():
             return ExitCode.BROKEN_PIPE
         case OSError() if error.errno in streams.UNWRITABLE:
-            _print_error(process, f"cannot write the output: {error.strerror}", "redirect it to another file or disk")
+            _print_error(
+                process, f"cannot write the output: {error.strerror}", "redirect the output to another file or disk"
+            )
             return ExitCode.BUG
         case SystemExit():
             raise error

@@ -45,7 +45,7 @@ def command(
         if server.server_key is None and not is_supported():
             lines.append(
                 "warning: every user of this machine can ask questions, because this system does not report which"
-                " user connects; to prevent it, set STREAMRAG_SERVER_KEY"
+                " user connects; to prevent this, set STREAMRAG_SERVER_KEY"
             )
         process.err.write("".join(f"{line}\n" for line in lines) + note)
         process.err.flush()

@@ -58,7 +58,7 @@ class _LineFormatter(SafeFormatter):
             frames = "".join(traceback.format_tb(error.__traceback__))
             parts.insert(0, f"Traceback (most recent call last):\n{frames}{type(error).__qualname__}")
             error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-        return "\n".join(parts) + "\n(message omitted, it may contain a question; run with --debug to see it)"
+        return "\n".join(parts) + "\n(message omitted because it may contain a question; run with --debug to see it)"
 
 
 class _BackgroundHandler(logging.Handler):

@@ -12,7 +12,7 @@ from typing import Any, Final, TextIO
 from streamrag_cli.errors import UsageError
 
 UNWRITABLE: Final = frozenset({errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EBADF, errno.EFBIG})
-"""Errors from writing to a full or failing disk or to an invalid descriptor. A closed pipe raises EPIPE instead."""
+"""Error numbers of writes to a full or failing disk or an invalid descriptor. A closed pipe raises EPIPE instead."""
 _STDIN_BYTES: Final = 1_000_000  # a longer text would not fit into a model's context
 
 
@@ -60,7 +60,7 @@ def read_all(stdin: TextIO, err: TextIO) -> str:
     Raises UsageError `stdin_unreadable`, or `stdin_too_long` above 1 MB.
     """
     if stdin.isatty():
-        err.write("streamrag: reading from the terminal; end with Ctrl-D\n")
+        err.write("streamrag: reading from the terminal; press Ctrl-D to end\n")
         err.flush()
     hint = 'streamrag ask --stdin "QUESTION" < FILE'
     try:

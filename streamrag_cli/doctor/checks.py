@@ -56,7 +56,7 @@ def _guarded(name: CheckName, check: Callable[[], Iterable[Finding]]) -> Iterato
     except StreamragError as error:
         yield failed(name, error)
     except Exception as error:  # noqa: BLE001 - a bug in one check must not hide the findings of the others
-        _log.debug("the check of %s failed", name, exc_info=error)
+        _log.debug("the %s check failed", name, exc_info=error)
         yield Finding(
             check=name,
             state="failed",

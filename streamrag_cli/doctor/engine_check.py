@@ -26,8 +26,8 @@ def check_engine(settings: Settings | None, environment: Mapping[str, str]) -> I
         yield warning("engine", f"cannot be used: {error}", hint=_STOP, code="engine_unusable")
         return
     if others := len([each for each in addresses if each != own and _is_running(each)]):
-        engines = "1 engine" if others == 1 else f"{others} engines"
-        message = f"{engines} of another version or environment still running"
+        engines, verb = ("1 engine", "is") if others == 1 else (f"{others} engines", "are")
+        message = f"{engines} from another version or environment {verb} still running"
         yield warning("engine", message, hint=_STOP, code="engine_outdated")
     if state is None:
         yield ok("engine", "not running; the next question starts it")

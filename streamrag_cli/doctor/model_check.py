@@ -45,7 +45,7 @@ def check_model(settings: Settings) -> Iterator[Finding]:
         timeout_s=settings.timeout_s,
     )
     if endpoint is None:
-        yield ok("model", f"not configured, answers are quotes; {_local_servers()}")
+        yield ok("model", f"not configured, so answers are quotes; {_local_servers()}")
         return
     warm_up_client(endpoint.scheme)  # its imports must not count as the server's time
     reply = asyncio.run(_ask(endpoint, timeout_s=settings.timeout_s))

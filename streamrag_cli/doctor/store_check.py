@@ -83,10 +83,10 @@ def check_disk(store: Store) -> Iterator[Finding]:
         return
     figures = {"free_bytes": space.free_bytes}
     if not space.is_writable:
-        message = f"{space.place}: read-only for this user; questions work, but ingest does not"
+        message = f"{space.place}: read-only for this user; questions work, but ingesting does not"
         yield warning("disk", message, code="read_only", figures=figures)
     elif space.free_bytes < _LOW_SPACE_BYTES:
-        message = f"{space.place}: only {space.free}; an ingest needs about four times the size of its text"
+        message = f"{space.place}: only {space.free}; an ingest needs about four times the size of the text"
         yield warning("disk", message, hint=f"df -h {space.place}", code="little_room", figures=figures)
     else:
         yield ok("disk", f"{space.place}: {space.free}, writable", figures=figures)

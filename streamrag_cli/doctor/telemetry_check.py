@@ -32,7 +32,7 @@ def check_telemetry(environment: Mapping[str, str]) -> Iterator[Finding]:
         hint = f"rm -r {shlex.join(map(str, (*directories, *_session_files(environment))))}"
         yield warning("telemetry", message, hint=hint, code="telemetry_files")
     else:
-        yield ok("telemetry", "disabled in all libraries; no telemetry files of onnxruntime")
+        yield ok("telemetry", "disabled in all libraries; onnxruntime left no telemetry files")
 
 
 def onnxruntime_files(environment: Mapping[str, str]) -> list[Path]:

@@ -13,14 +13,14 @@ SkipCode: TypeAlias = Literal[
 
 _REASONS: dict[SkipCode, str] = {
     "hidden": "hidden",
-    "secret": "possible secret (its name); name it explicitly to ingest it",
+    "secret": "possible secret (a suspicious name); name it explicitly to ingest it",
     "gitignored": "ignored by git",
     "streamragignored": "ignored by .streamragignore",
     "excluded": "excluded",
     "generated": "generated or vendored; name it explicitly to ingest it",
     "unsupported": "unsupported format",
-    "duplicate": "link to a path already found",
-    "outside_root": "link that leads out of the folder",
+    "duplicate": "link to a path that was already found",
+    "outside_root": "link that leads outside the folder",
     "broken_link": "broken link",
     "not_a_regular_file": "not a regular file",
 }

@@ -29,12 +29,12 @@ _VENDORED_NEXT_TO: Final = {
     "deps": {"mix.exs"},
     "_build": {"mix.exs", "dune-project"},
 }
-"""The directories that are vendored only if one of these files is next to them."""
+"""Directories that count as vendored only if one of these files is next to them."""
 _VENDORED_CONTENTS: Final = {
     "vendor": ({"modules.txt"}, {"autoload.php"}, {"cargo-checksum.json"}, {"bundle"}),
 }
 _MARKERS: Final = ({"pyvenv.cfg"}, {"conda-meta", "bin"})
-"""A directory that contains all entries of one of these sets is an installed environment."""
+"""Sets of entries that identify a virtual environment or a conda environment."""
 
 _LOCK_FILES: Final = {
     "package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "yarn.lock", "bun.lock", "bun.lockb", "deno.lock",

@@ -27,9 +27,9 @@ _START_LIMIT_S: Final = 30.0
 _END_LIMIT_S: Final = 5.0
 LARGE_BYTES: Final = 1 << 18
 _BYTES_PER_S: Final = 200_000
-"""The lowest throughput of a Python parser on any input."""
+"""The lowest throughput of any Python parser on any input, in bytes per second."""
 _WALL_TIME_FACTOR: Final = 4
-"""The wall-clock limit for a large file, as a multiple of its limit of processor time."""
+"""The wall-clock limit for a large file, as a multiple of its processor time limit."""
 
 
 class Loader:

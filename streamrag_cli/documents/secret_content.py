@@ -46,7 +46,7 @@ def secret_reason(path: PurePath, data: bytes, suspicion: Suspicion = "") -> str
         if not is_prose and (kind := secret_data(path, data)):
             return kind
         if suspicion == "unless_prose" and not is_prose:
-            return "its name"
+            return "a suspicious name"
     if suspicion and not is_running_text(data, min_letters=_LONG_TEXT_LETTERS):
         return secret_hint(data)
     return None

@@ -12,8 +12,8 @@ from typing import Final, Literal, TypeAlias
 from streamrag_cli.documents.formats import format_of, has_ambiguous_suffix, kind_for_secrets
 
 Suspicion: TypeAlias = Literal["", "secret", "unless_prose", "if_hinted"]
-"""How to treat a file: "" means no restriction, "secret" means never read, "unless_prose" means read only if it is
-prose, and "if_hinted" means withheld only if the content has a sign of a secret."""
+"""How to treat a file: "" has no restriction, "secret" is never read, "unless_prose" is read only if it is prose, and
+"if_hinted" is withheld only if its content suggests a secret."""
 
 NEVER_READ_FILES: Final = (
     # settings that carry passwords and tokens
@@ -29,7 +29,7 @@ NEVER_READ_FILES: Final = (
 )  # fmt: skip
 
 TOOL_DIRECTORIES: Final = (".git", ".hg", ".svn", ".bzr")
-"""A tool's private state: not secret, but useless for questions."""
+"""Private data of version control systems: not secret, but useless for questions."""
 
 NEVER_READ_DIRECTORIES: Final = (
     *TOOL_DIRECTORIES,

@@ -45,7 +45,6 @@ _MIN_LIMITS: Final = {
     resource.RLIMIT_AS: None,
 }
 """The soft limits that a client must have to start an engine; None means unlimited."""
-"""The lowest default limit of any system. A lower limit was set on purpose."""
 _HOME: Final = Path(__file__).resolve().parent.parent.parent
 # Not `-m`: the package may be in a folder that only the caller's PYTHONPATH names.
 _PROGRAM: Final = (
@@ -54,7 +53,7 @@ _PROGRAM: Final = (
 )
 _log: Final = logging.getLogger("streamrag.engine")
 _LOST: Final = Error(
-    message="the engine stopped while writing the answer: the answer is cut off",
+    message="the engine stopped while writing the answer, so the answer is cut off",
     code="engine_lost",
     hint="ask again, or without the engine: streamrag ask --no-engine QUESTION",
     retryable=True,
@@ -84,7 +83,7 @@ class EngineService:
         try:
             if variables := open_store(settings.store).environment_overrides(self._environment):
                 # libpq reads these variables, such as PGPASSWORD, and the engine does not have them
-                raise EngineUnavailableError(f"{', '.join(variables)} applies only to this process")
+                raise EngineUnavailableError(f"set only in this process: {', '.join(variables)}")
             connection = connect(request, self._environment, idle_s=settings.engine_idle_s)
         except EngineUnavailableError as error:
             _log.debug("not used: %s", error)
@@ -121,7 +120,7 @@ class Connection:
                     continue
                 event = read_event(line)
                 if not isinstance(event, AskEvent):
-                    raise DecodeError("unexpected event of an ingest")
+                    raise DecodeError("unexpected ingest event")
                 yield event
                 if isinstance(event, self.ends_with):
                     return

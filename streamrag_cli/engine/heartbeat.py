@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     import asyncio
 
 HELLO_TIMEOUT_S: Final = 1.0
-"""How long to wait for an engine's hello, its first message."""
+"""How long a client waits for the hello of an engine."""
 _SILENCE_S: Final = 10 * BEAT_S  # a busy machine is not a hung engine
 TICK_S: Final = 0.1
 _STOPPED_S: Final = 0.9
-"""A tick that takes longer means that this process was stopped or hardly got CPU time."""
+"""A longer tick means that this process was stopped or got hardly any CPU time."""
 
 
 class HeartbeatMonitor:

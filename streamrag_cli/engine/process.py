@@ -124,7 +124,7 @@ class Engine:
             case Request(wants="status"):
                 pass  # the hello contains the status
             case Request(question=None) | Request(settings=None):
-                raise DecodeError("request without question or settings")
+                raise DecodeError("the request has no question or no settings")
             case _:
                 await self._answer(request, writer, connection)
         await writer.drain()

@@ -125,7 +125,9 @@ def missing_root_notices(request: IngestRequest, settings: Settings) -> Iterator
     if request.rebuild and not request.paths:
         for root in recorded_roots(settings):
             if is_missing(root):
-                message = f"{root} no longer exists, so its documents were not ingested; to add them once it is back:"
+                message = (
+                    f"{root} no longer exists, so its documents were not ingested; to add them once it exists again:"
+                )
                 message += f" streamrag ingest {shlex.quote(str(root))}"
                 yield Notice(message=sanitise_line(message), code="root_gone")
 

@@ -29,7 +29,7 @@ LARGE_FILES: Final = 5_000
 _SKIPPED_BY_RULE: Final[frozenset[SkipCode]] = frozenset(
     {"secret", "gitignored", "streamragignored", "excluded", "generated"}
 )
-"""The codes of files that are skipped by a rule. A folder with such files cannot be an unmounted disk."""
+"""Reasons that mean that a file was skipped by a rule. A folder with such files is not an unmounted disk."""
 _ESCAPED: Final = re.compile(r"\\([0-7]{3})")
 _NAMED_ROOTS: Final = 3
 MANY_DOCUMENTS: Final = 20
@@ -109,12 +109,13 @@ def _recorded(request: IngestRequest, settings: Settings) -> set[Path]:
 
 def _confirm_size(roots: Sequence[Path], request: IngestRequest) -> None:
     named = sanitise_line(" ".join(map(str, roots)))
-    many = f"{named} has more than {LARGE_FILES:,} files"
+    question = f"{named} has more than {LARGE_FILES:,} files. Ingest them all?"
     if any(_is_home_or_above(root, request.home) for root in roots):
         hint = f"name the folders to ingest, or confirm: streamrag ingest --yes {shlex.join(map(str, roots))}"
-        request.confirmation.require(f"{many}. Ingest them all?", message=many, hint=hint)
+        message = f"the command would ingest more than {LARGE_FILES:,} files from {named}"
+        request.confirmation.require(question, message=message, hint=hint)
     else:
-        request.confirmation.ask_if_possible(f"{many}. Ingest them all?")
+        request.confirmation.ask_if_possible(question)
 
 
 def _is_home_or_above(root: Path, home: Path | None) -> bool:
@@ -129,10 +130,10 @@ def reject_missing_roots(request: IngestRequest, settings: Settings) -> None:
     missing = sorted(root for root in _recorded(request, settings) if is_missing(root))
     for root, documents in _stored_below(missing, request, settings).items():
         raise UsageError(
-            f"{sanitise_line(str(root))} no longer exists, and a rebuild would drop its {_documents(documents)} from"
+            f"{sanitise_line(str(root))} no longer exists, and a rebuild would remove its {_documents(documents)} from"
             " the store: is its disk or network share mounted?",
             code="empty_folder",
-            hint="mount it, or drop the documents: streamrag ingest --rebuild --allow-empty",
+            hint="mount it, or remove the documents: streamrag ingest --rebuild --allow-empty",
         )
 
 
@@ -154,7 +155,7 @@ def confirm_rebuild(request: IngestRequest, settings: Settings) -> None:
     dropped = f"the {_documents(others)} from {', '.join(roots[:_NAMED_ROOTS]) or 'elsewhere'}"
     dropped += f" and {len(roots) - _NAMED_ROOTS} more" if len(roots) > _NAMED_ROOTS else ""
     request.confirmation.require(
-        sanitise_line(f"A rebuild from only {named} removes {dropped}. Continue?"),
+        sanitise_line(f"A rebuild from only {named} would remove {dropped}. Continue?"),
         message=sanitise_line(f"a rebuild from only {named} would remove {dropped}"),
         hint=f"leave out PATH to rebuild from all folders, or confirm: streamrag ingest --rebuild {named} --yes",
     )
@@ -181,7 +182,7 @@ def _reject_empty(roots: Sequence[Path], request: IngestRequest, settings: Setti
             f"{sanitise_line(str(root))} has no readable files, but the store has {_documents(documents)} from it:"
             " is its disk or network share mounted?",
             code="empty_folder",
-            hint=f"mount it, or drop the documents: {command} --allow-empty {shlex.quote(str(root))}",
+            hint=f"mount it, or remove the documents: {command} --allow-empty {shlex.quote(str(root))}",
         )
 
 
@@ -196,7 +197,7 @@ def confirm_removal(documents: int | None, what: str, request: IngestRequest, *,
     target = sanitise_line(what)
     request.confirmation.require(
         f"Remove {counted} {target}?",
-        message=f"{counted} {target} would be removed",
+        message=f"the command would remove {counted} {target}",
         hint=f"list them first, then use --yes instead of --dry-run -v: {command} --dry-run -v",
     )
 

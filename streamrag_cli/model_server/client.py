@@ -25,7 +25,7 @@ from streamrag_cli.store.time_limit import Cancellation
 
 Http = TypeVar("Http", httpx2.AsyncClient, httpx2.Client)
 WHOLE_REPLY_LIMITS: Final = 4
-"""Multiple of the idle timeout that a non-streamed reply may take in total."""
+"""The total time limit for a non-streamed reply, as a multiple of the idle timeout."""
 _REPLY_BYTES: Final = 128_000_000
 _CONNECT_TIMEOUT_S: Final = 10.0
 _MAX_REDIRECTS: Final = 5
@@ -82,7 +82,7 @@ FOREIGN_ERRORS: Final = (
     ValueError,
     RecursionError,
 )
-"""Exceptions that a request or reading its reply may raise; `Failure.of` converts them."""
+"""Exceptions that may be raised by a request or while its reply is read; `Failure.of` converts them."""
 
 
 class StreamingClient:

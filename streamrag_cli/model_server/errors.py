@@ -279,7 +279,7 @@ def _quota_exhausted(detail: str, endpoint: ModelEndpoint) -> ModelServerError:
 def _no_such_model(detail: str, endpoint: ModelEndpoint) -> ConfigurationError:
     purpose = endpoint.purpose
     if detail:
-        message = f"{endpoint.address} does not serve {shown_model(endpoint.model) or 'this'}{detail}"
+        message = f"{endpoint.address} does not serve {shown_model(endpoint.model) or 'this model'}{detail}"
         return ConfigurationError(message, code="no_such_model", hint=purpose.other_model_command)
     message = f"there is no {purpose.model} at {masked(endpoint.url, endpoint)} (404)"
     return ConfigurationError(message, code="no_such_model", hint=purpose.other_server_command)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _SUFFIXES_SHOWN: Final = 8
 _NAME_SHOWN: Final = 20
 SAY_EVERY_S: Final = 5.0
-"""Interval of progress lines if stderr is not a terminal."""
+"""The interval between progress lines if stderr is not a terminal."""
 _SKIPPED: Final = {
     "secret": "possible secret",
     "gitignored": "ignored by git",
@@ -37,7 +37,7 @@ _SKIPPED: Final = {
     "unsupported": "unsupported format",
     "binary": "binary, not text",
     "duplicate": "linked twice",
-    "outside_root": "link to outside the folder",
+    "outside_root": "link that leads outside the folder",
     "broken_link": "broken link",
     "not_a_regular_file": "not a regular file",
 }

@@ -19,7 +19,7 @@ STOP_WORDS: Final = FUNCTION_WORDS[ENGLISH]
 _STOP_CHARACTERS: Final = frozenset(
     "的了是在有吗呢吧啊么几哪谁何请问我你您他她它们这那些个就也都要会被把让给和与及或はがをにでとのもかへや"
 )
-"""Characters that are function words in Chinese or Japanese. Pairs that contain one are stop words as well."""
+"""Chinese and Japanese function characters. Pairs that contain such a character are also stop words."""
 _KANA: Final = re.compile("[\u3041-\u30ff]")
 """A single kana is a stop word: like a single Latin letter, it is too common to search for."""
 _STOP_PAIRS: Final = frozenset(

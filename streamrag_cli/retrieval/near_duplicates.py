@@ -19,16 +19,14 @@ from streamrag_cli.retrieval.lexical import STOP_WORDS, content_words, words
 from streamrag_cli.store.interface import StoredChunk
 
 FindMissing: TypeAlias = Callable[[Iterable[str]], Collection[str]]
-"""Returns the absolute paths at which there is no file."""
+"""A function that returns the absolute paths at which no file exists."""
 
 COPIED_CHARS: Final = 100
-"""The minimum length of near-duplicates whose headings differ. `Closed.` under the names of two shops does not
-count.
-"""
+"""The minimum length of a copy under another title: "Closed." on the pages of two shops is not a copy."""
 NEAR: Final = 0.9
-"""Two near-duplicates share at least this fraction of their word pairs, ignoring numbers."""
+"""Two passages are near-duplicates if they share at least this fraction of their word pairs, ignoring numbers."""
 MAX_NEW_NUMBERS: Final = 3
-"""The maximum number of figures that occur in only one of two near-duplicates. A report for another year has more."""
+"""The maximum count of numbers that only one of two near-duplicates contains. Reports of two years differ in more."""
 _SAME_SECTION_SIMILARITY: Final = 0.25
 _NEXT_VERSION_SIMILARITY: Final = 0.5
 _NUMBER: Final = re.compile(r"\d+(?:[.,:]\d+)*")

@@ -61,7 +61,7 @@ class OpenAIEmbedder:
         vectors = _unit_vectors(body, len(texts), self._endpoint)
         if self.dimension not in {None, vectors.shape[1]}:
             raise malformed(
-                f"sent vectors of {vectors.shape[1]} numbers after vectors of {self.dimension}", self._endpoint
+                f"sent vectors with {vectors.shape[1]} dimensions after vectors with {self.dimension}", self._endpoint
             )
         self.dimension = vectors.shape[1]
         return vectors

@@ -44,12 +44,14 @@ class KeyRing:
                 429,
                 "too many wrong keys from this address",
                 code="too_many_refused_keys",
-                hint="wait for the time in Retry-After",
+                hint="wait for the number of seconds in Retry-After",
                 retry_after_s=wait_s,
             )
         if name is None:
             self._failures.hit(client)
-            raise RefusedError(401, "the key is wrong", code="key_refused", hint="see STREAMRAG_SERVER_KEY")
+            raise RefusedError(
+                401, "the key is wrong", code="key_refused", hint="send the key that is set in STREAMRAG_SERVER_KEY"
+            )
         self._remember(client, name)
         return name
 

@@ -25,7 +25,7 @@ class Metrics:
         counter = partial(Counter, registry=self._registry)
         histogram = partial(Histogram, registry=self._registry, buckets=_BUCKETS_S)
         gauge = partial(Gauge, registry=self._registry, multiprocess_mode="livesum")
-        since = "From accepting a question to"
+        since = "Seconds from accepting a question to"
         self._questions = counter("streamrag_questions", "Accepted questions.")
         self._errors = counter("streamrag_errors", "Answers that ended with an error.", ["code"])
         self._refused = counter("streamrag_refused", "Requests refused before any search.", ["code"])

@@ -85,7 +85,7 @@ class Completion:
                         return reply_to_event(self._explained(event), OPENAI_PREFIX)
                     case _:
                         pass
-        raise AssertionError("the stream of events has no end")
+        raise AssertionError("the event stream ended without Done or Error")
 
     def _object(self, answer: str, finish_reason: str, usage: Usage | None, extra: dict[str, object]) -> JsonReply:
         message = {"role": "assistant", "content": answer}
@@ -117,7 +117,7 @@ class Completion:
         """The error, with a hint at the options of this request if they may be the reason for it."""
         if error.code != "request_refused" or not self._options:
             return error
-        return replace(error, hint=f"the model may not support these options: {', '.join(self._options)}")
+        return replace(error, hint=f"leave out options that the model may not support: {', '.join(self._options)}")
 
 
 def _used(done: Done) -> Usage | None:

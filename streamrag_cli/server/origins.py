@@ -32,7 +32,7 @@ def check_host(headers: Headers, settings: ServerSettings) -> None:
             400,
             "there is more than one Host header",
             code="bad_request",
-            hint="send one Host header, this server's name",
+            hint="send one Host header with this server's name",
         )
     name, _ = _host_and_port(hosts[0] if hosts else "")
     if name in settings.allow_host or name == settings.host or (name and _is_own_address(name, settings.host)):
@@ -55,7 +55,7 @@ def check_origin(headers: Headers, allowed: Sequence[str], *, is_question: bool,
     if origin is not None:
         if origin.lower() not in allowed and not _is_same(origin, host):
             raise RefusedError(
-                403, "pages of this origin may not use this server", code="foreign_origin", hint=_ALLOW_ORIGIN
+                403, "pages from this origin may not use this server", code="foreign_origin", hint=_ALLOW_ORIGIN
             )
         return
     site = headers.get("sec-fetch-site")

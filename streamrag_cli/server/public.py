@@ -26,7 +26,7 @@ _BY_CODE: Final[Mapping[str, tuple[str, str]]] = {
     "key_refused": ("the model server refused the key of this server", ""),
     "no_such_model": ("the model server does not have the model", ""),
     "unreachable": ("the model server cannot be reached", "try again later"),
-    "rate_limited": ("the model server is limiting the rate of requests", "try again later"),
+    "rate_limited": ("the rate limit of the model server was reached", "try again later"),
     "quota_exhausted": ("the quota for the model is used up", ""),
     "redirected": ("the address of the model server is not set up correctly", ""),
     "model_loading": ("the model is still loading", "ask again in a moment"),
@@ -40,7 +40,7 @@ _BY_CODE: Final[Mapping[str, tuple[str, str]]] = {
     "server_shutdown": ("the server is shutting down", "ask again in a moment"),
     "store_missing": ("there is no such collection, or nothing has been added to it yet", ""),
     "store_empty": ("there are no documents yet", ""),
-    "store_busy": ("the documents are being changed", "ask again in a moment"),
+    "store_busy": ("the documents are being updated", "ask again in a moment"),
     "too_many_open_files": ("the server has too many files and connections open", "try again later"),
     "out_of_memory": ("the server is out of memory", "try again later"),
 }
@@ -93,7 +93,7 @@ def public_notice(notice: Notice) -> Notice:
 def public_refusal(code: str, message: str, hint: str) -> tuple[str, str]:
     """The message and hint that a client sees for a refused request."""
     hint = _HINTS_FOR_REFUSALS.get(code, hint)
-    return message if is_public(message) else "the request is refused", hint if is_public(hint) else ""
+    return message if is_public(message) else "the request was refused", hint if is_public(hint) else ""
 
 
 async def public_events(events: AsyncGenerator[AskEvent, None]) -> AsyncGenerator[AskEvent, None]:

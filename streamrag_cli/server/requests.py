@@ -94,9 +94,9 @@ def _check_allowed(requested: Settings, serving: Serving) -> None:
     if not serving.serves(requested.collection):
         raise RefusedError(
             404,
-            f"collection {requested.collection!r} is not served here",
+            f"this server does not serve the collection {requested.collection!r}",
             code="no_such_collection",
-            hint="GET /collections lists the served collections",
+            hint="see GET /collections for the served collections",
         )
     own_model = DEFAULT_MODEL if own.model is None and own.base_url is None and own.api_key else own.model
     if requested.model not in {own.model, own_model, *serving.server.allow_model}:

@@ -24,7 +24,7 @@ from streamrag_cli.server_keys import split_keys
 from streamrag_cli.settings import ServerSettings
 
 PEER_UID: Final = "peer_uid"
-"""The key in `scope["state"]` of the user ID at the other end of the connection; None if unknown."""
+"""The key in `scope["state"]` of the user ID of the connection's other end, which is None if unknown."""
 _PAGE: Final = "/"
 _UNPROTECTED: Final = "/healthz"
 _QUESTION_PREFIXES: Final = ("/rag/", "/v1/chat/", "/search")
@@ -100,7 +100,7 @@ class Guard:
                 429,
                 f"more than {self._settings.rate_limit.replace('/', ' questions per ')}",
                 code="rate_limited",
-                hint="wait for the time in Retry-After",
+                hint="wait for the number of seconds in Retry-After",
                 retry_after_s=wait_s,
             )
 

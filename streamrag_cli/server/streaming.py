@@ -20,7 +20,7 @@ from streamrag_cli.server.replies import RefusedError
 
 Result = TypeVar("Result")
 Encoder: TypeAlias = Callable[[AskEvent], bytes]
-"""Encodes an event for the stream. Returns b"" for an event that is not sent to the client."""
+"""Encodes an event for the stream; returns empty bytes for an event that is not sent to the client."""
 End: TypeAlias = Callable[[Error], None]
 """Stops an answer and ends it with the given error, unless it has already ended."""
 
@@ -92,7 +92,11 @@ class OpenStreams:
         if len(self._open) < self._most:
             return None
         return RefusedError(
-            503, f"{self._most} answers are already open", code="too_many_streams", hint="try again", retry_after_s=2
+            503,
+            f"{self._most} answers are already in progress",
+            code="too_many_streams",
+            hint="try again",
+            retry_after_s=2,
         )
 
 

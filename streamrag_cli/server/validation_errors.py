@@ -23,7 +23,7 @@ _CHAT_EXAMPLE: Final = (
     ' {"model": "streamrag", "messages": [{"role": "user", "content": "How long is the warranty?"}]}'
 )
 _UNION_MEMBERS: Final = {"str", "list[Part]", "list[constrained-str]", "list[str]"}
-"""Names that pydantic adds to the location of an error if the field is a union."""
+"""Names that Pydantic inserts into the location of an error for the members of a union."""
 _TYPES: Final[Mapping[str, str]] = {
     "string": "must be a string",
     "int": "must be an integer",
@@ -35,15 +35,15 @@ _TYPES: Final[Mapping[str, str]] = {
     "dict": "must be an object",
 }
 _HTTP: Final[Mapping[int, tuple[str, str, str]]] = {
-    404: ("not_found", "there is no route for this path", "GET /openapi.json lists all routes"),
-    405: ("method_not_allowed", "this route does not support this method", "GET /openapi.json lists the methods"),
+    404: ("not_found", "there is no route for this path", "see GET /openapi.json for all routes"),
+    405: ("method_not_allowed", "this route does not support this method", "see GET /openapi.json for its methods"),
     413: ("too_large", "", "send less text"),
 }
 
 
 def invalid_request(path: str, errors: Sequence[Mapping[str, Any]]) -> RefusedError:
     """The refusal of a request that FastAPI found invalid, based on the first of its `errors`."""
-    # For a list of too many items where text is allowed as well, the first error says only that it is not text.
+    # If a field accepts text or a list and the list is too long, the first error reports only that it is not text.
     first = next((each for each in errors if each["type"] == "too_long"), errors[0])
     status, example = (400, _CHAT_EXAMPLE) if is_openai(path) else (422, _EXAMPLE)
     kind, field = str(first["type"]), _field_name(first["loc"])
@@ -99,4 +99,4 @@ def _message(field: str, kind: str, limits: Mapping[str, Any]) -> str:
 def _known_fields(name: str) -> str:
     close = difflib.get_close_matches(name.casefold(), _FIELDS, n=1) or (["query"] if name in {"q", "question"} else [])
     fields = f"{', '.join(_FIELDS[:-1])} and {_FIELDS[-1]}"
-    return f"did you mean {close[0]}? The fields are {fields}" if close else f"the fields are {fields}"
+    return f"did you mean {close[0]}? The fields are {fields}" if close else f"use only the fields {fields}"

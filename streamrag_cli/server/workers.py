@@ -24,7 +24,7 @@ from streamrag_cli.server.app import create_app
 from streamrag_cli.settings import ServerSettings, Settings
 
 START_TIMEOUT_S = 30
-"""A worker that does not respond for this many seconds counts as hung. It must suffice to start on a busy machine."""
+"""A worker that does not respond for this long counts as hung. It must be able to start in time on a busy machine."""
 _CTRL_C: Final = {signal.SIGINT}
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FloatArray: TypeAlias = "NDArray[np.float32]"
-"""A vector, or a matrix with a vector in each row."""
+"""A vector, or a matrix whose rows are vectors."""
 ScoredIds: TypeAlias = list[tuple[str, float]]
 """Ids of chunks with their scores, best first."""
 
@@ -38,7 +38,7 @@ class EmbeddedPassages:
 Embed: TypeAlias = Callable[[Sequence[str]], FloatArray]
 WrittenDocument: TypeAlias = tuple[DocumentRecord, Sequence[Chunk]]
 BUSY_AFTER_S: Final = 3.0
-"""The time in seconds that a writer waits for another writer before it fails with `store_busy`."""
+"""How many seconds a writer waits for another writer before it fails with `store_busy`."""
 _REBUILD_HINT: Final = "use another collection (-c NAME), or rebuild this one: streamrag ingest --rebuild"
 
 
@@ -223,7 +223,7 @@ def embedding_mismatch(collection: str, *, stored: str, requested: str) -> Store
 
 def dimension_mismatch(collection: str, *, stored: int | str, returned: int) -> StoreError:
     return StoreError(
-        f"collection {collection!r} has vectors of {stored} dimensions, but the embedder returned {returned}",
+        f"collection {collection!r} has vectors with {stored} dimensions, but the embedder returned {returned}",
         code="another_embedding",
         hint=_REBUILD_HINT,
     )

@@ -23,7 +23,7 @@ from streamrag_cli.store.languages import ENGLISH, without_endings
 Word = TypeVar("Word", str, tuple[str, ...])
 TOKENIZER: Final = "porter unicode61"
 MOST_WORDS: Final = 64
-"""The maximum number of words to search for. FTS5 takes quadratic time, and the rarest words determine the order."""
+"""The maximum number of words to search for, because FTS5 takes quadratic time. The rarest words decide the ranking."""
 _MAX_REPEATS: Final = 4  # further repetitions of a word in the question do not count
 _UNSPACED_SCRIPTS: Final = (
     "\u0e01-\u0e4e\u0e81-\u0ecd\u1000-\u103f\u1780-\u17d3"  # Thai, Lao, Burmese, Khmer

@@ -54,16 +54,16 @@ def text(events: list[AskEvent]) -> str:
 
 
 @pytest.mark.fault("endless-answer")
-def test_an_endless_answer_is_cut_at_the_token_limit_and_its_connection_closed(settings: Settings) -> None:
+def test_an_endless_answer_is_cut_off_and_its_connection_is_closed(settings: Settings) -> None:
     events, requests = events_of(ENDLESS, replace(settings, max_answer_tokens=100))
 
     assert text(events) == "again " * 100
-    assert ending(events) == (["the answer was cut at the limit of 100 tokens"], "length")
+    assert ending(events) == (["the answer was cut off at the limit of 100 tokens"], "length")
     assert len(requests) == 1
 
 
 @pytest.mark.fault("endless-answer")
-def test_an_endless_answer_is_cut_even_without_a_configured_limit() -> None:
+def test_an_endless_answer_is_cut_off_even_without_a_configured_limit() -> None:
     with OpenAIServer(chat=ENDLESS) as server:
         conversation = converse(server.base_url)
 
@@ -79,7 +79,7 @@ def test_an_answer_exactly_at_the_token_limit_is_complete(settings: Settings) ->
     assert (text(events), ending(events)) == ("one two three", ([], "stop"))
 
 
-def test_thinking_in_the_content_counts_only_if_it_is_endless() -> None:
+def test_only_endless_thinking_counts_toward_the_token_limit() -> None:
     limits = AnswerLimits(tokens=20)
     thinking = [token("<think>"), *[token("hmm ")] * 100, token("</think>")]
     with OpenAIServer(
@@ -91,7 +91,7 @@ def test_thinking_in_the_content_counts_only_if_it_is_endless() -> None:
     assert (endless.tokens, endless.code) == ([], "empty_answer")
 
 
-def test_pieces_of_many_tokens_are_limited_by_their_characters() -> None:
+def test_a_piece_with_many_tokens_is_limited_by_its_length() -> None:
     limits = AnswerLimits(tokens=5, asks_server=True)
     with OpenAIServer(chat=stream(token("x" * 500), finish())) as server:
         conversation = converse(server.base_url, limits=limits)
@@ -100,17 +100,17 @@ def test_pieces_of_many_tokens_are_limited_by_their_characters() -> None:
 
 
 @pytest.mark.fault("endless-answer")
-def test_an_answer_over_the_time_limit_is_cut_and_keeps_its_text(settings: Settings) -> None:
+def test_an_answer_over_the_time_limit_is_cut_off_and_keeps_its_text(settings: Settings) -> None:
     started_s = time.monotonic()
     events, _ = events_of(stream(token("Half an answer"), Stall()), replace(settings, max_answer_s=0.5))
 
     assert text(events) == "Half an answer"
-    assert ending(events) == (["the answer was cut at the limit of 0.5 seconds"], "length")
+    assert ending(events) == (["the answer was cut off at the limit of 0.5 seconds"], "length")
     assert time.monotonic() - started_s < 15
 
 
 @pytest.mark.fault("endless-answer")
-def test_a_model_that_thinks_past_the_time_limit_is_an_error(settings: Settings) -> None:
+def test_thinking_past_the_time_limit_is_an_error(settings: Settings) -> None:
     thinking = stream(*(step for _ in range(500) for step in (reasoning("Hmm. "), Delay(SLOW_S))))
     events, _ = events_of(thinking, replace(settings, max_answer_s=0.5))
 
@@ -129,7 +129,7 @@ def test_the_token_limit_is_sent_only_if_it_was_set(settings: Settings) -> None:
 
 
 @pytest.mark.fault("max-tokens-refused")
-def test_a_refused_limit_parameter_is_replaced_by_its_other_name_or_dropped(
+def test_a_refused_token_limit_is_sent_under_its_other_name_or_dropped(
     settings: Settings,
 ) -> None:
     def reply(request: LoggedRequest) -> Reply:
@@ -151,7 +151,7 @@ def test_a_refused_limit_parameter_is_replaced_by_its_other_name_or_dropped(
     ]
 
 
-def test_quotes_end_at_the_token_limit_or_a_stop_text(settings: Settings) -> None:
+def test_quotes_end_at_the_token_limit_or_a_stop_sequence(settings: Settings) -> None:
     whole = text(events_of(None, settings)[0])
     cut, _ = events_of(None, settings, max_tokens=4)
     stopped, _ = events_of(None, settings, options={"stop": ["Ada", "never"]})

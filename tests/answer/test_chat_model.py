@@ -37,7 +37,7 @@ from tests.support.openai_server import OpenAIServer
 STOPPED = ModelFinished(finish_reason="stop", usage=None, model="test-model")
 
 
-def test_one_request_yields_the_tokens_in_order_and_then_the_end() -> None:
+def test_one_request_yields_all_tokens_in_order_and_the_final_metadata() -> None:
     with OpenAIServer(chat=answer("Hel", "lo", ".")) as server:
         conversation = converse(server.base_url)
         requests = server.requests
@@ -50,7 +50,7 @@ def test_one_request_yields_the_tokens_in_order_and_then_the_end() -> None:
     assert [request.path for request in requests] == ["/v1/chat/completions"]
 
 
-def test_the_request_has_the_exact_messages_and_only_universal_parameters() -> None:
+def test_the_request_contains_the_exact_messages_and_only_universal_parameters() -> None:
     with OpenAIServer() as server:
         converse(server.base_url, messages=[("system", "Use {these} {{rules}}."), ("user", "Why { % }?")])
         request = server.requests[0]
@@ -67,7 +67,7 @@ def test_the_request_has_the_exact_messages_and_only_universal_parameters() -> N
     assert request.headers["authorization"] == f"Bearer {KEY}"
 
 
-def test_the_request_equals_the_one_that_langchain_sends() -> None:
+def test_langchain_sends_the_same_request() -> None:
     from langchain_openai import ChatOpenAI
 
     with OpenAIServer() as server:
@@ -222,7 +222,7 @@ def test_reasoning_resets_the_timeout_and_is_not_part_of_the_answer() -> None:
 
 
 @pytest.mark.fault("model-reasons-long")
-def test_a_model_that_reasons_longer_than_the_timeout_has_not_stalled() -> None:
+def test_a_model_that_reasons_longer_than_the_timeout_is_not_stalled() -> None:
     gates = [threading.Event() for _ in range(6)]
     steps = [step for gate in gates for step in (reasoning("hm"), Hold(gate))]
     pending_gates = iter(gates)
@@ -239,7 +239,7 @@ def test_a_model_that_reasons_longer_than_the_timeout_has_not_stalled() -> None:
 
 @pytest.mark.fault("answer-limit-or-filter")
 @pytest.mark.parametrize("reason", ["length", "content_filter"])
-def test_an_answer_cut_by_the_server_ends_with_the_servers_reason(reason: str) -> None:
+def test_an_answer_cut_off_by_the_server_ends_with_the_servers_reason(reason: str) -> None:
     with OpenAIServer(chat=answer("Half an ans", finish_reason=reason)) as server:
         conversation = converse(server.base_url)
 
@@ -260,7 +260,7 @@ def test_tokens_arrive_unchanged(text: str) -> None:
 
 
 @pytest.mark.parametrize("ending", ["aclose", "cancel while waiting", "end"])
-def test_every_end_of_the_stream_closes_the_connection(ending: str) -> None:
+def test_the_connection_is_closed_whether_the_stream_ends_or_is_cancelled(ending: str) -> None:
     reply = answer("one", "two") if ending == "end" else stream(token("one"), Stall())
 
     async def end_it(base_url: str, server: OpenAIServer) -> bool:

@@ -71,7 +71,7 @@ def test_a_connection_failure_after_the_last_token_keeps_the_answer_complete(*, 
     assert (conversation.tokens, conversation.code) == (["Whole."], None)
 
 
-def test_a_connection_that_ends_before_the_status_line_is_cut_off() -> None:
+def test_a_connection_closed_before_the_status_line_is_reported_as_cut_off() -> None:
     with OpenAIServer(chat=Reply(before_headers=(Cut(reset=False),))) as server:
         conversation = converse(server.base_url)
         requests = len(server.requests)
@@ -89,7 +89,7 @@ def test_a_connection_that_ends_before_the_status_line_is_cut_off() -> None:
         ("during reasoning", [reasoning("Hm")], []),
     ],
 )
-def test_a_stall_is_an_error_at_the_timeout(
+def test_a_stalled_stream_ends_with_an_error_at_the_timeout(
     where: str, steps: Sequence[bytes], tokens: list[str], ping_every_s: float | None
 ) -> None:
     with OpenAIServer(chat=stream(*steps, Stall(ping_every_s=ping_every_s))) as server:
@@ -103,7 +103,7 @@ def test_a_stall_is_an_error_at_the_timeout(
 
 
 @pytest.mark.fault("model-stalls")
-def test_a_server_that_never_replies_has_stalled() -> None:
+def test_a_server_that_never_replies_is_reported_as_stalled() -> None:
     with OpenAIServer(chat=Reply(before_headers=(Stall(),))) as server:
         conversation = converse(server.base_url, timeout_s=0.3)
         closed = server.requests[0].closed_by_client.wait(timeout=10.0)
@@ -141,7 +141,7 @@ def test_an_invalid_chunk_is_an_error_and_the_partial_answer_is_kept(
 
 
 @pytest.mark.fault("compressed-reply")
-def test_a_compressed_reply_is_neither_asked_for_nor_decompressed() -> None:
+def test_a_compressed_reply_is_neither_requested_nor_decompressed() -> None:
     """A bomb of 2 kB would expand to 1 GB, which would block all other requests."""
     answered = b'data: {"choices":[{"delta":{"content":"Boom."},"finish_reason":"stop"}]}\n\n'
     headers = {"Content-Encoding": "gzip, gzip"}

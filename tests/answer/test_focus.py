@@ -69,21 +69,21 @@ def test_a_sentence_is_sent_with_its_neighbours_and_gaps_are_marked(harbour: Ret
     assert len(text) < 350
 
 
-def test_a_row_of_a_table_comes_with_its_column_names_and_without_other_rows(harbour: Retriever) -> None:
+def test_a_table_row_is_sent_with_column_names_but_without_other_rows(harbour: Retriever) -> None:
     text = sent(harbour, "What is the fee for a trawler?", 50)
 
     assert "- Boat: trawler; Fee: 22" in text
     assert "dinghy" not in text
 
 
-def test_code_is_sent_as_a_whole_or_not_at_all(harbour: Retriever) -> None:
+def test_a_code_block_is_sent_whole_or_not_at_all(harbour: Retriever) -> None:
     text = sent(harbour, "How do I call the harbour office by radio?", 200)
 
     assert "run:\n\n```sh\nradio --channel 12\nradio --say hello\n```" in text
     assert "radio" not in sent(harbour, "Who lit the lamp?", 90)
 
 
-def test_the_parts_of_a_passage_stay_in_their_order(harbour: Retriever) -> None:
+def test_the_selected_parts_of_a_passage_stay_in_order(harbour: Retriever) -> None:
     retrieved = harbour.retrieve("Who lit the lamp?", limit=8, min_score=0)
     everything = focused(retrieved, harbour.embedder, chars=100_000)
 
@@ -98,7 +98,7 @@ def test_passages_that_are_short_enough_are_sent_whole(harbour: Retriever) -> No
     assert (same.hits, texts) == (retrieved.hits[:2], [hit.chunk.text for hit in retrieved.hits[:2]])
 
 
-def test_sources_are_those_of_which_something_is_sent_numbered_from_one(harbour: Retriever) -> None:
+def test_only_passages_that_are_sent_become_sources(harbour: Retriever) -> None:
     retrieved = harbour.retrieve("Who lit the lamp?", limit=8, min_score=0)
 
     fewer, texts = focus(retrieved, harbour.embedder, chars=90, whole=2)
@@ -108,7 +108,7 @@ def test_sources_are_those_of_which_something_is_sent_numbered_from_one(harbour:
     assert all(texts)
 
 
-def test_without_token_states_words_decide(harbour: Retriever) -> None:
+def test_without_token_states_sentences_are_chosen_by_their_words(harbour: Retriever) -> None:
     retrieved = replace(harbour.retrieve("Who lit the lamp?", limit=8, min_score=0), token_states={})
 
     assert "Ragna Holt" in "".join(focused(retrieved, harbour.embedder, chars=250))

@@ -29,7 +29,7 @@ def failing(*, model: str | None = None, base_url: str | None = None, api_key: s
 
 
 @pytest.mark.parametrize("blank", [None, "", "  "])
-def test_no_model_is_chosen_without_key_or_base_url(blank: str | None) -> None:
+def test_no_model_is_chosen_without_a_key_or_a_base_url(blank: str | None) -> None:
     assert choose_endpoint(model=blank, base_url=blank, api_key=blank) is None
 
 
@@ -70,13 +70,13 @@ def test_openais_base_url_without_a_key_is_an_error_before_any_request() -> None
     assert failing(base_url="https://api.openai.com/v1").code == "key_missing"
 
 
-def test_openais_base_url_does_not_request_the_list_of_models() -> None:
+def test_the_model_list_is_not_requested_from_openai() -> None:
     chosen = choose_endpoint(model=None, base_url="https://api.openai.com/v1/", api_key=KEY)
 
     assert chosen == ModelEndpoint(model=DEFAULT_MODEL, base_url="https://api.openai.com/v1", api_key=KEY)
 
 
-def test_a_base_url_and_a_model_are_not_checked() -> None:
+def test_no_request_is_sent_if_base_url_and_model_are_set() -> None:
     with OpenAIServer() as server:
         chosen = choose_endpoint(model="mine", base_url=server.base_url, api_key=None)
         requests = server.requests

@@ -87,7 +87,7 @@ def test_the_done_event_has_model_usage_and_timings(settings: Settings) -> None:
     assert stages == sorted(each or 0.0 for each in stages)
 
 
-def test_citations_are_resolved_and_unknown_ones_reported(settings: Settings) -> None:
+def test_citations_are_resolved_and_unknown_citations_are_reported(settings: Settings) -> None:
     events, _ = ask_model(answer("Ada Brandt [1", "][9]."), settings)
     sources = next(each for each in events if isinstance(each, Sources)).sources
     citations = next(each for each in events if isinstance(each, Citations))
@@ -106,7 +106,7 @@ def test_without_a_model_the_answer_is_quotes_with_a_notice(settings: Settings) 
     assert (events[-1].model, events[-1].timings.tokens_per_second) == ("quotes", None)
 
 
-def test_nothing_relevant_ends_before_any_model_is_called(settings: Settings) -> None:
+def test_an_irrelevant_question_ends_before_any_model_is_called(settings: Settings) -> None:
     with OpenAIServer(chat=answer("never")) as server:
         with_server = replace(settings, base_url=server.base_url, model="m")
         events = ask_quotes("Which programming language has the best macros?", with_server)
@@ -148,7 +148,7 @@ def test_a_retry_is_announced_and_the_answer_is_complete(settings: Settings) -> 
         (stream(token("Half"), event({"error": {"message": "boom"}})), "malformed", 4),
     ],
 )
-def test_a_failing_server_is_one_error_after_the_sources(
+def test_a_failing_server_causes_one_error_after_the_sources(
     script: Script, code: str, exit_code: int, settings: Settings
 ) -> None:
     events, _ = ask_model(script, settings)
@@ -160,7 +160,7 @@ def test_a_failing_server_is_one_error_after_the_sources(
     assert end.hint
 
 
-def test_a_stalled_model_is_given_up(settings: Settings) -> None:
+def test_an_answer_ends_with_an_error_if_the_model_stalls(settings: Settings) -> None:
     events, _ = ask_model(stream(token("Half"), Stall(ping_every_s=0.1)), replace(settings, timeout_s=0.5))
 
     assert text(events) == "Half"
@@ -235,7 +235,7 @@ def test_an_unknown_finish_reason_is_reported(settings: Settings) -> None:
     events, _ = ask_model(answer("Ada Brandt [1].", finish_reason="tired"), settings)
 
     notices = [each for each in events if isinstance(each, Notice)]
-    message = 'the model server ended the answer with the reason "tired"; it may be incomplete'
+    message = 'the answer may be incomplete: the model server ended it with the reason "tired"'
     assert notices == [Notice(message=message, code="finish_unknown")]
     assert isinstance(events[-1], Done)
 
@@ -268,12 +268,12 @@ def test_numbers_in_the_models_thinking_are_not_citations(settings: Settings) ->
     assert answer_object(events)["answer"] == "Ada Brandt [1]."
 
 
-def test_loading_of_a_model_is_reported_once(settings: Settings) -> None:
+def test_model_loading_is_reported_once(settings: Settings) -> None:
     loading = failure(503, "Loading model")
     events, requests = ask_model([loading, loading, answer("Ada Brandt [1].")], settings)
 
     notices = [each for each in events if isinstance(each, Notice)]
-    assert notices == [Notice(message="the server is loading m: waiting up to 5 s", code="model_loading")]
+    assert notices == [Notice(message="the model server is loading m: waiting up to 5 s", code="model_loading")]
     assert (text(events), requests) == ("Ada Brandt [1].", 3)
 
 

@@ -21,7 +21,7 @@ def hit(text: str, *, page: int | None = None) -> Hit:
     return Hit(chunk=chunk, source="docs/a.md", path="/home/someone/docs/a.md", score=0.9, rank=1)
 
 
-def test_sources_are_numbered_and_fenced_with_a_mark() -> None:
+def test_sources_are_numbered_and_enclosed_in_marks() -> None:
     _, (role, prompt) = messages("Why?", [hit("Because {it} is.")], new_mark=lambda: "MARK")
 
     assert (role, prompt) == (
@@ -47,7 +47,7 @@ def test_the_mark_is_different_for_every_question() -> None:
     assert messages("Why?", [hit("text")]) != messages("Why?", [hit("text")])
 
 
-def test_only_the_last_message_differs_between_questions_so_that_a_server_can_cache_the_rest() -> None:
+def test_only_the_last_message_differs_between_questions() -> None:
     earlier = [ChatMessage(role="user", text="What is a fjord?"), ChatMessage(role="assistant", text="An inlet.")]
     *first, _ = messages(
         "How deep?", [hit("Deep.")], conversation=[*earlier, ChatMessage(role="user", text="How deep?")]
@@ -67,13 +67,13 @@ def test_control_characters_are_not_sent_to_the_model() -> None:
     assert "\x1b" not in str(messages("Why\x1b?", [hit("a\x1bb\U000e0041")]))
 
 
-def test_piped_text_has_its_own_fence() -> None:
+def test_piped_text_is_enclosed_in_its_own_marks() -> None:
     _, (_, prompt) = messages("Why?", [hit("text")], extra="log line", new_mark=lambda: "MARK")
 
     assert "<<MARK text\nlog line\nMARK>>\n\nQuestion: Why?" in prompt
 
 
-def test_only_the_users_last_message_of_a_conversation_has_the_sources() -> None:
+def test_only_the_last_user_message_of_a_conversation_contains_the_sources() -> None:
     instructions = [
         ChatMessage(role="system", text="Write in Danish."),
         ChatMessage(role="user", text="What is a fjord?"),

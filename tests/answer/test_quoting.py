@@ -41,7 +41,7 @@ def test_the_answering_sentence_is_among_the_quotes(question: str, answer: str, 
     assert len(quotes) <= 3
 
 
-def test_a_quote_has_the_number_of_its_source(retriever: Retriever) -> None:
+def test_each_quote_has_the_number_of_its_source(retriever: Retriever) -> None:
     retrieved = retriever.retrieve("Who built the lighthouse?", limit=5, min_score=0.0)
     by_rank = {hit.rank: hit for hit in retrieved.hits}
 

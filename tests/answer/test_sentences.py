@@ -69,7 +69,7 @@ def test_sentences_have_no_markup(text: str, expected: list[str]) -> None:
         ("- [x] Oil the winch", "Oil the winch"),
     ],
 )  # fmt: skip
-def test_a_quote_renders_like_the_page(text: str, expected: str) -> None:
+def test_a_quote_renders_like_the_original_text(text: str, expected: str) -> None:
     assert [sentence.markdown for sentence in sentences(text)] == [expected]
 
 
@@ -178,7 +178,7 @@ def test_a_chunk_that_begins_with_prose_is_prose(text: str) -> None:
         "$ keelctl tie\n# then pull\nkeelctl.pull(rope);",
     ],
 )
-def test_a_chunk_of_only_code_is_quoted_as_code(code: str) -> None:
+def test_a_chunk_that_contains_only_code_is_quoted_as_code(code: str) -> None:
     (only,) = sentences(code)
 
     assert (only.markdown, only.block.markdown) == ("", f"```\n{dedent(code)}\n```")
@@ -223,7 +223,7 @@ def test_a_long_introduced_block_is_cut_with_an_ellipsis() -> None:
         "<!-- written by hand -->",
     ],
 )
-def test_text_without_content_is_never_quoted(line: str) -> None:
+def test_boilerplate_lines_are_never_quoted(line: str) -> None:
     assert read(f"{line}\n\nThe keel is oak.") == ["The keel is oak."]
 
 
@@ -303,7 +303,7 @@ def test_a_title_in_capitals_is_quoted_only_if_plain_text_has_nothing_else() -> 
     assert [(each.text, each.role) for each in sentences(f"{title}\n", "plain", "none")] == [(title, "heading")]
 
 
-def test_the_line_above_quoted_mail_introduces_it() -> None:
+def test_the_line_above_quoted_mail_introduces_the_quotation() -> None:
     text = "We paid.\n\nOn Monday Ida Falk wrote:\n> Who pays the slip?\n> I cannot.\n"
 
     paid, wrote = (

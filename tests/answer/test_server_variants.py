@@ -47,7 +47,7 @@ COMPLETION = {
 
 @pytest.mark.fault("not-streamed")
 @pytest.mark.parametrize("content_type", ["application/json", "text/event-stream", "text/plain"])
-def test_one_json_object_instead_of_a_stream_is_an_answer(content_type: str) -> None:
+def test_one_json_object_instead_of_a_stream_is_accepted(content_type: str) -> None:
     with OpenAIServer(chat=json_body(COMPLETION, content_type=content_type)) as server:
         conversation = converse(server.base_url)
 
@@ -132,7 +132,7 @@ def test_a_model_that_never_loads_is_an_error_at_the_timeout() -> None:
         ({"error": {"message": "Provider error", "metadata": {"raw": "pump failed"}}}, "Provider error: pump failed"),
     ],
 )
-def test_the_servers_error_text_is_found_in_every_known_form(body: object, text: str) -> None:
+def test_the_servers_error_text_is_found_in_every_known_format(body: object, text: str) -> None:
     for reply in (json_body(body), stream(event(body)), stream(token("Twel"), event(body), DONE)):
         with OpenAIServer(chat=reply) as server:
             conversation = converse(server.base_url)
@@ -143,7 +143,7 @@ def test_the_servers_error_text_is_found_in_every_known_form(body: object, text:
 
 
 @pytest.mark.parametrize("body", [b"no upstream is healthy", b'"no upstream is healthy"'])
-def test_plain_text_instead_of_an_answer_is_quoted(body: bytes) -> None:
+def test_plain_text_instead_of_an_answer_is_quoted_in_the_error(body: bytes) -> None:
     for reply in (
         whole_body(body),
         stream(b"data: " + body + b"\n\n"),
@@ -167,7 +167,7 @@ def test_plain_text_instead_of_an_answer_is_quoted(body: bytes) -> None:
         ({"message": "bad key", "code": 401}, "key_refused"),
     ],
 )
-def test_an_error_code_in_the_body_counts_like_an_http_status(error: dict[str, object], code: str) -> None:
+def test_an_error_code_in_the_body_is_treated_like_an_http_status(error: dict[str, object], code: str) -> None:
     with OpenAIServer(chat=stream(chunk({"role": "assistant", "content": ""}), event({"error": error}))) as server:
         conversation = converse(server.base_url)
         requests = len(server.requests)
@@ -187,7 +187,7 @@ def test_a_finish_reason_that_means_failure_is_an_error(reason: str) -> None:
 
 
 @pytest.mark.fault("stream-ends-with-error")
-def test_an_error_in_a_choice_is_reported_and_its_text_kept() -> None:
+def test_an_error_in_a_choice_is_reported_and_the_text_is_kept() -> None:
     ending = {
         "delta": {"content": " bolts"},
         "finish_reason": "error",

@@ -33,7 +33,7 @@ THINKING = [
 @pytest.mark.fault("thinking-in-content")
 @pytest.mark.parametrize("thinking", THINKING)
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
-def test_thinking_is_dropped_for_every_split_of_the_text(thinking: str, size: int) -> None:
+def test_thinking_is_dropped_for_any_split_of_the_text(thinking: str, size: int) -> None:
     reply = thinking + ANSWER
 
     assert filtered([reply[start : start + size] for start in range(0, len(reply), size)]) == ANSWER
@@ -55,7 +55,7 @@ def test_thinking_is_dropped_for_every_split_of_the_text(thinking: str, size: in
     ],
 )
 @given(cuts=st.lists(st.integers(0, 60)))
-def test_an_answer_passes_unchanged(reply: str, cuts: list[int]) -> None:
+def test_an_answer_without_thinking_is_not_changed(reply: str, cuts: list[int]) -> None:
     places = [0, *sorted(min(cut, len(reply)) for cut in cuts), len(reply)]
 
     assert filtered([reply[a:b] for a, b in pairwise(places)]) == reply
@@ -64,13 +64,13 @@ def test_an_answer_passes_unchanged(reply: str, cuts: list[int]) -> None:
 @pytest.mark.parametrize(
     "pieces", [["Twelve", " bolts", " [1]"], ["The", " user", " manual"], ["First", ",", " I"], ["a", "nd"]]
 )
-def test_text_unlike_thinking_is_returned_immediately(pieces: list[str]) -> None:
+def test_text_that_cannot_be_thinking_is_returned_immediately(pieces: list[str]) -> None:
     thinking = ThinkingFilter()
 
     assert [thinking.feed(piece) for piece in pieces] == pieces
 
 
-def test_channels_without_marks_are_recognised_by_name() -> None:
+def test_channels_without_tags_are_recognised_by_their_names() -> None:
     assert filtered(["analysis", "The flange", " [7].", "assistant", "final", ANSWER]) == ANSWER
     assert filtered([f"analysisThe flange [7].assistantfinal{ANSWER}"]) == ANSWER
 
@@ -80,7 +80,7 @@ def test_a_first_piece_that_looks_like_thinking_is_held_back() -> None:
     assert filtered(["Ok", "ay", ", so", " the flange [7] has some.\n</think>\n", ANSWER]) == ANSWER
 
 
-def test_an_unopened_closing_mark_means_the_answer_began_late() -> None:
+def test_text_before_an_unmatched_closing_tag_is_reported_as_thinking() -> None:
     thinking = ThinkingFilter()
 
     pieces = [thinking.feed(piece) for piece in ["Bolts on flange [7].", "\n</thi", "nk>", "\n\nTwelve", " [1]."]]
@@ -88,10 +88,10 @@ def test_an_unopened_closing_mark_means_the_answer_began_late() -> None:
     assert (pieces, thinking.answer_began_late) == (["Bolts on flange [7].", "\n", "", "Twelve", " [1]."], True)
 
 
-def test_endless_thinking_is_not_an_answer() -> None:
+def test_unclosed_thinking_gives_no_answer() -> None:
     assert filtered(["<think>Let me count the", " bolts [7]"]) == ""
 
 
-def test_text_of_a_reasoning_model_is_held_back_until_its_closing_mark() -> None:
+def test_text_of_a_reasoning_model_is_held_back_until_its_closing_tag() -> None:
     assert filtered(["Bolts on flange [7].", "\n</think>\n\n", ANSWER], expected=True) == ANSWER
     assert filtered(["Twelve ", "bolts"], expected=True) == "Twelve bolts"

@@ -26,11 +26,11 @@ def test_the_javascript_client_passes_its_own_tests() -> None:
     node("--test", "client.test.mjs")
 
 
-def test_the_types_match_the_code_and_its_users() -> None:
+def test_the_typescript_types_match_the_client_and_its_callers() -> None:
     assert node(str(NODE_MODULES / "typescript" / "bin" / "tsc"), "--project", "tsconfig.json") == ""
 
 
-def test_the_page_cleans_text_like_the_server() -> None:
+def test_the_page_sanitises_text_like_the_server() -> None:
     script = """
         import { plainText } from "../../streamrag_cli/server/static/page/plain-text.js";
         const changes = [];

@@ -99,7 +99,7 @@ def test_a_new_question_replaces_the_previous_one(visiting: Visiting, release: t
         assert visit.page.text("#answer") == "Of the second."
 
 
-def test_a_key_pressed_twice_asks_once(visiting: Visiting, release: threading.Event) -> None:
+def test_pressing_enter_twice_asks_once(visiting: Visiting, release: threading.Event) -> None:
     with visiting(answer("The first words", " and the last.", between=[Hold(release)])) as visit:
         visit.ask("What is the fee for a berth?")
         visit.page.press("Enter")
@@ -110,7 +110,7 @@ def test_a_key_pressed_twice_asks_once(visiting: Visiting, release: threading.Ev
         assert len(visit.model.requests) == 1
 
 
-def test_a_cut_off_answer_stays_with_an_error_and_a_hint(visiting: Visiting) -> None:
+def test_a_cut_off_answer_stays_visible_with_an_error_and_a_hint(visiting: Visiting) -> None:
     with visiting(stream(token("Half an answer"), Cut(reset=True))) as visit:
         visit.ask_and_wait("What is the fee for a berth?", status="The answer was cut off.")
 
@@ -132,7 +132,7 @@ def test_a_late_notice_is_shown_below_the_answer(visiting: Visiting) -> None:
     with visiting(answer("Cut", finish_reason="length")) as visit:
         visit.ask_and_wait("What is the fee for a berth?")
 
-        assert visit.page.texts("#afterword li") == ["the model reached its token limit, so the answer is cut short"]
+        assert visit.page.texts("#afterword li") == ["the model reached its token limit, so the answer is cut off"]
 
 
 def test_a_citation_leads_to_its_source_and_back(visiting: Visiting) -> None:
@@ -151,7 +151,7 @@ def test_a_citation_leads_to_its_source_and_back(visiting: Visiting) -> None:
         page.wait_until(IN_VIEW % "a.citation")
 
 
-def test_the_page_works_with_the_keyboard_only(visiting: Visiting) -> None:
+def test_the_page_can_be_used_without_a_mouse(visiting: Visiting) -> None:
     with visiting(answer("See [the rules](https://harbour.example/rules) [2].")) as visit:
         page = visit.page
         assert page.focused() == "question"
@@ -191,7 +191,7 @@ WIDE = (
 
 
 @pytest.mark.parametrize("width", [320, 390])
-def test_a_phone_never_scrolls_sideways(width: int, visiting: Visiting) -> None:
+def test_the_page_never_scrolls_sideways_on_a_phone(width: int, visiting: Visiting) -> None:
     with visiting(answer(WIDE), phone=True, viewport={"width": width, "height": 700}) as visit:
         visit.ask_and_wait("What is the fee for a berth? " + "w" * 300)
 
@@ -216,7 +216,7 @@ def test_the_browser_can_send_the_servers_key(visiting: Visiting) -> None:
         assert visit.page.text("#answer") == "Yes."
 
 
-def test_without_a_model_the_page_announces_quotes(browser: Browser, library: Settings) -> None:
+def test_without_a_model_the_page_states_that_it_shows_quotes(browser: Browser, library: Settings) -> None:
     with running_server(library) as server, browser.page() as page:
         page.goto(server.url)
         page.call("fill", "#question", "What is the fee for a berth?")
@@ -227,7 +227,7 @@ def test_without_a_model_the_page_announces_quotes(browser: Browser, library: Se
         assert "The fee is 18 euros a night" in page.text("#answer")
 
 
-def test_an_irrelevant_question_is_shown_calmly_without_commands(browser: Browser, library: Settings) -> None:
+def test_an_irrelevant_question_is_not_styled_as_an_error(browser: Browser, library: Settings) -> None:
     with running_server(replace(library, min_score=0.99)) as server, browser.page() as page:
         page.goto(server.url)
         page.call("fill", "#question", "Which programming language has macros?")

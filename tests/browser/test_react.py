@@ -56,7 +56,7 @@ def assert_no_browser_errors(visit: Visit) -> None:
     assert (messages, seen.errors) == ([], [])
 
 
-def test_the_example_answers_while_the_model_writes(opening: Opening) -> None:
+def test_the_example_shows_text_while_the_model_is_still_writing(opening: Opening) -> None:
     release = threading.Event()
     with opening(EXAMPLE, answer("The first words", " and the last.", between=[Hold(release)])) as visit:
         page = visit.page

@@ -96,7 +96,7 @@ def test_random_pieces_of_mixed_examples_stream_to_the_same_html(page: Page) -> 
 @pytest.mark.parametrize(
     "block", ["A paragraph of **some** words.\n\n", "- an item\n", "1. an item\n\n   in two paragraphs\n\n"]
 )
-def test_the_number_of_rendered_nodes_is_linear_in_the_text(block: str, page: Page) -> None:
+def test_the_number_of_rendered_nodes_is_linear_in_the_text_length(block: str, page: Page) -> None:
     script = """[100, 200].map((count) => {
       const root = document.createElement("div");
       let nodes = 0;
@@ -145,7 +145,7 @@ def test_finished_blocks_keep_their_nodes(page: Page) -> None:
     assert are_kept == [True, True, 3]
 
 
-def test_citations_are_parsed_like_on_the_server(page: Page) -> None:
+def test_the_page_and_the_server_parse_citations_alike(page: Page) -> None:
     texts = [
         "Both do [2][1]. So `x[3]` does not, nor [4](https://a.example), but [1, 5] do.",
         "[1]: a definition? [2] , [ 3 ; 4 ] and x[5] or \\[6] [7]: [8]\n\n```\n[9]\n```\n[0] [1234] [12]",

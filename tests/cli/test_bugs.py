@@ -39,7 +39,7 @@ def test_a_bug_outside_an_answer_prints_two_lines(cold_cli: CommandLine) -> None
 
 
 @pytest.mark.parametrize("output", ["--jsonl", "--json", "--plain"])
-def test_a_bug_during_an_answer_is_an_error_event(cold_cli: CommandLine, output: str) -> None:
+def test_a_bug_during_an_answer_causes_an_error_event(cold_cli: CommandLine, output: str) -> None:
     outcome = with_a_bug(cold_cli, IN_THE_STREAM).run("ask", output, "x")
 
     assert (outcome.code, outcome.stderr) == (
@@ -63,13 +63,13 @@ def test_debug_tracebacks_contain_no_keys_and_no_escape_codes(cold_cli: CommandL
     assert KEY not in outcome.stderr + outcome.stdout.decode()
 
 
-def test_debug_after_a_double_dash_is_a_question(cold_cli: CommandLine) -> None:
+def test_debug_after_a_double_dash_is_a_query_and_not_a_flag(cold_cli: CommandLine) -> None:
     outcome = with_a_bug(cold_cli, WITHOUT_STREAM).run("search", "--", "--debug")
 
     assert "Traceback" not in outcome.stderr
 
 
-def test_debug_before_the_command_shows_tracebacks(cli: CommandLine) -> None:
+def test_the_debug_flag_before_the_command_shows_tracebacks(cli: CommandLine) -> None:
     outcome = with_a_bug(cli, WITHOUT_STREAM).run("--debug", "search", "x")
 
     assert (outcome.code, "Traceback (most recent call last):" in outcome.stderr) == (1, True)

@@ -49,7 +49,7 @@ def cli_with_library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comma
         yield user
 
 
-def test_ask(cli_with_library: CommandLine) -> None:
+def test_ask_prints_the_expected_transcript(cli_with_library: CommandLine) -> None:
     parts = concurrently(
         lambda: in_a_pipe(cli_with_library, f"streamrag ask {OPENING}"),
         lambda: in_a_pipe(cli_with_library, f"streamrag ask -q {OPENING}"),
@@ -60,7 +60,7 @@ def test_ask(cli_with_library: CommandLine) -> None:
     assert_same_transcript("ask", *parts)
 
 
-def test_search(cli_with_library: CommandLine) -> None:
+def test_search_prints_the_expected_transcript(cli_with_library: CommandLine) -> None:
     parts = concurrently(
         lambda: in_a_pipe(cli_with_library, f"streamrag search {OPENING}"),
         lambda: in_a_pipe(cli_with_library, f"streamrag search --json -k 1 {OPENING}"),
@@ -72,7 +72,7 @@ def test_search(cli_with_library: CommandLine) -> None:
     assert_same_transcript("search", *parts)
 
 
-def test_status(cli_with_library: CommandLine) -> None:
+def test_status_prints_the_expected_transcript(cli_with_library: CommandLine) -> None:
     assert_same_transcript(
         "status",
         in_a_pipe(cli_with_library, "streamrag status"),
@@ -82,7 +82,7 @@ def test_status(cli_with_library: CommandLine) -> None:
     )
 
 
-def test_doctor(cli_with_library: CommandLine) -> None:
+def test_doctor_prints_the_expected_transcript(cli_with_library: CommandLine) -> None:
     user = cli_with_library.having(STREAMRAG_ENGINE="off", STREAMRAG_MODLE="m")
     parts = concurrently(
         lambda: in_a_pipe(user, "streamrag doctor"),
@@ -93,7 +93,7 @@ def test_doctor(cli_with_library: CommandLine) -> None:
     assert_same_transcript("doctor", *parts)
 
 
-def test_copy(cli_with_library: CommandLine) -> None:
+def test_copy_prints_the_expected_transcript(cli_with_library: CommandLine) -> None:
     assert_same_transcript(
         "copy",
         in_a_pipe(cli_with_library, "streamrag copy --from data/streamrag --to elsewhere"),
@@ -103,7 +103,7 @@ def test_copy(cli_with_library: CommandLine) -> None:
     )
 
 
-def test_ingest(cli: CommandLine) -> None:
+def test_ingest_prints_the_expected_transcript(cli: CommandLine) -> None:
     write_library(cli.directory)
     library = cli.directory / "library"
     parts = [
@@ -150,7 +150,7 @@ def test_ingest_leaves_one_line_on_a_terminal(cli: CommandLine) -> None:
     assert_same_transcript("ingest-terminal", on_a_terminal(cli, "streamrag ingest library"))
 
 
-def test_eval(cli: CommandLine) -> None:
+def test_eval_prints_the_expected_transcript(cli: CommandLine) -> None:
     folder = cli.directory / "questions"
     folder.mkdir()
     for name, entries in EVALUATION.items():
@@ -174,7 +174,7 @@ def test_search_in_a_pipe_prints_three_fields_per_hit(cli_with_library: CommandL
     assert [float(score) for _, score, _ in fields] == sorted((float(score) for _, score, _ in fields), reverse=True)
 
 
-def test_json_in_the_transcripts_has_exact_keys() -> None:
+def test_json_output_has_exactly_the_documented_keys() -> None:
     source = ["n", "source", "page", "line_start", "line_end", "title", "content", "score", "chunk_id"]
     collection = ["collection", "documents", "chunks", "embedding", "dimension", "size_bytes", "last_ingest"]
     done = ["counts", "chunks_written", "chunks", "elapsed_ms", "dry_run", "skipped", "unsupported"]

@@ -72,7 +72,7 @@ def test_usage_errors_exit_with_2(cli: CommandLine, arguments: str, message: str
     )
 
 
-def test_help_is_printed_on_stderr_without_a_command(cli: CommandLine) -> None:
+def test_without_a_command_help_is_printed_on_stderr(cli: CommandLine) -> None:
     outcome = cli.run()
 
     assert (outcome.code, outcome.stdout, outcome.stderr.splitlines()[0]) == (
@@ -129,7 +129,7 @@ def test_an_invalid_settings_file_exits_with_3(cli: CommandLine, file: str, mess
     assert first.replace(str(path), "FILE").startswith(f"streamrag: {message}")
 
 
-def test_a_failed_first_ingest_does_not_fix_the_embedder(cli: CommandLine) -> None:
+def test_a_failed_first_ingest_does_not_determine_the_embedder(cli: CommandLine) -> None:
     (cli.directory / "one.md").write_text("Some words.", encoding="utf-8")
     with OpenAIServer(embeddings=[failure(404, "no such model")]) as server:
         failed = cli.run("ingest", "one.md", "--embedding", "openai:lost", "--base-url", server.base_url)
@@ -200,7 +200,7 @@ def test_a_different_embedder_is_rejected_before_anything_is_sent(cli_with_store
 
 
 @pytest.mark.fault("unreadable-files")
-def test_an_unreadable_file_is_listed_and_the_rest_is_ingested(cli: CommandLine) -> None:
+def test_an_unreadable_file_is_listed_and_all_other_files_are_ingested(cli: CommandLine) -> None:
     (cli.directory / "good.md").write_text("Some words.", encoding="utf-8")
     (cli.directory / "bad.pdf").write_bytes(b"%PDF-1.7 and then nothing")
     outcome = cli.run("ingest", ".")

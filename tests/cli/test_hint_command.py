@@ -37,11 +37,11 @@ def test_a_search_hint_has_no_model_flag() -> None:
 
 
 @pytest.mark.parametrize("question", ["", " ", "-v", "two\nlines", "x" * 300])
-def test_an_unpasteable_question_is_not_repeated(question: str) -> None:
+def test_a_question_that_cannot_be_pasted_is_not_repeated_in_hints(question: str) -> None:
     assert HintCommand(command="ask", question=question).complete("streamrag ask QUESTION") == "streamrag ask QUESTION"
 
 
-def test_a_question_with_text_from_stdin_is_not_repeated(tmp_path: Path) -> None:
+def test_a_question_with_text_from_stdin_is_not_repeated_in_hints(tmp_path: Path) -> None:
     with (tmp_path / "text").open("w+", encoding="utf-8") as stream:
         here = process(stdin=stream)
         read_question("How far?", here, stdin=True, command="ask")
@@ -50,7 +50,7 @@ def test_a_question_with_text_from_stdin_is_not_repeated(tmp_path: Path) -> None
 
 
 @pytest.mark.fault("hint-to-ask-again")
-def test_a_url_with_a_key_is_not_repeated() -> None:
+def test_a_url_that_contains_a_key_is_not_repeated_in_hints() -> None:
     urls = ["http://h/v1", "http://me:word@h/v1", "http://h/0123456789abcdef/v1"]
 
     assert [shown_base_url(each, "0123456789abcdef") for each in urls] == ["http://h/v1", "", ""]

@@ -111,7 +111,7 @@ def test_jsonl_has_all_events_in_order_with_exact_keys(outcomes: dict[str, Outco
     assert (outcome.code, outcome.stderr) == (0, "")
 
 
-def test_metadata_of_an_answer_has_the_right_types(outcomes: dict[str, Outcome]) -> None:
+def test_answer_metadata_is_valid_and_consistent(outcomes: dict[str, Outcome]) -> None:
     events = events_of(outcomes["success --jsonl"])
     timings = events[-1]["timings"]
 
@@ -161,7 +161,7 @@ def test_json_is_one_object_with_exact_keys(outcomes: dict[str, Outcome]) -> Non
         "complete": True,
         "unknown_citations": [9],
         "notices": [
-            {"message": "the model reached its token limit, so the answer is cut short", "code": "finish_length"}
+            {"message": "the model reached its token limit, so the answer is cut off", "code": "finish_length"}
         ],
         "finish_reason": "length",
         "model": "test-model",
@@ -197,7 +197,7 @@ def test_json_keeps_the_partial_answer_and_the_error(outcomes: dict[str, Outcome
 
 
 @pytest.mark.fault("model-busy")
-def test_each_retry_is_an_event_before_the_answer(outcomes: dict[str, Outcome]) -> None:
+def test_each_retry_is_reported_as_an_event_before_the_answer(outcomes: dict[str, Outcome]) -> None:
     outcome = outcomes["retried"]
     events = events_of(outcome)
 
@@ -212,7 +212,7 @@ def test_each_retry_is_an_event_before_the_answer(outcomes: dict[str, Outcome]) 
 
 
 @pytest.mark.parametrize("flag", ["--json", "--jsonl"])
-def test_an_irrelevant_question_produces_only_an_error(outcomes: dict[str, Outcome], flag: str) -> None:
+def test_an_irrelevant_question_gives_only_an_error(outcomes: dict[str, Outcome], flag: str) -> None:
     outcome = outcomes[f"nothing {flag}"]
     events = events_of(outcome)
 

@@ -121,7 +121,7 @@ def test_a_deleted_working_directory_does_not_cause_a_failure(cli_with_namesakes
         ("/srv/a.md", None, "/srv/a.md", "/srv/a.md"),
     ],
 )
-def test_source_names_open_from_the_working_directory(
+def test_source_names_are_paths_that_open_from_the_working_directory(
     directory: str | None, home: str | None, path: str, expected: str
 ) -> None:
     names = DisplayNames(Path(directory) if directory else None, Path(home) if home else None)

@@ -77,7 +77,7 @@ def test_the_first_token_is_printed_before_the_answer_is_complete(
     assert paths == ["/v1/chat/completions"]
 
 
-def test_no_stream_prints_the_same_text(outcomes: dict[str, Outcome]) -> None:
+def test_the_no_stream_flag_does_not_change_the_text(outcomes: dict[str, Outcome]) -> None:
     assert outcomes["no stream"] == Outcome(code=0, stdout=b"One two.\n", stderr="")
 
 
@@ -142,7 +142,10 @@ def test_a_full_disk_is_reported_as_a_failure(cold_cli_with_store: CommandLine, 
 
     assert (outcome.code, outcome.stderr.splitlines()[-2:]) == (
         1,
-        ["streamrag: cannot write the output: No space left on device", "hint: redirect it to another file or disk"],
+        [
+            "streamrag: cannot write the output: No space left on device",
+            "hint: redirect the output to another file or disk",
+        ],
     )
 
 
@@ -152,7 +155,7 @@ def test_a_closed_stdout_is_a_failure(cold_cli_with_store: CommandLine) -> None:
 
     assert (outcome.code, outcome.stderr) == (
         1,
-        "streamrag: cannot write the output: Bad file descriptor\nhint: redirect it to another file or disk\n",
+        "streamrag: cannot write the output: Bad file descriptor\nhint: redirect the output to another file or disk\n",
     )
 
 

@@ -36,7 +36,7 @@ def counts(user: CommandLine, *arguments: str) -> dict[str, int]:
     return {name: count for name, count in json.loads(outcome.stdout)["counts"].items() if count}
 
 
-def test_postgres_ingest_ask_update_and_status_work(user: CommandLine, place: PostgresUrl) -> None:
+def test_ingest_ask_update_and_status_work_with_postgres(user: CommandLine, place: PostgresUrl) -> None:
     assert counts(user, "--dry-run", ".") == {"added": 2}
     assert counts(user, ".") == {"added": 2}
     searched = user.run("search", "--json", QUESTION)

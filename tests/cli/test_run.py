@@ -62,7 +62,7 @@ def test_the_last_event_determines_the_exit_code() -> None:
     assert codes == [0, 7, ExitCode.BUG, 0, ExitCode.SOME_FILES_FAILED]
 
 
-def test_commands_in_notices_have_the_flags_of_the_collection() -> None:
+def test_commands_in_notices_and_hints_repeat_the_collection_flag() -> None:
     here, renderer = process(environment={"HOME": "/home/someone"}), RecordingRenderer()
     settings_from(here, {"collection": "laws"})
     notice = Notice(message="a.md no longer exists: streamrag ingest --remove a.md", code="source_gone")
@@ -99,7 +99,7 @@ def test_an_interruption_ends_the_stream_with_an_error(part_of: str) -> None:
     assert renderer.closed == 1
 
 
-def test_an_error_caused_by_a_signal_counts_as_the_signal() -> None:
+def test_an_error_caused_by_a_signal_is_treated_as_an_interruption() -> None:
     here = process()
     here.signals.received = ExitCode.INTERRUPTED
 

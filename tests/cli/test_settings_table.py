@@ -53,7 +53,7 @@ def test_no_two_options_of_a_command_share_a_flag() -> None:
         assert sorted(set(flags)) == sorted(flags)
 
 
-def test_each_name_flag_and_variable_belongs_to_one_setting() -> None:
+def test_each_name_flag_and_variable_belongs_to_only_one_setting() -> None:
     names = [each.name for each in ALL]
     variables = [variable for each in ALL for variable in each.variables]
 

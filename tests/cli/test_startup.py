@@ -54,7 +54,7 @@ def test_version_does_not_import_the_command_line(cold_cli: CommandLine) -> None
     assert modules & {"typer", "click", "rich", "streamrag_cli.cli.app", "asyncio"} == set()
 
 
-def test_the_answer_pipeline_imports_before_heavy_libraries(cold_cli: CommandLine) -> None:
+def test_importing_the_answer_pipeline_imports_no_heavy_libraries(cold_cli: CommandLine) -> None:
     modules = loaded(cold_cli, "-c", "import streamrag_cli.answer.pipeline")
 
     assert modules & {"langchain_core", "langchain_openai", "openai", "chromadb", "onnxruntime"} == set()

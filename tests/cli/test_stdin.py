@@ -37,7 +37,7 @@ def test_stdin_text_is_sent_to_the_model_but_not_searched_for(cold_cli_with_stor
     assert "the log says {zebra} \ufffd" in messages
 
 
-def test_a_dash_and_stdin_together_are_a_usage_error(cli: CommandLine) -> None:
+def test_a_dash_and_the_stdin_flag_together_are_a_usage_error(cli: CommandLine) -> None:
     assert cli.run("ask", "-", "--stdin", stdin=b"x") == Outcome(
         code=2,
         stdout=b"",
@@ -60,7 +60,7 @@ def test_an_unreadable_stdin_is_reported(cli: CommandLine) -> None:
     assert (outcome.code, outcome.stderr.splitlines()[0]) == (2, "streamrag: cannot read stdin: Bad file descriptor")
 
 
-def test_a_non_blocking_stdin_is_waited_for(cli_with_store: CommandLine) -> None:
+def test_ask_waits_for_a_non_blocking_stdin(cli_with_store: CommandLine) -> None:
     theirs, ours = os.pipe()
     os.set_blocking(theirs, False)
     with os.fdopen(theirs) as stdin, cli_with_store.running("search", "-", stdin=stdin.fileno()) as process:

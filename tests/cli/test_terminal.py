@@ -44,7 +44,7 @@ def quotes(cli_with_store: CommandLine) -> str:
     return cli_with_store.run("ask", "-q", QUESTION).stdout.decode()
 
 
-def test_output_order_is_sources_answer_timings(terminals: dict[str, Terminal]) -> None:
+def test_sources_come_before_the_answer_and_timings_after_it(terminals: dict[str, Terminal]) -> None:
     terminal = terminals["usual"]
 
     text = "\n".join(terminal.lines)
@@ -68,14 +68,14 @@ def test_output_order_is_sources_answer_timings(terminals: dict[str, Terminal]) 
     )
 
 
-def test_no_color_removes_only_colour(terminals: dict[str, Terminal], quotes: str) -> None:
+def test_the_no_color_variable_removes_only_colour(terminals: dict[str, Terminal], quotes: str) -> None:
     in_colour, without = terminals["quotes, 200 columns"], terminals["quotes, NO_COLOR"]
 
     assert (bool(COLOUR.search(in_colour.raw)), bool(COLOUR.search(without.raw))) == (True, False)
     assert "".join(quotes.split()) in without.words
 
 
-def test_plain_prints_the_unrendered_text(terminals: dict[str, Terminal]) -> None:
+def test_the_plain_flag_prints_the_unrendered_text(terminals: dict[str, Terminal]) -> None:
     raw = terminals["--plain"].raw
 
     assert b"\x1b" not in raw

@@ -57,7 +57,7 @@ def test_the_health_check_is_valid_and_requests_healthz() -> None:
     assert (program, flag, "http://127.0.0.1:8421/healthz" in code) == ("python", "-c", True)
 
 
-def test_all_copied_files_exist_and_are_not_ignored() -> None:
+def test_every_file_that_the_dockerfile_copies_exists_and_is_not_ignored() -> None:
     ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").split("\n")
     included = [line.removeprefix("!") for line in ignored if line.startswith("!")]
     copied = [source for value in values_of("COPY") if not value.startswith("--from") for source in value.split()[:-1]]

@@ -92,7 +92,7 @@ def test_a_key_is_never_shown(user: CommandLine) -> None:
     assert "set by STREAMRAG_API_KEY, well-formed; OPENAI_API_KEY not used" in outcome.stdout.decode()
 
 
-def test_a_different_embedder_than_the_collection_is_a_failure(user: CommandLine) -> None:
+def test_an_embedder_that_differs_from_the_collections_is_a_failure(user: CommandLine) -> None:
     code, findings = doctor(user, "--embedding", "openai:words", "--base-url", "http://127.0.0.1:9/v1", "-m", "m")
 
     (embedding,) = of_check(findings, "embedding")
@@ -100,14 +100,14 @@ def test_a_different_embedder_than_the_collection_is_a_failure(user: CommandLine
     assert code == 5  # a store failure outranks a model server failure
 
 
-def test_a_different_dimension_than_the_collection_is_a_failure(large: CommandLine, tmp_path: Path) -> None:
+def test_a_dimension_that_differs_from_the_collections_is_a_failure(large: CommandLine, tmp_path: Path) -> None:
     with OpenAIServer(dimension=8) as other:
         code, findings = doctor(copy_of(large, tmp_path), "--base-url", other.base_url)
 
     (embedding,) = of_check(findings, "embedding")
     assert (code, embedding["found"]) == (
         5,
-        "collection 'default' has vectors of 32 dimensions, but the embedder returned 8",
+        "collection 'default' has vectors with 32 dimensions, but the embedder returned 8",
     )
 
 
@@ -133,7 +133,7 @@ def test_the_exit_code_is_that_of_the_worst_failure() -> None:
     assert [exit_code_of(each) for each in ([], [server], [server, key], [server, key, store])] == [0, 4, 3, 5]
 
 
-def test_the_disk_of_a_future_store_is_checked(tmp_path: Path) -> None:
+def test_the_disk_is_checked_before_the_store_exists(tmp_path: Path) -> None:
     (disk,) = check_disk(open_store(tmp_path / "not" / "yet"))
 
     assert (disk.state, list(disk.figures)) == ("ok", ["free_bytes"])
@@ -157,7 +157,7 @@ def test_a_read_only_store_is_a_warning(tmp_path: Path, monkeypatch: pytest.Monk
     (disk,) = check_disk(open_store(tmp_path))
 
     assert (disk.state, disk.code) == ("warning", "read_only")
-    assert disk.found == f"{tmp_path}: read-only for this user; questions work, but ingest does not"
+    assert disk.found == f"{tmp_path}: read-only for this user; questions work, but ingesting does not"
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_a_read_only_store_is_a_warning(tmp_path: Path, monkeypatch: pytest.Monk
             [
                 (
                     "warning",
-                    "the encoding is ascii: other characters are shown as ?",
+                    "the encoding is ascii: characters that it lacks are shown as ?",
                     "unset PYTHONIOENCODING",
                 ),
                 ("warning", "only 20 columns wide: sources are shown as lines instead of a table", ""),
@@ -212,7 +212,7 @@ def test_an_unusable_engine_is_a_warning_with_a_working_hint(obstacle: str, tmp_
     assert [each.state for each in after] == ["ok"]
 
 
-def test_a_running_engine_of_another_environment_is_reported(tmp_path: Path) -> None:
+def test_a_running_engine_from_another_environment_is_reported(tmp_path: Path) -> None:
     with TemporaryDirectory(dir="/tmp") as short, socket.socket(socket.AF_UNIX) as other:
         environment = {"TMPDIR": short}
         path = address_for({**environment, "HTTP_PROXY": "http://other"}).socket
@@ -226,10 +226,10 @@ def test_a_running_engine_of_another_environment_is_reported(tmp_path: Path) -> 
         ("warning", "engine_outdated", "streamrag engine stop"),
         ("ok", "", ""),
     ]
-    assert running[0].found == "1 engine of another version or environment still running"
+    assert running[0].found == "1 engine from another version or environment is still running"
 
 
-def test_a_stopped_or_disabled_engine_is_ok(tmp_path: Path) -> None:
+def test_a_stopped_or_disabled_engine_is_not_a_problem(tmp_path: Path) -> None:
     with TemporaryDirectory(dir="/tmp") as short:  # socket paths are limited to 107 bytes
         results = [
             *check_engine(Settings(store=tmp_path), {"TMPDIR": short}),

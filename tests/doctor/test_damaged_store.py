@@ -109,12 +109,12 @@ LARGE: dict[str, tuple[Damage, str]] = {
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_damage_is_reported_and_its_hint_fixes_it(small: CommandLine, tmp_path: Path, name: str) -> None:
+def test_damage_is_reported_with_a_hint_that_fixes_it(small: CommandLine, tmp_path: Path, name: str) -> None:
     assert_reported_and_fixed(copy_of(small, tmp_path), *SMALL[name])
 
 
 @pytest.mark.parametrize("name", LARGE)
-def test_a_damaged_index_is_reported_and_its_hint_fixes_it(large: CommandLine, tmp_path: Path, name: str) -> None:
+def test_a_damaged_index_is_reported_with_a_hint_that_fixes_it(large: CommandLine, tmp_path: Path, name: str) -> None:
     assert_reported_and_fixed(copy_of(large, tmp_path), *LARGE[name])
 
 
@@ -138,7 +138,7 @@ def assert_fixed(user: CommandLine, hint: str) -> None:
     assert ANSWER in searched.stdout.decode()
 
 
-def test_a_damaged_epoch_list_is_reported_and_its_hint_fixes_it(small: CommandLine, tmp_path: Path) -> None:
+def test_a_damaged_epoch_list_is_reported_with_a_hint_that_fixes_it(small: CommandLine, tmp_path: Path) -> None:
     user = copy_of(small, tmp_path)
     (user.store / "collections/default/current.json").write_text("{", encoding="utf-8")
 

@@ -13,7 +13,7 @@ from tests.support.fake_embedder import FakeEmbedder
 from tests.support.stores import LocalStore, document, many_chunks
 
 
-def test_all_chunks_of_a_small_collection_are_tested(small: CommandLine, tmp_path: Path) -> None:
+def test_doctor_tests_all_chunks_of_a_small_collection(small: CommandLine, tmp_path: Path) -> None:
     code, findings = doctor(copy_of(small, tmp_path))
 
     (store,) = of_check(findings, "store")
@@ -28,7 +28,7 @@ def test_all_chunks_of_a_small_collection_are_tested(small: CommandLine, tmp_pat
     }
 
 
-def test_a_sample_of_a_large_collection_is_tested_without_full(large: CommandLine, tmp_path: Path) -> None:
+def test_doctor_tests_only_a_sample_of_a_large_collection_by_default(large: CommandLine, tmp_path: Path) -> None:
     user = copy_of(large, tmp_path)
     (sample,), (full,) = (of_check(doctor(user, *flags)[1], "store") for flags in ((), ("--full",)))
 
@@ -70,7 +70,7 @@ def test_the_hint_for_an_empty_collection_fixes_it(small: CommandLine, tmp_path:
     assert doctor(user)[0] == 0
 
 
-def test_an_interrupted_ingest_is_a_warning_until_the_next_one(tmp_path: Path) -> None:
+def test_an_interrupted_ingest_is_a_warning_until_the_next_ingest(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "store")
     store.put(document("a.md", "one", "two"))
     with store.other_process("put-slowly", "b.md", "5") as writer:

@@ -25,7 +25,7 @@ def finding(reply: Reply | list[Reply], **fields: object) -> Finding:
     return result
 
 
-def test_a_server_that_streams_is_ok_and_timed() -> None:
+def test_a_streaming_server_passes_with_its_first_token_latency() -> None:
     result = finding(answer("One", " two", between=(Delay(0.05),)))
 
     assert (result.state, result.hint, list(result.figures)) == ("ok", "", ["first_token_ms", "retries"])

@@ -95,11 +95,11 @@ def test_hostile_asciidoc_is_loaded_within_the_time_limit(part: str) -> None:
         ('`"` and `"` are quotes, "`so is this`".', '`"` and `"` are quotes, \u201cso is this\u201d.'),
     ],
 )  # fmt: skip
-def test_inline_asciidoc_becomes_the_visible_text(line: str, shown: str) -> None:
+def test_inline_asciidoc_is_converted_to_visible_text(line: str, shown: str) -> None:
     assert loaded("a.adoc", f":tool: mallet\n\n{line}\n").text == shown
 
 
-def test_include_and_condition_directives_are_dropped_everywhere() -> None:
+def test_include_and_conditional_directives_are_dropped_everywhere() -> None:
     source = (
         "Before.\n\ninclude::a b/page$part.adoc[tag=x]\n\n* item\ninclude::part.adoc[]\n\n[source,sh]\n----\n"
         "include::example$run.sh[]\nforge --hot\nifdef::old[]\nforge --old\nendif::[]\n\\include::kept[]\n----\n\n"

@@ -187,14 +187,14 @@ def test_a_heading_without_text_is_merged_into_its_subsection() -> None:
     assert first.text.startswith("# Doc\n\n## API\n\n### Errors\n\nword")
 
 
-def test_chunks_never_cross_a_page() -> None:
+def test_chunks_never_cross_a_page_boundary() -> None:
     sections = (Section(start=0, end=3, page=1), Section(start=3, end=6, page=2))
     document = Document(path="/a", text="x\n\ny\n\n", title="", sections=sections, line_numbers=None)
 
     assert [(each.text, each.page) for each in chunk(document)] == [("x", 1), ("y", 2)]
 
 
-def test_a_section_marked_whole_is_exactly_one_chunk() -> None:
+def test_a_section_that_is_marked_as_whole_is_exactly_one_chunk() -> None:
     sections = (
         Section(start=0, end=4, is_whole=True),
         Section(start=4, end=7),

@@ -22,7 +22,9 @@ from tests.support.loading import loaded
         ("a.py", "import os\n", "import os\n", 1, ""),
     ],
 )  # fmt: skip
-def test_shebang_licence_and_imports_are_not_text(name: str, source: str, text: str, line: int, summary: str) -> None:
+def test_shebang_licence_and_imports_are_removed_from_the_text(
+    name: str, source: str, text: str, line: int, summary: str
+) -> None:
     document = loaded(name, source)
 
     assert (document.text, document.summary) == (text, summary)

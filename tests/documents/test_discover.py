@@ -18,7 +18,7 @@ def test_files_are_found_depth_first_by_name(tmp_path: Path) -> None:
     assert found_paths(tmp_path) == ["a.md", "b.md", "c/a.txt", "c/d/x.rst", "z.csv"]
 
 
-def test_a_found_file_has_its_name_root_and_real_path(tmp_path: Path) -> None:
+def test_a_discovered_file_has_a_name_a_root_and_a_real_path(tmp_path: Path) -> None:
     write(tmp_path, "a.md")
 
     assert list(discover([tmp_path])) == [
@@ -60,7 +60,7 @@ def test_a_named_file_is_found_regardless_of_its_name(tmp_path: Path, name: str)
     assert found_paths(tmp_path / name) == ["."]
 
 
-def test_overlapping_paths_give_each_file_once(tmp_path: Path) -> None:
+def test_overlapping_paths_yield_each_file_once(tmp_path: Path) -> None:
     write(tmp_path, "a/b.md", "a/c/d.md", "e.md")
     (tmp_path / "same").symlink_to("a")
     paths = [
@@ -114,7 +114,7 @@ def test_a_named_link_to_a_directory_is_walked(tmp_path: Path) -> None:
     ]
 
 
-def test_links_inside_the_root_are_followed_to_files_not_found_otherwise(tmp_path: Path) -> None:
+def test_links_inside_the_root_are_followed_unless_they_lead_to_duplicates(tmp_path: Path) -> None:
     write(tmp_path, "z.md", ".store/v2/guide.md", ".store/page.md")
     (tmp_path / "a.md").symlink_to("z.md")
     (tmp_path / "current").symlink_to(".store/v2")
@@ -125,7 +125,7 @@ def test_links_inside_the_root_are_followed_to_files_not_found_otherwise(tmp_pat
 
 
 @pytest.mark.fault("special-files")
-def test_link_loops_end(tmp_path: Path) -> None:
+def test_discovery_does_not_loop_forever_through_links(tmp_path: Path) -> None:
     write(tmp_path, "a/b/x.md")
     (tmp_path / "a" / "b" / "up").symlink_to("..")
     (tmp_path / "a" / "top").symlink_to(tmp_path)
@@ -159,7 +159,7 @@ def test_links_out_of_the_root_are_not_followed(tmp_path: Path) -> None:
     }
 
 
-def test_a_link_does_not_make_a_secret_readable(tmp_path: Path) -> None:
+def test_a_secret_is_skipped_even_if_a_link_leads_to_it(tmp_path: Path) -> None:
     write(tmp_path, ".env", ".ssh/notes.md")
     (tmp_path / "notes.md").symlink_to(".env")
     (tmp_path / "keys.md").symlink_to(".ssh/notes.md")
@@ -202,7 +202,7 @@ def test_a_nonexistent_path_is_rejected_before_discovery_starts(tmp_path: Path) 
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="permission bits do not stop root")
-def test_a_directory_without_permission_is_reported_and_the_rest_found(tmp_path: Path) -> None:
+def test_a_directory_without_permission_is_reported_and_the_rest_is_found(tmp_path: Path) -> None:
     write(tmp_path, "a/x.md", "b/x.md")
     (tmp_path / "a").chmod(0)
     try:
@@ -214,7 +214,7 @@ def test_a_directory_without_permission_is_reported_and_the_rest_found(tmp_path:
         (tmp_path / "a").chmod(0o700)
 
 
-def test_a_directory_that_cannot_be_listed_is_reported_and_the_rest_found(
+def test_a_directory_that_cannot_be_listed_is_reported_and_the_rest_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path, "a/x.md", "b/x.md")
@@ -315,7 +315,7 @@ def test_prose_and_source_code_about_secrets_are_found(tmp_path: Path, name: str
     assert found_paths(tmp_path) == [name]
 
 
-def test_files_with_suspicious_names_are_found_and_marked(tmp_path: Path) -> None:
+def test_files_with_suspicious_names_are_found_and_marked_as_suspicious(tmp_path: Path) -> None:
     write(tmp_path, "passwords.txt", "settings.xml", "token.json", "guide.md", "secrets/notes.txt")
 
     assert {item.path.name: item.suspicion for item in files(discover([tmp_path]))} == {
@@ -327,7 +327,7 @@ def test_files_with_suspicious_names_are_found_and_marked(tmp_path: Path) -> Non
     }
 
 
-def test_a_link_does_not_give_a_secret_another_name(tmp_path: Path) -> None:
+def test_a_link_to_a_secret_is_skipped_regardless_of_the_links_name(tmp_path: Path) -> None:
     write(tmp_path, ".store/db-secret.yaml")
     (tmp_path / "config.yaml").symlink_to(".store/db-secret.yaml")
 
@@ -361,7 +361,7 @@ def test_generated_and_vendored_files_are_skipped_unless_named(tmp_path: Path) -
     assert found_paths(tmp_path / "package-lock.json") == ["."]
 
 
-def test_exclude_patterns_work_like_a_gitignore_in_each_given_path(tmp_path: Path) -> None:
+def test_exclude_patterns_work_like_a_gitignore_in_each_path(tmp_path: Path) -> None:
     write(tmp_path, "a/x.md", "a/x.csv", "a/drafts/y.md", "a/deep/drafts/z.md", "b/x.csv", "b/drafts.md", "a/#1.md")
     exclude = ["*.csv", "/drafts/", "!b/x.csv", "#1.md"]
 

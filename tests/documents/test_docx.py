@@ -69,7 +69,7 @@ def test_a_style_based_on_a_heading_is_a_heading() -> None:
     assert outline(loaded("a.docx", docx_bytes(write))) == [("One", "## One\n\nx")]
 
 
-def test_inserted_text_and_content_controls_are_read_but_not_deleted_text() -> None:
+def test_inserted_text_and_content_controls_are_read_but_deleted_text_is_not() -> None:
     def write(document: Any) -> None:
         body = document.element.body
         body.insert(
@@ -154,7 +154,7 @@ def test_templates_and_macro_files_are_loaded_as_word_documents(suffix: str) -> 
     assert loaded(f"a.{suffix}", docx_bytes(lambda document: document.add_paragraph("x"))).text == "x\n\n"
 
 
-def test_text_boxes_follow_their_paragraph_and_links_and_fields_stay_inside() -> None:
+def test_text_boxes_follow_their_paragraph_but_links_and_fields_stay_in_it() -> None:
     box = f"<w:txbxContent {nsdecls('w')}><w:p><w:r><w:t>In a box.</w:t></w:r></w:p></w:txbxContent>"
     xml = (
         f'<w:p {nsdecls("w")} xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006">'
@@ -192,7 +192,7 @@ def test_a_footnote_follows_its_paragraph() -> None:
     assert text == "The ferry leaves at six.\n\nNot in winter.\n\n"
 
 
-def test_a_word_table_without_header_is_rows_and_a_single_column_is_text() -> None:
+def test_a_word_table_without_a_header_becomes_rows_without_column_names() -> None:
     def write(document: Any) -> None:
         for rows in ([("Master", "Ada Lovelace"), ("Mate", "Sam Hill")], [("First.",), ("Second.",)]):
             table = document.add_table(rows=0, cols=len(rows[0]))
@@ -263,7 +263,7 @@ def test_a_zip_bomb_is_rejected_before_it_is_unpacked(data: bytes) -> None:
     assert caught.value.code == "zip_bomb"
 
 
-def test_the_unpacked_size_of_a_zip_bomb_is_in_units_of_a_million_bytes() -> None:
+def test_the_unpacked_size_of_a_zip_bomb_is_reported_in_megabytes() -> None:
     data = zip_bytes({"word/document.xml": bytes(64_000_000)})
 
     with pytest.raises(DocumentError, match=r"^would unpack to 64 MB$"):

@@ -26,7 +26,7 @@ from tests.support.loading import loaded
     ],
     ids=["yaml", "toml", "properties"],
 )
-def test_front_matter_becomes_title_and_summary_but_not_text(source: str) -> None:
+def test_front_matter_becomes_the_title_and_summary_but_not_text(source: str) -> None:
     document = loaded("a.md", source + "\nHeat it.\n\n# Next\n\nThen wait.\n")
 
     assert (document.title, document.summary) == ("Hot iron", "How to heat it, slowly.; Forging; iron; heat")
@@ -44,13 +44,13 @@ def test_the_summary_is_searched_only_with_the_first_chunk() -> None:
     assert second.headings == ("A", "B")
 
 
-def test_a_note_with_only_properties_has_their_description_as_text() -> None:
+def test_the_description_is_the_text_of_a_note_with_only_front_matter() -> None:
     document = loaded("a.md", "---\ndescription: A smith in the old town.\nphone: 7\n---\n")
 
     assert document.text == "---\n\nphone: 7\n---\nA smith in the old town."
 
 
-def test_simple_entries_are_facts_with_their_line_numbers() -> None:
+def test_simple_front_matter_entries_are_facts_with_line_numbers() -> None:
     source = (
         "---\ntitle: Crew meeting\ndate: 2031-02-03\nattendees:\n  - name: Ada Falk\n  - Ivo Holm\npublish: true\n"
         "permalink: /crew\nroom: North 4\nimage: /a.png\n---\n# Crew meeting\n\nWe buy the Heron.\n"
@@ -101,7 +101,7 @@ def test_a_fact_is_quoted_only_if_the_question_asks_for_it(question: str, quoted
 
 
 @pytest.mark.fault("huge-question")
-def test_a_question_of_the_same_word_is_compared_with_a_fact_in_linear_time() -> None:
+def test_a_question_that_repeats_one_word_is_compared_in_linear_time() -> None:
     started_s = time.process_time()
 
     assert fact_match("owner: Ida Falk", "who " * 5000) == ""

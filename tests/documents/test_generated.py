@@ -15,7 +15,7 @@ WRITTEN = b"export function add(left, right) {\n  return left + right;\n}\n" * 3
     ["package-lock.json", "pnpm-lock.yaml", "Cargo.lock", "uv.lock", "go.sum", "jquery-3.7.min.js", "site.min.css",
      "app.js.map", "main.chunk.js", "api.pb.go", "api_pb2.py", "Gemfile.lock", "composer.lock", "pylock.dev.toml"],
 )  # fmt: skip
-def test_lock_files_source_maps_and_minified_files_are_recognized_by_name(name: str) -> None:
+def test_lock_files_source_maps_and_minified_files_are_recognised_by_name(name: str) -> None:
     assert has_generated_name(name)
 
 
@@ -41,7 +41,7 @@ def test_other_names_are_not_considered_generated(name: str) -> None:
         ("deps.yaml", b"lockfileVersion: '9.0'\n"),
     ],
 )
-def test_generated_files_are_recognized_by_content(name: str, data: bytes) -> None:
+def test_generated_files_are_recognised_by_content(name: str, data: bytes) -> None:
     assert is_generated(PurePath(name), data)
 
 

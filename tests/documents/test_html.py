@@ -33,7 +33,7 @@ Tail.
 """
 
 
-def test_a_page_becomes_its_visible_text() -> None:
+def test_html_is_converted_to_visible_text() -> None:
     document = loaded("a.html", PAGE)
 
     assert document.title == "Guide to it"
@@ -102,7 +102,7 @@ def test_custom_entities_are_not_expanded_and_nothing_is_fetched() -> None:
     assert "yyyy" not in loaded("a.html", page).text.replace('"yyyy"', "")
 
 
-def test_pages_longer_than_the_parser_counts_have_no_line_numbers() -> None:
+def test_pages_beyond_the_parsers_line_limit_have_no_line_numbers() -> None:
     assert loaded("a.html", "<p>x</p>\n" * 70_000).line_numbers is None
 
 

@@ -45,7 +45,7 @@ def test_a_nearly_empty_main_element_is_not_the_content() -> None:
     assert "winch" in text_of(f"<main><div id=app></div></main><div>{CONTENT}</div>")
 
 
-def test_all_of_several_articles_are_read() -> None:
+def test_all_articles_of_a_page_are_read() -> None:
     articles = "".join(
         f"<article><h2>{name}</h2><p>{name} are kept in the bow.</p></article>" for name in ("Lamps", "Ropes")
     )

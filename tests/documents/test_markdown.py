@@ -43,7 +43,7 @@ def test_heading_marks_in_fences_lists_and_quotes_are_not_headings() -> None:
         ("<h1 align='center'>\n  <b>Logo</b> &amp; name\n</h1>", "Logo & name"),
     ],
 )
-def test_markup_is_removed_from_headings(source: str, heading: str) -> None:
+def test_inline_markup_is_removed_from_headings(source: str, heading: str) -> None:
     assert loaded("a.md", source + "\n\nText.\n").title == heading
 
 
@@ -53,7 +53,7 @@ def test_a_heading_without_words_only_ends_the_section() -> None:
     assert outline(loaded("a.md", text)) == [("A", "# A"), ("A > B", "## B\n\nx"), ("A", '## <a name="c"></a>\n\ny')]
 
 
-def test_the_title_comes_from_front_matter_whose_end_is_not_a_heading() -> None:
+def test_the_title_comes_from_front_matter_and_its_end_is_not_a_heading() -> None:
     text = '---\ntitle: "The Guide"\ntags: [a]\n---\n\n# One\n\nx\n\n# Two\n\ny\n'
 
     document = loaded("a.md", text)
@@ -77,7 +77,7 @@ def test_a_heading_of_a_lower_level_is_not_the_title() -> None:
     assert loaded("a.md", "[![CI](https://a.example/b.svg)](https://a.example)\n\n# Oven\n\nx\n").title == "Oven"
 
 
-def test_one_of_several_top_headings_is_not_the_title() -> None:
+def test_a_title_is_not_chosen_from_several_top_level_headings() -> None:
     assert loaded("a.md", "# 2.0\n\nx\n\n# 1.0\n\ny\n").title == ""
 
 
@@ -135,7 +135,7 @@ def test_hostile_markdown_is_loaded_within_the_time_limit(text: str) -> None:
         ("A set {x % 2} and {{ name }}, 5{% and so on.", "A set {x % 2} and {{ name }}, 5{% and so on."),
     ],
 )  # fmt: skip
-def test_shortcodes_are_removed_but_not_the_text_they_enclose(source: str, shown: str) -> None:
+def test_shortcodes_are_removed_but_the_text_they_enclose_is_kept(source: str, shown: str) -> None:
     assert loaded("a.md", source).text.strip() == shown
 
 

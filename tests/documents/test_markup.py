@@ -13,7 +13,7 @@ def numbered(document: Document) -> list[tuple[int, str]]:
     return [(number, line) for number, line in zip(document.line_numbers, lines, strict=True) if line]
 
 
-def test_asciidoc_becomes_the_visible_text() -> None:
+def test_asciidoc_is_converted_to_visible_text() -> None:
     source = (
         ":toc:\n:tool: Anvil\n= The _{tool}_ book\n// a note to myself\n\n////\n90 sparks\n////\n\n"
         "Use {tool} (((index, of it))) with ((care)), see <<next,the next part>>, <<b#_hot_iron>>, "
@@ -68,7 +68,7 @@ def test_table_rows_of_every_format_have_the_column_names(name: str, source: str
     ]
 
 
-def test_org_drops_comments_drawers_and_hidden_subtrees() -> None:
+def test_org_comments_drawers_and_hidden_subtrees_are_dropped() -> None:
     source = (
         "#+TITLE: Forge\n#+FILETAGS: :iron:heat:\n# a comment\n* TODO [#B] Fire [1/3] :work:\n:PROPERTIES:\n"
         ":ID: 7\n:END:\n"
@@ -128,12 +128,12 @@ def test_mdoc_macros_are_converted_to_visible_text() -> None:
     ]  # fmt: skip
 
 
-def test_a_file_with_a_number_suffix_is_text_unless_it_is_a_manual() -> None:
+def test_a_numeric_suffix_means_text_unless_the_file_is_a_manual_page() -> None:
     assert loaded("app.log.1", "started\n.stopped\n").text == "started\n.stopped\n"
 
 
 @pytest.mark.fault("hidden-text")
-def test_latex_becomes_the_visible_text() -> None:
+def test_latex_is_converted_to_visible_text() -> None:
     source = (
         "\\documentclass{book}\n% old preamble\n\\title{On \\emph{Iron}}\n\\newcommand{\\x}[1]{\n  hidden}\n"
         "\\begin{document}\n"
@@ -164,7 +164,7 @@ def test_a_percent_sign_in_verbatim_text_or_a_url_is_not_a_comment() -> None:
     assert loaded("a.tex", source).text == "Write `%d` or http://a.example/%20b or 3%"
 
 
-def test_mdx_keeps_the_text_between_tags() -> None:
+def test_the_text_between_mdx_tags_is_kept() -> None:
     source = (
         "import Tabs from './tabs'\nexport const x = {\n  y: 1,\n}\n\n# Forge\n\n{/* it was\n80 degrees */}\n\n"
         '<Tabs items={[{ a: ">" }]}>\n<Tab title="Iron">\n\nHeat it, `{kept} <b>`.\n\n```jsx\nimport kept\n'
@@ -201,13 +201,13 @@ def test_markdown_comments_are_removed_except_in_code() -> None:
     ]
 
 
-def test_links_between_notes_become_their_names() -> None:
+def test_links_between_notes_are_replaced_by_the_names_of_the_notes() -> None:
     source = "See [[Hot iron|the iron]], [[Tools#Tongs]] and ![[photo.png]]==this== one. ^b7\n\n> [!tip] Heat\n> it\n"
 
     assert loaded("a.md", source).text == "See the iron, Tools > Tongs and this one.\n\n> Heat\n> it\n"
 
 
-def test_rst_drops_comments_and_targets_and_keeps_boxes_and_code() -> None:
+def test_rst_comments_and_targets_are_dropped_but_boxes_and_code_are_kept() -> None:
     source = (
         "Forge\n=====\n\n:Author: Ida\n\n.. _top:\n\n.. it is 80\n   degrees\n\n"
         ".. note:: Take *care*\n   of :ref:`it <top>`.\n\n"
@@ -230,7 +230,7 @@ def test_rst_drops_comments_and_targets_and_keeps_boxes_and_code() -> None:
     ]
 
 
-def test_plain_text_has_no_markup() -> None:
+def test_markup_in_a_plain_text_file_is_kept_unchanged() -> None:
     source = "*stars* <tag> <!-- kept --> % kept\n# kept\n---\na: b\n---\n"
 
     assert loaded("a.txt", source).text == source
@@ -247,11 +247,11 @@ def test_plain_text_has_no_markup() -> None:
      ":x:\n", "*_", "00:00 --> ", "////\n", "|===\n", "import {\n", '"', "'''", "$$", "==", "[a]", ".de x\n",
      "&anchor ", "+++\n"],
 )  # fmt: skip
-def test_unmatched_marks_are_loaded_within_the_time_limit(name: str, unit: str) -> None:
+def test_markup_with_unmatched_marks_is_loaded_within_the_time_limit(name: str, unit: str) -> None:
     loaded(name, unit * (30_000 // len(unit)))
 
 
-def test_a_letter_at_the_end_of_a_cell_is_not_a_style() -> None:
+def test_a_letter_at_the_end_of_a_cell_is_not_a_cell_style() -> None:
     text = loaded("a.adoc", "|===\n|Keyword|Sample\n\n|Or|a\n|===\n").text
 
     assert "- Keyword: Or; Sample: a" in text
@@ -264,7 +264,7 @@ def test_predefined_strings_of_manual_pages_are_expanded() -> None:
 
 
 @pytest.mark.parametrize("paragraph", [".PP", ".sp", ".LP"])
-def test_a_term_before_indented_text_becomes_a_list_item(paragraph: str) -> None:
+def test_a_term_before_indented_text_in_a_manual_page_is_a_list_item(paragraph: str) -> None:
     source = (
         f".TH FORGE 1\n.SH OPTIONS\n{paragraph}\n\\fB\\-q\\fR, \\fB\\-\\-quench=\\fR\\fB\\fIn\\fR\\fR\n.RS 4\n"
         f"Cool after\n\\fIn\\fR\nseconds\\&. The default is 600\\&.\n.sp\nOr by hand\\&.\n.RE\n{paragraph}\n"
@@ -295,7 +295,7 @@ def test_a_term_before_indented_text_becomes_a_list_item(paragraph: str) -> None
          "It heats the iron until it is white and then cools\n\nslowly"),
     ],
 )  # fmt: skip
-def test_a_sentence_before_indented_text_is_not_a_term(above: str, shown: str) -> None:
+def test_a_sentence_before_indented_text_in_a_manual_page_is_not_a_term(above: str, shown: str) -> None:
     assert loaded("a.1", f".TH FORGE 1\n.SH USE\n.PP\n{above}\n").text == f"# USE\n\n{shown}"
 
 

@@ -19,10 +19,10 @@ from streamrag_cli.documents.naming import title_from_name
         ("/n/3f2504e0-4f89-11d3-9a0c-0305e82c3301.txt", ""),
     ],
 )
-def test_the_title_comes_from_the_file_and_folder_names_if_meaningful(path: str, expected: str) -> None:
+def test_the_title_comes_from_meaningful_file_and_folder_names(path: str, expected: str) -> None:
     assert title_from_name(Path(path), Path("/n")) == expected
 
 
-def test_a_named_file_uses_its_folder_name_only_if_its_own_is_generic() -> None:
+def test_a_named_file_gets_its_folders_name_only_if_its_name_is_generic() -> None:
     assert title_from_name(Path("/n/forge/index.html"), Path("/n/forge/index.html")) == "forge"
     assert title_from_name(Path("/n/forge/fire.md"), Path("/n/forge/fire.md")) == "fire"

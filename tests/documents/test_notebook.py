@@ -12,7 +12,7 @@ def notebook(**fields: Any) -> Document:
     return loaded("a.ipynb", json.dumps(fields))
 
 
-def test_cells_are_read_in_order_under_the_headings_of_markdown_cells() -> None:
+def test_notebook_cells_are_read_in_order_under_their_markdown_headings() -> None:
     document = notebook(
         nbformat=4,
         metadata={"kernelspec": {"language": "python"}},
@@ -43,7 +43,7 @@ def test_cells_are_read_in_order_under_the_headings_of_markdown_cells() -> None:
     ]
 
 
-def test_format_3_is_supported() -> None:
+def test_notebook_format_3_is_supported() -> None:
     document = notebook(
         nbformat=3,
         worksheets=[
@@ -132,7 +132,7 @@ def test_an_html_table_output_becomes_rows() -> None:
         "[<matplotlib.lines.Line2D at 0x7f00>]",
     ],
 )
-def test_an_output_that_only_names_an_object_is_dropped(name: str) -> None:
+def test_an_output_that_only_shows_an_object_reference_is_dropped(name: str) -> None:
     shown = {"output_type": "display_data", "data": {"text/plain": name, "text/html": "<p>Spring tide</p>"}}
 
     assert outputs_of(shown) == "```output\nSpring tide\n```"

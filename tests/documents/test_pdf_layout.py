@@ -59,7 +59,7 @@ def test_three_columns_are_read_one_after_the_other() -> None:
     assert text_of(row_by_row(*columns)) == "\n".join([*LEFT, *MIDDLE, *RIGHT]) + "\n\n"
 
 
-def test_a_headline_across_the_columns_divides_them() -> None:
+def test_a_headline_across_all_columns_separates_the_columns_above_and_below() -> None:
     headline = "Rules for the crew and for all passengers of the ferry, as they were agreed upon in May"
     above = row_by_row(column(60, LEFT, top=700), column(310, MIDDLE, top=700))
     below = row_by_row(column(60, RIGHT, top=600), column(310, LEFT, top=600))
@@ -156,7 +156,7 @@ def test_short_documents_lose_only_page_numbers() -> None:
 
 
 @pytest.mark.fault("pdf-layout")
-def test_a_sentence_across_pages_is_whole_on_the_first_page() -> None:
+def test_a_sentence_that_continues_on_the_next_page_is_completed_on_the_first() -> None:
     first = [(60.0, 760.0, "Handbook"), *column(60, LEFT[:2], top=90)]
     second = [(60.0, 760.0, "Handbook"), *column(60, ["the mate. Lamps are red.", *RIGHT], top=700)]
     third = [(60.0, 760.0, "Handbook"), *column(60, MIDDLE, top=700)]
@@ -185,7 +185,7 @@ def test_pages_that_are_images_are_counted() -> None:
 
 
 @pytest.mark.parametrize("name", ["columns-chromium.pdf", "columns-groff.pdf"])
-def test_columns_made_by_real_programs_have_whole_sentences(name: str) -> None:
+def test_columns_of_real_pdfs_are_read_as_whole_sentences(name: str) -> None:
     text = " ".join(loaded(name, (SAMPLES / name).read_bytes()).text.split())
     numbers = re.findall(r"Sentence (\d+) says (?:(?!Sentence)[a-z ])+, and that was (\d+)\.", text)
 

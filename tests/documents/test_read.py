@@ -154,7 +154,7 @@ def test_invalid_characters_are_replaced_and_reported() -> None:
     )
 
 
-def test_an_early_nul_means_binary_and_later_ones_are_replaced() -> None:
+def test_a_nul_near_the_start_means_binary_and_later_nuls_are_replaced() -> None:
     with pytest.raises(DocumentError) as caught:
         decode(b"text\0more")
 

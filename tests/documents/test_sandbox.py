@@ -38,7 +38,7 @@ def test_the_sandbox_returns_the_same_document_as_this_process(loader: Loader) -
     assert loader.load(Path("/b.html"), raw_file(page)) == load(Path("/b.html"), raw_file(page))
 
 
-def test_a_safe_format_starts_no_process(loader: Loader) -> None:
+def test_a_safe_format_is_loaded_without_a_parser_process(loader: Loader) -> None:
     assert loader.load(Path("/a.md"), raw_file(b"# A\n")).title == "A"
     assert children() == set()
 
@@ -69,7 +69,7 @@ def test_the_sandbox_returns_the_same_document_for_large_files(name: str, loader
 
 
 @pytest.mark.fault("slow-large-file")
-def test_the_next_file_loads_after_one_exceeds_its_processor_time() -> None:
+def test_a_file_that_exceeds_its_processor_time_does_not_affect_the_next() -> None:
     data = b"- a\n" * 1_000_000
     with Loader(time_limit_s=1) as loader, pytest.MonkeyPatch.context() as patch:
         patch.setattr("streamrag_cli.documents.sandbox._BYTES_PER_S", len(data))
@@ -81,12 +81,12 @@ def test_the_next_file_loads_after_one_exceeds_its_processor_time() -> None:
         assert loader.load(Path("/b.html"), raw_file(b"<p>x")).text == "x"
 
 
-def test_large_plain_text_starts_no_process(loader: Loader) -> None:
+def test_large_plain_text_is_loaded_without_a_parser_process(loader: Loader) -> None:
     assert len(loader.load(Path("/a.txt"), raw_file(b"word\n" * 400_000)).text) == 2_000_000
     assert children() == set()
 
 
-def test_one_process_serves_many_files_and_ends_with_the_loader() -> None:
+def test_one_parser_process_loads_many_files_and_ends_with_the_loader() -> None:
     with Loader() as loader:
         loader.load(Path("/a.pdf"), raw_file(PDF))
         (first,) = children()
@@ -96,7 +96,7 @@ def test_one_process_serves_many_files_and_ends_with_the_loader() -> None:
     assert children() == set()
 
 
-def test_loader_errors_are_reported_and_the_process_survives(loader: Loader) -> None:
+def test_loader_errors_are_reported_and_the_parser_process_survives(loader: Loader) -> None:
     assert code_of(lambda: loader.load(Path("/a.pdf"), raw_file(b"%PDF"))) == "corrupt"
     (worker,) = children()
     assert code_of(lambda: loader.load(Path("/a.pdf"), raw_file(pdf_bytes([["x"]], encrypted=True)))) == "encrypted"
@@ -113,7 +113,7 @@ def test_a_file_that_exceeds_the_time_limit_is_reported() -> None:
 
 
 @pytest.mark.fault("oversized-files")
-def test_a_process_that_hangs_is_killed_at_the_limit_and_replaced() -> None:
+def test_a_parser_process_that_hangs_is_killed_and_replaced() -> None:
     with Loader(time_limit_s=1) as loader:
         loader.load(Path("/a.pdf"), raw_file(PDF))
         (hung,) = children()
@@ -124,7 +124,7 @@ def test_a_process_that_hangs_is_killed_at_the_limit_and_replaced() -> None:
         assert loader.load(Path("/a.pdf"), raw_file(PDF)).text.startswith("Page one.")
 
 
-def test_a_crashed_process_costs_only_one_file(loader: Loader) -> None:
+def test_a_crashed_parser_process_fails_only_one_file(loader: Loader) -> None:
     loader.load(Path("/a.pdf"), raw_file(PDF))
     (worker,) = children()
     os.kill(worker, signal.SIGSEGV)
@@ -134,14 +134,14 @@ def test_a_crashed_process_costs_only_one_file(loader: Loader) -> None:
 
 
 @pytest.mark.fault("slow-large-file")
-def test_memory_is_limited() -> None:
+def test_the_memory_of_a_parser_process_is_limited() -> None:
     page = b"<p>x</p>" * 4_000_000
     with Loader(memory_limit_bytes=600 << 20) as loader:
         assert code_of(lambda: loader.load(Path("/a.html"), raw_file(page))) == "out_of_memory"
         assert loader.load(Path("/a.html"), raw_file(b"<p>x")).text == "x"
 
 
-def test_an_interrupt_leaves_no_stale_answer_for_the_next_file(loader: Loader) -> None:
+def test_an_interrupt_leaves_no_stale_reply_for_the_next_file(loader: Loader) -> None:
     loader.load(Path("/a.pdf"), raw_file(PDF))
     (worker,) = children()
     os.kill(worker, signal.SIGSTOP)
@@ -154,7 +154,7 @@ def test_an_interrupt_leaves_no_stale_answer_for_the_next_file(loader: Loader) -
     assert loader.load(Path("/second.pdf"), raw_file(PDF)).path == "/second.pdf"
 
 
-def test_the_process_inherits_no_environment_and_no_descriptors(
+def test_a_parser_process_inherits_no_environment_and_no_descriptors(
     loader: Loader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "a-secret")
@@ -171,7 +171,7 @@ def test_the_process_inherits_no_environment_and_no_descriptors(
     assert os.getsid(worker) == worker
 
 
-def test_the_process_ends_when_its_parent_is_killed() -> None:
+def test_a_parser_process_ends_when_its_parent_is_killed() -> None:
     program = (
         "import sys, time\nfrom pathlib import Path\n"
         "from streamrag_cli.documents.sandbox import Loader\nfrom tests.documents.test_sandbox import PDF, children\n"

@@ -46,7 +46,7 @@ PAGES = (
 @pytest.mark.fault("secrets-withheld")
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("token", TOKENS)
-def test_a_token_is_found_in_any_file(name: str, token: str) -> None:
+def test_an_access_token_is_found_in_any_file(name: str, token: str) -> None:
     assert secret_reason(PurePath(name), f"before\nkey = '{token}'\nafter".encode()) == TOKENS[token]
 
 
@@ -96,7 +96,7 @@ PEM = private_key()
         "old",
     ],
 )
-def test_a_private_key_is_found_in_any_quoting(text: str) -> None:
+def test_a_private_key_is_found_with_any_quoting(text: str) -> None:
     assert secret_reason(PurePath("page.md"), text.encode()) == "a private key"
 
 
@@ -141,7 +141,7 @@ DOCUMENTATION = [
 @pytest.mark.fault("pages-about-secrets")
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("text", DOCUMENTATION)
-def test_examples_of_secrets_are_read(name: str, text: str) -> None:
+def test_documentation_with_example_secrets_is_read(name: str, text: str) -> None:
     assert secret_reason(PurePath(name), text.encode()) is None
 
 
@@ -184,7 +184,7 @@ DATA = [
 
 @pytest.mark.fault("secrets-withheld")
 @pytest.mark.parametrize(("name", "text", "what"), DATA)
-def test_secret_data_files_are_found_but_pages_that_show_them_are_read(name: str, text: str, what: str) -> None:
+def test_secrets_in_data_files_are_found_but_tutorials_that_show_them_are_read(name: str, text: str, what: str) -> None:
     assert secret_reason(PurePath(name), text.encode()) == what
     assert secret_reason(PurePath("tutorial.md"), f"# How to\n\n```\n{text}```\n".encode()) is None
 
@@ -221,7 +221,7 @@ def test_an_asc_file_is_read_unless_it_is_a_pgp_block() -> None:
     assert secret_reason(PurePath("a.asc"), b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmQINBF\n") == "a PGP block"
 
 
-def test_suspicious_names_are_withheld_with_a_hint_and_secret_names_unless_prose() -> None:
+def test_suspicious_files_are_withheld_only_if_their_content_confirms_the_suspicion() -> None:
     prose = b"The garden had been closed for ten years, and nobody knew where the key was buried. " * 4
     notes = prose + b"\npassword: hunter2\n"
 
@@ -241,7 +241,7 @@ def test_suspicious_names_are_withheld_with_a_hint_and_secret_names_unless_prose
     assert secret_reason(PurePath("settings.ini"), b"password: 90417736", "if_hinted") == "a password or token"
     assert secret_reason(PurePath("token.txt"), b"q7Kd2mPzq7Kd2mPz\n", "if_hinted") == "a token"
     assert secret_reason(PurePath("The Secret Garden.txt"), prose, "unless_prose") is None
-    assert secret_reason(PurePath("secrets.txt"), b"bank: hunter2\n", "unless_prose") == "its name"
+    assert secret_reason(PurePath("secrets.txt"), b"bank: hunter2\n", "unless_prose") == "a suspicious name"
     assert secret_reason(PurePath("secrets.txt"), notes, "unless_prose") == "a password or token"
 
 

@@ -8,7 +8,7 @@ from tests.support.loading import loaded, outline
 LONG = "word " * 100
 
 
-def test_yaml_is_cut_at_keys_under_their_path() -> None:
+def test_yaml_is_split_at_keys_with_the_key_path_as_heading() -> None:
     source = (
         "# Copyright 2031 A. Smith. All rights reserved.\nforge:\n  # how hot\n  heat:\n    most: 900\n"
         f"    note: {LONG}\n  tools:\n  - name: tongs\n    weight: 3\n    note: {LONG}\n  - name: sledge\n"
@@ -81,7 +81,7 @@ def test_each_json_line_is_a_record() -> None:
     ]
 
 
-def test_toml_and_settings_are_cut_at_their_tables() -> None:
+def test_toml_ini_and_hcl_are_split_at_tables_and_entries() -> None:
     toml = f'[forge.north]\nfires = [\n  1,\n  2,\n]\nnote = "{LONG}"\n[[tool]]\nname = "tongs"\n'
     ini = f"[north]\n; how many\nfires = 3\nnote = {LONG}\n[south]\nfires = 8\n"
     hcl = f'resource "forge" "north" {{\n  fires = 3\n  note = "{LONG}"\n}}\n'
@@ -110,14 +110,14 @@ def test_xml_becomes_lines_of_names_and_text() -> None:
 
 
 @pytest.mark.fault("hostile-markup")
-def test_xml_that_defines_entities_is_plain_text() -> None:
+def test_xml_that_defines_entities_is_loaded_as_plain_text() -> None:
     bomb = '<!DOCTYPE a [<!ENTITY b "bbbb"><!ENTITY c "&b;&b;">]>\n<a>&c;</a>\n'
 
     assert loaded("a.xml", bomb).text == bomb
 
 
 @pytest.mark.fault("hostile-markup")
-def test_an_alias_is_not_expanded() -> None:
+def test_a_yaml_alias_is_not_expanded() -> None:
     bomb = "a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\n"
 
     assert loaded("a.yaml", bomb).text.split() == bomb.split()
@@ -125,7 +125,7 @@ def test_an_alias_is_not_expanded() -> None:
 
 @pytest.mark.fault("hostile-markup")
 @pytest.mark.timeout(60)
-def test_one_long_line_is_cut_between_its_records() -> None:
+def test_one_long_line_is_split_between_records() -> None:
     records = ",".join(f'{{"id": {number}, "note": "iron no. {number}"}}' for number in range(20_000))
 
     chunks = list(chunk(loaded("a.json", f"[{records}]")))

@@ -2,7 +2,7 @@ from streamrag_cli.documents.chunking import chunk
 from tests.support.loading import loaded
 
 
-def test_sentences_continue_over_cues_under_their_time() -> None:
+def test_a_sentence_that_spans_several_subtitle_cues_is_joined() -> None:
     source = (
         "1\n00:00:02,500 --> 00:00:04,000\n<i>The iron has to be</i>\n\n2\n00:00:04,000 --> 00:00:06,000\n"
         "{\\an8}red hot before\n"
@@ -30,7 +30,7 @@ def test_webvtt_notes_styles_settings_and_rolling_repeats_are_dropped() -> None:
     assert [each.headings for each in chunk(document)] == [("00:01:02",)]
 
 
-def test_each_part_of_a_long_talk_has_its_time() -> None:
+def test_each_chunk_of_a_long_talk_has_its_own_timestamp() -> None:
     cues = "".join(
         f"{n}\n00:{n // 60:02}:{n % 60:02},000 --> 00:{n // 60:02}:{n % 60:02},900\n"
         f"This is sentence number {n} of a talk.\n\n"
@@ -45,7 +45,7 @@ def test_each_part_of_a_long_talk_has_its_time() -> None:
         assert each.headings == (f"00:{first // 60:02}:{first % 60:02}",)
 
 
-def test_captions_without_punctuation_are_divided_at_pauses_or_when_long() -> None:
+def test_captions_without_punctuation_are_split_at_pauses_or_a_maximum_length() -> None:
     cues = "1\n00:00:01,000 --> 00:00:02,000\nheat it\n\n2\n00:00:12,000 --> 00:00:13,000\nthen strike\n\n"
 
     assert loaded("a.srt", cues).text == "heat it\nthen strike\n"

@@ -106,7 +106,7 @@ def _short(directory: Path) -> dict[str, str]:
     return {"XDG_RUNTIME_DIR": str(link)}
 
 
-def test_without_a_safe_directory_the_process_answers_itself(user: WarmCommandLine) -> None:
+def test_without_a_private_directory_the_command_answers_without_the_engine(user: WarmCommandLine) -> None:
     directory = Path(user.variables["XDG_RUNTIME_DIR"], "streamrag")
     directory.mkdir(mode=0o755)
     directory.chmod(0o755)
@@ -160,7 +160,7 @@ def test_a_hanging_engine_is_replaced_without_waiting(user: WarmCommandLine) -> 
     assert after["pid"] != hung["pid"]
 
 
-def test_the_client_answers_itself_if_the_engine_dies_early(user: WarmCommandLine) -> None:
+def test_the_command_answers_without_the_engine_if_the_engine_dies_early(user: WarmCommandLine) -> None:
     engine = start_engine(user)
     os.kill(engine["pid"], signal.SIGSTOP)
     with user.running("ask", QUESTION) as asking:
@@ -174,7 +174,7 @@ def test_the_client_answers_itself_if_the_engine_dies_early(user: WarmCommandLin
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-def test_an_engine_that_is_killed_or_hangs_during_an_answer_is_an_error(
+def test_an_engine_that_is_killed_or_hangs_during_an_answer_causes_an_error(
     user: WarmCommandLine, number: signal.Signals
 ) -> None:
     start_engine(user)
@@ -276,7 +276,7 @@ def test_a_changed_program_replaces_the_engine(user: WarmCommandLine, tmp_path: 
     assert wait_until(lambda: not is_alive(before["pid"]))
 
 
-def test_the_identity_depends_on_proxies_but_not_on_settings() -> None:
+def test_the_identity_of_an_engine_depends_on_proxies_but_not_on_settings() -> None:
     assert identity({}) == identity({"OPENAI_API_KEY": "x", "STREAMRAG_MODEL": "m"})
     assert identity({}) != identity({"https_proxy": "http://proxy.example:8080"})
 
@@ -293,7 +293,7 @@ def test_a_question_with_pgpassword_bypasses_the_engine(user: WarmCommandLine, t
         explained = reader.run("search", QUESTION, "--debug").stderr
 
         assert (outcome.code, outcome.stdout) == (0, without_engine(reader).run("search", QUESTION).stdout)
-    assert "streamrag.engine: not used: PGPASSWORD applies only to this process\n" in explained
+    assert "streamrag.engine: not used: set only in this process: PGPASSWORD\n" in explained
     assert engines(user) == []
 
 

@@ -33,7 +33,7 @@ def cron_cli(user: CommandLine) -> CommandLine:
     return replace(user, variables={**user.variables, "XDG_RUNTIME_DIR": ""})
 
 
-def test_a_terminal_and_cron_share_an_engine(user: CommandLine, cron_cli: CommandLine) -> None:
+def test_commands_in_a_terminal_and_in_cron_share_an_engine(user: CommandLine, cron_cli: CommandLine) -> None:
     for first, second in ((user, cron_cli), (cron_cli, user)):
         started = start_engine(first)
         second.run("search", QUESTION)
@@ -138,9 +138,9 @@ def test_a_command_answers_although_a_file_of_the_engine_is_unusable(
     else:
         file.symlink_to(file)
 
-    asked = [user.cold.run(*command) for command in (("search", QUESTION), ("engine", "status"), ("engine", "stop"))]
+    outcomes = [user.cold.run(*command) for command in (("search", QUESTION), ("engine", "status"), ("engine", "stop"))]
 
-    assert [each.code for each in asked] == [0, 0, 0], asked
+    assert [each.code for each in outcomes] == [0, 0, 0], outcomes
     for each in directory.glob(f"{name}.*"):
         each.rmdir() if each.is_dir() and not each.is_symlink() else each.unlink()
 

@@ -52,7 +52,7 @@ def test_the_answer_is_printed_if_stderr_is_not_writable(outcomes: dict[str, Out
 
 
 @pytest.mark.fault("model-reasons-long")
-def test_reasoning_is_left_out(outcomes: dict[str, Outcome]) -> None:
+def test_reasoning_is_not_printed(outcomes: dict[str, Outcome]) -> None:
     assert outcomes["reasoning"] == Outcome(code=0, stdout=b"18.\n", stderr="")
 
 

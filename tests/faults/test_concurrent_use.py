@@ -10,7 +10,7 @@ SECONDS = 5.0
 
 
 @pytest.mark.fault("concurrent-ingest", "read-during-ingest")
-def test_ingests_questions_and_a_server_share_a_store(tmp_path: Path) -> None:
+def test_ingests_questions_and_a_server_can_use_a_store_concurrently(tmp_path: Path) -> None:
     seen = run(tmp_path, SECONDS, askers=1)
 
     assert seen.wrong == []

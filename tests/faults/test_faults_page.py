@@ -28,21 +28,21 @@ def marks() -> Iterator[tuple[str, str]]:
                         yield from ((node.name, ast.literal_eval(each)) for each in mark.args)
 
 
-def test_each_row_has_a_unique_id_a_condition_and_a_result() -> None:
+def test_each_row_of_the_faults_page_has_a_unique_id_condition_and_result() -> None:
     assert [row for row in ROWS if len(row) != 3 or not all(row)] == []
     assert [row[0] for row in ROWS if not re.fullmatch(r"`[a-z0-9]+(-[a-z0-9]+)*`", row[0])] == []
     assert [each for each in IDS if IDS.count(each) > 1] == []
 
 
-def test_each_row_has_a_marked_test() -> None:
+def test_each_row_of_the_faults_page_has_a_marked_test() -> None:
     assert sorted(set(IDS) - {fault for _, fault in marks()}) == []
 
 
-def test_each_mark_is_on_a_test_and_names_a_row() -> None:
+def test_each_fault_mark_is_on_a_test_and_names_a_row() -> None:
     assert [mark for mark in marks() if mark[1] not in IDS or not mark[0].startswith("test_")] == []
 
 
-def test_all_sections_are_present() -> None:
+def test_the_faults_page_has_all_its_sections() -> None:
     sections = re.findall(r"^## (\w)\.", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
 
     assert (sections, len(ROWS) > 40) == (["A", "B", "C", "D", "E"], True)

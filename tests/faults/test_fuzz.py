@@ -53,13 +53,13 @@ def test_sanitised_bytes_are_safe_to_show(data: bytes) -> None:
     st.sampled_from(range(len(fuzz_targets.SUFFIXES))), st.binary(max_size=400) | st.text(max_size=300).map(str.encode)
 )
 @example(fuzz_targets.SUFFIXES.index(".rst"), b"K\x1e]\n\xa6\x1e]")  # docutils treats more characters as line ends
-def test_any_bytes_are_a_document_or_a_named_error(suffix: int, data: bytes) -> None:
+def test_loading_random_bytes_gives_a_document_or_a_named_error(suffix: int, data: bytes) -> None:
     fuzz_targets.documents(bytes([suffix]) + data)
 
 
 @QUICK
 @given(st.binary(max_size=300))
-def test_any_bytes_are_text_or_a_named_error(data: bytes) -> None:
+def test_decoding_random_bytes_gives_text_or_a_named_error(data: bytes) -> None:
     fuzz_targets.encodings(data)
 
 
@@ -70,7 +70,7 @@ def test_any_bytes_are_text_or_a_named_error(data: bytes) -> None:
     | VALUES.map(lambda value: json.dumps(value).encode())
     | st.builds(mutated, st.sampled_from(MESSAGES), st.integers(0), st.integers(0, 255))
 )
-def test_any_line_is_a_message_or_is_refused(line: bytes) -> None:
+def test_decoding_a_random_line_gives_a_message_or_a_decode_error(line: bytes) -> None:
     fuzz_targets.messages(line)
 
 
@@ -78,13 +78,13 @@ def test_any_line_is_a_message_or_is_refused(line: bytes) -> None:
 @QUICK
 @given(st.lists(st.sampled_from([b"data: x", b"data:", b"\n", b"\r", b"\r\n", b":", b"id: 1", b"\xff"]), max_size=30))
 @example([b"data: x", b"\n", b"\r", b"data: x"])  # a last event that ended with CR was lost
-def test_any_stream_of_a_model_is_pieces_or_a_named_error(parts: list[bytes]) -> None:
+def test_a_random_model_stream_gives_events_or_a_named_error(parts: list[bytes]) -> None:
     fuzz_targets.event_streams(b"".join(parts))
 
 
 @QUICK
 @given(VALUES.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=60))
-def test_any_event_of_a_model_is_a_piece_or_a_named_error(data: bytes) -> None:
+def test_a_random_model_event_gives_a_piece_or_a_named_error(data: bytes) -> None:
     fuzz_targets.model_chunks(data)
 
 
@@ -96,5 +96,5 @@ def test_any_event_of_a_model_is_a_piece_or_a_named_error(data: bytes) -> None:
 @example(b"top_k = 1\n[x]\n")
 @example(b"top_k = 99999999999999999999")
 @example(b"top_k = 1979-05-27")
-def test_any_settings_are_valid_or_refused_by_name(data: bytes) -> None:
+def test_a_random_settings_file_is_valid_or_refused_with_a_named_error(data: bytes) -> None:
     fuzz_targets.settings(data)

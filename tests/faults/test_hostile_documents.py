@@ -30,7 +30,7 @@ def ingested(cli_with_hostile_folder: CommandLine) -> Run:
 
 
 @pytest.mark.fault("special-files", "oversized-files")
-def test_hostile_files_fail_and_the_rest_is_ingested(ingested: Run) -> None:
+def test_hostile_files_fail_and_all_other_files_are_ingested(ingested: Run) -> None:
     events = [json.loads(line) for line in ingested.outcome.stdout.splitlines()]
     actions = {event["source"]: event["action"] for event in events if "action" in event}
 
@@ -48,7 +48,7 @@ def test_hostile_files_fail_and_the_rest_is_ingested(ingested: Run) -> None:
     assert any(name.endswith("deep down.md") and action == "added" for name, action in actions.items())
 
 
-def test_a_hostile_folder_needs_bounded_memory_and_time(ingested: Run) -> None:
+def test_a_hostile_folder_is_ingested_in_bounded_memory_and_time(ingested: Run) -> None:
     assert (ingested.peak_mb < MAX_MB, ingested.took_s < MAX_S) == (True, True), ingested
 
 

@@ -36,7 +36,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return watched("tests.support.everyday_use", tmp_path_factory.mktemp("everyday"))
 
 
-def test_every_command_ended_normally(seen: dict[str, Any]) -> None:
+def test_every_tested_command_ends_normally(seen: dict[str, Any]) -> None:
     ended = seen["ended"]
 
     assert {name: each["stderr"] for name, each in ended.items() if each["code"] not in CODES.get(name, {0})} == {}
@@ -44,15 +44,15 @@ def test_every_command_ended_normally(seen: dict[str, Any]) -> None:
 
 
 @pytest.mark.fault("telemetry")
-def test_no_name_is_looked_up(seen: dict[str, Any]) -> None:
+def test_no_host_name_is_looked_up(seen: dict[str, Any]) -> None:
     assert seen["looked_up"] == []
 
 
 @pytest.mark.fault("telemetry")
-def test_nothing_is_sent_off_loopback(seen: dict[str, Any]) -> None:
+def test_nothing_is_sent_beyond_the_loopback_interface(seen: dict[str, Any]) -> None:
     assert {name: each["connected"] for name, each in seen["ended"].items() if each["connected"]} == {}
 
 
 @pytest.mark.fault("telemetry")
-def test_no_file_is_left_outside_the_own_folders(seen: dict[str, Any]) -> None:
+def test_no_file_is_left_outside_the_folders_of_streamrag(seen: dict[str, Any]) -> None:
     assert {name: each["written"] for name, each in seen["ended"].items() if each["written"]} == {}

@@ -132,7 +132,7 @@ def failing_settings(cli_with_key: WarmCommandLine) -> Iterator[CommandRun]:
     config.unlink()
 
 
-def test_every_command_failed(command_runs: list[CommandRun]) -> None:
+def test_every_tested_command_fails(command_runs: list[CommandRun]) -> None:
     assert [each.command for each in command_runs if each.outcome.code == 0] == []
 
 
@@ -150,7 +150,7 @@ def test_no_file_contains_the_key(command_runs: list[CommandRun], cli_with_key: 
 
 
 @pytest.mark.parametrize("switch", ["LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2"])
-def test_tracing_of_the_environment_receives_no_question(cli_with_key: WarmCommandLine, switch: str) -> None:
+def test_langsmith_tracing_in_the_environment_receives_no_question(cli_with_key: WarmCommandLine, switch: str) -> None:
     with OpenAIServer(chat=answer("It costs 18.")) as server, OpenAIServer() as listening:
         variables = {switch: "true", "LANGSMITH_ENDPOINT": listening.base_url, "LANGSMITH_API_KEY": "lsv2_key"}
         flags = ("--base-url", server.base_url, "-m", "m", "-q")

@@ -48,7 +48,7 @@ def test_too_few_file_descriptors_are_reported(cold_cli_with_store: CommandLine,
 
 
 @pytest.mark.fault("system-limits")
-def test_any_number_of_file_descriptors_gives_an_answer_or_that_error(cold_cli_with_store: CommandLine) -> None:
+def test_a_low_descriptor_limit_gives_an_answer_or_a_clear_error(cold_cli_with_store: CommandLine) -> None:
     outcomes = outcomes_at(cold_cli_with_store, "nofile", range(22, 31, 2), "ask", "-q", QUESTION)
 
     for outcome in outcomes.values():
@@ -118,7 +118,7 @@ def test_a_store_without_read_permission_is_reported(
 
 
 @pytest.mark.fault("store-no-permission")
-def test_doctor_reports_the_permission_instead_of_an_empty_store(
+def test_doctor_reports_missing_permission_instead_of_an_empty_store(
     unprivileged_cli: WarmCommandLine, locked: Path
 ) -> None:
     outcome = unprivileged_cli.run("doctor")
@@ -131,7 +131,7 @@ def test_doctor_reports_the_permission_instead_of_an_empty_store(
 
 @pytest.mark.fault("store-no-permission")
 @pytest.mark.parametrize("part", ["current.json", "catalog.sqlite3", "vectors", "chroma.sqlite3", "epoch-*"])
-def test_an_unreadable_part_is_not_reported_as_damage(unprivileged_cli: WarmCommandLine, part: str) -> None:
+def test_an_unreadable_file_of_a_store_is_not_reported_as_damage(unprivileged_cli: WarmCommandLine, part: str) -> None:
     (path,) = unprivileged_cli.store.rglob(part)
     mode = path.stat().st_mode
     path.chmod(0)

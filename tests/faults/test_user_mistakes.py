@@ -82,7 +82,7 @@ def test_removing_many_documents_needs_yes_without_a_terminal(cli_with_notes: Wa
         2,
         b"",
         [
-            f"streamrag: {MANY + 1} documents below {work} from the collection 'default' would be removed:"
+            f"streamrag: the command would remove {MANY + 1} documents below {work} from the collection 'default':"
             " this requires --yes",
             "hint: list them first, then use --yes instead of --dry-run -v: streamrag ingest --remove . --dry-run -v",
         ],
@@ -93,7 +93,7 @@ def test_removing_many_documents_needs_yes_without_a_terminal(cli_with_notes: Wa
     assert len(list((work / "notes").iterdir())) == MANY
 
 
-def test_the_hint_of_a_removal_repeats_the_collection(cli_with_notes: WarmCommandLine) -> None:
+def test_the_hint_for_a_removal_repeats_the_collection_flag(cli_with_notes: WarmCommandLine) -> None:
     assert cli_with_notes.run("ingest", "-c", "herbs", "notes").code == 0
     tried = cli_with_notes.run("ingest", "--remove", "notes", "-c", "herbs")
 
@@ -132,7 +132,8 @@ def test_removing_a_whole_collection_needs_yes(cli_with_notes: WarmCommandLine) 
 
     assert (tried.code, tried.stderr.splitlines()[0]) == (
         2,
-        f"streamrag: {MANY + 1} documents and the collection 'default' itself would be removed: this requires --yes",
+        f"streamrag: the command would remove {MANY + 1} documents and the collection 'default' itself:"
+        " this requires --yes",
     )
     assert (dry.code, documents(cli_with_notes, "-c", "default")) == (0, MANY + 1)
     assert cli_with_notes.run("ingest", "--remove", "--all", "--yes").code == 0
@@ -145,22 +146,25 @@ def test_removing_a_whole_collection_needs_yes(cli_with_notes: WarmCommandLine) 
 
 
 @pytest.mark.parametrize("arguments", [("--all",), ("--remove", "--all", "notes"), ("--remove", "--all", "--rebuild")])
-def test_all_requires_remove_and_takes_no_path(cli_with_notes: WarmCommandLine, arguments: tuple[str, ...]) -> None:
+def test_the_all_flag_requires_remove_and_takes_no_path(
+    cli_with_notes: WarmCommandLine, arguments: tuple[str, ...]
+) -> None:
     assert (cli_with_notes.run("ingest", *arguments, "--yes").code, documents(cli_with_notes)) == (2, MANY + 1)
 
 
-def test_a_collection_that_is_damaged_can_be_removed_with_yes(cli_with_notes: WarmCommandLine) -> None:
+def test_a_damaged_collection_can_be_removed_with_yes(cli_with_notes: WarmCommandLine) -> None:
     (catalog,) = cli_with_notes.store.glob("collections/default/epoch-*/catalog.sqlite3")
     catalog.write_bytes(b"no database at all" * 1000)
     tried = cli_with_notes.run("ingest", "--remove", "--all")
 
-    assert (tried.code, tried.stderr.startswith("streamrag: all documents and the collection")) == (2, True)
+    beginning = "streamrag: the command would remove all documents and the collection"
+    assert (tried.code, tried.stderr.startswith(beginning)) == (2, True)
     assert cli_with_notes.run("ingest", "--remove", "--all", "--yes").code == 0
     assert list((cli_with_notes.store / "collections").iterdir()) == []
 
 
 @pytest.mark.fault("folder-not-mounted")
-def test_an_unmounted_folder_deletes_nothing(cli_with_notes: WarmCommandLine) -> None:
+def test_ingesting_an_unmounted_folder_removes_no_documents(cli_with_notes: WarmCommandLine) -> None:
     notes = cli_with_notes.directory / "notes"
     notes.rename(cli_with_notes.home / "unmounted")
     notes.mkdir()
@@ -174,7 +178,7 @@ def test_an_unmounted_folder_deletes_nothing(cli_with_notes: WarmCommandLine) ->
             [
                 f"streamrag: {notes} has no readable files, but the store has {MANY} documents from it:"
                 " is its disk or network share mounted?",
-                f"hint: mount it, or drop the documents: streamrag ingest --allow-empty {notes}",
+                f"hint: mount it, or remove the documents: streamrag ingest --allow-empty {notes}",
             ],
         )
     ] * 2
@@ -183,7 +187,7 @@ def test_an_unmounted_folder_deletes_nothing(cli_with_notes: WarmCommandLine) ->
     assert documents(cli_with_notes) == 1
 
 
-def test_an_unmounted_share_below_the_folder_deletes_nothing(tmp_path: Path) -> None:
+def test_unmounting_a_share_below_a_folder_removes_no_documents(tmp_path: Path) -> None:
     within = ("unshare", "-m")
     if subprocess.run(
         [*within, "mount", "-t", "tmpfs", "tmpfs", tmp_path], capture_output=True, check=False
@@ -216,7 +220,7 @@ def shell(user: WarmCommandLine, line: str) -> None:
 
 
 @pytest.mark.fault("folder-not-mounted")
-def test_a_missing_folder_deletes_nothing(cli_with_notes: WarmCommandLine) -> None:
+def test_ingesting_a_missing_folder_removes_no_documents(cli_with_notes: WarmCommandLine) -> None:
     (cli_with_notes.directory / "notes").rename(cli_with_notes.home / "unplugged")
 
     assert (cli_with_notes.run("ingest", "notes").code, documents(cli_with_notes)) == (2, MANY + 1)
@@ -231,9 +235,9 @@ def test_a_rebuild_keeps_the_documents_of_a_missing_folder(cli_with_notes: WarmC
         2,
         b"",
         [
-            f"streamrag: {notes} no longer exists, and a rebuild would drop its {MANY} documents from the store:"
+            f"streamrag: {notes} no longer exists, and a rebuild would remove its {MANY} documents from the store:"
             " is its disk or network share mounted?",
-            "hint: mount it, or drop the documents: streamrag ingest --rebuild --allow-empty",
+            "hint: mount it, or remove the documents: streamrag ingest --rebuild --allow-empty",
         ],
     )
     assert documents(cli_with_notes) == MANY + 1
@@ -246,7 +250,7 @@ def test_a_rebuild_that_drops_a_missing_folder_shows_how_to_ingest_it_again(cli_
     outcome = cli_with_notes.run("ingest", "--rebuild", "--allow-empty")
     (cli_with_notes.home / "unplugged").rename(notes)
 
-    again = f"so its documents were not ingested; to add them once it is back: streamrag ingest {notes}"
+    again = f"so its documents were not ingested; to add them once it exists again: streamrag ingest {notes}"
     assert (outcome.code, documents(cli_with_notes), again in outcome.stderr) == (0, 1, True)
     assert (cli_with_notes.run("ingest", str(notes)).code, documents(cli_with_notes)) == (0, MANY + 1)
 
@@ -284,9 +288,8 @@ def test_a_rebuild_from_one_folder_is_confirmed_on_a_terminal(
         terminal.type(answer)
         ended = terminal.wait_for_end(process)
 
-    question = (
-        f"A rebuild from only notes removes the 1 document from {cli_with_notes.directory}/letters. Continue? [y/N]"
-    )
+    letters = cli_with_notes.directory / "letters"
+    question = f"A rebuild from only notes would remove the 1 document from {letters}. Continue? [y/N]"
     assert question in re.sub(r"\s+", " ", " ".join(terminal.lines))
     assert (ended, documents(cli_with_notes)) == (code, left)
 
@@ -323,7 +326,7 @@ def test_a_home_directory_with_very_many_files_needs_yes(cli_with_many_files: Wa
         2,
         b"",
         [
-            f"streamrag: {home} has more than 5,000 files: this requires --yes",
+            f"streamrag: the command would ingest more than 5,000 files from {home}: this requires --yes",
             f"hint: name the folders to ingest, or confirm: streamrag ingest --yes {home}",
         ],
     )

@@ -54,7 +54,9 @@ def test_events_are_in_the_order_of_a_sequential_run(
     ]
 
 
-def test_the_next_batch_is_embedded_while_one_is_written(in_pairs: Ingests, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_next_batch_is_embedded_while_the_previous_one_is_written(
+    in_pairs: Ingests, monkeypatch: pytest.MonkeyPatch
+) -> None:
     handed_over, begun = [Event(), Event()], [Event(), Event()]
     begin, write = BatchEmbedder.begin, CollectionWriter.write
 
@@ -143,7 +145,7 @@ def test_only_the_callers_thread_uses_the_store(in_pairs: Ingests, monkeypatch: 
     assert users == {current_thread().name}
 
 
-def test_the_same_text_is_embedded_once_and_longer_texts_come_first(in_pairs: Ingests, embedder: FakeEmbedder) -> None:
+def test_each_text_is_embedded_only_once_and_longer_texts_come_first(in_pairs: Ingests, embedder: FakeEmbedder) -> None:
     texts = {"docs/a.md": "short", "docs/b.md": "rather long", "docs/c.md": "short", "docs/d.md": "longer than short"}
     for name, text in texts.items():
         in_pairs.put(name, f"# T\n\n{text}")
@@ -156,7 +158,7 @@ def test_the_same_text_is_embedded_once_and_longer_texts_come_first(in_pairs: In
     assert in_pairs.stored() == {name: f"# T\n\n{text}" for name, text in texts.items()}
 
 
-def test_a_failed_server_is_not_asked_for_the_following_batches() -> None:
+def test_no_further_batches_are_sent_to_a_failed_server() -> None:
     embedder = FakeEmbedder(before_batch=dies_at(2))
     with BatchEmbedder(embedder, remembered_texts=9) as ahead:
         first, second, third = [ahead.begin([text], {}) for text in ("one", "two", "three")]
@@ -165,7 +167,7 @@ def test_a_failed_server_is_not_asked_for_the_following_batches() -> None:
     assert (errors, embedder.batches) == ([type(None), ModelServerError, EmbeddingCancelledError], [["one"], ["two"]])
 
 
-def test_leaving_during_a_batch_does_not_wait_for_its_end() -> None:
+def test_closing_the_embedder_cancels_a_running_batch() -> None:
     embedder = BuiltinEmbedder()
     embedder.embed_query("the model is loaded")
     with BatchEmbedder(embedder, remembered_texts=9) as ahead:

@@ -75,7 +75,7 @@ def test_a_rebuild_keeps_the_old_collection_if_the_embedder_fails(
 
 
 @pytest.mark.fault("embedding-service-dies")
-def test_an_ingest_continues_after_the_embedder_failed(
+def test_the_next_ingest_continues_after_the_embedder_failed(
     in_pairs: Ingests,
 ) -> None:
     ingests, revived = in_pairs, FakeEmbedder()
@@ -110,7 +110,7 @@ def test_a_cancelled_ingest_keeps_the_documents_it_reported(
     assert len(ingests.stored()) == 4
 
 
-def test_another_dimension_is_rejected_for_a_changed_file_too(
+def test_vectors_of_another_dimension_are_rejected_for_a_changed_file(
     ingests: Ingests,
 ) -> None:
     parts = [f"# Part {number}\n\nPart {number}{' goes on' * 100}\n\n" for number in range(3)]
@@ -120,7 +120,7 @@ def test_another_dimension_is_rejected_for_a_changed_file_too(
     replace(ingests, embedder=FakeEmbedder(dimension=8)).run("a.md")
 
     assert ingests.error.code == "another_embedding"
-    assert "has vectors of 16 dimensions, but the embedder returned 8" in ingests.error.message
+    assert "has vectors with 16 dimensions, but the embedder returned 8" in ingests.error.message
 
 
 def test_a_rebuild_includes_the_paths_of_an_interrupted_ingest(

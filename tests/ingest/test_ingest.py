@@ -11,7 +11,7 @@ from tests.support.fake_secrets import private_key
 from tests.support.ingests import LONG_AGO_NS, Ingests
 
 
-def test_files_are_added_changed_deleted_or_unchanged(ingests: Ingests) -> None:
+def test_an_ingest_reports_added_changed_deleted_and_unchanged_files(ingests: Ingests) -> None:
     ingests.put("docs/a.md", "first")
     ingests.put("docs/b.md", "second")
     ingests.put("docs/c.md", "third")
@@ -66,7 +66,7 @@ def test_a_file_read_shortly_after_its_change_is_read_again(ingests: Ingests) ->
     assert ingests.stored() == {"a.md": "FIRST"}
 
 
-def test_a_touched_file_is_unchanged_and_not_read_next_time(ingests: Ingests) -> None:
+def test_a_touched_file_counts_as_unchanged_and_is_not_read_next_time(ingests: Ingests) -> None:
     ingests.put("a.md", "first")
     ingests.run("a.md")
     ingests.put("a.md", "first", mtime_ns=LONG_AGO_NS + 1)
@@ -129,7 +129,7 @@ def test_two_files_with_the_same_content_are_two_documents(ingests: Ingests) -> 
     assert ingests.stored() == {"docs/b.md": "the same"}
 
 
-def test_a_file_that_became_binary_is_skipped_and_removed(ingests: Ingests) -> None:
+def test_a_document_is_removed_if_its_file_becomes_binary(ingests: Ingests) -> None:
     ingests.put("docs/a.md", "first")
     ingests.put("docs/b.md", "second")
     ingests.run("docs")

@@ -96,7 +96,7 @@ def test_an_ingest_after_a_killed_update_gives_the_same_store(
 
 
 @pytest.mark.fault("ingest-killed")
-def test_an_ingest_after_a_killed_first_one_gives_the_same_store(
+def test_an_ingest_after_a_killed_first_ingest_gives_the_same_store(
     servers: SimpleQueue[ForkServer], docs: Path, tmp_path: Path
 ) -> None:
     undisturbed = tmp_path / "undisturbed"

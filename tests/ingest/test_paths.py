@@ -21,7 +21,7 @@ def test_a_file_below_two_paths_is_ingested_once(ingests: Ingests, paths: tuple[
 
 
 @pytest.mark.parametrize("name", ["docs/.notes.md", "docs/id_rsa", "docs/ignored.md", "docs/.github/guide.md"])
-def test_explicitly_named_files_stay_when_their_folder_is_ingested(ingests: Ingests, name: str) -> None:
+def test_explicitly_named_files_stay_stored_when_their_folder_is_ingested(ingests: Ingests, name: str) -> None:
     ingests.put("docs/.gitignore", "ignored.md")
     ingests.put("docs/a.md", "first")
     ingests.put(name, "named")
@@ -42,7 +42,7 @@ def test_explicitly_named_files_stay_when_their_folder_is_ingested(ingests: Inge
     assert ingests.run("docs")[name] == "deleted"
 
 
-def test_a_file_named_with_its_folder_stays_until_it_is_removed(ingests: Ingests) -> None:
+def test_a_hidden_file_named_with_its_folder_stays_until_it_is_removed(ingests: Ingests) -> None:
     ingests.put("docs/a.md", "first")
     ingests.put("docs/.notes.md", "named")
 
@@ -95,7 +95,7 @@ def test_removed_documents_stay_removed_until_they_are_ingested_again(ingests: I
     assert ingests.stored() == {"docs/a.md": "first", "docs/deep/b.md": "second"}
 
 
-def test_removing_what_was_never_ingested_is_a_usage_error(ingests: Ingests) -> None:
+def test_removing_a_path_that_was_never_ingested_is_a_usage_error(ingests: Ingests) -> None:
     ingests.put("docs/a.md", "first")
     ingests.remove("docs")
     assert (ingests.error.code, ingests.error.exit_code) == ("store_missing", 5)
@@ -129,7 +129,7 @@ def test_a_rebuild_reports_recorded_roots_that_are_missing(ingests: Ingests) -> 
     assert [event.code for event in ingests.events if isinstance(event, Notice)] == ["root_gone"]
 
 
-def test_no_path_without_rebuild_is_a_usage_error(ingests: Ingests) -> None:
+def test_an_ingest_without_a_path_or_rebuild_is_a_usage_error(ingests: Ingests) -> None:
     ingests.run()
     assert (ingests.error.code, ingests.error.exit_code) == ("no_path", 2)
     ingests.run(rebuild=True)

@@ -61,7 +61,9 @@ def test_a_link_that_replaces_a_file_or_parent_folder_is_not_followed(
 
 
 @pytest.mark.fault("swapped-for-link")
-def test_a_followed_link_is_read_at_its_target_during_discovery(ingests: Ingests, after_finding: AfterFinding) -> None:
+def test_a_link_that_is_retargeted_after_discovery_is_read_at_its_old_target(
+    ingests: Ingests, after_finding: AfterFinding
+) -> None:
     ingests.put("docs/.store/a.md", "harmless")
     ingests.put("outside/a.md", "private")
     (ingests.home / "docs/current").symlink_to(".store")
@@ -133,7 +135,9 @@ def test_documents_stay_if_their_whole_root_disappears_after_discovery(
     assert ingests.stored() == {"docs/a.md": "text"}
 
 
-def test_allow_empty_also_deletes_the_last_document_of_a_folder(ingests: Ingests, after_finding: AfterFinding) -> None:
+def test_the_allow_empty_flag_also_removes_the_last_document_of_a_folder(
+    ingests: Ingests, after_finding: AfterFinding
+) -> None:
     last = ingests.put("docs/a.md", "text")
     ingests.run("docs")
     after_finding(last.unlink)

@@ -27,7 +27,7 @@ def test_a_file_that_contains_a_key_is_withheld_and_counted(ingests: Ingests, dr
 
     ingests.run("docs", dry_run=dry_run)
     assert ingests.reasons == {
-        "docs/db-secret.yaml": "possible secret (its name); name it explicitly to ingest it",
+        "docs/db-secret.yaml": "possible secret (a suspicious name); name it explicitly to ingest it",
         "docs/deploy.py": "possible secret (an AWS access key); name it explicitly to ingest it",
         "docs/notes.md": "possible secret (a private key); name it explicitly to ingest it",
     }
@@ -75,14 +75,14 @@ def test_a_new_rule_rechecks_documents_once_without_embedding(
     assert ingests.run("docs") == {"docs/a.md": "unchanged"}
 
 
-def test_a_key_in_a_pdf_is_found_in_its_text(ingests: Ingests) -> None:
+def test_a_key_in_a_pdf_is_found_in_the_extracted_text(ingests: Ingests) -> None:
     ingests.put("docs/a.pdf", pdf_bytes([[f"Login {AWS_ID}", AWS_SECRET]]))
 
     assert ingests.run("docs") == {"docs/a.pdf": "skipped"}
     assert ingests.run("docs/a.pdf") == {"docs/a.pdf": "added"}
 
 
-def test_a_key_in_an_encoded_letter_is_found_in_its_text(ingests: Ingests) -> None:
+def test_a_key_in_an_encoded_mail_message_is_found_in_the_decoded_text(ingests: Ingests) -> None:
     body = base64.encodebytes(f"Login {AWS_ID} with {AWS_SECRET}.".encode()).decode()
     head = "From: a@x.io\nSubject: Login\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: base64\n"
     ingests.put("docs/a.eml", f"{head}\n{body}")
@@ -91,7 +91,7 @@ def test_a_key_in_an_encoded_letter_is_found_in_its_text(ingests: Ingests) -> No
     assert ingests.run("docs/a.eml") == {"docs/a.eml": "added"}
 
 
-def test_a_folder_of_only_secrets_is_emptied_without_confirmation(ingests: Ingests) -> None:
+def test_a_folder_with_only_secrets_is_not_mistaken_for_an_unmounted_disk(ingests: Ingests) -> None:
     ingests.put("docs/a.csv", "some,text")
     ingests.run("docs")
     (ingests.home / "docs/a.csv").rename(ingests.home / "docs/passwords.csv")
@@ -104,7 +104,7 @@ def test_a_folder_of_only_secrets_is_emptied_without_confirmation(ingests: Inges
 
 
 @pytest.mark.fault("ignored-files")
-def test_excluded_documents_are_removed_until_the_rule_is_removed(ingests: Ingests) -> None:
+def test_newly_excluded_documents_are_removed_and_return_without_the_rule(ingests: Ingests) -> None:
     for name in ("docs/a.md", "docs/b.csv", "docs/drafts/c.md"):
         ingests.put(name, "some,text")
     ingests.run("docs")
@@ -169,7 +169,7 @@ def test_skipped_files_are_counted_by_reason(ingests: Ingests) -> None:
 
 
 @pytest.mark.fault("unsupported-files")
-def test_a_folder_without_a_read_file_gives_a_notice(ingests: Ingests) -> None:
+def test_a_folder_in_which_no_file_was_read_gives_a_notice(ingests: Ingests) -> None:
     ingests.put("full/a.md", "text")
     ingests.put("packed/a.zip", "text")
     (ingests.home / "empty").mkdir()

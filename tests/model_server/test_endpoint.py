@@ -16,7 +16,7 @@ from streamrag_cli.model_server.endpoint import EMBEDDING, ModelEndpoint, checke
         ("http://[::1]:8080", "http://[::1]:8080/v1"),
     ],
 )
-def test_a_base_url_loses_its_last_slash_and_gets_v1_without_a_path(base_url: str, used: str) -> None:
+def test_a_base_url_without_a_path_gets_v1_and_loses_a_trailing_slash(base_url: str, used: str) -> None:
     assert checked_base_url(base_url) == used
 
 
@@ -24,7 +24,7 @@ def test_blank_values_count_as_unset() -> None:
     assert ModelEndpoint.checked(model=" ", base_url="", api_key=None) == ModelEndpoint(model="")
 
 
-def test_values_are_stripped_and_made_encodable() -> None:
+def test_endpoint_values_are_stripped_and_made_encodable() -> None:
     checked = ModelEndpoint.checked(
         model=" caf\udce9 ", base_url=" http://host ", api_key=" sk-key\n", purpose=EMBEDDING
     )

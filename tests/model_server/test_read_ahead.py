@@ -16,7 +16,7 @@ async def all_of(reads: ReadAhead) -> list[bytes]:
     return taken
 
 
-def test_bytes_that_arrived_together_are_taken_together_in_order() -> None:
+def test_bytes_that_arrived_in_the_meantime_are_returned_together_in_order() -> None:
     async def run() -> list[bytes]:
         more = asyncio.Event()
 
@@ -36,7 +36,7 @@ def test_bytes_that_arrived_together_are_taken_together_in_order() -> None:
     assert asyncio.run(run()) == [b"abc", b"de"]
 
 
-def test_a_failure_is_raised_after_the_bytes_before_it_and_repeatedly() -> None:
+def test_a_failure_is_raised_repeatedly_after_the_preceding_bytes() -> None:
     async def pieces() -> AsyncIterator[bytes]:
         yield b"half"
         raise ConnectionResetError("cut")
@@ -51,7 +51,7 @@ def test_a_failure_is_raised_after_the_bytes_before_it_and_repeatedly() -> None:
     asyncio.run(run())
 
 
-def test_a_slow_consumer_limits_how_far_is_read_ahead() -> None:
+def test_a_slow_consumer_limits_the_amount_that_is_read_ahead() -> None:
     async def run() -> tuple[int, int]:
         sent = 0
 

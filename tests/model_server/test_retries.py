@@ -24,7 +24,7 @@ NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
         ({"retry-after": "Thu, 01 Jan 2026 11:00:00 GMT"}, 0.0),
     ],
 )
-def test_retry_after_may_be_a_number_or_a_date(headers: dict[str, str], wait_s: float | None) -> None:
+def test_the_retry_after_header_may_be_a_number_or_a_date(headers: dict[str, str], wait_s: float | None) -> None:
     assert retry_after_s(headers, now=NOW) == wait_s
 
 

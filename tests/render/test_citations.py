@@ -47,12 +47,12 @@ def test_a_marker_without_a_source_has_a_question_mark() -> None:
     assert shown.text == ["As [1], [3] and [4?] say"]
 
 
-def test_markers_are_text_without_references() -> None:
+def test_markers_are_plain_text_if_there_are_no_references() -> None:
     assert streamed("As [1] says", columns=40, lines=5, seed=1).text == ["As [1] says"]
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_split_citations_end_as_one_render(seed: int) -> None:
+def test_streamed_citations_look_like_those_of_a_single_render(seed: int) -> None:
     text = "Both [1] and [12] say [2, 4].\n\n- one [3]\n- two [1][2]\n\n| a [1] |\n|---|\n| `[1]` |\n\n> [1]\n"
 
     shown = streamed(text, columns=40, lines=8, seed=seed, references=REFERENCES, html="shown")

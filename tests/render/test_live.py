@@ -67,7 +67,7 @@ def test_a_notice_appears_above_the_open_block() -> None:
     assert text.index("\x1b[J") < text.index("note: slow") < text.index("Half a sentence")
 
 
-def test_the_answer_is_one_frame_without_streaming() -> None:
+def test_without_streaming_the_answer_is_drawn_in_one_frame() -> None:
     events: list[AskEvent] = [Token(text="Half a "), Token(text="sentence.\n\nEnd.")]
 
     assert shown(events, stream=False).split("\x1b[?2026h")[-1] == "\rHalf a sentence.\r\n\r\nEnd.\r\n\x1b[?2026l"

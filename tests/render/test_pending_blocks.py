@@ -37,11 +37,11 @@ def test_only_blocks_that_may_still_change_stay_live(text: str, final: list[str]
 
 
 @pytest.mark.parametrize("text", ["As [1] and [2, 3] say.\n\nTwo", "As [1] says.\n\n[1]: http://a.example\n\nTwo"])
-def test_a_citation_does_not_wait_for_a_definition(text: str) -> None:
+def test_a_citation_does_not_wait_for_a_link_definition(text: str) -> None:
     assert committed(text, references={1: ""})[0].startswith("As [1]")
 
 
-def test_an_early_definition_resolves_its_use() -> None:
+def test_links_are_resolved_by_a_definition_that_follows_soon() -> None:
     text = "See [the book] and\n[it][b].\n\nMore.\n\n[the book]: http://a.example\n[b]: <http://b.example> 'B'\n"
 
     assert streamed(text, columns=80, lines=10, seed=1).text == [
@@ -51,7 +51,7 @@ def test_an_early_definition_resolves_its_use() -> None:
     ]
 
 
-def test_a_late_definition_is_shown() -> None:
+def test_a_link_definition_that_comes_too_late_is_shown() -> None:
     text = (
         "See [a] and [b].\n\n"
         + "More.\n\n" * 3
@@ -65,14 +65,14 @@ def test_a_late_definition_is_shown() -> None:
     ]
 
 
-def test_a_numbered_definition_is_shown_if_numbers_are_citations() -> None:
+def test_a_numbered_link_definition_is_shown_if_numbers_are_citations() -> None:
     text = "As [1] says.\n\n[1]: http://a.example\n"
 
     shown = streamed(text, columns=40, lines=10, seed=1, references={1: ""})
     assert shown.text == ["As [1] says.", "", "[1]: http://a.example"]
 
 
-def test_no_definition_is_late_in_a_single_piece() -> None:
+def test_no_link_definition_is_late_if_the_text_is_a_single_piece() -> None:
     emulator = Emulator(40, 5)
     stream = MarkdownStream(emulator, columns=40, lines=5)  # type: ignore[arg-type]
     stream.finish("See [a].\n\n" + "More.\n\n" * 4000 + "[a]: http://a.example\n")
@@ -80,13 +80,13 @@ def test_no_definition_is_late_in_a_single_piece() -> None:
     assert emulator.text[:3] == ["See a (http://a.example).", "", "More."]
 
 
-def test_an_open_block_does_not_delay_final_blocks() -> None:
+def test_an_open_block_does_not_delay_finished_blocks() -> None:
     assert committed("One.\n\nTwo [three] four five") == ["One."]
 
 
 @pytest.mark.parametrize("items", [8, 9, 30, 98])
 @pytest.mark.parametrize("lines", [5, 12, 60])
-def test_list_numbers_are_as_wide_as_the_last_one(items: int, lines: int) -> None:
+def test_list_numbers_are_padded_to_the_width_of_the_last_number(items: int, lines: int) -> None:
     text = "".join(f"{n}. item\n   of *two* lines\n" for n in range(1, items + 1)) + "\nend\n"
 
     shown = streamed(text, columns=40, lines=lines, seed=items, pieces=200)
@@ -99,7 +99,7 @@ def test_a_list_with_more_than_99_items_is_a_known_exception() -> None:
     assert exception(text, columns=40, lines=12, seed=1) == NUMBERS
 
 
-def test_a_list_of_a_few_huge_items_is_committed() -> None:
+def test_a_list_of_a_few_huge_items_does_not_stay_live() -> None:
     emulator = Emulator(40, 10)
     stream = MarkdownStream(emulator, columns=40, lines=10)  # type: ignore[arg-type]
     for number in range(1, 6):

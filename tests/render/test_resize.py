@@ -45,7 +45,7 @@ def words(lines: list[str]) -> str:
     ],
     ids=["wider", "narrower", "shorter", "taller", "back and forth"],
 )
-def test_each_word_appears_once_and_in_order(sizes: list[tuple[int, int]]) -> None:
+def test_after_a_resize_each_word_appears_once_and_in_order(sizes: list[tuple[int, int]]) -> None:
     text = "".join(f"Sentence {n} has its own number {n}.\n\n- point a{n}\n- point b{n}\n\n" for n in range(40))
     shown = words(resized(text, sizes).text).replace("•", "")
 

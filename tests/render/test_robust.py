@@ -117,7 +117,9 @@ LONG_BEGINNINGS = st.sampled_from(
 @given(LONG_BEGINNINGS, st.lists(PARTS, max_size=40), st.integers(0, 5))
 @example("", ["- ", "- ", "> ", "```", "\n", "a", "\n", "> ", "\n", "- ", "a"], 1)
 @example("", ["**", "❤\ufe0f", "![&#27;](&#27;)", "**"], 0)
-def test_random_text_ends_as_rich_prints_it_except_known_cases(beginning: str, parts: list[str], seed: int) -> None:
+def test_random_text_ends_up_as_rich_prints_it_except_in_known_cases(
+    beginning: str, parts: list[str], seed: int
+) -> None:
     text = beginning + "".join(parts)
     pieces = 20 + len(beginning) // 40
 
@@ -162,7 +164,7 @@ def test_other_output_appears_above_the_open_block() -> None:
     assert emulator.text == ["Done.", "note: slow", "", "Half a sentence"]
 
 
-def test_no_color_keeps_all_other_styles() -> None:
+def test_the_no_color_option_keeps_all_other_styles() -> None:
     out = io.StringIO()
     stream = MarkdownStream(out, columns=40, lines=10, no_color=True)
     stream.feed("**bold** `code`\n\n## head\n", 1.0)

@@ -33,7 +33,7 @@ def frames(text: str, *, columns: int = 80, lines: int = 24, tokens_per_s: float
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_at_most_twenty_frames_per_second_with_one_write_each(shape: str) -> None:
+def test_at_most_twenty_frames_are_drawn_per_second_with_one_write_each(shape: str) -> None:
     times = [at_s for at_s, _ in frames(SHAPES[shape](4000))]
 
     assert min(later - earlier for earlier, later in itertools.pairwise(times)) >= FRAME_S - 1e-9
@@ -78,7 +78,7 @@ def test_an_incomplete_word_is_shown_within_50_ms() -> None:
     assert (emulator.text, stream.due_s) == (["The library opens"], None)
 
 
-def test_markers_without_text_are_not_shown_yet() -> None:
+def test_list_markers_are_not_shown_before_their_text() -> None:
     emulator = Emulator(40, 10)
     stream = MarkdownStream(emulator, columns=40, lines=10)  # type: ignore[arg-type]
     for at_s, text in enumerate(("a\n", "-", "-")):
@@ -86,7 +86,7 @@ def test_markers_without_text_are_not_shown_yet() -> None:
         assert emulator.text == ["a"]
 
 
-def test_an_added_word_is_written_without_its_row() -> None:
+def test_adding_a_word_does_not_rewrite_its_row() -> None:
     emulator = Emulator(40, 10)
     stream = MarkdownStream(emulator, columns=40, lines=10)  # type: ignore[arg-type]
     stream.feed("The library opens", 1.0)

@@ -17,7 +17,7 @@ def test_stop_words_are_dropped_unless_only_stop_words_are_left() -> None:
     assert content_words("To be or not to be") == ["to", "be", "or", "not", "to", "be"]
 
 
-def test_repeated_words_are_kept_and_each_is_quoted() -> None:
+def test_repeated_words_are_kept_and_every_word_is_quoted() -> None:
     assert match_expression(content_words("tide AND tide*")) == '"tide" OR "tide"'
 
 
@@ -42,6 +42,6 @@ def test_a_rare_term_weighs_more_than_a_common_one_in_a_store_of_any_size() -> N
     assert term_weight(0, 3) / term_weight(3, 3) < 2  # three chunks are little evidence for a common term
 
 
-def test_coverage_is_the_share_of_the_term_weight() -> None:
+def test_coverage_is_the_matched_share_of_the_total_term_weight() -> None:
     assert coverage(frozenset({"tide", "sea"}), {"tide": 3.0, "moon": 1.0}) == 0.75
     assert coverage(frozenset({"tide"}), {}) == 0.0

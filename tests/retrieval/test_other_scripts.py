@@ -75,7 +75,7 @@ def test_only_questions_outside_latin_script_are_scored_by_words_only(polyglot: 
     assert not polyglot.retrieve("What does a berth cost?", limit=1, min_score=0.0).is_lexical_only
 
 
-def test_question_words_are_not_searched() -> None:
+def test_question_words_are_not_searched_for() -> None:
     assert content_words("面包房几点开？") == ["面", "包", "房", "点", "开", "面包", "包房", "点开"]
     assert content_words("What is the café's menu?") == ["café", "menu"]
 
@@ -91,7 +91,7 @@ def test_question_words_are_not_searched() -> None:
         ("Ａｂｃ", False),
     ],
 )
-def test_the_script_of_a_text_is_that_of_most_words(text: str, expected: bool) -> None:
+def test_the_script_of_a_text_is_that_of_most_of_its_words(text: str, expected: bool) -> None:
     assert is_outside_latin(text) is expected
 
 

@@ -27,7 +27,7 @@ def embedder() -> BuiltinEmbedder:
     return BuiltinEmbedder()
 
 
-def test_only_the_signs_of_states_are_packed() -> None:
+def test_token_states_are_packed_as_one_sign_bit_per_value() -> None:
     states = np.array([[0.5, -2.0, 0.0, 1e-9, -1, -1, -1, 3.0]], dtype=np.float32)
 
     assert packed(states) == b"\x91"

@@ -90,7 +90,7 @@ def test_an_unserved_collection_looks_like_one_that_does_not_exist(
     ],
     ids=["default", "two named", "empty and missing collections", "all"],
 )
-def test_the_lists_contain_served_collections_with_documents(
+def test_only_served_collections_with_documents_are_listed(
     server_settings: ServerSettings, names: list[str], store: Settings
 ) -> None:
     with running_server(store, server_settings) as server:
@@ -101,7 +101,7 @@ def test_the_lists_contain_served_collections_with_documents(
     assert models == ["streamrag", *(f"streamrag/{name}" for name in names)]
 
 
-def test_served_collections_are_answered(store: Settings) -> None:
+def test_questions_to_served_collections_are_answered(store: Settings) -> None:
     with running_server(store, replace(PLENTY, collections=("default", "payroll"))) as server:
         replies = replies_about(server, "payroll")
 

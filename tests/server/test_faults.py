@@ -190,7 +190,7 @@ def test_unread_replies_do_not_keep_an_idle_connection_open(requests: int, setti
         assert wait_until(lambda: not server.server.server_state.connections)
 
 
-def test_endless_headers_use_no_memory(settings: Settings) -> None:
+def test_endless_headers_are_cut_off(settings: Settings) -> None:
     with running_server(settings) as server, connect(server) as flooding:
         with pytest.raises(OSError):
             for _ in range(1000):
@@ -279,7 +279,7 @@ def test_questions_to_a_silent_database_wait_concurrently(settings: Settings) ->
 
 
 @pytest.mark.fault("search-timeout")
-def test_a_search_that_takes_too_long_is_a_503(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_that_takes_too_long_is_answered_with_503(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streamrag_cli.retrieval.search.RETRIEVAL_LIMIT_S", 0.0)
     with running_server(settings) as server:
         reply = request(ask_url(server.url, path="/search"))
@@ -309,7 +309,7 @@ def test_questions_waiting_for_vectors_do_not_delay_shutdown(tmp_path: Path) -> 
             assert server.process.wait(timeout=PLENTY.grace_s + EXIT_S) == 143
 
 
-def test_a_port_that_is_taken_is_an_error_with_a_hint(settings: Settings) -> None:
+def test_a_port_in_use_causes_an_error_with_a_hint(settings: Settings) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = subprocess.run(
             [*STREAMRAG, "serve", "--port", str(taken.getsockname()[1]), "--store", str(settings.store)],

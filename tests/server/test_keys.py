@@ -57,7 +57,7 @@ def test_each_key_works_as_a_bearer_token_and_as_a_password(key: str, settings: 
     assert wrong == ["key_refused"] * 3
 
 
-def test_each_key_has_its_own_rate(settings: Settings) -> None:
+def test_each_key_has_its_own_rate_limit(settings: Settings) -> None:
     with running_server(settings, ServerSettings(rate_limit="2/hour", server_key=KEYS, grace_s=3.0)) as server:
         first = [search(server, bearer("Ru7-sunny-Wq2-balcony")).status for _ in range(3)]
         second = search(server, bearer("9d1e0c77b2a4f658")).status
@@ -65,7 +65,7 @@ def test_each_key_has_its_own_rate(settings: Settings) -> None:
     assert (first, second) == ([200, 200, 429], 200)
 
 
-def test_two_keys_with_one_name_share_a_rate(settings: Settings) -> None:
+def test_two_keys_with_one_name_share_a_rate_limit(settings: Settings) -> None:
     both = "ci:Ru7-sunny-Wq2-balcony,ci:9d1e0c77b2a4f658"
     with running_server(settings, ServerSettings(rate_limit="2/hour", server_key=both, grace_s=3.0)) as server:
         keys = ["Ru7-sunny-Wq2-balcony", "9d1e0c77b2a4f658", "9d1e0c77b2a4f658"]
@@ -150,7 +150,7 @@ def test_guesses_from_one_address_do_not_lock_out_another() -> None:
         ("", ""),
     ],
 )
-def test_the_addresses_of_one_client_count_as_one(address: str, group: str) -> None:
+def test_addresses_of_one_ipv6_network_count_as_one_client(address: str, group: str) -> None:
     assert client_group(address) == group
 
 
@@ -166,7 +166,7 @@ def test_the_rate_limit_uses_a_sliding_window() -> None:
     assert rates.hit("b") is None
 
 
-def test_idle_clients_use_no_memory() -> None:
+def test_idle_clients_are_removed_from_the_rate_limiter() -> None:
     clock = Clock()
     rates = Rates("3/second", clock)
     for number in range(1000):
@@ -193,5 +193,5 @@ def test_setting_the_clock_back_does_not_lengthen_the_wait(settings: Settings, m
 @pytest.mark.parametrize(
     "key", ["password12345678", "YOUR_SECRET_KEY_HERE", "Administrator-123", "correcthorsebatterystaple"]
 )
-def test_a_key_with_a_word_that_is_guessed_first_is_weak(key: str) -> None:
+def test_a_key_that_contains_an_easily_guessed_word_is_weak(key: str) -> None:
     assert weakness(key) == "contains a word that is easy to guess; generate one: openssl rand -hex 32"

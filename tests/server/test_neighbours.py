@@ -20,7 +20,7 @@ def test_a_local_model_is_probed_once_and_shown_only_to_the_operator(seen: dict[
     assert seen["next to a model"] == {
         "at start": 1,
         "operator": (
-            "note: no model is connected, so answers are quotes; Ollama runs here: "
+            "note: no model is connected, so answers are quotes; to use Ollama on this machine: "
             "streamrag serve --base-url http://127.0.0.1:11434/v1 -m llama\n"
         ),
         "by visitors": 0,

@@ -153,7 +153,7 @@ def test_a_forged_forwarded_address_does_not_evade_the_rate_limit(
     ],
     ids=["unknown", "allowed", "with a key"],
 )
-def test_nginx_of_another_user_needs_permission_or_a_key(
+def test_nginx_running_as_another_user_needs_permission_or_a_key(
     server_settings: ServerSettings, status: int, code: str, settings: Settings, tmp_path: Path
 ) -> None:
     site_settings = replace(server_settings, allow_host=(NAME,), grace_s=3.0)

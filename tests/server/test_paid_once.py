@@ -69,13 +69,13 @@ def test_the_official_client_adds_no_model_calls_to_our_own_retries(
 
 
 @pytest.mark.fault("openai-client-retries")
-def test_a_rate_limit_of_the_model_is_passed_on_with_its_wait(settings: Settings) -> None:
+def test_the_rate_limit_of_the_model_server_is_passed_on_with_its_delay(settings: Settings) -> None:
     reply = whole_reply(BUSY, settings)
 
     assert (reply.status, reply.headers["retry-after"]) == (429, "20")
     assert "x-should-retry" not in reply.headers  # streamrag did not retry, so the client may, after that time
     assert reply.json["error"] == {
-        "message": "the model server is limiting the rate of requests; try again later",
+        "message": "the rate limit of the model server was reached; try again later",
         "type": "rate_limit_error",
         "param": None,
         "code": "rate_limited",
@@ -105,13 +105,13 @@ def test_a_permanent_search_failure_forbids_retries(settings: Settings) -> None:
     assert (reply.status, reply.code, reply.headers["x-should-retry"]) == (503, "store_missing", "false")
 
 
-def test_a_refused_request_names_the_options_it_set(settings: Settings) -> None:
+def test_the_error_for_a_refused_request_names_the_requested_options(settings: Settings) -> None:
     with OpenAIServer(chat=failure(400, "at /srv/vllm: seed is not supported")) as model:
         with running_server(replace(settings, base_url=model.base_url, model="m")) as server:
             reply = post_json(f"{server.url}/v1/chat/completions", {"messages": MESSAGES, "seed": 1, "top_p": 1})
 
     assert reply.json["error"]["message"] == (
-        "the model server refused the request; the model may not support these options: seed, top_p"
+        "the model server refused the request; leave out options that the model may not support: seed, top_p"
     )
 
 

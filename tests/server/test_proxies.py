@@ -46,7 +46,7 @@ def test_only_the_address_appended_by_the_proxy_counts(settings: Settings) -> No
 
 
 @pytest.mark.fault("forwarded-addresses")
-def test_an_ipv6_network_shares_one_rate(settings: Settings) -> None:
+def test_an_ipv6_network_shares_one_rate_limit(settings: Settings) -> None:
     addresses = ["2001:db8:5:6::1", "2001:db8:5:6:7:8:9:a", "2001:db8:5:6:ffff::", "2001:db8:5:7::1"]
 
     assert statuses(settings, replace(TWO, trusted_proxy=("127.0.0.1",)), *addresses) == [200, 200, 429, 200]

@@ -155,7 +155,7 @@ def test_search_returns_the_same_as_the_command(settings: Settings) -> None:
 
 
 @pytest.mark.fault("read-during-ingest")
-def test_the_next_question_sees_what_another_process_has_ingested(tmp_path: Path) -> None:
+def test_the_next_question_sees_documents_ingested_by_another_process(tmp_path: Path) -> None:
     settings = make_collection(tmp_path, {"one.md": "# One\n\nThe ferry leaves at nine.\n"})
     with running_server(replace(settings, min_score=0.0)) as server:
         before = request(f"{server.url}/search?query=capital+of+Peru").json["hits"]

@@ -264,26 +264,27 @@ def test_an_empty_or_long_question_is_refused_before_the_stream(settings: Settin
 
 
 EXAMPLE = 'send Content-Type: application/json and a body such as {"query": "How long is the warranty?", "k": 3}'
-FIELDS = "the fields are query, k, collection, min_score and model"
-LISTED = "GET /openapi.json lists"
+FIELDS = "query, k, collection, min_score and model"
+USE_FIELDS = f"use only the fields {FIELDS}"
+LISTED = "see GET /openapi.json for"
 
 
 @pytest.mark.fault("invalid-requests")
 @pytest.mark.parametrize(
     ("sent", "status", "message", "hint"),
     [
-        (("GET", "/search?query=quay&top=3", ""), 422, "unknown field 'top'", FIELDS),
+        (("GET", "/search?query=quay&top=3", ""), 422, "unknown field 'top'", USE_FIELDS),
         (
             ("GET", "/search?q=quay", ""),
             422,
             "unknown field 'q'",
-            f"did you mean query? T{FIELDS[1:]}",
+            f"did you mean query? The fields are {FIELDS}",
         ),
         (
             ("POST", "/rag/stream", '{"query": "quay", "minscore": 1}'),
             422,
             "unknown field 'minscore'",
-            f"did you mean min_score? T{FIELDS[1:]}",
+            f"did you mean min_score? The fields are {FIELDS}",
         ),
         (("GET", "/search?query=quay&k=some", ""), 422, "k: must be an integer", EXAMPLE),
         (("GET", "/search?query=quay&k=0", ""), 422, "k: must be at least 1", EXAMPLE),
@@ -299,8 +300,8 @@ LISTED = "GET /openapi.json lists"
         (
             ("GET", "/search?query=quay&collection=elsewhere", ""),
             404,
-            "collection 'elsewhere' is not served here",
-            "GET /collections lists the served collections",
+            "this server does not serve the collection 'elsewhere'",
+            "see GET /collections for the served collections",
         ),
         (
             ("GET", "/search", ""),
@@ -314,12 +315,12 @@ LISTED = "GET /openapi.json lists"
         (("POST", "/rag/stream", "[]"), 422, "the body is not a JSON object", EXAMPLE),
         (("POST", "/rag/stream", "[" * 20_000), 400, "the body is not JSON in UTF-8", EXAMPLE),
         (("GET", "/answers", ""), 404, "there is no route for this path", f"{LISTED} all routes"),
-        (("PUT", "/search", "{}"), 405, "this route does not support this method", f"{LISTED} the methods"),
+        (("PUT", "/search", "{}"), 405, "this route does not support this method", f"{LISTED} its methods"),
         (
             ("POST", "/rag/stream", '{"' + "n" * 9000 + '": 1}'),
             422,
             f"unknown field '{'n' * 40}'",
-            FIELDS,
+            USE_FIELDS,
         ),
     ],
 )
@@ -360,7 +361,7 @@ def test_an_invalid_request_under_v1_gets_an_example_conversation(
     assert '"messages": [{"role": "user"' in error["message"]
 
 
-def test_an_invalid_request_is_400_for_openai_clients(settings: Settings) -> None:
+def test_an_openai_client_gets_status_400_for_an_invalid_request(settings: Settings) -> None:
     with running_server(settings, PLENTY) as server:
         reply = post_json(f"{server.url}/v1/chat/completions", {"model": "streamrag", "messages": []})
 

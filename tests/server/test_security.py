@@ -243,7 +243,7 @@ def test_an_invalid_body_is_a_client_error(path: str, body: bytes, served: Runni
         ),
     ],
 )
-def test_a_body_of_a_hundred_thousand_mistakes_is_refused_for_its_first(
+def test_only_the_first_of_a_hundred_thousand_errors_in_a_body_is_reported(
     path: str, body: bytes, message: str, served: RunningServer
 ) -> None:
     since_s = time.process_time()

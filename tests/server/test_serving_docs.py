@@ -13,7 +13,7 @@ from streamrag_cli.settings import ServerSettings, Settings
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "serving.md").read_text(encoding="utf-8")
 
 
-def test_every_route_is_in_the_table() -> None:
+def test_every_route_is_in_the_table_of_the_serving_page() -> None:
     rows = re.findall(r"^\| (`.*?) \|", PAGE, flags=re.MULTILINE)
     documented = {path for row in rows for path in re.findall(r"/[a-z0-9./-]+", row)}
     routers = (rag.router, openai_api.router, operations.router)
@@ -24,7 +24,7 @@ def test_every_route_is_in_the_table() -> None:
     assert served - documented == set()
 
 
-def test_every_metric_is_in_the_table() -> None:
+def test_every_metric_is_on_the_serving_page() -> None:
     exposition = Metrics().render().decode()
     names = set(re.findall(r"^# TYPE (\S+) (?!gauge\b.*_created)", exposition, flags=re.MULTILINE))
 

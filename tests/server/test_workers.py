@@ -79,7 +79,7 @@ def test_the_default_is_one_worker_per_core_and_at_most_four(settings: Settings)
         assert wait_until(lambda: len(server.workers()) == expected, within_s=START_S)
 
 
-def test_sighup_stops_the_server_or_without_a_terminal_restarts_workers(settings: Settings) -> None:
+def test_sighup_restarts_workers_but_stops_a_server_with_a_terminal(settings: Settings) -> None:
     with two_workers(settings) as server:
         before = server.workers()
         server.process.send_signal(signal.SIGHUP)

@@ -31,14 +31,14 @@ def search(text: str, settings: Settings) -> list[AskEvent]:
     return asyncio.run(collect(LocalService().search(Question(text=text, accepted_at=0.0), settings)))
 
 
-def test_hits_are_returned_as_one_event(settings: Settings) -> None:
+def test_a_search_returns_its_hits_in_one_event(settings: Settings) -> None:
     (sources,) = search("Who built the lighthouse?", settings)
 
     assert isinstance(sources, Sources)
     assert (sources.sources[0].n, sources.sources[0].source) == (1, "docs/lighthouse.md")
 
 
-def test_an_irrelevant_search_is_one_error(settings: Settings) -> None:
+def test_an_irrelevant_search_yields_one_error(settings: Settings) -> None:
     (error,) = search("quantum chromodynamics", replace(settings, min_score=0.99))
 
     assert isinstance(error, Error)
@@ -46,7 +46,7 @@ def test_an_irrelevant_search_is_one_error(settings: Settings) -> None:
     assert "--min-score 0" in error.hint
 
 
-def test_an_irrelevant_search_over_http_has_an_empty_list_and_an_error(settings: Settings) -> None:
+def test_an_irrelevant_search_over_http_returns_an_empty_list_and_an_error(settings: Settings) -> None:
     with running_server(settings) as server:
         reply = request(f"{server.url}/search?query=quantum+chromodynamics&min_score=0.99")
 
@@ -66,14 +66,14 @@ def test_an_irrelevant_search_over_http_has_an_empty_list_and_an_error(settings:
     )
 
 
-def test_a_missing_store_is_one_error(settings: Settings, tmp_path: Path) -> None:
+def test_a_missing_store_yields_one_error(settings: Settings, tmp_path: Path) -> None:
     (error,) = search("Who?", replace(settings, store=tmp_path / "none"))
 
     assert isinstance(error, Error)
     assert (error.code, error.exit_code) == ("store_missing", ExitCode.STORE)
 
 
-def test_a_bug_is_one_error(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_yields_one_error(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("oops")
 

@@ -213,7 +213,7 @@ def test_vectors_of_another_dimension_are_rejected_and_not_written(store: Store)
 
     assert (caught.value.code, caught.value.message) == (
         "another_embedding",
-        "collection 'default' has vectors of 16 dimensions, but the embedder returned 8",
+        "collection 'default' has vectors with 16 dimensions, but the embedder returned 8",
     )
     with store.reading() as reader:
         assert by_vector(reader) == {"apples are red", "pears are green"}

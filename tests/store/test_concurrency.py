@@ -72,7 +72,7 @@ def test_a_snapshot_survives_a_rebuild_and_closing_the_reader(store: Store) -> N
         assert by_vector(reader) == ALL_FERRIES
 
 
-def test_many_threads_find_the_same_as_one_during_writes(store: Store) -> None:
+def test_many_threads_find_the_same_results_during_writes(store: Store) -> None:
     store.put(FERRIES)
     stop = threading.Event()
 
@@ -164,7 +164,7 @@ def test_a_word_repeated_thousands_of_times_takes_no_longer_than_once(store: Sto
         assert ranking == reader.search_text(["number"] * 4, 5)
 
 
-def test_rarest_words_are_weighted_by_their_count_in_the_question() -> None:
+def test_the_rarest_words_are_weighted_by_their_count_in_the_question() -> None:
     counts = {f"w{each:03}": 1 for each in range(100)} | {"often": 9, "unheard": 3}
     frequencies = {word: 1000 - place for place, word in enumerate(counts)} | {"often": 1, "unheard": 0}
 
@@ -172,7 +172,7 @@ def test_rarest_words_are_weighted_by_their_count_in_the_question() -> None:
 
 
 @pytest.mark.fault("huge-question")
-def test_a_word_longer_than_the_index_limit_is_not_damage(tmp_path: Path) -> None:
+def test_a_word_longer_than_the_index_limit_is_not_reported_as_damage(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     store.put(FERRIES)
     endless = "\N{GOTHIC LETTER AHSA}" * 20_000  # 80 kB, in a script that is not split into characters

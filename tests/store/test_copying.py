@@ -71,7 +71,7 @@ def test_an_existing_collection_is_replaced_only_on_request(store: Store, tmp_pa
         assert texts(reader) == {"apples are red", "pears are green"}
 
 
-def test_copying_during_deletions_reports_busy_and_not_damaged(tmp_path: Path) -> None:
+def test_copying_during_deletions_reports_busy_instead_of_damage(tmp_path: Path) -> None:
     first, last = LocalStore(tmp_path / "first"), LocalStore(tmp_path / "last")
     first.put(APPLES, MANY, SHIPS)
     steps = copy_collection(first.place, last.place, "default")

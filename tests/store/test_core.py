@@ -40,7 +40,7 @@ def both(directory: Path) -> Iterator[tuple[RustCollection, chromadb.Collection]
         yield ours, client.get_collection("default", embedding_function=None)
 
 
-def test_bindings_and_package_read_the_same_records(both: tuple[RustCollection, chromadb.Collection]) -> None:
+def test_our_bindings_and_chromadb_read_the_same_records(both: tuple[RustCollection, chromadb.Collection]) -> None:
     ours, theirs = both
 
     for include in (["embeddings"], ["documents", "metadatas"], []):
@@ -54,7 +54,7 @@ def test_bindings_and_package_read_the_same_records(both: tuple[RustCollection, 
     assert ours.get(limit=3)["ids"] == theirs.get(limit=3)["ids"]
 
 
-def test_bindings_and_package_find_the_same_records(both: tuple[RustCollection, chromadb.Collection]) -> None:
+def test_our_bindings_and_chromadb_find_the_same_records(both: tuple[RustCollection, chromadb.Collection]) -> None:
     ours, theirs = both
     questions = FakeEmbedder().embed_documents(["number 7 word7", "text", "nothing like it"])
 
@@ -79,7 +79,7 @@ print(len(vectors.ids()), "chromadb" in sys.modules, "pydantic" in sys.modules)
     assert (ended.stdout, ended.stderr) == (f"{len(IDS)} False False\n", "")
 
 
-def test_an_error_of_the_bindings_does_not_read_dotenv(directory: Path, tmp_path: Path) -> None:
+def test_an_error_of_the_bindings_does_not_read_a_dotenv_file(directory: Path, tmp_path: Path) -> None:
     """To raise an error, the bindings import chromadb, which would read `.env`. If the import fails, the bindings
     abort.
     """

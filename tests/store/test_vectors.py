@@ -66,7 +66,7 @@ def test_langchain_finds_the_same_chunks_at_the_same_distances(directory: Path, 
     )
 
 
-def test_nearest_neighbours_match_an_exact_search(vectors: Vectors) -> None:
+def test_the_nearest_neighbours_match_those_of_an_exact_search(vectors: Vectors) -> None:
     question = FakeEmbedder().embed_query("number 7 word7")
     exact = matrix() @ question
 

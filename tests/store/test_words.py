@@ -55,7 +55,9 @@ def test_spaced_text_is_not_changed() -> None:
         (["塔灯"], set()),
     ],
 )
-def test_every_backend_finds_characters_and_pairs(store: Store, words: list[str], texts: set[str]) -> None:
+def test_every_backend_finds_characters_and_pairs_in_unspaced_text(
+    store: Store, words: list[str], texts: set[str]
+) -> None:
     store.put(document("coast.md", *PASSAGES))
 
     with store.reading() as reader:

@@ -42,7 +42,7 @@ def next_to_a_model(settings: Settings, user: CommandLine) -> dict[str, Any]:
         "by visitors": by_visitors,
         "notices": notices,
         "chat names it": "11434" in chat or "llama" in chat,
-        "ask names it": "Ollama runs here: streamrag ask --base-url http://127.0.0.1:11434/v1 -m llama"
+        "ask names it": "to use Ollama on this machine: streamrag ask --base-url http://127.0.0.1:11434/v1 -m llama"
         in outcome.stderr,
     }
 

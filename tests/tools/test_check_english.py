@@ -22,7 +22,7 @@ from tools.check_english import findings, main
         ("a.md", "## Where there is none\n", [(1, "where there is none")]),
     ],
 )
-def test_phrases_are_found_with_their_line(path: str, source: str, expected: list[tuple[int, str]]) -> None:
+def test_phrases_are_found_with_their_line_numbers(path: str, source: str, expected: list[tuple[int, str]]) -> None:
     assert [(line, phrase) for line, phrase, _ in findings(path, source)] == expected
 
 
@@ -44,7 +44,7 @@ def test_each_finding_has_a_replacement() -> None:
     assert findings("a.md", "An error is mended.") == [(1, "mended", "fix; repair")]
 
 
-def test_findings_are_printed_and_make_the_exit_code_1(
+def test_findings_are_printed_and_the_exit_code_is_1(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "a.md").write_text("It stays open\namid a search.\n", encoding="utf-8")

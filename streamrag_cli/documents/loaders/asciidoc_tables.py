@@ -23,12 +23,11 @@ _ITEM_MARK: Final = re.compile(r"^[ \t]*(?:[*.]{1,5}|-)[ \t]+(?=\S)")
 _MAX_COLUMNS: Final = 100
 _REPEATED_CHARS: Final = 200
 _MAX_REPEATED: Final = 10_000
-"""After this many repetitions, and if they are longer than `_REPEATED_CHARS`, cells are not repeated: a table must not
-grow without bounds."""
+"""At most this many cells are repeated, and only cells of at most `_REPEATED_CHARS`, to limit a table's size."""
 _MAX_ROWS_SPANNED: Final = 1000
 
 Row = tuple[int, list[str]]
-"""A table row: the line of the file on which it begins, and its cells."""
+"""The number of the line on which the row begins, and the row's cells."""
 
 
 class Table(NamedTuple):

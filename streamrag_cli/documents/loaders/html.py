@@ -29,7 +29,7 @@ _BLOCKS: Final = frozenset(
 )  # fmt: skip
 _TIGHT: Final = frozenset({"li", "dt", "dd", "tr", "thead", "tbody", "tfoot", "caption"})
 _AFTER_TERM: Final = frozenset({"dd", "p", "div", "section"})
-"""Blocks that can continue the line of a term with its definition."""
+"""Blocks that continue on the line of the term that they define."""
 _AFTER: Final = {("dt", "dd"): ":", ("dt", "dt"): ","}
 _HEADINGS: Final = {f"h{level}": level for level in range(1, 7)}
 _TITLE_PARTS: Final = re.compile(r"\s+[-–—:·•/]\s+|\s*[|»«]\s*")

@@ -23,7 +23,7 @@ _NOT_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
 _CLOSING: Final = {"{": "}", "[": "]"}
 _NAME_CHARS: Final = 100
 _SHORT_CHARS: Final = 60
-"""A list is written on one line if none of its values is longer than this."""
+"""A list is written as one line if each of its values is at most this long."""
 
 
 class _NotJsonError(Exception):

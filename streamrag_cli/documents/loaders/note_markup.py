@@ -22,7 +22,7 @@ _MARKS: Final = re.compile(
 MAY_CONTAIN_NOTES: Final = re.compile(
     r"<!--|%%|\{%|\{\{<|\[\[|==|\[!|[ \t]\^|^[ ]{0,3}\[(?://|comment|_)", re.MULTILINE
 )
-"""A fast test: matches if the text may contain something to edit."""
+"""A quick check that matches if a text may contain the markup of notes."""
 
 _CODE_CHARS: Final = 2000
 _LINE_CHARS: Final = 1000

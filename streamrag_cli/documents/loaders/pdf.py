@@ -102,7 +102,7 @@ def _translate_error(error: Exception, data: bytes) -> DocumentError:
     refused = getattr(error, "err_code", None) in {raw.FPDF_ERR_PASSWORD, raw.FPDF_ERR_SECURITY}
     if refused and b"/Encrypt" in data:
         return DocumentError(
-            "encrypted, a password is required",
+            "encrypted: a password is required",
             code="encrypted",
             hint="decrypt it first: qpdf --decrypt IN.pdf OUT.pdf",
         )

@@ -25,18 +25,18 @@ from streamrag_cli.documents.loaders.pdf_tables import is_table, table_rows
 from streamrag_cli.documents.loaders.pdf_text import GAP, Page, Run
 
 MAX_RUNS: Final = 3000
-"""A page with more runs is a drawing or an attack; its text stays in drawing order."""
+"""A page with more runs is a drawing or hostile, so its text is kept in drawing order."""
 
 _Kind: TypeAlias = Literal["plain", "columns", "table"]
 
 _PARAGRAPH_GAP: Final = 0.5
 _FEW_RUNS: Final = 16
 _NOTES: Final = 0.4
-"""The share of a page's height, from the bottom, in which footnotes are looked for."""
+"""Footnotes are searched for in this share of a page's height, at the bottom."""
 
 _FEW_CHANGES: Final = 0.25
 NOTE_SIZE: Final = 0.88
-"""Text at the end of a column is a footnote if it is smaller than this share of the size of the body text."""
+"""Text at the end of a column is a footnote if it is at most this large, relative to the body text."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,14 +14,14 @@ from streamrag_cli.documents.loaders.pdf_rows import rows_of
 from streamrag_cli.documents.loaders.pdf_text import Page, Run
 
 _MARGIN: Final = 0.15
-"""The share of a page's height, at either edge, in which running headers and footers are looked for."""
+"""Running headers and footers are searched for in this share of a page's height, at the top and bottom."""
 
 _ROWS: Final = 3
 _SAME_PLACE: Final = 3.0
 _NEARBY_PAGES: Final = 2
 _MANY_PAGES: Final = 8
 _LARGE: Final = 1.2
-"""Text larger than the body text by this factor is a heading, even if its number counts the pages, as in "Day 2"."""
+"""Text larger than the body text by this factor is a heading, even if its number increases by page ("Day 2")."""
 
 _NUMBER: Final = re.compile(r"\d+")
 _ROMAN: Final = re.compile(r"[ivxlc]{1,7}", re.IGNORECASE)
@@ -38,7 +38,7 @@ class _Row:
     runs: list[Run]
     text: str
     distance: float
-    """The distance from the top edge of the page or, if it is negative, from the bottom edge."""
+    """The distance from the top edge of the page or, if negative, from the bottom edge."""
 
     @property
     def numbers(self) -> list[int]:

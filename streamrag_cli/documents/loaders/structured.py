@@ -13,14 +13,13 @@ from streamrag_cli.documents.outline import clean_heading
 from streamrag_cli.model import Document, Section
 
 UNIT_CHARS: Final = 450
-"""The maximum length of a unit. Units are short, because they are quoted as a whole; the chunker merges small
-neighbours with the same parent."""
+"""Longer entries are split, because sections are quoted whole; the chunker merges short ones with the same parent."""
 
 NAMING: Final = frozenset({"name", "id", "title", "key", "operationId", "uses", "host", "label", "term", "question"})
-"""Keys whose value names a list item, which has no key of its own."""
+"""Keys whose value is used as the name of a list item, because list items have no key."""
 
 NESTING: Final = 100
-"""Entries nested more deeply stay part of their ancestor at this depth."""
+"""Entries that are nested more deeply stay part of their ancestor at this depth."""
 
 _SHOWN_DEPTH: Final = 8
 

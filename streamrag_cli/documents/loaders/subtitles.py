@@ -12,14 +12,14 @@ from typing import Final, NamedTuple
 from streamrag_cli.model import Document, Section
 
 RUN_CHARS: Final = 350
-"""The minimum length of the text under one time. The chunker merges only shorter sections, so times stay correct."""
+"""The length of text per timestamp. It exceeds the sections that the chunker merges, so timestamps stay correct."""
 
 _PAUSE_S: Final = 4.0
 _UNPUNCTUATED_CHARS: Final = 300
-"""Captions without punctuation are divided at a long pause, or at the next cue after this length."""
+"""Captions without punctuation are split at a long pause, or at the first cue after this many characters."""
 
 _FLASH_S: Final = 0.05
-"""A cue shorter than this is a step of rolling captions."""
+"""A cue shorter than this is an intermediate step of rolling captions."""
 
 _TIMES: Final = re.compile(
     r"[ \t]*(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})[ \t]*-->[ \t]*"

@@ -29,9 +29,7 @@ from streamrag_cli.store.rows import (
 
 SCHEMA_VERSION: Final = "4"
 _OLDER_VERSIONS: Final = frozenset({"2", "3"})
-"""Formats that readers accept and writers upgrade. They have no languages or token states, and format 2 does not split
-Chinese text into words.
-"""
+"""Formats that readers accept and writers upgrade. They lack languages and token states; 2 also lacks Chinese words."""
 _SCHEMA: Final = Path(__file__).with_name("schema.sql")
 _BATCH_SIZE: Final = 500  # below SQLite's limit on the variables of one statement
 _MERGED_PAGES: Final = 1000
@@ -81,7 +79,7 @@ class Catalog(Database):
     def generation(self) -> int:
         value = self.meta("generation") or ""
         if not value.isdecimal():
-            raise damaged_catalog(self._file, "its generation is missing")
+            raise damaged_catalog(self._file, "its generation number is missing")
         return int(value)
 
     def counts(self) -> Counts:

@@ -17,7 +17,7 @@ from streamrag_cli.store.local.full_text import merge
 from streamrag_cli.store.local.lock import exclusive
 
 _MIN_DELETED: Final = 64
-"""Fewer deleted chunks take less than 1 MB and are not worth a compaction."""
+"""Compaction starts at this number of deleted chunks; fewer take up less than 1 MB."""
 _REMAINING_PER_DELETED: Final = 3
 _PAGES_PER_STEP: Final = 1000
 _DELETED: Final = "dropped"

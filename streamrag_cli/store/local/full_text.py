@@ -7,7 +7,7 @@ from typing import Final
 from streamrag_cli.store.stemming import separate
 
 _STILL_MERGING: Final = 2
-"""If a merge makes at least this many changes, it is not finished, according to SQLite's manual."""
+"""A merge that makes at least this many changes is not finished (according to SQLite's documentation)."""
 
 
 def merge(database: sqlite3.Connection, table: str, pages: int) -> bool:

@@ -27,14 +27,13 @@ from streamrag_cli.system_errors import refusal
 from streamrag_cli.telemetry import child_environment
 
 SEARCHES: Final = 1000
-"""The number of chunks that are searched for, unless all are requested."""
+"""The number of chunks to search for, unless all are requested."""
 _ALL: Final = 10**9
 _LIMIT_S: Final = 300.0
 _FULL_LIMIT_S: Final = 24 * 3600.0
 UNFOUND_TOLERATED: Final = 0.01
-"""The share of searches that may miss their chunk, because the index is approximate. If two processes write at the same
-time, about a fifth of the vectors is lost.
-"""
+"""The share of searches that may miss their chunk, because the index is approximate. After concurrent writes by two
+processes, about a fifth miss it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +69,7 @@ class Inspection:
         counted = ("documents", "chunks", "vectors", "searched", "unfound", "generation")
         return IntegrityReport(
             chunks=self.chunks,
-            summary=f"{self.chunks:,} chunks of {self.documents:,} documents, each with its vector;"
+            summary=f"{self.chunks:,} chunks of {self.documents:,} documents; every chunk has a vector;"
             f" vector search finds {searched}{missed}; full text and databases intact;"
             f" generation {self.generation}",
             figures={name: getattr(self, name) for name in counted},
@@ -118,7 +117,7 @@ def inspect(store: Path, collection: str, *, searches: int) -> Inspection:
         result = _check_unless_replaced(layout, searches)
     if result is None:
         raise StoreError(
-            f"{layout.directory} is being rebuilt repeatedly",
+            f"the collection in {layout.directory} is being rebuilt repeatedly",
             code="store_busy",
             hint="try again in a moment",
             retryable=True,

@@ -16,9 +16,10 @@ from streamrag_cli.store.local.vectors import Vectors
 from streamrag_cli.system_errors import cannot_open
 
 SAME_DIRECTION: Final = 0.999
-"""A result with at least this cosine counts as the vector that was searched for."""
+"""The minimum cosine at which a result counts as the vector that was searched for."""
 NEARLY_SAME: Final = 0.99
-"""An intact index may miss a chunk among many almost identical texts. The results then have at least this cosine."""
+"""Even an intact approximate index may miss one of many near-identical texts; the texts it finds instead have at least
+this cosine."""
 NEIGHBOURS: Final = 10
 _AT_A_TIME: Final = 100
 _MAX_MESSAGES: Final = 3

@@ -22,7 +22,7 @@ from streamrag_cli.store.stemming import MOST_WORDS, match_expression, rarest_wo
 from streamrag_cli.store.time_limit import TimeLimit
 
 _MIN_CHUNKS_FOR_THREAD: Final = 5_000
-"""In a collection with at least this many chunks, a vector search takes longer than starting a thread."""
+"""With at least this many chunks, a vector search takes longer than starting a thread."""
 
 
 class CollectionReader:

@@ -269,7 +269,7 @@ class _PrecomputedVectors:
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         if len(texts) != len(self._vectors):
-            raise ValueError("one vector per text")
+            raise ValueError("the number of vectors differs from the number of texts")
         return list(self._vectors)  # rows are used as lists, which avoids 384 objects per row
 
 

@@ -33,7 +33,7 @@ _DEFAULTS: Final[dict[str, Any]] = {
     "keepalives_count": 4,
     "tcp_user_timeout": 60_000,
 }
-"""Defaults for libpq, which the address can override; times in seconds, `tcp_user_timeout` in milliseconds."""
+"""Defaults for libpq, which the address can override. Times are in seconds, but `tcp_user_timeout` in milliseconds."""
 _MAX_IDLE: Final = 8
 _CANCEL_TIMEOUT_S: Final = 2.0
 

@@ -56,7 +56,7 @@ def _as_store_error(error: psycopg.Error, address: PostgresUrl, *, writing: bool
         return StoreError(
             f"the connection to {address} was lost: {message}",
             code="store_unreachable",
-            hint="run the command again: what was committed is kept",
+            hint="run the command again: committed documents are kept",
             retryable=True,
         )
     return None

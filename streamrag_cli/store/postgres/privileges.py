@@ -32,11 +32,11 @@ def missing_privilege(address: PostgresUrl, *, writing: bool) -> str:
     """A hint that names the role that must run the SQL, and contains the SQL as one line for psql."""
     roles = _roles(address)
     if roles is None:
-        return "see the privileges in docs/postgres.md"
+        return "grant the privileges in docs/postgres.md"
     if roles.schema_owner is None:
         return f"as {roles.database_owner}: {_sql('GRANT CREATE ON DATABASE {} TO {};', roles.database, roles.user)}"
     if writing and roles.is_superuser:
-        return f"ingest as {roles.schema_owner}, or into a schema of your own: schema=NAME in the store's address"
+        return f"ingest as {roles.schema_owner}, or use a schema of your own: add schema=NAME to the store's address"
     if writing:
         # A rebuild drops and creates tables and indexes, which only their owner can do.
         return f"as {roles.schema_owner}: {_sql('GRANT {} TO {};', roles.schema_owner, roles.user)}"

@@ -76,7 +76,7 @@ def _version(conn: Connection, address: PostgresUrl) -> int:
 
 def _format_error(address: PostgresUrl, version: int) -> StoreError:
     if version > VERSION:
-        hint = "upgrade streamrag to the version that created it"
+        hint = "upgrade streamrag to the version that created the schema"
     else:
         hint = "upgrade the schema: streamrag ingest PATH"
     return StoreError(

@@ -53,11 +53,11 @@ def check_integrity(address: PostgresUrl, collection: str) -> IntegrityReport:
         )
     recorded = f"{counts.documents:,} and {counts.chunks:,}"
     problems = {
-        f"it has {documents:,} documents and {chunks:,} chunks, but its counters are {recorded}": (documents, chunks)
+        f"it has {documents:,} documents and {chunks:,} chunks, but its counters show {recorded}": (documents, chunks)
         != (counts.documents, counts.chunks),
         f"{orphans:,} chunks belong to no document": orphans,
-        f"{without_words:,} chunks and entries of the full-text index do not match": without_words,
-        f"{without_vector:,} chunks and vectors do not match": without_vector,
+        f"{without_words:,} chunks or full-text entries have no counterpart": without_words,
+        f"{without_vector:,} chunks or vectors have no counterpart": without_vector,
     }
     contents = (
         f"{counts.chunks:,} chunks of {counts.documents:,} documents; every chunk has a full-text entry and a vector"

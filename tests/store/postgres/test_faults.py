@@ -57,7 +57,7 @@ def test_a_wrong_password_is_reported_but_not_shown(store: PostgresStore) -> Non
     assert reading_raises(guarded(store.place))[0] == "store_login_refused"
 
 
-def test_the_right_password_leads_to_store_missing(store: PostgresStore) -> None:
+def test_with_the_right_password_an_empty_schema_is_reported_as_store_missing(store: PostgresStore) -> None:
     place = guarded(store.place, password=quote(PASSWORD, safe=""))
 
     assert reading_raises(place) == ("store_missing", "streamrag ingest PATH")
@@ -108,12 +108,12 @@ def run_as(role: str, hint: str, database: "psycopg.Connection[tuple[object, ...
     database.execute("RESET ROLE")
 
 
-def test_no_hint_grants_membership_in_a_superuser(store: PostgresStore) -> None:
+def test_no_hint_grants_membership_in_a_superuser_role(store: PostgresStore) -> None:
     store.put(APPLES)
 
     assert writing_raises(guarded(store.place, password=quote(PASSWORD, safe=""))) == (
         "store_not_writable",
-        "ingest as postgres, or into a schema of your own: schema=NAME in the store's address",
+        "ingest as postgres, or use a schema of your own: add schema=NAME to the store's address",
     )
 
 
@@ -168,7 +168,7 @@ def test_a_schema_of_a_newer_version_is_not_changed(store: PostgresStore) -> Non
     store.put(APPLES)
     with closing(connect(store.place)) as conn:
         conn.execute("INSERT INTO migrations VALUES (99)")
-    expected = ("store_format", "upgrade streamrag to the version that created it")
+    expected = ("store_format", "upgrade streamrag to the version that created the schema")
 
     assert (reading_raises(store.place), writing_raises(store.place)) == (expected, expected)
 
@@ -225,8 +225,8 @@ def test_an_integrity_check_finds_inconsistent_tables(store: PostgresStore) -> N
     assert (sound, check_integrity(store.place, "default").problems) == (
         (),
         (
-            "it has 1 documents and 3 chunks, but its counters are 2 and 3",
+            "it has 1 documents and 3 chunks, but its counters show 2 and 3",
             "2 chunks belong to no document",
-            "1 chunks and vectors do not match",
+            "1 chunks or vectors have no counterpart",
         ),
     )

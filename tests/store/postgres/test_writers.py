@@ -42,7 +42,7 @@ def test_the_first_vectors_determine_the_embedder_of_concurrent_writers(store: P
 
 
 @pytest.mark.parametrize("root", ["/docs", "/docs/fruit", "/docs/fruit/sweet", "/"])
-def test_a_second_writer_of_the_same_an_outer_or_an_inner_folder_is_busy(store: PostgresStore, root: str) -> None:
+def test_a_second_writer_of_an_overlapping_folder_gets_store_busy(store: PostgresStore, root: str) -> None:
     with store.writing() as one, store.writing() as other:
         one.add_roots(["/docs/fruit"])
         with pytest.raises(StoreError) as caught:
@@ -61,7 +61,7 @@ def test_a_rebuild_and_another_writer_exclude_each_other(store: PostgresStore) -
             pass
 
 
-def test_a_locked_folder_is_free_in_other_collections(store: PostgresStore) -> None:
+def test_a_folder_is_locked_in_only_one_collection(store: PostgresStore) -> None:
     elsewhere = PostgresStore(store.place, "elsewhere")
     with store.writing() as one, elsewhere.writing() as other:
         one.add_roots(["/docs"])
@@ -110,7 +110,7 @@ def test_only_the_tables_of_one_epoch_remain_after_a_rebuild(store: PostgresStor
 
 
 @pytest.mark.parametrize(("dimension", "method"), [(1536, "hnsw"), (3072, "hnsw"), (5000, None)])
-def test_vectors_of_any_dimension_are_found_with_an_index_if_possible(
+def test_vectors_of_any_dimension_are_found_even_if_they_cannot_be_indexed(
     store: PostgresStore, dimension: int, method: str | None
 ) -> None:
     embedder = FakeEmbedder(dimension=dimension)
