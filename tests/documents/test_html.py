@@ -106,6 +106,14 @@ def test_pages_beyond_the_parsers_line_limit_have_no_line_numbers() -> None:
     assert loaded("a.html", "<p>x</p>\n" * 70_000).line_numbers is None
 
 
+@pytest.mark.fault("hostile-markup")
+def test_a_page_that_is_nested_too_deeply_gets_a_note() -> None:
+    document = loaded("a.html", f"<p>The jetty is long.</p>{'<div>' * 300}<p>The pier is short.</p>")
+
+    assert document.text == "The jetty is long."
+    assert document.notes == ("elements are nested more than 255 deep: the text from there on is missing",)
+
+
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize(
     "page",

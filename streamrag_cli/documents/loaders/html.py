@@ -2,7 +2,7 @@
 
 Only the page's main content is read (`html_content`). A row of a table with header cells becomes a line with the column
 names (`html_tables`). Nothing is fetched, and only HTML's own entities are expanded. libxml2 limits nesting to 255
-levels, which is deeper than the text of real pages.
+levels, which is deeper than the text of real pages; a note says so if it stops there.
 """
 
 import codecs
@@ -21,6 +21,7 @@ from streamrag_cli.model import Document
 MAX_LINE: Final = 65535
 """libxml2 stores line numbers in 16 bits, so documents from longer files get no line numbers."""
 
+_TOO_DEEP: Final = "elements are nested more than 255 deep: the text from there on is missing"
 _BLOCKS: Final = frozenset(
     {"address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details", "dialog", "div", "dl",
      "dt", "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr",
@@ -43,7 +44,7 @@ _DECLARED: Final = re.compile(
 
 def load_html(path: str, data: bytes) -> Document:
     source, note = decode(data, declared=_declared_encoding(data))
-    root = _parse(source)
+    root, is_complete = _parse(source)
     flow = Flow()
     if root is not None:
         content = Content(root)
@@ -58,7 +59,7 @@ def load_html(path: str, data: bytes) -> Document:
         title=_title(root, [heading.text for heading in headings if heading.level == 1]),
         sections=sections_from(headings, len(text)),
         line_numbers=lines if has_line_numbers else None,
-        notes=(note,) if note else (),
+        notes=tuple(each for each in (note, "" if is_complete else _TOO_DEEP) if each),
     )
 
 
@@ -75,7 +76,8 @@ def _declared_encoding(data: bytes) -> str | None:
     return {"iso8859-1": "cp1252", "ascii": "cp1252", "utf-16": None, "utf-8": None}.get(codec.name, codec.name)
 
 
-def _parse(source: str) -> Element | None:
+def _parse(source: str) -> tuple[Element | None, bool]:
+    """The root element, and whether the parser read the whole page."""
     from lxml import etree  # imports in about 30 ms
 
     parser = etree.HTMLParser(encoding="utf-8", no_network=True, huge_tree=False, remove_comments=True, remove_pis=True)
@@ -83,11 +85,11 @@ def _parse(source: str) -> Element | None:
         root: Element | None = etree.fromstring(source.encode(), parser)
     except etree.XMLSyntaxError as error:
         if not source.strip():
-            return None
+            return None, True
         if error.code == etree.ErrorTypes.ERR_NO_MEMORY:
             raise MemoryError from error
         raise DocumentError(f"not HTML: {error.msg}", code="corrupt") from error
-    return root
+    return root, all(each.type != etree.ErrorTypes.ERR_RESOURCE_LIMIT for each in parser.error_log)
 
 
 def _title(root: Element | None, top_headings: list[str]) -> str:
