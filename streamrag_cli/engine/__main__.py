@@ -24,6 +24,8 @@ async def _run(address: EngineAddress, idle_s: float) -> None:
     handler.setFormatter(_Formatter(engine))
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
     await engine.run()
+    logging.shutdown()
+    os._exit(0)  # `asyncio.run` would wait for threads that hang, for example while they open a file
 
 
 class _Formatter(logging.Formatter):

@@ -34,7 +34,7 @@ _CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 _MAX_DIRECTORY_CHARS: Final = 50  # the path of a socket is limited to 107 bytes
 _USE_NEW_DIRECTORY: Final = 'export XDG_RUNTIME_DIR="$(mktemp -d)"'
 _CREDENTIALS: Final = struct.Struct("3i")
-_INHERITED: Final = ("HOME", "PATH", "LANG", "LC_ALL", "TZ")
+_INHERITED: Final = ("HOME", "PATH", "LANG", "LC_ALL", "TZ", "OPENBLAS_NUM_THREADS")
 
 
 class UnsafeDirectoryError(Exception):

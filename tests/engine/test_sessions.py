@@ -4,6 +4,8 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -143,6 +145,24 @@ def test_a_command_answers_although_a_file_of_the_engine_is_unusable(
     assert [each.code for each in outcomes] == [0, 0, 0], outcomes
     for each in directory.glob(f"{name}.*"):
         each.rmdir() if each.is_dir() and not each.is_symlink() else each.unlink()
+
+
+def test_an_engine_ends_although_one_of_its_threads_hangs(tmp_path: Path) -> None:
+    program = """
+import asyncio, sys, time
+from streamrag_cli.engine import __main__ as entry
+
+class Engine:
+    def __init__(self, address, idle_s): pass
+    async def run(self):
+        asyncio.get_running_loop().run_in_executor(None, time.sleep, 600)
+
+entry.Engine = Engine
+entry.main()
+"""
+    ended = subprocess.run([sys.executable, "-c", program, tmp_path, "identity", "1"], timeout=60, check=False)
+
+    assert ended.returncode == 0
 
 
 def runtime_directory(user: CommandLine) -> Path:
