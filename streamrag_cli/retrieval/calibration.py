@@ -2,8 +2,8 @@
 
 Cosines mean something else with every embedder: one gives unrelated texts 0.1, another one 0.75. So the range of an
 embedder is measured at the first ingest of a collection, with the questions and passages of `calibration_texts`, which
-do not depend on the collection: cosines of questions with the passages of others, and with those that answer them. A
-linear map of this range onto that of the built-in embedder makes the built-in curve apply.
+do not depend on the collection: cosines of questions with the passages of others, and with their own passages. A linear
+map of this range onto that of the built-in embedder makes the built-in curve apply.
 """
 
 from dataclasses import dataclass

@@ -48,8 +48,8 @@ PAIRS: Final = (
     ),
     (
         "What is the interest rate of the savings account?",
-        "The savings account pays interest at 2.1 % a year on balances up to 50,000, credited every quarter. There "
-        "is no fee, and money can be withdrawn at any time without notice. Rates may change.",
+        "The savings account pays interest at 2.1 % a year on balances up to 50,000, credited every quarter. It is "
+        "free of charge, and money can be withdrawn at any time without notice. Rates may change.",
     ),
     (
         "How can I undo the last commit?",
@@ -83,7 +83,7 @@ PAIRS: Final = (
     ),
     (
         "What happened to the singer's second album?",
-        "The band recorded its second album in a barn with borrowed microphones. The label found it too dark and "
+        "The band recorded its second album in a barn with cheap microphones. The label found it too dark and "
         "delayed the release for a year, but the singer toured with the songs, and it sold a million copies.",
     ),
 )
