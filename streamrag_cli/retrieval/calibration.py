@@ -82,5 +82,6 @@ def score_curve(embedder: Embedder, catalog: Manifest) -> ScoreCurve:
 
 
 def _own_curve(embedder: Embedder) -> ScoreCurve | None:
+    """An embedder without the attribute, such as one passed to `ingest`, is scored like the built-in one."""
     curve: ScoreCurve | None = getattr(embedder, "score_curve", BUILTIN_CURVE)
     return curve
