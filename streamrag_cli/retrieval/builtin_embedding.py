@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from streamrag_cli.errors import ConfigurationError, StreamragError
 from streamrag_cli.retrieval.embedder import BUILTIN, EmbeddedQuestion, encodable
+from streamrag_cli.retrieval.relevance import BUILTIN_CURVE
 from streamrag_cli.retrieval.token_states import QuestionTokens, packed
 from streamrag_cli.store.interface import EmbeddedPassages
 from streamrag_cli.store.time_limit import Cancellation
@@ -49,6 +50,7 @@ class BuiltinEmbedder:
     """
 
     name: Final = BUILTIN
+    score_curve: Final = BUILTIN_CURVE
     dimension: Final = DIMENSION
 
     def __init__(self, directory: Path = MODEL_DIRECTORY, *, threads: int | None = None) -> None:

@@ -56,6 +56,8 @@ def copy_collection(
         writer = stack.enter_context(target_store.writer(collection, embedding=reader.embedding, rebuild=True))
         writer.add_roots(reader.catalog.roots())
         yield from _copy(reader, writer)
+        if cosine_range := reader.catalog.meta("cosine_range"):
+            writer.set_cosine_range(cosine_range)
 
 
 def _check_not_replacing(target: Store, collection: str) -> None:

@@ -292,3 +292,17 @@ def test_an_open_reader_sees_a_store_that_was_created_again(store: Store) -> Non
         assert store.run_other_process("put", "ships.md", "ships cross the sea") == "done"
         with reader.snapshot():
             assert (texts(reader), by_vector(reader)) == ({"ships cross the sea"}, {"ships cross the sea"})
+
+
+def test_the_cosine_range_is_stored_until_a_rebuild(store: Store) -> None:
+    store.put(APPLES)
+    with store.writing() as writer:
+        before = writer.catalog.meta("cosine_range")
+        writer.set_cosine_range("0.71 0.88")
+    with store.reading() as reader:
+        stored = reader.catalog.meta("cosine_range")
+    store.put(SHIPS, rebuild=True)
+    with store.reading() as reader:
+        rebuilt = reader.catalog.meta("cosine_range")
+
+    assert (before, stored, rebuilt) == (None, "0.71 0.88", None)

@@ -203,6 +203,9 @@ class CollectionWriter:
             self._catalog.remove_roots(roots)
         self._save_roots()
 
+    def set_cosine_range(self, cosine_range: str) -> None:
+        self._catalog.set_meta("cosine_range", cosine_range)
+
     def _save_roots(self) -> None:
         """Save the roots now, where a rebuild looks for them, in case this run is interrupted."""
         active = ActiveEpoch(epoch=self._epoch, roots=tuple(self._catalog.roots()))

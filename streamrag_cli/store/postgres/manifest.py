@@ -43,7 +43,7 @@ class PostgresManifest:
         if key == "last_ingest":
             time = self._epoch_value("last_ingest")
             return time.astimezone(UTC).isoformat(timespec="seconds") if time else None
-        if key in {"embedding", "dimension"}:
+        if key in {"embedding", "dimension", "cosine_range"}:
             value = self._epoch_value(key)
             return None if value is None else str(value)
         return None
