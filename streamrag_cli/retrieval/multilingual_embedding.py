@@ -5,7 +5,8 @@ and nothing is written. Our package has only the graph (`encoder.onnx`) and `neu
 
 The vectors of this model depend on the language of a text more than on its subject. `neutral.npy` has the mean states of
 passages and of questions and the directions in which languages differ, computed from the same sentences in 24 languages.
-Both are removed from every state, so that cosines mean the same in all languages (`docs/decisions/multilingual.md`).
+Without them, cosines mean the same in all languages (`docs/decisions/multilingual.md`). Token states keep the
+directions: of two translations, the one in the language of the question should rank first.
 """
 
 import hashlib
@@ -79,32 +80,22 @@ def installed_weights() -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class _Neutral:
-    """What is subtracted from states: means of shape (dimension,), directions of shape (directions, dimension)."""
-
-    passage: NDArray[np.float32]
-    question: NDArray[np.float32]
-    directions: NDArray[np.float32]
-
-    def apply(self, states: NDArray[np.float32], mean: NDArray[np.float32]) -> NDArray[np.float32]:
-        centred = states - mean
-        neutral: NDArray[np.float32] = centred - (centred @ self.directions.T) @ self.directions
-        return neutral
-
-
-@dataclass(frozen=True, slots=True)
 class MultilingualModel:
+    """A `LocalModel`. The means have the shape (dimension,), `directions` (directions, dimension)."""
+
     tokenizer: UnigramTokenizer
     session: Any
     words: NDArray[np.void]
     positions: NDArray[np.float32]
-    neutral: _Neutral
+    passage_mean: NDArray[np.float32]
+    question_mean: NDArray[np.float32]
+    directions: NDArray[np.float32]
 
     def encode_passage(self, text: str) -> Encoded:
-        return self._encode(text, PASSAGE, self.neutral.passage, windows=_MAX_WINDOWS)
+        return self._encode(text, PASSAGE, self.passage_mean, windows=_MAX_WINDOWS)
 
     def encode_question(self, text: str) -> Encoded:
-        return self._encode(text, QUESTION, self.neutral.question, windows=1)
+        return self._encode(text, QUESTION, self.question_mean, windows=1)
 
     def token_spans(self, text: str) -> Sequence[tuple[int, int]]:
         prefix = len(self.tokenizer.tokenize(PASSAGE).ids)
@@ -119,11 +110,15 @@ class MultilingualModel:
 
     def _encode(self, text: str, prefix: str, mean: NDArray[np.float32], *, windows: int) -> Encoded:
         states, tokens = self.states(text, prefix, windows=windows)
-        neutral = [self.neutral.apply(each, mean) for each in states]
         before = len(self.tokenizer.tokenize(prefix).ids) + 1
-        of_text = [neutral[0][:1], *(each[before:-1] for each in neutral), neutral[-1][-1:]]
-        vector = unit(np.concatenate(neutral).mean(axis=0))
-        return Encoded(vector, np.concatenate(of_text), [(0, 0), *tokens.spans, (0, 0)])
+        of_text = np.concatenate([states[0][:1], *(each[before:-1] for each in states), states[-1][-1:]])
+        vector = unit(self._neutral(np.concatenate(states).mean(axis=0) - mean))
+        return Encoded(vector, of_text - mean, [(0, 0), *tokens.spans, (0, 0)])
+
+    def _neutral(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
+        """`vector` without the directions in which languages differ."""
+        without: NDArray[np.float32] = vector - (vector @ self.directions.T) @ self.directions
+        return without
 
     def _windows(self, text: str, prefix_tokens: int, windows: int) -> tuple[Tokens, list[tuple[int, int]]]:
         """The tokens that are read, and the start and end of each window, which are equally long."""
@@ -175,7 +170,9 @@ def assemble(file: WeightsFile, graph: Path, neutral: NDArray[np.float32]) -> Mu
         session=inference_session(graph, file.encoder()),
         words=file.word_rows(),
         positions=file.floats("emb.pos").reshape(-1, DIMENSION) + file.floats("emb.type")[:DIMENSION],
-        neutral=_Neutral(passage=neutral[0], question=neutral[1], directions=neutral[2:]),
+        passage_mean=neutral[0],
+        question_mean=neutral[1],
+        directions=neutral[2:],
     )
 
 
