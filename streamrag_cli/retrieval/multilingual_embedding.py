@@ -118,8 +118,9 @@ class MultilingualModel:
 
     def _neutral(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
         """`vector` without the directions in which languages differ."""
-        of_language: NDArray[np.float32] = (vector @ self.directions.T) @ self.directions
-        return vector - of_language
+        shares: NDArray[np.float32] = self.directions @ vector
+        neutral: NDArray[np.float32] = vector - (shares @ self.directions).astype(np.float32)
+        return neutral
 
     def _windows(self, text: str, prefix_tokens: int, windows: int) -> tuple[Tokens, list[tuple[int, int]]]:
         """The tokens that are read, and the start and end of each window, which are equally long."""
