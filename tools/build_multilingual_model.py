@@ -140,10 +140,10 @@ def neutral(model: MultilingualModel, folder: Path) -> NDArray[np.float32]:
         return centred
 
     corpus = read_lines(folder / "corpus.jsonl")
-    asked = list(read_lines(folder / "queries.jsonl"))
+    queries = read_lines(folder / "queries.jsonl")
     titled = (f"{entry['title']}\n{entry['text']}".lstrip() for entry in corpus)
     passage_centre = centre(passages, titled, PASSAGE)
-    question_centre = centre(questions, (entry["text"] for entry in asked[:: len(asked) // QUESTIONS]), QUESTION)
+    question_centre = centre(questions, (entry["text"] for entry in queries[:: len(queries) // QUESTIONS]), QUESTION)
     return np.vstack([passage_centre, question_centre, directions]).astype(np.float32)
 
 

