@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from streamrag_cli.doctor.findings import warning
 from streamrag_cli.doctor.store_check import check_store
 from streamrag_cli.events import Notice
 from streamrag_cli.retrieval.embedder import BUILTIN
@@ -55,11 +56,10 @@ def test_doctor_suggests_only_the_rebuild_if_the_extra_is_installed(
     monkeypatch.setattr("streamrag_cli.retrieval.language_support.find_spec", lambda _: object())
     run(builtin, english=1, german=1)
 
-    findings = check_store(builtin.settings, {}, full=False)
+    findings = list(check_store(builtin.settings, {}, full=False))
 
-    assert [(each.state, each.found, each.hint) for each in findings if each.code == "multilingual_suggested"] == [
-        ("warning", f"default: 50% {SUGGESTED}", REBUILD)
-    ]
+    expected = warning("store", f"default: 50% {SUGGESTED}", hint=REBUILD, code="multilingual_suggested")
+    assert replace(expected, collection="default") in findings
 
 
 def test_other_embedders_get_no_suggestion(ingests: Ingests) -> None:
