@@ -27,6 +27,7 @@ from streamrag_cli.ingest.run import IngestRun
 from streamrag_cli.ingest.safeguards import confirm_rebuild, reject_missing_roots, survey_folders
 from streamrag_cli.retrieval.calibration import COSINE_RANGE, measure, needs_calibration
 from streamrag_cli.retrieval.embedder import Embedder
+from streamrag_cli.retrieval.language_support import multilingual_suggestion
 from streamrag_cli.retrieval.retriever import embedder_for
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.interface import Manifest, Writer, bound_embedding
@@ -83,6 +84,8 @@ def ingest_or_raise(
                 _calibrate(writer, embedder)
         chunks = catalog.counts().chunks if catalog else 0
         yield from missing_stored_roots(request, settings, catalog)
+        if catalog and run.chunks_written and (suggestion := multilingual_suggestion(catalog)):
+            yield Notice(message=": ".join(suggestion), code="multilingual_suggested")
     for root in run.unread_roots():
         shown = sanitise_line(request.shown_name(root))
         message = f"no file was read in {shown}; -v lists the skipped files"

@@ -74,6 +74,9 @@ class Manifest(Protocol):
 
     def counts(self) -> Counts: ...
 
+    def foreign_chunks(self) -> int:
+        """The number of chunks of documents in languages other than English."""
+
     def roots(self) -> list[str]:
         """The paths that were ingested, sorted."""
 

@@ -94,6 +94,12 @@ class Catalog(Database):
         rows = self._rows(f"SELECT value FROM json_each(?) WHERE {exists}", (json.dumps(LANGUAGES),))
         return sorted(language for (language,) in rows)
 
+    def foreign_chunks(self) -> int:
+        if self._is_older:
+            return 0
+        of_documents = "SELECT id FROM documents WHERE language <> ?"
+        return int(self._rows(f"SELECT count(*) FROM chunks WHERE document_id IN ({of_documents})", (ENGLISH,))[0][0])
+
     @property
     def _language(self) -> str:
         """The SQL expression for a document's language; a constant in formats without this column."""
