@@ -10,7 +10,7 @@ from tests.support.fork_server import ForkServer
 
 ANSWER = "zebras have stripes"
 REFUSED = "store_not_writable hint=streamrag ingest --store DIR PATH"
-SCRIPT = 'mount -t tmpfs -o size=4m tmpfs "$0" && exec "$@"'
+FOUR_MEGABYTES = ("mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs")
 
 
 class Disk:
@@ -41,11 +41,10 @@ class Disk:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Disk]:
-    tried = subprocess.run(["unshare", "-m", "sh", "-c", SCRIPT, tmp_path, "true"], capture_output=True, check=False)
-    if tried.returncode != 0:
+    mounting = (*FOUR_MEGABYTES, str(tmp_path))
+    if subprocess.run(["unshare", "-m", *mounting], capture_output=True, check=False).returncode:
         pytest.skip("mounting a file system is not allowed here")
-    within = ["unshare", "-m", "sh", "-c", SCRIPT, str(tmp_path)]
-    with ForkServer("tests.support.second_process", within=within, time_limit_s=60) as server:
+    with ForkServer("tests.support.second_process", mounting=mounting) as server:
         yield Disk(tmp_path, server)
 
 

@@ -10,7 +10,7 @@ import pytest
 from streamrag_cli.store.local.private_copy import PrivateCopy, copy_database
 from tests.support.fork_server import ForkServer
 
-SCRIPT = 'mount -t tmpfs tmpfs "$0" && exec "$@"'
+NEW = ("mount", "-t", "tmpfs", "tmpfs")
 
 
 class Mount:
@@ -31,11 +31,10 @@ class Mount:
 
 @pytest.fixture
 def mount(tmp_path: Path) -> Iterator[Mount]:
-    tried = subprocess.run(["unshare", "-m", "sh", "-c", SCRIPT, tmp_path, "true"], capture_output=True, check=False)
-    if tried.returncode != 0:
+    mounting = (*NEW, str(tmp_path))
+    if subprocess.run(["unshare", "-m", *mounting], capture_output=True, check=False).returncode:
         pytest.skip("mounting a file system is not allowed here")
-    within = ["unshare", "-m", "sh", "-c", SCRIPT, str(tmp_path)]
-    with ForkServer("tests.support.second_process", within=within, time_limit_s=60) as server:
+    with ForkServer("tests.support.second_process", mounting=mounting) as server:
         it = Mount(tmp_path, server)
         it.shell('cd "$0"; mkdir rw ro; mount --bind rw ro; mount -o remount,bind,ro ro')
         yield it

@@ -1,7 +1,7 @@
-"""Runs `streamrag` in a fork of a process that has already done its two seconds of imports.
+"""Runs `streamrag` in a fork of a process that has already done its two seconds of imports and loaded the model.
 
 Each run calls the program's entry point with its own arguments, environment, working directory, stdout and stderr. Only
-the imports are shared.
+the imports and the embedding model are shared.
 """
 
 import atexit
@@ -24,21 +24,11 @@ from streamrag_cli.telemetry import disable_telemetry
 from tests.support.command_line import PROGRAM, CommandLine, Outcome
 from tests.support.fork_server import ForkServer
 
-_HEAVY = (
-    "streamrag_cli.cli.app",
-    "streamrag_cli.answer.pipeline",
-    "streamrag_cli.ingest.pipeline",
-    "streamrag_cli.model_server.client",
-    "streamrag_cli.render.status_output",
-    "numpy",
-    "onnxruntime",
-    "tokenizers",
-)
 OUT = ("stdout", "stderr")
 _MODULE = "tests.support.warm_command_line"
 _LIMIT_S = 60.0
 _free: list[ForkServer] = []
-"""Idle servers of this process. Starting one takes four seconds of CPU time."""
+"""Idle servers of this process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,10 +114,10 @@ def warm(user: CommandLine) -> Iterator[WarmCommandLine]:
 
 @contextmanager
 def warm_apart(
-    user: CommandLine, *, time_limit_s: float = _LIMIT_S, within: Sequence[str] = ()
+    user: CommandLine, *, time_limit_s: float = _LIMIT_S, mounting: Sequence[str] = (), within: Sequence[str] = ()
 ) -> Iterator[WarmCommandLine]:
-    """Like `warm`, but with a new server; `within` is a command that starts it, such as `unshare -m`."""
-    with ForkServer(_MODULE, time_limit_s=time_limit_s, within=within) as server:
+    """Like `warm`, but with a new server; see `ForkServer` for `mounting` and `within`."""
+    with ForkServer(_MODULE, time_limit_s=time_limit_s, mounting=mounting, within=within) as server:
         yield _with(server, user)
 
 
@@ -167,7 +157,3 @@ def main(spec: str) -> None:
     Path(run["peak_mb"]).write_text(str(peak_mb), encoding="ascii")
     sys.stdout.flush()
     os._exit(code)
-
-
-for _each in _HEAVY if "tests.support.fork_server" in sys.orig_argv else ():
-    importlib.import_module(_each)
