@@ -1,11 +1,13 @@
 """A small ingested collection for tests that ask questions."""
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from streamrag_cli.errors import StreamragError
 from streamrag_cli.events import Error, IngestDone
 from streamrag_cli.ingest.pipeline import IngestRequest, ingest
+from streamrag_cli.retrieval.builtin_embedding import BuiltinEmbedder, shared_embedder
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.address import StoreAddress
 from tests.support.command_line import CommandLine
@@ -36,6 +38,7 @@ def make_collection(
     folder: Path, documents: Mapping[str, str] = DOCUMENTS, *, store: StoreAddress | None = None
 ) -> Settings:
     """Write the documents under `folder`, ingest them with the built-in embedder, and return the settings."""
+    _kept_embedder()
     docs = folder / "docs"
     for name, text in documents.items():
         path = docs / name
@@ -48,6 +51,12 @@ def make_collection(
     assert isinstance(end, IngestDone)
     assert end.counts["added"] + end.counts["changed"] == len(documents)
     return settings
+
+
+@cache
+def _kept_embedder() -> BuiltinEmbedder:
+    """The embedder of all collections and servers in this process, which would load the model once each."""
+    return shared_embedder()
 
 
 def write_documents(user: CommandLine) -> None:
