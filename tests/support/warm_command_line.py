@@ -5,6 +5,7 @@ the imports and the embedding model are shared.
 """
 
 import atexit
+import ctypes
 import importlib
 import json
 import os
@@ -27,6 +28,7 @@ from tests.support.fork_server import ForkServer
 OUT = ("stdout", "stderr")
 _MODULE = "tests.support.warm_command_line"
 _LIMIT_S = 60.0
+_PR_SET_PTRACER = 0x59616D61
 _free: list[ForkServer] = []
 """Idle servers of this process."""
 
@@ -56,12 +58,13 @@ class WarmCommandLine(CommandLine):
             return super().run(*arguments, stdin=stdin)
         return self.measured(*map(os.fsdecode, arguments)).outcome
 
-    def measured(self, *arguments: str, module: str = "") -> Run:
-        """Run the program, or `main` of another module, and measure it."""
+    def measured(self, *arguments: str, module: str = "", strace: Sequence[str] = ()) -> Run:
+        """Run the program, or `main` of another module, and measure it; `strace` are options with which to trace it."""
         with _Pipe() as stdout, _Pipe() as stderr, tempfile.NamedTemporaryFile() as peak_mb:
             spec = {
                 "arguments": arguments,
                 "module": module,
+                "strace": strace,
                 "environment": self.environment,
                 "directory": str(self.directory),
                 "stdout": stdout.path,
@@ -134,6 +137,8 @@ def _with(server: ForkServer, user: CommandLine) -> WarmCommandLine:
 def main(spec: str) -> None:
     """Run the program in this fork, as described by `spec`, and exit."""
     run = json.loads(spec)
+    if run["strace"]:
+        _attach_strace(run["strace"])
     os.environ.clear()
     os.environ.update(run["environment"])
     disable_telemetry()  # as the program does in a new process
@@ -157,3 +162,16 @@ def main(spec: str) -> None:
     Path(run["peak_mb"]).write_text(str(peak_mb), encoding="ascii")
     sys.stdout.flush()
     os._exit(code)
+
+
+def _attach_strace(options: Sequence[str]) -> None:
+    """Trace this process and its threads from here on. The run ends when `strace` does, because it holds stdout."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PR_SET_PTRACER, ctypes.c_ulong(-1), 0, 0, 0)  # any process; fails where that needs no permission
+    subprocess.Popen(
+        ["strace", "-f", *options, "-p", str(os.getpid())], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline_s = time.monotonic() + _LIMIT_S
+    while "TracerPid:\t0\n" in Path("/proc/self/status").read_text(encoding="ascii"):
+        assert time.monotonic() < deadline_s, "strace did not attach"
+        time.sleep(0.005)
