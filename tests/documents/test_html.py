@@ -106,6 +106,7 @@ def test_pages_longer_than_the_parser_counts_have_no_line_numbers() -> None:
     assert loaded("a.html", "<p>x</p>\n" * 70_000).line_numbers is None
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize(
     "page",
