@@ -20,7 +20,7 @@ os.environ["XDG_RUNTIME_DIR"] = _RUNTIME.name
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Do not even import files of which `-m "not slow"` and the like deselect all tests."""
+    """Skip files whose tests are all deselected by `-m "not slow"` or another such mark, without importing them."""
     if not collection_path.is_relative_to(TESTS):
         return None
     marks = file_marks(collection_path.relative_to(TESTS).as_posix())

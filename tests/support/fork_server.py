@@ -4,7 +4,7 @@
 each request on its socket. A server imports one module and forks for each of its requests; the child calls
 `MODULE.main` with the request's words.
 
-Forking is safe as long as neither has opened a store, because then they have no threads and no database connections.
+Forking is safe as long as both have opened no store, because then they have no threads and no database connections.
 """
 
 import atexit
@@ -139,7 +139,7 @@ def fork_servers(requests: socket.socket, *, with_model: bool) -> None:
     if with_model:
         embedder.embed_query("any text")
     gc.freeze()  # garbage collection in a child would copy the imported objects
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for servers
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel removes servers that have ended
     while True:
         request, descriptors, *_ = socket.recv_fds(requests, 65536, 1)
         if not request:

@@ -3,7 +3,7 @@
 Writes are recorded, not listed: an audit hook sees every file that is created, opened for writing, renamed or removed
 below the store, a trace callback every SQL statement of the catalog, and a wrapper every call of `WritableVectors`
 (before and after it). Most statements of a transaction leave the files as they are; a kill before those gives the same
-store as a kill before the statement in front of them.
+store as a kill before the previous statement.
 """
 
 import hashlib
