@@ -22,7 +22,6 @@ from streamrag_cli.retrieval.multilingual_embedding import (
 )
 from streamrag_cli.retrieval.multilingual_tokenizer import UnigramTokenizer
 from streamrag_cli.retrieval.multilingual_weights import Vocabulary
-from streamrag_cli.retrieval.relevance import curve_of, relevance
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.settings import Settings
 from tests.support.fake_embedder import FakeEmbedder
@@ -68,11 +67,11 @@ def test_questions_in_two_languages_find_their_passage(embedder: MultilingualEmb
 
 @needs_weights
 def test_one_curve_separates_relevant_from_other_text_in_every_language(embedder: MultilingualEmbedder) -> None:
-    passages, curve = embedder.embed_documents(PASSAGES), curve_of(embedder.name)
+    passages = embedder.embed_documents(PASSAGES)
 
     def best_score(question: str) -> float:
         cosine = float((passages @ embedder.embed_query(question)).max())
-        return relevance(cosine=cosine, coverage=0.0, curve=curve)
+        return embedder.score_curve.score(cosine=cosine, coverage=0.0)
 
     assert [each for both in QUESTIONS for each in both if best_score(each) < 0.3] == []
     assert [each for each in ELSEWHERE if best_score(each) >= 0.3] == []

@@ -271,6 +271,7 @@ def test_a_rebuild_may_change_the_embedder_and_dimension(store: Store) -> None:
         assert [chunk_id for chunk_id, _ in reader.nearest(other.embed_query("ships"), 5)] == [SHIPS[1][0].id]
 
 
+@pytest.mark.slow
 def test_more_chunks_than_one_chroma_call_accepts_are_all_written(store: Store) -> None:
     store.put(many_chunks("many.md", 4100))
 
