@@ -13,14 +13,14 @@ is either the old one or the new one.
 import json
 import os
 import secrets
-import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from streamrag_cli.errors import StoreError
+from streamrag_cli.errors import StoreError, UsageError
 from streamrag_cli.store.local.lock import WRITER_LOCK, try_exclusive
+from streamrag_cli.store.local.own_files import EPOCH_NAME, remove_own_files
 from streamrag_cli.system_errors import refusal
 
 _EPOCH_PREFIX: Final = "epoch-"
@@ -93,26 +93,43 @@ class Layout:
 
     def remove_other_epochs(self, *names: str) -> None:
         """Remove all epochs except `names`. An epoch that a reader still uses is left for the next writer to remove."""
-        for each in self.directory.glob(f"{_EPOCH_PREFIX}*"):
-            if each.name not in names:
+        for each in self.directory.iterdir():
+            if EPOCH_NAME.fullmatch(each.name) and each.name not in names:
                 with suppress(OSError), try_exclusive(each) as free:
                     if free:
-                        shutil.rmtree(each)
+                        remove_own_files(self.directory, below=each.name)
 
-    def remove(self) -> None:
-        """Remove the collection while its writer lock is held. Readers keep the files that they have open."""
-        self._current_file.unlink(missing_ok=True)
-        for each in self.directory.iterdir():
-            if each.is_dir():
-                shutil.rmtree(each)
-            elif each != self.writer_lock:
-                each.unlink()
+    def remove(self) -> list[Path]:
+        """Remove the collection while its writer lock is held. Readers keep the files that they have open.
+
+        Returns the files and directories in it that the store did not create, which stay. If the collection's directory
+        is a symbolic link, only the link is removed, and the directory that it leads to stays.
+        """
+        if self.directory.is_symlink():
+            target = self.directory.resolve()
+            self.directory.unlink()
+            return [target]
+        with suppress(IsADirectoryError, PermissionError):
+            self._current_file.unlink(missing_ok=True)
+        left = remove_own_files(self.directory, keep=WRITER_LOCK)
         self.writer_lock.unlink()
         with suppress(OSError):
             self.directory.rmdir()  # another ingest may have started
+        return left
 
     def make(self) -> None:
-        """Create the collection's directory, readable only by its owner."""
+        """Create the collection's directory, readable only by its owner.
+
+        Raises UsageError `store_in_collection` if the store would be inside a collection of another store, and be
+        removed with it.
+        """
+        real = Path(os.path.realpath(self.store))
+        if around := next(filter(_is_collection, (real, *real.parents)), None):
+            raise UsageError(
+                f"{self.store} is inside a collection of another store, {around}",
+                code="store_in_collection",
+                hint="choose a directory outside of it: --store DIR, or for copy --to DIR",
+            )
         try:
             self.store.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -142,6 +159,10 @@ def collections(store: Path) -> list[str]:
         if refused := refusal(store, error):
             raise refused from error
         return []
+
+
+def _is_collection(directory: Path) -> bool:
+    return directory.parent.name == "collections" and (directory / _CURRENT).is_file()
 
 
 def _exists(file: Path) -> bool:

@@ -77,10 +77,10 @@ class LocalStore:
         active = Layout(self._directory, collection).active_epoch()
         return list(active.roots) if active else []
 
-    def remove(self, collection: str) -> None:
+    def remove(self, collection: str) -> list[Path]:
         from streamrag_cli.store.local.writer import remove_collection
 
-        remove_collection(self._directory, collection)
+        return remove_collection(self._directory, collection)
 
     def collections(self, *, non_empty: bool = False) -> list[str]:
         from streamrag_cli.store.local.layout import collections

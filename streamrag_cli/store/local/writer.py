@@ -56,11 +56,11 @@ def open_for_writing(
             writer.close()
 
 
-def remove_collection(store: Path, collection: str) -> None:
-    """Deactivate a collection in one step, then delete its files. Raises StoreError."""
+def remove_collection(store: Path, collection: str) -> list[Path]:
+    """Deactivate a collection in one step, then delete its files. Returns what was left there. Raises StoreError."""
     layout = Layout(store, collection)
     with _translate_os_errors(store), writing(layout.directory):
-        layout.remove()
+        return layout.remove()
 
 
 @contextmanager
