@@ -7,13 +7,14 @@ cosines, 1 for the same direction.
 """
 
 import shutil
+import sqlite3
 import stat
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from streamrag_cli.errors import StreamragError
 from streamrag_cli.store.interface import FloatArray, ScoredIds
@@ -41,6 +42,9 @@ _WRITE_ERRORS: Final = ("disk is full", "readonly", "read-only", "no space left"
 _MIN_FREE_BYTES: Final = 8 << 20
 _opening = Lock()
 _open_paths: set[str] = set()
+
+
+VectorCheck: TypeAlias = Callable[[Sequence[str], FloatArray], None]
 
 
 class Vectors:
@@ -137,31 +141,63 @@ class Vectors:
             raise damaged_vectors(self._directory, f"its index finds only {len(ids)} of {expected} vectors")
         return [(each, 1.0 - distance) for each, distance in zip(ids, distances[0], strict=True)]
 
-    def cosines(self, vector: FloatArray, ids: Sequence[str]) -> dict[str, float]:
-        """The exact cosine of each id to `vector`, which has unit length. Unknown ids are left out."""
+    def cosines(self, vector: FloatArray, ids: Sequence[str], check: "VectorCheck | None" = None) -> dict[str, float]:
+        """The exact cosine of each id to `vector`, which has unit length. Unknown ids are left out.
+
+        `check` is called with the ids and vectors that were read, and may raise.
+        """
+        import numpy as np
+
+        found, matrix = self._read(ids)
+        if not found:
+            return {}
+        if check:
+            check(found, matrix)
+        # Chroma rounds the stored vectors, so divide by their length.
+        values = matrix @ vector / np.maximum(np.linalg.norm(matrix, axis=1), 1e-12)
+        return dict(zip(found, values.tolist(), strict=True))
+
+    def get(self, ids: Sequence[str], check: "VectorCheck | None" = None) -> dict[str, FloatArray]:
+        """The vectors with these ids. Unknown ids are left out. `check` is called like that of `cosines`."""
+        vectors: dict[str, FloatArray] = {}
+        for start in range(0, len(ids), AT_A_TIME):
+            found, matrix = self._read(ids[start : start + AT_A_TIME])
+            if check and found:
+                check(found, matrix)
+            vectors |= dict(zip(found, matrix, strict=True))
+        return vectors
+
+    def _read(self, ids: Sequence[str]) -> tuple[list[str], FloatArray]:
         import numpy as np
 
         if not ids:
-            return {}  # Chroma rejects an empty list
+            return [], np.zeros((0, 1), dtype=np.float32)  # Chroma rejects an empty list
         with self._translate_errors():
             stored = self._collection.get(ids=list(ids), include=["embeddings"])
-        if not stored["ids"]:
-            return {}
-        matrix = np.asarray(stored["embeddings"], dtype=np.float32)
-        # Chroma rounds the stored vectors, so divide by their length.
-        values = matrix @ vector / np.maximum(np.linalg.norm(matrix, axis=1), 1e-12)
-        return dict(zip(stored["ids"], values.tolist(), strict=True))
+        try:
+            matrix = np.asarray(stored["embeddings"], dtype=np.float32).reshape(len(stored["ids"]), -1)
+        except ValueError as error:
+            raise damaged_vectors(self._directory, "its vectors have different dimensions") from error
+        return list(stored["ids"]), matrix
 
-    def get(self, ids: Sequence[str]) -> dict[str, FloatArray]:
-        """The vectors with these ids. Unknown ids are left out."""
-        import numpy as np
+    def unsaved(self) -> dict[str, bytes] | None:
+        """The bytes of all vectors that are not in a saved index; None if they cannot be read.
 
-        vectors: dict[str, FloatArray] = {}
-        for start in range(0, len(ids), AT_A_TIME):
-            with self._translate_errors():
-                part = self._collection.get(ids=list(ids[start : start + AT_A_TIME]), include=["embeddings"])
-            matrix = np.asarray(part["embeddings"], dtype=np.float32)
-            vectors |= dict(zip(part["ids"], matrix, strict=True))
+        Chroma keeps a vector in its database until it saves the index, every 1,000 vectors, and then only in the index.
+        """
+        directory = self._copy.directory if self._copy else self._directory
+        uri = f"{(directory / _DATABASE).absolute().as_uri()}?mode=ro"
+        vectors: dict[str, bytes] = {}
+        try:
+            with closing(sqlite3.connect(uri, uri=True, timeout=5)) as database:
+                for chunk_id, vector in database.execute("SELECT id, vector FROM embeddings_queue ORDER BY seq_id"):
+                    vectors.pop(chunk_id, None)
+                    if vector is not None:  # a deletion has no vector
+                        vectors[chunk_id] = vector
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            if getattr(error, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+                return None
+            raise self._as_store_error(str(error)) from error
         return vectors
 
     @contextmanager
