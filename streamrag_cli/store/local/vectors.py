@@ -174,6 +174,8 @@ class Vectors:
             return [], np.zeros((0, 1), dtype=np.float32)  # Chroma rejects an empty list
         with self._translate_errors():
             stored = self._collection.get(ids=list(ids), include=["embeddings"])
+        if not stored["ids"]:
+            return [], np.zeros((0, 1), dtype=np.float32)
         try:
             matrix = np.asarray(stored["embeddings"], dtype=np.float32).reshape(len(stored["ids"]), -1)
         except ValueError as error:
