@@ -1,6 +1,7 @@
 """Converts documents and chunks to and from rows; every backend has tables with these columns."""
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 from typing import Any, Final
@@ -15,6 +16,7 @@ _CHUNK_NAMES: Final = ("id", "ordinal", "text", *CHUNK_COLUMNS.split(", ")[3:])
 _values_of: Final[Callable[[Chunk], tuple[Any, ...]]] = attrgetter(*_CHUNK_NAMES)
 
 
+_INVALID_IN_PATH: Final = re.compile("[\0\ud800-\udfff]")
 _RECORD_TYPES: Final[tuple[Any, ...]] = (str, str, int, int, int, str, str, str, str)
 _POSITION: Final = (int, type(None))
 _CHUNK_TYPES: Final[tuple[Any, ...]] = (str, int, str, str, _POSITION, _POSITION, _POSITION, int, int)
@@ -51,8 +53,8 @@ def _have_types(row: Sequence[object], types: Sequence[Any]) -> bool:
 
 
 def is_stored_path(path: object) -> bool:
-    """Whether this can be the path of a document or root: an absolute path without NUL."""
-    return isinstance(path, str) and path.startswith("/") and "\0" not in path
+    """Whether this can be the path of a document or root: an absolute path without NUL and lone surrogates."""
+    return isinstance(path, str) and path.startswith("/") and not _INVALID_IN_PATH.search(path)
 
 
 def range_below(folder: str) -> tuple[str, str]:

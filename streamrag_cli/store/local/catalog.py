@@ -35,6 +35,7 @@ _OLDER_VERSIONS: Final = frozenset({"2", "3"})
 Chinese text into words.
 """
 _SCHEMA: Final = Path(__file__).with_name("schema.sql")
+_OLDER_TABLES: Final = ("roots", "documents", "chunks", "chunks_fts", "chunks_terms", "vectors_in_doubt")
 _NUMBERS: Final = frozenset({"generation", "dimension", "dropped"})
 _NUMBER: Final = re.compile(r"[0-9]{1,15}")
 _BATCH_SIZE: Final = 500  # below SQLite's limit on the variables of one statement
@@ -60,8 +61,13 @@ class Catalog(Database):
                 create_index(self._db)
                 self.set_meta("schema_version", SCHEMA_VERSION)
                 self.set_meta("generation", "0")
+        self._require_tables("meta")
         version = self.meta("schema_version")
         self._is_older = version in _OLDER_VERSIONS and not write
+        if version == SCHEMA_VERSION:
+            self._require_tables(*_OLDER_TABLES, "token_states")
+        elif version in _OLDER_VERSIONS:
+            self._require_tables(*_OLDER_TABLES)
         if version in _OLDER_VERSIONS and write:
             with self.transaction():
                 self._db.execute("ALTER TABLE documents ADD COLUMN language TEXT NOT NULL DEFAULT ''")
@@ -77,6 +83,13 @@ class Catalog(Database):
                 code="store_format",
                 hint="streamrag ingest --rebuild",
             )
+
+    def _require_tables(self, *names: str) -> None:
+        """Raise StoreError if a table is missing or a view: a view can run for any time, or show other rows."""
+        found = {name for (name,) in self._rows("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+        for name in names:
+            if name not in found:
+                raise damaged_catalog(self._file, f"its table {name} is missing")
 
     # Contents
 

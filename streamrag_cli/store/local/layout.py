@@ -16,15 +16,18 @@ import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from streamrag_cli.errors import StoreError, UsageError
 from streamrag_cli.store.local.lock import WRITER_LOCK, try_exclusive
 from streamrag_cli.store.local.own_files import EPOCH_NAME, remove_own_files
+from streamrag_cli.store.local.regular_files import read_regular_file
+from streamrag_cli.store.rows import is_stored_path
 from streamrag_cli.system_errors import refusal
 
 _EPOCH_PREFIX: Final = "epoch-"
 _CURRENT: Final = "current.json"
+_MAX_CURRENT_BYTES: Final = 64_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +61,17 @@ class Layout:
     def active_epoch(self) -> "ActiveEpoch | None":
         """The active epoch; None if nothing was ever ingested."""
         try:
-            fields = json.loads(self._current_file.read_text(encoding="utf-8"))
-            return ActiveEpoch(epoch=str(fields["epoch"]), roots=tuple(map(str, fields["roots"])))
+            return _active_epoch(json.loads(read_regular_file(self._current_file, _MAX_CURRENT_BYTES)))
         except FileNotFoundError:
             return None
         except NotADirectoryError:
             raise self._not_a_directory() from None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             if isinstance(error, OSError) and (refused := refusal(self.store, error)):
                 raise refused from error
+            why = (isinstance(error, OSError) and error.strerror) or str(error)
             raise StoreError(
-                f"{self._current_file} is damaged: {error}",
+                f"{self._current_file} is damaged: {why}",
                 code="store_damaged",
                 hint="streamrag ingest --rebuild PATH",
             ) from error
@@ -148,6 +151,16 @@ class ActiveEpoch:
 
     epoch: str
     roots: tuple[str, ...]
+
+
+def _active_epoch(fields: Any) -> ActiveEpoch:
+    """Raises ValueError, KeyError or TypeError if the fields are not valid."""
+    epoch, roots = fields["epoch"], fields["roots"]
+    if not isinstance(epoch, str) or not EPOCH_NAME.fullmatch(epoch):
+        raise ValueError("the name of its epoch is not valid")
+    if not isinstance(roots, list) or not all(map(is_stored_path, roots)):
+        raise ValueError("a recorded path is not valid")
+    return ActiveEpoch(epoch=epoch, roots=tuple(roots))
 
 
 def collections(store: Path) -> list[str]:

@@ -135,7 +135,7 @@ def _open_lock_file(file: Path) -> int | None:
         if error.errno not in {errno.EACCES, errno.EPERM, errno.EROFS}:
             raise not_writable(file.parent, error) from error
     try:
-        return os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     except OSError as error:

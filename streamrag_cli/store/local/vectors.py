@@ -8,7 +8,6 @@ cosines, 1 for the same direction.
 
 import shutil
 import sqlite3
-import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import count
@@ -22,11 +21,13 @@ from streamrag_cli.store.local.chroma_bindings import RustCollection, outside_wo
 from streamrag_cli.store.local.index_fingerprint import damaged_vectors
 from streamrag_cli.store.local.lock import exclusive, not_writable
 from streamrag_cli.store.local.private_copy import PrivateCopy, is_writable
+from streamrag_cli.store.local.regular_files import require_regular_files
 from streamrag_cli.store.time_limit import TimeLimit
 from streamrag_cli.system_errors import (
     cannot_open,
     exhausted_resource,
     exhausted_resource_in,
+    reached_file_size_limit,
     refusal,
     require_resources,
 )
@@ -76,11 +77,11 @@ class Vectors:
 
     def _has_database(self) -> bool:
         try:
-            return stat.S_ISREG((self._directory / _DATABASE).stat().st_mode)
+            return require_regular_files(self._directory / _DATABASE)
         except OSError as error:
             if refused := refusal(self._directory, error):
                 raise refused from error
-            return False
+            raise damaged_vectors(self._directory, error.strerror or str(error)) from error
 
     def _open(self) -> "RustCollection | ChromaCollection":
         database = self._directory / _DATABASE
@@ -225,6 +226,8 @@ class Vectors:
             return resource_error
         if os_error := self._os_error():
             return os_error
+        if limit_error := reached_file_size_limit(self._directory):
+            return limit_error
         if any(words in message.lower() for words in _WRITE_ERRORS):
             return not_writable(self._directory, first_line)
         # Chroma writes even when it reads, and few of its messages mention a full disk.
