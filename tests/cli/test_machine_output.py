@@ -111,7 +111,7 @@ def test_jsonl_has_all_events_in_order_with_exact_keys(outcomes: dict[str, Outco
     assert (outcome.code, outcome.stderr) == (0, "")
 
 
-def test_answer_metadata_is_valid_and_consistent(outcomes: dict[str, Outcome]) -> None:
+def test_timings_and_sources_have_plausible_values(outcomes: dict[str, Outcome]) -> None:
     events = events_of(outcomes["success --jsonl"])
     timings = events[-1]["timings"]
 
@@ -212,7 +212,7 @@ def test_each_retry_is_reported_as_an_event_before_the_answer(outcomes: dict[str
 
 
 @pytest.mark.parametrize("flag", ["--json", "--jsonl"])
-def test_an_irrelevant_question_gives_only_an_error(outcomes: dict[str, Outcome], flag: str) -> None:
+def test_an_irrelevant_question_gives_an_error_and_no_sources(outcomes: dict[str, Outcome], flag: str) -> None:
     outcome = outcomes[f"nothing {flag}"]
     events = events_of(outcome)
 

@@ -249,7 +249,7 @@ def test_a_path_too_long_to_list_is_reported(tmp_path: Path) -> None:
         subprocess.run(["rm", "-rf", str(tmp_path / "dddd")], check=True)
 
 
-def test_names_that_are_not_utf8_are_found(tmp_path: Path) -> None:
+def test_files_with_names_that_are_not_utf_8_are_found(tmp_path: Path) -> None:
     name = os.fsdecode(b"caf\xe9.md")
     write(tmp_path, name)
 
@@ -299,7 +299,7 @@ PROSE_NAMES = (
 
 @pytest.mark.fault("secrets-withheld")
 @pytest.mark.parametrize("name", SECRET_NAMES)
-def test_data_files_named_like_secrets_are_skipped_unless_named(tmp_path: Path, name: str) -> None:
+def test_data_files_with_secret_names_are_skipped_unless_named_explicitly(tmp_path: Path, name: str) -> None:
     write(tmp_path, name)
 
     assert found_paths(tmp_path) == []
@@ -309,7 +309,7 @@ def test_data_files_named_like_secrets_are_skipped_unless_named(tmp_path: Path, 
 
 @pytest.mark.fault("pages-about-secrets")
 @pytest.mark.parametrize("name", PROSE_NAMES)
-def test_prose_and_source_code_about_secrets_are_found(tmp_path: Path, name: str) -> None:
+def test_files_whose_names_only_resemble_secrets_are_found(tmp_path: Path, name: str) -> None:
     write(tmp_path, name)
 
     assert found_paths(tmp_path) == [name]
@@ -361,7 +361,7 @@ def test_generated_and_vendored_files_are_skipped_unless_named(tmp_path: Path) -
     assert found_paths(tmp_path / "package-lock.json") == ["."]
 
 
-def test_exclude_patterns_work_like_a_gitignore_in_each_path(tmp_path: Path) -> None:
+def test_exclude_patterns_are_gitignore_patterns_relative_to_each_path(tmp_path: Path) -> None:
     write(tmp_path, "a/x.md", "a/x.csv", "a/drafts/y.md", "a/deep/drafts/z.md", "b/x.csv", "b/drafts.md", "a/#1.md")
     exclude = ["*.csv", "/drafts/", "!b/x.csv", "#1.md"]
 

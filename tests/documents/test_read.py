@@ -70,7 +70,7 @@ def test_missing_permission_is_reported(tmp_path: Path) -> None:
         (OSError(5, "Input/output error"), ("unreadable", "cannot be read: Input/output error")),
     ],
 )
-def test_system_errors_are_translated(
+def test_system_errors_become_document_errors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError, expected: tuple[str, str]
 ) -> None:
     (tmp_path / "a.md").write_bytes(b"x")

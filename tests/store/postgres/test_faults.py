@@ -36,7 +36,7 @@ def writing_raises(place: PostgresUrl) -> tuple[str, str]:
     return caught.value.code, caught.value.hint
 
 
-def test_a_stopped_server_is_unreachable() -> None:
+def test_a_stopped_server_is_reported_as_unreachable() -> None:
     expected = ("store_unreachable", "start the server, or use another store: --store STORE")
 
     assert reading_raises(PostgresUrl(f"postgresql://me:{quote(PASSWORD, safe='')}@127.0.0.1:1/db")) == expected
