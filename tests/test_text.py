@@ -56,7 +56,7 @@ def test_sanitised_text_can_always_be_encoded(text: str) -> None:
         ("café, 漢字, עברית", "café, 漢字, עברית"),
     ],
 )
-def test_harmless_characters_are_kept_and_unsafe_ones_removed(raw: str, safe: str) -> None:
+def test_harmless_characters_are_kept_and_unsafe_ones_are_replaced_or_removed(raw: str, safe: str) -> None:
     assert sanitise(raw) == safe
 
 

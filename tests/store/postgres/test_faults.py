@@ -164,7 +164,7 @@ def test_a_reader_reconnects_after_its_connections_ended(
         assert reader.counts().chunks == 2
 
 
-def test_a_schema_of_a_newer_version_is_not_changed(store: PostgresStore) -> None:
+def test_a_schema_of_a_newer_version_is_an_error(store: PostgresStore) -> None:
     store.put(APPLES)
     with closing(connect(store.place)) as conn:
         conn.execute("INSERT INTO migrations VALUES (99)")
