@@ -18,7 +18,7 @@ def test_sanitising_is_independent_of_splits(text: str, at: int) -> None:
 
 
 @given(ANY_TEXT)
-def test_no_terminal_control_characters_remain(text: str) -> None:
+def test_no_control_characters_remain_after_sanitising(text: str) -> None:
     left = [c for c in sanitise(text) if unicodedata.category(c) in {"Cc", "Cs"} and c not in "\n\t"]
 
     assert left == []

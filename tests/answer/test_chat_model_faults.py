@@ -284,7 +284,7 @@ def test_a_successful_retry_yields_a_normal_answer() -> None:
     assert (len(conversation.retries), conversation.tokens, conversation.error) == (1, ["Hello"], None)
 
 
-def test_a_request_is_not_retried_after_the_model_has_begun() -> None:
+def test_a_request_is_not_retried_after_the_model_has_begun_to_reason() -> None:
     busy = event({"error": {"message": "busy", "code": "rate_limit_exceeded"}})
     with OpenAIServer(chat=[stream(reasoning("Hm"), busy), answer("Hello")]) as server:
         conversation = converse(server.base_url)

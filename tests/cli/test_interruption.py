@@ -95,7 +95,7 @@ def test_an_interruption_ends_jsonl_output_with_an_error_event(cold_cli_with_sto
     ("number", "library"),
     [(signal.SIGINT, "_heapq"), (signal.SIGTERM, "onnxruntime"), (signal.SIGINT, "chromadb_rust")],
 )
-def test_an_interruption_during_startup_exits_within_a_second(
+def test_ask_exits_promptly_if_interrupted_during_startup(
     cold_cli_with_store: CommandLine, number: signal.Signals, library: str
 ) -> None:
     with cold_cli_with_store.running("ask", QUESTION) as process:
@@ -108,7 +108,7 @@ def test_an_interruption_during_startup_exits_within_a_second(
     assert stderr.decode() in {"", f"streamrag: {WORDS[number]} before the answer was complete\n"}
 
 
-def test_an_interruption_before_the_model_request_exits_within_a_second(cold_cli_with_store: CommandLine) -> None:
+def test_ask_exits_promptly_if_interrupted_before_the_model_request(cold_cli_with_store: CommandLine) -> None:
     with OpenAIServer() as server:
         flags = ("--jsonl", "--base-url", server.base_url, "-m", "m")
         with cold_cli_with_store.running("ask", QUESTION, *flags, stderr=subprocess.DEVNULL) as process:
@@ -119,7 +119,7 @@ def test_an_interruption_before_the_model_request_exits_within_a_second(cold_cli
         assert server.requests == []
 
 
-def test_an_interrupted_search_exits_silently_within_a_second(cold_cli_with_store: CommandLine) -> None:
+def test_an_interrupted_search_exits_promptly_and_silently(cold_cli_with_store: CommandLine) -> None:
     with cold_cli_with_store.running("search", QUESTION) as process:
         wait_until_loaded(process, "onnxruntime")
         process.send_signal(signal.SIGTERM)

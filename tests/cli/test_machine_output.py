@@ -256,7 +256,7 @@ def test_json_is_one_object_even_if_the_command_fails_early(cli: CommandLine, ar
     assert outcome.stderr == f"streamrag: {result['error']['message']}\nhint: {result['error']['hint']}\n"
 
 
-def test_a_search_without_hits_prints_an_object_and_a_search_hint(cli_with_store: CommandLine) -> None:
+def test_a_search_without_hits_prints_a_json_object_and_a_search_hint(cli_with_store: CommandLine) -> None:
     outcome = cli_with_store.run("search", NONSENSE, "--json")
     result = json.loads(outcome.stdout)
 

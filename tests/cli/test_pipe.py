@@ -168,7 +168,7 @@ def test_closed_stdin_and_stderr_do_not_affect_a_search(cli_with_store: CommandL
     assert cli_with_store.shell(f"streamrag search '{QUESTION}' <&- 2>&-") == usual
 
 
-def test_the_exit_code_is_correct_with_all_streams_closed(cli: CommandLine) -> None:
+def test_the_exit_code_is_correct_with_all_standard_streams_closed(cli: CommandLine) -> None:
     outcomes = [cli.shell(f"streamrag {line} <&- >&- 2>&-") for line in ("search x", "status", "search")]
 
     assert outcomes == [Outcome(code=code, stdout=b"", stderr="") for code in (5, 5, 2)]

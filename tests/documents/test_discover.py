@@ -12,7 +12,7 @@ from streamrag_cli.errors import UsageError
 from tests.support.files import write_files
 
 
-def test_files_are_found_depth_first_by_name(tmp_path: Path) -> None:
+def test_files_are_found_depth_first_in_order_of_name(tmp_path: Path) -> None:
     write(tmp_path, "b.md", "c/a.txt", "c/d/x.rst", "a.md", "z.csv")
 
     assert found_paths(tmp_path) == ["a.md", "b.md", "c/a.txt", "c/d/x.rst", "z.csv"]
@@ -54,7 +54,7 @@ def test_files_in_a_named_hidden_folder_are_found_but_secrets_are_not(tmp_path: 
 
 
 @pytest.mark.parametrize("name", [".env", ".hidden.md", "id_rsa", "tls.key", "data.unknown", ".git/config"])
-def test_a_named_file_is_found_regardless_of_its_name(tmp_path: Path, name: str) -> None:
+def test_an_explicitly_named_file_is_found_even_if_hidden_secret_or_unsupported(tmp_path: Path, name: str) -> None:
     write(tmp_path, name)
 
     assert found_paths(tmp_path / name) == ["."]
@@ -335,7 +335,7 @@ def test_a_link_to_a_secret_is_skipped_regardless_of_the_links_name(tmp_path: Pa
 
 
 @pytest.mark.fault("generated-files")
-def test_generated_and_vendored_files_are_skipped_unless_named(tmp_path: Path) -> None:
+def test_generated_and_vendored_files_are_skipped_unless_named_explicitly(tmp_path: Path) -> None:
     write(tmp_path, "package-lock.json", "web/app.min.js", "web/app.js.map", "web/app.js", "go.sum", "schema_pb2.py")
     write(tmp_path, "node_modules/a/readme.md", "env/pyvenv.cfg", "env/a.md", "rust/Cargo.toml", "rust/target/doc/a.md")
     write(tmp_path, "target/guide.md", "vendor/guide.md", "go/vendor/modules.txt", "go/vendor/a/a.go", "lock.md")

@@ -263,7 +263,7 @@ def test_an_engine_exits_after_its_store_is_deleted(user: WarmCommandLine, tmp_p
     assert wait_until(lambda: not is_alive(engine["pid"]))
 
 
-def test_a_changed_program_replaces_the_engine(user: WarmCommandLine, tmp_path: Path) -> None:
+def test_the_engine_is_replaced_after_the_program_changes(user: WarmCommandLine, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "streamrag_cli", tmp_path / "site" / "streamrag_cli")
     installed = user.cold.having(PYTHONPATH=str(tmp_path / "site"), STREAMRAG_ENGINE_IDLE="8")
     before = start_engine(installed)

@@ -37,7 +37,7 @@ def test_scores_are_between_0_and_1_and_increase_with_cosine_and_coverage(cosine
     assert relevance(cosine=cosine, coverage=covered + 0.1) > score
 
 
-def test_a_rare_term_weighs_more_than_a_common_one_but_less_so_in_small_stores() -> None:
+def test_rare_terms_weigh_more_than_common_ones_but_less_so_in_small_stores() -> None:
     assert term_weight(1, 100_000) > term_weight(50_000, 100_000) > 0
     assert term_weight(0, 3) / term_weight(3, 3) < 2  # three chunks are little evidence for a common term
 

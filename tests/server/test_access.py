@@ -157,7 +157,7 @@ def test_a_client_may_choose_the_servers_model_and_allowed_models(
 
 @pytest.mark.fault("request-beyond-server-settings")
 @pytest.mark.parametrize("name", ["dearest", "acme/large:7b", "small ", "SMALL", ""])
-def test_other_models_are_refused_without_a_model_call(
+def test_models_that_are_not_allowed_are_refused_without_a_model_call(
     name: str, with_models: tuple[OpenAIServer, RunningServer]
 ) -> None:
     model, server = with_models

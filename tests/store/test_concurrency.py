@@ -39,7 +39,7 @@ def in_another_thread(work: Callable[[], object]) -> object:
 
 
 @pytest.mark.fault("huge-question")
-def test_a_search_is_not_blocked_by_another_one(store: Store) -> None:
+def test_a_search_is_not_blocked_by_an_open_snapshot(store: Store) -> None:
     store.put(FERRIES)
     with store.reading() as reader, reader.snapshot():
         reader.nearest(FakeEmbedder().embed_query("ferries"), 1)

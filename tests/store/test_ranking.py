@@ -18,7 +18,7 @@ PASSAGES = [
 
 
 @pytest.mark.postgres
-def test_postgresql_finds_the_same_chunks_with_the_same_scores(tmp_path: Path) -> None:
+def test_postgresql_and_a_local_store_find_the_same_chunks_with_the_same_scores(tmp_path: Path) -> None:
     documents = [document(f"{number}.md", passage) for number, passage in enumerate(PASSAGES)]
     local = LocalStore(tmp_path)
     local.put(*documents)
