@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM at any time: the right exit code within a second, and earlier output stays."""
+"""Ctrl-C and SIGTERM at any time: the right exit code promptly, and earlier output stays."""
 
 import signal
 import subprocess

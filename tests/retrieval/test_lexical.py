@@ -22,7 +22,7 @@ def test_repeated_words_are_kept_and_every_word_is_quoted() -> None:
 
 
 @given(st.lists(st.text(), max_size=5))
-def test_stemming_several_texts_equals_stemming_each_alone(texts: list[str]) -> None:
+def test_stemming_several_texts_equals_stemming_each_one_separately(texts: list[str]) -> None:
     together = stems(texts)
 
     assert together == [stems([text])[0] for text in texts]

@@ -109,7 +109,7 @@ def test_questions_to_served_collections_are_answered(store: Settings) -> None:
     assert SECRET.encode() in replies[0].body
 
 
-def test_the_first_collection_of_the_command_line_is_the_default_one(store: Settings) -> None:
+def test_the_first_collection_named_on_the_command_line_is_the_default(store: Settings) -> None:
     with served(store, "-c", "guests", "-c", "payroll") as server:
         listed = request(f"{server.url}/collections").json
         others = request(f"{server.url}/search?query=x&collection=default")
