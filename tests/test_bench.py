@@ -133,7 +133,7 @@ def test_without_a_model_quotes_are_measured_and_reported_as_such(user: CommandL
     )
 
 
-def test_json_output_has_exactly_the_documented_keys_and_order(user: CommandLine) -> None:
+def test_json_output_has_exactly_the_expected_keys_in_order(user: CommandLine) -> None:
     outcome = user.run("bench", "-n", "1", "--json", QUESTION)
 
     result: dict[str, Any] = json.loads(outcome.stdout)

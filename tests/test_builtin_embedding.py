@@ -121,7 +121,7 @@ def test_both_names_select_the_built_in_embedder(name: str) -> None:
     assert (type(embedder), embedder.name, embedder.dimension) == (BuiltinEmbedder, "builtin:all-MiniLM-L6-v2", 384)
 
 
-def test_choosing_an_embedder_loads_nothing_heavy() -> None:
+def test_choosing_an_embedder_loads_no_heavy_libraries() -> None:
     program = (
         "import sys; from streamrag_cli.retrieval.embeddings import make_embedder; first = set(sys.modules);"
         "make_embedder('builtin', base_url=None, api_key=None, timeout_s=1.0);"
@@ -134,7 +134,7 @@ def test_choosing_an_embedder_loads_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "openai:", "openai: ", "builtin:other", "bad\x1b[31m"])
-def test_an_unknown_name_is_refused_with_the_accepted_forms(name: str) -> None:
+def test_an_unknown_embedder_name_is_refused_with_the_accepted_forms(name: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         make_embedder(name, base_url=None, api_key=None, timeout_s=1.0)
 

@@ -132,7 +132,7 @@ def test_the_codec_examples_cover_every_event() -> None:
 
 
 @pytest.mark.parametrize(("event", "expected"), IN_PUBLIC, ids=NAMES)
-def test_an_event_has_exactly_these_keys_in_this_order(event: Event, expected: dict[str, Any]) -> None:
+def test_each_event_has_exactly_the_expected_keys_in_order(event: Event, expected: dict[str, Any]) -> None:
     mapping = to_mapping(event)
 
     assert mapping == expected
@@ -160,14 +160,14 @@ def test_missing_values_are_left_out_or_null() -> None:
     assert all(read_event(event_line(each)) == each for each in (bare, events.Sources(sources=(known,))))
 
 
-def test_paths_are_shown_only_to_the_local_user() -> None:
+def test_hits_may_contain_paths_but_public_events_do_not() -> None:
     hits = hits_object([SOURCE], query="q", paths=True)
 
     assert hits["hits"] == [SOURCE_IN_PUBLIC | {"path": SOURCE.path}]
     assert "/home/someone" not in to_json(events.Sources(sources=(SOURCE,)))
 
 
-def test_events_are_distinguishable_by_their_keys() -> None:
+def test_each_answer_event_has_at_most_one_distinguishing_key() -> None:
     keys = {"status", "sources", "token", "done", "error"}
     answer_events = [event for event, _ in IN_PUBLIC if type(event) in get_args(AskEvent)]
 
@@ -182,7 +182,7 @@ def test_events_are_distinguishable_by_their_keys() -> None:
     }
 
 
-def test_an_event_is_one_line_of_json_for_any_content() -> None:
+def test_an_event_with_line_breaks_and_quotes_is_one_line_of_json() -> None:
     line = to_json(events.Token(text='two\nlines "quoted" é'))
 
     assert line == '{"type":"token","token":"two\\nlines \\"quoted\\" é"}'

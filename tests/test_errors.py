@@ -76,7 +76,7 @@ def test_some_model_server_failures_are_client_errors_over_http(code: str, statu
     assert http_status_of(code, ExitCode.MODEL_SERVER) == status
 
 
-def test_an_unknown_exit_code_means_a_bug() -> None:
+def test_an_exit_code_without_an_error_class_maps_to_the_base_class() -> None:
     assert class_of(ExitCode.TERMINATED) is StreamragError
 
 

@@ -85,13 +85,13 @@ def test_chunks_are_relevant_if_they_contain_a_known_answer(tmp_path: Path) -> N
     assert (report.queries, report.ndcg_at_10, report.recall_at_5) == (1, 1.0, 1.0)
 
 
-def test_chunks_without_known_answers_cannot_be_judged(tmp_path: Path) -> None:
+def test_questions_without_known_answers_cannot_be_judged_by_chunk(tmp_path: Path) -> None:
     queries = [{"_id": "q1", "text": "Who built the lighthouse?"}]
     with pytest.raises(UsageError, match="no question has a known answer"):
         evaluate(write_set(tmp_path, queries=queries), Settings(store=tmp_path / "unused"), by="chunk")
 
 
-def test_a_limit_samples_questions_evenly(tmp_path: Path) -> None:
+def test_a_limit_reduces_the_number_of_questions(tmp_path: Path) -> None:
     assert evaluate(write_set(tmp_path), Settings(store=tmp_path / "s"), limit=2).queries == 2
 
 

@@ -305,7 +305,7 @@ def test_a_changed_vector_dimension_is_reported_as_malformed() -> None:
     ],
     ids=["before the reply", "during the reply", "dripping", "dripping an error"],
 )
-def test_an_endless_reply_is_abandoned(reply: Reply, message: str) -> None:
+def test_a_silent_or_endless_reply_is_abandoned(reply: Reply, message: str) -> None:
     failure_of(whole_body(b""))  # so that the measured time does not include the import
     asked_at_s = time.monotonic()
     error, place, seen = failure_of(reply, timeout_s=0.2)
@@ -321,7 +321,7 @@ def test_an_endless_reply_is_abandoned(reply: Reply, message: str) -> None:
     assert elapsed_s < 10
 
 
-def test_a_refused_connection_names_host_and_port() -> None:
+def test_the_error_for_a_refused_connection_names_host_and_port() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(ModelServerError) as caught:
@@ -347,7 +347,7 @@ def test_an_invalid_base_url_is_refused_before_any_request(base_url: str) -> Non
 
 
 @pytest.mark.parametrize("key", ["sk-broken\nkey", "sk-ключ", "two words"])
-def test_an_invalid_key_is_refused_without_being_shown_for_embeddings(key: str) -> None:
+def test_an_invalid_key_is_refused_without_being_shown(key: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         make_embedder("openai:m", base_url="http://127.0.0.1:9/v1", api_key=key, timeout_s=10.0)
 

@@ -76,7 +76,7 @@ def test_relative_xdg_directories_are_ignored(home: dict[str, str], tmp_path: Pa
     assert settings.store == tmp_path / ".local/share/streamrag"
 
 
-def test_the_store_is_always_absolute(home: dict[str, str]) -> None:
+def test_a_relative_store_path_becomes_absolute(home: dict[str, str]) -> None:
     assert read_settings({"store": "here"}, home).store == Path.cwd() / "here"
 
 
@@ -106,7 +106,7 @@ def test_an_invalid_variable_is_a_configuration_error(home: dict[str, str]) -> N
     )
 
 
-def test_an_unknown_setting_in_the_file_is_refused_with_a_list(home: dict[str, str], tmp_path: Path) -> None:
+def test_an_unknown_setting_in_the_file_is_refused_by_name(home: dict[str, str], tmp_path: Path) -> None:
     file = write_file(tmp_path, 'modle = "x"\n')
 
     with pytest.raises(ConfigurationError) as caught:
@@ -115,7 +115,9 @@ def test_an_unknown_setting_in_the_file_is_refused_with_a_list(home: dict[str, s
     assert caught.value.message == f"the settings file {file} has unknown settings: modle"
 
 
-def test_a_key_in_the_settings_file_is_refused_and_not_shown(home: dict[str, str], tmp_path: Path) -> None:
+def test_an_api_key_in_the_settings_file_is_refused_and_settings_hide_keys(
+    home: dict[str, str], tmp_path: Path
+) -> None:
     write_file(tmp_path, 'api_key = "secret"\n')
 
     with pytest.raises(ConfigurationError, match="unknown settings: api_key"):
@@ -124,7 +126,7 @@ def test_a_key_in_the_settings_file_is_refused_and_not_shown(home: dict[str, str
 
 
 @pytest.mark.parametrize("broken", ["model = ", "\xff\xfe", "= 3"])
-def test_an_invalid_settings_file_causes_one_clear_error(broken: str, home: dict[str, str], tmp_path: Path) -> None:
+def test_a_settings_file_that_is_not_valid_toml_is_rejected(broken: str, home: dict[str, str], tmp_path: Path) -> None:
     write_file(tmp_path, "").write_bytes(broken.encode("latin-1"))
 
     with pytest.raises(ConfigurationError) as caught:

@@ -46,7 +46,7 @@ def test_importing_any_package_disables_telemetry(package: str) -> None:
     assert [name for name in variables if name in ASKED_FOR and name not in SWITCHES] == []
 
 
-def test_other_variables_are_unchanged() -> None:
+def test_disabling_telemetry_keeps_all_other_variables() -> None:
     environment = {**ASKED_FOR, "HOME": "/home/someone", "OPENAI_API_KEY": "key"}
     disable_telemetry(environment)
 

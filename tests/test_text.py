@@ -18,7 +18,7 @@ def test_sanitising_is_independent_of_splits(text: str, at: int) -> None:
 
 
 @given(ANY_TEXT)
-def test_no_terminal_control_characters_remain(text: str) -> None:
+def test_no_control_characters_remain_after_sanitising(text: str) -> None:
     left = [c for c in sanitise(text) if unicodedata.category(c) in {"Cc", "Cs"} and c not in "\n\t"]
 
     assert left == []
@@ -56,7 +56,7 @@ def test_sanitised_text_can_always_be_encoded(text: str) -> None:
         ("café, 漢字, עברית", "café, 漢字, עברית"),
     ],
 )
-def test_harmless_characters_are_kept_and_unsafe_ones_removed(raw: str, safe: str) -> None:
+def test_harmless_characters_are_kept_and_unsafe_ones_are_replaced_or_removed(raw: str, safe: str) -> None:
     assert sanitise(raw) == safe
 
 

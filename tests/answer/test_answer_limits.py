@@ -79,7 +79,7 @@ def test_an_answer_exactly_at_the_token_limit_is_complete(settings: Settings) ->
     assert (text(events), ending(events)) == ("one two three", ([], "stop"))
 
 
-def test_only_endless_thinking_counts_toward_the_token_limit() -> None:
+def test_thinking_does_not_count_toward_the_token_limit_unless_it_is_endless() -> None:
     limits = AnswerLimits(tokens=20)
     thinking = [token("<think>"), *[token("hmm ")] * 100, token("</think>")]
     with OpenAIServer(

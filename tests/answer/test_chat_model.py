@@ -67,7 +67,7 @@ def test_the_request_contains_the_exact_messages_and_only_universal_parameters()
     assert request.headers["authorization"] == f"Bearer {KEY}"
 
 
-def test_langchain_sends_the_same_request() -> None:
+def test_the_request_equals_the_one_that_langchain_sends() -> None:
     from langchain_openai import ChatOpenAI
 
     with OpenAIServer() as server:
@@ -213,7 +213,7 @@ def test_a_server_that_refuses_stream_options_is_asked_again_without_them() -> N
 
 
 @pytest.mark.fault("model-reasons-long")
-def test_reasoning_resets_the_timeout_and_is_not_part_of_the_answer() -> None:
+def test_reasoning_is_not_part_of_the_answer() -> None:
     with OpenAIServer(chat=stream(reasoning("Hm."), reasoning("So."), token("Yes"), finish(), DONE)) as server:
         conversation = converse(server.base_url)
 

@@ -232,7 +232,7 @@ def test_an_empty_answer_is_an_error(reply: Reply, message: str) -> None:
         (failure(418, "no"), "request_refused", ModelServerError, "streamrag ask -m MODEL QUESTION"),
     ],
 )
-def test_permanent_failures_are_not_retried(
+def test_failures_that_a_quick_retry_cannot_fix_are_not_retried(
     reply: Reply, code: str, kind: type[ModelServerError | ConfigurationError], hint: str
 ) -> None:
     with OpenAIServer(chat=reply) as server:
@@ -244,7 +244,7 @@ def test_permanent_failures_are_not_retried(
     assert conversation.error.hint == hint
 
 
-def test_a_missing_key_and_a_refused_key_are_different_errors() -> None:
+def test_status_401_without_a_key_is_reported_as_a_missing_key() -> None:
     with OpenAIServer(chat=failure(401, "no")) as server:
         conversation = converse(server.base_url, api_key=None)
 
@@ -284,7 +284,7 @@ def test_a_successful_retry_yields_a_normal_answer() -> None:
     assert (len(conversation.retries), conversation.tokens, conversation.error) == (1, ["Hello"], None)
 
 
-def test_a_request_is_not_retried_after_the_model_has_begun() -> None:
+def test_a_request_is_not_retried_after_the_model_has_begun_to_reason() -> None:
     busy = event({"error": {"message": "busy", "code": "rate_limit_exceeded"}})
     with OpenAIServer(chat=[stream(reasoning("Hm"), busy), answer("Hello")]) as server:
         conversation = converse(server.base_url)
@@ -294,7 +294,7 @@ def test_a_request_is_not_retried_after_the_model_has_begun() -> None:
 
 
 @pytest.mark.fault("model-unreachable")
-def test_a_refused_connection_names_host_and_port() -> None:
+def test_the_error_for_a_refused_connection_names_host_and_port() -> None:
     conversation = converse(f"http://127.0.0.1:{UNUSED_PORT}/v1")
 
     assert conversation.error is not None

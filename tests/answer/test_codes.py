@@ -50,7 +50,7 @@ def test_the_row_with_the_code_is_found_and_quoted_first(template: str, number: 
     assert quotes[0].text.endswith(f"ends: {day}")
 
 
-def test_nothing_is_relevant_if_no_document_contains_the_code(retriever: Retriever) -> None:
+def test_the_best_score_is_low_if_no_document_contains_the_code(retriever: Retriever) -> None:
     retrieved = retriever.retrieve("KT-9999", limit=5, min_score=0.0)
 
     assert retrieved.best_score < 0.75

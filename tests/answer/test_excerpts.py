@@ -72,7 +72,7 @@ def test_an_excerpt_of_code_skips_licence_and_imports(tmp_path: Path) -> None:
     assert shown(file, "wind") == ("int reef(int n);", 4, 4)
 
 
-def test_an_excerpt_is_cut_at_a_word(tmp_path: Path) -> None:
+def test_a_long_excerpt_is_cut_between_words(tmp_path: Path) -> None:
     file = tmp_path / "long.txt"
     file.write_text(f"Short one here. The winch {'turns ' * 60}", encoding="utf-8")
 

@@ -83,7 +83,7 @@ def test_a_code_block_is_sent_whole_or_not_at_all(harbour: Retriever) -> None:
     assert "radio" not in sent(harbour, "Who lit the lamp?", 90)
 
 
-def test_the_selected_parts_of_a_passage_stay_in_order(harbour: Retriever) -> None:
+def test_joining_all_parts_of_a_passage_restores_its_text(harbour: Retriever) -> None:
     retrieved = harbour.retrieve("Who lit the lamp?", limit=8, min_score=0)
     everything = focused(retrieved, harbour.embedder, chars=100_000)
 

@@ -53,7 +53,7 @@ def test_a_model_without_a_key_or_a_server_is_an_error() -> None:
     assert (error.code, error.hint) == ("key_missing", "export OPENAI_API_KEY=KEY")
 
 
-def test_an_invalid_host_name_is_unreachable() -> None:
+def test_an_invalid_host_name_is_reported_as_unreachable() -> None:
     error = failing(base_url="http://my..host:8000/v1")
 
     assert (error.code, error.message) == (
@@ -62,15 +62,15 @@ def test_an_invalid_host_name_is_unreachable() -> None:
     )
 
 
-def test_a_placeholder_key_is_not_masked() -> None:
+def test_a_url_that_contains_a_placeholder_key_is_not_masked() -> None:
     assert "http://localhost:9/v1" in failing(base_url="http://localhost:9/v1", api_key="local").hint
 
 
-def test_openais_base_url_without_a_key_is_an_error_before_any_request() -> None:
+def test_openais_base_url_without_a_key_is_an_error() -> None:
     assert failing(base_url="https://api.openai.com/v1").code == "key_missing"
 
 
-def test_the_model_list_is_not_requested_from_openai() -> None:
+def test_openais_base_url_and_a_key_select_the_default_model() -> None:
     chosen = choose_endpoint(model=None, base_url="https://api.openai.com/v1/", api_key=KEY)
 
     assert chosen == ModelEndpoint(model=DEFAULT_MODEL, base_url="https://api.openai.com/v1", api_key=KEY)
@@ -124,7 +124,7 @@ def test_a_server_with_several_models_is_an_error_that_names_them() -> None:
         (Reply(steps=(Stall(ping_every_s=0.05),)), ModelServerError, "stalled"),
     ],
 )
-def test_an_invalid_list_of_models_is_an_error(models: Reply, kind: type[StreamragError], code: str) -> None:
+def test_a_failed_or_invalid_list_of_models_is_an_error(models: Reply, kind: type[StreamragError], code: str) -> None:
     with OpenAIServer(models=models) as server:
         error = failing(base_url=server.base_url, api_key=KEY)
 
@@ -207,7 +207,7 @@ def test_streamrag_serve_is_not_listed_as_a_model_server(listed: list[str]) -> N
     assert servers == [LocalServer(name="Ollama", base_url=model.base_url, models=("streamrag-tuned",))]
 
 
-def test_choosing_a_model_does_not_import_the_chat_client() -> None:
+def test_importing_chat_model_and_model_choice_loads_no_client_library() -> None:
     program = (
         "import sys; import streamrag_cli.answer.chat_model, streamrag_cli.answer.model_choice; print(*sys.modules)"
     )

@@ -76,7 +76,7 @@ def test_events_follow_the_documented_order(settings: Settings) -> None:
     assert requests == 1
 
 
-def test_the_done_event_has_model_usage_and_timings(settings: Settings) -> None:
+def test_the_done_event_has_finish_reason_usage_and_timings(settings: Settings) -> None:
     events, _ = ask_model(answer("Ada."), settings)
     done = events[-1]
 
@@ -175,7 +175,7 @@ def test_reasoning_is_not_part_of_the_answer(settings: Settings) -> None:
 
 
 @pytest.mark.fault("answer-limit-or-filter")
-def test_an_answer_that_hits_the_limit_ends_with_a_notice(settings: Settings) -> None:
+def test_an_answer_cut_off_at_the_servers_limit_has_a_notice(settings: Settings) -> None:
     events, _ = ask_model(answer("Half an", finish_reason="length"), settings)
 
     assert kinds(events)[-3:] == ["Notice", "Citations", "Done"]
@@ -224,7 +224,7 @@ def test_a_bug_also_ends_the_stream_with_an_error(settings: Settings, monkeypatc
 
 
 @pytest.mark.fault("path-traversal")
-def test_the_absolute_path_of_a_source_stays_on_this_machine(settings: Settings, tmp_path: Path) -> None:
+def test_a_source_has_an_absolute_path_and_a_relative_display_name(settings: Settings, tmp_path: Path) -> None:
     sources = next(each for each in ask_quotes(QUESTION, settings) if isinstance(each, Sources)).sources
 
     assert Path(sources[0].path).is_absolute()

@@ -32,7 +32,7 @@ def test_sources_are_numbered_and_enclosed_in_marks() -> None:
     )
 
 
-def test_the_instructions_require_citations_and_admitting_missing_answers() -> None:
+def test_the_instructions_cover_citations_missing_answers_and_prompt_injection() -> None:
     (role, instructions), _ = messages("Why?", [hit("text")], new_mark=lambda: "MARK")
 
     assert role == "system"
@@ -43,7 +43,7 @@ def test_the_instructions_require_citations_and_admitting_missing_answers() -> N
 
 
 @pytest.mark.fault("prompt-injection")
-def test_the_mark_is_different_for_every_question() -> None:
+def test_every_prompt_has_a_different_mark() -> None:
     assert messages("Why?", [hit("text")]) != messages("Why?", [hit("text")])
 
 
@@ -59,7 +59,7 @@ def test_only_the_last_message_differs_between_questions() -> None:
     assert first == second
 
 
-def test_the_absolute_path_is_not_sent() -> None:
+def test_the_absolute_path_of_a_source_is_not_sent_to_the_model() -> None:
     assert "/home/someone" not in str(messages("Why?", [hit("text", page=3)]))
 
 

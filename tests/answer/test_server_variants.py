@@ -229,7 +229,7 @@ def test_harmless_stream_deviations_are_ignored(reply: Reply) -> None:
     assert (conversation.tokens, conversation.error) == (["Twelve."], None)
 
 
-def test_thinking_in_the_content_resets_the_timeout_and_is_dropped() -> None:
+def test_thinking_in_the_content_is_dropped() -> None:
     pieces = ["<think>", "Flange [7]", " or [1]?", "</think>", "\n\n", "Twelve", " [1]."]
     with OpenAIServer(chat=answer(*pieces)) as server:
         conversation = converse(server.base_url)
@@ -269,7 +269,7 @@ def test_content_is_the_answer_if_the_server_separates_reasoning() -> None:
         "prompt is too long: 210000 tokens > 200000 maximum",
     ],
 )
-def test_every_servers_context_length_error_is_recognised(message: str) -> None:
+def test_context_length_errors_of_various_servers_are_recognised(message: str) -> None:
     with OpenAIServer(chat=failure(400, message)) as server:
         conversation = converse(server.base_url)
 

@@ -39,7 +39,7 @@ def test_a_bug_outside_an_answer_prints_two_lines(cold_cli: CommandLine) -> None
 
 
 @pytest.mark.parametrize("output", ["--jsonl", "--json", "--plain"])
-def test_a_bug_during_an_answer_causes_an_error_event(cold_cli: CommandLine, output: str) -> None:
+def test_a_bug_during_an_answer_is_reported_as_an_internal_error(cold_cli: CommandLine, output: str) -> None:
     outcome = with_a_bug(cold_cli, IN_THE_STREAM).run("ask", output, "x")
 
     assert (outcome.code, outcome.stderr) == (

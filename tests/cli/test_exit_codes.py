@@ -211,7 +211,7 @@ def test_an_unreadable_file_is_listed_and_all_other_files_are_ingested(cli: Comm
 
 
 @pytest.mark.fault("unsupported-files")
-def test_an_explicitly_named_file_of_unknown_format_exits_with_6(cli: CommandLine) -> None:
+def test_ingesting_a_named_file_of_unknown_format_exits_with_6(cli: CommandLine) -> None:
     (cli.directory / "budget.xlsx").write_bytes(b"PK\3\4 and more")
     discovered, named = cli.run("ingest", "."), cli.run("ingest", "budget.xlsx")
 
@@ -231,7 +231,7 @@ def test_a_file_name_that_is_not_utf_8_does_not_stop_the_ingest(cli: CommandLine
     assert cli.run("search", "words", "-k", "1").stdout.startswith(b"good.md:1\t")
 
 
-def test_a_path_argument_that_is_not_utf_8_is_reported(cli: CommandLine) -> None:
+def test_a_path_argument_that_is_not_utf_8_exits_with_2(cli: CommandLine) -> None:
     (cli.directory / os.fsdecode(b"\xff")).mkdir()
     (cli.directory / "good.md").write_text("Some words.", encoding="utf-8")
     cli.run("ingest", "good.md")

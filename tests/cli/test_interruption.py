@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM at any time: the right exit code within a second, and earlier output stays."""
+"""Ctrl-C and SIGTERM at any time: the right exit code promptly, and earlier output stays."""
 
 import signal
 import subprocess
@@ -30,7 +30,7 @@ def wait_until_loaded(process: subprocess.Popen[bytes], library: str) -> None:
 
 @pytest.mark.fault("interrupted")
 @pytest.mark.parametrize("number", CODES)
-def test_ctrl_c_keeps_the_partial_answer_and_restores_the_terminal(
+def test_an_interruption_keeps_the_partial_answer_and_restores_the_terminal(
     cold_cli_with_store: CommandLine, number: signal.Signals
 ) -> None:
     release = threading.Event()
@@ -56,7 +56,7 @@ def test_ctrl_c_keeps_the_partial_answer_and_restores_the_terminal(
 
 @pytest.mark.fault("interrupted")
 @pytest.mark.parametrize("number", CODES)
-def test_an_interrupted_answer_in_a_pipe_is_marked_as_partial(
+def test_an_interrupted_answer_in_a_pipe_is_reported_as_incomplete_on_stderr(
     cold_cli_with_store: CommandLine, number: signal.Signals
 ) -> None:
     release = threading.Event()
@@ -73,7 +73,7 @@ def test_an_interrupted_answer_in_a_pipe_is_marked_as_partial(
     assert stderr.decode() == f"streamrag: {WORDS[number]} before the answer was complete\n"
 
 
-def test_an_interruption_ends_json_output_with_one_final_event(cold_cli_with_store: CommandLine) -> None:
+def test_an_interruption_ends_jsonl_output_with_an_error_event(cold_cli_with_store: CommandLine) -> None:
     with (
         OpenAIServer(chat=stream(Stall(ping_every_s=0.05))) as server,
         cold_cli_with_store.running("ask", QUESTION, "--jsonl", "--base-url", server.base_url) as process,
@@ -95,7 +95,7 @@ def test_an_interruption_ends_json_output_with_one_final_event(cold_cli_with_sto
     ("number", "library"),
     [(signal.SIGINT, "_heapq"), (signal.SIGTERM, "onnxruntime"), (signal.SIGINT, "chromadb_rust")],
 )
-def test_an_interruption_during_startup_exits_within_a_second(
+def test_ask_exits_promptly_if_interrupted_during_startup(
     cold_cli_with_store: CommandLine, number: signal.Signals, library: str
 ) -> None:
     with cold_cli_with_store.running("ask", QUESTION) as process:
@@ -108,7 +108,7 @@ def test_an_interruption_during_startup_exits_within_a_second(
     assert stderr.decode() in {"", f"streamrag: {WORDS[number]} before the answer was complete\n"}
 
 
-def test_an_interruption_during_imports_exits_within_a_second(cold_cli_with_store: CommandLine) -> None:
+def test_ask_exits_promptly_if_interrupted_before_the_model_request(cold_cli_with_store: CommandLine) -> None:
     with OpenAIServer() as server:
         flags = ("--jsonl", "--base-url", server.base_url, "-m", "m")
         with cold_cli_with_store.running("ask", QUESTION, *flags, stderr=subprocess.DEVNULL) as process:
@@ -119,7 +119,7 @@ def test_an_interruption_during_imports_exits_within_a_second(cold_cli_with_stor
         assert server.requests == []
 
 
-def test_an_interrupted_search_exits_silently_within_a_second(cold_cli_with_store: CommandLine) -> None:
+def test_an_interrupted_search_exits_promptly_and_silently(cold_cli_with_store: CommandLine) -> None:
     with cold_cli_with_store.running("search", QUESTION) as process:
         wait_until_loaded(process, "onnxruntime")
         process.send_signal(signal.SIGTERM)

@@ -41,7 +41,7 @@ def lamps(user: CommandLine, *arguments: str) -> dict[str, str]:
 
 @pytest.mark.fault("display-names")
 @pytest.mark.parametrize("command", ["search", "ask"])
-def test_folders_with_the_same_name_are_distinguished_in_every_directory(
+def test_folders_with_the_same_name_are_distinguished_from_any_working_directory(
     cli_with_namesakes: WarmCommandLine, command: str
 ) -> None:
     elsewhere = white_folder(cli_with_namesakes)
@@ -88,7 +88,7 @@ def test_a_citation_has_the_same_name_as_its_source(cli_with_namesakes: WarmComm
 
 
 @pytest.mark.fault("display-names")
-def test_a_deleted_working_directory_does_not_cause_a_failure(cli_with_namesakes: WarmCommandLine) -> None:
+def test_only_relative_paths_fail_in_a_deleted_working_directory(cli_with_namesakes: WarmCommandLine) -> None:
     program = " ".join((sys.executable, "-m", "streamrag_cli"))
     docs = cli_with_namesakes.directory / "docs"
     script = f'mkdir deleted && cd deleted && rmdir ../deleted && {program} "$@"'

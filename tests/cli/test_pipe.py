@@ -82,7 +82,7 @@ def test_the_no_stream_flag_does_not_change_the_text(outcomes: dict[str, Outcome
 
 
 @pytest.mark.fault("unsafe-characters")
-def test_control_sequences_split_over_tokens_are_removed(outcomes: dict[str, Outcome]) -> None:
+def test_unsafe_characters_in_tokens_are_replaced_or_removed(outcomes: dict[str, Outcome]) -> None:
     text = outcomes["escapes"].stdout.decode()
 
     assert text == "a\ufffd[31mb\ufffd]52;c;aGk=\ufffdcde\ufffd2Jf\ng\nh\ufffd.\n"
@@ -96,7 +96,7 @@ def test_a_token_of_5_mb_is_printed_completely(outcomes: dict[str, Outcome]) -> 
 
 
 @pytest.mark.fault("ascii-locale")
-def test_json_is_utf_8_even_in_an_ascii_locale(outcomes: dict[str, Outcome]) -> None:
+def test_jsonl_is_utf_8_even_in_an_ascii_locale(outcomes: dict[str, Outcome]) -> None:
     assert "“" in outcomes["ascii --jsonl"].stdout.decode("utf-8")
 
 
@@ -110,7 +110,7 @@ def test_unencodable_characters_become_question_marks(outcomes: dict[str, Outcom
 
 
 @pytest.mark.fault("pipe-closed")
-def test_a_closed_pipe_exits_with_141_while_the_model_is_silent(
+def test_ask_exits_with_141_if_the_pipe_closes_while_the_model_is_silent(
     cold_cli_with_store: CommandLine,
 ) -> None:
     release = threading.Event()
@@ -126,7 +126,9 @@ def test_a_closed_pipe_exits_with_141_while_the_model_is_silent(
 @pytest.mark.parametrize(
     "arguments", ["search tokens", "search --jsonl tokens", "ask -q --jsonl tokens", "ask -q --json tokens", "status"]
 )
-def test_a_pipe_closed_before_the_first_byte_exits_with_141(cold_cli_with_store: CommandLine, arguments: str) -> None:
+def test_commands_exit_with_141_if_the_pipe_is_closed_before_the_first_byte(
+    cold_cli_with_store: CommandLine, arguments: str
+) -> None:
     reader, stdout = os.pipe()
     os.close(reader)
     with os.fdopen(stdout, "wb"), cold_cli_with_store.running(*arguments.split(), stdout=stdout) as process:
@@ -150,7 +152,7 @@ def test_a_full_disk_is_reported_as_a_failure(cold_cli_with_store: CommandLine, 
 
 
 @pytest.mark.fault("stdout-unwritable")
-def test_a_closed_stdout_is_a_failure(cold_cli_with_store: CommandLine) -> None:
+def test_a_closed_stdout_is_reported_as_a_failure(cold_cli_with_store: CommandLine) -> None:
     outcome = cold_cli_with_store.shell(f"streamrag ask -q '{QUESTION}' >&-")
 
     assert (outcome.code, outcome.stderr) == (
@@ -160,20 +162,20 @@ def test_a_closed_stdout_is_a_failure(cold_cli_with_store: CommandLine) -> None:
 
 
 @pytest.mark.fault("stdin-closed", "stderr-unwritable")
-def test_closed_stdin_and_stderr_do_not_prevent_the_answer(cli_with_store: CommandLine) -> None:
+def test_closed_stdin_and_stderr_do_not_affect_a_search(cli_with_store: CommandLine) -> None:
     usual = cli_with_store.run("search", QUESTION)
 
     assert cli_with_store.shell(f"streamrag search '{QUESTION}' <&- 2>&-") == usual
 
 
-def test_the_exit_code_is_correct_with_all_streams_closed(cli: CommandLine) -> None:
+def test_the_exit_code_is_correct_with_all_standard_streams_closed(cli: CommandLine) -> None:
     outcomes = [cli.shell(f"streamrag {line} <&- >&- 2>&-") for line in ("search x", "status", "search")]
 
     assert outcomes == [Outcome(code=code, stdout=b"", stderr="") for code in (5, 5, 2)]
 
 
 @pytest.mark.fault("stdin-closed")
-def test_a_silent_pipe_on_stdin_does_not_block_the_answer(cold_cli_with_store: CommandLine) -> None:
+def test_a_silent_pipe_on_stdin_does_not_block_a_search(cold_cli_with_store: CommandLine) -> None:
     ours, theirs = os.pipe()
     try:
         assert cold_cli_with_store.run("search", QUESTION, stdin=ours).code == 0

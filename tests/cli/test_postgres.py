@@ -58,7 +58,7 @@ def test_ingest_ask_update_and_status_work_with_postgres(user: CommandLine, plac
     assert PASSWORD not in shown.stdout.decode() + user.run("status").stdout.decode()
 
 
-def test_reading_a_missing_collection_creates_nothing(user: CommandLine, place: PostgresUrl) -> None:
+def test_ask_and_status_report_that_the_collection_is_missing(user: CommandLine, place: PostgresUrl) -> None:
     answered, shown = user.run("ask", QUESTION), user.run("status")
 
     assert (answered.code, answered.stderr) == (
@@ -80,7 +80,7 @@ def test_an_unreachable_database_exits_with_5_and_hides_the_password(cli: Comman
         assert "postgresql://me:***@127.0.0.1:1/docs cannot be reached" in outcome.stderr
 
 
-def test_a_copied_collection_gives_the_same_answers(user: CommandLine, place: PostgresUrl) -> None:
+def test_a_copied_collection_gives_the_same_search_results(user: CommandLine, place: PostgresUrl) -> None:
     assert counts(user, ".") == {"added": 2}
     copied = user.run("copy", "--from", place.with_secret(), "--to", "there")
     again = user.run("copy", "--from", place.with_secret(), "--to", "there", "--json")

@@ -53,7 +53,7 @@ def test_no_two_options_of_a_command_share_a_flag() -> None:
         assert sorted(set(flags)) == sorted(flags)
 
 
-def test_each_name_flag_and_variable_belongs_to_only_one_setting() -> None:
+def test_each_name_and_variable_belongs_to_only_one_setting() -> None:
     names = [each.name for each in ALL]
     variables = [variable for each in ALL for variable in each.variables]
 
@@ -110,7 +110,7 @@ def test_an_invalid_server_collection_is_reported_with_its_flag() -> None:
     [["--debug", "engine", "status"], ["engine", "--debug", "status"], ["engine", "status", "--debug"]],
     ids=" ".join,
 )
-def test_debug_is_accepted_before_and_after_any_command(cli: CommandLine, arguments: list[str]) -> None:
+def test_the_debug_flag_is_accepted_in_any_position(cli: CommandLine, arguments: list[str]) -> None:
     outcome = cli.run(*arguments)
 
     assert (outcome.code, outcome.stdout, outcome.stderr) == (0, b"no engine is running\n", "")

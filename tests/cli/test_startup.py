@@ -48,7 +48,7 @@ def test_command_help_imports_no_heavy_modules(cold_cli: CommandLine, command: s
     assert modules & (HEAVY - IMPORTED_BY_TYPER) == set()
 
 
-def test_version_does_not_import_the_command_line(cold_cli: CommandLine) -> None:
+def test_version_imports_neither_typer_nor_the_app(cold_cli: CommandLine) -> None:
     modules = loaded(cold_cli, "-m", "streamrag_cli", "--version")
 
     assert modules & {"typer", "click", "rich", "streamrag_cli.cli.app", "asyncio"} == set()
@@ -60,7 +60,7 @@ def test_importing_the_answer_pipeline_imports_no_heavy_libraries(cold_cli: Comm
     assert modules & {"langchain_core", "langchain_openai", "openai", "chromadb", "onnxruntime"} == set()
 
 
-def test_status_imports_neither_the_index_nor_a_model(cold_cli_with_store: CommandLine) -> None:
+def test_status_imports_no_heavy_modules(cold_cli_with_store: CommandLine) -> None:
     modules = loaded(cold_cli_with_store, "-m", "streamrag_cli", "status")
 
     assert modules & (HEAVY - IMPORTED_BY_TYPER) == set()
@@ -70,7 +70,7 @@ def test_version_prints_only_the_version(cold_cli: CommandLine) -> None:
     assert cold_cli.run("--version").stdout.decode() == f"streamrag {__version__}\n"
 
 
-def test_command_help_shows_the_real_defaults(cold_cli: CommandLine) -> None:
+def test_the_help_of_ask_shows_the_real_defaults(cold_cli: CommandLine) -> None:
     text = cold_cli.run("ask", "--help").stdout.decode()
 
     assert f"[default: {defaults()['top_k']}]" in text

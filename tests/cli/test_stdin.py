@@ -25,7 +25,7 @@ def test_a_dash_reads_the_question_from_stdin(cli_with_store: CommandLine) -> No
     assert cli_with_store.run("search", "-", stdin=QUESTION.encode() + b"\n") == cli_with_store.run("search", QUESTION)
 
 
-def test_stdin_text_is_sent_to_the_model_but_not_searched_for(cold_cli_with_store: CommandLine) -> None:
+def test_stdin_text_is_sent_to_the_model_with_the_question(cold_cli_with_store: CommandLine) -> None:
     with OpenAIServer(chat=answer("Yes.")) as server:
         outcome = cold_cli_with_store.run(
             "ask", QUESTION, "--stdin", "--base-url", server.base_url, "-m", "m", stdin=b"the log says {zebra} \xff"
@@ -60,7 +60,7 @@ def test_an_unreadable_stdin_is_reported(cli: CommandLine) -> None:
     assert (outcome.code, outcome.stderr.splitlines()[0]) == (2, "streamrag: cannot read stdin: Bad file descriptor")
 
 
-def test_ask_waits_for_a_non_blocking_stdin(cli_with_store: CommandLine) -> None:
+def test_search_waits_for_a_non_blocking_stdin(cli_with_store: CommandLine) -> None:
     theirs, ours = os.pipe()
     os.set_blocking(theirs, False)
     with os.fdopen(theirs) as stdin, cli_with_store.running("search", "-", stdin=stdin.fileno()) as process:

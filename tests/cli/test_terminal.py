@@ -91,7 +91,7 @@ def test_a_dumb_terminal_gets_the_unrendered_text(terminals: dict[str, Terminal]
 
 @pytest.mark.fault("terminal-resized")
 @pytest.mark.parametrize("columns", ["1 column", "200 columns"])
-def test_no_output_is_lost_at_any_width(terminals: dict[str, Terminal], quotes: str, columns: str) -> None:
+def test_no_output_is_lost_at_extreme_widths(terminals: dict[str, Terminal], quotes: str, columns: str) -> None:
     words = terminals[f"quotes, {columns}"].words
 
     assert "".join(quotes.split()) in words
@@ -99,18 +99,18 @@ def test_no_output_is_lost_at_any_width(terminals: dict[str, Terminal], quotes: 
 
 
 @pytest.mark.fault("terminal-resized")
-def test_a_list_fits_into_twenty_columns(terminals: dict[str, Terminal]) -> None:
+def test_an_answer_is_complete_on_a_terminal_of_twenty_columns(terminals: dict[str, Terminal]) -> None:
     for part in ("Aboldbeginning[1].", "firstpoint", "secondpoint", "pipes-and-signals.txt"):
         assert part in terminals["20 columns"].words
 
 
 @pytest.mark.parametrize("arguments", ["search tokens", "status", "ingest --dry-run -v sample_docs"])
-def test_no_command_writes_escape_codes_to_a_dumb_terminal(cold_cli_with_store: CommandLine, arguments: str) -> None:
+def test_commands_write_no_escape_codes_to_a_dumb_terminal(cold_cli_with_store: CommandLine, arguments: str) -> None:
     assert b"\x1b" not in shown(cold_cli_with_store.having(TERM="dumb"), *arguments.split()).raw
 
 
 @pytest.mark.parametrize("arguments", ["search tokens", "status"])
-def test_every_command_works_on_a_one_column_terminal(cold_cli_with_store: CommandLine, arguments: str) -> None:
+def test_search_and_status_work_on_a_one_column_terminal(cold_cli_with_store: CommandLine, arguments: str) -> None:
     assert "sample_docs" in shown(cold_cli_with_store, *arguments.split(), columns=1).words
 
 

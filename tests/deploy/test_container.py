@@ -67,7 +67,7 @@ def test_every_file_that_the_dockerfile_copies_exists_and_is_not_ignored() -> No
     assert [source for source in copied if not any(fnmatch(source, each) for each in included)] == []
 
 
-def test_all_settings_are_documented() -> None:
+def test_all_settings_in_the_dockerfile_are_documented() -> None:
     known = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     names = re.findall(r"\b(STREAMRAG_[A-Z_]+)", DOCKERFILE.read_text(encoding="utf-8"))
 

@@ -133,7 +133,7 @@ def test_the_exit_code_is_that_of_the_worst_failure() -> None:
     assert [exit_code_of(each) for each in ([], [server], [server, key], [server, key, store])] == [0, 4, 3, 5]
 
 
-def test_the_disk_is_checked_before_the_store_exists(tmp_path: Path) -> None:
+def test_the_disk_check_works_before_the_store_exists(tmp_path: Path) -> None:
     (disk,) = check_disk(open_store(tmp_path / "not" / "yet"))
 
     assert (disk.state, list(disk.figures)) == ("ok", ["free_bytes"])
@@ -191,7 +191,7 @@ def test_terminal_capabilities_are_reported(
 
 
 @pytest.mark.parametrize("obstacle", ["open to others", "a file", "another user's"])
-def test_an_unusable_engine_is_a_warning_with_a_working_hint(obstacle: str, tmp_path: Path) -> None:
+def test_an_unusable_engine_directory_is_a_warning_with_a_working_hint(obstacle: str, tmp_path: Path) -> None:
     directory = tmp_path / f"streamrag-{os.getuid()}"
     if obstacle == "a file":
         directory.touch()

@@ -70,7 +70,7 @@ def test_the_hint_for_an_empty_collection_fixes_it(small: CommandLine, tmp_path:
     assert doctor(user)[0] == 0
 
 
-def test_an_interrupted_ingest_is_a_warning_until_the_next_ingest(tmp_path: Path) -> None:
+def test_a_killed_ingest_is_reported_as_interrupted_until_the_repair(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "store")
     store.put(document("a.md", "one", "two"))
     with store.other_process("put-slowly", "b.md", "5") as writer:

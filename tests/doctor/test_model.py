@@ -75,7 +75,7 @@ def test_server_failures_have_their_own_codes(reply: Reply, code: str, exit_code
     assert KEY not in error.message + error.hint
 
 
-def test_a_stopped_server_is_unreachable() -> None:
+def test_a_stopped_server_is_reported_as_unreachable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     unreachable = Settings(store=Path("store"), base_url=f"http://127.0.0.1:{port}/v1", model="m")

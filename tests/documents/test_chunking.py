@@ -158,7 +158,7 @@ def test_long_fenced_code_is_cut_at_block_boundaries() -> None:
 
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("unit", ["x", "x ", "x\n", "x\n\n", "```\n", ". ", " ", "\n", "a,"])
-def test_five_megabytes_are_chunked_in_linear_time(unit: str) -> None:
+def test_five_megabytes_are_chunked_within_the_time_limit(unit: str) -> None:
     text = unit * (5_000_000 // len(unit))
 
     lengths = [len(each) for each in texts("a.txt", text)]

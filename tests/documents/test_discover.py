@@ -12,7 +12,7 @@ from streamrag_cli.errors import UsageError
 from tests.support.files import write_files
 
 
-def test_files_are_found_depth_first_by_name(tmp_path: Path) -> None:
+def test_files_are_found_depth_first_in_order_of_name(tmp_path: Path) -> None:
     write(tmp_path, "b.md", "c/a.txt", "c/d/x.rst", "a.md", "z.csv")
 
     assert found_paths(tmp_path) == ["a.md", "b.md", "c/a.txt", "c/d/x.rst", "z.csv"]
@@ -54,7 +54,7 @@ def test_files_in_a_named_hidden_folder_are_found_but_secrets_are_not(tmp_path: 
 
 
 @pytest.mark.parametrize("name", [".env", ".hidden.md", "id_rsa", "tls.key", "data.unknown", ".git/config"])
-def test_a_named_file_is_found_regardless_of_its_name(tmp_path: Path, name: str) -> None:
+def test_an_explicitly_named_file_is_found_even_if_hidden_secret_or_unsupported(tmp_path: Path, name: str) -> None:
     write(tmp_path, name)
 
     assert found_paths(tmp_path / name) == ["."]
@@ -249,7 +249,7 @@ def test_a_path_too_long_to_list_is_reported(tmp_path: Path) -> None:
         subprocess.run(["rm", "-rf", str(tmp_path / "dddd")], check=True)
 
 
-def test_names_that_are_not_utf8_are_found(tmp_path: Path) -> None:
+def test_files_with_names_that_are_not_utf_8_are_found(tmp_path: Path) -> None:
     name = os.fsdecode(b"caf\xe9.md")
     write(tmp_path, name)
 
@@ -299,7 +299,7 @@ PROSE_NAMES = (
 
 @pytest.mark.fault("secrets-withheld")
 @pytest.mark.parametrize("name", SECRET_NAMES)
-def test_data_files_named_like_secrets_are_skipped_unless_named(tmp_path: Path, name: str) -> None:
+def test_data_files_with_secret_names_are_skipped_unless_named_explicitly(tmp_path: Path, name: str) -> None:
     write(tmp_path, name)
 
     assert found_paths(tmp_path) == []
@@ -309,7 +309,7 @@ def test_data_files_named_like_secrets_are_skipped_unless_named(tmp_path: Path, 
 
 @pytest.mark.fault("pages-about-secrets")
 @pytest.mark.parametrize("name", PROSE_NAMES)
-def test_prose_and_source_code_about_secrets_are_found(tmp_path: Path, name: str) -> None:
+def test_files_whose_names_only_resemble_secrets_are_found(tmp_path: Path, name: str) -> None:
     write(tmp_path, name)
 
     assert found_paths(tmp_path) == [name]
@@ -335,7 +335,7 @@ def test_a_link_to_a_secret_is_skipped_regardless_of_the_links_name(tmp_path: Pa
 
 
 @pytest.mark.fault("generated-files")
-def test_generated_and_vendored_files_are_skipped_unless_named(tmp_path: Path) -> None:
+def test_generated_and_vendored_files_are_skipped_unless_named_explicitly(tmp_path: Path) -> None:
     write(tmp_path, "package-lock.json", "web/app.min.js", "web/app.js.map", "web/app.js", "go.sum", "schema_pb2.py")
     write(tmp_path, "node_modules/a/readme.md", "env/pyvenv.cfg", "env/a.md", "rust/Cargo.toml", "rust/target/doc/a.md")
     write(tmp_path, "target/guide.md", "vendor/guide.md", "go/vendor/modules.txt", "go/vendor/a/a.go", "lock.md")
@@ -361,7 +361,7 @@ def test_generated_and_vendored_files_are_skipped_unless_named(tmp_path: Path) -
     assert found_paths(tmp_path / "package-lock.json") == ["."]
 
 
-def test_exclude_patterns_work_like_a_gitignore_in_each_path(tmp_path: Path) -> None:
+def test_exclude_patterns_are_gitignore_patterns_relative_to_each_path(tmp_path: Path) -> None:
     write(tmp_path, "a/x.md", "a/x.csv", "a/drafts/y.md", "a/deep/drafts/z.md", "b/x.csv", "b/drafts.md", "a/#1.md")
     exclude = ["*.csv", "/drafts/", "!b/x.csv", "#1.md"]
 

@@ -22,7 +22,7 @@ def test_lock_files_source_maps_and_minified_files_are_recognised_by_name(name: 
 @pytest.mark.parametrize(
     "name", ["lock.json", "door-lock.yaml", "minutes.js", "admin.js", "map.js", "pb.go", "lock.md"]
 )
-def test_other_names_are_not_considered_generated(name: str) -> None:
+def test_ordinary_file_names_are_not_considered_generated(name: str) -> None:
     assert not has_generated_name(name)
 
 

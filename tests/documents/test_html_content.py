@@ -53,7 +53,7 @@ def test_all_articles_of_a_page_are_read() -> None:
     assert text_of(articles) == "## Lamps\n\nLamps are kept in the bow.\n\n## Ropes\n\nRopes are kept in the bow."
 
 
-def test_a_section_is_kept_even_if_its_heading_resembles_navigation() -> None:
+def test_a_section_is_kept_even_if_its_id_resembles_navigation() -> None:
     page = '<main><h1>Manual</h1><div class="section" id="search"><h2>Search</h2><p>Type a word.</p></div></main>'
 
     assert text_of(page) == "# Manual\n\n## Search\n\nType a word."
@@ -65,7 +65,7 @@ def test_links_are_content_if_the_page_has_nothing_else() -> None:
     assert text_of(f"<h1>Contents</h1><ul>{links}</ul>") == "# Contents\n\n- Chapter 0\n- Chapter 1\n- Chapter 2"
 
 
-def test_line_numbers_permalinks_and_buttons_are_removed_from_code() -> None:
+def test_line_numbers_permalinks_and_buttons_around_code_are_removed() -> None:
     page = (
         '<main><h2>Use<a href="#use">#</a></h2><table class="highlighttable"><tr><td class="linenos"><pre>1\n2'
         '</pre></td><td class="code"><button>Copy</button><pre>def f():\n    return 1\n</pre></td></tr></table></main>'

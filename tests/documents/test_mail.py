@@ -42,7 +42,7 @@ def test_html_is_read_if_there_is_no_plain_text() -> None:
     assert "Tongs are 3 euros." in loaded("a.eml", built.as_bytes()).text.split("\n")
 
 
-def test_an_attached_message_is_part_of_the_outer_message() -> None:
+def test_an_attached_message_becomes_a_subsection() -> None:
     outer = message("Fwd", "See below.\n")
     outer.add_attachment(message("The first offer", "Three euros.\n"))
 
@@ -73,7 +73,7 @@ def test_each_message_of_a_mailbox_is_a_section_with_its_line_number() -> None:
         b"Subject: a\nContent-Disposition: attachment; filename*=utf-8''%ff%00\n\ntext\n",
     ],
 )
-def test_malformed_mail_is_read_as_far_as_possible(data: bytes) -> None:
+def test_malformed_mail_is_loaded_without_an_error(data: bytes) -> None:
     assert loaded("a.eml", data).text.startswith("# ")
 
 

@@ -61,7 +61,7 @@ def test_asciidoc_is_converted_to_visible_text() -> None:
         ("a.1", ".TH A 1\n.TS\nl l.\ntool\tweight\ntongs\t3\nsledge\t9\n.TE\n"),
     ],
 )
-def test_table_rows_of_every_format_have_the_column_names(name: str, source: str) -> None:
+def test_table_rows_of_different_formats_have_the_column_names(name: str, source: str) -> None:
     assert [line for _, line in numbered(loaded(name, source))] == [
         "- tool: tongs; weight: 3",
         "- tool: sledge; weight: 9",
@@ -128,7 +128,7 @@ def test_mdoc_macros_are_converted_to_visible_text() -> None:
     ]  # fmt: skip
 
 
-def test_a_numeric_suffix_means_text_unless_the_file_is_a_manual_page() -> None:
+def test_a_log_file_with_a_numeric_suffix_is_not_a_manual_page() -> None:
     assert loaded("app.log.1", "started\n.stopped\n").text == "started\n.stopped\n"
 
 

@@ -139,5 +139,5 @@ def test_an_output_that_only_shows_an_object_reference_is_dropped(name: str) -> 
     assert outputs_of({"output_type": "display_data", "data": {"text/plain": name, "image/png": "aGk="}}) == ""
 
 
-def test_a_huge_progress_bar_is_loaded_within_the_time_limit() -> None:
+def test_a_huge_progress_bar_is_reduced_to_its_last_text() -> None:
     assert outputs_of({"output_type": "stream", "text": "#" * 3_000_000 + "\r" + "done"}) == "```output\ndone\n```"

@@ -28,7 +28,7 @@ def test_words_divided_at_line_ends_are_rejoined_and_compounds_keep_hyphens() ->
 
 
 @pytest.mark.parametrize("title", ["", "Microsoft Word - report.docx", "Untitled", "paper.dvi"])
-def test_a_file_name_is_not_used_as_title(title: str) -> None:
+def test_a_meaningless_pdf_title_is_ignored(title: str) -> None:
     assert loaded("a.pdf", pdf_bytes([["x"]], title=title)).title == ""
 
 

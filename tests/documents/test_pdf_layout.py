@@ -69,7 +69,7 @@ def test_a_headline_across_all_columns_separates_the_columns_above_and_below() -
     )
 
 
-def test_lines_drawn_in_any_order_are_read_from_top_to_bottom() -> None:
+def test_lines_drawn_in_random_order_are_put_into_reading_order() -> None:
     texts = row_by_row(column(60, LEFT), column(310, RIGHT))
     random.Random(3).shuffle(texts)
 
@@ -177,7 +177,7 @@ def test_a_heading_is_not_mistaken_for_the_rest_of_a_sentence() -> None:
 
 
 @pytest.mark.fault("pdf-pictures")
-def test_pages_that_are_images_are_counted() -> None:
+def test_pages_without_text_are_counted_in_a_note() -> None:
     texts = column(60, LEFT)
 
     assert loaded("a.pdf", placed_pdf([[], texts])).notes == ("1 of 2 pages has no text (scanned?)",)

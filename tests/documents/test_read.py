@@ -70,7 +70,7 @@ def test_missing_permission_is_reported(tmp_path: Path) -> None:
         (OSError(5, "Input/output error"), ("unreadable", "cannot be read: Input/output error")),
     ],
 )
-def test_system_errors_are_translated(
+def test_system_errors_become_document_errors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError, expected: tuple[str, str]
 ) -> None:
     (tmp_path / "a.md").write_bytes(b"x")
@@ -135,7 +135,7 @@ def test_single_byte_western_text_is_decoded(text: str) -> None:
     assert decode(text.encode("cp1252")) == (text, "not UTF-8: read as cp1252")
 
 
-def test_other_encodings_are_guessed() -> None:
+def test_cyrillic_and_japanese_encodings_are_guessed() -> None:
     russian = "Привет, как дела? Это русский текст для проверки кодировки."
     japanese = "これは日本語のテキストです。文字コードの判定を確認します。"
 

@@ -69,7 +69,7 @@ def test_the_sandbox_returns_the_same_document_for_large_files(name: str, loader
 
 
 @pytest.mark.fault("slow-large-file")
-def test_a_file_that_exceeds_its_processor_time_does_not_affect_the_next() -> None:
+def test_a_file_that_exceeds_the_processor_time_limit_does_not_affect_the_next() -> None:
     data = b"- a\n" * 1_000_000
     with Loader(time_limit_s=1) as loader, pytest.MonkeyPatch.context() as patch:
         patch.setattr("streamrag_cli.documents.sandbox._BYTES_PER_S", len(data))
@@ -199,7 +199,7 @@ def test_documents_are_unchanged_after_serialization() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"\0\0\0", b"\0\0\0\0\0\0\0\5abc", b"\x7f" * 40])
-def test_a_stream_that_ends_within_a_frame_is_an_error(data: bytes) -> None:
+def test_a_truncated_frame_is_an_error(data: bytes) -> None:
     with pytest.raises(EOFError):
         read_frame(io.BytesIO(data))
 

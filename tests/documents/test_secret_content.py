@@ -245,7 +245,7 @@ def test_suspicious_files_are_withheld_only_if_their_content_confirms_the_suspic
     assert secret_reason(PurePath("secrets.txt"), notes, "unless_prose") == "a password or token"
 
 
-def test_no_content_makes_the_secret_search_slow() -> None:
+def test_repetitive_content_is_searched_for_secrets_within_the_time_limit() -> None:
     for piece in (
         b"-----BEGIN PRIVATE KEY-----\n",
         b"AKIA",

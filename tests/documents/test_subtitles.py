@@ -45,7 +45,7 @@ def test_each_chunk_of_a_long_talk_has_its_own_timestamp() -> None:
         assert each.headings == (f"00:{first // 60:02}:{first % 60:02}",)
 
 
-def test_captions_without_punctuation_are_split_at_pauses_or_a_maximum_length() -> None:
+def test_captions_without_punctuation_are_split_at_pauses() -> None:
     cues = "1\n00:00:01,000 --> 00:00:02,000\nheat it\n\n2\n00:00:12,000 --> 00:00:13,000\nthen strike\n\n"
 
     assert loaded("a.srt", cues).text == "heat it\nthen strike\n"

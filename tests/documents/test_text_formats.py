@@ -108,7 +108,7 @@ def test_python_is_cut_at_definitions_and_methods() -> None:
     ["def broken(:\n", "print 'old'\n", "(" * 100_000, "-" * 100_000 + "1", "a" + ".b" * 100_000, 'x = "\\d"\n'],
     ids=["syntax", "python 2", "parentheses", "minuses", "attributes", "invalid escape"],
 )
-def test_python_that_does_not_parse_is_one_section(text: str) -> None:
+def test_python_that_cannot_be_split_is_one_section(text: str) -> None:
     assert len(loaded("a.py", text).sections) == 1
 
 

@@ -146,7 +146,7 @@ def test_a_killed_engine_is_replaced(user: WarmCommandLine) -> None:
     assert (outcome.code, after["pid"] != before["pid"]) == (0, True)
 
 
-def test_a_hanging_engine_is_replaced_without_waiting(user: WarmCommandLine) -> None:
+def test_a_hanging_engine_is_replaced(user: WarmCommandLine) -> None:
     hung = start_engine(user)
     os.kill(hung["pid"], signal.SIGSTOP)
     try:
@@ -251,7 +251,7 @@ def test_an_idle_engine_exits(user: WarmCommandLine) -> None:
     assert engines(user) == []
 
 
-def test_an_engine_exits_when_its_store_is_replaced(user: WarmCommandLine, tmp_path: Path) -> None:
+def test_an_engine_exits_after_its_store_is_deleted(user: WarmCommandLine, tmp_path: Path) -> None:
     store = tmp_path / "store"
     shutil.copytree(user.variables["STREAMRAG_STORE"], store)
     impatient = user.having(STREAMRAG_STORE=str(store), STREAMRAG_ENGINE_IDLE="2")
@@ -263,7 +263,7 @@ def test_an_engine_exits_when_its_store_is_replaced(user: WarmCommandLine, tmp_p
     assert wait_until(lambda: not is_alive(engine["pid"]))
 
 
-def test_a_changed_program_replaces_the_engine(user: WarmCommandLine, tmp_path: Path) -> None:
+def test_the_engine_is_replaced_after_the_program_changes(user: WarmCommandLine, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "streamrag_cli", tmp_path / "site" / "streamrag_cli")
     installed = user.cold.having(PYTHONPATH=str(tmp_path / "site"), STREAMRAG_ENGINE_IDLE="8")
     before = start_engine(installed)

@@ -52,7 +52,7 @@ def test_a_local_question_uses_an_engine_with_other_proxies(user: CommandLine) -
     assert [each["questions"] for each in engines(user)] == [2]
 
 
-def test_another_home_directory_has_its_own_engine(user: CommandLine, tmp_path: Path) -> None:
+def test_an_engine_is_not_shared_with_another_home_directory(user: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     start_engine(user)
 
@@ -124,7 +124,7 @@ def test_a_client_with_limits_or_low_priority_starts_no_engine(user: WarmCommand
 @pytest.mark.fault("engine-files-unusable")
 @pytest.mark.parametrize("suffix", ["sock", "start", "log"])
 @pytest.mark.parametrize("obstacle", ["folder", "pipe", "loop"])
-def test_a_command_answers_although_a_file_of_the_engine_is_unusable(
+def test_commands_succeed_even_if_a_file_of_the_engine_is_unusable(
     user: WarmCommandLine, suffix: str, obstacle: str
 ) -> None:
     start_engine(user)
@@ -147,7 +147,7 @@ def test_a_command_answers_although_a_file_of_the_engine_is_unusable(
         each.rmdir() if each.is_dir() and not each.is_symlink() else each.unlink()
 
 
-def test_an_engine_ends_although_one_of_its_threads_hangs(tmp_path: Path) -> None:
+def test_an_engine_ends_even_if_one_of_its_threads_hangs(tmp_path: Path) -> None:
     program = """
 import asyncio, sys, time
 from streamrag_cli.engine import __main__ as entry

@@ -13,7 +13,7 @@ SAMPLE = 4
 
 @pytest.mark.fault("ingest-killed")
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
-def test_an_ingest_killed_at_any_write_is_completed_by_the_next(tmp_path: Path) -> None:
+def test_an_ingest_killed_at_a_sampled_write_is_completed_by_the_next(tmp_path: Path) -> None:
     with stages(tmp_path) as named, ThreadPoolExecutor(len(named)) as pool:
         results = dict(zip(named, pool.map(lambda stage: try_steps(stage, SAMPLE), named.values()), strict=True))
 

@@ -150,7 +150,9 @@ def test_no_file_contains_the_key(command_runs: list[CommandRun], cli_with_key: 
 
 
 @pytest.mark.parametrize("switch", ["LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2"])
-def test_langsmith_tracing_in_the_environment_receives_no_question(cli_with_key: WarmCommandLine, switch: str) -> None:
+def test_langsmith_receives_no_question_even_if_tracing_is_switched_on(
+    cli_with_key: WarmCommandLine, switch: str
+) -> None:
     with OpenAIServer(chat=answer("It costs 18.")) as server, OpenAIServer() as listening:
         variables = {switch: "true", "LANGSMITH_ENDPOINT": listening.base_url, "LANGSMITH_API_KEY": "lsv2_key"}
         flags = ("--base-url", server.base_url, "-m", "m", "-q")

@@ -225,7 +225,7 @@ def test_ingesting_a_missing_folder_removes_no_documents(cli_with_notes: WarmCom
 
 
 @pytest.mark.fault("folder-not-mounted")
-def test_a_rebuild_keeps_the_documents_of_a_missing_folder(cli_with_notes: WarmCommandLine) -> None:
+def test_a_rebuild_is_refused_if_a_folder_with_documents_is_missing(cli_with_notes: WarmCommandLine) -> None:
     notes = cli_with_notes.directory / "notes"
     notes.rename(cli_with_notes.home / "unplugged")
 
@@ -278,7 +278,7 @@ def test_a_rebuild_from_one_folder_needs_yes_to_drop_the_others(cli_with_notes: 
 
 @pytest.mark.fault("rebuild-drops-roots")
 @pytest.mark.parametrize(("answer", "code", "left"), [(b"\n", 2, MANY + 1), (b"y\n", 0, MANY)])
-def test_a_rebuild_from_one_folder_is_confirmed_on_a_terminal(
+def test_a_rebuild_from_one_folder_needs_confirmation_on_a_terminal(
     cli_with_notes: WarmCommandLine, answer: bytes, code: int, left: int
 ) -> None:
     with on_terminal(cli_with_notes, "ingest", "--rebuild", "notes", columns=200) as (terminal, process):
@@ -316,7 +316,9 @@ def cli_with_many_files(tmp_path: Path, server: WarmCommandLine) -> WarmCommandL
 
 @pytest.mark.fault("ingest-large-or-empty-path")
 @pytest.mark.parametrize("above", [False, True])
-def test_a_home_directory_with_very_many_files_needs_yes(cli_with_many_files: WarmCommandLine, above: bool) -> None:
+def test_ingesting_a_home_directory_with_very_many_files_needs_yes(
+    cli_with_many_files: WarmCommandLine, above: bool
+) -> None:
     home = cli_with_many_files.home.parent if above else cli_with_many_files.home
     tried = cli_with_many_files.run("ingest", str(home))
 
@@ -332,7 +334,9 @@ def test_a_home_directory_with_very_many_files_needs_yes(cli_with_many_files: Wa
 
 
 @pytest.mark.fault("ingest-large-or-empty-path")
-def test_a_new_folder_with_very_many_files_is_confirmed_on_a_terminal(cli_with_many_files: WarmCommandLine) -> None:
+def test_a_new_folder_with_very_many_files_needs_confirmation_on_a_terminal(
+    cli_with_many_files: WarmCommandLine,
+) -> None:
     with on_terminal(cli_with_many_files, "ingest", "heap", columns=200) as (terminal, process):
         terminal.wait_for("has more than 5,000 files. Ingest them all? [y/N]")
         terminal.type(b"\n")

@@ -145,7 +145,9 @@ def test_only_the_callers_thread_uses_the_store(in_pairs: Ingests, monkeypatch: 
     assert users == {current_thread().name}
 
 
-def test_each_text_is_embedded_only_once_and_longer_texts_come_first(in_pairs: Ingests, embedder: FakeEmbedder) -> None:
+def test_each_text_is_embedded_once_and_longer_texts_of_a_batch_come_first(
+    in_pairs: Ingests, embedder: FakeEmbedder
+) -> None:
     texts = {"docs/a.md": "short", "docs/b.md": "rather long", "docs/c.md": "short", "docs/d.md": "longer than short"}
     for name, text in texts.items():
         in_pairs.put(name, f"# T\n\n{text}")
@@ -178,7 +180,7 @@ def test_closing_the_embedder_cancels_a_running_batch() -> None:
     assert behind.cancelled()
 
 
-def test_only_the_names_of_finished_files_stay_in_memory(
+def test_the_text_of_finished_files_does_not_stay_in_memory(
     ingests: Ingests, monkeypatch: pytest.MonkeyPatch, embedder: FakeEmbedder
 ) -> None:
     small = replace(ingests, limits=IngestLimits(batch_chunks=20, files_ahead=8, remembered_texts=32))

@@ -173,7 +173,7 @@ def test_a_dry_run_reports_what_an_ingest_would_do(ingests: Ingests) -> None:
     assert would == ingests.run("docs")
 
 
-def test_a_file_without_a_title_is_found_by_its_name_and_folder(ingests: Ingests, embedder: FakeEmbedder) -> None:
+def test_a_file_without_a_title_is_embedded_with_its_name_and_folder(ingests: Ingests, embedder: FakeEmbedder) -> None:
     ingests.put("notes/Cakes/Plum cake.md", "Fifty minutes.")
     ingests.put("notes/Cakes/README.md", "All of them.")
     ingests.put("notes/Named.md", "# Bread\n\nAn hour.")

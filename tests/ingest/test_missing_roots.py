@@ -11,7 +11,7 @@ def notices(ingests: Ingests) -> list[str]:
     return [event.message for event in ingests.events if isinstance(event, Notice) and event.code == "root_gone"]
 
 
-def test_any_ingest_reports_a_missing_folder_and_how_to_remove_it(ingests: Ingests) -> None:
+def test_any_ingest_reports_a_missing_folder_and_how_to_remove_its_documents(ingests: Ingests) -> None:
     for name in ("old name/a.md", "old name/deep/b.md", "other/c.md"):
         ingests.put(name, f"text of {name}")
     ingests.run("old name")

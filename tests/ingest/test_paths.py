@@ -82,7 +82,7 @@ def test_stored_names_are_updated_for_another_working_directory(ingests: Ingests
     assert elsewhere.stored() == {"a.md": "first"}
 
 
-def test_removed_documents_stay_removed_until_they_are_ingested_again(ingests: Ingests) -> None:
+def test_a_rebuild_ingests_removed_documents_again_unless_their_root_was_removed(ingests: Ingests) -> None:
     ingests.put("docs/a.md", "first")
     ingests.put("docs/deep/b.md", "second")
     ingests.put("other/c.md", "third")
@@ -95,7 +95,7 @@ def test_removed_documents_stay_removed_until_they_are_ingested_again(ingests: I
     assert ingests.stored() == {"docs/a.md": "first", "docs/deep/b.md": "second"}
 
 
-def test_removing_a_path_that_was_never_ingested_is_a_usage_error(ingests: Ingests) -> None:
+def test_removing_a_path_that_was_never_ingested_is_an_error(ingests: Ingests) -> None:
     ingests.put("docs/a.md", "first")
     ingests.remove("docs")
     assert (ingests.error.code, ingests.error.exit_code) == ("store_missing", 5)
@@ -143,7 +143,7 @@ def test_control_characters_in_names_are_sanitised(ingests: Ingests) -> None:
     assert ingests.run("docs") == {"docs/a\N{REPLACEMENT CHARACTER}[31m b.md": "unchanged"}
 
 
-def test_a_name_that_is_not_utf_8_fails_only_that_file(ingests: Ingests) -> None:
+def test_a_file_name_that_is_not_utf_8_does_not_affect_other_files(ingests: Ingests) -> None:
     ingests.put("docs/a.md", "first")
     name = os.fsdecode(b"docs/\xff.md")
     ingests.put(name, "second")

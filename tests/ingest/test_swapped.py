@@ -135,7 +135,7 @@ def test_documents_stay_if_their_whole_root_disappears_after_discovery(
     assert ingests.stored() == {"docs/a.md": "text"}
 
 
-def test_the_allow_empty_flag_also_removes_the_last_document_of_a_folder(
+def test_the_last_document_of_a_folder_is_removed_with_allow_empty(
     ingests: Ingests, after_finding: AfterFinding
 ) -> None:
     last = ingests.put("docs/a.md", "text")

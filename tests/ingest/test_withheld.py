@@ -158,9 +158,7 @@ def test_newly_excluded_documents_are_removed_and_return_without_the_rule(ingest
         ("noise", bytes(range(256)) * 4, "binary, not text"),
     ],
 )
-def test_an_explicitly_named_unreadable_file_is_a_failure(
-    ingests: Ingests, name: str, content: bytes, reason: str
-) -> None:
+def test_an_explicitly_named_binary_file_is_a_failure(ingests: Ingests, name: str, content: bytes, reason: str) -> None:
     ingests.put(f"docs/{name}", content)
 
     assert ingests.run(f"docs/{name}") == {f"docs/{name}": "failed"}
@@ -222,7 +220,7 @@ def test_a_folder_in_which_no_file_was_read_gives_a_notice(ingests: Ingests) -> 
         ),
     ],
 )
-def test_a_secret_in_encoded_text_is_withheld(ingests: Ingests, name: str, content: str) -> None:
+def test_secrets_in_escaped_text_and_password_hashes_are_withheld(ingests: Ingests, name: str, content: str) -> None:
     ingests.put(f"docs/{name}", content)
 
     assert ingests.run("docs") == {f"docs/{name}": "skipped"}

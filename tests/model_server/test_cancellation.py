@@ -88,7 +88,7 @@ def test_a_cancelled_question_leaves_no_thread_behind(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault("embedding-cancelled")
-def test_an_interrupted_ingest_leaves_no_request_behind() -> None:
+def test_closing_the_batch_embedder_closes_its_running_request() -> None:
     with OpenAIServer(embeddings=SILENT["before its headers"]) as server:
         with BatchEmbedder(embedder_of(server), remembered_texts=0) as embedding:
             batch = embedding.begin(["a text"], {})

@@ -41,7 +41,7 @@ def test_the_retry_after_header_may_be_a_number_or_a_date(headers: dict[str, str
         (2, 1.0, None),
     ],
 )
-def test_there_are_two_retries_and_no_long_delays(
+def test_at_most_two_retries_are_made_and_none_after_a_long_delay(
     retries_made: int, server_delay_s: float | None, wait_s: float | None
 ) -> None:
     assert wait_before_retry_s(retries_made, server_delay_s=server_delay_s) == wait_s

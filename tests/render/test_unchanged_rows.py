@@ -58,7 +58,7 @@ def test_at_most_twenty_bytes_are_written_per_character(shape: str, tokens_per_s
 
 
 @given(st.lists(st.floats(min_value=0, max_value=0.3), max_size=60))
-def test_every_frame_is_drawn_within_50_ms_of_its_text(pauses_s: list[float]) -> None:
+def test_every_frame_is_due_within_50_ms_of_its_text(pauses_s: list[float]) -> None:
     now_s, last_frame_s = 0.0, None
     for pause_s in pauses_s:
         now_s += pause_s

@@ -8,7 +8,7 @@ from streamrag_cli.retrieval.relevance import coverage, relevance, term_weight
 from streamrag_cli.store.stemming import match_expression, stems
 
 
-def test_words_are_stemmed_and_accents_removed_as_in_the_index() -> None:
+def test_words_are_stemmed_and_accents_are_removed() -> None:
     assert stems(["Streaming streams streamed", "Café"]) == [["stream", "stream", "stream"], ["cafe"]]
 
 
@@ -22,14 +22,14 @@ def test_repeated_words_are_kept_and_every_word_is_quoted() -> None:
 
 
 @given(st.lists(st.text(), max_size=5))
-def test_each_text_has_its_own_stems_in_order(texts: list[str]) -> None:
+def test_stemming_several_texts_equals_stemming_each_one_separately(texts: list[str]) -> None:
     together = stems(texts)
 
     assert together == [stems([text])[0] for text in texts]
 
 
 @given(st.floats(-1, 1), st.floats(0, 1))
-def test_scores_increase_with_cosine_and_coverage_between_0_and_1(cosine: float, covered: float) -> None:
+def test_scores_are_between_0_and_1_and_increase_with_cosine_and_coverage(cosine: float, covered: float) -> None:
     score = relevance(cosine=cosine, coverage=covered)
 
     assert 0.0 < score < 1.0
@@ -37,7 +37,7 @@ def test_scores_increase_with_cosine_and_coverage_between_0_and_1(cosine: float,
     assert relevance(cosine=cosine, coverage=covered + 0.1) > score
 
 
-def test_a_rare_term_weighs_more_than_a_common_one_in_a_store_of_any_size() -> None:
+def test_rare_terms_weigh_more_than_common_ones_but_less_so_in_small_stores() -> None:
     assert term_weight(1, 100_000) > term_weight(50_000, 100_000) > 0
     assert term_weight(0, 3) / term_weight(3, 3) < 2  # three chunks are little evidence for a common term
 

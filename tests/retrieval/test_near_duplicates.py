@@ -41,7 +41,7 @@ def test_versions_of_a_page_are_one_source_that_lists_the_others(tmp_path: Path)
     assert {version, *others} == set(versions)
 
 
-def test_copies_are_named_by_folder_or_in_another_root_by_file() -> None:
+def test_a_copy_is_named_by_its_folder_or_by_its_file_in_another_root() -> None:
     assert [
         name_of_copy(each, "docs/3/gulls.md") for each in ("docs/4/gulls.md", "~/old/gulls.md", "/srv/3/gulls.md")
     ] == [

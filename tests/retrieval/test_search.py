@@ -64,7 +64,7 @@ def test_special_characters_in_a_question_are_not_query_syntax(question: str, re
     assert len(retriever.retrieve(question, limit=3, min_score=0.0).hits) == 3
 
 
-def test_another_embedder_is_rejected_before_anything_is_sent(tmp_path: Path) -> None:
+def test_opening_a_collection_with_another_embedder_is_an_error(tmp_path: Path) -> None:
     settings = make_collection(tmp_path, {"one.md": "one\n"})
 
     with pytest.raises(StoreError) as caught:

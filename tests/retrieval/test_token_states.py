@@ -83,7 +83,7 @@ def test_a_sentence_vector_from_chunk_states_resembles_its_embedding(tmp_path: P
     assert float(np.corrcoef(from_states, embedded)[0, 1]) > 0.8
 
 
-def test_a_sentence_beyond_the_model_limit_is_embedded(tmp_path: Path, embedder: BuiltinEmbedder) -> None:
+def test_a_sentence_that_is_not_in_the_chunk_is_embedded(tmp_path: Path, embedder: BuiltinEmbedder) -> None:
     with closing(Retriever.open(make_collection(tmp_path, WORKSHOP))) as retriever:
         retrieved = retriever.retrieve("Who repaired the saw?", limit=1, min_score=0)
     (hit,) = retrieved.hits

@@ -109,7 +109,7 @@ def test_questions_to_served_collections_are_answered(store: Settings) -> None:
     assert SECRET.encode() in replies[0].body
 
 
-def test_the_first_collection_of_the_command_line_is_the_default_one(store: Settings) -> None:
+def test_the_first_collection_named_on_the_command_line_is_the_default(store: Settings) -> None:
     with served(store, "-c", "guests", "-c", "payroll") as server:
         listed = request(f"{server.url}/collections").json
         others = request(f"{server.url}/search?query=x&collection=default")
@@ -157,7 +157,7 @@ def test_a_client_may_choose_the_servers_model_and_allowed_models(
 
 @pytest.mark.fault("request-beyond-server-settings")
 @pytest.mark.parametrize("name", ["dearest", "acme/large:7b", "small ", "SMALL", ""])
-def test_other_models_are_refused_without_a_model_call(
+def test_models_that_are_not_allowed_are_refused_without_a_model_call(
     name: str, with_models: tuple[OpenAIServer, RunningServer]
 ) -> None:
     model, server = with_models

@@ -154,7 +154,7 @@ def test_an_allowed_user_is_answered(named: str, settings: Settings, monkeypatch
 
 
 @as_root
-def test_with_a_key_any_local_user_may_ask(settings: Settings) -> None:
+def test_with_a_server_key_other_users_are_asked_for_the_key(settings: Settings) -> None:
     with running_server(settings, replace(PLENTY, server_key=KEY)) as server:
         [reply] = replies_to_another_user("127.0.0.1", server.port, "/collections")
 
@@ -207,7 +207,7 @@ def test_an_unknown_allowed_user_is_an_error_at_startup(settings: Settings) -> N
     )
 
 
-def test_a_system_without_connection_owners_answers_every_user(
+def test_requests_are_answered_if_connection_owners_are_unknown(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(peers, "_TABLES", {4: ("/proc/net/no-such-table",), 6: ("/proc/net/no-such-table",)})

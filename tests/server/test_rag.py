@@ -64,7 +64,7 @@ def test_events_are_numbered_and_follow_a_first_ping(settings: Settings) -> None
     assert not [line for line in lines if line.startswith("event:")]
 
 
-def test_the_stream_without_sources_has_the_same_tokens(settings: Settings) -> None:
+def test_the_stream_without_sources_has_no_sources_or_citations(settings: Settings) -> None:
     with OpenAIServer(chat=answer("Ada [1].")) as model, running_server(with_model(settings, model)) as server:
         with streaming(ask_url(server.url, path="/rag/stream")) as answered:
             kinds = [event["type"] for event in answered.events()]
@@ -98,7 +98,7 @@ def test_a_question_may_be_sent_by_post(where: str, settings: Settings) -> None:
     assert events[-1]["done"] is True
 
 
-def test_a_request_cannot_set_other_settings(settings: Settings) -> None:
+def test_a_request_cannot_set_the_base_url(settings: Settings) -> None:
     with OpenAIServer(chat=answer("x")) as model, running_server(with_model(settings, model)) as server:
         refused = post_json(f"{server.url}/rag/stream", {"query": QUESTION, "base_url": "http://evil.example/v1"})
 
@@ -144,7 +144,7 @@ def test_a_missing_collection_is_an_error_event(settings: Settings) -> None:
     assert [(event["type"], event["code"]) for event in events] == [("error", "store_missing")]
 
 
-def test_search_returns_the_same_as_the_command(settings: Settings) -> None:
+def test_search_returns_hits_as_json_and_an_empty_list_if_nothing_is_relevant(settings: Settings) -> None:
     with running_server(settings) as server:
         hits = request(f"{server.url}/search?query=who+built+the+lighthouse&k=1").json
         nothing = request(f"{server.url}/search?query=quantum+chromodynamics&min_score=0.9").json

@@ -68,7 +68,7 @@ def test_a_url_beyond_the_limit_is_refused_with_a_message(length: int, piece_byt
 
 
 @pytest.mark.fault("too-many-parameters")
-def test_a_url_with_too_many_parameters_is_refused_before_parsing(settings: Settings) -> None:
+def test_a_url_with_too_many_parameters_is_refused_quickly(settings: Settings) -> None:
     with running_server(settings, PLENTY) as server:
         most = request(f"{server.url}/healthz?a" + "&a" * 99)
         since_s = time.process_time()
@@ -121,7 +121,7 @@ def test_a_long_url_does_not_corrupt_a_reply_in_progress(settings: Settings) -> 
 @pytest.mark.parametrize(
     "path", ["/", "/healthz", "/readyz", "/collections", "/v1/models", "/metrics", "/openapi.json"]
 )
-def test_head_returns_the_headers_of_get(path: str, settings: Settings) -> None:
+def test_head_returns_the_content_type_of_get_without_a_body(path: str, settings: Settings) -> None:
     with running_server(settings, PLENTY) as server:
         head, got = request(f"{server.url}{path}", "HEAD"), request(f"{server.url}{path}")
 
@@ -134,7 +134,7 @@ def test_head_is_not_allowed_for_questions(path: str, settings: Settings) -> Non
         assert request(f"{server.url}{path}", "HEAD").status == 405
 
 
-def test_replies_with_document_content_are_not_cached(settings: Settings) -> None:
+def test_replies_are_not_stored_in_caches_and_the_page_is_revalidated(settings: Settings) -> None:
     paths = ["/search?query=berth", "/search?k=x", "/collections", "/v1/models", "/readyz", "/nowhere", "/healthz"]
     with running_server(settings, PLENTY) as server:
         cache_control = {path: request(f"{server.url}{path}").headers.get("cache-control") for path in paths}
@@ -252,7 +252,7 @@ def test_an_allowed_origin_may_send_the_headers_of_openais_client(settings: Sett
     assert (other.status, "access-control-allow-origin" in other.headers) == (400, False)
 
 
-def test_an_empty_or_long_question_is_refused_before_the_stream(settings: Settings) -> None:
+def test_an_empty_or_overlong_question_is_refused_before_the_stream(settings: Settings) -> None:
     with running_server(settings, PLENTY) as server:
         replies = [request(f"{server.url}{path}") for path in ("/rag/stream", "/rag/stream?query=+", "/search?query=")]
         too_long = request(f"{server.url}/rag/stream?query={'b' * 20_001}")

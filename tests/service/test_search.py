@@ -85,7 +85,9 @@ def test_a_bug_yields_one_error(settings: Settings, monkeypatch: pytest.MonkeyPa
     assert (error.code, error.exit_code) == ("internal_error", ExitCode.BUG)
 
 
-def test_a_service_with_shared_resources_keeps_them_open(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_with_shared_resources_opens_the_store_once(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     opened: list[Settings] = []
     original_open = Retriever.open
 

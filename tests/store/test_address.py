@@ -75,7 +75,7 @@ def test_settings_contain_an_address_but_hide_its_password() -> None:
     assert SECRET not in repr(settings)
 
 
-def test_the_engine_receives_the_whole_address() -> None:
+def test_a_request_to_the_engine_contains_the_whole_address() -> None:
     settings = Settings(store=PostgresUrl(f"postgresql://me:{SECRET}@db/docs?schema=other"))
 
     assert read_request(to_line(Request(wants="status", settings=settings))).settings == settings

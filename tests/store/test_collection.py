@@ -84,7 +84,7 @@ def test_a_document_without_chunks_is_stored(store: Store) -> None:
         assert reader.counts() == Counts(documents=1, chunks=0)
 
 
-def test_only_changes_increment_the_generation(store: Store) -> None:
+def test_only_document_changes_increment_the_generation(store: Store) -> None:
     def generation() -> int:
         with store.reading() as reader:
             return reader.catalog.generation

@@ -39,7 +39,7 @@ def in_another_thread(work: Callable[[], object]) -> object:
 
 
 @pytest.mark.fault("huge-question")
-def test_a_search_is_not_blocked_by_another_one(store: Store) -> None:
+def test_a_search_is_not_blocked_by_an_open_snapshot(store: Store) -> None:
     store.put(FERRIES)
     with store.reading() as reader, reader.snapshot():
         reader.nearest(FakeEmbedder().embed_query("ferries"), 1)
@@ -157,14 +157,14 @@ def test_only_the_rarest_of_many_words_are_searched(store: Store) -> None:
 
 
 @pytest.mark.fault("huge-question")
-def test_a_word_repeated_thousands_of_times_takes_no_longer_than_once(store: Store) -> None:
+def test_a_word_repeated_thousands_of_times_counts_only_four_times(store: Store) -> None:
     store.put(many_chunks("many.md", 400))
     with store.reading() as reader, reader.snapshot(TimeLimit(30)):
         ranking = reader.search_text(["number"] * 10_000, 5)
         assert ranking == reader.search_text(["number"] * 4, 5)
 
 
-def test_the_rarest_words_are_weighted_by_their_count_in_the_question() -> None:
+def test_the_rarest_words_keep_their_counts_up_to_four() -> None:
     counts = {f"w{each:03}": 1 for each in range(100)} | {"often": 9, "unheard": 3}
     frequencies = {word: 1000 - place for place, word in enumerate(counts)} | {"often": 1, "unheard": 0}
 

@@ -32,7 +32,7 @@ def vectors(reader: Reader) -> NDArray[np.float32]:
 
 
 @pytest.mark.postgres
-def test_a_collection_is_unchanged_after_copying_it_there_and_back(tmp_path: Path) -> None:
+def test_a_collection_is_unchanged_after_copying_it_to_postgresql_and_back(tmp_path: Path) -> None:
     first, last = LocalStore(tmp_path / "first"), LocalStore(tmp_path / "last")
     with first.writing() as writer:
         writer.add_roots(["/docs"])
@@ -87,7 +87,7 @@ def test_copying_during_deletions_reports_busy_instead_of_damage(tmp_path: Path)
     assert list(copy_collection(first.place, last.place, "default"))[-1].chunks == 1202
 
 
-def test_copying_a_store_with_missing_vectors_reports_damage(tmp_path: Path) -> None:
+def test_copying_a_store_with_missing_vectors_is_an_error(tmp_path: Path) -> None:
     first = LocalStore(tmp_path / "first")
     first.put(APPLES, MANY, SHIPS)
     steps = copy_collection(first.place, tmp_path / "last", "default")
@@ -100,7 +100,7 @@ def test_copying_a_store_with_missing_vectors_reports_damage(tmp_path: Path) -> 
         list(steps)
 
 
-def test_a_missing_collection_cannot_be_copied(store: Store, tmp_path: Path) -> None:
+def test_copying_a_missing_collection_or_to_the_same_store_is_an_error(store: Store, tmp_path: Path) -> None:
     with pytest.raises(StoreError) as missing:
         list(copy_collection(store.place, tmp_path / "other", "default"))
     with pytest.raises(UsageError) as same:

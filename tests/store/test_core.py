@@ -65,7 +65,7 @@ def test_our_bindings_and_chromadb_find_the_same_records(both: tuple[RustCollect
     assert actual["distances"] == expected["distances"]
 
 
-def test_reading_does_not_import_chromadb(directory: Path, tmp_path: Path) -> None:
+def test_reading_vectors_does_not_import_chromadb(directory: Path, tmp_path: Path) -> None:
     program = f"""
 import sys
 from pathlib import Path

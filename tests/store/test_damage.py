@@ -98,7 +98,7 @@ def test_a_damaged_file_never_gives_a_wrong_answer_and_a_rebuild_repairs_it(
 @pytest.mark.parametrize(
     ("size", "damage"), [("large", truncated), ("large", noise), ("large", noise_in_the_middle), ("small", emptied)]
 )
-def test_an_ingest_does_not_hide_the_damage_of_a_store(
+def test_a_damaged_store_gives_no_wrong_answer_after_an_ingest(
     sound_stores: dict[str, LocalStore], tmp_path: Path, size: str, damage: Callable[[Path], None]
 ) -> None:
     for number, file in enumerate(FILES[1:]):

@@ -15,7 +15,7 @@ APPLES = document("fruit.md", "apples are red", "pears are green")
 SHIPS = document("ships.md", "ships cross the sea")
 
 
-def test_the_full_text_index_always_matches_the_chunks(local_store: LocalStore) -> None:
+def test_the_full_text_index_matches_the_chunks_after_updates_and_removals(local_store: LocalStore) -> None:
     local_store.put(APPLES, SHIPS)
     local_store.put(document("fruit.md", "plums are blue"))
     with local_store.writing() as writer:
@@ -41,7 +41,7 @@ def test_a_question_between_the_writes_of_an_ingest_finds_the_old_documents(loca
             assert len(reader.nearest(FakeEmbedder().embed_query("number 7"), 100)) == 100
 
 
-def test_failed_rebuilds_leave_at_most_one_epoch(local_store: LocalStore) -> None:
+def test_failed_rebuilds_leave_at_most_one_extra_epoch(local_store: LocalStore) -> None:
     local_store.put(APPLES)
     current = local_store.directory / "collections/default/current.json"
 

@@ -78,7 +78,7 @@ def test_every_backend_finds_other_forms_of_a_word(store: Store) -> None:
         assert by_text(reader, "haus") == {"Die alten Häuser am Hafen"}
 
 
-def test_each_document_is_stemmed_in_its_own_language(tmp_path: Path) -> None:
+def test_questions_find_other_word_forms_in_documents_of_different_languages(tmp_path: Path) -> None:
     documents = {
         "ferry.md": "# Fähren\n\nDie Fähren zu den Inseln legen um acht Uhr ab, und im Winter um neun.\n",
         "bakery.md": "# Bakery\n\nThe bakery opens at six, and in winter it opens at seven.\n",

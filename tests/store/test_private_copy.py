@@ -70,7 +70,7 @@ def test_a_store_with_a_wal_but_no_wal_index_can_be_read(mount: Mount) -> None:
     assert "lions have manes" in mount.run("ask", "lions have manes", through="ro")
 
 
-def test_private_copies_are_removed(mount: Mount, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_private_copies_are_removed_after_use(mount: Mount, monkeypatch: pytest.MonkeyPatch) -> None:
     assert mount.run("put", "zebras.md", "zebras have stripes") == "done"
     before = set(Path(tempfile.gettempdir()).glob("streamrag-copy-*"))
 

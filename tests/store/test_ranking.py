@@ -18,7 +18,7 @@ PASSAGES = [
 
 
 @pytest.mark.postgres
-def test_postgresql_finds_the_same_chunks_with_the_same_scores(tmp_path: Path) -> None:
+def test_postgresql_and_a_local_store_find_the_same_chunks_with_the_same_scores(tmp_path: Path) -> None:
     documents = [document(f"{number}.md", passage) for number, passage in enumerate(PASSAGES)]
     local = LocalStore(tmp_path)
     local.put(*documents)
@@ -34,7 +34,7 @@ def test_postgresql_finds_the_same_chunks_with_the_same_scores(tmp_path: Path) -
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.text(min_size=1).filter(lambda word: not set(word) & set("\0")), max_size=30))
-def test_any_word_can_be_stored_in_a_tsvector(words: list[str]) -> None:
+def test_a_tsvector_has_an_entry_for_every_word(words: list[str]) -> None:
     written = tsvector(words)
 
     assert written.count(":") >= len(set(words)) if words else written == ""

@@ -33,7 +33,7 @@ def _shelves(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_shelves")
-def test_a_registered_backend_is_tested_against_the_contract(tmp_path: Path) -> None:
+def test_a_registered_backend_can_be_written_read_and_removed(tmp_path: Path) -> None:
     with empty_store("tests.support.shelf_store", tmp_path) as store:
         store.put(document("ships.md", "ships cross the sea"))
         with store.reading() as reader, reader.snapshot():
@@ -45,7 +45,7 @@ def test_a_registered_backend_is_tested_against_the_contract(tmp_path: Path) -> 
 
 
 @pytest.mark.usefixtures("_shelves")
-def test_a_registered_backend_works_with_every_command(tmp_path: Path) -> None:
+def test_a_registered_backend_works_for_ingest_search_status_doctor_and_copy(tmp_path: Path) -> None:
     address = f"shelf:{tmp_path}/kept"
     requested = read_settings({"store": address}, {"HOME": str(tmp_path)})
     settings = make_collection(tmp_path, store=requested.store)
@@ -62,7 +62,7 @@ def test_a_registered_backend_works_with_every_command(tmp_path: Path) -> None:
     assert [*copy_collection(settings.store, copied.place, "default")][-1].documents == 4
 
 
-def test_only_the_store_package_depends_on_specific_backends() -> None:
+def test_only_the_store_registry_depends_on_specific_backends() -> None:
     assert [branch for module in modules() for branch in branches(module)] == [
         "store/registry.py: isinstance(address, Path)"
     ]

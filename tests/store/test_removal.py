@@ -33,7 +33,7 @@ def test_removing_a_collection_keeps_other_collections(store: Store) -> None:
         assert texts(reader) == {"ships cross the sea"}
 
 
-def test_a_new_collection_of_the_same_name_is_empty(store: Store) -> None:
+def test_a_new_collection_with_the_name_of_a_removed_one_is_empty(store: Store) -> None:
     store.put(APPLES)
     open_store(store.place).remove("default")
     with store.writing(embedding="another") as writer:

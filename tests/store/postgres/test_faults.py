@@ -36,7 +36,7 @@ def writing_raises(place: PostgresUrl) -> tuple[str, str]:
     return caught.value.code, caught.value.hint
 
 
-def test_a_stopped_server_is_unreachable() -> None:
+def test_a_stopped_server_is_reported_as_unreachable() -> None:
     expected = ("store_unreachable", "start the server, or use another store: --store STORE")
 
     assert reading_raises(PostgresUrl(f"postgresql://me:{quote(PASSWORD, safe='')}@127.0.0.1:1/db")) == expected
@@ -164,7 +164,7 @@ def test_a_reader_reconnects_after_its_connections_ended(
         assert reader.counts().chunks == 2
 
 
-def test_a_schema_of_a_newer_version_is_not_changed(store: PostgresStore) -> None:
+def test_a_schema_of_a_newer_version_is_an_error(store: PostgresStore) -> None:
     store.put(APPLES)
     with closing(connect(store.place)) as conn:
         conn.execute("INSERT INTO migrations VALUES (99)")

@@ -61,7 +61,7 @@ def test_a_rebuild_and_another_writer_exclude_each_other(store: PostgresStore) -
             pass
 
 
-def test_a_folder_is_locked_in_only_one_collection(store: PostgresStore) -> None:
+def test_locking_a_folder_does_not_lock_it_in_other_collections(store: PostgresStore) -> None:
     elsewhere = PostgresStore(store.place, "elsewhere")
     with store.writing() as one, elsewhere.writing() as other:
         one.add_roots(["/docs"])
@@ -129,7 +129,7 @@ def test_vectors_of_any_dimension_are_found_even_if_they_cannot_be_indexed(
         assert indexes == (1 if method else 0)
 
 
-def test_replacing_nul_characters_keeps_all_offsets(store: PostgresStore) -> None:
+def test_a_nul_character_is_replaced_by_one_character(store: PostgresStore) -> None:
     store.put(document("odd.md", "before\0after"))
 
     with store.reading() as reader:
