@@ -1,8 +1,8 @@
 """Measures retrieval quality on questions with known relevant documents.
 
-The corpus is ingested normally into a temporary store, each entry as a document with its title as heading, and each
-question runs through the normal retrieval. A document has the score of its best chunk. The metrics are computed by
-`ir_measures`, the interface to trec_eval, which is installed with `pip install 'streamrag[eval]'`.
+The corpus is ingested into a temporary store; each entry becomes a document with its title as the heading. Each
+question runs through the normal retrieval, and a document is ranked by its best chunk. The metrics are computed by
+`ir_measures`, an interface to trec_eval, which is installed with `pip install 'streamrag[eval]'`.
 """
 
 import json
@@ -151,7 +151,7 @@ def _chunks(hits: Sequence[Hit]) -> dict[str, float]:
 
 
 def _by_chunk(retriever: Retriever, queries: Sequence[Query], ids: Mapping[str, str]) -> list[Query]:
-    """The questions that a relevant chunk answers, with grades for chunks instead of documents."""
+    """The questions for which there is a relevant chunk, with grades for chunks instead of documents."""
     catalog = retriever.reader.catalog
     paths = {ids[record.source]: record.path for record in catalog.documents_under("/")}
     relevant_queries: list[Query] = []

@@ -41,7 +41,7 @@ _MEMORY_WORDS: Final = (
 def refusal(path: Path, error: OSError, *, writing: bool = False, keeper: str = "the store") -> StreamragError | None:
     """The error for a `path` that cannot be opened, read or written; None if it is missing or of the wrong type.
 
-    `keeper` names in the message what the file belongs to, such as "the store".
+    `keeper` is what the file belongs to, as the message names it.
     """
     if (exhausted := exhausted_resource(error)) is not None:
         return exhausted

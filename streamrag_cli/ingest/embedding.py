@@ -59,9 +59,10 @@ class BatchEmbedder:
         return current.share_taken if current else 0.0
 
     def begin(self, texts: Sequence[str], known: "Mapping[str, Passage]") -> Future[EmbeddedPassages]:
-        """Submit the next batch. Its future has one row per text, or raises the errors of `Embedder.embed_documents`.
+        """Submit the next batch. The result of its future has one row per text.
 
-        `known` maps texts that the store already contains to their embeddings.
+        The future raises the errors of `Embedder.embed_documents`. `known` maps texts that the store already contains
+        to their embeddings.
         """
         return self._thread.submit(self._embed, texts, known)
 

@@ -49,7 +49,7 @@ class IngestRequest:
 
     `working_directory`, an absolute path, is the base of relative paths and display names; None if it no longer exists.
     With `allow_empty`, a folder may have no readable files although the store has documents from it. `environment`
-    locates the user's git configuration, which is ignored if it is None.
+    locates the user's git configuration; if it is None, that configuration is ignored.
     """
 
     paths: tuple[Path, ...]
@@ -101,7 +101,8 @@ class IngestRequest:
 def roots_to_ingest(request: IngestRequest, settings: Settings) -> list[Path]:
     """The absolute paths to ingest, without duplicates, outer ones first. Raises UsageError.
 
-    Recorded roots below one of them are included, so that a file that the user once named is not skipped by its name.
+    Recorded roots below one of them are included, so that the name of a file that the user once named cannot cause it
+    to be skipped.
     """
     paths = request.absolute_paths()
     if request.rebuild and not paths:
@@ -189,5 +190,5 @@ def _existing(roots: Iterable[Path]) -> list[Path]:
 
 
 def recorded_roots(settings: Settings) -> list[Path]:
-    """The absolute paths of earlier ingests."""
+    """The absolute paths that were ingested into the collection before."""
     return [Path(root) for root in open_store(settings.store).roots(settings.collection)]

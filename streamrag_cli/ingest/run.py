@@ -70,7 +70,7 @@ class IngestRun:
             yield event
 
     def _results(self) -> Iterator[FileResult | Waiting]:
-        """Yield the result for each path, in the order of discovery."""
+        """Yield the results in the order of discovery, without those of deleted files."""
         size = self._request.limits.bytes_ahead
         for step in prefetch(map(_with_status, self._discovered()), self._begin, weight=self._weight, size=size):
             if isinstance(step, Waiting):

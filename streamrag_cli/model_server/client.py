@@ -86,7 +86,7 @@ FOREIGN_ERRORS: Final = (
 
 
 class StreamingClient:
-    """Client for streamed answers. It has no read timeout, and keeps connections open until it is closed.
+    """Client for streamed answers. It has no read timeout, and keeps idle connections open for a minute.
 
     `pace` limits how often the pieces of its answers are passed on.
     """
@@ -137,7 +137,7 @@ class StreamingClient:
 
 
 class WholeReplyClient:
-    """Client for replies that are not streamed. Keeps its connection open between requests until it is closed.
+    """Client for replies that are not streamed. Keeps its connection open between requests.
 
     The idle timeout of a request is `timeout_s`. A whole reply may take `WHOLE_REPLY_LIMITS` times as long.
     """

@@ -42,7 +42,7 @@ _ABOUT_THE_KEY: Final = re.compile(
 
 
 def masked(text: str, endpoint: ModelEndpoint) -> str:
-    """`text` without the endpoint's key, or anything that looks like one."""
+    """`text` with the endpoint's key, and anything else that looks like a key, masked."""
     return _LOOKS_LIKE_A_KEY.sub(_MASK, without_secret(text, endpoint.api_key or "", _MASK))
 
 

@@ -91,7 +91,7 @@ class ChatRequest(BaseModel):
         return {name: value for name, value in options.items() if value not in (None, [], "")}
 
     def question(self) -> Question:
-        """Convert the last user message to a question that is accepted now. The other messages are its conversation.
+        """Convert the last user message to a question whose timings count from now. Its conversation has all messages.
 
         Raises RefusedError with status 400 for unsupported options, and UsageError `bad_request` for invalid text.
         """

@@ -1,7 +1,6 @@
 """Turns validation errors of FastAPI into clearer messages than "Extra inputs are not permitted".
 
-From the request, a message repeats only the names of fields, truncated. Values may contain text that JSON cannot
-represent.
+A message repeats only field names from the request, truncated; values may contain text that JSON cannot represent.
 """
 
 import difflib

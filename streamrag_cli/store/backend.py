@@ -99,7 +99,7 @@ class Store(Protocol):
         """The address as it was typed, without its password."""
 
     def environment_overrides(self, environment: Mapping[str, str]) -> list[str]:
-        """The names of the environment variables that change the server or user of a connection, sorted."""
+        """The names of the environment variables that affect connections to the store, sorted."""
 
     def identity(self) -> int | None:
         """A number that changes if the store at this address is replaced by another; None if there is no store."""
@@ -119,7 +119,7 @@ class Store(Protocol):
         """The contents of the collection, without its vectors; None if it does not exist."""
 
     def roots(self, collection: str) -> list[str]:
-        """The absolute paths of earlier ingests."""
+        """The absolute paths that were ingested."""
 
     def remove(self, collection: str) -> None:
         """Remove a collection and all its documents. Raises StoreError: `store_busy`, `store_not_writable`."""

@@ -104,7 +104,7 @@ class LongTable:
         self._body += self._laid_out(lines)
 
     def _note_widths(self, line: str) -> bool:
-        """Record the cells of `line` that are the widest of their column. Returns False if there are none."""
+        """Record the cells of `line` that are the widest in their column. Returns False if there are none."""
         before = self._widest.copy()
         for column, cell in enumerate(self._words(line)):
             if cell.cell_len > self._widest[column][0]:
@@ -160,7 +160,7 @@ def _may_be_settled(source: str) -> bool:
 
 
 def can_be_continued(source: str) -> bool:
-    """Whether more words cannot change how `source` looks, because no markup is open or may just be beginning."""
+    """Whether `source` will look the same when more words follow: no markup is open or may just be beginning."""
     return source.rstrip()[-1:].isalnum() and _is_closed(source)
 
 

@@ -70,7 +70,7 @@ class Rendered:
 
 
 class RowRenderer:
-    """Renders rows of one width. `references` maps citations to the addresses to link to, or to "" for no link."""
+    """Renders Markdown to rows of one width. `references` maps citations to their link addresses, or "" for no link."""
 
     def __init__(
         self,
@@ -135,7 +135,7 @@ class RowRenderer:
         return [self.row(row) for line in lines for row in code_rows(line, self._console, self._options)]
 
     def inline(self, source: str) -> Text:
-        """Render inline markup as one line, as Rich does but much faster. Block markers are not interpreted."""
+        """Render inline markup as Rich does, but much faster. Block markers are not interpreted."""
         text = Text()
         styles = [Style.null()]
         address = ""

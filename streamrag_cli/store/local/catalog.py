@@ -150,7 +150,6 @@ class Catalog(Database):
         return {chunk_id for (chunk_id,) in rows}
 
     def token_states(self, chunk_ids: Collection[str]) -> dict[str, bytes]:
-        """The packed token states of these chunks. Chunks without states are left out."""
         if self._is_older:
             return {}
         query = "SELECT chunk_id, signs FROM chunks JOIN token_states USING (id) WHERE chunk_id IN ({})"

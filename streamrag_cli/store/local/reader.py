@@ -29,8 +29,8 @@ class CollectionReader:
     """Finds chunks. Never sees incomplete documents, and sees changes by other processes at the next snapshot.
 
     Run all reads of one question inside `snapshot()`, which reopens the files if they have changed. Any number of
-    threads can read concurrently, each from its own snapshot. Raises StoreError: `store_missing`, `store_empty`,
-    `store_damaged`.
+    threads can read concurrently, each from its own snapshot. Raises StoreError: `store_missing`,
+    `store_damaged`, `store_busy`, `retrieval_timeout`.
     """
 
     def __init__(self, store: Path, collection: str) -> None:

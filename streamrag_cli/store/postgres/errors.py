@@ -1,4 +1,4 @@
-"""Translates all exceptions of psycopg to StoreError."""
+"""Translates exceptions of psycopg to StoreError."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ _DAMAGED: Final = ("XX", "42P01", "42703", "58")  # corruption, no such table or
 
 @contextmanager
 def translate_errors(address: PostgresUrl, *, writing: bool = False) -> Iterator[None]:
-    """Translate exceptions of psycopg in the `with` block to StoreError, except bugs in a statement."""
+    """Translate psycopg's exceptions in the `with` block to StoreError, unless a bug in a statement caused them."""
     try:
         yield
     except psycopg.Error as error:

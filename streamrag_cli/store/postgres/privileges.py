@@ -1,4 +1,4 @@
-"""Generates the SQL that grants a user the missing privileges to read or to write, and nothing more."""
+"""Generates the SQL that grants a user the missing privileges to read or to write."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _ROLES_QUERY = (
 
 @dataclass(frozen=True, slots=True)
 class _Roles:
-    """The roles concerned. `schema_owner` is None if the schema does not exist; `is_superuser` refers to that owner."""
+    """The roles to name in the SQL. `schema_owner` is None without a schema; `is_superuser` refers to that owner."""
 
     user: str
     database: str

@@ -128,7 +128,7 @@ class PostgresWriter:
         return 0
 
     def prepare(self) -> None:
-        """Does nothing: the connection is open."""
+        """Do nothing: the connection is open."""
 
     def vectors(self, chunk_ids: Collection[str]) -> dict[str, FloatArray]:
         return rows.vectors(self._conn, self._epoch, chunk_ids) if chunk_ids else {}
