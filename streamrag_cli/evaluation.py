@@ -45,7 +45,7 @@ class Query:
 class Report:
     """The results. Metrics are means over the questions, from 0 to 1.
 
-    `answer_rate` is the share of questions whose quotes contain a known answer, or None if no answers are known.
+    `answer_rate` is the share of questions with known answers whose quotes contain one; None if no answers are known.
     `ms_per_query` is the time for retrieval only.
     """
 

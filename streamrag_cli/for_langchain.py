@@ -1,8 +1,8 @@
 """LangChain integration for other programs: a retriever over a collection, and answers as a Runnable.
 
-streamrag itself does not use this module, which imports langchain-core (0.3 s). As importing any part of streamrag
-does, importing it disables telemetry through environment variables (`telemetry.SWITCHES`), including LangSmith tracing
-in the other program.
+streamrag itself does not use this module, which imports langchain-core (0.3 s). Importing it, like any part of
+streamrag, disables telemetry through environment variables (`telemetry.SWITCHES`), including LangSmith tracing in the
+other program.
 """
 
 import asyncio

@@ -13,7 +13,7 @@ from streamrag_cli.text import sanitise
 
 def main() -> None:
     directory, identity, idle_s = sys.argv[1:]
-    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # the reader of an inherited pipe would wait for this process
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # a reader of an inherited pipe would wait for this process to end
     os.umask(0o077)
     asyncio.run(_run(EngineAddress(Path(directory), identity), float(idle_s)))
 

@@ -53,7 +53,7 @@ class ErrorInStreamError(Exception):
 
 
 class NotAReplyError(ValueError):
-    """The reply is not an answer or an error object. `text` is the beginning of the reply."""
+    """The reply is neither an answer nor an error object. `text` is the beginning of the reply."""
 
     def __init__(self, text: str) -> None:
         super().__init__("not a reply")

@@ -41,7 +41,7 @@ class EventStreamDecoder:
         return [data for line in lines if (data := self._read_line(line.rstrip(b"\r\n"))) is not None]
 
     def finish(self) -> list[bytes]:
-        """The data of the last event if the stream ends with a CR."""
+        """The data of the event that is completed by a CR at the end of the stream, if there is one."""
         return self.feed(b"\n") if self._unfinished and self._unfinished[-1].endswith(b"\r") else []
 
     def _read_line(self, line: bytes) -> bytes | None:

@@ -10,7 +10,7 @@ _STEADY_WITHIN: Final = 1.25
 
 
 class RemainingTime:
-    """Returns an estimate only if consecutive ones agree, because early estimates are unreliable."""
+    """Estimates the remaining time, but not until consecutive estimates agree: early ones are unreliable."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock

@@ -24,7 +24,7 @@ _CELL_BORDER: Final = re.compile(r"(?<!\\)\|")
 class LongText:
     """A long paragraph, which may be inside a quote or a list.
 
-    All rows except the last are final; the last row is wrapped again together with new text.
+    Settled rows are kept. The row after them is wrapped again together with the text that is not settled yet.
     """
 
     def __init__(self, renderer: RowRenderer, lines: list[Line], source: str, *, kind: str, indent: int) -> None:

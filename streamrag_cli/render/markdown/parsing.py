@@ -104,7 +104,7 @@ class Parser:
 
 
 def citation_tag(number: int) -> str:
-    """The tag of a citation; its style in the theme is `markdown.` followed by the tag."""
+    """The tag of a citation. The name of its style in the theme is `markdown.` followed by this tag."""
     return f"citation-{number}"
 
 

@@ -36,7 +36,7 @@ _WIDTH_IS_SURE: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One terminal row: text with escape codes, which ends without a style. `cells` is its width according to Rich.
+    """One terminal row: text with escape codes, all reset at its end. `cells` is its width according to Rich.
 
     `width_is_sure` is False for emoji, combining marks and other characters whose width differs between terminals.
     """

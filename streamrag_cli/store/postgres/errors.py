@@ -14,11 +14,7 @@ from streamrag_cli.store.postgres.privileges import missing_privilege
 
 _CONNECTION_LOST: Final = ("08", "57P")  # connection exceptions; shut down, crashed, starting up
 _OUT_OF_RESOURCES: Final = ("53100", "53200")
-_RETRYABLE: Final = (
-    "40",
-    "53300",
-    "55P03",
-)  # deadlock or serialisation failure, too many connections, lock timeout
+_RETRYABLE: Final = ("40", "53300", "55P03")  # deadlock or serialisation failure, too many connections, lock timeout
 _DAMAGED: Final = ("XX", "42P01", "42703", "58")  # corruption, no such table or column, a file that cannot be read
 
 
