@@ -42,7 +42,7 @@ def to_json(event: Event) -> str:
 def encode(value: object) -> str:
     """JSON on one line, compact and with non-ASCII characters unescaped.
 
-    Characters that could control a terminal or cannot be encoded as UTF-8 are escaped: file names may contain them.
+    Characters that could control a terminal or are not valid in UTF-8 are escaped, because file names may contain them.
     """
     line = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return line if line.isprintable() else _UNSAFE.sub(_escape, line)

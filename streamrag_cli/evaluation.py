@@ -85,9 +85,9 @@ def evaluate(
     `by` selects what is ranked: documents by their best chunk, or chunks. A chunk is relevant if it contains a known
     answer and belongs to a relevant document; questions without such a chunk are left out.
 
-    `limit` evaluates only that many questions, evenly spaced in the file, so that the sample is representative and
-    always the same. Raises UsageError `bad_evaluation_set` if the folder does not have this layout, ConfigurationError
-    `eval_not_installed` without the packages for metrics, and the errors of ingest and retrieval.
+    With `limit`, only that many questions are evaluated. They are evenly spaced in the file, so that the sample is
+    representative and always the same. Raises UsageError `bad_evaluation_set` if the folder does not have this layout,
+    ConfigurationError `eval_not_installed` without the packages for metrics, and the errors of ingest and retrieval.
     """
     _require_metrics_packages()
     queries = _sample(_queries(folder), limit)

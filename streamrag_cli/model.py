@@ -21,7 +21,7 @@ def shown(*rules: str, key: str = "") -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """A part of a document's text that has the same headings above it and, in a format with pages, is on one page.
+    """A part of a document's text under the same headings and, in a format with pages, on one page.
 
     `start` and `end` are character offsets into `Document.text`. If `is_whole`, the section becomes one chunk
     regardless of its length.
@@ -101,8 +101,8 @@ class Hit:
     """A chunk returned by retrieval. `rank` counts from 1; `score` is 0 to 1, higher is better.
 
     `source` is the document's name as shown to users; `path` is its absolute path on this machine. `copies` are
-    near-duplicates of the chunk, which are not separate hits. `is_missing` is True only if a check
-    found that the file no longer exists.
+    near-duplicates of the chunk, which are not separate hits. `is_missing` is True only if a check found that the
+    file no longer exists.
     """
 
     chunk: Chunk

@@ -83,7 +83,7 @@ def exhausted_resource(error: BaseException) -> ResourceError | None:
 
 
 def exhausted_resource_in(message: str) -> ResourceError | None:
-    """Like `exhausted_resource`, for the message of a library. If it names no cause, free descriptors are checked."""
+    """Like `exhausted_resource`, for the message of a library. Also checks whether descriptors are left."""
     lowered = message.lower()
     if any(word in lowered for word in _MEMORY_WORDS):
         return out_of_memory()

@@ -101,9 +101,7 @@ class BatchEmbedder:
     def _remember(self, passages: "dict[bytes, Passage]") -> None:
         for key, passage in list(passages.items())[-self._remembered_texts :]:
             self._recent.pop(key, None)
-            self._recent[key] = passage._replace(
-                vector=passage.vector.copy()
-            )  # a view would keep the whole batch alive
+            self._recent[key] = passage._replace(vector=passage.vector.copy())  # a view would keep its batch alive
         while len(self._recent) > self._remembered_texts:
             self._recent.popitem(last=False)
 

@@ -56,9 +56,7 @@ def quoted(text: str, endpoint: ModelEndpoint) -> str:
 
 
 def shown_url(endpoint: ModelEndpoint, path: str = "") -> str:
-    """The base URL followed by `path`, quoted for a shell. Masked, because the path of some gateways contains the
-    key.
-    """
+    """The base URL and `path`, quoted for a shell. Keys, which the URLs of some gateways contain, are masked."""
     return shlex.quote(masked(endpoint.url + path, endpoint))
 
 

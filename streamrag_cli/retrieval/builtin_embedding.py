@@ -52,7 +52,7 @@ class BuiltinEmbedder:
     dimension: Final = DIMENSION
 
     def __init__(self, directory: Path = MODEL_DIRECTORY, *, threads: int | None = None) -> None:
-        """`threads` is the number of texts that are run concurrently, by default the number of usable cores."""
+        """`threads` is the number of texts that are embedded concurrently, by default the number of usable cores."""
         self._directory = directory
         self._threads = threads or _usable_cores()
         self._lock = threading.Lock()
@@ -131,7 +131,7 @@ class _Model:
 
 @dataclass(frozen=True, slots=True)
 class _Encoded:
-    """`states` has the shape (tokens, dimension); `spans` are the character offsets of the tokens."""
+    """An encoded text. `states` has the shape (tokens, dimension); `spans` are the character offsets of the tokens."""
 
     states: NDArray[np.float32]
     spans: list[tuple[int, int]]
@@ -148,9 +148,7 @@ _shared_lock: Final = threading.Lock()
 
 
 def shared_embedder() -> BuiltinEmbedder:
-    """The embedder that all collections of the process share, because the model takes about 60 MB. It is released with
-    its last user.
-    """
+    """The embedder that all collections share, because the model takes about 60 MB. Its last user releases it."""
     with _shared_lock:
         embedder = _shared.get(BUILTIN) or BuiltinEmbedder()
         _shared[BUILTIN] = embedder

@@ -51,9 +51,7 @@ class StreamOptions(BaseModel):
 
 
 class ChatRequest(BaseModel):
-    """A request of OpenAI's API. Sampling options are passed on to the model. Fields that are not listed are
-    ignored.
-    """
+    """A request of OpenAI's API. Sampling options are passed on to the model; unknown fields are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 

@@ -97,8 +97,8 @@ class TimeLimit:
     def on_expiry(self, interrupt: Callable[[], None]) -> Iterator[None]:
         """Call `interrupt` from another thread if the limit expires during the `with` block.
 
-        A StoreError that the block raises afterwards is replaced by `error()`. This starts a thread, so use it only
-        for operations that cannot check the limit themselves.
+        A StoreError that the block raises afterwards is replaced by `error()`. This starts a thread, so use it only for
+        operations that cannot check the limit themselves.
         """
         timer = Timer(self.remaining_s, interrupt)
         timer.daemon = True

@@ -116,7 +116,7 @@ class RowRenderer:
         return Rendered(rows, unresolved, last_of(tokens, preceding))
 
     def preview(self, part: Part, *, preceding: Preceding) -> tuple[list[list[Segment]], str]:
-        """Like `final`, for a part that may end within a line. Returns the lines, and the type of a single block."""
+        """Like `final`, for a part that may end within a line. Returns the lines and, for a single block, its type."""
         tokens = self.parser.preview(part.source)
         tops = [token.type for token in tokens if token.level == 0 and token.nesting >= 0]
         return self._laid_out(tokens, part, preceding), tops[0] if len(tops) == 1 else ""

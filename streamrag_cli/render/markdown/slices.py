@@ -15,7 +15,7 @@ from streamrag_cli.render.markdown.parsing import UNKNOWN_CITATION, citation_tag
 
 
 class Preceding(Enum):
-    """What precedes a block. It determines whether Rich prints a blank row before the block."""
+    """The kind of the preceding block, which determines whether Rich prints a blank row before the next block."""
 
     NOTHING = "nothing, or a rule"
     DEFINITION = "a definition that is shown"

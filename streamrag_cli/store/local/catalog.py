@@ -181,7 +181,7 @@ class Catalog(Database):
         return dict.fromkeys(distinct, 0) | dict(rows)
 
     def _rows_for(self, query: str, values: Iterable[str]) -> Iterator[Any]:
-        """The rows of a query that has `{}` in the place of a list of all `values`."""
+        """The rows of `query`, in which `{}` stands for the list of `values`."""
         all_values = list(values)
         for start in range(0, len(all_values), _BATCH_SIZE):
             batch = all_values[start : start + _BATCH_SIZE]

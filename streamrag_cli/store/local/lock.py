@@ -71,9 +71,7 @@ def shared(directory: Path) -> Iterator[None]:
 
 @contextmanager
 def try_exclusive(directory: Path) -> Iterator[bool]:
-    """Yield True if no process holds the directory's `shared` lock; none can then acquire it during the `with`
-    block.
-    """
+    """Yield True if no process holds the `shared` lock; none can then acquire it during the `with` block."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield _try_lock(descriptor)

@@ -105,9 +105,7 @@ class PostgresWriter:
         )
 
     def _drop_other_epochs(self, *needed: int | None) -> None:
-        """Drop the epochs of interrupted or superseded rebuilds. While this writer has its lock, no rebuild is
-        running.
-        """
+        """Drop the epochs of interrupted or superseded rebuilds. This writer's lock prevents concurrent rebuilds."""
         others = self._conn.execute(
             "SELECT id FROM epochs WHERE collection = %s AND id <> ALL(%s) ORDER BY id",
             (self._collection, [each for each in needed if each is not None]),
