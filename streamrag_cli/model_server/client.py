@@ -1,8 +1,8 @@
 """HTTP clients for model servers, and the exceptions they raise.
 
-They do not use OpenAI's package, for three reasons: importing it takes 0.7 to 1.5 s, it sends OpenAI variables from the
-environment to any configured server, and it retries without reporting it. Import this module late: its HTTP library
-takes 0.1 to 0.2 s to import.
+The clients do not use OpenAI's package, for three reasons: importing it takes 0.7 to 1.5 s, it sends OpenAI variables
+from the environment to any configured server, and it retries without reporting it. Import this module late: its HTTP
+library takes 0.1 to 0.2 s to import.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Decoder for server-sent events that returns all events of one read of the socket together.
 
-Other decoders return one event at a time, even if several have arrived. Under load this is the usual case, and passing
-the events on together lets one process serve hundreds of answers.
+Other decoders return one event at a time. Under load, several events usually arrive together, and passing them on
+together lets one process serve hundreds of answers.
 """
 
 from typing import Final

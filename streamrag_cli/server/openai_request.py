@@ -1,4 +1,4 @@
-"""Chat requests of OpenAI's API: parsing, and refusing unsupported options."""
+"""Parses chat requests of OpenAI's API and refuses unsupported options."""
 
 import time
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """Several worker processes that answer at one address.
 
 Uvicorn starts them, replaces one that dies or hangs, restarts them one by one on SIGHUP, and stops them. They
-share the socket and the metrics; each has its own store, rate limits and open answers.
+share the socket and the metrics. Each opens the store itself, and has its own rate limits and open answers.
 """
 
 import multiprocessing

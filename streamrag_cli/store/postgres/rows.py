@@ -1,4 +1,4 @@
-"""Reads and writes the rows of an epoch's tables. All functions run inside the caller's transaction."""
+"""Reads and writes the rows of an epoch's tables. The caller starts and commits transactions."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
