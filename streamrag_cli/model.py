@@ -60,8 +60,9 @@ class Document:
 class Chunk:
     """A contiguous span of a document: `text == document.text[char_start:char_end]`.
 
-    `id` is derived from the document's path, the headings, the text and the recipe, so that unchanged text can keep its
-    vector and changed text cannot. `line_start` and `line_end` are lines of the file, counted from 1, both inclusive.
+    `id` is derived from the document's path, the headings, the page, the text and `RECIPE`, so that unchanged text can
+    keep its vector and changed text cannot. `line_start` and `line_end` are lines of the file, counted from 1, both
+    inclusive.
     """
 
     id: str

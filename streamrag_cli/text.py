@@ -59,7 +59,7 @@ def sanitise_line(text: str) -> str:
 
 
 def excerpt(text: str, *, limit: int = 150) -> str:
-    """The first `limit` characters of `text`, with white space collapsed, cut at a word and followed by `...`.
+    """`text` with white space collapsed. Above `limit` characters, it is cut at a word and ends in `...`.
 
     >>> excerpt("one  two three", limit=9)
     'one two...'

@@ -101,8 +101,8 @@ class IngestRequest:
 def roots_to_ingest(request: IngestRequest, settings: Settings) -> list[Path]:
     """The absolute paths to ingest, without duplicates, outer ones first. Raises UsageError.
 
-    Recorded roots below one of them are included, so that files that the user once named explicitly are
-    ingested again.
+    Except in a rebuild, recorded roots below one of them are included, so that files that the user once named
+    explicitly are ingested again.
     """
     paths = request.absolute_paths()
     if request.rebuild and not paths:
