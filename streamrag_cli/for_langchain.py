@@ -71,7 +71,7 @@ def _document(hit: Hit) -> Document:
 def answers(settings: Settings) -> Runnable[str, str]:
     """A Runnable that takes a question and streams the pieces of its answer, with `[n]` for its sources.
 
-    Raises StreamragError after the pieces that had already arrived.
+    Raises StreamragError after the pieces that have already arrived.
     """
 
     async def stream_pieces(questions: AsyncIterator[str]) -> AsyncIterator[str]:

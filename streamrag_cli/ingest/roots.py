@@ -63,7 +63,7 @@ class IngestRequest:
     limits: IngestLimits = field(default_factory=IngestLimits)
 
     def absolute_paths(self) -> list[Path]:
-        """The paths, made absolute. Raises UsageError `not_utf_8`, `no_working_directory`."""
+        """The paths, made absolute. Raises UsageError: `not_utf_8`, `no_working_directory`."""
         if self.working_directory is None and not all(path.is_absolute() for path in self.paths):
             raise UsageError(
                 "the working directory no longer exists, so relative paths cannot be resolved",

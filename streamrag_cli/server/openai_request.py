@@ -91,7 +91,7 @@ class ChatRequest(BaseModel):
     def question(self) -> Question:
         """Convert the last user message to a question whose timings count from now. Its conversation has all messages.
 
-        Raises RefusedError with status 400 for unsupported options, and UsageError `bad_request` for invalid text.
+        Raises RefusedError with status 400 for an unsupported request, and UsageError `bad_request` for invalid text.
         """
         self._refuse_unsupported_options()
         last = max((n for n, each in enumerate(self.messages) if each.role == "user"), default=None)

@@ -57,7 +57,7 @@ class PrivateCopy:
         os.close(self._locked)
 
     def add(self, *files: Path) -> None:
-        """Copy the files that exist into the directory. Raises OSError."""
+        """Copy those `files` that exist. Raises OSError if one cannot be read, StoreError if the copy cannot be written."""
         for file in files:
             with suppress(FileNotFoundError):
                 self._copy(file)
