@@ -57,7 +57,7 @@ class PrivateCopy:
         os.close(self._locked)
 
     def add(self, *files: Path) -> None:
-        """Copy those `files` that exist. Raises OSError if one cannot be read, StoreError if the copy cannot be written."""
+        """Copy those `files` that exist. Raises OSError if one cannot be read, StoreError if it cannot be copied."""
         for file in files:
             with suppress(FileNotFoundError):
                 self._copy(file)

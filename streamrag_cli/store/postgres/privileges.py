@@ -29,7 +29,7 @@ class _Roles:
 
 
 def missing_privilege(address: PostgresUrl, *, writing: bool) -> str:
-    """A hint that names the role that must run the SQL, and contains the SQL as one line for psql."""
+    """A hint: usually the role that must run the SQL, and the SQL as one line for psql."""
     roles = _roles(address)
     if roles is None:
         return "grant the privileges in docs/postgres.md"
