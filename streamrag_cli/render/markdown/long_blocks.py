@@ -104,7 +104,7 @@ class LongTable:
         self._body += self._laid_out(lines)
 
     def _note_widths(self, line: str) -> bool:
-        """Record the cells of `line` that are the widest in their column. Returns False if there are none."""
+        """Record the cells of `line` that are the widest in their column. Return False if there are none."""
         before = self._widest.copy()
         for column, cell in enumerate(self._words(line)):
             if cell.cell_len > self._widest[column][0]:
