@@ -146,7 +146,7 @@ class Store(Protocol):
         """The disk of the store; None if it is on another machine. Raises StoreError `store_not_writable`."""
 
     def scratch_store(self, scratch: Path) -> AbstractContextManager[StoreAddress]:
-        """An empty store of the same backend, for the `with` block. The caller removes `scratch`, its directory."""
+        """An empty store of this backend for the `with` block. Its files are in `scratch`; the caller deletes it."""
 
 
 def status_of(store: Store, *, only: str | None = None) -> tuple[CollectionStatus, ...]:
