@@ -1,4 +1,4 @@
-"""Compares the waiting time for a streamed answer with that for an answer shown when it is complete.
+"""Compares how long a user waits for a streamed answer and for one that is shown when it is complete.
 
 The same question runs through the normal pipeline in this process, alternately in both modes. An extra first run is
 not counted, because it includes imports and opening the collection.
@@ -25,7 +25,7 @@ MODES: Final[tuple[Mode, ...]] = ("whole", "streamed")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
-    """The 50th and 95th percentile in milliseconds. Both are measured values, not interpolated."""
+    """The 50th and 95th percentiles in milliseconds. Both are measured values, not interpolated."""
 
     p50_ms: float
     p95_ms: float
@@ -64,13 +64,13 @@ class Report:
 
     @property
     def saved_percent(self) -> float:
-        """By how many percent streaming reduces the median wait."""
+        """The percentage by which streaming reduces the median wait."""
         return 100 * (1 - self.streamed.p50_ms / self.whole.p50_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchProgress:
-    """The number of complete answers, and the number of all answers of the benchmark."""
+    """The progress of a benchmark: `answers` out of `total` answers are complete."""
 
     answers: int
     total: int

@@ -1,8 +1,8 @@
 """Serialises events and engine messages; their dataclasses define the format.
 
-The public form of an event is a line of `--jsonl`; after `data: `, the server sends the same line with other names of
-sources. An event has its `type` and at most one of the keys `status`, `sources`, `token`, `done` and `error`, so that a
-client can distinguish events by key. The metadata of a field defines its public form.
+The public form of an event is a line of `--jsonl`. The server sends the same line after `data: `, except that it may
+name the sources differently. An event has its `type` and at most one of the keys `status`, `sources`, `token`, `done`
+and `error`, so that a client can distinguish events by key. The metadata of a field defines its public form.
 
 The full form, which a command and its engine exchange, contains every field and can be decoded without loss.
 """
@@ -42,7 +42,7 @@ def to_json(event: Event) -> str:
 def encode(value: object) -> str:
     """JSON on one line, compact and with non-ASCII characters unescaped.
 
-    Characters that could control a terminal or cannot be encoded as UTF-8 are escaped: file names may contain them.
+    Characters that could control a terminal or are not valid in UTF-8 are escaped, because file names may contain them.
     """
     line = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return line if line.isprintable() else _UNSAFE.sub(_escape, line)
@@ -62,7 +62,7 @@ def to_mapping(event: Event, *, paths: bool = False) -> dict[str, Any]:
 
 
 def public(value: Any, *, paths: bool = False) -> dict[str, Any]:
-    """The public form of a dataclass. Floats are rounded to four decimals."""
+    """The public form of a dataclass instance. Floats are rounded to four decimals."""
     result: dict[str, Any] = {}
     for name, key, rules in _shown_fields(type(value)):  # type: ignore[arg-type]  # a class is hashable
         content = getattr(value, name)
@@ -101,12 +101,12 @@ def public_fields(kind: type[Any]) -> list[Field[Any]]:
 
 
 def key_of(public_field: Field[Any]) -> str:
-    """The public key of a field."""
+    """The name of a field in JSON."""
     return str(public_field.metadata.get("key", public_field.name))
 
 
 def to_line(value: object) -> bytes:
-    """The full form of a value as one line with a newline."""
+    """The full form of a value as one line that ends in a newline."""
     return json.dumps(value, default=_full, separators=(",", ":")).encode() + b"\n"
 
 

@@ -10,7 +10,7 @@ Result = TypeVar("Result")
 async def cancel_on_disconnect(
     disconnect: Coroutine[Any, Any, object], work: Coroutine[Any, Any, Result]
 ) -> Result | None:
-    """Run `work`; if `disconnect` completes first, cancel it and return None."""
+    """Run `work` and return its result. If `disconnect` completes first, cancel `work` and return None."""
     work_task, disconnect_task = asyncio.create_task(work), asyncio.create_task(disconnect)
     try:
         await asyncio.wait({work_task, disconnect_task}, return_when=asyncio.FIRST_COMPLETED)

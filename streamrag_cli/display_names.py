@@ -29,12 +29,12 @@ class DisplayNames:
     home: Path | None
 
     def typed(self, path: str | Path) -> str:
-        """The path as a command argument. Absolute instead of `~/...`, because a quoted `~` is not expanded."""
+        """The path as a command argument. It is absolute instead of `~/...`, because a quoted `~` is not expanded."""
         shown = self.of(path)
         return str(path) if shown.startswith("~/") else f"./{shown}" if shown.startswith("-") else shown
 
     def of(self, path: str | Path) -> str:
-        """The name of the absolute `path`."""
+        """The display name of `path`, which must be absolute."""
         file = PurePosixPath(path)
         for base, prefix in ((self.directory, ""), (self.home, "~/")):
             if base is not None and str(base) not in {"/", str(file)} and file.is_relative_to(base):

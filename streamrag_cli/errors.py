@@ -21,8 +21,6 @@ from typing import ClassVar, Final
 
 
 class ExitCode(IntEnum):
-    """Exit codes of the process."""
-
     OK = 0
     BUG = 1
     USAGE = 2

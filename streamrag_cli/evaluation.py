@@ -1,8 +1,8 @@
 """Measures retrieval quality on questions with known relevant documents.
 
-The corpus is ingested normally into a temporary store, each entry as a document with its title as heading, and each
-question runs through the normal retrieval. A document has the score of its best chunk. The metrics are computed by
-`ir_measures`, the interface to trec_eval, which is installed with `pip install 'streamrag[eval]'`.
+The corpus is ingested into a temporary store; each entry becomes a document with its title as the heading. Each
+question runs through the normal retrieval, and a document is ranked by its best chunk. The metrics are computed by
+`ir_measures`, an interface to trec_eval, which is installed with `pip install 'streamrag[eval]'`.
 """
 
 import json
@@ -45,7 +45,7 @@ class Query:
 class Report:
     """The results. Metrics are means over the questions, from 0 to 1.
 
-    `answer_rate` is the share of questions whose quotes contain a known answer, or None if no answers are known.
+    `answer_rate` is the share of questions with known answers whose quotes contain one; None if no answers are known.
     `ms_per_query` is the time for retrieval only.
     """
 
@@ -85,9 +85,9 @@ def evaluate(
     `by` selects what is ranked: documents by their best chunk, or chunks. A chunk is relevant if it contains a known
     answer and belongs to a relevant document; questions without such a chunk are left out.
 
-    `limit` evaluates only that many questions, evenly spaced in the file, so that the sample is representative and
-    always the same. Raises UsageError `bad_evaluation_set` if the folder does not have this layout, ConfigurationError
-    `eval_not_installed` without the packages for metrics, and the errors of ingest and retrieval.
+    With `limit`, only that many questions are evaluated. They are evenly spaced in the file, so that the sample is
+    representative and always the same. Raises UsageError `bad_evaluation_set` if the folder does not have this layout,
+    ConfigurationError `eval_not_installed` without the packages for metrics, and the errors of ingest and retrieval.
     """
     _require_metrics_packages()
     queries = _sample(_queries(folder), limit)
@@ -151,7 +151,7 @@ def _chunks(hits: Sequence[Hit]) -> dict[str, float]:
 
 
 def _by_chunk(retriever: Retriever, queries: Sequence[Query], ids: Mapping[str, str]) -> list[Query]:
-    """The questions that a relevant chunk answers, with grades for chunks instead of documents."""
+    """The questions for which there is a relevant chunk, with grades for chunks instead of documents."""
     catalog = retriever.reader.catalog
     paths = {ids[record.source]: record.path for record in catalog.documents_under("/")}
     relevant_queries: list[Query] = []

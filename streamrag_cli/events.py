@@ -45,7 +45,7 @@ class Sources(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token(Event):
-    """A piece of the answer. All pieces concatenated are the answer."""
+    """A piece of the answer. The answer is all pieces concatenated, without those before `THINKING_SHOWN`."""
 
     kind = "token"
     text: str = field(metadata=shown(key="token"))
@@ -123,7 +123,10 @@ DocumentAction: TypeAlias = Literal["added", "changed", "unchanged", "deleted", 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentSeen(Event):
-    """The result for one file. `reason` explains why it was skipped or failed; `code` identifies why it was skipped."""
+    """The result for one file.
+
+    `reason` is why it was skipped, deleted or failed, or a note about it. `code` is the reason for a skip for programs.
+    """
 
     kind = "document"
     source: str

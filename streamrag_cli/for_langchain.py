@@ -1,7 +1,8 @@
 """LangChain integration for other programs: a retriever over a collection, and answers as a Runnable.
 
-streamrag itself does not use this module, which imports langchain-core (0.3 s). The module does not change whether the
-LangChain of the other program reports to LangSmith.
+streamrag itself does not use this module, which imports langchain-core (0.3 s). Importing it, like any part of
+streamrag, disables telemetry through environment variables (`telemetry.SWITCHES`), including LangSmith tracing in the
+other program.
 """
 
 import asyncio
@@ -26,7 +27,9 @@ from streamrag_cli.settings import Settings
 
 
 class CollectionRetriever(BaseRetriever):
-    """Retrieves like `streamrag search`: whole passages, best first, near-duplicates merged; empty if none is relevant.
+    """Retrieves like `streamrag search`: whole passages, best first, with near-duplicates merged.
+
+    Returns no documents if nothing is relevant.
 
     Metadata: `source` (the document's name), `path`, `page`, `line_start`, `line_end`, `title`, `chunk_id`, and `score`
     from 0 to 1. The collection stays open until `close`. Raises StreamragError.
@@ -68,7 +71,7 @@ def _document(hit: Hit) -> Document:
 def answers(settings: Settings) -> Runnable[str, str]:
     """A Runnable that takes a question and streams the pieces of its answer, with `[n]` for its sources.
 
-    Raises StreamragError after the pieces that had already arrived.
+    Raises StreamragError after the pieces that have already arrived.
     """
 
     async def stream_pieces(questions: AsyncIterator[str]) -> AsyncIterator[str]:

@@ -21,9 +21,9 @@ def is_missing(path: Path) -> bool:
 
 
 def find_missing_files(paths: Iterable[str]) -> frozenset[str]:
-    """The absolute paths that do not exist. A path that is not checked within `_LIMIT_S` seconds counts as existing.
+    """The `paths` that do not exist. A path that is not checked within `_LIMIT_S` seconds counts as existing.
 
-    On a disconnected network share `stat` may block for minutes.
+    The paths must be absolute. On a disconnected network share `stat` may block for minutes.
     """
     missing: list[str] = []
     to_check = [path for path in dict.fromkeys(paths) if path]

@@ -21,7 +21,7 @@ def shown(*rules: str, key: str = "") -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """A part of a document's text that has the same headings above it and, in a format with pages, is on one page.
+    """A part of a document's text under the same headings and, in a format with pages, on one page.
 
     `start` and `end` are character offsets into `Document.text`. If `is_whole`, the section becomes one chunk
     regardless of its length.
@@ -39,8 +39,8 @@ class Document:
     """One loaded source.
 
     - `sections` cover all of `text` in order, without gaps or overlaps.
-    - `line_numbers[i]` is the number, from 1, of the line in the file from which line `i` of `text`, from 0, comes. It
-      is None if the format has no lines (PDF, DOCX, notebooks).
+    - `line_numbers[i]` is the line of the file, counted from 1, that contains line `i` of `text`, counted from 0.
+      `line_numbers` is None if the format has no lines (PDF, DOCX, notebooks).
     - `title` is the title that the document gives itself, or "".
     - `summary` is metadata of the document (description, tags, imports) on one line, or "". It is searched with the
       first chunk and never quoted.
@@ -60,8 +60,9 @@ class Document:
 class Chunk:
     """A contiguous span of a document: `text == document.text[char_start:char_end]`.
 
-    `id` is derived from the document's path, the headings, the text and the recipe, so that unchanged text can keep its
-    vector and changed text cannot. `line_start` and `line_end` are lines of the file, counted from 1, both inclusive.
+    `id` is derived from the document's path, the headings, the page, the text and `RECIPE`, so that unchanged text can
+    keep its vector and changed text cannot. `line_start` and `line_end` are lines of the file, counted from 1, both
+    inclusive.
     """
 
     id: str
@@ -101,7 +102,8 @@ class Hit:
     """A chunk returned by retrieval. `rank` counts from 1; `score` is 0 to 1, higher is better.
 
     `source` is the document's name as shown to users; `path` is its absolute path on this machine. `copies` are
-    near-duplicates of the chunk, which are not separate hits. `is_missing` is False if it was not checked.
+    near-duplicates of the chunk, which are not separate hits. `is_missing` is True only if a check found that the
+    file no longer exists.
     """
 
     chunk: Chunk
@@ -213,8 +215,8 @@ class DocumentRecord:
     """The metadata of a document that the store keeps to detect changes of its file.
 
     `path` is absolute; `source` is the name shown to users. `mtime_ns` and `read_at_ns` are nanoseconds since the Unix
-    epoch; `sha256` is the hex digest of the file's bytes. `recipe` identifies the loader and chunker: a different
-    recipe produces different chunks. `language` is a two-letter code, or "" for English and for unknown languages.
+    epoch; `sha256` is the hex digest of the file's bytes. `recipe` identifies the versions of the loaders, the chunker
+    and the rules for withholding files. `language` is a two-letter code, or "" for English and for unknown languages.
     """
 
     path: str

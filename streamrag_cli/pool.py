@@ -15,7 +15,7 @@ _IDLE_S: Final = 120.0
 
 @dataclass(slots=True, eq=False)
 class _Entry(Generic[Value]):
-    """A resource that exists or is being created. `unused_since_s` is the loop's time."""
+    """A resource that exists or is being created. `unused_since_s` is a time on the event loop's clock."""
 
     task: asyncio.Task[Value]
     users: int = 0
@@ -29,7 +29,7 @@ class _Entry(Generic[Value]):
 
 
 class ResourcePool(Generic[Key, Value]):
-    """Shares one resource per key. For one event loop.
+    """Shares one resource per key, within one event loop.
 
     Unused resources are closed with `close` after `idle_s` seconds and, if there are more than `max_size`, least
     recently used first. Creating or closing one resource never delays another.

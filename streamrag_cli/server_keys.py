@@ -21,7 +21,7 @@ _ADVICE: Final = "generate one: openssl rand -hex 32"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerKey:
-    """One key. Logs and rate limits identify the client by `name`; keys may share one during a rotation."""
+    """One key. Logs and rate limits identify its client by `name`, which two keys may share during a rotation."""
 
     name: str
     key: str = field(repr=False)

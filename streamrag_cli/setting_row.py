@@ -24,8 +24,8 @@ class Setting:
     - The first variable that is set determines the value.
     - `commands` are the commands that accept the flags. If there are no flags, `no_flag` is the reason.
     - `switch` is the value that a flag without an argument sets.
-    - `meaning` is the text in the documentation. In `--help`, `help` replaces it, and in the `--help` of some commands,
-      `command_help`.
+    - `meaning` is the text in the documentation. `help` replaces it in `--help`, and `command_help` in the `--help` of
+      individual commands.
     - `default_text` describes a default that is not one fixed value.
     """
 

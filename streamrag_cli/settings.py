@@ -1,5 +1,4 @@
-"""Reads settings. A flag overrides a variable, a variable overrides the settings file, and the file overrides the
-default.
+"""Reads settings: flags override environment variables, which override the settings file.
 
 The settings file is `$XDG_CONFIG_HOME/streamrag/config.toml`. No file is read from the working directory, because a
 cloned repository must not be able to redirect a user's questions. Flags and environment are passed as arguments;

@@ -43,7 +43,7 @@ _MEMORY_WORDS: Final = (
 def refusal(path: Path, error: OSError, *, writing: bool = False, keeper: str = "the store") -> StreamragError | None:
     """The error for a `path` that cannot be opened, read or written; None if it is missing or of the wrong type.
 
-    `keeper` names in the message what the file belongs to, such as "the store".
+    `keeper` is what the file belongs to, as the message names it.
     """
     if (exhausted := exhausted_resource(error)) is not None:
         return exhausted
@@ -93,7 +93,7 @@ def exhausted_resource(error: BaseException) -> ResourceError | None:
 
 
 def exhausted_resource_in(message: str) -> ResourceError | None:
-    """Like `exhausted_resource`, for the message of a library. If it names no cause, free descriptors are checked."""
+    """Like `exhausted_resource`, for the message of a library. Also checks whether descriptors are left."""
     lowered = message.lower()
     if any(word in lowered for word in _MEMORY_WORDS):
         return out_of_memory()

@@ -36,9 +36,7 @@ _SAFE_LINE: Final = _SAFE | {ord("\n"): " ", ord("\t"): " ", 0x2028: " ", 0x2029
 
 
 def without_secret(text: str, secret: str, mark: str) -> str:
-    """Replace `secret` in `text` with `mark`, unless it is so short (under 8 characters) that it must be a
-    placeholder.
-    """
+    """Replace `secret` in `text` with `mark`. A secret of fewer than 8 characters must be a placeholder and stays."""
     return text.replace(secret, mark) if len(secret) >= _SHORTEST_SECRET else text
 
 
@@ -61,7 +59,7 @@ def sanitise_line(text: str) -> str:
 
 
 def excerpt(text: str, *, limit: int = 150) -> str:
-    """The first `limit` characters of `text`, with white space collapsed, cut at a word and followed by `...`.
+    """`text` with white space collapsed. Above `limit` characters, it is cut at a word and ends in `...`.
 
     >>> excerpt("one  two three", limit=9)
     'one two...'

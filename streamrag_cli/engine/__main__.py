@@ -13,7 +13,7 @@ from streamrag_cli.text import sanitise
 
 def main() -> None:
     directory, identity, idle_s = sys.argv[1:]
-    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # inherited: the reader of such a pipe may wait for its end
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # a reader of an inherited pipe would wait for this process to end
     os.umask(0o077)
     asyncio.run(_run(EngineAddress(Path(directory), identity), float(idle_s)))
 
@@ -29,7 +29,7 @@ async def _run(address: EngineAddress, idle_s: float) -> None:
 
 
 class _Formatter(logging.Formatter):
-    """Formats log lines without keys and without control characters."""
+    """Formats log lines: removes control characters and masks keys."""
 
     def __init__(self, engine: Engine) -> None:
         super().__init__("%(asctime)s %(name)s: %(message)s")

@@ -47,7 +47,7 @@ class UnsafeDirectoryError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class EngineAddress:
-    """The files of one engine."""
+    """The directory and identity of an engine, and the paths of its files."""
 
     directory: Path
     identity: str
@@ -84,7 +84,10 @@ def fallback_address(address: EngineAddress) -> EngineAddress:
 
 
 def all_addresses(environment: Mapping[str, str]) -> list[EngineAddress]:
-    """The addresses of all engines of this user, including other versions. Raises UnsafeDirectoryError."""
+    """The addresses of all engines of this user and home directory, in any version. Some may have ended.
+
+    Raises UnsafeDirectoryError.
+    """
     pattern = f"engine-{_home(environment)}-*.sock"
     addresses: dict[Path, EngineAddress] = {}
     own, *others = _candidates(environment)
@@ -108,7 +111,7 @@ def candidate_addresses(
 ) -> list[EngineAddress]:
     """The addresses of other engines that a client can use instead of the one at `own`.
 
-    Unless `needs_network`, these include engines with other proxies in their environment.
+    Unless `needs_network`, these include engines with other proxies or certificates in their environment.
     """
     return [
         each
@@ -123,7 +126,7 @@ def _without_network(address: EngineAddress) -> str:
 
 
 def identity(environment: Mapping[str, str]) -> str:
-    """A name that depends on the home directory, the program's files, interpreter and packages, and the proxies."""
+    """A name derived from the home directory, the program (files, interpreter, packages) and the network variables."""
     program = [__version__, sys.executable, str(_PACKAGE), *_stamps(_PACKAGE), *_stamp(_PACKAGE.parent)]
     network = [f"{name}={value}" for name, value in network_variables(environment).items()]
     return f"{_home(environment)}-{_hash(program)[:12]}-{_hash(network)[:6]}"
@@ -146,7 +149,7 @@ def network_variables(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def environment_for_engine(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment variables of an engine, without settings and secrets of the caller."""
+    """The environment variables of an engine, without the settings and keys of the caller."""
     inherited = {name: environment[name] for name in _INHERITED if name in environment}
     # With a single malloc arena, freed memory is returned instead of staying with the thread that used it.
     return inherited | network_variables(environment) | SWITCHES | {"MALLOC_ARENA_MAX": "1"}
@@ -196,7 +199,7 @@ def _checked(directory: Path) -> Path:
 
 
 def _stamps(directory: Path) -> Iterator[str]:
-    """Yield name, modification time and size of each Python file of the package."""
+    """Yield the name, modification time and size of each Python file of the package."""
     with os.scandir(directory) as entries:
         for entry in sorted(entries, key=lambda each: each.name):
             if entry.name.endswith(".py"):

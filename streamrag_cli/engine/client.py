@@ -97,7 +97,7 @@ class EngineUnavailableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A connection to an engine, over which a request was sent. `ends_with` are the types of the last event."""
+    """A connection to an engine, over which a request was sent. The last event has one of the types `ends_with`."""
 
     socket: socket.socket
     address: EngineAddress
@@ -140,7 +140,7 @@ class Connection:
 
 
 def connect(request: Request, environment: Mapping[str, str], *, idle_s: float, start: bool = True) -> Connection:
-    """Send a request to the engine, and start one if there is none. Raises EngineUnavailableError."""
+    """Send a request to a running engine or, with `start`, to a new one. Raises EngineUnavailableError."""
     try:
         own = address = address_for(environment)
         connection = _connected(own.socket)
@@ -172,7 +172,7 @@ def _is_limited() -> bool:
 
 
 def _needs_network(request: Request) -> bool:
-    """Whether the request may use a model server, and so the proxies of the environment."""
+    """Whether the request may use a model server, and therefore the proxies in the environment."""
     settings = request.settings
     return settings is None or settings.names_a_model or bool(settings.embedding)
 
@@ -251,7 +251,7 @@ def _started(address: EngineAddress, environment: Mapping[str, str], idle_s: flo
 
 
 def _open_private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)  # a pipe is an error, not a wait
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)  # opening a FIFO fails instead of blocking
 
 
 def _locked(file: Any) -> bool:

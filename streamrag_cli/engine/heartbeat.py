@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 HELLO_TIMEOUT_S: Final = 1.0
 """How long a client waits for the hello of an engine."""
-_SILENCE_S: Final = 10 * BEAT_S  # a busy machine is not a hung engine
+_SILENCE_S: Final = 10 * BEAT_S  # long enough for an engine on a busy machine
 TICK_S: Final = 0.1
 _STOPPED_S: Final = 0.9
 """A longer tick means that this process was stopped or got hardly any CPU time."""
@@ -31,7 +31,7 @@ class HeartbeatMonitor:
         self._checked_at_s = clock()
 
     def received(self) -> None:
-        """Record a message. After the hello, the longer limit applies."""
+        """Record that a message has arrived. After the hello, the longer limit applies."""
         self._limit_s = _SILENCE_S
         self._silent_s = 0.0
         self._checked_at_s = self._clock()

@@ -17,7 +17,7 @@ BEAT_S: Final = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A request of a client. `question` and `settings` are set for `ask` and `search`."""
+    """A request from a client. `question` and `settings` are set for `ask` and `search`."""
 
     wants: Literal["ask", "search", "status", "stop"]
     question: Question | None = None

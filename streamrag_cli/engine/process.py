@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 class Engine:
-    """Serves at one address. `run` returns when the engine was idle for long enough, was stopped, or is outdated."""
+    """Serves at one address. `run` returns when the engine has been idle long enough, was stopped, or is outdated."""
 
     def __init__(self, address: EngineAddress, *, idle_s: float) -> None:
         self._address = address
@@ -44,7 +44,7 @@ class Engine:
         self._resources: Any = None
 
     async def run(self) -> None:
-        """Listen and answer until it is time to exit. A previous engine at this address detects that it is outdated."""
+        """Listen and answer until it is time to exit. An earlier engine at this address becomes outdated."""
         listening = _listen(self._address.socket)
         inode = self._address.socket.stat().st_ino
         server = await asyncio.start_unix_server(self._accept, sock=listening, limit=LONGEST_LINE_BYTES)

@@ -37,14 +37,14 @@ def read_record(file: FoundFile, source: str, *, limit_bytes: int) -> tuple[Docu
 
 
 def refreshed(stored: DocumentRecord, current: DocumentRecord) -> DocumentRecord | None:
-    """`current` with the title and language of `stored`, if both have the same content and recipe; else None."""
+    """`current` with the title and language of `stored`, if both have the same content and `RECIPE`; else None."""
     if (stored.sha256, _chunking_version(stored.recipe)) != (current.sha256, _chunking_version(current.recipe)):
         return None
     return replace(current, title=stored.title, language=stored.language)
 
 
 def _stored_recipe() -> str:
-    """The versions of chunking and of the rules for withholding files.
+    """`RECIPE` and the version of the rules for withholding files.
 
     If only the rules have changed, the file is checked again, but its chunks stay valid.
     """

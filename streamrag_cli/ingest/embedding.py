@@ -59,9 +59,10 @@ class BatchEmbedder:
         return current.share_taken if current else 0.0
 
     def begin(self, texts: Sequence[str], known: "Mapping[str, Passage]") -> Future[EmbeddedPassages]:
-        """Submit the next batch. Its future has one row per text, or raises the errors of `Embedder.embed_documents`.
+        """Submit the next batch. The result of its future has one row per text.
 
-        `known` maps texts that the store already contains to their embeddings.
+        The future raises the errors of `Embedder.embed_documents`. `known` maps texts that the store already contains
+        to their embeddings.
         """
         return self._thread.submit(self._embed, texts, known)
 
@@ -100,7 +101,7 @@ class BatchEmbedder:
     def _remember(self, passages: "dict[bytes, Passage]") -> None:
         for key, passage in list(passages.items())[-self._remembered_texts :]:
             self._recent.pop(key, None)
-            self._recent[key] = passage._replace(vector=passage.vector.copy())  # a view keeps its whole batch alive
+            self._recent[key] = passage._replace(vector=passage.vector.copy())  # a view would keep its batch alive
         while len(self._recent) > self._remembered_texts:
             self._recent.popitem(last=False)
 

@@ -1,7 +1,7 @@
 """Syncs a collection with the files under some paths: adds new ones, updates changed ones, removes deleted ones.
 
-A bounded number of files is read ahead, and documents are written in batches, so memory does not grow with the number
-of files. Each document is written atomically, and one unreadable file never stops the rest.
+Only a limited number of files is read ahead, and documents are written in batches, so the contents of only a few files
+are in memory. Each document is written atomically, and an unreadable file does not stop the ingest.
 """
 
 import time

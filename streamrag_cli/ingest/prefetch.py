@@ -19,7 +19,7 @@ class Step(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """No result is ready. `steps` are the pending steps, that of the last stage first; continue when one is done."""
+    """No result is ready. `steps` are pending, that of the last stage first; continue when one of them is done."""
 
     steps: tuple[Step, ...]
 

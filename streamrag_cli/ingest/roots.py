@@ -49,7 +49,7 @@ class IngestRequest:
 
     `working_directory`, an absolute path, is the base of relative paths and display names; None if it no longer exists.
     With `allow_empty`, a folder may have no readable files although the store has documents from it. `environment`
-    locates the user's git configuration, which is ignored if it is None.
+    locates the user's git configuration; if it is None, that configuration is ignored.
     """
 
     paths: tuple[Path, ...]
@@ -63,7 +63,7 @@ class IngestRequest:
     limits: IngestLimits = field(default_factory=IngestLimits)
 
     def absolute_paths(self) -> list[Path]:
-        """The paths, made absolute. Raises UsageError `not_utf_8`, `no_working_directory`."""
+        """The paths, made absolute. Raises UsageError: `not_utf_8`, `no_working_directory`."""
         if self.working_directory is None and not all(path.is_absolute() for path in self.paths):
             raise UsageError(
                 "the working directory no longer exists, so relative paths cannot be resolved",
@@ -101,8 +101,9 @@ class IngestRequest:
 def roots_to_ingest(request: IngestRequest, settings: Settings) -> list[Path]:
     """The absolute paths to ingest, without duplicates, outer ones first. Raises UsageError.
 
-    Recorded roots below one of them are included, so that a file that the user once named is not skipped by its name,
-    unless it may be a secret: every user with write access to the store can record a root.
+    Except in a rebuild, recorded roots below one of them are included, so that files that the user once named
+    explicitly are ingested again, unless they may be secrets: every user with write access to the store can record
+    roots.
     """
     paths = request.absolute_paths()
     if request.rebuild and not paths:
@@ -190,5 +191,5 @@ def _existing(roots: Iterable[Path]) -> list[Path]:
 
 
 def recorded_roots(settings: Settings) -> list[Path]:
-    """The absolute paths of earlier ingests."""
+    """The absolute paths that were ingested into the collection before."""
     return [Path(root) for root in open_store(settings.store).roots(settings.collection)]

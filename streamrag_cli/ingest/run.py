@@ -36,7 +36,7 @@ class IngestRun:
     def __init__(
         self, catalog: Manifest | None, reading: FileReader, request: IngestRequest, survey: FolderSurvey
     ) -> None:
-        """The files of `survey` are consumed and compared with the catalog; None means an empty catalog."""
+        """`survey` is consumed. Its files are compared with `catalog`; None means an empty catalog."""
         self._catalog = catalog
         self._reading = reading
         self._request = request
@@ -70,7 +70,7 @@ class IngestRun:
             yield event
 
     def _results(self) -> Iterator[FileResult | Waiting]:
-        """Yield the result for each path, in the order of discovery."""
+        """Yield the results in the order of discovery, without those of deleted files."""
         size = self._request.limits.bytes_ahead
         for step in prefetch(map(_with_status, self._discovered()), self._begin, weight=self._weight, size=size):
             if isinstance(step, Waiting):
@@ -129,7 +129,7 @@ class IngestRun:
                 self.unsupported[Path(event.source).suffix.casefold()] += 1
 
     def unread_roots(self) -> list[Path]:
-        """The roots that are folders in which no file was read and none failed."""
+        """The root folders in which no file was read and none failed."""
         folders = [root for root in outermost(self._survey.roots) if root.is_dir()]
         retained = [Path(path) for path in self._retained_paths] if folders else []
         return [
@@ -151,7 +151,7 @@ class IngestRun:
 
 
 def _with_status(result: DiscoveryResult) -> _Candidate:
-    """Add the status of a file to its result. If `lstat` fails, it is None, and reading the file reports the error."""
+    """Add the status of a file to its result; None if `lstat` fails, because reading the file reports the error."""
     try:
         return result, os.lstat(result.real) if isinstance(result, FoundFile) else None
     except OSError:

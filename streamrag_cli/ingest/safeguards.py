@@ -38,7 +38,7 @@ MANY_DOCUMENTS: Final = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderSurvey:
-    """The results of discovery, the number of files, and the mounts below the roots that contain files.
+    """The results of discovery, the number of files, and the mounts with files below the roots.
 
     These mounts are recorded like roots, so that the next ingest detects a mount that is missing.
     """

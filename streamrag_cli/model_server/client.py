@@ -1,8 +1,8 @@
 """HTTP clients for model servers, and the exceptions they raise.
 
-They do not use OpenAI's package, for three reasons: importing it takes 0.7 to 1.5 s, it sends OpenAI variables from the
-environment to any configured server, and it retries without reporting it. Import this module late: its HTTP library
-takes 0.1 to 0.2 s to import.
+The clients do not use OpenAI's package, for three reasons: importing it takes 0.7 to 1.5 s, it sends OpenAI variables
+from the environment to any configured server, and it retries without reporting it. Import this module late: its HTTP
+library takes 0.1 to 0.2 s to import.
 """
 
 import json
@@ -53,7 +53,7 @@ class ErrorInStreamError(Exception):
 
 
 class NotAReplyError(ValueError):
-    """The reply is not an answer or an error object. `text` is the beginning of the reply."""
+    """The reply is neither an answer nor an error object. `text` is the beginning of the reply."""
 
     def __init__(self, text: str) -> None:
         super().__init__("not a reply")
@@ -86,7 +86,7 @@ FOREIGN_ERRORS: Final = (
 
 
 class StreamingClient:
-    """Client for streamed answers. It has no read timeout, and keeps connections open until it is closed.
+    """Client for streamed answers. It has no read timeout, and keeps idle connections open for a minute.
 
     `pace` limits how often the pieces of its answers are passed on.
     """
@@ -137,7 +137,7 @@ class StreamingClient:
 
 
 class WholeReplyClient:
-    """Client for replies that are not streamed. Keeps its connection open between requests until it is closed.
+    """Client for replies that are not streamed. Keeps its connection open between requests.
 
     The idle timeout of a request is `timeout_s`. A whole reply may take `WHOLE_REPLY_LIMITS` times as long.
     """

@@ -17,7 +17,7 @@ _ENDPOINT: Final = re.compile(r"/(?:(?:chat/)?completions|embeddings|responses|m
 class Purpose:
     """The wording of messages and hints for one use of a server. Error codes do not depend on it.
 
-    The first three fields are parts of messages, the others are hints. `longer_timeout_command` is a template with the
+    The first three fields are parts of messages; the others are hints. `longer_timeout_command` is a template with the
     placeholder `timeout_s`.
     """
 

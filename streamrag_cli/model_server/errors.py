@@ -42,7 +42,7 @@ _ABOUT_THE_KEY: Final = re.compile(
 
 
 def masked(text: str, endpoint: ModelEndpoint) -> str:
-    """`text` without the endpoint's key, or anything that looks like one."""
+    """`text` with the endpoint's key, and anything else that looks like a key, masked."""
     return _LOOKS_LIKE_A_KEY.sub(_MASK, without_secret(text, endpoint.api_key or "", _MASK))
 
 
@@ -56,9 +56,7 @@ def quoted(text: str, endpoint: ModelEndpoint) -> str:
 
 
 def shown_url(endpoint: ModelEndpoint, path: str = "") -> str:
-    """The base URL followed by `path`, quoted for a shell. Masked, because the path of some gateways contains the
-    key.
-    """
+    """The base URL and `path`, quoted for a shell. Keys, which the URLs of some gateways contain, are masked."""
     return shlex.quote(masked(endpoint.url + path, endpoint))
 
 

@@ -1,7 +1,7 @@
 """Decoder for server-sent events that returns all events of one read of the socket together.
 
-Other decoders return one event at a time, even if several have arrived. Under load this is the usual case, and passing
-the events on together lets one process serve hundreds of answers.
+Other decoders return one event at a time. Under load, several events usually arrive together, and passing them on
+together lets one process serve hundreds of answers.
 """
 
 from typing import Final
@@ -41,7 +41,7 @@ class EventStreamDecoder:
         return [data for line in lines if (data := self._read_line(line.rstrip(b"\r\n"))) is not None]
 
     def finish(self) -> list[bytes]:
-        """The data of the last event if the stream ends with a CR."""
+        """The data of the event that is completed by a CR at the end of the stream, if there is one."""
         return self.feed(b"\n") if self._unfinished and self._unfinished[-1].endswith(b"\r") else []
 
     def _read_line(self, line: bytes) -> bytes | None:

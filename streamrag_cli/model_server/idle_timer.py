@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 class IdleTimer:
-    """Calls `on_expiry` when a wait exceeds its limit. For one event loop and one wait at a time."""
+    """Calls `on_expiry` when a wait exceeds its limit. Supports one event loop and one wait at a time."""
 
     def __init__(self, on_expiry: Callable[[], None]) -> None:
         self._on_expiry = on_expiry

@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 class ModelCache:
-    """Maps a base URL to the name of its model. If `directory` is "", nothing is cached."""
+    """Maps a base URL to the name of the only model there. If `directory` is "", nothing is cached."""
 
     def __init__(self, directory: str) -> None:
         self._file = Path(directory, "models.json") if directory else None

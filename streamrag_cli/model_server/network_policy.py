@@ -18,7 +18,7 @@ _HOSTS_FILE: Final = Path("/etc/hosts")
 
 
 class RedirectedError(Exception):
-    """The server redirected the request to another origin, where it was not sent. Both attributes are safe to show."""
+    """The server redirected to another origin, to which the request was not sent. Both attributes are safe to show."""
 
     def __init__(self, from_origin: str, to_origin: str) -> None:
         super().__init__(f"{from_origin} redirects to {to_origin}")

@@ -1,7 +1,7 @@
 """Renders the answer as live Markdown on a terminal, with citations as links to their sources.
 
-Passes the time and the terminal size to the `markdown` package, and sets a timer for a frame that is due after the last
-token of a burst.
+This module passes the time and the terminal size to the `markdown` package, and sets a timer for a frame that is due
+after the last token of a burst.
 """
 
 import asyncio

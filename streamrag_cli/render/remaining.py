@@ -10,9 +10,7 @@ _STEADY_WITHIN: Final = 1.25
 
 
 class RemainingTime:
-    """Estimates the remaining time. Early estimates are unreliable, so one is returned only if consecutive ones
-    agree.
-    """
+    """Estimates the remaining time, but not until consecutive estimates agree: early ones are unreliable."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock

@@ -2,8 +2,7 @@
 
 Only the best chunk of each group becomes a hit, which leaves space for hits from other pages. The documents of the
 other chunks are listed with it. A chunk is not a near-duplicate if it has a word of the question that the best chunk
-lacks. Records, such as rows of a table, are never near-duplicates, because different records may differ in only a few
-words.
+lacks. Records, such as rows of a table, must be equal, because different records may differ in only a few words.
 """
 
 import re
@@ -35,7 +34,7 @@ _TABLE_ROW: Final = re.compile(r"^[ \t]*\|", re.MULTILINE)
 
 @dataclass(slots=True)
 class DuplicateGroup:
-    """The best chunk of a group, and its near-duplicates in rank order."""
+    """The best chunk of a group, and its near-duplicates."""
 
     best: "Candidate"
     duplicates: "list[Candidate]" = field(default_factory=list)
@@ -166,7 +165,7 @@ def _masked_title(candidate: Candidate) -> str:
 
 
 def _is_next_version(new: Candidate, missing: Candidate) -> bool:
-    """Whether `new` is a later version of a missing file, with the same name and similar words."""
+    """Whether `new` is probably a later version of a missing file: it has the same name and similar words."""
     if PurePath(new.stored.path).name != PurePath(missing.stored.path).name:
         return False
     same_section = new.stored.chunk.headings == missing.stored.chunk.headings

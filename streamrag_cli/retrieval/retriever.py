@@ -36,7 +36,7 @@ class Retriever:
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
-        """Open the collection of `settings` with its own embedder.
+        """Open the collection of `settings` with the embedder that made its vectors.
 
         Raises StoreError `store_missing` or `store_damaged`. If the settings request another embedder, raises
         `another_embedding` before anything is sent.
@@ -81,8 +81,8 @@ class Retriever:
     ) -> Retrieved:
         """Return the best chunks. `previous` is the previous question of the conversation, or "".
 
-        `find_missing` finds the files of chunks that no longer exist. Raises NothingRelevantError if no chunk reaches
-        `min_score`, and the errors of `search.retrieve`.
+        `find_missing` finds files that no longer exist. Raises NothingRelevantError if no chunk reaches `min_score`,
+        and the errors of `search.retrieve`.
         """
         search = partial(self._search, min_score=min_score, find_missing=find_missing, cancellation=cancellation)
         if previous.strip():

@@ -90,7 +90,7 @@ def retrieve(
 ) -> Retrieved:
     """The `limit` best chunks with a score of at least `min_score`, without near-duplicates.
 
-    `find_missing` finds chunks whose files no longer exist. `cancellation` also cancels the embedder.
+    `find_missing` finds files that no longer exist. `cancellation` also cancels the embedder.
 
     Raises StoreError (`store_empty` if there are no chunks, `retrieval_timeout` if the store takes longer than
     `RETRIEVAL_LIMIT_S`, `interrupted` after `cancellation`), EmbeddingChangedError, and the errors of the embedder.

@@ -84,7 +84,5 @@ def presented_key(headers: Headers) -> str | None:
 
 
 def _digest(key: str) -> bytes:
-    """The digest to compare a key by. All digests have the same length, so the time to compare them does not reveal the
-    length of a key.
-    """
+    """The digest of a key. Comparing digests, which have equal lengths, does not reveal the length of a key."""
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()

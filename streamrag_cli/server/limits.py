@@ -7,8 +7,8 @@ from dataclasses import dataclass
 class Limits:
     """Limits on time in seconds, and on size in bytes.
 
-    If a stream is idle for `ping_s`, the server sends a comment, because proxies close connections that are idle for 60
-    s. A client is disconnected if it reads nothing for `send_stall_s` while bytes are waiting, or if it sends too
+    If a stream is idle for `ping_s`, the server sends a comment, because proxies close connections that are idle for a
+    minute. A client is disconnected if it reads nothing for `send_stall_s` while bytes are waiting, or if it sends too
     slowly.
     """
 

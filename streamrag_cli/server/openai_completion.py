@@ -24,8 +24,8 @@ _NO_USAGE: Final = Usage(input_tokens=0, output_tokens=0, total_tokens=0)
 class Completion:
     """One reply of the API.
 
-    If nothing is relevant, this is sent as an answer, not as an error: front ends would show an error as a failure of
-    the server, and a 404 as a model that does not exist.
+    If nothing is relevant, the reply is the answer `NOT_IN_DOCUMENTS`, not an error: front ends would show an error as
+    a failure of the server, and a 404 as a model that does not exist.
     """
 
     def __init__(self, chat: ChatRequest) -> None:
@@ -114,7 +114,7 @@ class Completion:
         return openai_error(shown.message, shown.code, shown.hint, status=http_status_of(shown.code, shown.exit_code))
 
     def _explained(self, error: Error) -> Error:
-        """The error, with a hint at the options of this request if they may be the reason for it."""
+        """The error; if the options of this request may have caused it, its hint lists them."""
         if error.code != "request_refused" or not self._options:
             return error
         return replace(error, hint=f"leave out options that the model may not support: {', '.join(self._options)}")

@@ -1,4 +1,4 @@
-"""Chat requests of OpenAI's API: parsing, and refusing unsupported options."""
+"""Parses chat requests of OpenAI's API and refuses unsupported options."""
 
 import time
 from collections.abc import Sequence
@@ -51,9 +51,7 @@ class StreamOptions(BaseModel):
 
 
 class ChatRequest(BaseModel):
-    """A request of OpenAI's API. Sampling options are passed on to the model. Fields that are not listed are
-    ignored.
-    """
+    """A request of OpenAI's API. Sampling options are passed on to the model; unknown fields are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -91,9 +89,9 @@ class ChatRequest(BaseModel):
         return {name: value for name, value in options.items() if value not in (None, [], "")}
 
     def question(self) -> Question:
-        """Convert the last user message to a question that is accepted now. The other messages are its conversation.
+        """Convert the last user message to a question whose timings count from now. Its conversation has all messages.
 
-        Raises RefusedError with status 400 for unsupported options, and UsageError `bad_request` for invalid text.
+        Raises RefusedError with status 400 for an unsupported request, and UsageError `bad_request` for invalid text.
         """
         self._refuse_unsupported_options()
         last = max((n for n, each in enumerate(self.messages) if each.role == "user"), default=None)

@@ -46,7 +46,7 @@ def check_host(headers: Headers, settings: ServerSettings) -> None:
 
 
 def check_origin(headers: Headers, allowed: Sequence[str], *, is_question: bool, is_page: bool) -> None:
-    """Refuse questions from pages of other sites. The browser of a client would send its credentials with them.
+    """Refuse requests from pages of other sites, because the client's browser sends its credentials with them.
 
     `is_page` is true for the web page, which other sites may link to. Raises RefusedError `foreign_origin`.
     """

@@ -1,8 +1,7 @@
 """Finds the local user at the other end of a TCP connection.
 
-Linux records the owner of every socket. If a connection is within this machine, its other end is a socket in the same
-table, with the two addresses swapped. If that socket is not in the table, it belongs to another machine or network
-namespace.
+Linux has a table of all sockets and their owners. If a connection is within this machine, its other end is in the same
+table, with the two addresses swapped. Otherwise the other end belongs to another machine or network namespace.
 
 After a process has closed its socket, the kernel reports 0 as the owner, which is also root's ID. It then reports 0 as
 the inode as well, so sockets without an inode are ignored.

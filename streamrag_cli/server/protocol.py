@@ -1,5 +1,4 @@
-"""The HTTP protocol of one connection: uvicorn's protocol, with limits on slow requests and on clients that do not
-read.
+"""Uvicorn's HTTP protocol, with limits on slow requests and on clients that do not read.
 
 It also ends open streams when the server shuts down.
 
@@ -145,7 +144,7 @@ class LimitedProtocol(HttpToolsProtocol):
         return len(getattr(self, "url", b""))  # uvicorn sets it when a request begins
 
     def _answer(self, refused: RefusedError) -> None:
-        """Refuse a request whose headers have not been read completely.
+        """Refuse a request that has not been read completely.
 
         If bytes are unread when the connection is closed, it is reset and the reply is lost. Some more bytes are
         therefore read and discarded first.
@@ -177,8 +176,8 @@ class LimitedProtocol(HttpToolsProtocol):
     def _limit_idle_time(self) -> None:
         """Limit the time until the next request begins.
 
-        Uvicorn's own limit is cancelled by any byte, such as an empty line, or the rest of a body that was answered
-        before its end.
+        Uvicorn's own limit is cancelled by any byte that arrives, such as an empty line or the rest of a body after an
+        early reply.
         """
         is_idle = not self._reading and self.cycle is not None and self.cycle.response_complete
         if is_idle and self._request_timer is None and not self.transport.is_closing():

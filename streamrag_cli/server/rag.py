@@ -92,7 +92,7 @@ def _answer(
 
 
 def encoder(*, with_sources: bool) -> Encoder:
-    """An encoder of events as server-sent events, numbered from 1. Their data is the line that `--jsonl` prints."""
+    """An encoder of events as server-sent events, numbered from 1. Their data is as `--jsonl` prints it."""
     number = 0
 
     def encode(event: AskEvent) -> bytes:

@@ -1,6 +1,6 @@
 """Rate limits per client, and the grouping of addresses into clients.
 
-Uses the monotonic clock, so that setting the system clock does not lengthen a wait.
+The limits use the monotonic clock, so that setting the system clock does not lengthen a wait.
 """
 
 import ipaddress

@@ -1,4 +1,4 @@
-"""Parameters of a question, for all routes and both methods, and the checks that a client may use them."""
+"""The parameters of a question, for all routes and both methods, and checks of what a client may request."""
 
 import time
 from collections.abc import Mapping
@@ -52,7 +52,7 @@ def merge_parameters(in_url: QueryParameters, body: QueryParameters | None) -> Q
 
 
 def question_of(parameters: QueryParameters) -> Question:
-    """The question, which is accepted now. Raises UsageError `empty_question`, and `bad_request` for invalid text."""
+    """The question; its timings count from now. Raises UsageError `empty_question` or `bad_request` (invalid text)."""
     query = parameters.query or ""
     check_text(query)
     if not query.strip():
@@ -121,7 +121,7 @@ def _check_allowed(requested: Settings, serving: Serving) -> None:
 
 
 def check_text(text: str) -> None:
-    """Raises UsageError `bad_request` for NUL or surrogate characters."""
+    """Raise UsageError `bad_request` if the text contains NUL or surrogate characters."""
     if "\0" in text or any("\ud800" <= each <= "\udfff" for each in text):
         raise UsageError(
             "the question contains NUL or surrogate characters",

@@ -24,13 +24,13 @@ _MAX_DEFAULT_WORKERS: Final = 4
 
 
 def make_server(settings: Settings, server: ServerSettings, limits: Limits | None = None) -> uvicorn.Server:
-    """A server for this process. Raises ConfigurationError `server_key_missing`."""
+    """A server that runs in this process. Raises the errors of `create_app`."""
     limits = limits or Limits()
     return _Server(_config(create_app(settings, server, limits), server, limits))
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn's server, which also shuts down gracefully on SIGHUP, unless it was started with `nohup`."""
+    """A uvicorn server that also shuts down gracefully on SIGHUP, unless it was started with `nohup`."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -73,10 +73,10 @@ def serve(
     announce: Callable[[str], None],
     prepare_worker: Callable[[], None],
 ) -> None:
-    """Serve until SIGTERM or Ctrl-C, which is then raised again. `announce` gets the URL once the socket listens.
+    """Serve until SIGTERM or Ctrl-C, which is then raised again. `announce` is called with the URL.
 
     With several workers, `prepare_worker` is pickled and called in each of them. Raises ConfigurationError:
-    `server_key_missing`, `cannot_listen`.
+    `server_key_missing`, `bad_setting`, `cannot_listen`.
     """
     check_access(server)
     with listening_socket(server.host, server.port) as listening:

@@ -37,7 +37,7 @@ def is_question_path(path: str) -> bool:
 
 
 def check_access(settings: ServerSettings) -> None:
-    """Check the settings for access.
+    """Check the settings that control access.
 
     Raises ConfigurationError: `server_key_missing` if other machines can reach the server and it has no key,
     `bad_setting` if an allowed user does not exist.
@@ -57,7 +57,7 @@ def checks_users(settings: ServerSettings) -> bool:
 
 
 class Guard:
-    """Middleware that refuses a request if it fails a check. `on_refused` gets the error code of each refusal."""
+    """Middleware that refuses a request if it fails a check. `on_refused` is called with the code of each refusal."""
 
     def __init__(
         self, app: ASGIApp, *, settings: ServerSettings, limits: Limits, on_refused: Callable[[str], None]

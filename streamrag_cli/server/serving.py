@@ -47,7 +47,6 @@ class Serving:
 
     @property
     def service(self) -> Service:
-        """The service that answers questions."""
         return LocalService(self.resources)
 
     def serves(self, collection: str) -> bool:

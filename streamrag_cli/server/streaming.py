@@ -56,9 +56,7 @@ class OpenStreams:
 
     @contextmanager
     def reserve(self, end: End) -> Iterator[None]:
-        """Count an answer as open while the `with` block runs. Raises RefusedError: `too_many_streams`,
-        `server_shutdown`.
-        """
+        """Count an open answer during the `with` block. Raises RefusedError `too_many_streams` or `server_shutdown`."""
         refusal = self._refusal()
         if refusal is not None:
             raise refusal

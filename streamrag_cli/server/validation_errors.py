@@ -1,7 +1,6 @@
 """Turns validation errors of FastAPI into clearer messages than "Extra inputs are not permitted".
 
-From the request, a message repeats only the names of fields, truncated. Values may contain text that JSON cannot
-represent.
+A message repeats only field names from the request, truncated; values may contain text that JSON cannot represent.
 """
 
 import difflib
@@ -42,7 +41,7 @@ _HTTP: Final[Mapping[int, tuple[str, str, str]]] = {
 
 
 def invalid_request(path: str, errors: Sequence[Mapping[str, Any]]) -> RefusedError:
-    """The refusal of a request that FastAPI found invalid, based on the first of its `errors`."""
+    """The refusal of a request that FastAPI found invalid, based on the clearest of its `errors`."""
     # If a field accepts text or a list and the list is too long, the first error reports only that it is not text.
     first = next((each for each in errors if each["type"] == "too_long"), errors[0])
     status, example = (400, _CHAT_EXAMPLE) if is_openai(path) else (422, _EXAMPLE)

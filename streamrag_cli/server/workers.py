@@ -1,7 +1,7 @@
 """Several worker processes that answer at one address.
 
 Uvicorn starts them, replaces one that dies or hangs, restarts them one by one on SIGHUP, and stops them. They
-share the socket and the metrics; each has its own store, rate limits and open answers.
+share the socket and the metrics. Each opens the store itself, and has its own rate limits and open answers.
 """
 
 import multiprocessing
@@ -30,9 +30,9 @@ _CTRL_C: Final = {signal.SIGINT}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerApp:
-    """Creates the application in a worker, to which it is sent by pickling. Calls `prepare` first.
+    """Calls `prepare` and creates the application in a worker. It is pickled, so that the worker can call it.
 
-    At that point uvicorn handles signals, so SIGINT, which `_Workers` blocked, is unblocked.
+    When it is called, uvicorn handles signals, so SIGINT, which `_Workers` blocked, is unblocked.
     """
 
     settings: Settings
@@ -72,7 +72,7 @@ def run_workers(config: uvicorn.Config, listening: socket.socket, shared_directo
 
 
 class _Workers(Multiprocess):
-    """Uvicorn's supervisor, which also records the signal that ended it and drops the metrics of dead workers.
+    """A uvicorn supervisor that also records the signal that ended it and drops the metrics of dead workers.
 
     A terminal sends Ctrl-C to all processes, and a worker that is starting would end with a traceback. SIGINT is
     therefore blocked: in this process until `handle_signals`, and in the workers, which inherit the mask, until uvicorn

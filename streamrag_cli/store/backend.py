@@ -99,7 +99,7 @@ class Store(Protocol):
         """The address as it was typed, without its password."""
 
     def environment_overrides(self, environment: Mapping[str, str]) -> list[str]:
-        """The names of the environment variables that change the server or user of a connection, sorted."""
+        """The names of the environment variables that affect connections to the store, sorted."""
 
     def identity(self) -> int | None:
         """A number that changes if the store at this address is replaced by another; None if there is no store."""
@@ -119,7 +119,7 @@ class Store(Protocol):
         """The contents of the collection, without its vectors; None if it does not exist."""
 
     def roots(self, collection: str) -> list[str]:
-        """The absolute paths of earlier ingests."""
+        """The absolute paths that were ingested."""
 
     def remove(self, collection: str) -> list[Path]:
         """Remove a collection and all its documents. Raises StoreError: `store_busy`, `store_not_writable`.
@@ -149,9 +149,7 @@ class Store(Protocol):
         """The disk of the store; None if it is on another machine. Raises StoreError `store_not_writable`."""
 
     def scratch_store(self, scratch: Path) -> AbstractContextManager[StoreAddress]:
-        """An empty store of the same backend, removed when the `with` block ends. `scratch` is a directory for its
-        files.
-        """
+        """An empty store of this backend for the `with` block. Its files are in `scratch`; the caller deletes it."""
 
 
 def status_of(store: Store, *, only: str | None = None) -> tuple[CollectionStatus, ...]:

@@ -25,7 +25,10 @@ ScoredIds: TypeAlias = list[tuple[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedPassages:
-    """`vectors` has one row per text. `token_states` has the packed token states of each text, b"" if it has none."""
+    """The embeddings of texts, in order.
+
+    `vectors` has one row per text. `token_states` has the packed token states of each text, b"" if it has none.
+    """
 
     vectors: FloatArray
     token_states: Sequence[bytes] = ()
@@ -81,7 +84,7 @@ class Manifest(Protocol):
         """The paths that were ingested, sorted."""
 
     def document(self, path: str) -> DocumentRecord | None:
-        """The record of the document at this path."""
+        """The record of the document at this path, or None."""
 
     def documents_under(self, root: str) -> Iterator[DocumentRecord]:
         """Records of the documents at `root` or below it, ordered by path."""

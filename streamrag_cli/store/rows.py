@@ -58,7 +58,7 @@ def is_stored_path(path: object) -> bool:
 
 
 def range_below(folder: str) -> tuple[str, str]:
-    """The lower (inclusive) and upper (exclusive) bound of the paths below a folder, in the order of their bytes."""
+    """The lower (inclusive) and upper (exclusive) bounds of the paths below a folder, in the order of their bytes."""
     below = folder.rstrip("/") + "/"
     return below, below[:-1] + "0"  # the character after the slash
 

@@ -132,7 +132,7 @@ class _Splitter:
 def _splitter() -> _Splitter:
     """The splitter of this process, because creating one (0.3 ms) takes longer than splitting a question."""
     db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
-    db.text_factory = lambda word: word.decode("utf-8", "replace")  # FTS5 cuts words at 32 kB, even in a character
+    db.text_factory = lambda word: word.decode("utf-8", "replace")  # FTS5 cuts words at 32 kB, even within a character
     db.execute(f"CREATE VIRTUAL TABLE texts USING fts5 (body, content = '', tokenize = '{TOKENIZER}')")
     db.execute("CREATE VIRTUAL TABLE positions USING fts5vocab (texts, 'instance')")
     return _Splitter(db, Lock())

@@ -17,7 +17,7 @@ _POLL_S: Final = 0.05
 
 
 class Cancellation:
-    """A flag that says that a result is no longer needed. Safe to share between threads."""
+    """Signals that a result is no longer needed. Safe to share between threads."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -85,7 +85,7 @@ class TimeLimit:
 
     @contextmanager
     def acquired(self, lock: Lock) -> Iterator[None]:
-        """Hold `lock` during the `with` block. Raises StoreError `retrieval_timeout` if this takes too long."""
+        """Hold `lock` during the `with` block. Raises `error()` if the limit expires first."""
         while not lock.acquire(timeout=min(_POLL_S, self.remaining_s)):
             self.check()
         try:
@@ -97,8 +97,8 @@ class TimeLimit:
     def on_expiry(self, interrupt: Callable[[], None]) -> Iterator[None]:
         """Call `interrupt` from another thread if the limit expires during the `with` block.
 
-        A StoreError that the block raises afterwards becomes `retrieval_timeout`. This starts a thread, so use it only
-        for operations that cannot check the limit themselves.
+        A StoreError that the block raises afterwards is replaced by `error()`. This starts a thread, so use it only for
+        operations that cannot check the limit themselves.
         """
         timer = Timer(self.remaining_s, interrupt)
         timer.daemon = True

@@ -6,8 +6,8 @@ Only complete lines are parsed, and only by the block rules of Markdown. These p
 - the last block, if it is a heading, or a paragraph, table or quote followed by a blank line
 - every item of a list except the last, every child of a quote except the last, and every complete line of a code fence
 
-Final parts are removed from the source, so that the rest stays short. A long block is parsed again only after it has
-grown by a quarter.
+Final parts are removed from the source, so that the rest stays short. A long block is parsed again only if it has
+grown by a quarter or may have ended.
 
 Link targets and the width of list numbers in final blocks may still change; see `pending_blocks`.
 """
@@ -49,9 +49,7 @@ class FenceOpened:
 
 @dataclass(frozen=True, slots=True)
 class FenceLines:
-    """Lines of code with their newlines. The last line is never blank: renderers drop blank lines at the end of a
-    fence.
-    """
+    """Lines of code with their newlines. The last one is not blank, because renderers drop blank lines at the end."""
 
     code: str
 

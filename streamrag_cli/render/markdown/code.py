@@ -1,6 +1,6 @@
 """Highlights code line by line, so that the colours of a complete line never change.
 
-A `RegexLexer` has a stack of states. With this stack it can resume at the end of the last line. Only the terminal's own
+A `RegexLexer` keeps a stack of states, with which it can resume at the end of the last line. Only the terminal's own
 colours are used, because they are readable on light and dark backgrounds.
 """
 
@@ -95,8 +95,8 @@ def _expanded(code: str) -> str:
 def _lexed(lexer: Any, code: str, stack: list[str]) -> tuple[list[tuple[int, Any, str]], list[str], str]:
     """The tokens, the stack to resume with, and the code that must be read again with the next line.
 
-    The last token must be read again if it spans several lines up to the end, such as a comment that may continue. The
-    loop is copied from `RegexLexer`, which does not expose its stack.
+    The last token must be read again if it spans several lines and reaches the end, such as a comment that may
+    continue. The loop is copied from `RegexLexer`, which does not expose its stack.
     """
     tokens: list[tuple[int, Any, str]] = []
     stack, last_stack = stack.copy(), stack

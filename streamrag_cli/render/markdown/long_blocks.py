@@ -24,7 +24,7 @@ _CELL_BORDER: Final = re.compile(r"(?<!\\)\|")
 class LongText:
     """A long paragraph, which may be inside a quote or a list.
 
-    All rows except the last are final; the last row is wrapped again together with new text.
+    Settled rows are kept. The row after them is wrapped again together with the text that is not settled yet.
     """
 
     def __init__(self, renderer: RowRenderer, lines: list[Line], source: str, *, kind: str, indent: int) -> None:
@@ -104,7 +104,7 @@ class LongTable:
         self._body += self._laid_out(lines)
 
     def _note_widths(self, line: str) -> bool:
-        """Record the cells of `line` that are the widest of their column. Returns False if there are none."""
+        """Record the cells of `line` that are the widest in their column. Return False if there are none."""
         before = self._widest.copy()
         for column, cell in enumerate(self._words(line)):
             if cell.cell_len > self._widest[column][0]:
@@ -160,7 +160,7 @@ def _may_be_settled(source: str) -> bool:
 
 
 def can_be_continued(source: str) -> bool:
-    """Whether more words cannot change how `source` looks, because no markup is open or may just be beginning."""
+    """Whether `source` will look the same when more words follow: no markup is open or may just be beginning."""
     return source.rstrip()[-1:].isalnum() and _is_closed(source)
 
 

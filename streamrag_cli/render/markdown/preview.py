@@ -50,7 +50,7 @@ class Preview:
         return self._rows
 
     def page(self, pending: list[Row], rows: list[Row], room: int) -> list[Row]:
-        """The newest `room` rows of the pending blocks and the open block. A long table keeps its header."""
+        """The newest rows of the pending blocks and the open block, at most `room`. A long table keeps its header."""
         rows = [*pending, *rows] if pending else rows
         head = self._long.head if isinstance(self._long, LongTable) and not pending else 0
         if head >= room:
@@ -82,7 +82,7 @@ class Preview:
         return True
 
     def _long_chars(self, kind: str, source: str) -> int:
-        """The number of characters from which a block of this kind counts as long."""
+        """The number of characters above which a block of this kind counts as long."""
         if kind in _TEXT_BLOCKS or (kind in LISTS and "\n" not in source):
             return _LONG_WORDS_CHARS if "|" not in source else _LONG_TABLE_CHARS
         return _LONG_OTHERS_CHARS

@@ -36,7 +36,7 @@ _WIDTH_IS_SURE: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One terminal row: text with escape codes, which ends without a style. `cells` is its width according to Rich.
+    """One terminal row: text with escape codes, all reset at its end. `cells` is its width according to Rich.
 
     `width_is_sure` is False for emoji, combining marks and other characters whose width differs between terminals.
     """
@@ -70,7 +70,7 @@ class Rendered:
 
 
 class RowRenderer:
-    """Renders rows of one width. `references` maps citations to the addresses to link to, or to "" for no link."""
+    """Renders Markdown to rows of one width. `references` maps citations to their link addresses, or "" for no link."""
 
     def __init__(
         self,
@@ -116,7 +116,7 @@ class RowRenderer:
         return Rendered(rows, unresolved, last_of(tokens, preceding))
 
     def preview(self, part: Part, *, preceding: Preceding) -> tuple[list[list[Segment]], str]:
-        """Like `final`, for a part that may end within a line. Returns the lines, and the type of a single block."""
+        """Like `final`, for a part that may end within a line. Returns the lines and, for a single block, its type."""
         tokens = self.parser.preview(part.source)
         tops = [token.type for token in tokens if token.level == 0 and token.nesting >= 0]
         return self._laid_out(tokens, part, preceding), tops[0] if len(tops) == 1 else ""
@@ -135,7 +135,7 @@ class RowRenderer:
         return [self.row(row) for line in lines for row in code_rows(line, self._console, self._options)]
 
     def inline(self, source: str) -> Text:
-        """Render inline markup as one line, as Rich does but much faster. Block markers are not interpreted."""
+        """Render inline markup as Rich does, but much faster. Block markers are not interpreted."""
         text = Text()
         styles = [Style.null()]
         address = ""

@@ -21,7 +21,7 @@ _ECHOED_CELLS: Final = 2  # a terminal echoes ^C at the cursor
 
 
 class Screen:
-    """Tracks the live region on a terminal of this size."""
+    """Tracks the live region of a terminal."""
 
     def __init__(self, columns: int, lines: int) -> None:
         self._columns = columns

@@ -15,7 +15,7 @@ from streamrag_cli.render.markdown.parsing import UNKNOWN_CITATION, citation_tag
 
 
 class Preceding(Enum):
-    """The kind of block before a block. It determines whether Rich puts a blank row between them."""
+    """The kind of the preceding block, which determines whether Rich prints a blank row before the next block."""
 
     NOTHING = "nothing, or a rule"
     DEFINITION = "a definition that is shown"

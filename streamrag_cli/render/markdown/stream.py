@@ -122,7 +122,7 @@ class MarkdownStream:
         self._new.extend(text[at : at + _FRAME_CHARS] for at in range(0, len(text), _FRAME_CHARS))
 
     def _text(self) -> str:
-        """Remove and return the next text to show: at most `_FRAME_CHARS` characters, or one longer piece."""
+        """Remove and return the next text to show, at most `_FRAME_CHARS` characters."""
         taken: list[str] = []
         chars = 0
         while self._new and (not taken or chars + len(self._new[0]) <= _FRAME_CHARS):

@@ -1,6 +1,6 @@
 /** Options of a question. All are optional. */
 export interface RagOptions {
-  /** The server's address, such as `http://127.0.0.1:8000`. Default: the origin of the page. */
+  /** The server's address, such as `http://127.0.0.1:8421`. Default: the origin of the page. */
   baseUrl?: string;
   /** The number of sources. Default: the server's setting. */
   k?: number;

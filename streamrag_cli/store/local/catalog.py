@@ -199,7 +199,6 @@ class Catalog(Database):
         return {chunk_id for (chunk_id,) in rows}
 
     def token_states(self, chunk_ids: Collection[str]) -> dict[str, bytes]:
-        """The packed token states of these chunks. Chunks without states are left out."""
         if self._is_older:
             return {}
         checksum = (
@@ -252,7 +251,7 @@ class Catalog(Database):
         return dict.fromkeys(distinct, 0) | dict(rows)
 
     def _rows_for(self, query: str, values: Iterable[str]) -> Iterator[Any]:
-        """The rows of a query that has `{}` in the place of a list of all `values`."""
+        """The rows of `query`, in which `{}` stands for the list of `values`."""
         all_values = list(values)
         for start in range(0, len(all_values), _BATCH_SIZE):
             batch = all_values[start : start + _BATCH_SIZE]

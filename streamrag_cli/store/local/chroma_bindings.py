@@ -19,7 +19,7 @@ _FILES_PER_INDEX: Final = 5
 
 
 class RustCollection:
-    """A collection with the reading methods of `chromadb.Collection`: the same names, the same results."""
+    """A collection with the reading methods of `chromadb.Collection`, which have the same names and results."""
 
     def __init__(self, directory: Path, name: str) -> None:
         """`directory` must be writable: opening the database writes to it."""

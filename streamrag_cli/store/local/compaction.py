@@ -30,7 +30,7 @@ def count_deleted(catalog: Catalog, chunks: int) -> None:
 
 
 def compact_if_worthwhile(catalog: Catalog, vectors: Path) -> None:
-    """Compact if the number of deleted chunks is at least a third of the number that remain.
+    """Compact if at least `_MIN_DELETED` chunks were deleted, and at least a third as many as remain.
 
     After a failure, the next ingest tries again. No Chroma client may be open in this process.
     """

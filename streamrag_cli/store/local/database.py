@@ -141,7 +141,7 @@ class Database(ABC):
             yield
         except StreamragError:
             raise
-        except (sqlite3.Error, UnicodeDecodeError) as error:  # an error message that quotes damaged text
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # decoding fails if SQLite's message quotes damaged text
             if self._limit is not None and getattr(error, "sqlite_errorname", "") == "SQLITE_INTERRUPT":
                 raise self._limit.error() from error
             raise _store_error(error, self._file, writing=self._write) from error

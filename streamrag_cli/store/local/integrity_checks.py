@@ -74,8 +74,8 @@ class VectorChecks(Vectors):
     def unfound(self, ids: Sequence[str], *, dimension: int | None) -> set[str]:
         """The chunks that a search with their own vector does not find among the `NEIGHBOURS` nearest.
 
-        A chunk also counts as found if all of these are almost identical to it. If `dimension` differs from that of the
-        index, no chunk is found.
+        A chunk also counts as found if all of the nearest are almost identical to it. If `dimension` differs from that
+        of the index, no chunk is found.
         """
         lost: set[str] = set()
         for start in range(0, len(ids), _AT_A_TIME):

@@ -7,7 +7,7 @@ There are three locks:
 - `shared` is held by the readers of an epoch, so that a rebuild does not remove its files during a question.
 
 All three are required. If two processes write to one Chroma directory, both succeed, but about a fifth of the vectors
-is lost. A process that opens the directory while another one writes fails, hangs, or writes as well, because Chroma
+are lost. If a process opens the directory while another one is writing, it fails, hangs or also writes, because Chroma
 updates its index when it is opened.
 """
 
@@ -71,8 +71,9 @@ def shared(directory: Path) -> Iterator[None]:
 
 @contextmanager
 def try_exclusive(directory: Path) -> Iterator[bool]:
-    """Yield True if no process holds the directory's `shared` lock; none can then acquire it during the `with`
-    block. Raises OSError if it is a symbolic link.
+    """Yield True if no process holds the `shared` lock; none can then acquire it during the `with` block.
+
+    Raises OSError if the directory is a symbolic link.
     """
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:

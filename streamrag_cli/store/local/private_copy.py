@@ -1,8 +1,8 @@
 """Private copies of databases that cannot be opened in place because the store is read-only for this process.
 
 SQLite in WAL mode and Chroma can open a database only if they can write next to it. On a read-only mount, on a full
-disk, or in another user's store, copies in the temporary directory are opened instead. To detect a writable store takes
-two system calls. Copies of a killed process are removed when the next copy is made.
+disk, or in another user's store, copies in the temporary directory are opened instead. Checking whether a store is
+writable takes three system calls. Copies of a killed process are removed when the next copy is made.
 """
 
 import fcntl
@@ -57,7 +57,7 @@ class PrivateCopy:
         os.close(self._locked)
 
     def add(self, *files: Path) -> None:
-        """Copy the files that exist into the directory. Raises OSError."""
+        """Copy those `files` that exist. Raises OSError if one cannot be read, StoreError if it cannot be copied."""
         for file in files:
             with suppress(FileNotFoundError):
                 self._copy(file)
@@ -80,8 +80,8 @@ class PrivateCopy:
 def copy_database(file: Path) -> tuple[PrivateCopy, Stamp]:
     """Make a consistent copy of an SQLite database in WAL mode. Return it with the stamp of the database.
 
-    Every write first creates or changes the WAL. If neither file changes while it is copied, the copy is therefore
-    consistent. Raises OSError and StoreError.
+    Every write first creates or changes the WAL. The copy is therefore consistent if neither the database nor its WAL
+    has changed in the meantime. Raises OSError and StoreError.
     """
     for _ in range(_ATTEMPTS):
         before = stamp_of(file)

@@ -30,8 +30,8 @@ class CollectionReader:
     """Finds chunks. Never sees incomplete documents, and sees changes by other processes at the next snapshot.
 
     Run all reads of one question inside `snapshot()`, which reopens the files if they have changed. Any number of
-    threads can read concurrently, each from its own snapshot. Raises StoreError: `store_missing`, `store_empty`,
-    `store_damaged`.
+    threads can read concurrently, each from its own snapshot. Raises StoreError: `store_missing`, `store_damaged`,
+    `store_busy`, `retrieval_timeout`.
     """
 
     def __init__(self, store: Path, collection: str) -> None:
@@ -117,9 +117,7 @@ class CollectionReader:
             return session.vectors().nearest(vector, limit)
 
     def search_both(self, words: Sequence[str], vector: FloatArray, limit: int) -> tuple[ScoredIds, ScoredIds]:
-        """The results of `search_text` and `nearest`. In a large collection they run concurrently, because neither
-        holds the GIL.
-        """
+        """Run both searches. In a large collection they run concurrently, because neither holds the GIL."""
         with self._session() as session:
             if self.counts().chunks < _MIN_CHUNKS_FOR_THREAD:
                 return session.search_text(words, limit), session.vectors().nearest(vector, limit)

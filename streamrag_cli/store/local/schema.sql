@@ -1,6 +1,6 @@
 -- The catalog of one collection: documents and chunks. The full-text index is in full_text.sql.
 -- Chroma stores the vector of each chunk under chunks.chunk_id.
--- An upgrade of an earlier format runs this too: hence IF NOT EXISTS.
+-- Upgrades of earlier formats also run this script, so it uses IF NOT EXISTS.
 
 CREATE TABLE IF NOT EXISTS meta (
     key   TEXT PRIMARY KEY,

@@ -72,7 +72,7 @@ class LocalStore:
             yield catalog
 
     def roots(self, collection: str) -> list[str]:
-        """The absolute paths of earlier ingests. They can be read even if the catalog is damaged."""
+        """The absolute paths that were ingested. They can be read even if the catalog is damaged."""
         from streamrag_cli.store.local.layout import Layout
 
         active = Layout(self._directory, collection).active_epoch()

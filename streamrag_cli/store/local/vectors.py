@@ -122,8 +122,8 @@ class Vectors:
     def nearest(self, vector: FloatArray, limit: int) -> ScoredIds:
         """Ids of chunks with their cosines to `vector`, which has unit length, best first.
 
-        The search is approximate. If it finds less than half of the expected vectors, index files are missing, which
-        Chroma does not report.
+        The search is approximate. Raises `store_damaged` if it finds fewer than half of the expected vectors: Chroma
+        does not report missing index files.
         """
         with self._translate_errors():
             expected = min(limit, self._loaded)

@@ -1,4 +1,4 @@
-"""Translates all exceptions of psycopg to StoreError."""
+"""Translates exceptions of psycopg to StoreError."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,17 +14,13 @@ from streamrag_cli.store.postgres.privileges import missing_privilege
 
 _CONNECTION_LOST: Final = ("08", "57P")  # connection exceptions; shut down, crashed, starting up
 _OUT_OF_RESOURCES: Final = ("53100", "53200")
-_RETRYABLE: Final = (
-    "40",
-    "53300",
-    "55P03",
-)  # deadlock or serialisation failure, too many connections, lock timeout
+_RETRYABLE: Final = ("40", "53300", "55P03")  # deadlock or serialisation failure, too many connections, lock timeout
 _DAMAGED: Final = ("XX", "42P01", "42703", "58")  # corruption, no such table or column, a file that cannot be read
 
 
 @contextmanager
 def translate_errors(address: PostgresUrl, *, writing: bool = False) -> Iterator[None]:
-    """Translate exceptions of psycopg in the `with` block to StoreError, except bugs in a statement."""
+    """Translate psycopg's exceptions in the `with` block to StoreError, unless a bug in a statement caused them."""
     try:
         yield
     except psycopg.Error as error:

@@ -1,4 +1,4 @@
-"""Generates the SQL that grants a user the missing privileges to read or to write, and nothing more."""
+"""Generates the SQL that grants a user the missing privileges to read or to write."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _ROLES_QUERY = (
 
 @dataclass(frozen=True, slots=True)
 class _Roles:
-    """The roles concerned. `schema_owner` is None if the schema does not exist; `is_superuser` refers to that owner."""
+    """The roles to name in the SQL. `schema_owner` is None without a schema; `is_superuser` refers to that owner."""
 
     user: str
     database: str
@@ -29,7 +29,7 @@ class _Roles:
 
 
 def missing_privilege(address: PostgresUrl, *, writing: bool) -> str:
-    """A hint that names the role that must run the SQL, and contains the SQL as one line for psql."""
+    """A hint: usually the role that must run the SQL, and the SQL as one line for psql."""
     roles = _roles(address)
     if roles is None:
         return "grant the privileges in docs/postgres.md"

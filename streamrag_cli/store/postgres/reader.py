@@ -53,7 +53,7 @@ class PostgresReader:
         return True
 
     def prepare(self, limit: TimeLimit | None = None) -> None:
-        """Does nothing: connecting takes only milliseconds."""
+        """Do nothing: connecting takes only milliseconds."""
 
     def close(self) -> None:
         self._connections.close()

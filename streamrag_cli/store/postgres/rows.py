@@ -1,4 +1,4 @@
-"""Reads and writes the rows of an epoch's tables. All functions run inside the caller's transaction."""
+"""Reads and writes the rows of an epoch's tables. The caller starts and commits transactions."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -82,9 +82,7 @@ def vectors(conn: Connection, epoch: int, chunk_ids: Collection[str]) -> dict[st
 
 
 def drop_index_rows(conn: Connection, epoch: int, chunk_ids: Collection[str]) -> int:
-    """Delete the words and vectors of chunks from the indexes. Return the change in the number of words, which is
-    negative.
-    """
+    """Remove chunks from the indexes of words and vectors. Return the (negative) change in the number of words."""
     if not chunk_ids:
         return 0
     ids = list(chunk_ids)

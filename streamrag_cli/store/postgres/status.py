@@ -35,7 +35,7 @@ def status_of(address: PostgresUrl, collection: str) -> CollectionStatus:
 
 
 def check_integrity(address: PostgresUrl, collection: str) -> IntegrityReport:
-    """Compare the tables with each other. PostgreSQL itself checks its files and indexes."""
+    """Compare the tables with each other. PostgreSQL's own files and indexes are not checked."""
     with closing(PostgresReader(address, collection)) as reader, reader.session() as session:
         counts, epoch, generation = reader.counts(), session.epoch, reader.catalog.generation
         [(documents, chunks)] = session.rows(

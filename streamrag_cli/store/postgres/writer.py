@@ -105,9 +105,7 @@ class PostgresWriter:
         )
 
     def _drop_other_epochs(self, *needed: int | None) -> None:
-        """Drop the epochs of interrupted or superseded rebuilds. While this writer has its lock, no rebuild is
-        running.
-        """
+        """Drop the epochs of interrupted or superseded rebuilds. This writer's lock prevents concurrent rebuilds."""
         others = self._conn.execute(
             "SELECT id FROM epochs WHERE collection = %s AND id <> ALL(%s) ORDER BY id",
             (self._collection, [each for each in needed if each is not None]),
@@ -128,7 +126,7 @@ class PostgresWriter:
         return 0
 
     def prepare(self) -> None:
-        """Does nothing: the connection is open."""
+        """Do nothing: the connection is open."""
 
     def vectors(self, chunk_ids: Collection[str]) -> dict[str, FloatArray]:
         return rows.vectors(self._conn, self._epoch, chunk_ids) if chunk_ids else {}
