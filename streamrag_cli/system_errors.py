@@ -21,7 +21,7 @@ _NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 _SPARE_DESCRIPTORS: Final = 16
 """The number of descriptors that SQLite or Chroma need to open their files."""
 _SPARE_FILE_BYTES: Final = 1_000_000
-"""By how much SQLite may extend a file at once."""
+"""By how much SQLite may extend a file in one step."""
 _SPARE_BYTES: Final = 256_000_000
 _DESCRIPTOR_WORDS: Final = ("too many open files", "os error 24", "os error 23")
 _NATIVE_EXCEPTIONS: Final = ("PanicException", "RuntimeException", "Fail")

@@ -127,7 +127,7 @@ class _Walk:
     """The walk over one root.
 
     `visited` contains the resolved path of every file found and every directory entered, under any root; `named`
-    contains all roots, and `recorded` those that this command does not name.
+    contains all roots, and `recorded` the roots that this command does not name.
     """
 
     root: Path

@@ -1,4 +1,4 @@
-"""Vectors and token states that have changed since they were written are reported, wherever they are read."""
+"""Every reader of vectors and token states reports any that have changed since they were written."""
 
 import random
 import sqlite3

@@ -1,4 +1,4 @@
-"""Files of a store that have the wrong form, or are not files, are reported as damage at once."""
+"""Files of a store that have the wrong form, or are not regular files, are reported as damage without waiting."""
 
 import json
 import os

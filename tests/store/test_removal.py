@@ -113,7 +113,7 @@ def test_removing_a_collection_does_not_follow_links(local_store: LocalStore, tm
 
 
 @pytest.mark.fault("removal-keeps-foreign-files")
-def test_of_a_linked_collection_only_the_link_is_removed(local_store: LocalStore, tmp_path: Path) -> None:
+def test_removing_a_linked_collection_removes_only_the_link(local_store: LocalStore, tmp_path: Path) -> None:
     thesis = tmp_path / "thesis"
     write_files(thesis, {"chapter.txt": "text"})
     collection = local_store.directory / "collections" / "default"

@@ -86,9 +86,9 @@ class Catalog(Database):
 
     def _require_tables(self, *names: str) -> None:
         """Raise StoreError if a table is missing or a view: a view can run for any time, or show other rows."""
-        found = {name for (name,) in self._rows("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+        tables = {name for (name,) in self._rows("SELECT name FROM sqlite_schema WHERE type = 'table'")}
         for name in names:
-            if name not in found:
+            if name not in tables:
                 raise damaged_catalog(self._file, f"its table {name} is missing")
 
     # Contents

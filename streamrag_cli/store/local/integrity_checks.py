@@ -67,7 +67,7 @@ class VectorChecks(Vectors):
     def changed(self, ids: Sequence[str], expected: Mapping[str, object]) -> list[str]:
         """The chunks whose vector does not match its fingerprint."""
         changed: list[str] = []
-        self.get(ids, lambda found, vectors: changed.extend(changed_vectors(found, vectors, expected)))
+        self.get(ids, lambda read_ids, vectors: changed.extend(changed_vectors(read_ids, vectors, expected)))
         return changed
 
     def unfound(self, ids: Sequence[str], *, dimension: int | None) -> set[str]:

@@ -1,6 +1,6 @@
 """Removes the files that a store has created, and nothing else.
 
-A collection's directory may also contain files of the user, or be prepared by somebody else. Only entries with the
+A collection's directory may also contain files of the user, or be prepared by another user. Only entries with the
 names and the structure of a store are therefore removed. Symbolic links are removed but never followed.
 """
 

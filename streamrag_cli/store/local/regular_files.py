@@ -1,4 +1,4 @@
-"""Opens only regular files. To open a FIFO in the place of a file would wait for ever."""
+"""Opens only regular files. To open a FIFO in the place of a file would block forever."""
 
 import errno
 import os
@@ -30,7 +30,7 @@ def _open_without_waiting(path: str, flags: int) -> int:
 
 
 def read_regular_file(file: Path, max_bytes: int) -> bytes:
-    """The content of a file. Raises OSError, also if it is not a regular file or larger than `max_bytes`."""
+    """The content of a file. Raises OSError, including if it is not a regular file or is larger than `max_bytes`."""
     with open(file, "rb", opener=_open_without_waiting) as opened:
         if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file")

@@ -149,23 +149,23 @@ class Vectors:
         """
         import numpy as np
 
-        found, matrix = self._read(ids)
-        if not found:
+        read_ids, matrix = self._read(ids)
+        if not read_ids:
             return {}
         if check:
-            check(found, matrix)
+            check(read_ids, matrix)
         # Chroma rounds the stored vectors, so divide by their length.
         values = matrix @ vector / np.maximum(np.linalg.norm(matrix, axis=1), 1e-12)
-        return dict(zip(found, values.tolist(), strict=True))
+        return dict(zip(read_ids, values.tolist(), strict=True))
 
     def get(self, ids: Sequence[str], check: "VectorCheck | None" = None) -> dict[str, FloatArray]:
         """The vectors with these ids. Unknown ids are left out. `check` is called like that of `cosines`."""
         vectors: dict[str, FloatArray] = {}
         for start in range(0, len(ids), AT_A_TIME):
-            found, matrix = self._read(ids[start : start + AT_A_TIME])
-            if check and found:
-                check(found, matrix)
-            vectors |= dict(zip(found, matrix, strict=True))
+            read_ids, matrix = self._read(ids[start : start + AT_A_TIME])
+            if check and read_ids:
+                check(read_ids, matrix)
+            vectors |= dict(zip(read_ids, matrix, strict=True))
         return vectors
 
     def _read(self, ids: Sequence[str]) -> tuple[list[str], FloatArray]:
