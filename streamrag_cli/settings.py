@@ -5,8 +5,6 @@ cloned repository must not be able to redirect a user's questions. Flags and env
 `settings_table` defines every setting.
 """
 
-import os
-import stat
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from streamrag_cli.errors import ConfigurationError, UsageError
+from streamrag_cli.regular_files import read_regular_file
 from streamrag_cli.setting_row import NOT_FIXED, Setting
 from streamrag_cli.settings_table import SERVER_SETTINGS, SETTINGS, ServerSettings, Settings
 
@@ -116,11 +115,11 @@ def _parse(setting: Setting, raw: str, *, where: str) -> Any:
 
 def _read_file(path: Path) -> dict[str, object]:
     try:
-        parsed = tomllib.loads(_text_of(path))
+        parsed = tomllib.loads(read_regular_file(path, _MAX_BYTES).decode())
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else error
+        reason = getattr(error, "strerror", None) or ("nested too deeply" if isinstance(error, RecursionError) else error)
         raise ConfigurationError(
             f"cannot read the settings file {path}: {reason}",
             code="bad_settings_file",
@@ -135,17 +134,6 @@ def _read_file(path: Path) -> dict[str, object]:
             hint=f"use only these settings: {', '.join(sorted(known))}",
         )
     return parsed
-
-
-def _text_of(path: Path) -> str:
-    """The text of a regular file of at most `_MAX_BYTES`. Anything else raises OSError or ValueError immediately."""
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK | os.O_NOCTTY)) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise ValueError("not a regular file")
-        data = file.read(_MAX_BYTES + 1)
-    if len(data) > _MAX_BYTES:
-        raise ValueError(f"larger than {_MAX_BYTES // 1000} kB")
-    return data.decode()
 
 
 def defaults() -> dict[str, object]:

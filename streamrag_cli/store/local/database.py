@@ -10,10 +10,10 @@ from threading import RLock
 from typing import Any, Final
 
 from streamrag_cli.errors import StoreError, StreamragError
+from streamrag_cli.regular_files import require_regular_files
 from streamrag_cli.store.interface import busy, damaged
 from streamrag_cli.store.local.lock import not_writable
 from streamrag_cli.store.local.private_copy import PrivateCopy, Stamp, copy_database, is_writable, stamp_of
-from streamrag_cli.store.local.regular_files import require_regular_files
 from streamrag_cli.store.time_limit import TimeLimit
 from streamrag_cli.system_errors import cannot_open, out_of_memory, reached_file_size_limit, refusal
 

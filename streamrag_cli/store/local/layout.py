@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from streamrag_cli.errors import StoreError, UsageError
+from streamrag_cli.regular_files import read_regular_file
 from streamrag_cli.store.local.lock import WRITER_LOCK, try_exclusive
 from streamrag_cli.store.local.own_files import EPOCH_NAME, remove_own_files
-from streamrag_cli.store.local.regular_files import read_regular_file
 from streamrag_cli.store.rows import is_stored_path
 from streamrag_cli.system_errors import refusal
 

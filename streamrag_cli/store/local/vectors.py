@@ -16,12 +16,12 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from streamrag_cli.errors import StreamragError
+from streamrag_cli.regular_files import require_regular_files
 from streamrag_cli.store.interface import FloatArray, ScoredIds
 from streamrag_cli.store.local.chroma_bindings import RustCollection, outside_working_directory
 from streamrag_cli.store.local.index_fingerprint import damaged_vectors
 from streamrag_cli.store.local.lock import exclusive, not_writable
 from streamrag_cli.store.local.private_copy import PrivateCopy, is_writable
-from streamrag_cli.store.local.regular_files import require_regular_files
 from streamrag_cli.store.time_limit import TimeLimit
 from streamrag_cli.system_errors import (
     cannot_open,
