@@ -119,7 +119,8 @@ def _read_file(path: Path) -> dict[str, object]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:
-        reason = getattr(error, "strerror", None) or ("nested too deeply" if isinstance(error, RecursionError) else error)
+        too_deep = "nested too deeply" if isinstance(error, RecursionError) else ""
+        reason = too_deep or getattr(error, "strerror", None) or error
         raise ConfigurationError(
             f"cannot read the settings file {path}: {reason}",
             code="bad_settings_file",
