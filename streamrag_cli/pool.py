@@ -15,7 +15,7 @@ _IDLE_S: Final = 120.0
 
 @dataclass(slots=True, eq=False)
 class _Entry(Generic[Value]):
-    """A resource that exists or is being created. `unused_since_s` is the loop's time."""
+    """A resource that exists or is being created. `unused_since_s` is a time on the event loop's clock."""
 
     task: asyncio.Task[Value]
     users: int = 0

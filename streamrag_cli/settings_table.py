@@ -17,7 +17,7 @@ from streamrag_cli.store.registry import open_store
 _CHAT: Final = ("ask", "serve", "bench", "doctor")
 _RETRIEVE: Final = ("ask", "search", "serve", "bench")
 _EMBED: Final = (*_RETRIEVE, "ingest", "doctor", "eval")
-_A_KEY: Final = "it would be visible in the process list"
+_A_KEY: Final = "flags are visible in the process list"
 _RARE: Final = "rarely changed"
 
 
@@ -54,8 +54,8 @@ class Settings:
         parse=value.any_text,
         no_flag=_A_KEY,
         secret=True,
-        meaning="API key for the model server. Cannot be set in the settings file, or by a flag, which would be visible"
-        " in the process list.",
+        meaning="API key for the model server. It cannot be set in the settings file or by a flag, because flags are"
+        " visible in the process list.",
     )
     top_k: int = setting(
         5,
@@ -218,8 +218,8 @@ class ServerSettings:
         parse=check_keys,
         no_flag=_A_KEY,
         secret=True,
-        meaning="Keys that clients must send, `KEY` or `NAME:KEY`, separated by commas or line breaks. Cannot be set"
-        " in the settings file, or by a flag, which would be visible in the process list.",
+        meaning="Keys that clients must send, `KEY` or `NAME:KEY`, separated by commas or line breaks. They"
+        " cannot be set in the settings file or by a flag, because flags are visible in the process list.",
     )
     allow_host: tuple[str, ...] = setting(
         (),

@@ -104,4 +104,4 @@ def _bound_embedding(settings: Settings, *, rebuild: bool) -> str | None:
 def _repair(writer: Writer, embedder: Embedder) -> Iterator[Notice]:
     repaired = writer.repair(embedder.embed_documents)
     if repaired:
-        yield Notice(message=f"repaired {repaired} vectors after an interrupted ingest", code="repaired")
+        yield Notice(message=f"vectors repaired after an interrupted ingest: {repaired}", code="repaired")

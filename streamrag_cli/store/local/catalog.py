@@ -29,7 +29,8 @@ from streamrag_cli.store.rows import (
 
 SCHEMA_VERSION: Final = "4"
 _OLDER_VERSIONS: Final = frozenset({"2", "3"})
-"""Formats that readers accept and writers upgrade. They lack languages and token states; 2 also lacks Chinese words."""
+"""Formats that readers accept and writers upgrade. They lack languages and token states. Format 2 also lacks Chinese
+words."""
 _SCHEMA: Final = Path(__file__).with_name("schema.sql")
 _BATCH_SIZE: Final = 500  # below SQLite's limit on the variables of one statement
 _MERGED_PAGES: Final = 1000
