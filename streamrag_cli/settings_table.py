@@ -96,8 +96,8 @@ class Settings:
         parse=value.integer_between(1, 1_000_000),
         flag="--max-answer-tokens N",
         commands=("ask", "serve"),
-        meaning="Maximum tokens per answer; a longer answer is cut off. Sent to the model server unless it is the"
-        " default.",
+        meaning="Maximum tokens per answer; a longer answer is cut off. Unless it is the default, the limit is"
+        " also sent to the model server.",
         help="Maximum tokens per answer; a longer answer is cut off.",
     )
     max_answer_s: float = setting(
@@ -166,7 +166,7 @@ class Settings:
         flag="--no-engine",
         switch="off",
         commands=("ask", "search"),
-        meaning="Whether to use the background engine; see `docs/engine.md`. Always off if `CI` is set.",
+        meaning="Whether to use the background engine; see `docs/engine.md`. It is never used if `CI` is set.",
         help="Do not use the background engine.",
     )
     engine_idle_s: float = setting(
