@@ -21,7 +21,7 @@ _SAME_PLACE: Final = 3.0
 _NEARBY_PAGES: Final = 2
 _MANY_PAGES: Final = 8
 _LARGE: Final = 1.2
-"""Text that is larger by this factor than the body text is a heading, even if a number in it counts up by page."""
+"""A line is a heading, and not a running header, if its text is larger than the body text by this factor."""
 
 _NUMBER: Final = re.compile(r"\d+")
 _ROMAN: Final = re.compile(r"[ivxlc]{1,7}", re.IGNORECASE)
