@@ -5,6 +5,9 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 DEMO   := .demo-store
 
+# Without compiled files, each of the processes that run the tests compiles all of them again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test quick check install node lock clean
 
 install: $(VENV)/installed

@@ -1,6 +1,6 @@
 """Measures how well the score separates questions about the documents from other questions.
 
-    python -m benchmarks.relevance DOCUMENTS OTHER
+    python -m benchmarks.relevance DOCUMENTS OTHER [--embedding openai:MODEL]
 
 Both are folders in the format of BEIR. The documents of the first folder are ingested. The questions of this folder
 should get an answer; the questions of the second folder and 20 questions about daily life should not. For several
@@ -8,6 +8,7 @@ values of `--min-score`, prints the share of each group that gets an answer. The
 """
 
 import argparse
+import os
 import tempfile
 from contextlib import closing
 from pathlib import Path
@@ -48,13 +49,19 @@ def main() -> None:
     parser.add_argument("documents", type=Path)
     parser.add_argument("other", type=Path)
     parser.add_argument("--limit", type=int, default=300)
+    parser.add_argument("--embedding", help="`openai:MODEL`, at OPENAI_BASE_URL with OPENAI_API_KEY")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         pages = Path(scratch, "pages")
         pages.mkdir()
         for number, entry in enumerate(read_lines(arguments.documents / "corpus.jsonl")):
             (pages / f"{number:06d}.md").write_text(f"# {entry['title']}\n\n{entry['text']}\n", encoding="utf-8")
-        settings = Settings(store=Path(scratch, "store"))
+        settings = Settings(
+            store=Path(scratch, "store"),
+            embedding=arguments.embedding,
+            base_url=os.environ.get("OPENAI_BASE_URL"),
+            api_key=os.environ.get("OPENAI_API_KEY"),
+        )
         for _ in ingest_or_raise(IngestRequest(paths=(pages,), working_directory=pages), settings):
             pass
         with closing(Retriever.open(settings)) as retriever:

@@ -140,9 +140,9 @@ class Settings:
         parse=value.any_text,
         flag="--embedding NAME",
         commands=_EMBED,
-        meaning="Embedder: `builtin` or `openai:MODEL`. A new collection uses `builtin` by default.",
-        help="Embedder: builtin or openai:MODEL.",
-        command_help={"eval": "Embedder: builtin or openai:MODEL. [default: builtin]"},
+        meaning="Embedder: `builtin`, `multilingual` or `openai:MODEL`. A new collection uses `builtin` by default.",
+        help="Embedder: builtin, multilingual or openai:MODEL.",
+        command_help={"eval": "Embedder: builtin, multilingual or openai:MODEL. [default: builtin]"},
         default_text="the collection's embedder",
     )
     exclude: tuple[str, ...] = setting(

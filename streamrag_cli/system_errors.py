@@ -13,13 +13,15 @@ from typing import Final
 
 from streamrag_cli.errors import ResourceError, StoreError, StreamragError
 
-_CONTENT: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EINVAL, errno.ENAMETOOLONG})
+_CONTENT: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EINVAL})
 _PERMISSION: Final = frozenset({errno.EACCES, errno.EPERM})
 _DESCRIPTORS: Final = frozenset({errno.EMFILE, errno.ENFILE})
 _MEMORY: Final = frozenset({errno.ENOMEM})
 _NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 _SPARE_DESCRIPTORS: Final = 16
 """The number of descriptors that SQLite or Chroma needs to open its files."""
+_SPARE_FILE_BYTES: Final = 1_000_000
+"""The maximum number of bytes by which SQLite extends a file in one step."""
 _SPARE_BYTES: Final = 256_000_000
 _DESCRIPTOR_WORDS: Final = ("too many open files", "os error 24", "os error 23")
 _NATIVE_EXCEPTIONS: Final = ("PanicException", "RuntimeException", "Fail")
@@ -53,6 +55,12 @@ def refusal(path: Path, error: OSError, *, writing: bool = False, keeper: str = 
             code="store_not_writable",
             hint="streamrag ingest --store DIR PATH",
         )
+    if error.errno == errno.ENAMETOOLONG:
+        return StoreError(
+            f"{keeper} at {path} cannot be opened: {error.strerror}",
+            code="path_too_long",
+            hint="choose a shorter path: streamrag ingest --store DIR PATH",
+        )
     if error.errno is None or error.errno in _CONTENT:
         return None
     return StoreError(
@@ -76,6 +84,8 @@ def exhausted_resource(error: BaseException) -> ResourceError | None:
         message = str(current).lower() if has_message else ""
         if isinstance(current, MemoryError) or number in _MEMORY or any(word in message for word in _MEMORY_WORDS):
             return out_of_memory()
+        if number == errno.EFBIG:
+            return file_size_limit()
         if number in _DESCRIPTORS or any(word in message for word in _DESCRIPTOR_WORDS):
             return too_many_open_files(for_all=number == errno.ENFILE)
         current = current.__cause__ or current.__context__
@@ -102,7 +112,8 @@ def cannot_open(file: Path, store: Path, *, writing: bool = False) -> StreamragE
     files_next_to_it = [file.with_name(f"{file.name}{suffix}") for suffix in ("-wal", "-shm", "-journal")]
     try:
         for path in (file, *(each for each in files_next_to_it if each.exists())):
-            os.close(os.open(path, (os.O_RDWR if writing else os.O_RDONLY) | os.O_CLOEXEC))
+            flags = (os.O_RDWR if writing else os.O_RDONLY) | os.O_CLOEXEC | os.O_NONBLOCK
+            os.close(os.open(path, flags))
     except OSError as error:
         return refusal(store, error, writing=writing)
     return None
@@ -137,6 +148,28 @@ def memory_bytes() -> tuple[int, int]:
     except (OSError, ValueError):
         return 0, 0
     return total_pages * resource.getpagesize(), resident_pages * resource.getpagesize()
+
+
+def reached_file_size_limit(directory: Path) -> ResourceError | None:
+    """The error for the limit on the size of files, if a file in `directory` has almost reached it."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if limit == resource.RLIM_INFINITY:
+        return None
+    try:
+        sizes = [each.stat().st_size for each in os.scandir(directory) if each.is_file()]
+    except OSError:
+        return None
+    return file_size_limit() if max(sizes, default=0) + _SPARE_FILE_BYTES >= limit else None
+
+
+def file_size_limit() -> ResourceError:
+    limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    return ResourceError(
+        f"a file of the store cannot grow: this process is limited to files of {limit / 1e6:,.1f} MB",
+        code="file_size_limit",
+        hint="raise the limit and retry: ulimit -f unlimited",
+        retryable=True,
+    )
 
 
 def too_many_open_files(*, for_all: bool = False) -> ResourceError:

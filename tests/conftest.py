@@ -4,10 +4,11 @@ import atexit
 import os
 import signal
 import tempfile
+from pathlib import Path
 
 import pytest
 
-from tests.support.schedule import TESTS, marks_of, place_in_schedule
+from tests.support.schedule import TESTS, file_marks, marks_of, place_in_schedule
 
 # A shell ignores Ctrl-C in background jobs, and every child process of a test would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -16,6 +17,14 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 _RUNTIME = tempfile.TemporaryDirectory(prefix="rt-", dir="/tmp")
 atexit.register(_RUNTIME.cleanup)
 os.environ["XDG_RUNTIME_DIR"] = _RUNTIME.name
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Skip files whose tests are all deselected by `-m "not slow"` or another such mark, without importing them."""
+    if not collection_path.is_relative_to(TESTS):
+        return None
+    marks = file_marks(collection_path.relative_to(TESTS).as_posix())
+    return any(f"not {mark}" in config.option.markexpr.split(" and ") for mark in marks) or None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

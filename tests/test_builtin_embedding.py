@@ -141,5 +141,5 @@ def test_an_unknown_name_is_refused_with_the_accepted_forms(name: str) -> None:
     assert caught.value.code == "unknown_embedding"
     assert "\x1b" not in caught.value.message
     assert caught.value.hint == (
-        "use builtin or openai:MODEL, such as: export STREAMRAG_EMBEDDING=openai:text-embedding-3-small"
+        "use builtin, multilingual or openai:MODEL, such as: export STREAMRAG_EMBEDDING=openai:text-embedding-3-small"
     )

@@ -98,7 +98,12 @@ def pick_quotes(
     if not candidates:
         return []
     texts = [_text_to_score(hit, sentence) for hit, sentence in candidates]
-    lexical = lexical_scores(texts, [hit.language for hit, _ in candidates], term_weights)
+    lexical = lexical_scores(
+        texts,
+        [hit.language for hit, _ in candidates],
+        term_weights,
+        contexts=[" ".join(each.text for each in sentence.before) for _, sentence in candidates],
+    )
     with_code = [contains_code(text, retrieved.codes) for text in texts]
     if len(candidates) > MAX_EMBEDDED:
         best = sorted(range(len(candidates)), key=lambda index: (not with_code[index], -sum(lexical[index])))
@@ -218,10 +223,15 @@ def _matching_rows(table: AttachedBlock, language: str, term_weights: TermWeight
 
 
 def lexical_scores(
-    texts: Sequence[str], languages: Sequence[str], term_weights: TermWeights
+    texts: Sequence[str], languages: Sequence[str], term_weights: TermWeights, *, contexts: Sequence[str] = ()
 ) -> list[tuple[float, float]]:
-    """The share of the term weight that each text covers, and its BM25, both from 0 to 1."""
+    """The share of the term weight that each text covers, and its BM25, both from 0 to 1.
+
+    `contexts` has the sentence before each text, or "". Its words count as covered as well, because a text such as "It
+    reopened in 1991." does not repeat them.
+    """
     stemmed = [Counter(each) for each in stems(texts, languages)]
+    in_contexts = [frozenset(each) for each in stems(contexts, languages)] if contexts else [frozenset()] * len(texts)
     lengths = [each.total() for each in stemmed]
     mean_length = sum(lengths) / len(lengths) or 1.0
     totals = {language: sum(weights.values()) or 1.0 for language, weights in term_weights.items()}
@@ -239,8 +249,9 @@ def lexical_scores(
     scores = [bm25(*each) for each in zip(common, languages, stemmed, lengths, strict=True)]
     best = max(scores) or 1.0
     coverages = [
-        sum(term_weights[language][term] for term in terms) / totals[language]
-        for terms, language in zip(common, languages, strict=True)
+        sum(term_weights[language][term] for term in (counts.keys() | context) & positions[language].keys())
+        / totals[language]
+        for counts, context, language in zip(stemmed, in_contexts, languages, strict=True)
     ]
     return [(coverage, score / best) for coverage, score in zip(coverages, scores, strict=True)]
 

@@ -152,7 +152,7 @@ def _with_target_flags(event: AnyEvent, process: Process) -> AnyEvent:
     match event:
         case Error():
             return replace(event, hint=process.hint_of(event))
-        case Notice(code="root_gone" | "source_gone"):
+        case Notice(code="root_gone" | "source_gone" | "multilingual_suggested"):
             return replace(event, message=process.with_target_flags(event.message))
         case _:
             return event

@@ -10,6 +10,7 @@ from typing import Final
 from streamrag_cli.doctor.findings import Finding, failed, ok, warning
 from streamrag_cli.errors import StoreError, with_target_flags
 from streamrag_cli.missing_files import find_missing_files
+from streamrag_cli.retrieval.language_support import multilingual_suggestion
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.backend import IntegrityReport, Store, damaged_collection, missing_collection
 from streamrag_cli.store.registry import open_store
@@ -26,7 +27,8 @@ def check_store(settings: Settings, flags: Mapping[str, object | None], *, full:
         error = missing_collection(store, settings.collection)
         yield failed("store", error, hint=_with_flags(settings.collection, error.hint, settings, flags))
     for name in (each for each in checked if each in existing):
-        for finding in chain(_check_collection(store, name, full=full), _check_roots(store, name)):
+        checks = (_check_collection(store, name, full=full), _check_roots(store, name), _check_languages(store, name))
+        for finding in chain.from_iterable(checks):
             yield replace(finding, collection=name, hint=_with_flags(name, finding.hint, settings, flags))
 
 
@@ -68,6 +70,13 @@ def _check_roots(store: Store, name: str) -> Iterator[Finding]:
                 message = f"{name}: {root} no longer exists, but questions are still answered from its documents"
                 hint = f"mount it, or remove its documents: streamrag ingest --remove {shlex.quote(root)}"
                 yield warning("store", message, hint=hint, code="root_gone")
+
+
+def _check_languages(store: Store, name: str) -> Iterator[Finding]:
+    with suppress(StoreError), store.manifest(name) as manifest:
+        if manifest and (suggestion := multilingual_suggestion(manifest)):
+            message, commands = suggestion
+            yield warning("store", f"{name}: {message}", hint=commands, code="multilingual_suggested")
 
 
 def _with_flags(collection: str, hint: str, settings: Settings, flags: Mapping[str, object | None]) -> str:

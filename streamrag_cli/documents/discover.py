@@ -50,23 +50,28 @@ def discover(
     *,
     exclude: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
+    recorded: Collection[Path] = (),
 ) -> Iterator[DiscoveryResult]:
     """Yield what is found under `paths`, in their order: depth first by name, then through links.
 
     A file under several of the paths is yielded once. Only the entries of one directory and the names of files found
     are held in memory. The patterns in `exclude` apply like those of a `.gitignore` in each of the paths. `environment`
-    locates the user's Git configuration, which is ignored if it is None. Raises `UsageError` `no_such_path` or
-    `bad_pattern` before the first result.
+    locates the user's Git configuration, which is ignored if it is None. Those of the paths that are in `recorded` come
+    from the store and not from this command: possible secrets at these paths are skipped. Raises `UsageError`
+    `no_such_path` or `bad_pattern` before the first result.
     """
     roots = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 - resolve() would follow links
     excluded = exclude_rules(exclude)
     for root in roots:
         _check_exists(root)
-    return _discover(roots, excluded, environment)
+    return _discover(roots, frozenset(map(str, recorded)), excluded, environment)
 
 
 def _discover(
-    roots: Sequence[Path], excluded: tuple[Rule, ...], environment: Mapping[str, str] | None
+    roots: Sequence[Path],
+    recorded: frozenset[str],
+    excluded: tuple[Rule, ...],
+    environment: Mapping[str, str] | None,
 ) -> Iterator[DiscoveryResult]:
     named = frozenset(map(str, roots))
     visited: set[str] = set()
@@ -80,15 +85,28 @@ def _discover(
         is_directory = stat.S_ISDIR(status.st_mode)
         if excluded and is_excluded(root, roots, excluded, directory=is_directory):
             yield SkippedPath(name=str(root), code="excluded")
+        elif str(root) in recorded and _is_secret(real, directory=is_directory):
+            yield SkippedPath(name=str(root), code="secret")
         elif is_directory:
             rules = IgnoreRules(environment).excluding(str(root), excluded)
-            walk = _Walk(root=root, real_root=real, named=named, visited=visited, rules=rules)
+            walk = _Walk(root=root, real_root=real, named=named, recorded=recorded, visited=visited, rules=rules)
             yield from walk.run()
         elif not stat.S_ISREG(status.st_mode):
             yield SkippedPath(name=str(root), code="not_a_regular_file")
         elif real not in visited:
             visited.add(real)
-            yield FoundFile(name=str(root), root=root, real=real, is_named=True)
+            is_recorded = str(root) in recorded
+            yield FoundFile(name=str(root), root=root, real=real, is_named=True, checks_secrets=is_recorded)
+
+
+def _is_secret(real: str, *, directory: bool) -> bool:
+    """Whether the name of a file or directory is that of a secret, or one of the directories above it is."""
+    *above, name = PurePath(real).parts
+    directories = [*above, name] if directory else above
+    if any(map(is_excluded_directory, directories)):
+        return True
+    in_secret_directory = any(map(is_secret_directory, directories))
+    return not directory and classify_name(PurePath(name), in_secret_directory=in_secret_directory) == "secret"
 
 
 @dataclass(slots=True)
@@ -109,12 +127,13 @@ class _Walk:
     """The walk over one root.
 
     `visited` contains the resolved path of every file found and every directory entered, under any root; `named`
-    contains all roots.
+    contains all roots, and `recorded` the roots that this command does not name.
     """
 
     root: Path
     real_root: str
     named: frozenset[str]
+    recorded: frozenset[str]
     visited: set[str]
     rules: IgnoreRules
     links: deque[tuple[str, IgnoreRules]] = field(default_factory=deque)
@@ -182,7 +201,8 @@ class _Walk:
                 self.links.append((path, rules))
                 return None
             if is_directory:
-                is_secret = parent.is_secret or (not is_named and is_secret_directory(entry.name))
+                is_trusted = is_named and path not in self.recorded
+                is_secret = parent.is_secret or (not is_trusted and is_secret_directory(entry.name))
                 return _Directory(path, real, rules, is_secret)
             is_file = entry.is_file(follow_symlinks=False)
         except OSError as error:
@@ -192,9 +212,12 @@ class _Walk:
     def _skip_reason(
         self, path: str, rules: IgnoreRules, siblings: Collection[str], *, directory: bool, is_named: bool
     ) -> SkipCode | None:
-        if is_named:
-            return "excluded" if rules.excluded.ignores(path, directory=directory) else None
+        if is_named and rules.excluded.ignores(path, directory=directory):
+            return "excluded"
         name = path.rpartition("/")[2]
+        if is_named:
+            is_secret = is_excluded_directory(name) if directory else classify_name(PurePath(name)) == "secret"
+            return "secret" if is_secret and path in self.recorded else None
         if directory and is_excluded_directory(name):
             return "hidden" if name.casefold() in TOOL_DIRECTORIES else "secret"
         if name.startswith(".") and not is_about_a_hidden_file(name):
@@ -206,15 +229,18 @@ class _Walk:
     def _file(self, path: str, real: str, *, is_regular: bool, in_secret_directory: bool) -> FoundFile | SkippedPath:
         if not is_regular:
             return SkippedPath(name=path, code="not_a_regular_file")
-        if path in self.named:
+        if path in self.named and path not in self.recorded:
             self.visited.add(real)
-            return FoundFile(name=path, root=self.root, real=real, is_named=True)
+            return FoundFile(name=path, root=self.root, real=real, is_named=True, checks_secrets=False)
         name, real_name = PurePath(path.rpartition("/")[2]), PurePath(real.rpartition("/")[2])
         suspicion = classify_name(name, in_secret_directory=in_secret_directory)
         if suspicion != "secret" and real_name != name:
             suspicion = classify_name(real_name, in_secret_directory=in_secret_directory) or suspicion
         if suspicion == "secret":
             return SkippedPath(name=path, code="secret")
+        if path in self.named:
+            self.visited.add(real)
+            return FoundFile(name=path, root=self.root, real=real, is_named=True, suspicion=suspicion)
         if has_generated_name(name.name):
             return SkippedPath(name=path, code="generated")
         if not is_supported(name):

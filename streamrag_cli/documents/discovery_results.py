@@ -33,12 +33,14 @@ class FoundFile:
     `name` is its absolute path as it was reached, possibly through links; `root` is the path that the user named.
     `real` is the resolved path, by which the file is opened. The results of a whole tree are held in memory together,
     so paths are strings, and `real` is the same object as `name` if the path contains no links.
+    `checks_secrets` is False if the user named the file in this command, so that it is read even if it is a secret.
     """
 
     name: str
     root: Path
     real: str
     is_named: bool = False
+    checks_secrets: bool = True
     suspicion: Suspicion = ""
 
     @property

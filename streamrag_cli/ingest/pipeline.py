@@ -6,11 +6,11 @@ of files. Each document is written atomically, and one unreadable file never sto
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import Final
 
-from streamrag_cli.errors import StoreError, StreamragError
+from streamrag_cli.errors import ModelServerError, StoreError, StreamragError
 from streamrag_cli.events import IngestEvent, IngestStarted, Notice, as_event
 from streamrag_cli.ingest.embedding import BatchEmbedder
 from streamrag_cli.ingest.progress import done_event
@@ -25,7 +25,9 @@ from streamrag_cli.ingest.roots import (
 )
 from streamrag_cli.ingest.run import IngestRun
 from streamrag_cli.ingest.safeguards import confirm_rebuild, reject_missing_roots, survey_folders
+from streamrag_cli.retrieval.calibration import COSINE_RANGE, measure, needs_calibration
 from streamrag_cli.retrieval.embedder import Embedder
+from streamrag_cli.retrieval.language_support import multilingual_suggestion
 from streamrag_cli.retrieval.retriever import embedder_for
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.interface import Manifest, Writer, bound_embedding
@@ -78,8 +80,12 @@ def ingest_or_raise(
             embedding = BatchEmbedder(embedder, remembered_texts=request.limits.remembered_texts)
             run = IngestRun(catalog, reading, request, survey)
             yield from run.sync(writer, stack.enter_context(embedding))
+            if run.chunks_written:
+                _calibrate(writer, embedder)
         chunks = catalog.counts().chunks if catalog else 0
         yield from missing_stored_roots(request, settings, catalog)
+        if catalog and run.chunks_written and (suggestion := multilingual_suggestion(catalog)):
+            yield Notice(message=": ".join(suggestion), code="multilingual_suggested")
     for root in run.unread_roots():
         shown = sanitise_line(request.shown_name(root))
         message = f"no file was read in {shown}; -v lists the skipped files"
@@ -99,6 +105,14 @@ def _bound_embedding(settings: Settings, *, rebuild: bool) -> str | None:
         if rebuild:
             return None
         raise
+
+
+def _calibrate(writer: Writer, embedder: Embedder) -> None:
+    """Measure the range of the embedder's cosines, unless that is known. If it fails, the next ingest tries again."""
+    if needs_calibration(embedder) and writer.catalog.meta(COSINE_RANGE) is None:
+        with suppress(ModelServerError):
+            measured = measure(embedder)
+            writer.set_cosine_range(str(measured))
 
 
 def _repair(writer: Writer, embedder: Embedder) -> Iterator[Notice]:

@@ -4,9 +4,10 @@ import shlex
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 from streamrag_cli.errors import StoreError, StreamragError, UsageError
-from streamrag_cli.events import IngestEvent, IngestStarted, as_event
+from streamrag_cli.events import IngestEvent, IngestStarted, Notice, as_event
 from streamrag_cli.ingest.progress import document_event, done_event
 from streamrag_cli.ingest.roots import IngestRequest, is_below
 from streamrag_cli.ingest.safeguards import confirm_removal
@@ -16,6 +17,8 @@ from streamrag_cli.store.backend import missing_collection
 from streamrag_cli.store.interface import Manifest
 from streamrag_cli.store.registry import open_store
 from streamrag_cli.text import sanitise_line
+
+_NAMED_FILES: Final = 5
 
 
 def remove(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]:
@@ -81,10 +84,17 @@ def _remove_all(request: IngestRequest, settings: Settings) -> Iterator[IngestEv
     known = records or []
     yield IngestStarted(documents=len(known), collection=settings.collection, embedding=made_with)
     if not request.dry_run:
-        open_store(settings.store).remove(settings.collection)
+        yield from _files_left(open_store(settings.store).remove(settings.collection))
         chunks = 0
     yield from (document_event(request.shown_name(record.path), "deleted") for record in known)
     yield done_event({"deleted": len(known)}, chunks_written=0, chunks=chunks, started=started, dry_run=request.dry_run)
+
+
+def _files_left(left: Sequence[Path]) -> Iterator[Notice]:
+    if left:
+        named = sanitise_line(", ".join(map(str, left[:_NAMED_FILES])))
+        more = f" and {len(left) - _NAMED_FILES:,} more" if len(left) > _NAMED_FILES else ""
+        yield Notice(message=f"not removed, because the store did not create it: {named}{more}", code="files_left")
 
 
 def _contents(settings: Settings) -> tuple[list[DocumentRecord] | None, str, int]:

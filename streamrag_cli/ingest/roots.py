@@ -101,7 +101,8 @@ class IngestRequest:
 def roots_to_ingest(request: IngestRequest, settings: Settings) -> list[Path]:
     """The absolute paths to ingest, without duplicates, outer ones first. Raises UsageError.
 
-    Recorded roots below one of them are included, so that a file that the user once named is not skipped by its name.
+    Recorded roots below one of them are included, so that a file that the user once named is not skipped by its name,
+    unless it may be a secret: every user with write access to the store can record a root.
     """
     paths = request.absolute_paths()
     if request.rebuild and not paths:

@@ -65,7 +65,9 @@ def survey_folders(roots: Sequence[Path], request: IngestRequest, settings: Sett
     without_files, unreadable = {*roots, *mounts}, []
     total = new = 0
     results: deque[DiscoveryResult] = deque()
-    for result in discover(roots, exclude=settings.exclude, environment=request.environment):
+    named = frozenset(request.absolute_paths())
+    not_named = [root for root in roots if root not in named]
+    for result in discover(roots, exclude=settings.exclude, environment=request.environment, recorded=not_named):
         results.append(result)
         match result:
             case FoundFile(root=root):

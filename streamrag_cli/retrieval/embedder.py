@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BUILTIN: Final = "builtin:all-MiniLM-L6-v2"
+MULTILINGUAL: Final = "multilingual:e5-small"
 
 
 class Embedder(Protocol):

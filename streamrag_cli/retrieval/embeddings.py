@@ -4,22 +4,28 @@ from typing import Final
 
 from streamrag_cli.errors import ConfigurationError
 from streamrag_cli.model_server.endpoint import EMBEDDING, ModelEndpoint
-from streamrag_cli.retrieval.embedder import BUILTIN, Embedder
+from streamrag_cli.retrieval.embedder import BUILTIN, MULTILINGUAL, Embedder
 from streamrag_cli.text import sanitise_line
 
 _OPENAI: Final = "openai:"
 
 
 def make_embedder(name: str, *, base_url: str | None, api_key: str | None, timeout_s: float) -> Embedder:
-    """The embedder `name`: `builtin`, its full name, or `openai:MODEL`. Nothing is loaded or sent yet.
+    """The embedder `name`: `builtin`, `multilingual`, the full name of either, or `openai:MODEL`.
 
-    The other parameters apply only to `openai:`. Raises ConfigurationError `unknown_embedding` for any other name,
-    `bad_base_url` and `key_refused` for a malformed base URL or key.
+    Nothing is loaded or sent yet. The other parameters apply only to `openai:`. Raises ConfigurationError:
+    `unknown_embedding` for any other name, `multilingual_not_installed`, and `bad_base_url` and `key_refused` for a
+    malformed base URL or key.
     """
     if name in {"builtin", BUILTIN}:
         from streamrag_cli.retrieval.builtin_embedding import shared_embedder  # imports numpy, about 100 ms
 
         return shared_embedder()
+    if name in {"multilingual", MULTILINGUAL}:
+        from streamrag_cli.retrieval import multilingual_embedding
+
+        multilingual_embedding.installed_weights()
+        return multilingual_embedding.shared_embedder()
     model = name.removeprefix(_OPENAI).strip()
     if name.startswith(_OPENAI) and model:
         from streamrag_cli.retrieval.openai_embedding import OpenAIEmbedder  # imports numpy, about 100 ms
@@ -29,5 +35,6 @@ def make_embedder(name: str, *, base_url: str | None, api_key: str | None, timeo
     raise ConfigurationError(
         f"unknown embedder {sanitise_line(name[:100])!r}",
         code="unknown_embedding",
-        hint="use builtin or openai:MODEL, such as: export STREAMRAG_EMBEDDING=openai:text-embedding-3-small",
+        hint="use builtin, multilingual or openai:MODEL,"
+        " such as: export STREAMRAG_EMBEDDING=openai:text-embedding-3-small",
     )

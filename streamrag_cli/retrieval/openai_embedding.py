@@ -32,6 +32,8 @@ class OpenAIEmbedder:
     message contains the key. Nothing is sent before the first text.
     """
 
+    score_curve: Final = None  # models differ, so that every collection is calibrated
+
     def __init__(
         self, endpoint: ModelEndpoint, *, timeout_s: float, sleep: Callable[[float], None] = time.sleep
     ) -> None:

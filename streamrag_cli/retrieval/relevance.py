@@ -4,27 +4,42 @@ Chunks are ranked by fused scores, which are relative to the best hit, so the be
 good as a relevant one. The score that is shown is therefore computed from two values that do not depend on other hits:
 the cosine, and the share of the question that the chunk's words cover.
 
-The curve was fitted on questions with known answers and on off-topic questions; see `docs/retrieval.md`.
+The curve of the built-in embedder was fitted on questions with known answers against off-topic questions; see
+`docs/retrieval.md`. The curve of an embedder without one of its own is calibrated (`calibration`).
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import exp, log
 from typing import Final
 
-_PER_COSINE: Final = 8.0
-_PER_COVERAGE: Final = 4.0
-_THRESHOLD: Final = 4.8  # at this value a chunk is as likely to be relevant as not
 _PER_WORDS: Final = 8.0
 _SMOOTHING_CHUNKS: Final = 1000
 
 
+@dataclass(frozen=True, slots=True)
+class ScoreCurve:
+    """A logistic curve: the score is .5 if `bias + per_cosine * cosine + per_coverage * coverage` is 0."""
+
+    bias: float
+    per_cosine: float
+    per_coverage: float
+
+    def score(self, *, cosine: float, coverage: float) -> float:
+        """A score from 0 to 1, from the cosine of question and chunk and the share of the question that it covers."""
+        return 1 / (1 + exp(-self.bias - self.per_cosine * cosine - self.per_coverage * coverage))
+
+
+BUILTIN_CURVE: Final = ScoreCurve(bias=-4.8, per_cosine=8.0, per_coverage=4.0)
+
+
 def relevance(*, cosine: float, coverage: float) -> float:
-    """A score from 0 to 1, from the cosine of question and chunk and the share of the question that the chunk covers.
+    """The score of a chunk found with the built-in embedder.
 
     >>> round(relevance(cosine=0.7, coverage=1.0), 2), round(relevance(cosine=0.2, coverage=0.25), 2)
     (0.99, 0.1)
     """
-    return 1 / (1 + exp(_THRESHOLD - _PER_COSINE * cosine - _PER_COVERAGE * coverage))
+    return BUILTIN_CURVE.score(cosine=cosine, coverage=coverage)
 
 
 def relevance_of_words(coverage: float) -> float:

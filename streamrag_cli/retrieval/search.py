@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from streamrag_cli.errors import StoreError
 from streamrag_cli.model import Hit
+from streamrag_cli.retrieval.calibration import score_curve
 from streamrag_cli.retrieval.embedder import BUILTIN, EmbeddedQuestion, Embedder, embed_question
 from streamrag_cli.retrieval.lexical import codes, contains_code, is_outside_latin, merged_words, words_by_language
 from streamrag_cli.retrieval.near_duplicates import DuplicateGroup, DuplicateGroups, FindMissing
-from streamrag_cli.retrieval.relevance import coverage, relevance, relevance_of_words, term_weight
+from streamrag_cli.retrieval.relevance import ScoreCurve, coverage, relevance_of_words, term_weight
 from streamrag_cli.retrieval.token_states import QuestionTokens, late_interaction
 from streamrag_cli.stages import Stages
 from streamrag_cli.store.interface import Reader
@@ -127,7 +128,8 @@ def retrieve(
             for each in best_groups
             if is_lexical_only or (is_english and is_outside_latin(each.best.stored.chunk.text))
         }
-        hits = _hits(best_groups, cosines, weights, unjudged, asked_codes)
+        curve = score_curve(embedder, reader.catalog)
+        hits = _hits(best_groups, cosines, weights, curve=curve, unjudged=unjudged, asked_codes=asked_codes)
         stages.end("fuse")
     return Retrieved(
         hits=tuple(hit for hit in hits if hit.score >= min_score),
@@ -261,6 +263,8 @@ def _hits(
     groups: Sequence[DuplicateGroup],
     cosines: Mapping[str, float],
     weights: TermWeights,
+    *,
+    curve: ScoreCurve,
     unjudged: Collection[str],
     asked_codes: Sequence[str],
 ) -> list[Hit]:
@@ -281,7 +285,7 @@ def _hits(
         score = (
             relevance_of_words(covered)
             if chunk_id in unjudged
-            else relevance(cosine=cosines[chunk_id], coverage=covered)
+            else curve.score(cosine=cosines[chunk_id], coverage=covered)
         )
         ceiling = min(ceiling, score)
         hits.append(group.hit(score=ceiling, rank=rank))

@@ -121,8 +121,11 @@ class Store(Protocol):
     def roots(self, collection: str) -> list[str]:
         """The absolute paths of earlier ingests."""
 
-    def remove(self, collection: str) -> None:
-        """Remove a collection and all its documents. Raises StoreError: `store_busy`, `store_not_writable`."""
+    def remove(self, collection: str) -> list[Path]:
+        """Remove a collection and all its documents. Raises StoreError: `store_busy`, `store_not_writable`.
+
+        Returns the files and directories of other origin in the collection's directory, which stay.
+        """
 
     def collections(self, *, non_empty: bool = False) -> list[str]:
         """The names of the collections, sorted; with `non_empty` only of collections with documents.

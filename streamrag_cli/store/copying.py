@@ -1,8 +1,10 @@
 """Copies a collection from one store to another with its vectors, so nothing is embedded again."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from streamrag_cli.errors import StoreError, UsageError
@@ -35,14 +37,14 @@ def copy_collection(
 ) -> Iterator[CopyProgress]:
     """Copy a collection, and yield the progress after every batch. If the copy fails, the target is unchanged.
 
-    The source is read from one snapshot. Raises UsageError if both addresses are equal, and StoreError:
+    The source is read from one snapshot. Raises UsageError if both addresses name the same store, and StoreError:
 
     - `store_missing` if the source does not have the collection
     - `store_exists` if the target has documents in a collection of this name, unless `replace` is set
     - `store_busy` if an ingest deletes vectors from the source during the copy
     - the errors of opening and writing
     """
-    if source == target:
+    if _is_same(source, target):
         raise UsageError(
             "--from and --to name the same store", code="same_store", hint="streamrag copy --from STORE --to STORE"
         )
@@ -56,6 +58,14 @@ def copy_collection(
         writer = stack.enter_context(target_store.writer(collection, embedding=reader.embedding, rebuild=True))
         writer.add_roots(reader.catalog.roots())
         yield from _copy(reader, writer)
+        if cosine_range := reader.catalog.meta("cosine_range"):
+            writer.set_cosine_range(cosine_range)
+
+
+def _is_same(source: StoreAddress, target: StoreAddress) -> bool:
+    if isinstance(source, Path) and isinstance(target, Path):
+        return os.path.realpath(source) == os.path.realpath(target)
+    return source == target
 
 
 def _check_not_replacing(target: Store, collection: str) -> None:

@@ -68,9 +68,14 @@ class Manifest(Protocol):
         """A number that increases with every change of the chunks."""
 
     def meta(self, key: str) -> str | None:
-        """The value of `embedding`, `dimension` (None before the first vector) or `last_ingest` (ISO 8601 in UTC)."""
+        """The value of `embedding`, `dimension` (None before the first vector), `last_ingest` (ISO 8601 in UTC) or
+        `cosine_range` (see `Writer.set_cosine_range`).
+        """
 
     def counts(self) -> Counts: ...
+
+    def foreign_chunks(self) -> int:
+        """The number of chunks of documents in languages other than English."""
 
     def roots(self) -> list[str]:
         """The paths that were ingested, sorted."""
@@ -197,6 +202,9 @@ class Writer(Protocol):
         """Record the paths that are being ingested, before any document below them is written."""
 
     def remove_roots(self, roots: Iterable[str]) -> None: ...
+
+    def set_cosine_range(self, cosine_range: str) -> None:
+        """Store the measured range of the embedder's cosines, which scores depend on."""
 
 
 def bound_embedding(manifest: Manifest) -> str | None:

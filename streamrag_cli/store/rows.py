@@ -1,6 +1,7 @@
 """Converts documents and chunks to and from rows; every backend has tables with these columns."""
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 from typing import Any, Final
@@ -15,7 +16,16 @@ _CHUNK_NAMES: Final = ("id", "ordinal", "text", *CHUNK_COLUMNS.split(", ")[3:])
 _values_of: Final[Callable[[Chunk], tuple[Any, ...]]] = attrgetter(*_CHUNK_NAMES)
 
 
+_INVALID_IN_PATH: Final = re.compile("[\0\ud800-\udfff]")
+_RECORD_TYPES: Final[tuple[Any, ...]] = (str, str, int, int, int, str, str, str, str)
+_POSITION: Final = (int, type(None))
+_CHUNK_TYPES: Final[tuple[Any, ...]] = (str, int, str, str, _POSITION, _POSITION, _POSITION, int, int)
+
+
 def record_of(row: Sequence[Any]) -> DocumentRecord:
+    """Raises ValueError if a value has the wrong type or the path is not absolute."""
+    if not _have_types(row, _RECORD_TYPES) or not is_stored_path(row[0]):
+        raise ValueError("a document has values of the wrong type")
     return DocumentRecord(**dict(zip(_RECORD_NAMES, row, strict=True)))
 
 
@@ -25,8 +35,26 @@ def chunk_row(chunk: Chunk) -> tuple[Any, ...]:
 
 
 def chunk_of(row: Sequence[Any]) -> Chunk:
+    """Raises ValueError if a value has the wrong type."""
+    if not _have_types(row, _CHUNK_TYPES) or any(each is not None and each < 0 for each in row[4:]):
+        raise ValueError("a chunk has values of the wrong type")
     values = dict(zip(_CHUNK_NAMES, row, strict=True))
-    return Chunk(**values | {"headings": tuple(json.loads(values["headings"]))})
+    try:
+        headings = json.loads(values["headings"])
+    except RecursionError as error:
+        raise ValueError("the headings of a chunk are nested") from error
+    if not isinstance(headings, list) or not all(isinstance(each, str) for each in headings):
+        raise ValueError("the headings of a chunk are not a list of texts")
+    return Chunk(**values | {"headings": tuple(headings)})
+
+
+def _have_types(row: Sequence[object], types: Sequence[Any]) -> bool:
+    return all(isinstance(value, expected) for value, expected in zip(row, types, strict=True))
+
+
+def is_stored_path(path: object) -> bool:
+    """Whether this can be the path of a document or root: an absolute path without NUL and lone surrogates."""
+    return isinstance(path, str) and path.startswith("/") and not _INVALID_IN_PATH.search(path)
 
 
 def range_below(folder: str) -> tuple[str, str]:

@@ -36,6 +36,10 @@ _MAX_CACHED: Final = 30_000  # 5 MB
 _MAX_CACHED_CHARS: Final = 60
 _cache: Final[dict[str, tuple[str, ...]]] = {}
 _RUN: Final = re.compile(f"[{_UNSPACED_SCRIPTS}]+")
+_FULL_WIDTH: Final = {
+    code: code - 0xFEE0 for code in (*range(0xFF10, 0xFF1A), *range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B))
+}
+"""Full-width digits, capitals and small letters."""
 
 
 def match_expression(words: Sequence[str]) -> str:
@@ -64,12 +68,15 @@ def rarest_words(counts: Mapping[Word, int], frequencies: Mapping[Word, int]) ->
 def separate(text: str, language: str = ENGLISH) -> str:
     """`text` with each run of an unspaced script replaced by its characters and their pairs.
 
-    Words are stemmed if `language` has a stemmer; SQLite stems all others as English.
+    Full-width letters and digits, which Japanese and Chinese text mixes with ordinary ones, become ordinary ones. Words
+    are stemmed if `language` has a stemmer; SQLite stems all others as English.
 
     >>> separate("ferry 渡轮于"), separate("Die Fähren", "de")
     ('ferry  渡 轮 于 渡轮 轮于 ', 'die fahr')
     """
-    return without_endings(text if text.isascii() else _RUN.sub(_characters_and_pairs, text), language)
+    if not text.isascii():
+        text = _RUN.sub(_characters_and_pairs, text.translate(_FULL_WIDTH))
+    return without_endings(text, language)
 
 
 def _characters_and_pairs(run: re.Match[str]) -> str:

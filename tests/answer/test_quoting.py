@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from streamrag_cli.answer.quoting import MAX_EMBEDDED, Quote, pick_quotes, pieces
+from streamrag_cli.answer.quoting import MAX_EMBEDDED, Quote, lexical_scores, pick_quotes, pieces
 from streamrag_cli.documents.chunking import chunk
 from streamrag_cli.documents.load import load
 from streamrag_cli.documents.read import read_file
@@ -249,3 +249,25 @@ def test_the_description_of_an_option_is_quoted_first(tmp_path: Path) -> None:
     )
 
     assert quotes_of(text, "What does pump -q do?", tmp_path)[0] == "-q, --quiet: No line is printed for a tank."
+
+
+def test_a_sentence_that_continues_the_matching_one_is_quoted(tmp_path: Path) -> None:
+    page = (
+        "# Chronicle of the mill\n\nThe miller lost the water wheel in the spring flood. A turbine from Graz took its"
+        " place in 1964.\n\nEvery spring, schools visit the bakery. The road to the bakery was paved after the war."
+        " Bread from the bakery is sold in the valley.\n\nIn spring the meadows are mown late. The spring market is"
+        " held on the green. Water is fetched from the well.\n"
+    )
+
+    answer = quoted(tmp_path, "mill.md", page, "What did the miller do after losing the water wheel in spring?")
+
+    assert "“A turbine from Graz took its place in 1964.” [1]" in answer
+
+
+def test_the_sentence_before_counts_as_covered_but_not_for_bm25() -> None:
+    weights = {"": {"mill": 3.0, "flood": 1.0}}
+    texts = ["It reopened in May.", "The mill closed.", "Nothing else."]
+
+    scores = lexical_scores(texts, ["", "", ""], weights, contexts=["The mill closed.", "After the flood.", ""])
+
+    assert scores == [(0.75, 0.0), (1.0, 1.0), (0.0, 0.0)]

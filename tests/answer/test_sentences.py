@@ -274,6 +274,7 @@ def test_a_sentence_has_its_line_number() -> None:
     assert [each.line for each in sentences("- a: 1\n- a: 2\n\nb: 3", *RECORDS)] == [0, 1, 3]
 
 
+@pytest.mark.slow
 @pytest.mark.fault("slow-passage")
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize(

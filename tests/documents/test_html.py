@@ -114,6 +114,7 @@ def test_a_page_that_is_nested_too_deeply_gets_a_note() -> None:
     assert document.notes == ("elements are nested more than 255 levels deep: the text after that point is missing",)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize(
     "page",

@@ -118,6 +118,7 @@ def test_the_title_excludes_the_site_name(head: str, title: str) -> None:
     assert loaded("a.html", f"<head>{head}</head><main>{CONTENT}</main>").title == title
 
 
+@pytest.mark.slow
 @pytest.mark.fault("html-content")
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize(

@@ -147,6 +147,7 @@ def test_line_numbers_after_shortcodes_are_correct() -> None:
     assert (document.line_numbers[at], document.title) == (7, "Heat")
 
 
+@pytest.mark.slow
 @pytest.mark.fault("hostile-markup")
 @pytest.mark.parametrize("part", ["{{< code >}}\n", "{% comment %}", "{{<", "{% a ", "{{% code %}}\n\n"])
 def test_many_shortcodes_are_processed_in_linear_time(part: str) -> None:
@@ -157,6 +158,7 @@ def test_many_shortcodes_are_processed_in_linear_time(part: str) -> None:
     assert time.process_time() - begun < 10
 
 
+@pytest.mark.slow
 @pytest.mark.fault("headings-of-brackets")
 @pytest.mark.parametrize("mark", ["[", "![", "[ ", "[]", "[a] "])
 def test_headings_full_of_brackets_take_no_longer_than_others(mark: str) -> None:

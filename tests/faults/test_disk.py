@@ -13,7 +13,7 @@ import pytest
 from tests.support.collection import DOCUMENTS
 from tests.support.command_line import CommandLine, Outcome
 from tests.support.files import write_files
-from tests.support.mount_namespace import mounted
+from tests.support.mount_namespace import mount_command
 from tests.support.warm_command_line import WarmCommandLine, warm_apart
 
 QUESTION = "What does a berth cost for the night?"
@@ -27,7 +27,7 @@ def cli_on_a_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmComm
     mount_point = home / "disk"
     mount_point.mkdir()
     user = CommandLine(home=home, directory=home, variables={"STREAMRAG_STORE": str(mount_point / "store")})
-    with warm_apart(user, within=mounted(mount_point, "-o size=6m")) as machine:
+    with warm_apart(user, mounting=mount_command(mount_point, "-o", "size=6m")) as machine:
         yield machine
 
 

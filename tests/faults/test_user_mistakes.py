@@ -188,15 +188,13 @@ def test_ingesting_an_unmounted_folder_removes_no_documents(cli_with_notes: Warm
 
 
 def test_unmounting_a_share_below_a_folder_removes_no_documents(tmp_path: Path) -> None:
-    within = ("unshare", "-m")
-    if subprocess.run(
-        [*within, "mount", "-t", "tmpfs", "tmpfs", tmp_path], capture_output=True, check=False
-    ).returncode:
+    trial = ["unshare", "-m", "mount", "-t", "tmpfs", "tmpfs", str(tmp_path)]
+    if subprocess.run(trial, capture_output=True, check=False).returncode:
         pytest.skip("mounting a file system is not allowed here")
     write(tmp_path / "work" / "docs" / "own.md", "The shed is locked at night.")
     share = tmp_path / "work" / "docs" / "the share"
     share.mkdir()
-    with warm_apart(CommandLine(home=tmp_path, directory=tmp_path / "work"), within=within) as user:
+    with warm_apart(CommandLine(home=tmp_path, directory=tmp_path / "work"), mounting=("true",)) as user:
         shell(user, f"mount -t tmpfs tmpfs '{share}' && echo 'The key hangs on a nail.' > '{share}/key.md'")
         assert user.run("ingest", "docs").code == 0
         shell(user, f"umount '{share}'")

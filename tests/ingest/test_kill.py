@@ -78,7 +78,7 @@ def test_an_ingest_after_a_killed_update_gives_the_same_store(
     assert run(servers, "ingest", str(docs), str(before)).status == 0
     change(docs)
     shutil.copytree(before, undisturbed)
-    writes = int(run(servers, command, str(docs), str(undisturbed)).stdout)
+    steps = json.loads(run(servers, command, str(docs), str(undisturbed)).stdout)
     expected = json.loads(run(servers, "resume", str(docs), str(undisturbed)).stdout)
 
     def outcome(step: int) -> dict[str, Any]:
@@ -86,13 +86,13 @@ def test_an_ingest_after_a_killed_update_gives_the_same_store(
         return resumed(servers, command, docs, store, kill_at=step)
 
     with ThreadPoolExecutor(CONCURRENT) as pool:
-        outcomes = list(pool.map(outcome, range(writes)))
+        outcomes = list(pool.map(outcome, steps["different"]))
 
-    assert writes > 40
+    assert (steps["writes"] > 40, len(outcomes) > 10) == (True, True)
     assert expected["answered"] == UNCHANGED
     assert [path for path, *_ in expected["content"]["documents"]] == [str(path) for path in sorted(docs.iterdir())]
     assert expected["content"]["in doubt"] == []
-    assert outcomes == [expected] * writes
+    assert outcomes == [expected] * len(outcomes)
 
 
 @pytest.mark.fault("ingest-killed")
@@ -100,17 +100,17 @@ def test_an_ingest_after_a_killed_first_ingest_gives_the_same_store(
     servers: SimpleQueue[ForkServer], docs: Path, tmp_path: Path
 ) -> None:
     undisturbed = tmp_path / "undisturbed"
-    writes = int(run(servers, "ingest", str(docs), str(undisturbed)).stdout)
+    steps = json.loads(run(servers, "ingest", str(docs), str(undisturbed)).stdout)
     expected = json.loads(run(servers, "resume", str(docs), str(undisturbed)).stdout)
 
     def outcome(step: int) -> dict[str, Any]:
         return resumed(servers, "ingest", docs, tmp_path / str(step), kill_at=step)
 
     with ThreadPoolExecutor(CONCURRENT) as pool:
-        outcomes = list(pool.map(outcome, range(writes)))
+        outcomes = list(pool.map(outcome, steps["different"]))
 
-    assert writes > 40
-    assert [each["content"] for each in outcomes] == [expected["content"]] * writes
+    assert (steps["writes"] > 40, len(outcomes) > 20) == (True, True)
+    assert [each["content"] for each in outcomes] == [expected["content"]] * len(outcomes)
     # Documents are written in the order of their names, and `kept.md` is the last.
     answers = list(dict.fromkeys(each["answered"] for each in outcomes))
     assert (answers[:2], answers[-1]) == (["store_missing", "store_empty"], UNCHANGED)

@@ -9,6 +9,7 @@ import pytest
 from streamrag_cli.events import Notice
 from streamrag_cli.ingest import compare
 from streamrag_cli.ingest.pipeline import ingest
+from streamrag_cli.store.registry import open_store
 from tests.support.fake_embedder import FakeEmbedder
 from tests.support.fake_secrets import AWS_ID, AWS_SECRET, private_key
 from tests.support.ingests import Ingests
@@ -42,6 +43,32 @@ def test_an_explicitly_named_file_is_read_regardless_of_its_content(ingests: Ing
 
     assert ingests.run("docs/notes.md", "docs/yarn.lock") == {"docs/notes.md": "added", "docs/yarn.lock": "added"}
     assert ingests.run("docs") == {"docs/notes.md": "unchanged", "docs/yarn.lock": "unchanged"}
+
+
+@pytest.mark.fault("secrets-recorded")
+@pytest.mark.parametrize("name", ["id_rsa", ".env", "notes.md", "db-secret.yaml", "deep/.ssh/config", "secrets/a.yaml"])
+def test_a_recorded_path_is_not_read_as_if_this_command_named_it(ingests: Ingests, name: str) -> None:
+    ingests.put("docs/a.md", "first")
+    file = ingests.put(f"docs/{name}", f"{KEY}\n" if name != "deep/.ssh/config" else "Host a\n")
+    ingests.run("docs")
+    with open_store(ingests.settings.store).writer("default", embedding=FakeEmbedder().name) as writer:
+        writer.add_roots([str(file), str(file.parent)])
+    ingests.run("docs")
+    assert ingests.stored() == {"docs/a.md": "first"}
+    ingests.run(rebuild=True)
+    assert ingests.stored() == {"docs/a.md": "first"}
+
+    assert ingests.run(f"docs/{name}") == {f"docs/{name}": "added"}
+
+
+@pytest.mark.fault("secrets-recorded")
+def test_a_secret_that_was_named_once_is_removed_when_it_changes(ingests: Ingests) -> None:
+    ingests.put("docs/notes.md", f"Keep this.\n\n{KEY}")
+    ingests.run("docs/notes.md")
+    ingests.put("docs/notes.md", f"Keep this, too.\n\n{KEY}")
+    ingests.run("docs")
+
+    assert ingests.stored() == {}
 
 
 @pytest.mark.fault("secrets-withheld")

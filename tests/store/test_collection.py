@@ -271,6 +271,7 @@ def test_a_rebuild_may_change_the_embedder_and_dimension(store: Store) -> None:
         assert [chunk_id for chunk_id, _ in reader.nearest(other.embed_query("ships"), 5)] == [SHIPS[1][0].id]
 
 
+@pytest.mark.slow
 def test_more_chunks_than_one_chroma_call_accepts_are_all_written(store: Store) -> None:
     store.put(many_chunks("many.md", 4100))
 
@@ -292,3 +293,17 @@ def test_an_open_reader_sees_a_store_that_was_created_again(store: Store) -> Non
         assert store.run_other_process("put", "ships.md", "ships cross the sea") == "done"
         with reader.snapshot():
             assert (texts(reader), by_vector(reader)) == ({"ships cross the sea"}, {"ships cross the sea"})
+
+
+def test_the_cosine_range_is_stored_until_a_rebuild(store: Store) -> None:
+    store.put(APPLES)
+    with store.writing() as writer:
+        before = writer.catalog.meta("cosine_range")
+        writer.set_cosine_range("0.71 0.88")
+    with store.reading() as reader:
+        stored = reader.catalog.meta("cosine_range")
+    store.put(SHIPS, rebuild=True)
+    with store.reading() as reader:
+        rebuilt = reader.catalog.meta("cosine_range")
+
+    assert (before, stored, rebuilt) == (None, "0.71 0.88", None)

@@ -36,6 +36,7 @@ def test_a_collection_is_unchanged_after_copying_it_there_and_back(tmp_path: Pat
     first, last = LocalStore(tmp_path / "first"), LocalStore(tmp_path / "last")
     with first.writing() as writer:
         writer.add_roots(["/docs"])
+        writer.set_cosine_range("0.71 0.88")
     first.put(APPLES, MANY, EMPTY)
     with fresh_schema() as place:
         steps = list(copy_collection(first.place, place, "default"))
@@ -48,6 +49,7 @@ def test_a_collection_is_unchanged_after_copying_it_there_and_back(tmp_path: Pat
             np.testing.assert_allclose(vectors(before), vectors(between), atol=1e-6)
             np.testing.assert_allclose(vectors(between), vectors(after), atol=1e-6)
             for reader in (before, between, after):
+                assert reader.catalog.meta("cosine_range") == "0.71 0.88"
                 (_, second) = reader.catalog.chunks_of("/docs/fruit.md")
                 assert reader.catalog.chunk_at("/docs/fruit.md", 1) == second
                 assert reader.catalog.chunk_at("/docs/fruit.md", 2) is None

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.fork_server import ForkServer
-from tests.support.mount_namespace import mounted
+from tests.support.mount_namespace import mount_command
 
 ANSWER = "zebras have stripes"
 REFUSED = "store_not_writable hint=streamrag ingest --store DIR PATH"
@@ -40,7 +40,7 @@ class Disk:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Disk]:
-    with ForkServer("tests.support.second_process", within=mounted(tmp_path, "-o size=4m"), time_limit_s=60) as server:
+    with ForkServer("tests.support.second_process", mounting=mount_command(tmp_path, "-o", "size=4m")) as server:
         yield Disk(tmp_path, server)
 
 

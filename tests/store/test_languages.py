@@ -74,6 +74,7 @@ def test_every_backend_finds_other_forms_of_a_word(store: Store) -> None:
 
     with store.reading() as reader:
         assert reader.catalog.languages() == ["de"]
+        assert reader.catalog.foreign_chunks() == 2
         assert by_text(reader, "haus") == {"Die alten Häuser am Hafen"}
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from streamrag_cli.store.local.private_copy import PrivateCopy, copy_database
 from tests.support.fork_server import ForkServer
-from tests.support.mount_namespace import mounted
+from tests.support.mount_namespace import mount_command
 
 
 class Mount:
@@ -29,7 +29,7 @@ class Mount:
 
 @pytest.fixture
 def mount(tmp_path: Path) -> Iterator[Mount]:
-    with ForkServer("tests.support.second_process", within=mounted(tmp_path), time_limit_s=60) as server:
+    with ForkServer("tests.support.second_process", mounting=mount_command(tmp_path)) as server:
         it = Mount(tmp_path, server)
         it.shell('cd "$0"; mkdir rw ro; mount --bind rw ro; mount -o remount,bind,ro ro')
         yield it

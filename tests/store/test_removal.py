@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from streamrag_cli.errors import StoreError
+from streamrag_cli.errors import StoreError, UsageError
+from streamrag_cli.store.copying import copy_collection
 from streamrag_cli.store.local.lock import WRITER_LOCK, writing
 from streamrag_cli.store.registry import open_store
-from tests.support.stores import Store, document, texts
+from tests.support.files import write_files
+from tests.support.stores import LocalStore, Store, document, texts
 
 APPLES = document("fruit.md", "apples are red", "pears are green")
 SHIPS = document("ships.md", "ships cross the sea")
@@ -73,6 +75,90 @@ def test_removing_a_collection_leaves_no_files_or_tables(store: Store) -> None:
     open_store(store.place).remove("default")
 
     assert store.leftovers() == []
+
+
+@pytest.mark.fault("removal-keeps-foreign-files")
+def test_removing_a_collection_keeps_files_that_the_store_did_not_create(local_store: LocalStore) -> None:
+    collection = local_store.directory / "collections" / "photos"
+    store = replace(local_store, collection="photos")
+    photos = ["2024/a.jpg", "b.txt", "epoch-2024/c.jpg", "current.json.bak"]
+    write_files(collection, dict.fromkeys(photos, "a picture"))
+    store.put(APPLES)
+    (epoch,) = (each for each in collection.glob("epoch-*") if each.name != "epoch-2024")
+    (epoch / "vectors" / "mine.txt").write_text("a note")
+
+    left = open_store(store.place).remove("photos")
+
+    assert files_below(collection) == sorted([*photos, f"{epoch.name}/vectors/mine.txt"])
+    assert left == sorted(
+        [
+            *(collection / each for each in ("2024", "b.txt", "epoch-2024", "current.json.bak")),
+            epoch / "vectors/mine.txt",
+        ]
+    )
+    assert open_store(store.place).collections() == []
+
+
+@pytest.mark.fault("removal-keeps-foreign-files")
+def test_removing_a_collection_does_not_follow_links(local_store: LocalStore, tmp_path: Path) -> None:
+    thesis = tmp_path / "thesis"
+    write_files(thesis, {"chapter.txt": "text", "catalog.sqlite3": "a table"})
+    local_store.put(APPLES)
+    collection = local_store.directory / "collections" / "default"
+    (collection / "epoch-0123456789ab").symlink_to(thesis)
+    (collection / "more").symlink_to(thesis)
+    left = open_store(local_store.place).remove("default")
+
+    assert (left, files_below(thesis)) == ([collection / "more"], ["catalog.sqlite3", "chapter.txt"])
+
+
+@pytest.mark.fault("removal-keeps-foreign-files")
+def test_removing_a_linked_collection_removes_only_the_link(local_store: LocalStore, tmp_path: Path) -> None:
+    thesis = tmp_path / "thesis"
+    write_files(thesis, {"chapter.txt": "text"})
+    collection = local_store.directory / "collections" / "default"
+    collection.parent.mkdir(parents=True)
+    collection.symlink_to(thesis)
+    local_store.put(APPLES)
+    before = files_below(thesis)
+    left = open_store(local_store.place).remove("default")
+
+    assert (left, files_below(thesis), collection.is_symlink()) == ([thesis], before, False)
+
+
+@pytest.mark.fault("removal-keeps-foreign-files")
+def test_a_rebuild_keeps_files_that_the_store_did_not_create(local_store: LocalStore, tmp_path: Path) -> None:
+    thesis = tmp_path / "thesis"
+    write_files(thesis, {"chapter.txt": "text", "catalog.sqlite3": "a table"})
+    local_store.put(APPLES)
+    collection = local_store.directory / "collections" / "default"
+    (epoch,) = collection.glob("epoch-*")
+    (epoch / "mine.txt").write_text("a note")
+    write_files(collection / "epoch-2024", {"a.jpg": "a picture"})
+    (collection / "epoch-0123456789ab").symlink_to(thesis)
+    local_store.put(SHIPS, rebuild=True)
+
+    assert files_below(thesis) == ["catalog.sqlite3", "chapter.txt"]
+    assert files_below(epoch) == ["mine.txt"]
+    assert files_below(collection / "epoch-2024") == ["a.jpg"]
+
+
+@pytest.mark.fault("removal-keeps-foreign-files")
+@pytest.mark.parametrize("place", ["collections/default", "collections/default/deep/er", "link"])
+def test_a_store_inside_a_collection_is_refused(local_store: LocalStore, place: str) -> None:
+    local_store.put(APPLES)
+    (local_store.directory / "link").symlink_to(local_store.directory / "collections/default/inside")
+    inside = local_store.directory / place
+    with pytest.raises(UsageError) as copied:
+        list(copy_collection(local_store.place, inside, "default"))
+    with pytest.raises(UsageError) as written:
+        LocalStore(inside).put(APPLES)
+
+    assert (copied.value.code, written.value.code) == ("store_in_collection", "store_in_collection")
+
+
+def files_below(directory: Path) -> list[str]:
+    return sorted(str(each.relative_to(directory)) for each in directory.rglob("*") if each.is_file())
 
 
 def test_a_lock_on_a_removed_file_is_void_and_acquired_again(tmp_path: Path) -> None:

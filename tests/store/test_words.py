@@ -32,6 +32,8 @@ PASSAGES = [
         ("ｶﾅ", ["カ", "ナ", "カナ"]),
         ("กลาง คืน", ["ก", "ล", "า", "ง", "กล", "ลา", "าง", "ค", "น", "คน"]),
         ("밤에", ["밤", "에", "밤에"]),
+        ("第\uff11\uff10条", ["第", "10", "条"]),
+        ("\uff21\uff30\uff29 \uff4b\uff45\uff59\uff53", ["api", "kei"]),
     ],
 )
 def test_unspaced_text_is_split_into_characters_and_pairs(text: str, expected: list[str]) -> None:

@@ -1,11 +1,14 @@
 """A small ingested collection for tests that ask questions."""
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from streamrag_cli.errors import StreamragError
 from streamrag_cli.events import Error, IngestDone
 from streamrag_cli.ingest.pipeline import IngestRequest, ingest
+from streamrag_cli.retrieval.builtin_embedding import shared_embedder
+from streamrag_cli.retrieval.local_embedding import LocalEmbedder
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.address import StoreAddress
 from tests.support.files import write_files
@@ -36,6 +39,7 @@ def make_collection(
     folder: Path, documents: Mapping[str, str] = DOCUMENTS, *, store: StoreAddress | None = None
 ) -> Settings:
     """Write the documents under `folder`, ingest them with the built-in embedder, and return the settings."""
+    _kept_embedder()
     write_files(folder / "docs", documents)
     settings = Settings(store=store or folder / "store")
     *_, end = ingest(IngestRequest(paths=(folder / "docs",), working_directory=folder), settings)
@@ -44,3 +48,9 @@ def make_collection(
     assert isinstance(end, IngestDone)
     assert end.counts["added"] + end.counts["changed"] == len(documents)
     return settings
+
+
+@cache
+def _kept_embedder() -> LocalEmbedder:
+    """The embedder of all collections and servers in this process. Without it, each of them would load the model."""
+    return shared_embedder()

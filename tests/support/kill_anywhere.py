@@ -12,7 +12,7 @@ import argparse
 import json
 import re
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
 from collections import Counter
@@ -33,7 +33,6 @@ CALLS = (
     "write,writev,pwrite64,pwritev,pwritev2,fsync,fdatasync,ftruncate,rename,renameat,renameat2,"
     "link,unlink,unlinkat,mkdir,mkdirat,rmdir"
 )
-KILLED = 137
 _TRACED = re.compile(r"^(\d+) +(\w+)\((?:\d+<([^>]*)>|AT_FDCWD[^,]*, \"([^\"]*)\"|\"([^\"]*)\")")
 
 
@@ -67,16 +66,14 @@ class Stage:
         return json.loads(run.outcome.stdout)
 
     def ingest(self, *strace: str) -> int:
-        """Run the ingest under `strace` and return its exit code: 137 if it was killed."""
-        command = ("strace", "-f", "-qq", "-y", *strace, *self.user.program, "ingest", "-q", "docs")
-        ended = subprocess.run(command, cwd=self.user.directory, env=self.user.environment, check=False, timeout=120)
-        return ended.returncode if ended.returncode >= 0 else 128 - ended.returncode
+        """Run the ingest under `strace` and return its exit code, or minus the signal that killed it."""
+        return self.user.measured("ingest", "-q", "docs", strace=("-qq", "-y", *strace)).outcome.code
 
     def steps(self) -> list[Step]:
         """Run an uninterrupted ingest and return its writes."""
         self.set()
         with tempfile.NamedTemporaryFile("r", encoding="utf-8") as log:
-            assert self.ingest("--seccomp-bpf", "-o", log.name, "-e", f"trace={CALLS}") == 0
+            assert self.ingest("-o", log.name, "-e", f"trace={CALLS}") == 0
             calls = [match.groups() for line in log if (match := _TRACED.match(line))]
         store = str(self.user.store)
         by_thread: Counter[tuple[str, str, str]] = Counter()
@@ -97,7 +94,7 @@ class Stage:
         self.set()
         only = ("-P", step.path) if step.path else ()
         inject = f"inject={step.call}:signal=SIGKILL:when={step.count}"
-        return self.ingest("-o", "/dev/null", *only, "-e", f"trace={step.call}", "-e", inject) == KILLED
+        return self.ingest("-o", "/dev/null", *only, "-e", f"trace={step.call}", "-e", inject) == -signal.SIGKILL
 
     def outcome(self) -> tuple[bool, Any]:
         """Whether the killed store answers correctly, and its content after the next ingest."""

@@ -2,9 +2,11 @@
 
 Writes are recorded in three ways: an audit hook sees every file that is created, opened for writing, renamed or removed
 below the store; a trace callback sees every SQL statement of the catalog; and a wrapper sees the beginning and the end
-of every call of `WritableVectors`.
+of every call of `WritableVectors`. Most statements of a transaction leave the files as they are. A kill before such a
+statement gives the same store as a kill before the previous one.
 """
 
+import hashlib
 import json
 import os
 import signal
@@ -34,8 +36,8 @@ _CHANGING_EVENTS = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.trunca
 def main(command: str, docs: str, store: str, step: str = "-1") -> None:
     """Run a command and print its result.
 
-    `ingest DOCS STORE [STEP]` and `rebuild DOCS STORE [STEP]` print the number of writes; `resume DOCS STORE` asks,
-    ingests and prints JSON.
+    `ingest DOCS STORE [STEP]` and `rebuild DOCS STORE [STEP]` print the number of writes and the writes before which a
+    kill gives different stores; `resume DOCS STORE` asks and ingests, and prints both results. All as JSON.
     """
     if command == "resume":
         answered = _ask(Path(store))
@@ -45,7 +47,7 @@ def main(command: str, docs: str, store: str, step: str = "-1") -> None:
     killer = _Killer(Path(store), at=int(step))
     killer.watch()
     _ingest(Path(docs), Path(store), rebuild=command == "rebuild")
-    sys.stdout.write(str(killer.writes))
+    sys.stdout.write(json.dumps({"writes": killer.writes, "different": killer.different}))
 
 
 def _ingest(docs: Path, store: Path, *, rebuild: bool) -> None:
@@ -56,17 +58,27 @@ def _ingest(docs: Path, store: Path, *, rebuild: bool) -> None:
 
 
 class _Killer:
-    """Counts writes and kills the process before write number `at`, from 0."""
+    """Counts writes and kills the process before write number `at`, from 0. If it is negative, compares the files."""
 
     def __init__(self, store: Path, *, at: int) -> None:
         self._store = str(store)
         self._at = at
+        self._files = b""
         self.writes = 0
+        self.different: list[int] = []
 
     def step(self) -> None:
         if self.writes == self._at:
             os.kill(os.getpid(), signal.SIGKILL)
+        if self._at < 0:
+            self._compare()
         self.writes += 1
+
+    def _compare(self) -> None:
+        files = _digest(Path(self._store))
+        if files != self._files:
+            self.different.append(self.writes)
+        self._files = files
 
     def watch(self) -> None:
         sys.addaudithook(self._on_audit)
@@ -98,6 +110,15 @@ class _Killer:
             return result
 
         return wrapped
+
+
+def _digest(folder: Path) -> bytes:
+    """A digest of the names and contents of all files and folders."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        content = path.read_bytes() if path.is_file() else b""
+        digest.update(f"{path}\0{len(content)}\0".encode() + content)
+    return digest.digest()
 
 
 def _ask(store: Path) -> str:

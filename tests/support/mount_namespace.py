@@ -1,14 +1,15 @@
 """File systems that only the processes of a test see."""
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 
-def mounted(directory: Path, options: str = "") -> list[str]:
-    """The command that runs another one with a new file system at `directory`. Skips the test if it is not allowed."""
-    within = ["unshare", "-m", "sh", "-c", f'mount -t tmpfs {options} tmpfs "$0" && exec "$@"', str(directory)]
-    if subprocess.run([*within, "true"], capture_output=True, check=False).returncode:
+def mount_command(directory: Path, *options: str) -> Sequence[str]:
+    """The command that mounts an empty file system at `directory`. Skips the test if mounting is not allowed."""
+    command = ("mount", "-t", "tmpfs", *options, "tmpfs", str(directory))
+    if subprocess.run(["unshare", "-m", *command], capture_output=True, check=False).returncode:
         pytest.skip("mounting a file system is not allowed here")
-    return within
+    return command

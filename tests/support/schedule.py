@@ -61,12 +61,18 @@ def place_in_schedule(file: str) -> int:
 
 def marks_of(item: pytest.Item) -> Iterator[str]:
     """The marks of a test, derived from its file and from the store in its parameters."""
-    file = item.path.relative_to(TESTS).as_posix()
+    yield from file_marks(item.path.relative_to(TESTS).as_posix())
+    if isinstance(item, pytest.Function) and _is_given_postgres(item):
+        yield "postgres"
+
+
+def file_marks(file: str) -> Iterator[str]:
+    """The marks of all tests in a file or folder; `file` is relative to `tests`."""
     if any(is_in(file, slow) for slow in SLOW):
         yield "slow"
     if is_in(file, "browser"):
         yield "browser"
-    if is_in(file, "store/postgres") or (isinstance(item, pytest.Function) and _is_given_postgres(item)):
+    if is_in(file, "store/postgres"):
         yield "postgres"
 
 

@@ -6,6 +6,7 @@ It prints one line per step to stdout, and waits for a line on stdin before step
 import io
 import itertools
 import os
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -17,6 +18,8 @@ from typing import Any
 
 from streamrag_cli.errors import StoreError, StreamragError
 from streamrag_cli.retrieval.search import retrieve
+from streamrag_cli.store.backend import status_of
+from streamrag_cli.store.registry import open_store
 from tests.support.fake_embedder import FakeEmbedder
 from tests.support.stores import LocalStore, Store, by_vector, document, many_chunks, store_at, texts, write
 
@@ -38,6 +41,17 @@ def put(store: Store, path: str, *chunks: str) -> None:
 def rebuild(store: Store, path: str, *chunks: str) -> None:
     store.put(document(path, *chunks), rebuild=True)
     say("done")
+
+
+def rebuild_limited(store: Store, bytes_per_file: str, path: str, *chunks: str) -> None:
+    """Like `rebuild`, with a limit on the size of files."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(bytes_per_file), int(bytes_per_file)))
+    rebuild(store, path, *chunks)
+
+
+def status(store: Store) -> None:
+    [report] = status_of(open_store(store.place))
+    say(f"{report.chunks} chunks")
 
 
 def put_batches(store: Store, count: str) -> None:
@@ -154,6 +168,8 @@ def say(line: str) -> None:
 COMMANDS: dict[str, Callable[..., None]] = {
     "put": put,
     "rebuild": rebuild,
+    "rebuild-limited": rebuild_limited,
+    "status": status,
     "put-batches": put_batches,
     "put-slowly": put_slowly,
     "put-and-die": put_and_die,

@@ -1,10 +1,11 @@
-"""Runs `streamrag` in a fork of a process that has already imported everything, which takes two seconds.
+"""Runs `streamrag` in a fork of a process that has already imported everything and loaded the model.
 
 Each run calls the program's entry point with its own arguments, environment, working directory, stdout and stderr. Only
-the imports are shared.
+the imports and the embedding model are shared.
 """
 
 import atexit
+import ctypes
 import importlib
 import json
 import os
@@ -24,21 +25,12 @@ from streamrag_cli.telemetry import disable_telemetry
 from tests.support.command_line import PROGRAM, CommandLine, Outcome
 from tests.support.fork_server import ForkServer
 
-_HEAVY = (
-    "streamrag_cli.cli.app",
-    "streamrag_cli.answer.pipeline",
-    "streamrag_cli.ingest.pipeline",
-    "streamrag_cli.model_server.client",
-    "streamrag_cli.render.status_output",
-    "numpy",
-    "onnxruntime",
-    "tokenizers",
-)
 OUT = ("stdout", "stderr")
 _MODULE = "tests.support.warm_command_line"
 _LIMIT_S = 60.0
+_PR_SET_PTRACER = 0x59616D61
 _free: list[ForkServer] = []
-"""Idle servers of this process. Starting one takes four seconds of CPU time."""
+"""Idle servers of this process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,12 +58,13 @@ class WarmCommandLine(CommandLine):
             return super().run(*arguments, stdin=stdin)
         return self.measured(*map(os.fsdecode, arguments)).outcome
 
-    def measured(self, *arguments: str, module: str = "") -> Run:
-        """Run the program, or `main` of another module, and measure it."""
+    def measured(self, *arguments: str, module: str = "", strace: Sequence[str] = ()) -> Run:
+        """Run the program, or `main` of another module, and measure it; `strace` are options with which to trace it."""
         with _Pipe() as stdout, _Pipe() as stderr, tempfile.NamedTemporaryFile() as peak_mb:
             spec = {
                 "arguments": arguments,
                 "module": module,
+                "strace": strace,
                 "environment": self.environment,
                 "directory": str(self.directory),
                 "stdout": stdout.path,
@@ -124,10 +117,10 @@ def warm(user: CommandLine) -> Iterator[WarmCommandLine]:
 
 @contextmanager
 def warm_apart(
-    user: CommandLine, *, time_limit_s: float = _LIMIT_S, within: Sequence[str] = ()
+    user: CommandLine, *, time_limit_s: float = _LIMIT_S, mounting: Sequence[str] = (), within: Sequence[str] = ()
 ) -> Iterator[WarmCommandLine]:
-    """Like `warm`, but with a new server; `within` is a command that starts it, such as `unshare -m`."""
-    with ForkServer(_MODULE, time_limit_s=time_limit_s, within=within) as server:
+    """Like `warm`, but with a new server; see `ForkServer` for `mounting` and `within`."""
+    with ForkServer(_MODULE, time_limit_s=time_limit_s, mounting=mounting, within=within) as server:
         yield _with(server, user)
 
 
@@ -144,6 +137,8 @@ def _with(server: ForkServer, user: CommandLine) -> WarmCommandLine:
 def main(spec: str) -> None:
     """Run the program in this fork, as described by `spec`, and exit."""
     run = json.loads(spec)
+    if run["strace"]:
+        _attach_strace(run["strace"])
     os.environ.clear()
     os.environ.update(run["environment"])
     disable_telemetry()  # as the program does in a new process
@@ -169,5 +164,14 @@ def main(spec: str) -> None:
     os._exit(code)
 
 
-for _each in _HEAVY if "tests.support.fork_server" in sys.orig_argv else ():
-    importlib.import_module(_each)
+def _attach_strace(options: Sequence[str]) -> None:
+    """Trace this process and its threads from here on. The run ends when `strace` does, because it holds stdout."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PR_SET_PTRACER, ctypes.c_ulong(-1), 0, 0, 0)  # any process; fails where that needs no permission
+    subprocess.Popen(
+        ["strace", "-f", *options, "-p", str(os.getpid())], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline_s = time.monotonic() + _LIMIT_S
+    while "TracerPid:\t0\n" in Path("/proc/self/status").read_text(encoding="ascii"):
+        assert time.monotonic() < deadline_s, "strace did not attach"
+        time.sleep(0.005)

@@ -5,6 +5,7 @@ documents is changed in one transaction, which increments the generation. Reader
 """
 
 import json
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +23,7 @@ from streamrag_cli.store.rows import (
     chunk_of,
     chunk_row,
     in_pages,
+    is_stored_path,
     range_below,
     record_of,
     record_row,
@@ -32,6 +34,9 @@ _OLDER_VERSIONS: Final = frozenset({"2", "3"})
 """Formats that readers accept and writers upgrade. They lack languages and token states. Format 2 also lacks Chinese
 words."""
 _SCHEMA: Final = Path(__file__).with_name("schema.sql")
+_OLDER_TABLES: Final = ("roots", "documents", "chunks", "chunks_fts", "chunks_terms", "vectors_in_doubt")
+_NUMBERS: Final = frozenset({"generation", "dimension", "dropped"})
+_NUMBER: Final = re.compile(r"[0-9]{1,15}")
 _BATCH_SIZE: Final = 500  # below SQLite's limit on the variables of one statement
 _MERGED_PAGES: Final = 1000
 
@@ -55,14 +60,22 @@ class Catalog(Database):
                 create_index(self._db)
                 self.set_meta("schema_version", SCHEMA_VERSION)
                 self.set_meta("generation", "0")
+        self._require_tables("meta")
         version = self.meta("schema_version")
         self._is_older = version in _OLDER_VERSIONS and not write
+        if version == SCHEMA_VERSION:
+            self._require_tables(*_OLDER_TABLES, "token_states")
+        elif version in _OLDER_VERSIONS:
+            self._require_tables(*_OLDER_TABLES)
         if version in _OLDER_VERSIONS and write:
             with self.transaction():
                 self._db.execute("ALTER TABLE documents ADD COLUMN language TEXT NOT NULL DEFAULT ''")
                 run_script(self._db, _SCHEMA)
                 upgrade_index(self._db)
                 self.set_meta("schema_version", SCHEMA_VERSION)
+        elif version == SCHEMA_VERSION and write and not self._has_checksums:
+            with self.transaction():
+                run_script(self._db, _SCHEMA)
         elif version not in {SCHEMA_VERSION, *_OLDER_VERSIONS}:
             raise StoreError(
                 f"the catalog {self._file} has format {version}; this version reads format {SCHEMA_VERSION}",
@@ -70,18 +83,35 @@ class Catalog(Database):
                 hint="streamrag ingest --rebuild",
             )
 
+    def _require_tables(self, *names: str) -> None:
+        """Raise StoreError if a table is missing or a view: a view can run for any time, or show other rows."""
+        tables = {name for (name,) in self._rows("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+        for name in names:
+            if name not in tables:
+                raise damaged_catalog(self._file, f"its table {name} is missing")
+
     # Contents
 
     def meta(self, key: str) -> str | None:
         rows = self._rows("SELECT value FROM meta WHERE key = ?", (key,))
-        return rows[0][0] if rows else None
+        if not rows:
+            return None
+        value = rows[0][0]
+        if not isinstance(value, str) or (key in _NUMBERS and not _NUMBER.fullmatch(value)):
+            raise damaged_catalog(self._file, f"its value {key!r} is not valid")
+        return value
 
     @property
     def generation(self) -> int:
-        value = self.meta("generation") or ""
-        if not value.isdecimal():
+        value = self.meta("generation")
+        if value is None:
             raise damaged_catalog(self._file, "its generation number is missing")
         return int(value)
+
+    @property
+    def dimension(self) -> int | None:
+        value = self.meta("dimension")
+        return None if value is None else int(value)
 
     def counts(self) -> Counts:
         documents, chunks = self._rows("SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM chunks)")[0]
@@ -95,13 +125,22 @@ class Catalog(Database):
         rows = self._rows(f"SELECT value FROM json_each(?) WHERE {exists}", (json.dumps(LANGUAGES),))
         return sorted(language for (language,) in rows)
 
+    def foreign_chunks(self) -> int:
+        if self._is_older:
+            return 0
+        of_documents = "SELECT id FROM documents WHERE language <> ?"
+        return int(self._rows(f"SELECT count(*) FROM chunks WHERE document_id IN ({of_documents})", (ENGLISH,))[0][0])
+
     @property
     def _language(self) -> str:
         """The SQL expression for a document's language; a constant in formats without this column."""
         return "''" if self._is_older else "language"
 
     def roots(self) -> list[str]:
-        return [path for (path,) in self._rows("SELECT path FROM roots ORDER BY path")]
+        roots = [path for (path,) in self._rows("SELECT path FROM roots ORDER BY path")]
+        if not all(map(is_stored_path, roots)):
+            raise damaged_catalog(self._file, "a recorded path is not valid")
+        return roots
 
     def document(self, path: str) -> DocumentRecord | None:
         records = self._records("WHERE path = ?", (path,))
@@ -114,7 +153,11 @@ class Catalog(Database):
 
     def _records(self, where: str, values: Sequence[object]) -> list[DocumentRecord]:
         columns = RECORD_COLUMNS.replace("language", self._language)
-        return [record_of(row) for row in self._rows(f"SELECT {columns} FROM documents {where}", values)]
+        rows = self._rows(f"SELECT {columns} FROM documents {where}", values)
+        try:
+            return [record_of(row) for row in rows]
+        except ValueError as error:
+            raise damaged_catalog(self._file, str(error)) from error
 
     def chunks_of(self, path: str) -> list[Chunk]:
         query = (
@@ -143,7 +186,13 @@ class Catalog(Database):
         for *of_chunk, checksum, source, path, language, checksum_of_document in self._rows_for(query, chunk_ids):
             if checksum != _checksum(of_chunk) or checksum_of_document != _checksum((path, source)):
                 raise damaged_catalog(self._file, "a chunk has changed since it was written")
-            chunks[of_chunk[0]] = StoredChunk(chunk=chunk_of(of_chunk), source=source, path=path, language=language)
+            if not (is_stored_path(path) and isinstance(source, str) and isinstance(language, str)):
+                raise damaged_catalog(self._file, "a document has values of the wrong type")
+            try:
+                chunk = chunk_of(of_chunk)
+            except ValueError as error:
+                raise damaged_catalog(self._file, str(error)) from error
+            chunks[chunk.id] = StoredChunk(chunk=chunk, source=source, path=path, language=language)
         return chunks
 
     def existing(self, chunk_ids: Iterable[str]) -> set[str]:
@@ -154,8 +203,29 @@ class Catalog(Database):
         """The packed token states of these chunks. Chunks without states are left out."""
         if self._is_older:
             return {}
-        query = "SELECT chunk_id, signs FROM chunks JOIN token_states USING (id) WHERE chunk_id IN ({})"
-        return dict(self._rows_for(query, chunk_ids))
+        checksum = (
+            "(SELECT token_states FROM checksums WHERE checksums.id = chunks.id)" if self._has_checksums else "NULL"
+        )
+        query = f"SELECT chunk_id, signs, {checksum} FROM chunks JOIN token_states USING (id) WHERE chunk_id IN ({{}})"
+        states: dict[str, bytes] = {}
+        bytes_per_token = max(1, (self.dimension or 0) // 8)
+        for chunk_id, signs, expected in self._rows_for(query, chunk_ids):
+            is_whole = isinstance(signs, bytes) and signs and len(signs) % bytes_per_token == 0
+            if not is_whole or expected not in {None, crc32(signs)}:
+                raise damaged_catalog(self._file, "token states have changed since they were written")
+            states[chunk_id] = signs
+        return states
+
+    def vector_fingerprints(self, chunk_ids: Iterable[str]) -> dict[str, object]:
+        """The fingerprints of the vectors of these chunks. Chunks of an earlier version have none."""
+        if not self._has_checksums:
+            return {}
+        query = "SELECT chunk_id, vector FROM chunks JOIN checksums USING (id) WHERE chunk_id IN ({})"
+        return {chunk_id: vector for chunk_id, vector in self._rows_for(query, chunk_ids) if vector is not None}
+
+    @property
+    def _has_checksums(self) -> bool:
+        return bool(self._rows("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'checksums'"))
 
     # Full text
 
@@ -214,7 +284,13 @@ class Catalog(Database):
     def pending(self) -> set[str]:
         return {chunk_id for (chunk_id,) in self._rows("SELECT chunk_id FROM vectors_in_doubt")}
 
-    def put(self, record: DocumentRecord, chunks: Sequence[Chunk], token_states: Sequence[bytes]) -> set[str]:
+    def put(
+        self,
+        record: DocumentRecord,
+        chunks: Sequence[Chunk],
+        token_states: Sequence[bytes],
+        vector_fingerprints: Sequence[bytes],
+    ) -> set[str]:
         """Add or replace the document at `record.path`. Return the ids of its former chunks.
 
         `token_states` has the packed token states of each chunk, b"" if it has none.
@@ -234,7 +310,22 @@ class Catalog(Database):
             "INSERT INTO token_states (id, signs) SELECT id, ? FROM chunks WHERE chunk_id = ?",
             [(signs, chunk.id) for signs, chunk in zip(token_states, chunks, strict=True) if signs],
         )
+        self._many(
+            "INSERT INTO checksums (id, vector, token_states) SELECT id, ?, ? FROM chunks WHERE chunk_id = ?",
+            [
+                (vector, crc32(signs) if signs else None, chunk.id)
+                for vector, signs, chunk in zip(vector_fingerprints, token_states, chunks, strict=True)
+            ],
+        )
         return former
+
+    def set_vector_fingerprints(self, chunk_ids: Sequence[str], fingerprints: Sequence[bytes]) -> None:
+        """Record the fingerprints of vectors that are about to be computed again."""
+        self._many(
+            "INSERT INTO checksums (id, vector) SELECT id, ? FROM chunks WHERE chunk_id = ?"
+            " ON CONFLICT (id) DO UPDATE SET vector = excluded.vector",
+            list(zip(fingerprints, chunk_ids, strict=True)),
+        )
 
     def remove(self, path: str) -> set[str]:
         """Remove the document at `path`, if there is one. Return the ids of its chunks."""

@@ -13,8 +13,9 @@ from streamrag_cli.errors import StoreError, StreamragError
 from streamrag_cli.store.interface import busy, damaged
 from streamrag_cli.store.local.lock import not_writable
 from streamrag_cli.store.local.private_copy import PrivateCopy, Stamp, copy_database, is_writable, stamp_of
+from streamrag_cli.store.local.regular_files import require_regular_files
 from streamrag_cli.store.time_limit import TimeLimit
-from streamrag_cli.system_errors import cannot_open, out_of_memory, refusal
+from streamrag_cli.system_errors import cannot_open, out_of_memory, reached_file_size_limit, refusal
 
 _OPEN_ERRORS: Final = ("SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_PERM", "SQLITE_READONLY")
 _WRITE_ERRORS: Final = ("SQLITE_READONLY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_PERM")
@@ -35,6 +36,10 @@ class Database(ABC):
         self._copy: PrivateCopy | None = None
         self._copied_at: Stamp = ()
         self._limit: TimeLimit | None = None
+        try:
+            require_regular_files(file)
+        except OSError as error:
+            raise refusal(file, error) or damaged_catalog(file, error.strerror or str(error)) from error
         with self._translate_errors():
             try:
                 self._open(create=create)
@@ -148,6 +153,8 @@ def _store_error(error: sqlite3.Error | UnicodeDecodeError, file: Path, *, writi
     name = getattr(error, "sqlite_errorname", "")
     if name.startswith(_OPEN_ERRORS) and (refused := cannot_open(file, file.parent.parent, writing=writing)):
         return refused
+    if name.startswith(_OPEN_ERRORS) and (limit_error := reached_file_size_limit(file.parent)):
+        return limit_error
     if name.startswith(_WRITE_ERRORS) or (name.startswith("SQLITE_CANTOPEN") and file.is_file()):
         return not_writable(file.parent.parent, str(error))
     if name == "SQLITE_NOMEM":

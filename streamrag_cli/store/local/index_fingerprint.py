@@ -43,16 +43,16 @@ def recorded(catalog: Catalog) -> str:
     return catalog.meta(_DIGEST) or ""
 
 
-def are_unchanged(catalog: Catalog, vectors: Path) -> bool:
+def are_unchanged(catalog: Catalog, vectors: Path, *, reads_files: bool = False) -> bool:
     """Whether the files match their fingerprint, or no fingerprint is recorded.
 
-    The files are read only if their sizes or time stamps differ, as in a copy. Raises StoreError if they cannot be
-    read, which does not mean that they are damaged.
+    The files are read only if their sizes or time stamps differ, as in a copy, or if `reads_files` is set. Raises
+    StoreError if they cannot be read, which does not mean that they are damaged.
     """
     try:
-        return (
+        return _are_regular_files(vectors) and (
             not are_recorded(catalog)
-            or catalog.meta(_STAMPS) == _stamps(vectors)
+            or (not reads_files and catalog.meta(_STAMPS) == _stamps(vectors))
             or recorded(catalog) == _digest(vectors)
         )
     except OSError as error:
@@ -63,6 +63,12 @@ def are_unchanged(catalog: Catalog, vectors: Path) -> bool:
 
 def damaged_vectors(vectors: Path, why: str) -> StoreError:
     return damaged(f"the vectors in {vectors} are damaged: {why}")
+
+
+def _are_regular_files(vectors: Path) -> bool:
+    """Whether the index directories contain only regular files, so that Chroma cannot wait for a pipe."""
+    indexes = [each for each in os.scandir(vectors) if each.is_dir()]
+    return all(each.is_file() for index in indexes for each in os.scandir(index))
 
 
 def _stamps(vectors: Path) -> str:

@@ -150,12 +150,15 @@ def _inspect_epoch(layout: Layout, epoch: str, searches: int) -> Inspection:
         with catalog.snapshot():
             chunk_ids, pending = catalog.chunk_ids(), catalog.pending()
             result = _without_vectors(catalog)
-            catalog_problems = (*catalog.problems(), *catalog.unreadable(chunk_ids))
-        if chunk_ids and not index_fingerprint.are_unchanged(catalog, layout.vectors(epoch)):
+            sample = _spread(sorted(chunk_ids), searches)
+            catalog_problems = (*catalog.problems(), *catalog.unreadable(chunk_ids, sample))
+            expected = catalog.vector_fingerprints(sample)
+        is_full = searches >= _ALL
+        if chunk_ids and not index_fingerprint.are_unchanged(catalog, layout.vectors(epoch), reads_files=is_full):
             why = f"the index files in {layout.vectors(epoch)} have changed since they were written"
             result = replace(result, problems=(why,))  # opening them could crash Chroma, so they are not compared
         elif chunk_ids:
-            result = _with_vectors(result, layout, epoch, chunk_ids, pending, searches)
+            result = _with_vectors(result, layout, epoch, chunk_ids, pending, sample, expected)
         is_written = _is_being_written(layout)
         has_changed = (index_fingerprint.recorded(catalog), catalog.generation) != (fingerprint, result.generation)
     if result.problems and (has_changed or is_written):
@@ -167,18 +170,24 @@ def _inspect_epoch(layout: Layout, epoch: str, searches: int) -> Inspection:
 
 
 def _without_vectors(catalog: Catalog) -> Inspection:
-    counts, dimension = catalog.counts(), catalog.meta("dimension")
+    counts = catalog.counts()
     return Inspection(
         documents=counts.documents,
         chunks=counts.chunks,
         generation=catalog.generation,
-        dimension=int(dimension) if dimension else None,
+        dimension=catalog.dimension,
         roots=tuple(catalog.roots()),
     )
 
 
 def _with_vectors(  # noqa: PLR0917 - the contents of one snapshot
-    result: Inspection, layout: Layout, epoch: str, chunk_ids: set[str], pending: set[str], searches: int
+    result: Inspection,
+    layout: Layout,
+    epoch: str,
+    chunk_ids: set[str],
+    pending: set[str],
+    sample: Sequence[str],
+    expected: Mapping[str, object],
 ) -> Inspection:
     """`result` with the figures and problems from a comparison with Chroma."""
     directory = layout.vectors(epoch)
@@ -187,13 +196,16 @@ def _with_vectors(  # noqa: PLR0917 - the contents of one snapshot
     try:
         with closing(VectorChecks(directory, layout.collection)) as vectors:
             vector_ids = vectors.ids()
-            sample = _spread(sorted(chunk_ids & vector_ids), searches)
+            sample = [each for each in sample if each in vector_ids]
+            changed = vectors.changed(sample, expected)
             unfound = vectors.unfound(sample, dimension=result.dimension)
     except StoreError as error:
         if error.code != "store_damaged":
             raise
         return replace(result, problems=(error.message,))
     problems = tuple(_differences(chunk_ids, vector_ids, pending, unfound, len(sample)))
+    if changed:
+        problems += (f"{len(changed):,} of {len(sample):,} vectors have changed since they were written",)
     return replace(result, vectors=len(vector_ids), searched=len(sample), unfound=len(unfound), problems=problems)
 
 

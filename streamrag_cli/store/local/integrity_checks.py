@@ -1,7 +1,8 @@
 """Integrity checks of a catalog and of a Chroma collection, used only by `integrity`."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -12,6 +13,7 @@ from streamrag_cli.errors import StoreError
 from streamrag_cli.store.local.catalog import Catalog
 from streamrag_cli.store.local.full_text import register
 from streamrag_cli.store.local.lock import exclusive
+from streamrag_cli.store.local.vector_fingerprints import changed_vectors
 from streamrag_cli.store.local.vectors import Vectors
 from streamrag_cli.system_errors import cannot_open
 
@@ -46,18 +48,28 @@ class CatalogChecks(Catalog):
             except sqlite3.DatabaseError as error:
                 yield f"its full-text index does not match its chunks: {error}"
 
-    def unreadable(self, chunk_ids: Iterable[str]) -> Iterator[str]:
-        """A clause if a chunk cannot be read, or has changed since it was written."""
+    def unreadable(self, chunk_ids: Iterable[str], sample: Sequence[str]) -> Iterator[str]:
+        """A clause if a chunk, or the token states of a chunk in the sample, cannot be read or have changed."""
         ids = list(chunk_ids)
         try:
             for start in range(0, len(ids), _AT_A_TIME):
                 self.chunks(ids[start : start + _AT_A_TIME])
+            for start in range(0, len(sample), _AT_A_TIME):
+                self.token_states(sample[start : start + _AT_A_TIME])
+            self.roots()
+            deque(self.documents_under("/"), maxlen=0)
         except StoreError as error:
             yield error.message
 
 
 class VectorChecks(Vectors):
     """An open Chroma collection with checks for damage."""
+
+    def changed(self, ids: Sequence[str], expected: Mapping[str, object]) -> list[str]:
+        """The chunks whose vector does not match its fingerprint."""
+        changed: list[str] = []
+        self.get(ids, lambda read_ids, vectors: changed.extend(changed_vectors(read_ids, vectors, expected)))
+        return changed
 
     def unfound(self, ids: Sequence[str], *, dimension: int | None) -> set[str]:
         """The chunks that a search with their own vector does not find among the `NEIGHBOURS` nearest.

@@ -13,18 +13,21 @@ is either the old one or the new one.
 import json
 import os
 import secrets
-import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from streamrag_cli.errors import StoreError
+from streamrag_cli.errors import StoreError, UsageError
 from streamrag_cli.store.local.lock import WRITER_LOCK, try_exclusive
+from streamrag_cli.store.local.own_files import EPOCH_NAME, remove_own_files
+from streamrag_cli.store.local.regular_files import read_regular_file
+from streamrag_cli.store.rows import is_stored_path
 from streamrag_cli.system_errors import refusal
 
 _EPOCH_PREFIX: Final = "epoch-"
 _CURRENT: Final = "current.json"
+_MAX_CURRENT_BYTES: Final = 64_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +61,17 @@ class Layout:
     def active_epoch(self) -> "ActiveEpoch | None":
         """The active epoch; None if nothing was ever ingested."""
         try:
-            fields = json.loads(self._current_file.read_text(encoding="utf-8"))
-            return ActiveEpoch(epoch=str(fields["epoch"]), roots=tuple(map(str, fields["roots"])))
+            return _active_epoch(json.loads(read_regular_file(self._current_file, _MAX_CURRENT_BYTES)))
         except FileNotFoundError:
             return None
         except NotADirectoryError:
             raise self._not_a_directory() from None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             if isinstance(error, OSError) and (refused := refusal(self.store, error)):
                 raise refused from error
+            why = (isinstance(error, OSError) and error.strerror) or str(error)
             raise StoreError(
-                f"{self._current_file} is damaged: {error}",
+                f"{self._current_file} is damaged: {why}",
                 code="store_damaged",
                 hint="streamrag ingest --rebuild PATH",
             ) from error
@@ -93,26 +96,43 @@ class Layout:
 
     def remove_other_epochs(self, *names: str) -> None:
         """Remove all epochs except `names`. An epoch that a reader still uses is left for the next writer to remove."""
-        for each in self.directory.glob(f"{_EPOCH_PREFIX}*"):
-            if each.name not in names:
+        for each in self.directory.iterdir():
+            if EPOCH_NAME.fullmatch(each.name) and each.name not in names:
                 with suppress(OSError), try_exclusive(each) as free:
                     if free:
-                        shutil.rmtree(each)
+                        remove_own_files(self.directory, below=each.name)
 
-    def remove(self) -> None:
-        """Remove the collection while its writer lock is held. Readers keep the files that they have open."""
-        self._current_file.unlink(missing_ok=True)
-        for each in self.directory.iterdir():
-            if each.is_dir():
-                shutil.rmtree(each)
-            elif each != self.writer_lock:
-                each.unlink()
+    def remove(self) -> list[Path]:
+        """Remove the collection while its writer lock is held. Readers keep the files that they have open.
+
+        Returns the files and directories in it that the store did not create, which stay. If the collection's directory
+        is a symbolic link, only the link is removed, and the directory that it leads to stays.
+        """
+        if self.directory.is_symlink():
+            target = self.directory.resolve()
+            self.directory.unlink()
+            return [target]
+        with suppress(IsADirectoryError, PermissionError):
+            self._current_file.unlink(missing_ok=True)
+        left = remove_own_files(self.directory, keep=WRITER_LOCK)
         self.writer_lock.unlink()
         with suppress(OSError):
             self.directory.rmdir()  # another ingest may have started
+        return left
 
     def make(self) -> None:
-        """Create the collection's directory, readable only by its owner."""
+        """Create the collection's directory, readable only by its owner.
+
+        Raises UsageError `store_in_collection` if the store would be inside a collection of another store, and be
+        removed with it.
+        """
+        real = Path(os.path.realpath(self.store))
+        if around := next(filter(_is_collection, (real, *real.parents)), None):
+            raise UsageError(
+                f"{self.store} is inside a collection of another store, {around}",
+                code="store_in_collection",
+                hint="choose a directory outside of it: --store DIR, or for copy --to DIR",
+            )
         try:
             self.store.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -133,6 +153,16 @@ class ActiveEpoch:
     roots: tuple[str, ...]
 
 
+def _active_epoch(fields: Any) -> ActiveEpoch:
+    """Raises ValueError, KeyError or TypeError if the fields are not valid."""
+    epoch, roots = fields["epoch"], fields["roots"]
+    if not isinstance(epoch, str) or not EPOCH_NAME.fullmatch(epoch):
+        raise ValueError("the name of its epoch is not valid")
+    if not isinstance(roots, list) or not all(map(is_stored_path, roots)):
+        raise ValueError("a recorded path is not valid")
+    return ActiveEpoch(epoch=epoch, roots=tuple(roots))
+
+
 def collections(store: Path) -> list[str]:
     """The names of the collections in a store, sorted. Raises StoreError if the store cannot be read."""
     try:
@@ -142,6 +172,10 @@ def collections(store: Path) -> list[str]:
         if refused := refusal(store, error):
             raise refused from error
         return []
+
+
+def _is_collection(directory: Path) -> bool:
+    return directory.parent.name == "collections" and (directory / _CURRENT).is_file()
 
 
 def _exists(file: Path) -> bool:

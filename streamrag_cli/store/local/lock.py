@@ -72,9 +72,9 @@ def shared(directory: Path) -> Iterator[None]:
 @contextmanager
 def try_exclusive(directory: Path) -> Iterator[bool]:
     """Yield True if no process holds the directory's `shared` lock; none can then acquire it during the `with`
-    block.
+    block. Raises OSError if it is a symbolic link.
     """
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         yield _try_lock(descriptor)
     finally:
@@ -135,7 +135,7 @@ def _open_lock_file(file: Path) -> int | None:
         if error.errno not in {errno.EACCES, errno.EPERM, errno.EROFS}:
             raise not_writable(file.parent, error) from error
     try:
-        return os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     except OSError as error:

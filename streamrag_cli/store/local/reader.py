@@ -17,6 +17,7 @@ from streamrag_cli.store.local.database import damaged_catalog
 from streamrag_cli.store.local.epoch import OpenEpoch
 from streamrag_cli.store.local.index_fingerprint import damaged_vectors
 from streamrag_cli.store.local.layout import Layout
+from streamrag_cli.store.local.vector_fingerprints import changed_vectors
 from streamrag_cli.store.local.vectors import Vectors
 from streamrag_cli.store.stemming import MOST_WORDS, match_expression, rarest_words, stems
 from streamrag_cli.store.time_limit import TimeLimit
@@ -128,7 +129,7 @@ class CollectionReader:
 
     def cosines(self, vector: FloatArray, ids: Sequence[str]) -> dict[str, float]:
         with self._session() as session:
-            cosines = session.vectors().cosines(vector, ids)
+            cosines = session.vectors().cosines(vector, ids, session.check_vectors)
             lost = session.catalog.existing(set(ids).difference(cosines)) if len(cosines) < len(ids) else ()
             if lost:
                 session.raise_damaged(f"{len(lost)} of {len(ids)} vectors cannot be read")
@@ -138,7 +139,7 @@ class CollectionReader:
         import numpy as np
 
         with self._session() as session:
-            vectors = session.vectors().get(ids)
+            vectors = session.vectors().get(ids, session.check_vectors)
             if lost := [each for each in ids if each not in vectors]:
                 session.raise_damaged(f"{len(lost)} of {len(ids)} vectors cannot be read")
                 raise busy(f"an ingest is changing {self._layout.directory}", hint="wait until it ends, then try again")
@@ -245,10 +246,32 @@ class _Session:
             count, expected = vectors.count(), self.catalog.counts().chunks
             if count < expected:
                 self.raise_damaged(f"only {count} of {expected} are left")
+            self._check_unsaved(vectors)
         except BaseException:
             vectors.close()
             raise
         return vectors
+
+    def _check_unsaved(self, vectors: Vectors) -> None:
+        """Check all vectors that Chroma has not saved in an index, whose files have a fingerprint of their own."""
+        import numpy as np
+
+        unsaved = vectors.unsaved()
+        expected = self.catalog.vector_fingerprints(unsaved) if unsaved else {}
+        if not unsaved or not expected:
+            return
+        length = 4 * (self.catalog.dimension or 0)
+        known = [each for each in unsaved if each in expected]
+        if any(not isinstance(unsaved[each], bytes) or len(unsaved[each]) != length for each in known):
+            self.raise_damaged("some vectors have changed since they were written")
+            return
+        matrix = np.frombuffer(b"".join(unsaved[each] for each in known), dtype="<f4").reshape(len(known), -1)
+        self.check_vectors(known, matrix)
+
+    def check_vectors(self, ids: Sequence[str], vectors: FloatArray) -> None:
+        """Raise `store_damaged` if one of the vectors has changed since it was written."""
+        if changed := changed_vectors(ids, vectors, self.catalog.vector_fingerprints(ids)):
+            self.raise_damaged(f"{len(changed):,} vectors have changed since they were written")
 
     def raise_damaged(self, why: str) -> None:
         """Raise `store_damaged`, unless an ingest has changed the vectors since this snapshot was taken."""

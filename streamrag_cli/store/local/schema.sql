@@ -49,6 +49,13 @@ CREATE TABLE IF NOT EXISTS token_states (
     signs BLOB NOT NULL
 );
 
+-- Checksums of data that SQLite and Chroma do not check. Chunks that an earlier version wrote have none.
+CREATE TABLE IF NOT EXISTS checksums (
+    id           INTEGER PRIMARY KEY REFERENCES chunks (id) ON DELETE CASCADE,
+    vector       BLOB,    -- the fingerprint of its vector: see vector_fingerprints.py
+    token_states INTEGER  -- CRC-32
+);
+
 -- Pending vectors, which may be in Chroma without a chunk: being written, or about to be deleted.
 CREATE TABLE IF NOT EXISTS vectors_in_doubt (
     chunk_id TEXT PRIMARY KEY

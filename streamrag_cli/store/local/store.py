@@ -11,7 +11,8 @@ from streamrag_cli.missing_files import is_missing
 
 if TYPE_CHECKING:
     from streamrag_cli.store.backend import CollectionStatus, DiskSpace, IntegrityReport
-    from streamrag_cli.store.interface import Manifest, Reader, Writer
+    from streamrag_cli.store.interface import Reader, Writer
+    from streamrag_cli.store.local.catalog import Catalog
 
 _MIN_FREE_BYTES: Final = 20_000_000
 
@@ -58,7 +59,7 @@ class LocalStore:
         return open_for_writing(self._directory, collection, embedding=embedding, rebuild=rebuild)
 
     @contextmanager
-    def manifest(self, collection: str) -> "Iterator[Manifest | None]":
+    def manifest(self, collection: str) -> "Iterator[Catalog | None]":
         from streamrag_cli.store.local.catalog import Catalog
         from streamrag_cli.store.local.layout import Layout
 
@@ -77,10 +78,10 @@ class LocalStore:
         active = Layout(self._directory, collection).active_epoch()
         return list(active.roots) if active else []
 
-    def remove(self, collection: str) -> None:
+    def remove(self, collection: str) -> list[Path]:
         from streamrag_cli.store.local.writer import remove_collection
 
-        remove_collection(self._directory, collection)
+        return remove_collection(self._directory, collection)
 
     def collections(self, *, non_empty: bool = False) -> list[str]:
         from streamrag_cli.store.local.layout import collections
@@ -97,12 +98,14 @@ class LocalStore:
     def status(self, collection: str) -> "CollectionStatus":
         from streamrag_cli.store.backend import CollectionStatus
         from streamrag_cli.store.local.layout import Layout
+        from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, TimeLimit
 
         directory = Layout(self._directory, collection).directory
         with self.manifest(collection) as manifest:
             if manifest is None:
                 raise StoreError(f"{directory} no longer exists", code="store_missing", hint="streamrag ingest PATH")
-            return CollectionStatus.of(collection, manifest, size_bytes=_size_bytes(directory))
+            with manifest.snapshot(TimeLimit(RETRIEVAL_LIMIT_S)):
+                return CollectionStatus.of(collection, manifest, size_bytes=_size_bytes(directory))
 
     def check_integrity(self, collection: str, *, full: bool = False) -> "IntegrityReport":
         from streamrag_cli.store.local.integrity import check_in_subprocess  # numpy

@@ -7,13 +7,13 @@ cosines, 1 for the same direction.
 """
 
 import shutil
-import stat
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from streamrag_cli.errors import StreamragError
 from streamrag_cli.store.interface import FloatArray, ScoredIds
@@ -21,11 +21,13 @@ from streamrag_cli.store.local.chroma_bindings import RustCollection, outside_wo
 from streamrag_cli.store.local.index_fingerprint import damaged_vectors
 from streamrag_cli.store.local.lock import exclusive, not_writable
 from streamrag_cli.store.local.private_copy import PrivateCopy, is_writable
+from streamrag_cli.store.local.regular_files import require_regular_files
 from streamrag_cli.store.time_limit import TimeLimit
 from streamrag_cli.system_errors import (
     cannot_open,
     exhausted_resource,
     exhausted_resource_in,
+    reached_file_size_limit,
     refusal,
     require_resources,
 )
@@ -41,6 +43,9 @@ _WRITE_ERRORS: Final = ("disk is full", "readonly", "read-only", "no space left"
 _MIN_FREE_BYTES: Final = 8 << 20
 _opening = Lock()
 _open_paths: set[str] = set()
+
+
+VectorCheck: TypeAlias = Callable[[Sequence[str], FloatArray], None]
 
 
 class Vectors:
@@ -72,11 +77,11 @@ class Vectors:
 
     def _has_database(self) -> bool:
         try:
-            return stat.S_ISREG((self._directory / _DATABASE).stat().st_mode)
+            return require_regular_files(self._directory / _DATABASE)
         except OSError as error:
             if refused := refusal(self._directory, error):
                 raise refused from error
-            return False
+            raise damaged_vectors(self._directory, error.strerror or str(error)) from error
 
     def _open(self) -> "RustCollection | ChromaCollection":
         database = self._directory / _DATABASE
@@ -137,31 +142,65 @@ class Vectors:
             raise damaged_vectors(self._directory, f"their index finds only {len(ids)} of {expected} vectors")
         return [(each, 1.0 - distance) for each, distance in zip(ids, distances[0], strict=True)]
 
-    def cosines(self, vector: FloatArray, ids: Sequence[str]) -> dict[str, float]:
-        """The exact cosine of each id to `vector`, which has unit length. Unknown ids are left out."""
+    def cosines(self, vector: FloatArray, ids: Sequence[str], check: "VectorCheck | None" = None) -> dict[str, float]:
+        """The exact cosine of each id to `vector`, which has unit length. Unknown ids are left out.
+
+        `check` is called with the ids and vectors that were read, and may raise.
+        """
+        import numpy as np
+
+        read_ids, matrix = self._read(ids)
+        if not read_ids:
+            return {}
+        if check:
+            check(read_ids, matrix)
+        # Chroma rounds the stored vectors, so divide by their length.
+        values = matrix @ vector / np.maximum(np.linalg.norm(matrix, axis=1), 1e-12)
+        return dict(zip(read_ids, values.tolist(), strict=True))
+
+    def get(self, ids: Sequence[str], check: "VectorCheck | None" = None) -> dict[str, FloatArray]:
+        """The vectors with these ids. Unknown ids are left out. `check` is called like that of `cosines`."""
+        vectors: dict[str, FloatArray] = {}
+        for start in range(0, len(ids), AT_A_TIME):
+            read_ids, matrix = self._read(ids[start : start + AT_A_TIME])
+            if check and read_ids:
+                check(read_ids, matrix)
+            vectors |= dict(zip(read_ids, matrix, strict=True))
+        return vectors
+
+    def _read(self, ids: Sequence[str]) -> tuple[list[str], FloatArray]:
         import numpy as np
 
         if not ids:
-            return {}  # Chroma rejects an empty list
+            return [], np.zeros((0, 1), dtype=np.float32)  # Chroma rejects an empty list
         with self._translate_errors():
             stored = self._collection.get(ids=list(ids), include=["embeddings"])
         if not stored["ids"]:
-            return {}
-        matrix = np.asarray(stored["embeddings"], dtype=np.float32)
-        # Chroma rounds the stored vectors, so divide by their length.
-        values = matrix @ vector / np.maximum(np.linalg.norm(matrix, axis=1), 1e-12)
-        return dict(zip(stored["ids"], values.tolist(), strict=True))
+            return [], np.zeros((0, 1), dtype=np.float32)
+        try:
+            matrix = np.asarray(stored["embeddings"], dtype=np.float32).reshape(len(stored["ids"]), -1)
+        except ValueError as error:
+            raise damaged_vectors(self._directory, "its vectors have different dimensions") from error
+        return list(stored["ids"]), matrix
 
-    def get(self, ids: Sequence[str]) -> dict[str, FloatArray]:
-        """The vectors with these ids. Unknown ids are left out."""
-        import numpy as np
+    def unsaved(self) -> dict[str, bytes] | None:
+        """The bytes of all vectors that are not in a saved index; None if they cannot be read.
 
-        vectors: dict[str, FloatArray] = {}
-        for start in range(0, len(ids), AT_A_TIME):
-            with self._translate_errors():
-                part = self._collection.get(ids=list(ids[start : start + AT_A_TIME]), include=["embeddings"])
-            matrix = np.asarray(part["embeddings"], dtype=np.float32)
-            vectors |= dict(zip(part["ids"], matrix, strict=True))
+        Chroma keeps a vector in its database until it saves the index, every 1,000 vectors, and then only in the index.
+        """
+        directory = self._copy.directory if self._copy else self._directory
+        uri = f"{(directory / _DATABASE).absolute().as_uri()}?mode=ro"
+        vectors: dict[str, bytes] = {}
+        try:
+            with closing(sqlite3.connect(uri, uri=True, timeout=5)) as database:
+                for chunk_id, vector in database.execute("SELECT id, vector FROM embeddings_queue ORDER BY seq_id"):
+                    vectors.pop(chunk_id, None)
+                    if vector is not None:  # a deletion has no vector
+                        vectors[chunk_id] = vector
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            if getattr(error, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+                return None
+            raise self._as_store_error(str(error)) from error
         return vectors
 
     @contextmanager
@@ -187,6 +226,8 @@ class Vectors:
             return resource_error
         if os_error := self._os_error():
             return os_error
+        if limit_error := reached_file_size_limit(self._directory):
+            return limit_error
         if any(words in message.lower() for words in _WRITE_ERRORS):
             return not_writable(self._directory, first_line)
         # Chroma writes even when it reads, and few of its messages mention a full disk.

@@ -34,6 +34,7 @@ from streamrag_cli.store.local.compaction import compact_if_worthwhile, count_de
 from streamrag_cli.store.local.index_fingerprint import damaged_vectors
 from streamrag_cli.store.local.layout import ActiveEpoch, Layout
 from streamrag_cli.store.local.lock import not_writable, writing
+from streamrag_cli.store.local.vector_fingerprints import changed_vectors, fingerprints, stacked
 from streamrag_cli.store.local.vectors import WritableVectors
 
 
@@ -56,11 +57,11 @@ def open_for_writing(
             writer.close()
 
 
-def remove_collection(store: Path, collection: str) -> None:
-    """Deactivate a collection in one step, then delete its files. Raises StoreError."""
+def remove_collection(store: Path, collection: str) -> list[Path]:
+    """Deactivate a collection in one step, then delete its files. Returns what was left there. Raises StoreError."""
     layout = Layout(store, collection)
     with _translate_os_errors(store), writing(layout.directory):
-        layout.remove()
+        return layout.remove()
 
 
 @contextmanager
@@ -137,7 +138,10 @@ class CollectionWriter:
         for start in range(0, len(missing), 256):
             stored = list(self._catalog.chunks(missing[start : start + 256]).values())
             chunks = [each.chunk for each in stored]
-            self._add_vectors([each.source for each in stored], chunks, embed([each.text_to_embed for each in chunks]))
+            vectors = embed([each.text_to_embed for each in chunks])
+            with self._catalog.transaction():
+                self._catalog.set_vector_fingerprints([each.id for each in chunks], fingerprints(vectors))
+            self._add_vectors([each.source for each in stored], chunks, vectors)
         self._catalog.clear_pending(pending)
         self._catalog.increment_generation()
         return len(vector_ids ^ chunk_ids)
@@ -153,7 +157,11 @@ class CollectionWriter:
         if not known:
             return {}
         self.prepare()
-        return self._open_vectors().get(sorted(known))
+        vectors = self._open_vectors().get(sorted(known))
+        if changed := changed_vectors(list(vectors), stacked(vectors), self._catalog.vector_fingerprints(known)):
+            why = f"{len(changed)} of {len(vectors)} vectors have changed since they were written"
+            raise damaged_vectors(self._layout.vectors(self._epoch), why)
+        return vectors
 
     def write(self, documents: Sequence[WrittenDocument], passages: EmbeddedPassages) -> None:
         self._begin_change()
@@ -163,11 +171,13 @@ class CollectionWriter:
         with self._catalog.transaction():
             self._catalog.mark_pending(new)
         self._add_vectors([record.source for record, chunks in documents for _ in chunks], chunks, passages.vectors)
+        checksums = fingerprints(passages.vectors) if chunks else []
         with self._catalog.transaction():
             former: set[str] = set()
             at = 0
             for record, of_document in documents:
-                former |= self._catalog.put(record, of_document, passages.token_states[at : at + len(of_document)])
+                part = slice(at, at + len(of_document))
+                former |= self._catalog.put(record, of_document, passages.token_states[part], checksums[part])
                 at += len(of_document)
             self._catalog.clear_pending(new)
             former -= set(new)
@@ -202,6 +212,9 @@ class CollectionWriter:
         with self._catalog.transaction():
             self._catalog.remove_roots(roots)
         self._save_roots()
+
+    def set_cosine_range(self, cosine_range: str) -> None:
+        self._catalog.set_meta("cosine_range", cosine_range)
 
     def _save_roots(self) -> None:
         """Save the roots now, where a rebuild looks for them, in case this run is interrupted."""

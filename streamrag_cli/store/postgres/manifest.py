@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 
 from streamrag_cli.model import Chunk, DocumentRecord
 from streamrag_cli.store.interface import Counts, StoredChunk
-from streamrag_cli.store.languages import LANGUAGES
+from streamrag_cli.store.languages import ENGLISH, LANGUAGES
 from streamrag_cli.store.postgres.connection import Connection
 from streamrag_cli.store.rows import CHUNK_COLUMNS, RECORD_COLUMNS, chunk_of, in_pages, range_below, record_of
 
@@ -43,7 +43,7 @@ class PostgresManifest:
         if key == "last_ingest":
             time = self._epoch_value("last_ingest")
             return time.astimezone(UTC).isoformat(timespec="seconds") if time else None
-        if key in {"embedding", "dimension"}:
+        if key in {"embedding", "dimension", "cosine_range"}:
             value = self._epoch_value(key)
             return None if value is None else str(value)
         return None
@@ -59,6 +59,13 @@ class PostgresManifest:
             exists = f"EXISTS (SELECT FROM documents_{session.epoch} WHERE language = code)"
             rows = session.rows(f"SELECT code FROM unnest(%s::text[]) AS code WHERE {exists}", (list(LANGUAGES),))
         return sorted(language for (language,) in rows)
+
+    def foreign_chunks(self) -> int:
+        with self._session() as session:
+            of_documents = f"SELECT id FROM documents_{session.epoch} WHERE language <> %s"
+            query = f"SELECT count(*) FROM chunks_{session.epoch} WHERE document_id IN ({of_documents})"
+            [(count,)] = session.rows(query, (ENGLISH,))
+        return int(count)
 
     def roots(self) -> list[str]:
         with self._session() as session:

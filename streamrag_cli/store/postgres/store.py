@@ -68,11 +68,12 @@ class PostgresStore:
         with self.manifest(collection) as manifest:
             return manifest.roots() if manifest else []
 
-    def remove(self, collection: str) -> None:
+    def remove(self, collection: str) -> list[Path]:
         _require_psycopg()
         from streamrag_cli.store.postgres.writer import remove_collection
 
         remove_collection(self._address, collection)
+        return []
 
     def collections(self, *, non_empty: bool = False) -> list[str]:
         _require_psycopg()

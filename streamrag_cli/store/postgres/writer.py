@@ -183,6 +183,9 @@ class PostgresWriter:
     def remove_roots(self, roots: Iterable[str]) -> None:
         self._conn.execute("DELETE FROM roots WHERE epoch = %s AND path = ANY(%s)", (self._epoch, list(roots)))
 
+    def set_cosine_range(self, cosine_range: str) -> None:
+        self._conn.execute("UPDATE epochs SET cosine_range = %s WHERE id = %s", (cosine_range, self._epoch))
+
     def finish(self) -> None:
         """End cleanly; after a rebuild, activate the new epoch."""
         former = self._active_epoch()

