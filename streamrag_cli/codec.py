@@ -1,7 +1,7 @@
 """Serialises events and engine messages; their dataclasses define the format.
 
-The public form of an event is a line of `--jsonl`; after `data: `, the server sends the same line with other source
-names. An event has its `type` and at most one of the keys `status`, `sources`, `token`, `done` and `error`, so that a
+The public form of an event is a line of `--jsonl`; after `data: `, the server sends the same line with other names of
+sources. An event has its `type` and at most one of the keys `status`, `sources`, `token`, `done` and `error`, so that a
 client can distinguish events by key. The metadata of a field defines its public form.
 
 The full form, which a command and its engine exchange, contains every field and can be decoded without loss.

@@ -114,7 +114,7 @@ class Completion:
         return openai_error(shown.message, shown.code, shown.hint, status=http_status_of(shown.code, shown.exit_code))
 
     def _explained(self, error: Error) -> Error:
-        """The error, with a hint about the options of this request if they may be its cause."""
+        """The error, with a hint at the options of this request if they may be the reason for it."""
         if error.code != "request_refused" or not self._options:
             return error
         return replace(error, hint=f"leave out options that the model may not support: {', '.join(self._options)}")
