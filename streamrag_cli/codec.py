@@ -54,7 +54,7 @@ def _escape(unsafe: re.Match[str]) -> str:
 
 
 def to_mapping(event: Event, *, paths: bool = False) -> dict[str, Any]:
-    """The public form of an event. Sources include their absolute path only with `paths`."""
+    """The public form of an event. Sources include their absolute path only if `paths` is True."""
     head: dict[str, Any] = {"type": event.kind}
     if event.is_own_key:
         head[event.kind] = True

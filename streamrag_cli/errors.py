@@ -50,7 +50,7 @@ class StreamragError(Exception):
     exit_code: ClassVar[ExitCode] = ExitCode.BUG
     http_status: ClassVar[int] = 500
     severity: ClassVar[Severity] = Severity.ERROR
-    """WARNING if the client caused the failure; then the cause is not logged for the operator."""
+    """WARNING if the client caused the failure. The server logs the cause only of an ERROR."""
     for_visitors: ClassVar[tuple[str, str]] = ("internal error", "")
     """The message and hint that clients of a server get instead, without paths, addresses and commands."""
     may_quote_a_server: ClassVar[bool] = False

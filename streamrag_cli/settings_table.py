@@ -17,7 +17,7 @@ from streamrag_cli.store.registry import open_store
 _CHAT: Final = ("ask", "serve", "bench", "doctor")
 _RETRIEVE: Final = ("ask", "search", "serve", "bench")
 _EMBED: Final = (*_RETRIEVE, "ingest", "doctor", "eval")
-_A_KEY: Final = "it would be visible in the process list"
+_A_KEY: Final = "flags are visible in the process list"
 _RARE: Final = "rarely changed"
 
 
@@ -54,8 +54,8 @@ class Settings:
         parse=value.any_text,
         no_flag=_A_KEY,
         secret=True,
-        meaning="API key for the model server. Cannot be set in the settings file, or by a flag, which would be visible"
-        " in the process list.",
+        meaning="API key for the model server. It cannot be set in the settings file or by a flag, because flags are"
+        " visible in the process list.",
     )
     top_k: int = setting(
         5,
@@ -96,8 +96,8 @@ class Settings:
         parse=value.integer_between(1, 1_000_000),
         flag="--max-answer-tokens N",
         commands=("ask", "serve"),
-        meaning="Maximum tokens per answer; a longer answer is cut off. Sent to the model server unless it is the"
-        " default.",
+        meaning="Maximum tokens per answer; a longer answer is cut off. Unless it is the default, the limit is"
+        " also sent to the model server.",
         help="Maximum tokens per answer; a longer answer is cut off.",
     )
     max_answer_s: float = setting(
@@ -166,7 +166,7 @@ class Settings:
         flag="--no-engine",
         switch="off",
         commands=("ask", "search"),
-        meaning="Whether to use the background engine; see `docs/engine.md`. Always off if `CI` is set.",
+        meaning="Whether to use the background engine; see `docs/engine.md`. It is never used if `CI` is set.",
         help="Do not use the background engine.",
     )
     engine_idle_s: float = setting(
@@ -218,8 +218,8 @@ class ServerSettings:
         parse=check_keys,
         no_flag=_A_KEY,
         secret=True,
-        meaning="Keys that clients must send, `KEY` or `NAME:KEY`, separated by commas or line breaks. Cannot be set"
-        " in the settings file, or by a flag, which would be visible in the process list.",
+        meaning="Keys that clients must send, `KEY` or `NAME:KEY`, separated by commas or line breaks. They"
+        " cannot be set in the settings file or by a flag, because flags are visible in the process list.",
     )
     allow_host: tuple[str, ...] = setting(
         (),

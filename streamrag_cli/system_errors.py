@@ -25,7 +25,7 @@ _SPARE_FILE_BYTES: Final = 1_000_000
 _SPARE_BYTES: Final = 256_000_000
 _DESCRIPTOR_WORDS: Final = ("too many open files", "os error 24", "os error 23")
 _NATIVE_EXCEPTIONS: Final = ("PanicException", "RuntimeException", "Fail")
-"""Exceptions of Rust and of onnxruntime, which cannot be imported by name."""
+"""The class names of exceptions from Rust and onnxruntime, whose classes cannot be imported."""
 _MEMORY_WORDS: Final = (
     "cannot allocate memory",
     "failed to map segment",

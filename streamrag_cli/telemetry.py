@@ -30,7 +30,8 @@ SWITCHES: Final = {
 }
 """Variables that are set in every process, overriding the user's environment."""
 _REMOVED: Final = ("CHROMA_", "OTEL_", "LANGSMITH_", "LANGCHAIN_")
-"""Prefixes of variables that configure collectors, servers and gateways. Chroma ignores their case."""
+"""The prefixes of variables to remove, because they configure collectors, servers and gateways. Their case is ignored,
+because Chroma ignores it."""
 
 
 def disable_telemetry(environ: MutableMapping[str, str] = os.environ) -> None:
@@ -47,5 +48,5 @@ def child_environment() -> dict[str, str]:
 
 
 def active_telemetry(environ: Mapping[str, str]) -> list[str]:
-    """The names of switches that `environ` lacks or overrides; empty after `disable_telemetry`."""
+    """The names of switches that `environ` lacks or sets to another value; empty after `disable_telemetry`."""
     return sorted(name for name, value in SWITCHES.items() if environ.get(name) != value)

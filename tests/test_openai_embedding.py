@@ -247,7 +247,7 @@ def json_body(text: str) -> Reply:
 
 
 NO_VECTORS = "did not reply with a list of vectors"
-NO_DIRECTION = "sent a vector that is zero, NaN or infinite"
+NO_DIRECTION = "sent a vector that is zero or not finite"
 
 
 @pytest.mark.parametrize(

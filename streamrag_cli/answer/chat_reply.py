@@ -85,13 +85,13 @@ class ChatReply:
         self.refusal = ""
         """The model's text if it refused to answer."""
         self.dropped_thinking = False
-        """Whether some of the reply was thinking."""
+        """Whether the reply contained thinking, which is not part of the answer."""
         self.was_not_streamed = False
-        """Whether the server sent one JSON object."""
+        """Whether the server sent the reply as one JSON object, and not as a stream."""
         self.ended_by_server = False
         """Whether the server marked the end of the reply."""
         self.retracts_thinking = False
-        """Set with the first text of the answer if the text before it was thinking without an opening mark."""
+        """Whether the answer begins only now: the text before it was thinking without an opening mark."""
         self.was_cut = False
         """Whether the answer exceeded a limit."""
 

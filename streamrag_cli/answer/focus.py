@@ -1,7 +1,7 @@
 """Selects the relevant parts of the passages, to shorten the prompt for a slow model.
 
 A model on a CPU reads 50 to 200 prompt tokens per second before its first word. The relevant sentences of eight
-passages, each with its neighbours, contain the answer more often than five whole passages of twice the size.
+passages, each with its neighbours, contain the answer more often than five whole passages, which are twice as long.
 List items and table rows are chosen one by one, together with the sentence that introduces them. A block of code is
 sent whole or not at all.
 """
@@ -22,7 +22,7 @@ from streamrag_cli.retrieval.search import Retrieved
 PASSAGES: Final = 8
 """The number of passages from which sentences are chosen."""
 CHARS: Final = 2250
-"""The maximum length in characters of the text that is sent to the model: 60 % of five whole passages."""
+"""The maximum number of characters sent to the model, about 60 % of the length of five whole passages."""
 GAP: Final = "[…]"
 _CHUNK_WEIGHT: Final = 0.3
 _FENCE: Final = re.compile(r"[ \t]*(`{3,}|~{3,})")

@@ -29,10 +29,10 @@ from streamrag_cli.store.time_limit import Cancellation
 
 _MAX_QUOTES: Final = 3
 MAX_EMBEDDED: Final = 64
-"""The maximum number of sentences to embed, which is expensive: those whose words match the question best."""
+"""Embedding is expensive, so only this many sentences are embedded: those whose words match the question best."""
 
 _BLOCK_CHARS: Final = 200
-"""The number of characters of an introduced block whose words count as words of the introducing sentence."""
+"""The length of the beginning of a block that is scored together with the sentence that introduces the block."""
 
 _TABLE_CHUNKS: Final = 12
 """The maximum number of chunks to read for a table that a sentence introduces. Each chunk takes one query."""
@@ -166,7 +166,7 @@ def _is_question(sentence: Sentence) -> bool:
 
 
 def _defines(sentence: Sentence, question_options: Sequence[str]) -> float:
-    """The confidence that the sentence describes an option: 1 if it begins with one of them, 0.3 if it contains one."""
+    """The confidence that a sentence describes one of the options: 1 if it begins with one, 0.3 if it contains one."""
     term = sentence.text.partition(": ")[0]
     begins = term.startswith("-") and any(has_option(term, each) for each in question_options)
     return 1.0 if begins else 0.3 if any(has_option(sentence.text, each) for each in question_options) else 0.0
@@ -198,7 +198,7 @@ def _as_quotes(
 
 
 def _whole_block(hit: Hit, sentence: Sentence, chunk_after: Callable[[Hit], Chunk | None]) -> AttachedBlock:
-    """The block that the sentence introduces, including its continuation in the next chunk (for a table, chunks)."""
+    """The block that the sentence introduces, including its continuation in the next chunk (or chunks, for a table)."""
     block, is_open = sentence.block, sentence.is_open
     text, last = hit.chunk.text, hit
     for count in range(_TABLE_CHUNKS):

@@ -23,7 +23,7 @@ from streamrag_cli.documents.formats import Markup, TextKind
 MAX_CHARS: Final = 500
 MAX_FOLLOWING: Final = 3
 _MAX_CHUNK_CHARS: Final = 20_000
-"""The rest of a longer text is ignored. Chunks are shorter, but the chunks of a long table are joined."""
+"""Text beyond this length is ignored. A chunk is shorter, but the chunks of a long table are joined."""
 
 _DASHES: Final = re.compile(r"^(?:-[ \t]+)+")
 _VALUE: Final = re.compile(r"[\w\"'/.$@<{-][^:=\n]{0,80}[:=]")

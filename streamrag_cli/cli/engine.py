@@ -74,7 +74,7 @@ def _state(address: "EngineAddress", operation: Literal["status", "stop"]) -> di
             "running_s": 0.0,
             "idle_s": 0.0,
             "rss_mb": "?",
-            "stores": ["unknown, the engine does not respond"],
+            "stores": ["unknown (the engine does not respond)"],
             "log": str(address.log),
         }
 

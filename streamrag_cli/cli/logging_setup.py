@@ -58,7 +58,7 @@ def without_keys(text: str, environment: Mapping[str, str]) -> str:
 
 
 def _keys_in(variable: str, environment: Mapping[str, str]) -> list[str]:
-    """The keys in an environment variable. That of the server keys may hold several, each of which must be masked."""
+    """The keys in an environment variable. The one for server keys may contain several, and each must be masked."""
     raw = environment.get(variable, "").strip()
     return [raw] if variable not in _SERVER_KEY_VARIABLES else [raw, *(each.key for each in split_keys(raw))]
 

@@ -85,7 +85,7 @@ class _BackgroundHandler(logging.Handler):
         while True:
             text = self._lines.get() + "\n"
             if self._dropped:
-                text += f"dropped {self._dropped} log lines because stderr was blocked\n"
+                text += f"log lines dropped because stderr was blocked: {self._dropped}\n"
                 self._dropped = 0
             with contextlib.suppress(OSError):  # a full disk or a closed pipe must not stop the server
                 os.write(self._descriptor, text.encode("utf-8", "backslashreplace"))

@@ -30,8 +30,8 @@ def check_embedding(settings: Settings) -> Iterator[Finding]:
     dimension = len(vector)
     if collection and collection.dimension is not None and collection.dimension != dimension:
         raise dimension_mismatch(settings.collection, stored=collection.dimension, returned=dimension)
-    result = f"{embedder.name} returned a vector with {dimension} dimensions in {elapsed_ms:,.0f} ms"
-    match = f", matching the collection {settings.collection!r}" if collection else ""
+    result = f"{embedder.name} returned a vector in {elapsed_ms:,.0f} ms with {dimension} dimensions"
+    match = f", as in the collection {settings.collection!r}" if collection else ""
     yield ok("embedding", result + match, figures={"dimension": dimension, "elapsed_ms": round(elapsed_ms, 1)})
 
 

@@ -25,7 +25,7 @@ SMALL_SECTION_CHARS: Final = 300
 """A section up to this long may be merged with its neighbours, as long as the result fits the target."""
 
 BARE_SECTION_CHARS: Final = 120
-"""A section up to this long is a heading with hardly any text: it is merged into its first subsection."""
+"""A section up to this long has hardly any text after its heading, so it is merged into its first subsection."""
 
 MIN_SHARE: Final = 0.25
 """A chunk never ends before this share of the target, even at a good boundary."""
@@ -70,7 +70,7 @@ def chunk(document: Document, *, target_chars: int = TARGET_CHARS) -> Iterator[C
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Merged sections. `chars` is their total length and `largest` the maximum length, without surrounding whitespace.
+    """Merged sections. `chars` is their total length and `largest` that of the longest, without outer whitespace.
 
     `is_chain` is True as long as each section is nested in the previous one; `headings` then belong to the last one.
     """

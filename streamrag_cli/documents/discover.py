@@ -113,7 +113,7 @@ def _is_secret(real: str, *, directory: bool) -> bool:
 class _Directory:
     """A directory to enter: the path by which it was reached, its resolved path, and the ignore rules of its parent.
 
-    If `is_secret`, data files in it are treated as secret.
+    If `is_secret`, data files in it are treated like data files with secret names.
     """
 
     path: str

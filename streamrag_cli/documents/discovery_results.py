@@ -13,11 +13,11 @@ SkipCode: TypeAlias = Literal[
 
 _REASONS: dict[SkipCode, str] = {
     "hidden": "hidden",
-    "secret": "possible secret (a suspicious name); name it explicitly to ingest it",
+    "secret": "possible secret (a suspicious name); pass its path to ingest it",
     "gitignored": "ignored by git",
     "streamragignored": "ignored by .streamragignore",
     "excluded": "excluded",
-    "generated": "generated or vendored; name it explicitly to ingest it",
+    "generated": "generated or vendored; pass its path to ingest it",
     "unsupported": "unsupported format",
     "duplicate": "link to a path that was already found",
     "outside_root": "link that leads outside the folder",

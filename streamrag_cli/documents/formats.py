@@ -38,13 +38,13 @@ class Format:
     kind_for_secrets: TextKind | None = None
     """Replaces `kind` when a name or content is checked for secrets."""
     encoded: Literal["none", "some", "all"] = "none"
-    """How much of the text cannot be searched in the raw bytes."""
+    """How much of the text is encoded, so that it does not appear in the raw bytes."""
     generated: Literal["", "lock", "code", "script"] = ""
     """The signs of generated files to look for."""
     ambiguous_suffixes: str = ""
     """Suffixes that other kinds of files use too."""
     matches_content: Callable[[bytes], bool] | None = None
-    """Decides by the first bytes whether a file with an ambiguous suffix has this format."""
+    """Decides from the first bytes whether a file with an ambiguous suffix has this format."""
 
 
 _BY_SUFFIX: Final[dict[str, Format]] = {}

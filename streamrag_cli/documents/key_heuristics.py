@@ -18,7 +18,7 @@ _RUN: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A check for one kind of key. `finds` is called only if the file contains one of `literals`, a fast test."""
+    """A check for one kind of key. For speed, `finds` is called only if the file contains one of `literals`."""
 
     kind: str
     literals: tuple[bytes, ...]

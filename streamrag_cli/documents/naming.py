@@ -1,4 +1,4 @@
-"""Derives the titles of documents that contain none from their file names: notes are often named after their title."""
+"""Derives titles from file names, for documents without a title: notes are often named after their title."""
 
 import re
 from pathlib import Path

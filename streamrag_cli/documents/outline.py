@@ -12,7 +12,7 @@ HEADING_CHARS: Final = 160
 
 _CHECKED_CHARS: Final = 4000
 _NOT_PROSE: Final = re.compile(r"<[^<>]*>|!?\[[^\[\]]*\]\([^()]*\)|[=*_~`#^\"'+-]{3,}")
-"""Parts of badges, logos and horizontal rules, which may precede a title."""
+"""The markup of badges, logos and horizontal rules, which may precede a title."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

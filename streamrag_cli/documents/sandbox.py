@@ -27,7 +27,7 @@ _START_LIMIT_S: Final = 30.0
 _END_LIMIT_S: Final = 5.0
 LARGE_BYTES: Final = 1 << 18
 _BYTES_PER_S: Final = 200_000
-"""The lowest throughput of any Python parser on any input, in bytes per second."""
+"""The lowest throughput of any loader in pure Python, in bytes per second."""
 _WALL_TIME_FACTOR: Final = 4
 """The wall-clock limit for a large file, as a multiple of its processor time limit."""
 

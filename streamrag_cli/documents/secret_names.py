@@ -1,4 +1,4 @@
-"""Classifies file names by whether the files are read always, only after a closer check, or only if named by the user.
+"""Classifies files by name: read always, read only after a closer check, or read only if the user names them.
 
 Only the names of data files count (`db-secret.yaml`, `Chrome Passwords.csv`), not those of prose and source code: a
 page about secrets is not a secret, and `secrets.py` is judged by its content (`secret_content`).
@@ -12,8 +12,8 @@ from typing import Final, Literal, TypeAlias
 from streamrag_cli.documents.formats import format_of, has_ambiguous_suffix, kind_for_secrets
 
 Suspicion: TypeAlias = Literal["", "secret", "unless_prose", "if_hinted"]
-"""How to treat a file: "" has no restriction, "secret" is never read, "unless_prose" is read only if it is prose, and
-"if_hinted" is withheld only if its content suggests a secret."""
+"""How to treat a file: "secret" means never to read it, "unless_prose" to read it only if it is prose, "if_hinted" to
+withhold it only if its content suggests a secret, and "" to read it without restrictions."""
 
 NEVER_READ_FILES: Final = (
     # settings that carry passwords and tokens
@@ -37,7 +37,7 @@ NEVER_READ_DIRECTORIES: Final = (
 )  # fmt: skip
 
 SECRET_DIRECTORIES: Final = ("secret", "secrets", "credentials", "passwords", ".secrets", ".credentials")
-"""Data files in these directories are secret regardless of their names; prose and source code are read."""
+"""Data files in these directories are treated like data files with secret names; prose and source code are read."""
 
 _FILES: Final = re.compile("|".join(translate(pattern) for pattern in NEVER_READ_FILES))
 
@@ -118,7 +118,7 @@ def is_excluded_directory(name: str) -> bool:
 
 
 def is_secret_directory(name: str) -> bool:
-    """Whether data files in a directory with this name are secret."""
+    """Whether data files in a directory with this name are treated like data files with secret names."""
     return name.casefold() in SECRET_DIRECTORIES
 
 

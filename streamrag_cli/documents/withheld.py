@@ -41,4 +41,4 @@ def withhold_reason_for_text(file: FoundFile, document: Document) -> Withheld | 
 
 
 def _secret(kind: str) -> Withheld:
-    return Withheld("secret", f"possible secret ({kind}); name it explicitly to ingest it")
+    return Withheld("secret", f"possible secret ({kind}); pass its path to ingest it")

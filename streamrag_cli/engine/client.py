@@ -44,7 +44,7 @@ _MIN_LIMITS: Final = {
     resource.RLIMIT_DATA: None,
     resource.RLIMIT_AS: None,
 }
-"""The soft limits that a client must have to start an engine; None means unlimited."""
+"""A client with a lower soft limit starts no engine, because the engine would inherit it. None means unlimited."""
 _HOME: Final = Path(__file__).resolve().parent.parent.parent
 # Not `-m`: the package may be in a folder that only the caller's PYTHONPATH names.
 _PROGRAM: Final = (
@@ -83,7 +83,7 @@ class EngineService:
         try:
             if variables := open_store(settings.store).environment_overrides(self._environment):
                 # libpq reads these variables, such as PGPASSWORD, and the engine does not have them
-                raise EngineUnavailableError(f"set only in this process: {', '.join(variables)}")
+                raise EngineUnavailableError(f"it does not get these variables: {', '.join(variables)}")
             connection = connect(request, self._environment, idle_s=settings.engine_idle_s)
         except EngineUnavailableError as error:
             _log.debug("not used: %s", error)

@@ -8,17 +8,17 @@ class IngestLimits:
     """The limits of an ingest; tests lower them."""
 
     batch_chunks: int = 256
-    """A batch, which is embedded and written as a whole, is full with this many chunks or documents."""
+    """The number of chunks or documents in a full batch, which is embedded and written as a whole."""
     batches_ahead: int = 2
-    """While one batch is written, up to this many others are being embedded or wait for it."""
+    """While one batch is written, at most this many others are being embedded or wait to be written."""
     events_ahead: int = 1000
-    """Up to this many events of unchanged files wait for an earlier batch."""
+    """The maximum number of results for unchanged files that wait until an earlier batch is written."""
     files_ahead: int = 64
     """The maximum number of files that are read ahead."""
     bytes_ahead: int = 4_000_000
     """The maximum total size of the files that are read ahead. A larger file is read on its own."""
     remembered_texts: int = 512
-    """The embeddings of this many recent texts, less than 2 kB each, are cached."""
+    """The number of recent texts whose embeddings are cached, which takes less than 2 kB each."""
     progress_after_s: float = 1.0
     """Progress is reported if a step takes longer than this."""
     progress_every_s: float = 0.2

@@ -118,4 +118,4 @@ def _calibrate(writer: Writer, embedder: Embedder) -> None:
 def _repair(writer: Writer, embedder: Embedder) -> Iterator[Notice]:
     repaired = writer.repair(embedder.embed_documents)
     if repaired:
-        yield Notice(message=f"repaired {repaired} vectors after an interrupted ingest", code="repaired")
+        yield Notice(message=f"vectors repaired after an interrupted ingest: {repaired}", code="repaired")

@@ -26,7 +26,7 @@ from streamrag_cli.missing_files import is_missing
 from streamrag_cli.store.interface import Manifest, Writer
 
 _FAILS_IF_NAMED: Final = frozenset({"binary", "not_a_regular_file"})
-"""Reasons to skip a file that are failures if the user named the file explicitly."""
+"""Reasons for skipping a file that count as failures if the user named the file explicitly."""
 _Candidate: TypeAlias = tuple[DiscoveryResult, os.stat_result | None]
 
 

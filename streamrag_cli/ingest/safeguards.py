@@ -25,11 +25,11 @@ from streamrag_cli.store.registry import open_store
 from streamrag_cli.text import sanitise_line
 
 LARGE_FILES: Final = 5_000
-"""A new folder with more files than this requires confirmation."""
+"""If new folders contain more files than this, the user is asked for confirmation."""
 _SKIPPED_BY_RULE: Final[frozenset[SkipCode]] = frozenset(
     {"secret", "gitignored", "streamragignored", "excluded", "generated"}
 )
-"""Reasons that mean that a file was skipped by a rule. A folder with such files is not an unmounted disk."""
+"""The codes of files that were skipped because of a rule. A folder with such files is not an unmounted disk."""
 _ESCAPED: Final = re.compile(r"\\([0-7]{3})")
 _NAMED_ROOTS: Final = 3
 MANY_DOCUMENTS: Final = 20

@@ -27,7 +27,8 @@ MODEL_DIRECTORY: Final = Path(__file__).parent / "models" / "all-MiniLM-L6-v2"
 DIMENSION: Final = 384
 MAX_TOKENS: Final = 256
 _MAX_CHARS: Final = 20_000
-"""Any real text of this length has more than 256 tokens. Tokenising a text of 5 MB would take seconds."""
+"""Longer texts are cut before they are tokenised, because tokenising 5 MB would take seconds. The embedding does not
+change: any real text of this length has more than 256 tokens."""
 _FILES: Final = ("model.onnx", "tokenizer.json")
 
 

@@ -1,6 +1,6 @@
-"""Calibrates the score curve for embedders that it was not fitted to.
+"""Adapts the score curve to embedders for which it was not fitted.
 
-Cosines mean something else with every embedder: one gives unrelated texts 0.1, another one 0.75. So the range of an
+Cosines differ between embedders: those of unrelated texts are 0.1 with one, and 0.75 with another. So the range of an
 embedder is measured at the first ingest of a collection, with the questions and passages of `calibration_texts`, which
 do not depend on the collection: cosines of questions with the passages of others, and with their own passages. A linear
 map of this range onto that of the built-in embedder makes the built-in curve apply.
@@ -15,11 +15,11 @@ from streamrag_cli.retrieval.relevance import BUILTIN_CURVE, ScoreCurve
 from streamrag_cli.store.interface import Manifest
 
 COSINE_RANGE: Final = "cosine_range"
-"""The metadata of a collection that contains the range, as `str(CosineRange)`."""
+"""The key of the range in the metadata of a collection. The value is `str(CosineRange)`."""
 _UNRELATED_QUANTILE: Final = 0.95
-"""An off-topic question is compared with many passages, so the highest cosines of unrelated texts matter."""
+"""The quantile of the cosines of unrelated texts. It is high, because a question is compared with many passages."""
 _MIN_WIDTH: Final = 0.02
-"""An embedder with a smaller range does not distinguish the texts, or not by their topic."""
+"""If the range is smaller, the embedder does not distinguish texts by topic, and the built-in curve is used."""
 
 
 @dataclass(frozen=True, slots=True)

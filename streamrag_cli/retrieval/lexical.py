@@ -19,7 +19,7 @@ STOP_WORDS: Final = FUNCTION_WORDS[ENGLISH]
 _STOP_CHARACTERS: Final = frozenset(
     "的了是在有吗呢吧啊么几哪谁何请问我你您他她它们这那些个就也都要会被把让给和与及或はがをにでとのもかへや"
 )
-"""Chinese and Japanese function characters. Pairs that contain such a character are also stop words."""
+"""Chinese and Japanese characters that are function words. Pairs that contain one of them are stop words, too."""
 _KANA: Final = re.compile("[\u3041-\u30ff]")
 """A single kana is a stop word: like a single Latin letter, it is too common to search for."""
 _STOP_PAIRS: Final = frozenset(

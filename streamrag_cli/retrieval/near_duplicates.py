@@ -21,11 +21,13 @@ FindMissing: TypeAlias = Callable[[Iterable[str]], Collection[str]]
 """A function that returns the absolute paths at which no file exists."""
 
 COPIED_CHARS: Final = 100
-"""The minimum length of a copy under another title: "Closed." on the pages of two shops is not a copy."""
+"""The minimum length for chunks with equal text but different titles to count as copies. Short texts such as "Closed."
+occur on unrelated pages."""
 NEAR: Final = 0.9
 """Two passages are near-duplicates if they share at least this fraction of their word pairs, ignoring numbers."""
 MAX_NEW_NUMBERS: Final = 3
-"""The maximum count of numbers that only one of two near-duplicates contains. Reports of two years differ in more."""
+"""Of two near-duplicates, each may contain at most this many numbers that the other lacks. Reports for different years
+differ in more numbers."""
 _SAME_SECTION_SIMILARITY: Final = 0.25
 _NEXT_VERSION_SIMILARITY: Final = 0.5
 _NUMBER: Final = re.compile(r"\d+(?:[.,:]\d+)*")

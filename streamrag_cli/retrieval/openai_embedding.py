@@ -116,6 +116,6 @@ def _unit_vectors(body: bytes, count: int, endpoint: ModelEndpoint) -> NDArray[n
     with np.errstate(over="ignore", invalid="ignore"):
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not (np.isfinite(lengths) & (lengths > 0)).all():
-        raise malformed("sent a vector that is zero, NaN or infinite", endpoint)
+        raise malformed("sent a vector that is zero or not finite", endpoint)
     unit: NDArray[np.float32] = (vectors / lengths).astype(np.float32)
     return unit

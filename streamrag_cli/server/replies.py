@@ -20,7 +20,7 @@ OPENAI_PREFIX: Final = "/v1"
 _FREE_OF_COST: Final = frozenset({"unreachable", "store_busy", "store_unreachable", "server_shutdown"})
 _MAX_CLIENT_WAIT_S: Final = 60  # OpenAI's clients ignore a longer Retry-After and retry immediately
 _DO_NOT_RETRY: Final = {"x-should-retry": "false"}
-"""Stops OpenAI's clients from retrying twice after a 429 or 5xx."""
+"""A header for OpenAI's clients, which would otherwise retry twice after a status of 429 or 5xx."""
 
 
 class JsonReply(Response):

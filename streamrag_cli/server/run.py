@@ -20,7 +20,7 @@ from streamrag_cli.server.workers import START_TIMEOUT_S, WorkerApp, run_workers
 from streamrag_cli.settings import ServerSettings, Settings
 
 _MAX_DEFAULT_WORKERS: Final = 4
-"""The maximum number of workers by default. It limits memory: each process uses about 200 MB."""
+"""The default number of workers does not exceed this, because each process uses about 200 MB of memory."""
 
 
 def make_server(settings: Settings, server: ServerSettings, limits: Limits | None = None) -> uvicorn.Server:

@@ -24,7 +24,7 @@ from streamrag_cli.server_keys import split_keys
 from streamrag_cli.settings import ServerSettings
 
 PEER_UID: Final = "peer_uid"
-"""The key in `scope["state"]` of the user ID of the connection's other end, which is None if unknown."""
+"""The key in `scope["state"]` that stores the user ID of the connecting process, or None if it is unknown."""
 _PAGE: Final = "/"
 _UNPROTECTED: Final = "/healthz"
 _QUESTION_PREFIXES: Final = ("/rag/", "/v1/chat/", "/search")

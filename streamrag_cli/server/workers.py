@@ -24,7 +24,7 @@ from streamrag_cli.server.app import create_app
 from streamrag_cli.settings import ServerSettings, Settings
 
 START_TIMEOUT_S = 30
-"""A worker that does not respond for this long counts as hung. It must be able to start in time on a busy machine."""
+"""A worker that does not respond for this long counts as hung. Even on a busy machine, a worker starts in less time."""
 _CTRL_C: Final = {signal.SIGINT}
 
 

@@ -132,13 +132,14 @@ _SCRIPT_SHARE: Final = 0.4  # the minimum share of the letters: names and terms 
 _READ_CHARS: Final = 20_000
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _FUNCTION_WORD_SHARE: Final = 0.15
-"""The minimum share of function words in a document. It is about 0.4 in prose and near 0 in lists of names and code."""
+"""A language is detected only if more than this share of the words are its function words. The share is about 0.4 in
+prose, and near 0 in code and lists of names."""
 _MAX_CACHED: Final = 50_000
 _stem_cache: Final[dict[tuple[str, str], str]] = {}
 _stem_lock: Final = Lock()  # stemmers are not thread-safe
 _MIN_FUNCTION_WORDS: Final = 2
 _MIN_RATIO_TO_ENGLISH: Final = 1.3
-"""The weight of a language's function words must exceed that of English function words by this factor."""
+"""A language is detected only if its function words outweigh the English ones by this factor."""
 FUNCTION_WORDS: Final[Mapping[str, frozenset[str]]] = {
     language: frozenset(words.split()) for language, words in _WORDS.items()
 }

@@ -19,7 +19,7 @@ BACKENDS: Final[Mapping[str, str]] = {
     "postgresql": "streamrag_cli.store.postgres",
     "postgres": "streamrag_cli.store.postgres",
 }
-"""The package of each scheme. An address without one of these schemes is a directory."""
+"""The package that implements each scheme. An address without one of these schemes is a directory."""
 
 
 def store_address(raw: str) -> StoreAddress:

@@ -23,7 +23,8 @@ from streamrag_cli.store.languages import ENGLISH, without_endings
 Word = TypeVar("Word", str, tuple[str, ...])
 TOKENIZER: Final = "porter unicode61"
 MOST_WORDS: Final = 64
-"""The maximum number of words to search for, because FTS5 takes quadratic time. The rarest words decide the ranking."""
+"""Only this many words are searched for, because the time that FTS5 takes is quadratic in their number. The rarest ones
+are chosen, because they decide the ranking."""
 _MAX_REPEATS: Final = 4  # further repetitions of a word in the question do not count
 _UNSPACED_SCRIPTS: Final = (
     "\u0e01-\u0e4e\u0e81-\u0ecd\u1000-\u103f\u1780-\u17d3"  # Thai, Lao, Burmese, Khmer

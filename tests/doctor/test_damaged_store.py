@@ -99,7 +99,7 @@ SMALL: dict[str, tuple[Damage, str]] = {
         sql("PRAGMA writable_schema = ON; UPDATE sqlite_schema SET rootpage = 3 WHERE name = 'chunks_of_document'"),
         "its catalog is damaged",
     ),
-    "Chroma's database is missing": (deleted("vectors/chroma.sqlite3"), "its database is missing"),
+    "Chroma's database is missing": (deleted("vectors/chroma.sqlite3"), "their database is missing"),
     "noise in Chroma's database": (noise_in_the_middle("vectors/chroma.sqlite3"), "chroma.sqlite3 is damaged"),
 }
 LARGE: dict[str, tuple[Damage, str]] = {

@@ -111,7 +111,7 @@ def test_a_page_that_is_nested_too_deeply_gets_a_note() -> None:
     document = loaded("a.html", f"<p>The jetty is long.</p>{'<div>' * 300}<p>The pier is short.</p>")
 
     assert document.text == "The jetty is long."
-    assert document.notes == ("elements are nested more than 255 deep: deeper text is missing",)
+    assert document.notes == ("elements are nested more than 255 levels deep: the text after that point is missing",)
 
 
 @pytest.mark.slow

@@ -28,9 +28,9 @@ def test_a_file_that_contains_a_key_is_withheld_and_counted(ingests: Ingests, dr
 
     ingests.run("docs", dry_run=dry_run)
     assert ingests.reasons == {
-        "docs/db-secret.yaml": "possible secret (a suspicious name); name it explicitly to ingest it",
-        "docs/deploy.py": "possible secret (an AWS access key); name it explicitly to ingest it",
-        "docs/notes.md": "possible secret (a private key); name it explicitly to ingest it",
+        "docs/db-secret.yaml": "possible secret (a suspicious name); pass its path to ingest it",
+        "docs/deploy.py": "possible secret (an AWS access key); pass its path to ingest it",
+        "docs/notes.md": "possible secret (a private key); pass its path to ingest it",
     }
     assert (ingests.done.counts["added"], ingests.done.skipped) == (1, {"secret": 3})
     if not dry_run:

@@ -22,7 +22,7 @@ _LINK: Final = re.compile(
     r"(?:\blink:|\bxref:|\bmailto:)([^\s\[\]]+)\[([^\[\]]*)\]|((?:https?|ftp|irc)://[^\s\[\]<>]+)\[([^\[\]]*)\]"
 )
 _LINK_BELOW: Final = re.compile(r"(?<![\w`{])\{[\w-]+\}[/#][^\s\[\]]*\[([^\[\]]+)\]")
-"""A link whose base URL is defined by the build; only the link's text is kept."""
+"""A link whose URL begins with an attribute that only the build defines. The link's text is kept."""
 _IMAGE: Final = re.compile(r"\b(?:image|icon):[^\s\[\]:]+\[([^\[\],]*)[^\[\]]*\]")
 _MENU: Final = re.compile(r"\bmenu:([^\[\]\n]{1,80})\[([^\[\]]*)\]")
 _MACRO: Final = re.compile(r"\b(?:kbd|btn|pass|stem|latexmath|asciimath):\w*\[([^\[\]]*)\]")
@@ -36,7 +36,7 @@ _CALLOUT: Final = re.compile(r"[ \t]*<(?:\d+|\.)>[ \t]*$")
 
 
 def inline_text(text: str, attributes: Mapping[str, str]) -> str:
-    """The visible text of the line. Inline code keeps its backticks."""
+    """The visible text of AsciiDoc inline markup. Inline code keeps its backticks."""
     code = CodePlaceholders()
 
     def keep(match: re.Match[str]) -> str:

@@ -23,7 +23,7 @@ _ITEM_MARK: Final = re.compile(r"^[ \t]*(?:[*.]{1,5}|-)[ \t]+(?=\S)")
 _MAX_COLUMNS: Final = 100
 _REPEATED_CHARS: Final = 200
 _MAX_REPEATED: Final = 10_000
-"""At most this many cells are repeated, and only cells of at most `_REPEATED_CHARS`, to limit a table's size."""
+"""After this many repeated cells in a table, no more are repeated, so that a table cannot become too large."""
 _MAX_ROWS_SPANNED: Final = 1000
 
 Row = tuple[int, list[str]]

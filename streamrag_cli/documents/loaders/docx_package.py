@@ -64,7 +64,7 @@ def _check(entries: list[zipfile.ZipInfo], size: int) -> None:
     if len(entries) > ENTRIES:
         raise DocumentError(f"archive contains {len(entries):,} files", code="zip_bomb")
     if unpacked > UNPACKED_BYTES or (unpacked > RATIO_FROM_BYTES and unpacked > RATIO * min(packed, size)):
-        raise DocumentError(f"would unpack to {unpacked / 1e6:,.0f} MB", code="zip_bomb")
+        raise DocumentError(f"would unpack to {unpacked / 1e6:,.0f} MB (a zip bomb?)", code="zip_bomb")
 
 
 def _package(archive: zipfile.ZipFile) -> Package:

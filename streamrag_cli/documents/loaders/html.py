@@ -2,7 +2,7 @@
 
 Only the page's main content is read (`html_content`). A row of a table with header cells becomes a line with the column
 names (`html_tables`). Nothing is fetched, and only HTML's own entities are expanded. libxml2 limits nesting to 255
-levels, which is deeper than the text of real pages; a note reports if it stops there.
+levels, which is deeper than the text of real pages; a note reports a page whose text ends there.
 """
 
 import codecs
@@ -21,7 +21,7 @@ from streamrag_cli.model import Document
 MAX_LINE: Final = 65535
 """libxml2 stores line numbers in 16 bits, so documents from longer files get no line numbers."""
 
-_TOO_DEEP: Final = "elements are nested more than 255 deep: deeper text is missing"
+_TOO_DEEP: Final = "elements are nested more than 255 levels deep: the text after that point is missing"
 _BLOCKS: Final = frozenset(
     {"address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details", "dialog", "div", "dl",
      "dt", "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr",
@@ -30,7 +30,7 @@ _BLOCKS: Final = frozenset(
 )  # fmt: skip
 _TIGHT: Final = frozenset({"li", "dt", "dd", "tr", "thead", "tbody", "tfoot", "caption"})
 _AFTER_TERM: Final = frozenset({"dd", "p", "div", "section"})
-"""Blocks that continue on the line of the term that they define."""
+"""Blocks that begin on the line of the term that they define."""
 _AFTER: Final = {("dt", "dd"): ":", ("dt", "dt"): ","}
 _HEADINGS: Final = {f"h{level}": level for level in range(1, 7)}
 _TITLE_PARTS: Final = re.compile(r"\s+[-–—:·•/]\s+|\s*[|»«]\s*")

@@ -118,7 +118,7 @@ class _Reader:
                 self.out.add(f"- {term}:", self._number)
 
     def _term(self) -> str:
-        """The term before an `.RS` that indents its text, as in pages made with DocBook or AsciiDoc; else "".
+        """The term before an `.RS` that indents the term's text, as in pages made with DocBook or AsciiDoc; else "".
 
         If there is a term, reading continues after the `.RS`.
         """

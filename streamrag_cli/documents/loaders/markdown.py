@@ -33,7 +33,7 @@ _DELIMITER_ROW: Final = re.compile(
 )
 
 _SHOWN_CHARS: Final = 2000
-"""The maximum length of a heading, because the parser may treat a whole page as a heading."""
+"""A heading's source is cut to this length, because the parser may treat a whole page as a heading."""
 
 
 def load_markdown(path: str, source: str) -> Document:

@@ -19,7 +19,7 @@ _BLOCK_END: Final = re.compile(r"\n[ \t]*\n")
 _INLINE_CHARS: Final = 1000
 _TAG_CHARS: Final = 5000
 _MAX_FAILURES: Final = 200
-"""After this many unclosed marks, the rest of the file is loaded as plain Markdown."""
+"""After this many tags, expressions or comments that are not closed, the rest of the file is loaded as Markdown."""
 
 
 def load_mdx(path: str, source: str) -> Document:

@@ -22,7 +22,7 @@ _MARKS: Final = re.compile(
 MAY_CONTAIN_NOTES: Final = re.compile(
     r"<!--|%%|\{%|\{\{<|\[\[|==|\[!|[ \t]\^|^[ ]{0,3}\[(?://|comment|_)", re.MULTILINE
 )
-"""A quick check that matches if a text may contain the markup of notes."""
+"""A quick check: it matches every text that may contain the markup of notes."""
 
 _CODE_CHARS: Final = 2000
 _LINE_CHARS: Final = 1000

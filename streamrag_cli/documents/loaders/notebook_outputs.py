@@ -14,8 +14,8 @@ from streamrag_cli.errors import DocumentError
 from streamrag_cli.text import REPLACEMENT
 
 PIECE_CHARS: Final = 800
-"""The maximum length of a piece of output, so that it fits into a chunk. A longer output is reduced to its first and
-last pieces, which often contain the results."""
+"""The maximum length of a piece of output, so that it fits into a chunk. An output that is longer than two pieces is
+reduced to its first and last piece, which often contain the results."""
 
 GAP: Final = "[…]"
 """Replaces omitted text."""

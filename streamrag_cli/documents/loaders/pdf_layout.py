@@ -25,14 +25,14 @@ from streamrag_cli.documents.loaders.pdf_tables import is_table, table_rows
 from streamrag_cli.documents.loaders.pdf_text import GAP, Page, Run
 
 MAX_RUNS: Final = 3000
-"""A page with more runs is a drawing or hostile, so its text is kept in drawing order."""
+"""A page with more runs is probably a drawing, or hostile, so its text is kept in drawing order."""
 
 _Kind: TypeAlias = Literal["plain", "columns", "table"]
 
 _PARAGRAPH_GAP: Final = 0.5
 _FEW_RUNS: Final = 16
 _NOTES: Final = 0.4
-"""Footnotes are searched for in this share of a page's height, at the bottom."""
+"""Footnotes are searched for at the bottom of a page, in this share of its height."""
 
 _FEW_CHANGES: Final = 0.25
 NOTE_SIZE: Final = 0.88
@@ -167,7 +167,7 @@ def _undivided(runs: list[Run], total: int) -> Iterator[list[list[Run]]]:
 
 
 def _rows_as_drawn(runs: Sequence[Run]) -> list[list[Run]]:
-    """The rows in drawing order if that runs downwards, because it keeps formulas together; else sorted by position."""
+    """The rows in drawing order, which keeps formulas together, if that runs downwards; else sorted by position."""
     in_order = sorted(runs, key=lambda run: run.order)
     leaps = [run.bottom - above.top for above, run in pairwise(in_order) if goes_up(above, run)]
     is_mixed = len(leaps) >= max(1, _FEW_CHANGES * len(runs)) or any(leap > in_order[0].height for leap in leaps)

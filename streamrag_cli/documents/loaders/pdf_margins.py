@@ -14,14 +14,14 @@ from streamrag_cli.documents.loaders.pdf_rows import rows_of
 from streamrag_cli.documents.loaders.pdf_text import Page, Run
 
 _MARGIN: Final = 0.15
-"""Running headers and footers are searched for in this share of a page's height, at the top and bottom."""
+"""Running headers and footers are searched for at the top and bottom of a page, in this share of its height each."""
 
 _ROWS: Final = 3
 _SAME_PLACE: Final = 3.0
 _NEARBY_PAGES: Final = 2
 _MANY_PAGES: Final = 8
 _LARGE: Final = 1.2
-"""Text larger than the body text by this factor is a heading, even if its number increases by page ("Day 2")."""
+"""A line is a heading, and not a running header, if its text is larger than the body text by this factor."""
 
 _NUMBER: Final = re.compile(r"\d+")
 _ROMAN: Final = re.compile(r"[ivxlc]{1,7}", re.IGNORECASE)

@@ -12,7 +12,7 @@ from streamrag_cli.documents.loaders.pdf_tables import fits
 from streamrag_cli.documents.loaders.pdf_text import LINE_BREAK_HYPHEN
 
 _MAX_LINES: Final = 8
-"""Text of more lines is probably not the rest of a sentence."""
+"""If no sentence ends within this many lines, they are probably not the rest of a sentence."""
 
 _MIN_FULL_LINE: Final = 20
 _CLOSING: Final = "[\"'”’»)\\]]*"

@@ -15,10 +15,10 @@ from typing import Any, Final, NamedTuple
 from streamrag_cli.documents.loaders.pdf_boxes import Boxes
 
 LINE_BREAK_HYPHEN: Final = "\ufffe"
-"""The character by which pdfium replaces a hyphen at the end of a line and the line break after it."""
+"""The character with which pdfium replaces a hyphen at the end of a line and the line break after it."""
 
 GAP: Final = 0.55
-"""Columns or cells are separated by at least this much white space, as a multiple of the text height."""
+"""The minimum white space between columns or cells, as a multiple of the text height."""
 
 _LINE: Final = re.compile(f"[^\r\n{LINE_BREAK_HYPHEN}]*(?:{LINE_BREAK_HYPHEN}|[\r\n]+|\\Z)")
 _WORD: Final = re.compile(r"\S+")
@@ -30,7 +30,7 @@ _LIGATURES: Final = {
 }  # fmt: skip
 _MARKER: Final = re.compile(r"[^\w\s]|\(?\w{1,3}[.)]|o")
 _NUMBERING: Final = re.compile(r"\d+(?:\.\d+)+\.?")
-"""The number before a heading or list item, which a tab separates from the text."""
+"""The number of a heading or list item, such as 2.1, which is followed by a tab."""
 
 _EQUAL: Final = 1.3
 _TOUCHING: Final = 0.1

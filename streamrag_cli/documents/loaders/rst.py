@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from docutils import nodes
 
 OUTLINED_CHARS: Final = 4_000_000
-"""A larger file, which would take more than about 4 s to parse, is data and not prose. It gets no sections."""
+"""Larger files are usually data, and would take more than 4 s to parse. They are not divided into sections."""
 
 # docutils would also break lines at these characters; each becomes one space, so that offsets do not change.
 _NO_LINE_ENDS: Final = dict.fromkeys(map(ord, "\v\f\x1c\x1d\x1e\x85\u2028\u2029"), " ")

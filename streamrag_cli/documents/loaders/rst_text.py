@@ -299,7 +299,7 @@ def _dedented(lines: list[tuple[int, str]]) -> list[tuple[int, str]]:
 
 
 def inline_text(text: str) -> str:
-    """The visible text of the line. Literals become inline code."""
+    """The visible text of reStructuredText inline markup. Literals become inline code."""
     code = CodePlaceholders()
     text = _LITERAL.sub(lambda match: code.keep(match[1]), text)
     text = _ROLE.sub(lambda match: _TARGET.sub("", match[1]).lstrip("~!"), text)

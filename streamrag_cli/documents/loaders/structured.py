@@ -13,13 +13,15 @@ from streamrag_cli.documents.outline import clean_heading
 from streamrag_cli.model import Document, Section
 
 UNIT_CHARS: Final = 450
-"""Longer entries are split, because sections are quoted whole; the chunker merges short ones with the same parent."""
+"""Longer entries are split into several sections, because sections are quoted whole. The chunker merges short sections
+with the same parent."""
 
 NAMING: Final = frozenset({"name", "id", "title", "key", "operationId", "uses", "host", "label", "term", "question"})
 """Keys whose value is used as the name of a list item, because list items have no key."""
 
 NESTING: Final = 100
-"""Entries that are nested more deeply stay part of their ancestor at this depth."""
+"""The maximum nesting depth. Deeper JSON and XML is loaded as plain text; deeper blocks of other formats stay part of
+the entry around them."""
 
 _SHOWN_DEPTH: Final = 8
 

@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 from streamrag_cli.model import Document, Section
 
 RUN_CHARS: Final = 350
-"""The length of text per timestamp. It exceeds the sections that the chunker merges, so timestamps stay correct."""
+"""Each section has a timestamp and ends with the sentence that exceeds this length. The chunker does not merge sections
+of this length, so the timestamps stay correct."""
 
 _PAUSE_S: Final = 4.0
 _UNPUNCTUATED_CHARS: Final = 300

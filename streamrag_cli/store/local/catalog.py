@@ -31,7 +31,8 @@ from streamrag_cli.store.rows import (
 
 SCHEMA_VERSION: Final = "4"
 _OLDER_VERSIONS: Final = frozenset({"2", "3"})
-"""Formats that readers accept and writers upgrade. They lack languages and token states; 2 also lacks Chinese words."""
+"""Formats that readers accept and writers upgrade. They lack languages and token states. Format 2 also lacks Chinese
+words."""
 _SCHEMA: Final = Path(__file__).with_name("schema.sql")
 _OLDER_TABLES: Final = ("roots", "documents", "chunks", "chunks_fts", "chunks_terms", "vectors_in_doubt")
 _NUMBERS: Final = frozenset({"generation", "dimension", "dropped"})

@@ -17,7 +17,7 @@ from streamrag_cli.store.local.full_text import merge
 from streamrag_cli.store.local.lock import exclusive
 
 _MIN_DELETED: Final = 64
-"""Compaction starts at this number of deleted chunks; fewer take up less than 1 MB."""
+"""Fewer deleted chunks do not start a compaction, because they take up less than 1 MB."""
 _REMAINING_PER_DELETED: Final = 3
 _PAGES_PER_STEP: Final = 1000
 _DELETED: Final = "dropped"

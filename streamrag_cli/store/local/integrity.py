@@ -27,13 +27,13 @@ from streamrag_cli.system_errors import refusal
 from streamrag_cli.telemetry import child_environment
 
 SEARCHES: Final = 1000
-"""The number of chunks to search for, unless all are requested."""
+"""The number of chunks that a check searches for, unless a full check is requested."""
 _ALL: Final = 10**9
 _LIMIT_S: Final = 300.0
 _FULL_LIMIT_S: Final = 24 * 3600.0
 UNFOUND_TOLERATED: Final = 0.01
-"""The share of searches that may miss their chunk, because the index is approximate. After concurrent writes by two
-processes, about a fifth miss it."""
+"""The share of searches that may miss their chunk, because the index is approximate. If two processes have written to
+it at the same time, about a fifth of the searches do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from streamrag_cli.system_errors import refusal
 _PREFIX: Final = "streamrag-copy-"
 _ATTEMPTS: Final = 20
 _MIN_FREE_BYTES: Final = 1 << 20
-"""Free space for opening both databases, which may need 32 kB for SQLite and a few pages for Chroma."""
+"""The free space required to open both databases: SQLite may need 32 kB, and Chroma a few pages."""
 _INDEX_MARKER: Final = "index_metadata.pickle"
 
 Stamp: TypeAlias = tuple[tuple[int, int, int] | None, ...]

@@ -237,13 +237,13 @@ class _Session:
     def _open_vectors(self) -> Vectors:
         directory = self.epoch.vectors_directory
         if not index_fingerprint.are_unchanged(self.catalog, directory):
-            self.raise_damaged("its index files have changed since they were written")
+            self.raise_damaged("their index files have changed since they were written")
         vectors = Vectors(directory, self._layout.collection, self._limit)
         try:
             # A writer adds vectors before chunks and deletes vectors after chunks, so every chunk has a vector.
             count, expected = vectors.count(), self.catalog.counts().chunks
             if count < expected:
-                self.raise_damaged(f"it has only {count} of {expected} vectors")
+                self.raise_damaged(f"only {count} of {expected} are left")
             self._check_unsaved(vectors)
         except BaseException:
             vectors.close()

@@ -65,7 +65,7 @@ class Vectors:
         self._name = name
         self._lock_file = directory.with_name("vectors.lock")
         if not self._create and not self._has_database():
-            raise damaged_vectors(directory, "its database is missing")
+            raise damaged_vectors(directory, "their database is missing")
         with exclusive(self._lock_file, limit), self._translate_errors():
             require_resources()
             self._collection = self._open()
@@ -139,7 +139,7 @@ class Vectors:
                 # Another process may have deleted vectors. Count only now, because counting is slower than searching.
                 expected = min(expected, self._collection.count())
         if distances is None or len(ids) < expected / 2:
-            raise damaged_vectors(self._directory, f"its index finds only {len(ids)} of {expected} vectors")
+            raise damaged_vectors(self._directory, f"their index finds only {len(ids)} of {expected} vectors")
         return [(each, 1.0 - distance) for each, distance in zip(ids, distances[0], strict=True)]
 
     def cosines(self, vector: FloatArray, ids: Sequence[str], check: "VectorCheck | None" = None) -> dict[str, float]:

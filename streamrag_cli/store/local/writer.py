@@ -110,7 +110,7 @@ class CollectionWriter:
         """Reject index files that changed since the last clean end. Otherwise they would be recorded as intact."""
         directory = self._layout.vectors(self._epoch)
         if not index_fingerprint.are_unchanged(self._catalog, directory):
-            raise damaged_vectors(directory, "its index files have changed since they were written")
+            raise damaged_vectors(directory, "their index files have changed since they were written")
 
     def close(self) -> None:
         if self._vectors is not None:
