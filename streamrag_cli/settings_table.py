@@ -281,7 +281,8 @@ class ServerSettings:
         10.0,
         parse=value.number_between(0, 3600),
         flag="--grace S",
-        meaning="Shutdown timeout in seconds: how long open requests may take to finish.",
+        meaning="Shutdown timeout in seconds: how long to wait for connections to close. Answers in progress end"
+        " immediately.",
     )
     workers: int = setting(
         0,

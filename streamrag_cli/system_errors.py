@@ -184,7 +184,7 @@ def too_many_open_files(*, for_all: bool = False) -> ResourceError:
     return ResourceError(
         f"too many open files: the limit of this process is {limit}",
         code="too_many_open_files",
-        hint="raise the limit and retry: ulimit -n 1024",
+        hint=f"raise the limit and retry: ulimit -n {max(1024, 4 * limit)}",
         retryable=True,
     )
 

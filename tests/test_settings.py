@@ -86,7 +86,11 @@ def test_a_relative_store_path_becomes_absolute(home: dict[str, str]) -> None:
         ({"top_k": "0"}, "--top-k: '0' must be a whole number from 1 to 100"),
         ({"top_k": "many"}, "--top-k: 'many' must be a whole number from 1 to 100"),
         ({"min_score": "nan"}, "--min-score: 'nan' must be a number from 0 to 1"),
-        ({"collection": "../up"}, "--collection: '../up' must be 3 to 63 letters, digits, dots, dashes or underscores"),
+        (
+            {"collection": "../up"},
+            "--collection: '../up' must be 3 to 63 letters, digits, dots, dashes or underscores,"
+            " begin and end with a letter or digit, and not contain '..'",
+        ),
     ],
 )
 def test_an_invalid_flag_is_a_usage_error(flags: dict[str, str], message: str, home: dict[str, str]) -> None:

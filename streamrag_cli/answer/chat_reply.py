@@ -91,7 +91,7 @@ class ChatReply:
         self.ended_by_server = False
         """Whether the server marked the end of the reply."""
         self.retracts_thinking = False
-        """Whether the answer begins only now: the text before it was thinking without an opening mark."""
+        """Whether the answer begins in the last part: all text before it was thinking without an opening tag."""
         self.was_cut = False
         """Whether the answer exceeded a limit."""
 

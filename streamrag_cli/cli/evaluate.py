@@ -33,12 +33,12 @@ def command(
     ),
     plain: options.Plain = False,
 ) -> int:
-    """Measure retrieval quality on questions with known answers.
+    """Measure retrieval quality on questions whose relevant documents are known.
 
     Ingests DIR into a temporary store: a directory, or a separate schema if the store is in PostgreSQL.
 
-    Documents are ranked by their best chunk. The answer rate is the share of questions for which the quotes from the
-    top -k chunks contain a known answer.
+    Documents are ranked by their best chunk. The answer rate is the share of questions with known answers for which the
+    quotes from the best K chunks (-k) contain one of these answers.
     """
     from streamrag_cli.evaluation import evaluate
     from streamrag_cli.render.evaluation import EvaluationView, show_report

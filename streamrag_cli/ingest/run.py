@@ -151,7 +151,10 @@ class IngestRun:
 
 
 def _with_status(result: DiscoveryResult) -> _Candidate:
-    """Add the status of a file to its result; None if `lstat` fails, because reading the file reports the error."""
+    """Pair a discovery result with the `lstat` result of its file.
+
+    The latter is None if there is no file or `lstat` fails; that error is reported when the file is read.
+    """
     try:
         return result, os.lstat(result.real) if isinstance(result, FoundFile) else None
     except OSError:

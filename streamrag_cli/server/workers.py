@@ -32,7 +32,7 @@ _CTRL_C: Final = {signal.SIGINT}
 class WorkerApp:
     """Calls `prepare` and creates the application in a worker. It is pickled, so that the worker can call it.
 
-    When it is called, uvicorn handles signals, so SIGINT, which `_Workers` blocked, is unblocked.
+    The call unblocks SIGINT, which `_Workers` blocked. At that point, uvicorn has installed its signal handlers.
     """
 
     settings: Settings

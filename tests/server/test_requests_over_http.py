@@ -294,7 +294,8 @@ LISTED = "see GET /openapi.json for"
         (
             ("GET", "/search?query=quay&collection=no+such", ""),
             422,
-            "collection: must be 3 to 63 letters, digits, dots, dashes or underscores",
+            "collection: must be 3 to 63 letters, digits, dots, dashes or underscores, begin and end with a letter or"
+            " digit, and not contain '..'",
             "leave out collection, or use one listed by GET /collections",
         ),
         (

@@ -46,7 +46,10 @@ def output_texts(outputs: Any) -> Iterator[tuple[bool, str]]:
 
 
 def joined(source: Any, *, strip: bool = True) -> str:
-    """A cell's or an output's text, which is a string or a list of strings."""
+    """The text of a cell or an output as one string.
+
+    `source` is a string or a list of strings. For anything else, the text is empty.
+    """
     text = "".join(str(piece) for piece in source) if isinstance(source, list) else source
     if not isinstance(text, str):
         return ""

@@ -52,7 +52,8 @@ class Highlighter:
     def lines(self, code: str) -> list[Text]:
         """Highlight complete lines, each ending in a newline.
 
-        The lexer gets one line at a time: it may look ahead, and the colours must not depend on how the text arrived.
+        The lexer gets each line separately. If it got several lines, it could look ahead, and the colours would depend
+        on how many lines had arrived.
         """
         return [self._line(f"{line}\n") for line in _expanded(code).split("\n")[:-1]]
 

@@ -20,7 +20,8 @@ _MAX_LEXEME_BYTES: Final = 2000  # PostgreSQL rejects more than 2046
 _LAST_POSITION: Final = 16383
 _MAX_OCCURRENCES: Final = 64  # further occurrences of a word in a chunk do not count
 _MAX_RANKED: Final = 10_000
-"""Only the rarest words are searched for: as many as match at most this many chunks, but at least one."""
+"""Only the rarest words of a question are searched for: as many as possible without matching more than this many chunks
+in total, but at least one."""
 
 _RANKS: Final = [0.0, *accumulate(6 / (pi * n) ** 2 for n in range(1, _MAX_OCCURRENCES + 1))]
 _RANK_BOUNDS: Final = [(less + more) / 2 for less, more in pairwise(_RANKS)]
