@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamrag_cli.errors import ConfigurationError
+from streamrag_cli.errors import ConfigurationError, StoreError
 from streamrag_cli.retrieval.builtin_embedding import DIMENSION, MODEL_DIRECTORY, BuiltinEmbedder
 from streamrag_cli.retrieval.embeddings import make_embedder
+from streamrag_cli.retrieval.retriever import embedder_for
+from streamrag_cli.settings import Settings
 
 COSINES_OF_THE_ORIGINAL = [
     ("How do I reset my password?", "Steps to recover access to an account", 0.5516),
@@ -143,3 +145,11 @@ def test_an_unknown_embedder_name_is_refused_with_the_accepted_forms(name: str) 
     assert caught.value.hint == (
         "use builtin, multilingual or openai:MODEL, such as: export STREAMRAG_EMBEDDING=openai:text-embedding-3-small"
     )
+
+
+def test_a_collection_with_an_unknown_embedder_names_the_command_that_rebuilds_it(tmp_path: Path) -> None:
+    with pytest.raises(StoreError) as caught:
+        embedder_for(Settings(store=tmp_path), made_with="builtin:of-a-later-version")
+
+    assert (caught.value.code, caught.value.exit_code) == ("store_format", 5)
+    assert caught.value.hint.endswith("streamrag ingest --rebuild --embedding builtin")

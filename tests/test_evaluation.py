@@ -87,7 +87,7 @@ def test_chunks_are_relevant_if_they_contain_a_known_answer(tmp_path: Path) -> N
 
 def test_questions_without_known_answers_cannot_be_judged_by_chunk(tmp_path: Path) -> None:
     queries = [{"_id": "q1", "text": "Who built the lighthouse?"}]
-    with pytest.raises(UsageError, match="no question has a known answer"):
+    with pytest.raises(UsageError, match="no chunk of a relevant document contains a known answer"):
         evaluate(write_set(tmp_path, queries=queries), Settings(store=tmp_path / "unused"), by="chunk")
 
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final, Self, TypeVar
 
-from streamrag_cli.errors import NothingRelevantError
+from streamrag_cli.errors import ConfigurationError, NothingRelevantError, StoreError
 from streamrag_cli.model import Chunk, Hit
 from streamrag_cli.retrieval.embedder import Embedder
 from streamrag_cli.retrieval.embeddings import make_embedder
@@ -130,10 +130,22 @@ class Retriever:
 
 
 def embedder_for(settings: Settings, *, made_with: str | None) -> Embedder:
-    """The embedder of the settings, else that of the collection, else the built-in one."""
-    return make_embedder(
-        settings.embedding or made_with or "builtin",
-        base_url=settings.base_url,
-        api_key=settings.api_key,
-        timeout_s=settings.timeout_s,
-    )
+    """The embedder of the settings, else that of the collection, else the built-in one.
+
+    Raises StoreError `store_format` if the collection's embedder is unknown, and the errors of `make_embedder`.
+    """
+    try:
+        return make_embedder(
+            settings.embedding or made_with or "builtin",
+            base_url=settings.base_url,
+            api_key=settings.api_key,
+            timeout_s=settings.timeout_s,
+        )
+    except ConfigurationError as error:
+        if settings.embedding or error.code != "unknown_embedding":
+            raise
+        raise StoreError(
+            f"this version does not have the embedder of the collection: {error.message}",
+            code="store_format",
+            hint="upgrade streamrag, or rebuild the collection: streamrag ingest --rebuild --embedding builtin",
+        ) from error

@@ -171,12 +171,15 @@ def test_nginx_running_as_another_user_needs_permission_or_a_key(
 def test_a_stream_survives_more_than_a_minute_of_silence(settings: Settings, tmp_path: Path) -> None:
     """Takes real time, because nginx's limit is 60 s without a byte. Both configurations are tested concurrently."""
     patient = replace(settings, timeout_s=200.0)
+    first_request = threading.Lock()
 
     def silent_for(configuration: str) -> tuple[str, bool]:
         hold = threading.Event()
         chat = stream(Hold(hold), token("Still here."), finish(), DONE)
         with ExitStack() as running:
             site = running.enter_context(running_site(patient, configuration, tmp_path, chat))
+            with first_request:  # FastAPI builds its routes then, which fails in two threads at the same time
+                request(f"{site.url}/healthz", headers=site.headers)
             answered = running.enter_context(streaming(ask_url(site.url), headers=site.headers))
             site.model.wait_for_requests(1)
             silent_since = time.monotonic()

@@ -48,5 +48,5 @@ def test_documented_limits_match_the_program() -> None:
 
     expected = [f"| {what} | {limit} |" for what, limit in documented_limits.items()] + bodies
     assert [row for row in expected if not any(line.startswith(row) for line in rows)] == []
-    assert f"`--max-streams`, {server.max_streams} by default |" in PAGE
-    assert f"`--rate-limit`, {server.rate_limit.removesuffix('/minute')} questions a minute" in PAGE
+    assert f"`--max-streams` (by default {server.max_streams})" in PAGE
+    assert f"`--rate-limit` (by default {server.rate_limit.removesuffix('/minute')} questions a minute)" in PAGE
