@@ -22,13 +22,6 @@ _TOLERANCE: Final = 1e-3
 """Rounding changes a value by less than 1e-5. A random vector has all values within this range with p < 1e-12."""
 
 
-def stacked(vectors: Mapping[str, FloatArray]) -> FloatArray:
-    """The vectors as rows of an array, in the order of their ids. Raises ValueError if their dimensions differ."""
-    import numpy as np
-
-    return np.stack(list(vectors.values())) if vectors else np.zeros((0, 1), dtype=np.float32)
-
-
 def fingerprints(vectors: FloatArray) -> list[bytes]:
     """The fingerprint of each row, `FINGERPRINT_BYTES` long."""
     return [row.tobytes() for row in _projected(vectors)]

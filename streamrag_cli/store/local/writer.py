@@ -34,7 +34,7 @@ from streamrag_cli.store.local.compaction import compact_if_worthwhile, count_de
 from streamrag_cli.store.local.index_fingerprint import damaged_vectors
 from streamrag_cli.store.local.layout import ActiveEpoch, Layout
 from streamrag_cli.store.local.lock import not_writable, writing
-from streamrag_cli.store.local.vector_fingerprints import changed_vectors, fingerprints, stacked
+from streamrag_cli.store.local.vector_fingerprints import changed_vectors, fingerprints
 from streamrag_cli.store.local.vectors import WritableVectors
 
 
@@ -157,8 +157,12 @@ class CollectionWriter:
         if not known:
             return {}
         self.prepare()
-        vectors = self._open_vectors().get(sorted(known))
-        if changed := changed_vectors(list(vectors), stacked(vectors), self._catalog.vector_fingerprints(known)):
+        changed: list[str] = []
+        expected = self._catalog.vector_fingerprints(known)
+        vectors = self._open_vectors().get(
+            sorted(known), lambda ids, rows: changed.extend(changed_vectors(ids, rows, expected))
+        )
+        if changed:
             why = f"{len(changed)} of {len(vectors)} vectors have changed since they were written"
             raise damaged_vectors(self._layout.vectors(self._epoch), why)
         return vectors
