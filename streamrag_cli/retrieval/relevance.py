@@ -26,20 +26,15 @@ class ScoreCurve:
     per_coverage: float
 
     def score(self, *, cosine: float, coverage: float) -> float:
-        """A score from 0 to 1, from the cosine of question and chunk and the share of the question that it covers."""
+        """A score from 0 to 1, from the cosine of question and chunk and the share of the question that it covers.
+
+        >>> [round(BUILTIN_CURVE.score(cosine=cosine, coverage=share), 2) for cosine, share in ((0.7, 1), (0.2, 0.25))]
+        [0.99, 0.1]
+        """
         return 1 / (1 + exp(-self.bias - self.per_cosine * cosine - self.per_coverage * coverage))
 
 
 BUILTIN_CURVE: Final = ScoreCurve(bias=-4.8, per_cosine=8.0, per_coverage=4.0)
-
-
-def relevance(*, cosine: float, coverage: float) -> float:
-    """The score of a chunk found with the built-in embedder.
-
-    >>> round(relevance(cosine=0.7, coverage=1.0), 2), round(relevance(cosine=0.2, coverage=0.25), 2)
-    (0.99, 0.1)
-    """
-    return BUILTIN_CURVE.score(cosine=cosine, coverage=coverage)
 
 
 def relevance_of_words(coverage: float) -> float:

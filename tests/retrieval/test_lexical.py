@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamrag_cli.retrieval.lexical import content_words
-from streamrag_cli.retrieval.relevance import coverage, relevance, term_weight
+from streamrag_cli.retrieval.relevance import BUILTIN_CURVE, coverage, term_weight
 from streamrag_cli.store.stemming import match_expression, stems
 
 
@@ -30,11 +30,11 @@ def test_stemming_several_texts_equals_stemming_each_one_separately(texts: list[
 
 @given(st.floats(-1, 1), st.floats(0, 1))
 def test_scores_are_between_0_and_1_and_increase_with_cosine_and_coverage(cosine: float, covered: float) -> None:
-    score = relevance(cosine=cosine, coverage=covered)
+    score = BUILTIN_CURVE.score(cosine=cosine, coverage=covered)
 
     assert 0.0 < score < 1.0
-    assert relevance(cosine=cosine + 0.1, coverage=covered) > score
-    assert relevance(cosine=cosine, coverage=covered + 0.1) > score
+    assert BUILTIN_CURVE.score(cosine=cosine + 0.1, coverage=covered) > score
+    assert BUILTIN_CURVE.score(cosine=cosine, coverage=covered + 0.1) > score
 
 
 def test_rare_terms_weigh_more_than_common_ones_but_less_so_in_small_stores() -> None:
