@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from streamrag_cli.errors import ConfigurationError, StreamragError
 from streamrag_cli.retrieval.embedder import BUILTIN, encodable
 from streamrag_cli.retrieval.local_embedding import (
     Encoded,
     LocalEmbedder,
+    check_files,
     inference_session,
-    matches_checksums,
+    reading_model,
     shared,
     unit,
 )
 from streamrag_cli.retrieval.relevance import BUILTIN_CURVE
-from streamrag_cli.system_errors import exhausted_resource
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -74,38 +73,11 @@ def _load(directory: Path) -> _Model:
 
     This includes 20 ms to check every byte, because a damaged weight would silently give wrong vectors.
     """
-    _check_files(directory)
+    with reading_model("the built-in embedding model", directory, requirement="streamrag"):
+        check_files(directory, _FILES)
     from tokenizers import Tokenizer  # about 5 ms
 
     tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
     tokenizer.no_padding()  # the file asks for padding to 128 tokens
     tokenizer.enable_truncation(MAX_TOKENS)
     return _Model(tokenizer, inference_session(directory / "model.onnx"))
-
-
-def _check_files(directory: Path) -> None:
-    """Raise ConfigurationError unless all files of the model exist and match SHA256SUMS."""
-    try:
-        is_intact = matches_checksums(directory, _FILES)
-    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
-        raise _damaged() from error
-    except OSError as error:
-        raise _unreadable(directory, error) from error
-    if not is_intact:
-        raise _damaged()
-
-
-def _unreadable(directory: Path, error: OSError) -> StreamragError:
-    return exhausted_resource(error) or ConfigurationError(
-        f"the built-in embedding model in {directory} cannot be read: {error.strerror}",
-        code="embedding_unreadable",
-        hint=f"make it readable: chmod -R a+rX {directory}",
-    )
-
-
-def _damaged() -> ConfigurationError:
-    return ConfigurationError(
-        "the built-in embedding model is missing or damaged",
-        code="embedding_damaged",
-        hint="reinstall it: pip install --force-reinstall streamrag",
-    )

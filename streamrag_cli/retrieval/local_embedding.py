@@ -11,8 +11,9 @@ import hashlib
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -21,6 +22,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from streamrag_cli.errors import ConfigurationError
 from streamrag_cli.retrieval.embedder import EmbeddedQuestion
 from streamrag_cli.retrieval.token_states import QuestionTokens, packed
 from streamrag_cli.store.interface import EmbeddedPassages
@@ -165,18 +167,42 @@ def inference_session(file: Path, initializers: dict[str, NDArray[Any]] | None =
 
 
 def unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
-    length: NDArray[np.float32] = vector / np.linalg.norm(vector)
-    return length
+    scaled: NDArray[np.float32] = vector / np.linalg.norm(vector)
+    return scaled
 
 
-def matches_checksums(directory: Path, names: Sequence[str]) -> bool:
-    """Whether `SHA256SUMS` lists exactly these files of a directory, and each has its digest.
+@contextmanager
+def reading_model(model: str, directory: Path, *, requirement: str) -> Iterator[None]:
+    """Translate errors that occur while the files of `model` are read.
 
-    Raises OSError, and ValueError if SHA256SUMS is malformed.
+    OSError and ValueError become ConfigurationError: `embedding_damaged` if a file is missing or not the expected one,
+    `embedding_unreadable` if it cannot be read. `requirement` is what pip reinstalls.
+    """
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+        raise ConfigurationError(
+            f"{model} is missing or damaged",
+            code="embedding_damaged",
+            hint=f"reinstall it: pip install --force-reinstall {requirement}",
+        ) from error
+    except OSError as error:
+        raise exhausted_resource(error) or ConfigurationError(
+            f"{model} in {directory} cannot be read: {error.strerror}",
+            code="embedding_unreadable",
+            hint=f"make it readable: chmod -R a+rX {directory}",
+        ) from error
+
+
+def check_files(directory: Path, names: Sequence[str]) -> None:
+    """Raise ValueError unless `SHA256SUMS` lists exactly these files of a directory, and each has its digest.
+
+    Raises OSError if a file cannot be read.
     """
     lines = (directory / "SHA256SUMS").read_text("ascii").splitlines()
     expected = {name: digest for digest, name in (line.split() for line in lines)}
-    return expected == {name: sha256(directory / name) for name in names}
+    if expected != {name: sha256(directory / name) for name in names}:
+        raise ValueError("a file does not have its checksum")
 
 
 def sha256(path: Path) -> str:

@@ -21,20 +21,20 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrag_cli.errors import ConfigurationError, StreamragError
+from streamrag_cli.errors import ConfigurationError
 from streamrag_cli.retrieval.embedder import MULTILINGUAL, encodable
 from streamrag_cli.retrieval.local_embedding import (
     Encoded,
     LocalEmbedder,
+    check_files,
     inference_session,
-    matches_checksums,
+    reading_model,
     shared,
     unit,
 )
 from streamrag_cli.retrieval.multilingual_tokenizer import BEGIN, END, Tokens, UnigramTokenizer
 from streamrag_cli.retrieval.multilingual_weights import WeightsFile, dequantised
 from streamrag_cli.retrieval.relevance import ScoreCurve
-from streamrag_cli.system_errors import exhausted_resource
 
 MODEL_DIRECTORY: Final = Path(__file__).parent / "models" / "multilingual-e5-small"
 DIMENSION: Final = 384
@@ -145,14 +145,9 @@ def load_model(weights: Path, directory: Path = MODEL_DIRECTORY) -> Multilingual
 
     This includes 40 ms to check every byte of the weights, because a damaged one would silently give wrong vectors.
     """
-    try:
+    with reading_model("the multilingual embedding model", weights.parent, requirement="'streamrag[multilingual]'"):
         file = open_weights(weights)
-        if not matches_checksums(directory, _FILES):
-            raise _damaged()
-    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
-        raise _damaged() from error
-    except OSError as error:
-        raise _unreadable(weights.parent, error) from error
+        check_files(directory, _FILES)
     return assemble(file, directory / "encoder.onnx", np.load(directory / "neutral.npy", allow_pickle=False))
 
 
@@ -178,20 +173,4 @@ def assemble(file: WeightsFile, graph: Path, neutral: NDArray[np.float32]) -> Mu
         passage_mean=neutral[0],
         question_mean=neutral[1],
         directions=neutral[2:],
-    )
-
-
-def _unreadable(directory: Path, error: OSError) -> StreamragError:
-    return exhausted_resource(error) or ConfigurationError(
-        f"the multilingual embedding model in {directory} cannot be read: {error.strerror}",
-        code="embedding_unreadable",
-        hint=f"make it readable: chmod -R a+rX {directory}",
-    )
-
-
-def _damaged() -> ConfigurationError:
-    return ConfigurationError(
-        "the multilingual embedding model is missing or damaged",
-        code="embedding_damaged",
-        hint="reinstall it: pip install --force-reinstall 'streamrag[multilingual]'",
     )
