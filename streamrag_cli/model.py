@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 PRIVATE: Final = "private"
 """Metadata of a field that never leaves the machine."""
@@ -117,11 +117,15 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChatMessage:
-    """One message of a conversation."""
+class Turn:
+    """An earlier question of a conversation and its answer; what is unknown is empty.
 
-    role: Literal["system", "user", "assistant"]
-    text: str
+    `cited` are the ids of the chunks that the answer cites.
+    """
+
+    question: str
+    answer: str = ""
+    cited: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,9 +134,10 @@ class Question:
     count from it.
 
     `extra` is text piped in with the question; it is sent to the model but not used for retrieval. `with_stages`
-    requests the timings of every step. `conversation` has all messages of a chat in order, if the question is part of
-    one; the user's last message is the question. `options`, such as `temperature`, are sent to the model server
-    unchanged. `max_tokens` can only lower the limit in the settings.
+    requests the timings of every step. `history` has the earlier turns of the conversation, oldest first, and `thread`
+    is the id of the conversation, or "" if it has none. `instructions` are additional instructions for the model.
+    `options`, such as `temperature`, are sent to the model server unchanged. `max_tokens` can only lower the limit in
+    the settings.
     """
 
     text: str
@@ -140,7 +145,9 @@ class Question:
     extra: str = ""
     startup_ms: float | None = None
     with_stages: bool = False
-    conversation: tuple[ChatMessage, ...] = ()
+    history: tuple[Turn, ...] = ()
+    thread: str = ""
+    instructions: str = ""
     options: Mapping[str, object] = field(default_factory=dict)
     max_tokens: int | None = None
 

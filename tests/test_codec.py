@@ -13,7 +13,7 @@ from streamrag_cli.codec import DecodeError, event_line, read_event, to_json, to
 from streamrag_cli.engine.messages import Request, read_request
 from streamrag_cli.events import EVENTS, AskEvent, Event, IngestEvent
 from streamrag_cli.json_objects import answer_object, hits_object
-from streamrag_cli.model import ChatMessage, Citation, Question, Source, Timings, Usage
+from streamrag_cli.model import Citation, Question, Source, Timings, Turn, Usage
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.postgres.address import PostgresUrl
 from tests.cli.test_machine_output import OBJECT_KEYS
@@ -215,7 +215,9 @@ def test_a_request_round_trips_with_question_and_settings(store: Path | Postgres
             accepted_at=1.5,
             extra="x",
             startup_ms=None,
-            conversation=(ChatMessage(role="system", text="Be brief."), ChatMessage(role="user", text="Why?")),
+            history=(Turn(question="What?", answer="That [1].", cited=("id",)), Turn(question="How?")),
+            thread="abcd2345",
+            instructions="Be brief.",
             options={"temperature": 0.5, "stop": ["."]},
             max_tokens=7,
         ),

@@ -124,7 +124,12 @@ async def _events(
         )
     else:
         prompt = messages(
-            question.text, retrieved.hits, texts, extra=question.extra, conversation=question.conversation
+            question.text,
+            retrieved.hits,
+            texts,
+            extra=question.extra,
+            history=question.history,
+            instructions=question.instructions,
         )
         answer_events = generate(question, prompt, endpoint, settings=settings, clock=clock, resources=resources)
     answer: list[str] = []
@@ -167,7 +172,7 @@ def _search(
     may_add_sources = context_chars is not None and not resources.for_visitors
     retrieved = retriever.retrieve(
         question.text,
-        previous=_previous_question(question),
+        history=question.history,
         limit=max(settings.top_k, PASSAGES) if may_add_sources else settings.top_k,
         min_score=settings.min_score,
         find_missing=find_missing_files if checks_files else None,
@@ -216,12 +221,6 @@ def _check_question(question: str) -> None:
             code="question_too_long",
             hint='pass long text on stdin: streamrag ask --stdin "QUESTION" < FILE',
         )
-
-
-def _previous_question(question: Question) -> str:
-    """The user's last message before the question, or "" if there is none."""
-    user_texts = [each.text for each in question.conversation if each.role == "user" and each.text.strip()]
-    return user_texts[-2] if len(user_texts) > 1 else ""
 
 
 async def _answer_with_quotes(

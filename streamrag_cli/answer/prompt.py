@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Callable, Sequence
 
-from streamrag_cli.model import ChatMessage, Hit
+from streamrag_cli.model import Hit, Turn
 from streamrag_cli.text import sanitise, sanitise_line
 
 Message = tuple[str, str]
@@ -33,28 +33,29 @@ def messages(
     texts: Sequence[str] = (),
     *,
     extra: str = "",
-    conversation: Sequence[ChatMessage] = (),
+    history: Sequence[Turn] = (),
+    instructions: str = "",
     new_mark: Callable[[], str] = lambda: secrets.token_hex(8),
 ) -> list[Message]:
     """The messages to send, as (role, text) pairs. `extra` is text that the user piped in with the question.
 
-    `texts` contains the text to send for each hit; the default is its whole passage. The messages of a `conversation`
-    are sent unchanged, except the user's last one: it is replaced by the sources and the question. A client's system
-    messages are appended to our own instructions, because the templates of many models allow only one system message.
-    The mark is random, so that no document can close its own fence. It is sent with the sources, so that the
-    instructions are the same for every question and a server can cache them.
+    `texts` contains the text to send for each hit; the default is its whole passage. Earlier turns (`history`, oldest
+    first) are sent as messages. A client's `instructions` are appended to our own, because the templates of many models
+    allow only one system message. The mark is random, so that no document can close its own fence. It is sent with the
+    sources, so that the instructions are the same for every question and a server can cache them.
     """
     mark = new_mark()
     sent = texts or [hit.chunk.text for hit in hits]
     fenced = "\n\n".join(_fenced(hit, text, mark) for hit, text in zip(hits, sent, strict=True))
     context = f"\n\nThe user adds this text:\n<<{mark} text\n{sanitise(extra)}\n{mark}>>" if extra.strip() else ""
     prompt = f"Mark: {mark}\n\nSources:\n\n{fenced}{context}\n\nQuestion: {sanitise(question)}"
-    system = "\n\n".join(sanitise(each.text) for each in conversation if each.role == "system")
-    instructions = _INSTRUCTIONS + (_CLIENT_INSTRUCTIONS.format(text=system) if system else "")
-    turns: list[Message] = [(each.role, sanitise(each.text)) for each in conversation if each.role != "system"]
-    last = max((n for n, (role, _) in enumerate(turns) if role == "user"), default=None)
-    before, after = (turns, []) if last is None else (turns[:last], turns[last + 1 :])
-    return [("system", instructions), *before, ("user", prompt), *after]
+    added = _CLIENT_INSTRUCTIONS.format(text=sanitise(instructions)) if instructions else ""
+    earlier = [(role, text) for turn in history for role, text in _messages_of(turn) if text.strip()]
+    return [("system", _INSTRUCTIONS + added), *earlier, ("user", prompt)]
+
+
+def _messages_of(turn: Turn) -> list[Message]:
+    return [("user", sanitise(turn.question)), ("assistant", sanitise(turn.answer))]
 
 
 def _fenced(hit: Hit, text: str, mark: str) -> str:

@@ -2,13 +2,13 @@
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final, Self, TypeVar
 
 from streamrag_cli.errors import ConfigurationError, NothingRelevantError, StoreError
-from streamrag_cli.model import Chunk, Hit
+from streamrag_cli.model import Chunk, Hit, Turn
 from streamrag_cli.retrieval.embedder import Embedder
 from streamrag_cli.retrieval.embeddings import make_embedder
 from streamrag_cli.retrieval.follow_up import MAX_PREVIOUS_CHARS, fuse
@@ -73,19 +73,20 @@ class Retriever:
         self,
         question: str,
         *,
-        previous: str = "",
+        history: Sequence[Turn] = (),
         limit: int,
         min_score: float,
         find_missing: FindMissing | None = None,
         cancellation: Cancellation | None = None,
     ) -> Retrieved:
-        """Return the best chunks. `previous` is the previous question of the conversation, or "".
+        """Return the best chunks. `history` has the earlier turns of the conversation, oldest first.
 
         `find_missing` finds files that no longer exist. Raises NothingRelevantError if no chunk reaches `min_score`,
         and the errors of `search.retrieve`.
         """
         search = partial(self._search, min_score=min_score, find_missing=find_missing, cancellation=cancellation)
-        if previous.strip():
+        previous = next((turn.question for turn in reversed(history) if turn.question.strip()), "")
+        if previous:
             both = f"{previous[:MAX_PREVIOUS_CHARS]}\n{question}"
             retrieved = fuse(search(question, limit=2 * limit), search(both, limit=2 * limit), limit=limit)
         else:

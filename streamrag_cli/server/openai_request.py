@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from streamrag_cli.answer.pipeline import MAX_QUESTION_CHARS
-from streamrag_cli.model import ChatMessage, Question
+from streamrag_cli.model import Question, Turn
 from streamrag_cli.server.replies import RefusedError
 from streamrag_cli.server.requests import check_text
 
@@ -89,7 +90,7 @@ class ChatRequest(BaseModel):
         return {name: value for name, value in options.items() if value not in (None, [], "")}
 
     def question(self) -> Question:
-        """Convert the last user message to a question whose timings count from now. Its conversation has all messages.
+        """Convert the last user message to a question whose timings count from now. Earlier messages are its history.
 
         Raises RefusedError with status 400 for an unsupported request, and UsageError `bad_request` for invalid text.
         """
@@ -99,10 +100,12 @@ class ChatRequest(BaseModel):
             raise _refused("there is no message with the role 'user'", param="messages", code="bad_request")
         question = self.messages[last]
         _check_question(question, param=f"messages.{last}.content")
+        messages = _checked(self.messages)
         return Question(
             text=question.text,
             accepted_at=time.perf_counter(),
-            conversation=_conversation(self.messages),
+            history=_history(messages[:last]),
+            instructions="\n\n".join(text for role, text in messages if role == "system" and text.strip()),
             options=self.options,
             max_tokens=self.max_completion_tokens or self.max_tokens,
         )
@@ -148,8 +151,9 @@ def _check_question(message: Message, *, param: str) -> None:
         raise _refused(reason, param=param, code="question_too_long", hint="send a shorter message")
 
 
-def _conversation(messages: Sequence[Message]) -> tuple[ChatMessage, ...]:
-    conversation: list[ChatMessage] = []
+def _checked(messages: Sequence[Message]) -> list[tuple[str, str]]:
+    """The messages as (role, text) pairs."""
+    checked: list[tuple[str, str]] = []
     for n, message in enumerate(messages):
         check_text(message.text)
         role = _ROLES.get(message.role)
@@ -158,9 +162,21 @@ def _conversation(messages: Sequence[Message]) -> tuple[ChatMessage, ...]:
             raise _refused(
                 "messages with this role are not supported", param=f"messages.{n}.role", hint=f"use one of: {roles}"
             )
-        if message.text.strip():
-            conversation.append(ChatMessage(role=role, text=message.text))  # type: ignore[arg-type]
-    return tuple(conversation)
+        checked.append((role, message.text))
+    return checked
+
+
+def _history(messages: Sequence[tuple[str, str]]) -> tuple[Turn, ...]:
+    """The turns of these messages. Answers without a question, and questions without an answer, are turns as well."""
+    turns: list[Turn] = []
+    for role, text in messages:
+        if role == "user":
+            turns.append(Turn(question=text))
+        elif role == "assistant" and turns and not turns[-1].answer:
+            turns[-1] = replace(turns[-1], answer=text)
+        elif role == "assistant":
+            turns.append(Turn(question="", answer=text))
+    return tuple(turn for turn in turns if turn.question.strip() or turn.answer.strip())
 
 
 def _refused(

@@ -3,7 +3,7 @@
 import pytest
 
 from streamrag_cli.answer.prompt import messages
-from streamrag_cli.model import ChatMessage, Chunk, Hit
+from streamrag_cli.model import Chunk, Hit, Turn
 
 
 def hit(text: str, *, page: int | None = None) -> Hit:
@@ -48,13 +48,9 @@ def test_every_prompt_has_a_different_mark() -> None:
 
 
 def test_only_the_last_message_differs_between_questions() -> None:
-    earlier = [ChatMessage(role="user", text="What is a fjord?"), ChatMessage(role="assistant", text="An inlet.")]
-    *first, _ = messages(
-        "How deep?", [hit("Deep.")], conversation=[*earlier, ChatMessage(role="user", text="How deep?")]
-    )
-    *second, _ = messages(
-        "How long?", [hit("Long.")], conversation=[*earlier, ChatMessage(role="user", text="How long?")]
-    )
+    earlier = [Turn(question="What is a fjord?", answer="An inlet.")]
+    *first, _ = messages("How deep?", [hit("Deep.")], history=earlier)
+    *second, _ = messages("How long?", [hit("Long.")], history=earlier)
 
     assert first == second
 
@@ -73,23 +69,18 @@ def test_piped_text_is_enclosed_in_its_own_marks() -> None:
     assert "<<MARK text\nlog line\nMARK>>\n\nQuestion: Why?" in prompt
 
 
-def test_only_the_last_user_message_of_a_conversation_contains_the_sources() -> None:
-    instructions = [
-        ChatMessage(role="system", text="Write in Danish."),
-        ChatMessage(role="user", text="What is a fjord?"),
-        ChatMessage(role="assistant", text="An inlet of the sea [1]."),
-        ChatMessage(role="system", text="Use short words."),
-        ChatMessage(role="user", text="How deep?"),
-        ChatMessage(role="assistant", text="The deepest"),
-    ]
+def test_only_the_last_message_of_a_conversation_contains_the_sources() -> None:
+    history = [Turn(question="What is a fjord?", answer="An inlet of the sea [1]."), Turn(question="How wide?")]
 
-    (_, system), *turns = messages("How deep?", [hit("Deep.")], conversation=instructions, new_mark=lambda: "MARK")
+    (_, system), *rest = messages(
+        "How deep?", [hit("Deep.")], history=history, instructions="Write in Danish.", new_mark=lambda: "MARK"
+    )
 
     assert system.startswith(messages("How deep?", [hit("Deep.")], new_mark=lambda: "MARK")[0][1])
-    assert system.endswith("Write in Danish.\n\nUse short words.")
-    assert turns == [
+    assert system.endswith("Write in Danish.")
+    assert rest == [
         ("user", "What is a fjord?"),
         ("assistant", "An inlet of the sea [1]."),
+        ("user", "How wide?"),
         ("user", messages("How deep?", [hit("Deep.")], new_mark=lambda: "MARK")[1][1]),
-        ("assistant", "The deepest"),
     ]

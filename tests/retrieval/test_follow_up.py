@@ -6,6 +6,7 @@ from contextlib import closing
 import pytest
 
 from streamrag_cli.errors import NothingRelevantError
+from streamrag_cli.model import Turn
 from streamrag_cli.retrieval.retriever import Retriever
 from tests.support.collection import make_collection
 
@@ -17,7 +18,8 @@ def retriever(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Retriever]:
 
 
 def best(retriever: Retriever, question: str, previous: str = "") -> str:
-    return retriever.retrieve(question, previous=previous, limit=3, min_score=0.3).hits[0].source
+    history = [Turn(question=previous)] if previous else []
+    return retriever.retrieve(question, history=history, limit=3, min_score=0.3).hits[0].source
 
 
 def test_a_follow_up_is_searched_together_with_the_previous_question(retriever: Retriever) -> None:
@@ -34,7 +36,9 @@ def test_a_self_contained_question_is_not_affected_by_the_previous_topic(retriev
 
 
 def test_fused_hits_are_unique_and_ranked_with_decreasing_scores(retriever: Retriever) -> None:
-    fused = retriever.retrieve("And its lamp?", previous="Who built the lighthouse?" * 500, limit=3, min_score=0.0).hits
+    fused = retriever.retrieve(
+        "And its lamp?", history=[Turn(question="Who built the lighthouse?" * 500)], limit=3, min_score=0.0
+    ).hits
 
     assert [hit.rank for hit in fused] == [1, 2, 3]
     assert len({hit.chunk.id for hit in fused}) == 3
@@ -43,4 +47,6 @@ def test_fused_hits_are_unique_and_ranked_with_decreasing_scores(retriever: Retr
 
 def test_nothing_is_found_if_both_questions_are_off_topic(retriever: Retriever) -> None:
     with pytest.raises(NothingRelevantError):
-        retriever.retrieve("And in Haskell?", previous="Which language has macros?", limit=3, min_score=0.3)
+        retriever.retrieve(
+            "And in Haskell?", history=[Turn(question="Which language has macros?")], limit=3, min_score=0.3
+        )
