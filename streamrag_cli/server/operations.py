@@ -40,7 +40,7 @@ async def ready(request: Request) -> JsonReply:
         error.hint = with_target_flags(
             error.hint, collection="" if collection == defaults()["collection"] else collection
         )
-        return reply_to(error, for_operator=True)
+        return reply_to(error, status=503, for_operator=True)
     return JsonReply(
         {
             "status": "ready",

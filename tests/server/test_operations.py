@@ -88,6 +88,13 @@ def test_a_server_without_a_store_is_alive_but_not_ready(tmp_path: Path) -> None
     assert listed.json == {"collections": [], "default": "default"}
 
 
+def test_a_server_with_unusable_settings_is_not_ready(settings: Settings) -> None:
+    with running_server(replace(settings, embedding="unheard-of")) as server:
+        ready = request(f"{server.url}/readyz")
+
+    assert (ready.status, ready.code) == (503, "unknown_embedding")
+
+
 def test_the_collections_are_listed_with_the_default(settings: Settings) -> None:
     with running_server(settings) as server:
         assert request(f"{server.url}/collections").json == {"collections": ["default"], "default": "default"}
