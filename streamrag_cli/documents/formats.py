@@ -18,7 +18,7 @@ Markup: TypeAlias = Literal["markdown", "code spans", "none"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
-    """A file format."""
+    """A file format: the names of its files, its loader and how it is treated."""
 
     name: str
     loader: str

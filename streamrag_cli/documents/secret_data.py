@@ -1,4 +1,4 @@
-"""Recognizes files that are secrets as a whole, such as password exports, Kubernetes settings and login files.
+"""Recognizes files that are secrets as a whole, such as password exports, Kubernetes settings and `.netrc` files.
 
 Only data files are checked. In documentation the same lines are examples.
 """
