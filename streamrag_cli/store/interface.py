@@ -155,8 +155,8 @@ class Reader(Protocol):
     def search_text(self, words: Sequence[str], limit: int) -> ScoredIds:
         """Ids of chunks that contain any of the words, with their BM25 scores, best first.
 
-        If there are too many words, only the rarest are searched (`stemming.rarest_words`). A word that occurs twice in
-        `words` counts twice.
+        If there are too many words, only the rarest are searched (`stemming.rarest_words`). A word that occurs several
+        times in `words` counts as often, up to four times.
         """
 
     def document_frequencies(self, terms: Iterable[str]) -> dict[str, int]:

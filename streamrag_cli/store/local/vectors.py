@@ -1,9 +1,9 @@
-"""Vectors in Chroma. Only this module and `chroma_bindings` depend on Chroma's behaviour.
+"""Vectors in Chroma. Only this module, `chroma_bindings` and `integrity_checks` call Chroma.
 
-Writes go through `langchain-chroma`, so that any LangChain program can open the same collection. Reads use only
-Chroma's Rust bindings, because a question would otherwise wait for the import of chromadb;
-`tests/store/test_vectors.py` checks that both give the same results. Distances never leave this module: callers get
-cosines, 1 for the same direction.
+Vectors are added through `langchain-chroma`, so that any LangChain program can open the same collection. Readers use
+only Chroma's Rust bindings, because a question would otherwise wait for the import of chromadb;
+`tests/store/test_vectors.py` checks that both give the same results. Methods return cosines, 1 for the same direction,
+instead of Chroma's distances.
 """
 
 import shutil
