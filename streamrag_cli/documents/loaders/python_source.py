@@ -20,7 +20,7 @@ _DEFINITIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 class _Cut(NamedTuple):
-    """The offset from which `headings` apply. At equal offsets, ends come first, then beginnings, the outermost first."""
+    """The offset from which `headings` apply. At equal offsets, ends come first, then the outermost definitions."""
 
     start: int
     begins: int

@@ -32,7 +32,7 @@ class PostgresUrl(StoreUrl):
         self.schema = schemas[-1] if schemas else DEFAULT_SCHEMA
         if not _SCHEMA_NAME.fullmatch(self.schema) or self.schema.startswith("pg_"):
             raise ValueError(
-                "its schema must be 1 to 63 lower-case letters, digits or underscores, not beginning with a digit or pg_"
+                "its schema must consist of at most 63 characters a-z, 0-9 and _, and not begin with pg_ or a digit"
             )
         # libpq does not decode `+` as a space.
         query = urlencode([(name, value) for name, value in parameters if name != "schema"], quote_via=quote)
