@@ -175,7 +175,7 @@ def _max_chars(target_chars: int) -> int:
 
 
 def _best_cut(text: str, at: int, target_chars: int, fences: Sequence[tuple[int, int]]) -> int:
-    """The end of the chunk that begins at `at`: the last boundary within the target, of the best kind available."""
+    """The end of the chunk that begins at `at`: within the target, the last boundary of the best kind that occurs."""
     earliest, latest = at + max(1, int(target_chars * MIN_SHARE)), at + target_chars
     fence = _fence_around(fences, latest)
     if fence:

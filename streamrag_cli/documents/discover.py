@@ -99,7 +99,7 @@ def _discover(
 
 
 def _is_secret(real: str, *, directory: bool) -> bool:
-    """Whether the name of a file or directory is that of a secret, or one of the directories above it is."""
+    """Whether a file or directory may be a secret, judging by its name and those of the directories above it."""
     *above, name = PurePath(real).parts
     directories = [*above, name] if directory else above
     if any(map(is_excluded_directory, directories)):

@@ -74,7 +74,7 @@ def is_vendored_directory(name: str, siblings: Collection[str]) -> bool:
 
 
 def is_installed(name: str, entries: Collection[str], descriptor: int) -> bool:
-    """Whether a directory with these entries, open as `descriptor`, is an installed environment or a cache."""
+    """Whether a directory with these entries, open as `descriptor`, has installed packages or is a cache."""
     marks = (*_MARKERS, *_VENDORED_CONTENTS.get(name, ()))
     if any(each.issubset(entries) for each in marks):
         return True

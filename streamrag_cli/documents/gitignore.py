@@ -32,10 +32,10 @@ IgnoreCode: TypeAlias = Literal["gitignored", "streamragignored", "excluded"]
 
 @dataclass(frozen=True, slots=True)
 class _RuleSets:
-    """Rules of one kind that apply in one directory, by increasing precedence.
+    """Rules of one kind that apply in one directory, as sets in the order of increasing precedence.
 
-    Each set applies to names relative to its own directory. Besides its rules, it has the number of bytes to remove
-    from the beginning of a path, and the names to prepend, to make the path relative to that directory.
+    Each set applies to paths relative to its own directory. To make a path relative to it, the set has the number of
+    bytes to remove from the beginning of the path, and the names to prepend.
     """
 
     sets: tuple[tuple[int, tuple[bytes, ...], tuple[Rule, ...]], ...] = ()

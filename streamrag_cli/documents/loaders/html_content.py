@@ -50,7 +50,7 @@ _OWN_CHARS: Final = 40
 
 
 class Element(Protocol):
-    """The methods of lxml's elements that are used here."""
+    """The part of the interface of lxml's elements that is used here."""
 
     tag: Any
     text: str | None
