@@ -29,7 +29,7 @@ class Passage(NamedTuple):
 
 
 class BatchEmbedder:
-    """Embeds batches one after the other, in a thread. Leaving the context cancels the current batch.
+    """Embeds batches one after the other, in a thread. Leaving the context cancels all batches.
 
     After a failed batch, all later batches fail too, so that a server that does not respond is not asked repeatedly.
     """
