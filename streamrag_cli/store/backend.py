@@ -86,14 +86,14 @@ class Store(Protocol):
 
     @property
     def has_local_files(self) -> bool:
-        """Whether the paths of its documents are on this machine, so that a missing file means a deleted document."""
+        """Whether its documents are files on this machine, so that commands can check whether they still exist."""
 
     @property
     def password(self) -> str:
         """The password in the address, which must not be shown; "" if there is none."""
 
     def with_secret(self) -> str:
-        """The whole address with its password, which `store_address` can parse. Must not be shown."""
+        """The whole address with its password, in a form that `store_address` can parse. Must not be shown."""
 
     def display_address(self, raw: str) -> str:
         """The address as it was typed, without its password."""

@@ -125,7 +125,7 @@ class Reader(Protocol):
         """The name of the embedder that made the vectors."""
 
     def snapshot(self, limit: TimeLimit | None = None) -> AbstractContextManager[None]:
-        """While the `with` block runs, all reads of this thread see one state, regardless of commits by other writers.
+        """While the `with` block runs, all reads of this thread see one state, regardless of commits by writers.
 
         Snapshots of several threads do not block each other.
 

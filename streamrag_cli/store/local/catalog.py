@@ -42,8 +42,6 @@ _MERGED_PAGES: Final = 1000
 
 
 class Catalog(Database):
-    """One open catalog."""
-
     def _prepare(self, *, write: bool, create: bool) -> None:
         self._db.execute("PRAGMA temp_store = MEMORY")
         register(self._db)

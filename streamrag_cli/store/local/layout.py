@@ -154,7 +154,7 @@ class ActiveEpoch:
 
 
 def _active_epoch(fields: Any) -> ActiveEpoch:
-    """Raises ValueError, KeyError or TypeError if the fields are not valid."""
+    """The active epoch in the fields of `current.json`. Raises ValueError, KeyError or TypeError if one is invalid."""
     epoch, roots = fields["epoch"], fields["roots"]
     if not isinstance(epoch, str) or not EPOCH_NAME.fullmatch(epoch):
         raise ValueError("the name of its epoch is not valid")

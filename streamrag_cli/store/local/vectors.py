@@ -186,7 +186,8 @@ class Vectors:
     def unsaved(self) -> dict[str, bytes] | None:
         """The bytes of all vectors that are not in a saved index; None if they cannot be read.
 
-        Chroma keeps a vector in its database until it saves the index, every 1,000 vectors, and then only in the index.
+        Chroma saves its index every 1,000 vectors. Until then, a vector is in Chroma's database, afterwards only in the
+        index.
         """
         directory = self._copy.directory if self._copy else self._directory
         uri = f"{(directory / _DATABASE).absolute().as_uri()}?mode=ro"
