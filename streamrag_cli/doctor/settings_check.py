@@ -61,7 +61,7 @@ def _hint_for(reading: Reading, error: ConfigurationError) -> str:
 
 
 def check_key(settings: Settings, environment: Mapping[str, str]) -> Iterator[Finding]:
-    """Check that a key is set and can be sent in a header. Never shows the key or its length.
+    """Check that a key is set if OpenAI requires one, and that it is well-formed. Never shows the key or its length.
 
     Raises ConfigurationError `key_missing`, `key_refused`.
     """
