@@ -186,7 +186,7 @@ def _checked(directory: Path) -> Path:
         raise UnsafeDirectoryError(f"{directory}: {error.strerror}", hint=_USE_NEW_DIRECTORY) from error
     if _is_private(directory):
         return directory
-    import shlex  # not imported at the start of a command otherwise
+    import shlex  # rarely needed, and not imported otherwise
 
     status = directory.lstat()
     if status.st_uid != os.getuid():

@@ -32,7 +32,7 @@ _UNSPACED_SCRIPTS: Final = (
     "\u3005-\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uff66-\uff9f"  # Japanese
     "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"  # Chinese characters
 )
-_MAX_CACHED: Final = 30_000  # 5 MB
+_MAX_CACHED: Final = 30_000  # about 5 MB
 _MAX_CACHED_CHARS: Final = 60
 _cache: Final[dict[str, tuple[str, ...]]] = {}
 _RUN: Final = re.compile(f"[{_UNSPACED_SCRIPTS}]+")

@@ -180,7 +180,7 @@ class Vectors:
         try:
             matrix = np.asarray(stored["embeddings"], dtype=np.float32).reshape(len(stored["ids"]), -1)
         except ValueError as error:
-            raise damaged_vectors(self._directory, "its vectors have different dimensions") from error
+            raise damaged_vectors(self._directory, "they have different dimensions") from error
         return list(stored["ids"]), matrix
 
     def unsaved(self) -> dict[str, bytes] | None:
@@ -317,7 +317,7 @@ class _PrecomputedVectors:
 
 def _open(directory: Path) -> "Client":
     with _opening, outside_working_directory():
-        import chromadb  # 0.6 s
+        import chromadb  # imports in 0.6 s
         from chromadb.config import Settings
 
         # Within a process, clients of one path share their settings and loaded index, so a second client would see
