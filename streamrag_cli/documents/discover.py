@@ -5,8 +5,8 @@ It skips hidden files, files ignored by git or `.streamragignore`, files exclude
 links that lead out of the named path. A path that the user names is read regardless of its name, even if another named
 path contains it, unless the ingest excludes it. A skipped directory is reported once and not entered.
 
-Each directory is opened by its resolved path, of which no component may have been replaced by a link (`safe_open`), and
-listed through the opened descriptor.
+Each directory is opened by its resolved path and listed through the opened descriptor. If a component of the path has
+been replaced by a link, opening it fails (`safe_open`).
 
 Links are followed last, after all files and directories under the path that can be reached without a link. Therefore no
 file is reported twice, regardless of the order of names, and loops of links end.

@@ -102,7 +102,7 @@ def roots_to_ingest(request: IngestRequest, settings: Settings) -> list[Path]:
     """The absolute paths to ingest, without duplicates, outer ones first. Raises UsageError.
 
     Except in a rebuild, recorded roots below one of them are included, so that files that the user named earlier are
-    ingested again. Discovery skips those that may be secrets, because every user with write access to the store can
+    ingested again. Discovery skips roots that may be secrets, because every user with write access to the store can
     record roots.
     """
     paths = request.absolute_paths()

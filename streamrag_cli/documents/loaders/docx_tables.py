@@ -99,7 +99,7 @@ def _children(element: Any, tag: str) -> Iterator[Any]:
 
 
 def _names(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The column names, joined from all header rows. In all but the last, a cell that spans columns names each."""
+    """The column names, joined from all header rows. Above the last, a cell that spans columns names each."""
     names: list[list[str]] = []
     for index, row in enumerate(rows):
         above = ""

@@ -45,7 +45,7 @@ class FrontMatter(NamedTuple):
     """Parsed front matter. `length` is its length in characters, 0 if there is none.
 
     `facts` has one entry for each line between the delimiters: `NAME: VALUES` for a fact, else "". It is empty if there
-    are no facts, or more than 60 lines.
+    is no fact, or if there are more than 60 lines.
     """
 
     length: int
