@@ -16,7 +16,7 @@ _TEXT: Final = "How long is a trial?"
 
 
 def check_embedding(settings: Settings) -> Iterator[Finding]:
-    """Embed a short text.
+    """Embed a short text, and check that the vector fits the collection.
 
     Raises StoreError `another_embedding`, before anything is sent to a server, and the errors of the embedder.
     """

@@ -44,7 +44,7 @@ def check_settings(reading: Reading) -> Iterator[Finding]:
         advice = f"did you mean {near[0]}?" if near else "see docs/settings.md for all settings"
         yield warning("settings", f"{name} is not a setting: {advice}", hint=f"unset {name}", code="unknown_variable")
     if reading.error is None:
-        file = f"read from {reading.file}" if reading.file.exists() else f"no file {reading.file}"
+        file = f"read from {reading.file}" if reading.file.exists() else f"{reading.file} does not exist"
         variables = [name for name in known if reading.environment.get(name, "").strip()]
         yield ok("settings", f"{file}; variables set: {', '.join(variables) or 'none'}")
 
@@ -61,7 +61,7 @@ def _hint_for(reading: Reading, error: ConfigurationError) -> str:
 
 
 def check_key(settings: Settings, environment: Mapping[str, str]) -> Iterator[Finding]:
-    """Check that a key is set and can be sent in a header. Never shows the key or its length.
+    """Check that a key is set if OpenAI requires one, and that it is well-formed. Never shows the key or its length.
 
     Raises ConfigurationError `key_missing`, `key_refused`.
     """

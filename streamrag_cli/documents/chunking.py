@@ -1,8 +1,9 @@
 """Cuts a document into chunks for retrieval.
 
-A chunk has about `target_chars` characters, because the embedding model reads no further, and stays within a section,
-so that its heading path applies to all of it. It ends, in order of preference, at the end of a block, of a sentence or
-item, of a line, of a word, after punctuation, or anywhere. Fenced code stays whole if it fits.
+A chunk has at most about `target_chars` characters, because the built-in embedding model ignores everything after its
+first 256 tokens. It stays within a section, so that its heading path applies to all of it. It ends, in order of
+preference, at the end of a block, of a sentence or item, of a line, of a word, after punctuation, or anywhere. Fenced
+code stays whole if it fits. A section that `is_whole` is one chunk regardless of its length.
 
 Small adjacent sections are merged into one chunk under the headings they share, because each has too little content
 to be found on its own.
@@ -28,7 +29,7 @@ BARE_SECTION_CHARS: Final = 120
 """A section up to this long has hardly any text after its heading, so it is merged into its first subsection."""
 
 MIN_SHARE: Final = 0.25
-"""A chunk never ends before this share of the target, even at a good boundary."""
+"""A chunk does not end before this share of the target, except before fenced code that fits in the next chunk."""
 
 LAST_PIECE_SHARE: Final = 0.15
 """If the rest of a section is shorter than this share of the target, it stays part of the last chunk."""
@@ -174,7 +175,7 @@ def _max_chars(target_chars: int) -> int:
 
 
 def _best_cut(text: str, at: int, target_chars: int, fences: Sequence[tuple[int, int]]) -> int:
-    """The end of the chunk that begins at `at`: the last boundary within the target, of the best kind available."""
+    """The end of the chunk that begins at `at`: within the target, the last boundary of the best kind that occurs."""
     earliest, latest = at + max(1, int(target_chars * MIN_SHARE)), at + target_chars
     fence = _fence_around(fences, latest)
     if fence:
@@ -216,7 +217,7 @@ def _fence_around(fences: Sequence[tuple[int, int]], offset: int) -> tuple[int, 
 
 
 def _stripped(text: str, start: int, end: int) -> tuple[int, int] | None:
-    """The span without surrounding blank lines; the first line keeps its indentation."""
+    """The span without surrounding blank lines, or None if it is blank. The first line keeps its indentation."""
     span = text[start:end]
     body = span.lstrip()
     if not body:

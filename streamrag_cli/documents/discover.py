@@ -5,11 +5,11 @@ It skips hidden files, files ignored by git or `.streamragignore`, files exclude
 links that lead out of the named path. A path that the user names is read regardless of its name, even if another named
 path contains it, unless the ingest excludes it. A skipped directory is reported once and not entered.
 
-Each directory is opened by its resolved path, in which no component may have become a link (`safe_open`), and listed
-through the opened descriptor.
+Each directory is opened by its resolved path and listed through the opened descriptor. If a component of the path has
+been replaced by a link, opening it fails (`safe_open`).
 
-Links are followed last, after all files and directories under the path that can be reached without a link. So no file
-is reported twice, regardless of the order of names, and loops end.
+Links are followed last, after all files and directories under the path that can be reached without a link. Therefore no
+file is reported twice, regardless of the order of names, and loops of links end.
 """
 
 import errno
@@ -54,11 +54,10 @@ def discover(
 ) -> Iterator[DiscoveryResult]:
     """Yield what is found under `paths`, in their order: depth first by name, then through links.
 
-    A file under several of the paths is yielded once. Only the entries of one directory and the names of files found
-    are held in memory. The patterns in `exclude` apply like those of a `.gitignore` in each of the paths. `environment`
-    locates the user's Git configuration, which is ignored if it is None. Those of the paths that are in `recorded` come
-    from the store and not from this command: possible secrets at these paths are skipped. Raises `UsageError`
-    `no_such_path` or `bad_pattern` before the first result.
+    A file under several of the paths is yielded once. The patterns in `exclude` apply like those of a `.gitignore` in
+    each of the paths. `environment` locates the user's git configuration; if it is None, that configuration is ignored.
+    The paths that are also in `recorded` come from the store, not from this command: possible secrets at these paths
+    are skipped. Raises `UsageError` `no_such_path` or `bad_pattern` before the first result.
     """
     roots = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 - resolve() would follow links
     excluded = exclude_rules(exclude)
@@ -100,7 +99,7 @@ def _discover(
 
 
 def _is_secret(real: str, *, directory: bool) -> bool:
-    """Whether the name of a file or directory is that of a secret, or one of the directories above it is."""
+    """Whether a file or directory may be a secret, judging by its name and those of the directories above it."""
     *above, name = PurePath(real).parts
     directories = [*above, name] if directory else above
     if any(map(is_excluded_directory, directories)):

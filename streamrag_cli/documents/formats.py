@@ -18,7 +18,7 @@ Markup: TypeAlias = Literal["markdown", "code spans", "none"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
-    """A file format."""
+    """A file format: the names of its files, its loader and how it is treated."""
 
     name: str
     loader: str
@@ -27,18 +27,19 @@ class Format:
     suffixes: str = ""
     """Lower case, separated by spaces."""
     names: str = ""
-    """Names of whole files, lower case and separated by spaces."""
+    """Whole names of files without a suffix, lower case and separated by spaces."""
     sandboxed: Literal["all", "large", "none"] = "all"
     """The files that are loaded in a separate process.
 
-    "large" is for loaders in pure Python whose time grows with the size, "none" for loaders that take almost no time.
+    "large" means files above `sandbox.LARGE_BYTES`; it is for loaders in pure Python whose time grows with the size.
+    "none" is for loaders that take almost no time.
     """
     kind: TextKind = "prose"
     markup: Markup = "none"
     kind_for_secrets: TextKind | None = None
     """Replaces `kind` when a name or content is checked for secrets."""
     encoded: Literal["none", "some", "all"] = "none"
-    """How much of the text is encoded, so that it does not appear in the raw bytes."""
+    """How much of the text is encoded in the file, so that a search of the raw bytes would miss it."""
     generated: Literal["", "lock", "code", "script"] = ""
     """The signs of generated files to look for."""
     ambiguous_suffixes: str = ""
@@ -86,7 +87,7 @@ def format_for(path: PurePath, data: bytes) -> Format:
 
 
 def text_kind(path: PurePath) -> TextKind:
-    """The form of the text of a file with this name: Markdown ("prose"), records, code, or text without markup.
+    """The form of the text of a file with this name: Markdown ("prose"), records, code, or without markup ("plain").
 
     A record is a block between blank lines, or a line or block that begins with `- ` at the margin.
     """

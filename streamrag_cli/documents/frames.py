@@ -30,7 +30,7 @@ def write_frame(stream: _Writable, payload: bytes) -> None:
 
 
 def read_frame(stream: _Readable) -> bytes:
-    """The next frame. Raises `EOFError` if the stream ends within it or if its length is invalid."""
+    """The next frame. Raises `EOFError` if the stream ends before the end of the frame, or if its length is invalid."""
     length = int.from_bytes(_exactly(stream, _LENGTH_BYTES))
     if length > _MAX_FRAME:
         raise EOFError

@@ -1,7 +1,7 @@
 """Detects generated files and vendored code, which are skipped because users do not ask about them.
 
 These are directories of package managers, lock files, source maps, and minified or generated code. Many are tracked by
-git, so no ignore file excludes them. Prose is never checked: a generated page is still worth reading.
+git, so no ignore file excludes them. The content of prose is not checked: a generated page is still worth reading.
 """
 
 import re
@@ -74,7 +74,7 @@ def is_vendored_directory(name: str, siblings: Collection[str]) -> bool:
 
 
 def is_installed(name: str, entries: Collection[str], descriptor: int) -> bool:
-    """Whether a directory with these entries, open as `descriptor`, is an installed environment or a cache."""
+    """Whether a directory with these entries, open as `descriptor`, has installed packages or is a cache."""
     marks = (*_MARKERS, *_VENDORED_CONTENTS.get(name, ()))
     if any(each.issubset(entries) for each in marks):
         return True
@@ -110,7 +110,7 @@ def is_generated(path: PurePath, data: bytes) -> bool:
 
 
 def _is_minified(data: bytes) -> bool:
-    """Whether most of the text is in extremely long lines, not counting embedded images."""
+    """Whether most of the code is in lines of more than 500 bytes, not counting embedded data and a leading comment."""
     if len(data) < _MIN_MINIFIED_BYTES:
         return False
     code = re.sub(rb"data:[\w/+.-]+;base64,[A-Za-z0-9+/=]+|\A/\*.*?\*/", b"", data, flags=re.DOTALL)

@@ -38,7 +38,7 @@ class GitExcludes:
 def git_excludes(work_tree: str, environment: Mapping[str, str] | None) -> GitExcludes:
     """The pattern files, besides `.gitignore`, that git reads for the work tree with the resolved root `work_tree`.
 
-    `environment` locates the user's configuration, which is ignored if it is None.
+    `environment` locates the user's configuration; if it is None, that configuration is ignored.
     """
     git_directory = _git_directory(Path(work_tree))
     common = _common_directory(git_directory)

@@ -1,12 +1,12 @@
 """Decides which directory entries are ignored, by git's rules, `.streamragignore` and `--exclude`.
 
 Three sets of patterns apply: git's (`.gitignore` in each directory, `.git/info/exclude`, `core.excludesFile`), those of
-`.streamragignore` files, which work the same without git, and those of `--exclude`.
+`.streamragignore` files, which apply in the same way but do not need git, and those of `--exclude`.
 
-Libraries that match whole paths cannot be used: they ignore a file because a pattern matches a directory above it,
-while in git a deeper `!pattern` can include that directory again, and the file is then matched on its own. Here each
-entry is matched separately, from the top down, and ignored directories are not entered. A test compares the result with
-git on random trees.
+Libraries that match whole paths cannot be used: they ignore a file if a pattern matches a directory above it. In git,
+a `!pattern` in a deeper ignore file can include that directory again, and its files are then matched separately. Here
+each entry is matched separately, from the top down, and ignored directories are not entered. A test compares the result
+with git on random trees.
 
 As in git, ignore files that are not regular files have no effect, and a nested work tree does not inherit git's rules.
 """
@@ -32,10 +32,10 @@ IgnoreCode: TypeAlias = Literal["gitignored", "streamragignored", "excluded"]
 
 @dataclass(frozen=True, slots=True)
 class _RuleSets:
-    """Rules of one kind that apply in one directory, by increasing precedence.
+    """Rules of one kind that apply in one directory, as sets in the order of increasing precedence.
 
-    Each set applies to names relative to its own directory. Besides its rules, it has the number of bytes to remove
-    from the beginning of a path, and the names to prepend, to make the path relative to that directory.
+    Each set applies to paths relative to its own directory. To make a path relative to it, the set has the number of
+    bytes to remove from the beginning of the path, and the names to prepend.
     """
 
     sets: tuple[tuple[int, tuple[bytes, ...], tuple[Rule, ...]], ...] = ()
@@ -114,7 +114,7 @@ class IgnoreRules:
 def rules_above(directory: str, environment: Mapping[str, str] | None = None) -> IgnoreRules:
     """The rules that apply to the resolved `directory` because of the directories above it.
 
-    Git's rules apply only below the root of a work tree.
+    Git's rules apply only below the root of a work tree. Raises `DocumentError` if an ignore file cannot be read.
     """
     above = [str(parent) for parent in Path(directory).parents]
     inside: list[str] = []

@@ -32,7 +32,8 @@ class Rule:
         """Whether this rule matches the entry with these path components, relative to the rule's directory.
 
         A trailing `**` matches at least one name: `a/**` matches entries below `a`, but not `a` itself. Only the last
-        `**` ever needs backtracking, so the time is at most proportional to the product of the two lengths.
+        `**` ever needs backtracking, so the time is at most proportional to the number of segments times the number of
+        names.
         """
         names = names[-1:] if self.by_name else names
         name_at = segment_at = widened_to = 0

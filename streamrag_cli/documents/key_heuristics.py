@@ -1,4 +1,4 @@
-"""Finds kinds of keys, and distinguishes real keys from placeholders in examples."""
+"""Runs checks for keys and tokens, and distinguishes real keys from placeholders in examples."""
 
 import itertools
 import math
@@ -62,7 +62,7 @@ def looks_random(value: bytes) -> bool:
 
 
 def _has_run(value: bytes) -> bool:
-    """Whether the value contains a run of consecutive characters, such as `abcdef` or `123456`."""
+    """Whether the value contains at least six consecutive characters in order, such as `abcdef` or `123456`."""
     run = 1
     for before, after in itertools.pairwise(value):
         run = run + 1 if after - before == 1 else 1

@@ -19,7 +19,10 @@ def load(path: Path, raw: RawFile) -> Document:
 
 
 def load_with(loader: str, input_type: str, path: Path, raw: RawFile) -> Document:
-    """Load `raw` with the loader `module:function`; `input_type` is what the loader takes, "text" or "bytes"."""
+    """Load `raw` with `loader`, a `module:function` that takes "text" or "bytes" (`input_type`).
+
+    Raises `DocumentError`.
+    """
     text, note = (raw.data, "") if input_type == "bytes" else decode(raw.data)
     document: Document = resolve_name(loader)(str(path), text)
     notes = [*filter(None, [note]), *document.notes]

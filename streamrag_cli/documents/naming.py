@@ -1,4 +1,4 @@
-"""Derives titles from file names, for documents without a title: notes are often named after their title."""
+"""Derives titles from file names, for documents without a title: the name of a note is often its title."""
 
 import re
 from pathlib import Path

@@ -31,7 +31,7 @@ def clean_heading(text: str) -> str:
 
 
 def sections_from(headings: Iterable[Heading], text_length: int) -> tuple[Section, ...]:
-    """Divide the text at `headings`, which are sorted by `start`.
+    """The sections of a text of `text_length` characters, divided at `headings`, which are sorted by `start`.
 
     A heading without text ends the previous section and adds nothing to the path.
     """

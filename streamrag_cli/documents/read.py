@@ -134,9 +134,10 @@ def _decode(data: bytes, declared: str | None) -> tuple[str, str | None]:
 
 
 def _decode_utf_16_without_mark(data: bytes) -> tuple[str, str]:
-    """Detect the byte order from the NULs: in UTF-16, the NUL of an ASCII character is always on the same side.
+    """Decode UTF-16, and return the text and a note. Raises `DocumentError` `binary` if the data is not UTF-16.
 
-    In single-byte text that merely contains a NUL, most letters are next to each other.
+    The position of the NULs shows the byte order: the NUL of an ASCII character is always on the same side. In
+    single-byte text that merely contains a NUL, most letters are next to each other.
     """
     sniffed = data[:_SNIFFED_BYTES]
     high_first, low_first = sniffed[::2].count(0), sniffed[1::2].count(0)

@@ -3,7 +3,7 @@
 Files may come from anywhere. In a separate process, a parser that hangs, crashes or exhausts memory costs only one
 file. Plain text, and small files of some formats with a pure Python parser (`Format.sandboxed`), are loaded in this
 process, because starting another process would take longer. The worker inherits no descriptors, environment or
-terminal, and runs until a file kills it or the `Loader` is closed.
+terminal. It runs until a file crashes it or exceeds a time limit, or until the `Loader` is closed.
 """
 
 import contextlib

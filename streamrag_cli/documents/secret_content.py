@@ -1,4 +1,4 @@
-"""Finds keys and tokens in file contents, which must not reach a model.
+"""Finds keys and tokens in file contents. They must not reach a model.
 
 Every file that the user did not name is searched; its bytes are read anyway. Examples do not count: keys that are
 truncated, contain a placeholder word or are not random strings. Some secrets count only in data files (`secret_data`):
@@ -35,7 +35,7 @@ _AWS_SECRET_SET: Final = re.compile(
 
 
 def secret_reason(path: PurePath, data: bytes, suspicion: Suspicion = "") -> str | None:
-    """The kind of secret in the file, as a short phrase; None if there is none."""
+    """The kind of secret in the file, as a short phrase; None if there is none. `suspicion` is that of its name."""
     data = _as_utf_8(data)
     if kind := key_in(data):
         return kind

@@ -1,4 +1,4 @@
-"""Recognizes files that are secrets as a whole, such as password exports, Kubernetes settings and login files.
+"""Recognizes files that are secrets as a whole, such as password exports, Kubernetes settings and `.netrc` files.
 
 Only data files are checked. In documentation the same lines are examples.
 """
@@ -94,7 +94,7 @@ def secret_hint(data: bytes) -> str | None:
 
 
 def secret_data(path: PurePath, data: bytes) -> str | None:
-    """The kind of secret that the whole file is, as a short phrase; None if it is not one of the known kinds."""
+    """The kind of secret, as a short phrase, if the file as a whole is a secret of a known kind; else None."""
     if (format_of(path) or TEXT).name == "table" and _is_password_export(data):
         return "a list of passwords"
     return first_kind(_CHECKS, data)

@@ -16,7 +16,7 @@ Suspicion: TypeAlias = Literal["", "secret", "unless_prose", "if_hinted"]
 withhold it only if its content suggests a secret, and "" to read it without restrictions."""
 
 NEVER_READ_FILES: Final = (
-    # settings that carry passwords and tokens
+    # settings files with passwords and tokens
     ".env*", "*.env", ".netrc*", "_netrc", ".pgpass", ".my.cnf", ".npmrc", ".pypirc", ".htpasswd", ".git-credentials",
     ".dockercfg", ".boto", ".s3cfg", ".vault-token", "*.tfvars", "*.tfstate", "*.tfstate.*", "wg[0-9]*.conf",
     "rclone.conf", "wp-config*.php", ".vault_pass*",

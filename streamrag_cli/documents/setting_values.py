@@ -36,7 +36,8 @@ _TYPE: Final = re.compile(r"(?:var)?(?:char|binary)\s?\(\d+\)", re.IGNORECASE)
 def is_number_or_rule(value: str, *, is_plural: bool = False, max_digits: int = MAX_DIGITS) -> bool:
     """Whether the value counts, measures or describes passwords, but is not one.
 
-    A plain number of more than `max_digits` digits may be a password, unless its name is a plural (`is_plural`).
+    A plain number of more than `max_digits` digits may be a password, unless its column has a plural name
+    (`is_plural`).
 
     >>> [is_number_or_rule(value) for value in ("1200", "1,200,000", "90 days", "12.5%", "required", "salted sha-1")]
     [True, True, True, True, True, True]

@@ -65,12 +65,15 @@ def _answer(header: bytes, data: bytes) -> bytes:
 
 
 def _limit_processor_time(more_s: float) -> None:
-    """Allow `more_s` more seconds of processor time, rounded up, in case the parent can no longer kill this process."""
+    """Allow `more_s` more seconds of processor time, rounded up.
+
+    The limit ends this process even if the parent can no longer kill it.
+    """
     _limit(resource.RLIMIT_CPU, int(time.process_time() + more_s) + 2)
 
 
 def _limit(which: int, value: int) -> None:
-    """Lower a soft limit as far as the system allows; some systems define a limit but do not support it."""
+    """Set a soft limit, but not above the hard limit. Ignores a limit that the system defines but cannot set."""
     _, hard = resource.getrlimit(which)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(which, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))

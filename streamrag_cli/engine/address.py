@@ -9,8 +9,8 @@ variables that libraries read to connect to a model server. A client of another 
 the old engine detects that it is outdated.
 
 A login session sets XDG_RUNTIME_DIR and perhaps TMPDIR; cron, `su` and some SSH sessions set neither. So clients look
-in every possible directory, and an engine whose directory depends on these variables creates a link to its socket in
-the directory that is used without them.
+in every possible directory. An engine whose directory depends on these variables also creates a link to its socket; the
+link is in the directory that is used without them.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ _INHERITED: Final = ("HOME", "PATH", "LANG", "LC_ALL", "TZ", "OPENBLAS_NUM_THREA
 
 
 class UnsafeDirectoryError(Exception):
-    """The directory for the socket is not private to the user. `hint` is a command to fix it."""
+    """The engine cannot have a private socket. `hint` is a command that fixes this, or "" if there is none."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -186,7 +186,7 @@ def _checked(directory: Path) -> Path:
         raise UnsafeDirectoryError(f"{directory}: {error.strerror}", hint=_USE_NEW_DIRECTORY) from error
     if _is_private(directory):
         return directory
-    import shlex  # not imported at the start of a command otherwise
+    import shlex  # rarely needed, and not imported otherwise
 
     status = directory.lstat()
     if status.st_uid != os.getuid():

@@ -16,7 +16,7 @@ _TIMESTAMP_RESOLUTION_NS: Final = 2_000_000_000
 
 
 def is_unchanged_by_stat(status: os.stat_result, record: DocumentRecord) -> bool:
-    """Whether size and time stamp prove that the file is unchanged. If False, it may still be unchanged."""
+    """Whether size, time stamp and recipe prove that the stored document is up to date. If False, it may still be."""
     same = (record.size, record.mtime_ns, record.recipe) == (status.st_size, status.st_mtime_ns, _stored_recipe())
     return same and record.mtime_ns < record.read_at_ns - _TIMESTAMP_RESOLUTION_NS
 

@@ -29,9 +29,9 @@ class Passage(NamedTuple):
 
 
 class BatchEmbedder:
-    """Embeds batches one after the other, in a thread. Leaving the context cancels the current batch.
+    """Embeds batches one after the other, in a thread. Leaving the context cancels all batches.
 
-    After a failed batch the following ones fail as well, so that a dead server is not asked again for each of them.
+    After a failed batch, all later batches fail too, so that a server that does not respond is not asked repeatedly.
     """
 
     def __init__(self, embedder: Embedder, *, remembered_texts: int) -> None:

@@ -118,4 +118,6 @@ def _calibrate(writer: Writer, embedder: Embedder) -> None:
 def _repair(writer: Writer, embedder: Embedder) -> Iterator[Notice]:
     repaired = writer.repair(embedder.embed_documents)
     if repaired:
-        yield Notice(message=f"vectors repaired after an interrupted ingest: {repaired}", code="repaired")
+        vectors = "1 vector was" if repaired == 1 else f"{repaired:,} vectors were"
+        message = f"repaired the collection after an interrupted ingest: {vectors} added or removed"
+        yield Notice(message=message, code="repaired")

@@ -31,7 +31,7 @@ Started = TypeVar("Started", bound=Step)
 def prefetch(
     items: Iterable[Item | Waiting], start: Callable[[Item], Started], *, weight: Callable[[Item], int], size: int
 ) -> Iterator[Started | Waiting]:
-    """Start each item when its weight fits within `size`, and yield the started items in order when they are done.
+    """Start items as long as their total weight is at most `size`. Yield them in order when they are done.
 
     An item that is heavier than `size` is started when no other item is pending. An item that needs no work is yielded
     before any further item is started.

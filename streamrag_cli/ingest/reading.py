@@ -26,8 +26,8 @@ class FileResult:
     """The planned action for one discovered path, and its reason. `shown` is its display name.
 
     For an added or changed file, `record` and `chunks` must be stored; for an unchanged one, `record` is its new
-    metadata, if that has changed. `code` is the skip reason for programs. If `keeps_stored` is false, the stored
-    document must be removed.
+    metadata, if that has changed. `code` is the machine-readable reason for a skip. If `keeps_stored` is false, the
+    stored document must be removed.
     """
 
     path: str

@@ -94,7 +94,9 @@ def _files_left(left: Sequence[Path]) -> Iterator[Notice]:
     if left:
         named = sanitise_line(", ".join(map(str, left[:_NAMED_FILES])))
         more = f" and {len(left) - _NAMED_FILES:,} more" if len(left) > _NAMED_FILES else ""
-        yield Notice(message=f"not removed, because the store did not create it: {named}{more}", code="files_left")
+        pronoun = "it" if len(left) == 1 else "them"
+        message = f"not removed, because the store did not create {pronoun}: {named}{more}"
+        yield Notice(message=message, code="files_left")
 
 
 def _contents(settings: Settings) -> tuple[list[DocumentRecord] | None, str, int]:

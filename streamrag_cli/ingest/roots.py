@@ -91,7 +91,7 @@ class IngestRequest:
         return f"streamrag ingest --remove {shlex.join(map(names.typed, paths))}"
 
     def stored_name(self, path: Path, root: Path) -> str:
-        """The file's name for models and HTTP clients; it does not reveal the folders above `root`."""
+        """The name for models and HTTP clients: relative to the working directory, or else to the folder of `root`."""
         for base in (self.working_directory, root.parent):
             if base is not None and path.is_relative_to(base):
                 return str(path.relative_to(base))
@@ -101,9 +101,9 @@ class IngestRequest:
 def roots_to_ingest(request: IngestRequest, settings: Settings) -> list[Path]:
     """The absolute paths to ingest, without duplicates, outer ones first. Raises UsageError.
 
-    Except in a rebuild, recorded roots below one of them are included, so that files that the user once named
-    explicitly are ingested again, unless they may be secrets: every user with write access to the store can record
-    roots.
+    Except in a rebuild, recorded roots below one of them are included, so that files that the user named earlier are
+    ingested again. Discovery skips roots that may be secrets, because every user with write access to the store can
+    record roots.
     """
     paths = request.absolute_paths()
     if request.rebuild and not paths:
@@ -191,5 +191,5 @@ def _existing(roots: Iterable[Path]) -> list[Path]:
 
 
 def recorded_roots(settings: Settings) -> list[Path]:
-    """The absolute paths that were ingested into the collection before."""
+    """The absolute paths that earlier ingests into the collection recorded."""
     return [Path(root) for root in open_store(settings.store).roots(settings.collection)]

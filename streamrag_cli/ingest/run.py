@@ -1,7 +1,8 @@
 """Ingests the files under some paths: compares each file, reads it if necessary, and writes it.
 
 Three threads run concurrently: one reads, parses and chunks files (`reading`), one embeds batches (`embedding`), and
-the caller's thread compares files and accesses the store. The events and their order do not depend on the timing.
+the caller's thread compares files and accesses the store. Except for progress events, the events and their order do not
+depend on the timing.
 """
 
 import os
@@ -129,7 +130,7 @@ class IngestRun:
                 self.unsupported[Path(event.source).suffix.casefold()] += 1
 
     def unread_roots(self) -> list[Path]:
-        """The root folders in which no file was read and none failed."""
+        """The readable root folders in which every file was skipped, or which contain no file."""
         folders = [root for root in outermost(self._survey.roots) if root.is_dir()]
         retained = [Path(path) for path in self._retained_paths] if folders else []
         return [

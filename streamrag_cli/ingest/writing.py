@@ -1,7 +1,8 @@
 """The last stages of an ingest: writes file results to the store in batches, and turns them into events.
 
-The events are in the order of a sequential run: a document's event follows the commit of its batch; other events follow
-immediately, but not before the events of an earlier batch that is full. Only the caller's thread uses the store.
+The events are in the order of a sequential run: the event of a written document follows the commit of its batch. Other
+events are not delayed, but never overtake those of a batch that was already full. Only the caller's thread uses the
+store.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -1,1 +1,1 @@
-"""Clients for servers that speak the OpenAI protocol: endpoints, requests, retries and errors."""
+"""Clients for servers that implement the OpenAI protocol: endpoints, requests, retries and errors."""

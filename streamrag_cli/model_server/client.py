@@ -109,8 +109,8 @@ class StreamingClient:
     ) -> httpx2.Response:
         """Send `payload` as JSON. The caller must read the body of the response and close it.
 
-        `timeout_s` limits the time to connect; `on_step` is called with "connect" and "send". Raises StatusError for an
-        error status, and the other exceptions in `FOREIGN_ERRORS`.
+        `timeout_s`, but at most 10 s, limits the time to connect. `on_step` is called with "connect" and "send" when
+        these steps are complete. Raises StatusError for an error status, and the other exceptions in `FOREIGN_ERRORS`.
         """
         request = self._http.build_request(
             "POST",

@@ -145,7 +145,7 @@ def _stripped_or_none(text: str | None) -> str | None:
 def _checked_key(api_key: str | None) -> str | None:
     if api_key is not None and not (api_key.isascii() and api_key.isprintable() and " " not in api_key):
         raise ConfigurationError(
-            "the API key contains invalid characters; check that it was not pasted with quotes around it",
+            "the API key contains a space or another character that is not allowed; check that it was copied correctly",
             code="key_refused",
             hint="export OPENAI_API_KEY=KEY",
         )

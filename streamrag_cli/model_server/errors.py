@@ -1,4 +1,4 @@
-"""Every error of a model server: its message, code and hint.
+"""Creates the errors of model servers, with their messages, codes and hints.
 
 A server's own text is quoted but untrusted: HTML is never shown, control characters are replaced, the API key is
 masked (some servers echo it), and the text is truncated.

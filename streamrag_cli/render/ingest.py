@@ -35,7 +35,7 @@ _SKIPPED: Final = {
     "streamragignored": "ignored by .streamragignore",
     "generated": "generated or vendored",
     "unsupported": "unsupported format",
-    "binary": "binary, not text",
+    "binary": "binary",
     "duplicate": "linked twice",
     "outside_root": "link that leads outside the folder",
     "broken_link": "broken link",

@@ -23,7 +23,8 @@ def show_status(
 ) -> None:
     """Print the collections of the store, as text or as one JSON object.
 
-    `missing` are roots that no longer exist. `removal(collection, root)` returns the command to remove its documents.
+    `missing` are roots that no longer exist. `removal(collection, root)` returns the command that removes the
+    documents of a root.
     """
     if json:
         objects = [public(each) | _gone_roots(each.roots, missing) for each in collections]

@@ -86,14 +86,14 @@ class Store(Protocol):
 
     @property
     def has_local_files(self) -> bool:
-        """Whether the paths of its documents are on this machine, so that a missing file means a deleted document."""
+        """Whether its documents are files on this machine, so that commands can check whether they still exist."""
 
     @property
     def password(self) -> str:
         """The password in the address, which must not be shown; "" if there is none."""
 
     def with_secret(self) -> str:
-        """The whole address with its password, which `store_address` can parse. Must not be shown."""
+        """The whole address with its password, in a form that `store_address` can parse. Must not be shown."""
 
     def display_address(self, raw: str) -> str:
         """The address as it was typed, without its password."""
@@ -105,7 +105,7 @@ class Store(Protocol):
         """A number that changes if the store at this address is replaced by another; None if there is no store."""
 
     def reader(self, collection: str) -> Reader:
-        """A reader of the collection. It opens nothing before the first search."""
+        """A reader of the collection. It opens nothing before it is used."""
 
     def writer(self, collection: str, *, embedding: str, rebuild: bool = False) -> AbstractContextManager[Writer]:
         """Lock the collection for writing, and create it if it does not exist.
@@ -124,7 +124,7 @@ class Store(Protocol):
     def remove(self, collection: str) -> list[Path]:
         """Remove a collection and all its documents. Raises StoreError: `store_busy`, `store_not_writable`.
 
-        Returns the files and directories of other origin in the collection's directory, which stay.
+        Returns the files and directories in the collection's directory that the store did not create, which stay.
         """
 
     def collections(self, *, non_empty: bool = False) -> list[str]:
@@ -149,7 +149,7 @@ class Store(Protocol):
         """The disk of the store; None if it is on another machine. Raises StoreError `store_not_writable`."""
 
     def scratch_store(self, scratch: Path) -> AbstractContextManager[StoreAddress]:
-        """An empty store of this backend for the `with` block. Its files are in `scratch`; the caller deletes it."""
+        """An empty store for the `with` block. Its files, if any, are in `scratch`, which the caller deletes."""
 
 
 def status_of(store: Store, *, only: str | None = None) -> tuple[CollectionStatus, ...]:

@@ -35,12 +35,12 @@ def copy_collection(
 ) -> Iterator[CopyProgress]:
     """Copy a collection, and yield the progress after every batch. If the copy fails, the target is unchanged.
 
-    The source is read from one snapshot. Raises UsageError if both addresses are equal, and StoreError:
+    The source is read from one snapshot. Raises UsageError `same_store` if both addresses are equal, and StoreError:
 
     - `store_missing` if the source does not have the collection
     - `store_exists` if the target has documents in a collection of this name, unless `replace` is set
     - `store_busy` if an ingest deletes vectors from the source during the copy
-    - the errors of opening and writing
+    - the errors of `Store.reader` and `Store.writer`
     """
     if source == target:
         raise UsageError(

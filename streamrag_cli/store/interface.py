@@ -125,7 +125,7 @@ class Reader(Protocol):
         """The name of the embedder that made the vectors."""
 
     def snapshot(self, limit: TimeLimit | None = None) -> AbstractContextManager[None]:
-        """While the `with` block runs, all reads of this thread see one state, regardless of commits by other writers.
+        """While the `with` block runs, all reads of this thread see one state, regardless of commits by writers.
 
         Snapshots of several threads do not block each other.
 
@@ -155,8 +155,8 @@ class Reader(Protocol):
     def search_text(self, words: Sequence[str], limit: int) -> ScoredIds:
         """Ids of chunks that contain any of the words, with their BM25 scores, best first.
 
-        If there are too many words, only the rarest are searched (`stemming.rarest_words`). A word that occurs twice in
-        `words` counts twice.
+        If there are too many words, only the rarest are searched (`stemming.rarest_words`). A word that occurs several
+        times in `words` counts as often, up to four times.
         """
 
     def document_frequencies(self, terms: Iterable[str]) -> dict[str, int]:

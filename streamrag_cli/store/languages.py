@@ -213,6 +213,6 @@ def _stem(word: str, language: str) -> str:
 
 @cache
 def _stemmer(language: str) -> "BaseStemmer":
-    import snowballstemmer  # 10 ms
+    import snowballstemmer  # imports in 10 ms
 
     return snowballstemmer.stemmer(_STEMMERS[language])

@@ -1,4 +1,4 @@
-"""The registry of backends. No other module outside the backends depends on a specific one.
+"""The registry of backends. Outside the backends, no other module depends on a specific backend.
 
 A backend is a package whose `Store` implements `backend.Store`. It is imported when one of its addresses is used.
 """

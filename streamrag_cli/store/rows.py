@@ -23,7 +23,7 @@ _CHUNK_TYPES: Final[tuple[Any, ...]] = (str, int, str, str, _POSITION, _POSITION
 
 
 def record_of(row: Sequence[Any]) -> DocumentRecord:
-    """Raises ValueError if a value has the wrong type or the path is not absolute."""
+    """The record in a row of RECORD_COLUMNS. Raises ValueError if a type is wrong or the path is not absolute."""
     if not _have_types(row, _RECORD_TYPES) or not is_stored_path(row[0]):
         raise ValueError("a document has values of the wrong type")
     return DocumentRecord(**dict(zip(_RECORD_NAMES, row, strict=True)))
@@ -35,7 +35,7 @@ def chunk_row(chunk: Chunk) -> tuple[Any, ...]:
 
 
 def chunk_of(row: Sequence[Any]) -> Chunk:
-    """Raises ValueError if a value has the wrong type."""
+    """The chunk in a row of CHUNK_COLUMNS. Raises ValueError if a value has the wrong type or is negative."""
     if not _have_types(row, _CHUNK_TYPES) or any(each is not None and each < 0 for each in row[4:]):
         raise ValueError("a chunk has values of the wrong type")
     values = dict(zip(_CHUNK_NAMES, row, strict=True))

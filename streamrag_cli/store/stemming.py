@@ -1,4 +1,4 @@
-"""Tokenizes and stems words, in the same way for questions, chunks and sentences of every backend.
+"""Tokenizes and stems words, in the same way for questions, chunks and sentences, and for every backend.
 
 SQLite splits and stems the text, with the tokenizer of the catalog's full-text index. Languages other than English are
 stemmed before that (`languages.without_endings`).
@@ -23,8 +23,8 @@ from streamrag_cli.store.languages import ENGLISH, without_endings
 Word = TypeVar("Word", str, tuple[str, ...])
 TOKENIZER: Final = "porter unicode61"
 MOST_WORDS: Final = 64
-"""Only this many words are searched for, because the time that FTS5 takes is quadratic in their number. The rarest ones
-are chosen, because they decide the ranking."""
+"""At most this many words are searched for, because the time that FTS5 takes is quadratic in their number. The rarest
+words are chosen, because they affect the ranking most."""
 _MAX_REPEATS: Final = 4  # further repetitions of a word in the question do not count
 _UNSPACED_SCRIPTS: Final = (
     "\u0e01-\u0e4e\u0e81-\u0ecd\u1000-\u103f\u1780-\u17d3"  # Thai, Lao, Burmese, Khmer
@@ -32,7 +32,7 @@ _UNSPACED_SCRIPTS: Final = (
     "\u3005-\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uff66-\uff9f"  # Japanese
     "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"  # Chinese characters
 )
-_MAX_CACHED: Final = 30_000  # 5 MB
+_MAX_CACHED: Final = 30_000  # about 5 MB
 _MAX_CACHED_CHARS: Final = 60
 _cache: Final[dict[str, tuple[str, ...]]] = {}
 _RUN: Final = re.compile(f"[{_UNSPACED_SCRIPTS}]+")

@@ -63,7 +63,7 @@ def test_invalid_schema_names_are_rejected(schema: str) -> None:
     with pytest.raises(ConfigurationError) as variable:
         read_settings({}, {"HOME": "/", "STREAMRAG_STORE": address})
 
-    advice = "its schema must consist of lower-case letters, digits and underscores"
+    advice = "its schema must consist of at most 63 characters a-z, 0-9 and _, and not begin with pg_ or a digit"
     assert (flag.value.message, variable.value.message) == (f"--store: {advice}", f"STREAMRAG_STORE: {advice}")
 
 

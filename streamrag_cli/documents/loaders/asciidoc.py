@@ -1,7 +1,7 @@
 """Loads headings, blocks, lists and tables of AsciiDoc, line by line. Comments, attributes and index terms are dropped.
 
-Files are not included. Conditions are not evaluated: both branches are read. Include and condition directives are
-dropped everywhere, even in code, because the AsciiDoc preprocessor runs first.
+Included files are not read. Conditions are not evaluated: the text inside all of them is read. Include and condition
+directives are dropped everywhere, even in code, because the AsciiDoc preprocessor runs first.
 """
 
 import re

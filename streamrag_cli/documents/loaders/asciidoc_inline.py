@@ -76,7 +76,10 @@ def _unescaped(text: str) -> str:
 
 
 def _macro_text(match: re.Match[str]) -> str:
-    """The text of a macro defined by an extension, or else its target."""
+    """The text of a macro defined by an extension, or else its target.
+
+    If the text is a number, as in `linkgit:git-add[1]`, the macro is unchanged.
+    """
     words = match[2].strip().strip('"')
     if words.isdigit():
         return match[0]

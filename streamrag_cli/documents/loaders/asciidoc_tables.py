@@ -1,7 +1,8 @@
 """Reads AsciiDoc tables: the lines between two delimiters become rows of cells.
 
 The number of columns is set by `cols=`, otherwise by the first line with cells. The cells of a row may be on one line
-or on several. A cell that spans columns or rows counts for each of them, and its text is repeated in each row.
+or on several. A cell that spans columns is followed by empty cells. A cell that spans rows is repeated in each of them,
+unless its text is long.
 """
 
 import csv

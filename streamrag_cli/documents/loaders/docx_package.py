@@ -82,7 +82,7 @@ def _package(archive: zipfile.ZipFile) -> Package:
 
 
 def _targets(archive: zipfile.ZipFile, part: str) -> dict[str, str]:
-    """The parts that `part` (or the package, if "") refers to, by the last component of their type."""
+    """The parts that `part`, or the package if it is "", refers to, by the last component of the relationship type."""
     folder, name = posixpath.split(part)
     try:
         relationships = _parsed(archive.read(posixpath.join(folder, "_rels", f"{name}.rels")))

@@ -1,6 +1,6 @@
 """Converts Word tables: one line per row, with the column names if there is a header row.
 
-Tables with only one column or row are used for layout and are read as text.
+Tables with only one column or row, or with long texts in most cells, are used for layout and are read as text.
 """
 
 from collections.abc import Iterator, Sequence
@@ -47,7 +47,7 @@ class Table:
     def _grid(self) -> Iterator[list[str]]:
         """Yield the text of each row by column.
 
-        A cell that spans rows is repeated in each of them. A cell that spans columns is only in the first of them.
+        A cell that spans rows is repeated in each of these rows. A cell that spans columns is only in the first column.
         """
         above: list[str] = []
         for row in self._rows:
@@ -67,7 +67,7 @@ class Table:
         return " ".join(" ".join(paragraphs).split())
 
     def _has_block_cells(self) -> bool:
-        """Whether most cells contain several paragraphs of text, as in a page laid out with a table."""
+        """Whether most cells contain several paragraphs and more than 400 characters, as in a table used for layout."""
         cells = [cell for row in self._rows for cell in _children(row, f"{_W}tc")]
         long = sum(
             len(list(_children(cell, f"{_W}p"))) > 1 and len(self._cell_text(cell)) > _LONG_CELL_CHARS for cell in cells
@@ -99,7 +99,7 @@ def _children(element: Any, tag: str) -> Iterator[Any]:
 
 
 def _names(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The column names, joined from all header rows. A cell that spans columns names each of them."""
+    """The column names, joined from all header rows. Above the last, a cell that spans columns names each."""
     names: list[list[str]] = []
     for index, row in enumerate(rows):
         above = ""
@@ -117,7 +117,7 @@ def _cells_line(cells: Sequence[str]) -> str:
 
 
 def _has_values_below(grid: Sequence[Sequence[str]]) -> bool:
-    """Whether a column begins with a word followed only by numbers or dates."""
+    """Whether a column except the first contains only numbers or dates below the first row."""
     return any(
         all(is_value(row[column]) for row in grid[1:] if column < len(row) and row[column])
         for column in range(1, len(grid[0]))

@@ -2,7 +2,7 @@
 
 Only the page's main content is read (`html_content`). A row of a table with header cells becomes a line with the column
 names (`html_tables`). Nothing is fetched, and only HTML's own entities are expanded. libxml2 limits nesting to 255
-levels, which is deeper than the text of real pages; a note reports a page whose text ends there.
+levels, which real pages do not reach; a page that is cut off there gets a note.
 """
 
 import codecs
@@ -19,7 +19,7 @@ from streamrag_cli.errors import DocumentError
 from streamrag_cli.model import Document
 
 MAX_LINE: Final = 65535
-"""libxml2 stores line numbers in 16 bits, so documents from longer files get no line numbers."""
+"""libxml2 stores line numbers in 16 bits, so files with more lines get no line numbers."""
 
 _TOO_DEEP: Final = "elements are nested more than 255 levels deep: the text after that point is missing"
 _BLOCKS: Final = frozenset(
@@ -93,7 +93,7 @@ def _parse(source: str) -> tuple[Element | None, bool]:
 
 
 def _title(root: Element | None, top_headings: list[str]) -> str:
-    """The page's `<title>`, or its only `<h1>` if the `<title>` is missing or adds the site's name to it."""
+    """The page's `<title>` or `og:title`, or its only `<h1>` if the title is missing or also has the site's name."""
     title = og_title = ""
     for child in root if root is not None else ():
         for element in child if child.tag == "head" else ():

@@ -1,8 +1,8 @@
 """Separates the main content of a web page from the navigation and other parts around it.
 
-Pages mark their content with `<main>`, `<article>` or the equivalent roles. Otherwise, parts next to the main text are
-dropped if they are mostly links. Inside the content, elements named navigation, search, share or similar are dropped,
-unless they contain a large part of the text or the page's heading.
+Many pages mark their content with `<main>`, `<article>` or the equivalent roles. Otherwise, parts next to the main text
+are dropped if they are small or mostly links. Inside the content, elements named navigation, search, share or similar
+are dropped, unless they contain a large part of the text or the page's heading.
 """
 
 import re
@@ -50,7 +50,7 @@ _OWN_CHARS: Final = 40
 
 
 class Element(Protocol):
-    """The methods of lxml's elements that are used here."""
+    """The part of the interface of lxml's elements that is used here."""
 
     tag: Any
     text: str | None

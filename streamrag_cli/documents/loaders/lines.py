@@ -1,7 +1,7 @@
 """Builds a document's text line by line, each line with its line number in the file.
 
-All formats are converted to plain Markdown: `#` before a heading, fences around code, `- ` before a list item or table
-row. Code that cuts or quotes the text therefore needs to handle only one markup.
+Formats with markup are converted to plain Markdown: `#` before a heading, fences around code, `- ` before a list item
+or table row. Code that cuts or quotes the text therefore needs to handle only one markup.
 """
 
 import re

@@ -137,7 +137,7 @@ def _parts_of(part: EmailMessage) -> list[EmailMessage]:
 
 
 def _header(message: EmailMessage, name: str) -> str:
-    """A header's decoded value on one line, or "". A malformed header is returned undecoded."""
+    """A header's decoded value on one line, shortened if it is long, or "". A malformed header is not decoded."""
     try:
         value = str(message.get(name, ""))
     except Exception:  # noqa: BLE001 - the header parser may raise anything on malformed headers

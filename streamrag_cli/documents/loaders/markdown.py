@@ -1,7 +1,7 @@
 """Loads Markdown: the text of the file, without the parts that are invisible on the rendered page.
 
 The parser's block rules find headings and code, so a `#` in a fence is not a heading. Front matter and comments are
-removed, links between notes are replaced by their names, and table rows are labelled with the column names.
+removed, links to notes are replaced by the names of the notes, and table rows are labelled with the column names.
 """
 
 import re
@@ -68,7 +68,7 @@ def markdown_document(path: str, about: FrontMatter, text: str, lines: Sequence[
 
 
 def find_headings(text: str) -> list[Heading]:
-    """The headings in the Markdown `text`, without markup."""
+    """The headings in the Markdown `text` that are not inside a list or quote, without markup."""
     starts = line_starts(text)
     headings: list[Heading] = []
     tokens = _blocks().parse(text)

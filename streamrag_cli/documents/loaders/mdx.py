@@ -1,6 +1,6 @@
 """Loads MDX as Markdown. Imports, exports, comments, expressions and tags are removed, but not the text between tags.
 
-A tag's `title` or `label` is kept too, because the page shows it.
+Text that the page shows is kept: an expression that is only a string, and a tag's `title`, `label`, `summary` or `alt`.
 """
 
 import re
@@ -19,7 +19,7 @@ _BLOCK_END: Final = re.compile(r"\n[ \t]*\n")
 _INLINE_CHARS: Final = 1000
 _TAG_CHARS: Final = 5000
 _MAX_FAILURES: Final = 200
-"""After this many tags, expressions or comments that are not closed, the rest of the file is loaded as Markdown."""
+"""After this many tags, expressions or comments that are not closed, the rest of the file is read as plain Markdown."""
 
 
 def load_mdx(path: str, source: str) -> Document:

@@ -33,7 +33,7 @@ _PICTURE: Final = re.compile(r"\.(?:png|jpe?g|gif|svg|webp|bmp|avif|mp[34]|m4a|w
 
 
 def note_edits(text: str, start: int, code: Sequence[tuple[int, int]]) -> Iterator[Edit]:
-    """The edits of the text after offset `start`. `code` contains the offsets of code blocks, in order."""
+    """Yield the edits that remove the markup after offset `start`. `code` has the offsets of code blocks, in order."""
     at = start
     ends = _Ends(text)
     shortcodes = Shortcodes(text)

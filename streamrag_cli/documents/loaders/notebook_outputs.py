@@ -31,7 +31,7 @@ _OBJECT: Final = re.compile(
 
 
 def output_texts(outputs: Any) -> Iterator[tuple[bool, str]]:
-    """Yield each output with text as (whether it is a table, text). The pieces of a stream become one output."""
+    """Yield the outputs that have text, in pieces, as (whether it is a table, text). A stream counts as one output."""
     stream: list[str] = []
     for output in [*(outputs if isinstance(outputs, list) else ()), None]:
         if isinstance(output, dict) and output.get("output_type") == "stream":
@@ -80,7 +80,7 @@ def _html_text(html: str) -> str:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """The output as a terminal would show it: complete, in two pieces, or only its beginning and end."""
+    """Yield the output as a terminal would show it: complete, in two pieces, or only its beginning and end."""
     lines = _ESCAPE.sub("", text.replace("\r\n", "\n")).split("\n")
     text = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines).strip("\n").rstrip()
     if len(text) <= PIECE_CHARS:

@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Boxes:
-    """The boxes of the characters of a page, rotated by `quarters` times 90 degrees. Positions refer to its text."""
+    """The boxes of a page's characters, rotated by `quarters` times 90 degrees. A position is an index into `text`."""
 
     def __init__(self, textpage: Any, text: str) -> None:
         from pypdfium2 import raw

@@ -41,7 +41,7 @@ NOTE_SIZE: Final = 0.88
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of text in reading order. `right` is the right edge of the lines around it."""
+    """A line of text in reading order. `right` is the right edge of its column or block."""
 
     text: str
     run: Run

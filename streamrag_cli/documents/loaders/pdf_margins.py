@@ -14,7 +14,7 @@ from streamrag_cli.documents.loaders.pdf_rows import rows_of
 from streamrag_cli.documents.loaders.pdf_text import Page, Run
 
 _MARGIN: Final = 0.15
-"""Running headers and footers are searched for at the top and bottom of a page, in this share of its height each."""
+"""Running headers and footers are searched for in the top and bottom part of a page, each this share of its height."""
 
 _ROWS: Final = 3
 _SAME_PLACE: Final = 3.0

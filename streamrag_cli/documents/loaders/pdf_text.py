@@ -166,14 +166,11 @@ def _runs(text: str, spans: list[tuple[int, int]], boxes: Boxes, *, whole_lines:
 
 
 def _pieces(text: str, start: int, end: int, boxes: Boxes, height: float) -> list[tuple[int, int]]:
-    """The parts of a line between gaps that are much wider than its word spaces.
-
-    `next_parts` contains the width of each gap and where the next part begins: an index into the text (int) or an x
-    coordinate (float).
-    """
+    """The parts of a line between gaps that are much wider than its word spaces."""
     parts = None if "  " in text[start:end] else boxes.drawn_parts(start, end)
     if parts is not None and (len(parts) < 2 or _widest_gap(parts) <= GAP * height):
         return [(start, end)]
+    # The width of each gap, and where the next part begins: an index into the text (int) or an x coordinate (float).
     next_parts: list[tuple[float, int | float]]
     if parts is None or any(after[0] < before[0] for before, after in pairwise(parts)):
         next_parts = _word_gaps(text, start, end, boxes)

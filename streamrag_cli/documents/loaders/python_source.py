@@ -20,7 +20,7 @@ _DEFINITIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 class _Cut(NamedTuple):
-    """The offset from which `headings` apply. At equal offsets, ends come first, then outer definitions."""
+    """The offset from which `headings` apply. At equal offsets, ends come first, then the outermost definitions."""
 
     start: int
     begins: int
@@ -57,7 +57,7 @@ def _sections(text: str) -> tuple[Section, ...]:
 
 
 def _definitions(tree: ast.Module) -> Iterator[tuple[int, int, tuple[str, ...]]]:
-    """Yield first line (from 0), line after the last, and path of each definition. Classes include their methods."""
+    """Yield first line (from 0), line after the last, and path of each definition. Methods follow their class."""
     for node in tree.body:
         if isinstance(node, _DEFINITIONS):
             yield _first_line(node), node.end_lineno or node.lineno, (node.name,)

@@ -1,7 +1,7 @@
 """Loads reStructuredText: docutils finds the sections, and `rst_text` writes the visible text.
 
-Directives that read files or pass through raw text are disabled. Only block structure is parsed: inline markup takes
-half of the time and does not affect sections.
+Directives that read files or pass through raw text are disabled. Only block structure is parsed: inline markup does not
+affect sections, and parsing it would take longer.
 """
 
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from docutils import nodes
 
 OUTLINED_CHARS: Final = 4_000_000
-"""Larger files are usually data, and would take more than 4 s to parse. They are not divided into sections."""
+"""Larger files are usually data, and would take more than 4 s to parse. They are loaded as plain text."""
 
 # docutils would also break lines at these characters; each becomes one space, so that offsets do not change.
 _NO_LINE_ENDS: Final = dict.fromkeys(map(ord, "\v\f\x1c\x1d\x1e\x85\u2028\u2029"), " ")

@@ -18,7 +18,7 @@ LARGE_CHARS: Final = 500_000
 LONG_RUN_CHARS: Final = 3000
 SHORT_ROW_CHARS: Final = 200
 """A large table whose rows are shorter than this on average is split into long chunks. Full-text search still finds a
-single row among ten thousand, because it indexes all rows; the embedding covers only the first 256 tokens."""
+single row among ten thousand, because it indexes all rows; the built-in embedding covers only the first 256 tokens."""
 
 _RUN_CHARS: Final = 250
 _SNIFFED_ROWS: Final = 50

@@ -1,6 +1,6 @@
 """Loads XML: elements as lines `name: text`, with their attributes, under the path of their parent elements.
 
-The parser is expat, which provides line numbers. Entities that the file defines are not expanded. A file that is not
+The parser is expat, which provides line numbers. A file that defines entities, is nested too deeply or is not
 well-formed is loaded as plain text.
 """
 

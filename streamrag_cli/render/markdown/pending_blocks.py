@@ -19,7 +19,8 @@ from rich.text import Text
 from streamrag_cli.render.markdown.rows import Part, Row, RowRenderer
 from streamrag_cli.render.markdown.slices import Preceding
 
-_LONGEST_LIST_ROWS: Final = 300  # a list with one-digit numbers may be kept back up to this length, despite the screen
+_LONGEST_LIST_ROWS: Final = 300
+"""A list with one-digit numbers is held back up to this length, even if it no longer fits on the screen."""
 
 
 @dataclass(slots=True)

@@ -31,8 +31,8 @@ from streamrag_cli.store.rows import (
 
 SCHEMA_VERSION: Final = "4"
 _OLDER_VERSIONS: Final = frozenset({"2", "3"})
-"""Formats that readers accept and writers upgrade. They lack languages and token states. Format 2 also lacks Chinese
-words."""
+"""Formats that readers accept and writers upgrade. They lack languages and token states. The full-text index of format
+2 also lacks Chinese words."""
 _SCHEMA: Final = Path(__file__).with_name("schema.sql")
 _OLDER_TABLES: Final = ("roots", "documents", "chunks", "chunks_fts", "chunks_terms", "vectors_in_doubt")
 _NUMBERS: Final = frozenset({"generation", "dimension", "dropped"})
@@ -42,8 +42,6 @@ _MERGED_PAGES: Final = 1000
 
 
 class Catalog(Database):
-    """One open catalog."""
-
     def _prepare(self, *, write: bool, create: bool) -> None:
         self._db.execute("PRAGMA temp_store = MEMORY")
         register(self._db)
@@ -84,7 +82,7 @@ class Catalog(Database):
             )
 
     def _require_tables(self, *names: str) -> None:
-        """Raise StoreError if a table is missing or a view: a view can run for any time, or show other rows."""
+        """Raise StoreError if a table is missing or is a view, which could run indefinitely or return other rows."""
         tables = {name for (name,) in self._rows("SELECT name FROM sqlite_schema WHERE type = 'table'")}
         for name in names:
             if name not in tables:
@@ -216,7 +214,7 @@ class Catalog(Database):
         return states
 
     def vector_fingerprints(self, chunk_ids: Iterable[str]) -> dict[str, object]:
-        """The fingerprints of the vectors of these chunks. Chunks of an earlier version have none."""
+        """The fingerprints of the vectors of these chunks. Chunks that an earlier version wrote have none."""
         if not self._has_checksums:
             return {}
         query = "SELECT chunk_id, vector FROM chunks JOIN checksums USING (id) WHERE chunk_id IN ({})"

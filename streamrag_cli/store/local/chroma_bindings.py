@@ -23,7 +23,7 @@ class RustCollection:
 
     def __init__(self, directory: Path, name: str) -> None:
         """`directory` must be writable: opening the database writes to it."""
-        import chromadb_rust_bindings as core  # 70 ms
+        import chromadb_rust_bindings as core  # imports in 70 ms
 
         if Path(".env").exists():
             _import_errors()

@@ -23,7 +23,7 @@ _STEPS_BETWEEN_CHECKS: Final = 2000  # steps of SQLite's virtual machine: about 
 
 
 class Database(ABC):
-    """The file of a catalog. Safe to share between threads; one statement runs at a time.
+    """An open SQLite file of a catalog. Safe to share between threads; one statement runs at a time.
 
     With `create`, a new file is created for writing. Raises StoreError `store_damaged` if the file is not an intact
     catalog.

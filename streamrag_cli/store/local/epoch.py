@@ -33,7 +33,7 @@ class _SharedVectors:
 
 
 class OpenEpoch:
-    """An open epoch, whose files cannot be removed. After `retire`, it is closed when the last user leaves.
+    """An open epoch, whose files are not removed. After `retire`, it is closed when the last user leaves.
 
     Raises StoreError `store_damaged`.
     """

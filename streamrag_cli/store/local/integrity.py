@@ -33,7 +33,7 @@ _LIMIT_S: Final = 300.0
 _FULL_LIMIT_S: Final = 24 * 3600.0
 UNFOUND_TOLERATED: Final = 0.01
 """The share of searches that may miss their chunk, because the index is approximate. If two processes have written to
-it at the same time, about a fifth of the searches do."""
+it at the same time, about a fifth of the searches miss."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

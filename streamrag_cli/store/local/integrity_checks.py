@@ -49,7 +49,7 @@ class CatalogChecks(Catalog):
                 yield f"its full-text index does not match its chunks: {error}"
 
     def unreadable(self, chunk_ids: Iterable[str], sample: Sequence[str]) -> Iterator[str]:
-        """A clause if a chunk, or the token states of a chunk in the sample, cannot be read or have changed."""
+        """A clause if a chunk, document, root or sampled token state is unreadable or has changed."""
         ids = list(chunk_ids)
         try:
             for start in range(0, len(ids), _AT_A_TIME):

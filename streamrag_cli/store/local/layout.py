@@ -59,7 +59,7 @@ class Layout:
         return self.epoch_directory(epoch) / "vectors"
 
     def active_epoch(self) -> "ActiveEpoch | None":
-        """The active epoch; None if nothing was ever ingested."""
+        """The active epoch; None if nothing was ever ingested. Raises StoreError."""
         try:
             return _active_epoch(json.loads(read_regular_file(self._current_file, _MAX_CURRENT_BYTES)))
         except FileNotFoundError:
@@ -88,7 +88,7 @@ class Layout:
     def new_epoch(self) -> str:
         """Create the directory of a new epoch and return its name.
 
-        Names are never reused, because a reader may still have an epoch open from a store that was removed.
+        Names are never reused, because a reader may still have an epoch of a removed collection open.
         """
         epoch = f"{_EPOCH_PREFIX}{secrets.token_hex(6)}"
         self.vectors(epoch).mkdir(parents=True)
@@ -154,7 +154,7 @@ class ActiveEpoch:
 
 
 def _active_epoch(fields: Any) -> ActiveEpoch:
-    """Raises ValueError, KeyError or TypeError if the fields are not valid."""
+    """The active epoch in the fields of `current.json`. Raises ValueError, KeyError or TypeError if one is invalid."""
     epoch, roots = fields["epoch"], fields["roots"]
     if not isinstance(epoch, str) or not EPOCH_NAME.fullmatch(epoch):
         raise ValueError("the name of its epoch is not valid")

@@ -50,7 +50,7 @@ def exclusive(file: Path, limit: TimeLimit | None = None) -> Iterator[None]:
     Raises StoreError `store_busy`, or the error of `limit` if it expires first.
     """
     with ExitStack() as stack:
-        # Waiting processes hold the turnstile. Otherwise a writer would acquire the lock again before a waiting reader.
+        # A process that waits for the lock holds the turnstile, so that a writer cannot take the lock before it again.
         with _acquired(file.with_suffix(".turnstile"), wait_s=_CHROMA_BUSY_AFTER_S, limit=limit) as is_next:
             is_locked = is_next and stack.enter_context(_acquired(file, wait_s=_CHROMA_BUSY_AFTER_S, limit=limit))
         if not is_locked:

@@ -26,7 +26,7 @@ _OPEN_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLO
 
 
 def remove_own_files(collection: Path, *, below: str = "", keep: str = "") -> list[Path]:
-    """Remove the store's files in the directory of a collection, or `below` one of its entries.
+    """Remove the store's files in the directory of a collection, or only in its entry `below`.
 
     Returns the other entries, sorted, which stay; `keep` stays as well and is not returned. Raises OSError.
     """

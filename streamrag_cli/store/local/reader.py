@@ -251,7 +251,7 @@ class _Session:
         return vectors
 
     def _check_unsaved(self, vectors: Vectors) -> None:
-        """Check all vectors that Chroma has not saved in an index, whose files have a fingerprint of their own."""
+        """Check the vectors that Chroma has not saved in an index. Saved ones are covered by the index fingerprint."""
         import numpy as np
 
         unsaved = vectors.unsaved()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _DIRECTIONS: Final = 4
 FINGERPRINT_BYTES: Final = 4 * _DIRECTIONS
 _TOLERANCE: Final = 1e-3
-"""Rounding changes a value by less than 1e-5. A random vector has all values within this range with p < 1e-12."""
+"""Rounding changes a value by less than 1e-5. A random vector matches a fingerprint with a probability below 1e-12."""
 
 
 def fingerprints(vectors: FloatArray) -> list[bytes]:

@@ -1,9 +1,9 @@
-"""Vectors in Chroma. Only this module and `chroma_bindings` depend on Chroma's behaviour.
+"""Vectors in Chroma. Only this module, `chroma_bindings` and `integrity_checks` call Chroma.
 
-Writes go through `langchain-chroma`, so that any LangChain program can open the same collection. Reads use only
-Chroma's Rust bindings, because a question would otherwise wait for the import of chromadb;
-`tests/store/test_vectors.py` checks that both give the same results. Distances never leave this module: callers get
-cosines, 1 for the same direction.
+Vectors are added through `langchain-chroma`, so that any LangChain program can open the same collection. Readers use
+only Chroma's Rust bindings, because a question would otherwise wait for the import of chromadb;
+`tests/store/test_vectors.py` checks that both give the same results. Methods return cosines, 1 for the same direction,
+instead of Chroma's distances.
 """
 
 import shutil
@@ -180,13 +180,14 @@ class Vectors:
         try:
             matrix = np.asarray(stored["embeddings"], dtype=np.float32).reshape(len(stored["ids"]), -1)
         except ValueError as error:
-            raise damaged_vectors(self._directory, "its vectors have different dimensions") from error
+            raise damaged_vectors(self._directory, "they have different dimensions") from error
         return list(stored["ids"]), matrix
 
     def unsaved(self) -> dict[str, bytes] | None:
         """The bytes of all vectors that are not in a saved index; None if they cannot be read.
 
-        Chroma keeps a vector in its database until it saves the index, every 1,000 vectors, and then only in the index.
+        Chroma saves its index every 1,000 vectors. Until then, a vector is in Chroma's database, afterwards only in the
+        index.
         """
         directory = self._copy.directory if self._copy else self._directory
         uri = f"{(directory / _DATABASE).absolute().as_uri()}?mode=ro"
@@ -316,7 +317,7 @@ class _PrecomputedVectors:
 
 def _open(directory: Path) -> "Client":
     with _opening, outside_working_directory():
-        import chromadb  # 0.6 s
+        import chromadb  # imports in 0.6 s
         from chromadb.config import Settings
 
         # Within a process, clients of one path share their settings and loaded index, so a second client would see

@@ -31,7 +31,9 @@ class PostgresUrl(StoreUrl):
         schemas = [value for name, value in parameters if name == "schema"]
         self.schema = schemas[-1] if schemas else DEFAULT_SCHEMA
         if not _SCHEMA_NAME.fullmatch(self.schema) or self.schema.startswith("pg_"):
-            raise ValueError("its schema must consist of lower-case letters, digits and underscores")
+            raise ValueError(
+                "its schema must consist of at most 63 characters a-z, 0-9 and _, and not begin with pg_ or a digit"
+            )
         # libpq does not decode `+` as a space.
         query = urlencode([(name, value) for name, value in parameters if name != "schema"], quote_via=quote)
         self.url = f"postgresql://{parts.netloc}{parts.path}{query and '?'}{query}"

@@ -1,4 +1,4 @@
-"""Full-text search in PostgreSQL with the BM25 ranking of SQLite's FTS5, which PostgreSQL does not have.
+"""Full-text search in PostgreSQL, ranked like SQLite's FTS5: with BM25, which PostgreSQL does not have.
 
 Words are stemmed beforehand, so a tsvector only stores them. For a single word, `ts_rank` depends only on n, the number
 of occurrences in the chunk: it is (1 + 1/4 + 1/9 + ... + 1/n²) * 6/π². Therefore n can be computed from it. Besides n,

@@ -96,7 +96,10 @@ def drop_index_rows(conn: Connection, epoch: int, chunk_ids: Collection[str]) ->
 
 
 def tidy_word_counts(conn: Connection, epoch: int, *, much_changed: bool) -> None:
-    """Sum the counts of words that have many rows. With `much_changed`, also update the planner's statistics."""
+    """Sum the counts of words that have many rows.
+
+    With `much_changed`, also merge pending entries into the full-text index and update the planner's statistics.
+    """
     conn.execute(
         f"WITH many AS (SELECT word FROM word_counts_{epoch} GROUP BY word HAVING count(*) > {_MAX_ROWS_PER_WORD}),"
         f" gone AS (DELETE FROM word_counts_{epoch} WHERE word IN (SELECT word FROM many) RETURNING word, chunks)"

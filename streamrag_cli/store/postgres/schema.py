@@ -112,7 +112,7 @@ def drop_epoch(conn: Connection, epoch: int) -> bool:
 def set_embedding(conn: Connection, epoch: int, embedding: str, dimension: int, *, index: bool) -> tuple[str, int]:
     """Set the embedder and dimension of an epoch that has no vectors yet. Return the values that are stored.
 
-    Must run inside a transaction.
+    With `index`, also create the vector index. Must run inside a transaction.
     """
     # Lock the row only before the first vectors, because the lock blocks other writers for a whole batch.
     for lock in ("", " FOR UPDATE"):

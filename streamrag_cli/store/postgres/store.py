@@ -49,7 +49,7 @@ class PostgresStore:
 
     def reader(self, collection: str) -> "Reader":
         _require_psycopg()
-        from streamrag_cli.store.postgres.reader import PostgresReader  # psycopg and numpy, about 0.2 s
+        from streamrag_cli.store.postgres.reader import PostgresReader  # imports psycopg and numpy, about 0.2 s
 
         return PostgresReader(self._address, collection)
 

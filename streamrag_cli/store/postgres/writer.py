@@ -26,7 +26,7 @@ from streamrag_cli.store.postgres.errors import translate_errors
 from streamrag_cli.store.postgres.manifest import PostgresManifest, Session
 
 _DROP_ATTEMPTS: Final = 50
-"""The maximum number of attempts to drop a table, 100 ms apart."""
+"""The maximum number of attempts to drop the tables of an epoch, each of which waits 100 ms for readers."""
 
 
 @contextmanager
