@@ -33,5 +33,14 @@ def command(
     from streamrag_cli.cli.source_names import with_shown_names
     from streamrag_cli.render.hits import Hits
 
-    renderer = Hits(process.out, process.err, query=text, json=json, jsonl=jsonl, quiet=quiet, plain=plain)
+    renderer = Hits(
+        process.out,
+        process.err,
+        query=text,
+        json=json,
+        jsonl=jsonl,
+        quiet=quiet,
+        plain=plain,
+        editor_uri=settings.editor_uri,
+    )
     return run(with_shown_names(events, process.display_names), renderer, process)

@@ -1,4 +1,4 @@
-"""Output of `search`: a table on a terminal, one line per hit in a pipe, or JSON."""
+"""Output of `search`: two rows per hit on a terminal, one line per hit in a pipe, or JSON."""
 
 from collections.abc import Sequence
 from typing import TextIO
@@ -9,22 +9,32 @@ from streamrag_cli.json_objects import hits_object
 from streamrag_cli.model import Source
 from streamrag_cli.render.error_output import print_error
 from streamrag_cli.render.machine import write_line
-from streamrag_cli.render.tables import location, notes, print_sources
+from streamrag_cli.render.source_rows import location, notes, print_sources
 
 
 class Hits:
     """Renders hits. In a pipe, a line is `path:line`, score, excerpt and notes, separated by tabs."""
 
     def __init__(
-        self, out: TextIO, err: TextIO, *, query: str, json: bool, jsonl: bool, quiet: bool, plain: bool
+        self,
+        out: TextIO,
+        err: TextIO,
+        *,
+        query: str,
+        json: bool,
+        jsonl: bool,
+        quiet: bool,
+        plain: bool,
+        editor_uri: str = "",
     ) -> None:
+        self._editor_uri = editor_uri
         self._out = out
         self._err = err
         self._query = query
         self._json = json
         self._jsonl = jsonl
         self._quiet = quiet
-        self._is_table = out.isatty() and not (plain or quiet)
+        self._has_rows = out.isatty() and not (plain or quiet)
 
     def handle(self, event: AskEvent) -> None:
         match event:
@@ -50,10 +60,11 @@ class Hits:
         elif self._jsonl:
             for source in sources:
                 self._write(public(source))
-        elif self._is_table:
+        elif self._has_rows:
             from streamrag_cli.render.consoles import console_for
 
-            print_sources(console_for(self._out, plain=False), sources)
+            console = console_for(self._out, plain=False)
+            print_sources(console, sources, is_verbose=True, query=self._query, editor_uri=self._editor_uri)
         else:
             for source in sources:
                 suffix = "".join(f"\t({note})" for note in notes(source))
