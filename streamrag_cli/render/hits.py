@@ -1,6 +1,7 @@
 """Output of `search`: two rows per hit on a terminal, one line per hit in a pipe, or JSON."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TextIO
 
 from streamrag_cli.codec import encode, public, to_json
@@ -13,7 +14,11 @@ from streamrag_cli.render.source_rows import location, notes, print_sources
 
 
 class Hits:
-    """Renders hits. In a pipe, a line is `path:line`, score, excerpt and notes, separated by tabs."""
+    """Renders hits. In a pipe, a line is `path:line`, score, excerpt and notes, separated by tabs.
+
+    With `full`, a hit is followed by its whole passage instead of an excerpt, and by an empty line. `max_chars` limits
+    passages, also in JSON.
+    """
 
     def __init__(
         self,
@@ -25,8 +30,12 @@ class Hits:
         jsonl: bool,
         quiet: bool,
         plain: bool,
+        full: bool = False,
+        max_chars: int | None = None,
         editor_uri: str = "",
     ) -> None:
+        self._full = full
+        self._max_chars = max_chars
         self._editor_uri = editor_uri
         self._out = out
         self._err = err
@@ -55,6 +64,7 @@ class Hits:
         """Do nothing: all output is already written."""
 
     def _show(self, sources: Sequence[Source]) -> None:
+        sources = with_texts_cut(sources, self._max_chars)
         if self._json:
             self._write(hits_object(sources, query=self._query, paths=True))
         elif self._jsonl:
@@ -64,7 +74,18 @@ class Hits:
             from streamrag_cli.render.consoles import console_for
 
             console = console_for(self._out, plain=False)
-            print_sources(console, sources, is_verbose=True, query=self._query, editor_uri=self._editor_uri)
+            print_sources(
+                console,
+                sources,
+                is_verbose=True,
+                has_passages=self._full,
+                query=self._query,
+                editor_uri=self._editor_uri,
+            )
+        elif self._full:
+            for source in sources:
+                self._out.write(f"{location(source)}\t{source.score:.2f}\n{source.text.strip()}\n\n")
+            self._out.flush()
         else:
             for source in sources:
                 suffix = "".join(f"\t({note})" for note in notes(source))
@@ -73,3 +94,13 @@ class Hits:
 
     def _write(self, value: object) -> None:
         write_line(self._out, encode(value))
+
+
+def with_texts_cut(sources: Sequence[Source], max_chars: int | None) -> Sequence[Source]:
+    """The sources with texts of at most `max_chars` characters; a text that is cut ends in `…`."""
+    if max_chars is None:
+        return sources
+    return [
+        each if len(each.text) <= max_chars else replace(each, text=f"{each.text[: max_chars - 1].rstrip()}…")
+        for each in sources
+    ]

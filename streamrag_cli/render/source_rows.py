@@ -1,6 +1,7 @@
 """Prints sources: one row each on a terminal, one line each elsewhere."""
 
 import re
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -46,8 +47,11 @@ def print_sources(
     max_rows: int | None = None,
     editor_uri: str = "",
     query: str = "",
+    has_passages: bool = False,
 ) -> None:
     """Print one row per source, and its excerpt as well if `is_verbose`, with the words of `query` in bold.
+
+    With `has_passages`, print whole passages instead of excerpts, indented and separated by empty lines.
 
     If there are more than `max_rows` sources, the last row counts the rest. A console that is not a terminal gets
     complete lines without alignment.
@@ -56,7 +60,9 @@ def print_sources(
 
     is_cut = max_rows is not None and len(sources) > max_rows
     shown = sources[: max_rows - 1] if is_cut and max_rows is not None else sources
-    for row in rows(console, shown, is_verbose=is_verbose, editor_uri=editor_uri, query=query):
+    for row in rows(
+        console, shown, is_verbose=is_verbose, editor_uri=editor_uri, query=query, has_passages=has_passages
+    ):
         console.print(row, soft_wrap=True)
     if is_cut:
         console.print(Text(f"    {len(sources) - len(shown)} more; -v shows all", style="dim"), soft_wrap=True)
@@ -70,6 +76,7 @@ def rows(
     has_brackets: bool = False,
     editor_uri: str = "",
     query: str = "",
+    has_passages: bool = False,
 ) -> list["Text"]:
     """The rows for these sources. With `has_brackets`, numbers are written as citations: `[1]`."""
     from rich.cells import cell_len
@@ -100,11 +107,12 @@ def rows(
         elif source.path in source.gone_paths:
             row.stylize("yellow")
         result.append(row)
-        if is_verbose and source.content:
-            excerpt = Text(" " * label_columns + cut(source.content, room), style="dim")
-            for start, end in _matches(excerpt.plain, query):
-                excerpt.stylize("bold not dim", start, end)
-            result.append(excerpt)
+        indent = " " * label_columns
+        if has_passages:
+            lines = textwrap.indent(source.text.strip("\n"), indent)
+            result += [*(_highlighted(line, query) for line in lines.split("\n")), Text()]
+        elif is_verbose and source.content:
+            result.append(_highlighted(indent + cut(source.content, room), query, style="dim"))
     return result
 
 
@@ -114,6 +122,16 @@ def _location_columns(places: Sequence[str], usual: int) -> int:
 
     names = (cell_len(place.rpartition("/")[2]) + 2 * ("/" in place) for place in places)
     return min(max(map(cell_len, places), default=0), max(usual, *names, 0))
+
+
+def _highlighted(text: str, query: str, *, style: str = "") -> "Text":
+    """The text with the words of `query` in bold."""
+    from rich.text import Text
+
+    highlighted = Text(text, style=style)
+    for start, end in _matches(text, query):
+        highlighted.stylize("bold not dim", start, end)
+    return highlighted
 
 
 def _matches(text: str, query: str) -> list[tuple[int, int]]:
