@@ -17,7 +17,7 @@ from types import UnionType
 from typing import Any, Final, TypeVar, get_args, get_origin
 
 from streamrag_cli.events import EVENTS, Event
-from streamrag_cli.model import IF_SET, LOCAL, PRIVATE, ROUNDED_UP
+from streamrag_cli.model import IF_SET, IN_OBJECTS, LOCAL, PRIVATE, ROUNDED_UP
 from streamrag_cli.store.address import StoreUrl
 from streamrag_cli.store.registry import open_store, store_address
 
@@ -53,40 +53,44 @@ def _escape(unsafe: re.Match[str]) -> str:
     return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
 
 
-def to_mapping(event: Event, *, paths: bool = False) -> dict[str, Any]:
-    """The public form of an event. Sources include their absolute path only if `paths` is True."""
+def to_mapping(event: Event, *, paths: bool = False, texts: bool = False) -> dict[str, Any]:
+    """The public form of an event. Sources have their absolute path only with `paths`, their text only with `texts`."""
     head: dict[str, Any] = {"type": event.kind}
     if event.is_own_key:
         head[event.kind] = True
-    return head | public(event, paths=paths)
+    return head | public(event, paths=paths, texts=texts)
 
 
-def public(value: Any, *, paths: bool = False) -> dict[str, Any]:
+def public(value: Any, *, paths: bool = False, texts: bool = False) -> dict[str, Any]:
     """The public form of a dataclass instance. Floats are rounded to four decimals."""
     result: dict[str, Any] = {}
     for name, key, rules in _shown_fields(type(value)):  # type: ignore[arg-type]  # a class is hashable
         content = getattr(value, name)
-        if rules and ((LOCAL in rules and not paths) or (IF_SET in rules and (content is None or content == ()))):
+        if rules and (
+            (LOCAL in rules and not paths)
+            or (IN_OBJECTS in rules and not texts)
+            or (IF_SET in rules and (content is None or content == ()))
+        ):
             continue
         if type(content) is str:  # the most frequent case, because of tokens
             result[key] = content
         else:
-            result[key] = ceil(content) if ROUNDED_UP in rules else _public(content, paths=paths)
+            result[key] = ceil(content) if ROUNDED_UP in rules else _public(content, paths=paths, texts=texts)
     return result
 
 
-def _public(value: Any, *, paths: bool) -> Any:
+def _public(value: Any, *, paths: bool, texts: bool) -> Any:
     match value:
         case str() | int() | None:
             return value
         case float():
             return round(value, 4)
         case tuple():
-            return [_public(each, paths=paths) for each in value]
+            return [_public(each, paths=paths, texts=texts) for each in value]
         case Mapping():
-            return {name: _public(each, paths=paths) for name, each in value.items()}
+            return {name: _public(each, paths=paths, texts=texts) for name, each in value.items()}
         case _:
-            return public(value, paths=paths) if is_dataclass(value) else value
+            return public(value, paths=paths, texts=texts) if is_dataclass(value) else value
 
 
 @cache

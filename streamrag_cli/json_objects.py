@@ -33,7 +33,7 @@ def answer_object(events: Iterable[AskEvent], *, paths: bool = False) -> dict[st
         "error": None,
     }
     for event in events:
-        fields = to_mapping(event, paths=paths)
+        fields = to_mapping(event, paths=paths, texts=True)
         match event:
             case Token():
                 answer.append(event.text)
@@ -60,7 +60,7 @@ def hits_object(
     sources: Iterable[Source], *, query: str | None, error: Error | None = None, paths: bool = False
 ) -> dict[str, object]:
     """The object that `search --json` prints (with `paths`) and `/search` returns (without)."""
-    hits = [public(source, paths=paths) for source in sources]
+    hits = [public(source, paths=paths, texts=True) for source in sources]
     return {"version": FORMAT_VERSION, "query": query, "hits": hits, "error": _error_object(error)}
 
 

@@ -8,6 +8,8 @@ PRIVATE: Final = "private"
 """Metadata of a field that never leaves the machine."""
 LOCAL: Final = "local"
 """Metadata of a field that is shown only to the user of this machine."""
+IN_OBJECTS: Final = "in objects"
+"""Metadata of a field that is left out of the lines of events, and is part of the objects of `--json` and `/search`."""
 IF_SET: Final = "if set"
 """Metadata of a field that is left out of JSON if it is None or an empty tuple."""
 ROUNDED_UP: Final = "rounded up"
@@ -160,7 +162,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A numbered hit as shown to users and to the model. `content` is an excerpt of the chunk.
+    """A numbered hit as shown to users and to the model. `content` is an excerpt of the chunk, `text` all of it.
 
     `also` names the documents with near-duplicates of the chunk, by their folder if only that differs. `path` is the
     file's absolute path on this machine, for links in a local terminal. `also_paths` are the absolute paths of `also`,
@@ -176,6 +178,7 @@ class Source:
     content: str
     score: float
     chunk_id: str
+    text: str = field(default="", metadata=shown(IN_OBJECTS))
     path: str = field(default="", metadata=shown(LOCAL))
     also: tuple[str, ...] = field(default=(), metadata=shown(IF_SET))
     also_paths: tuple[str, ...] = field(default=(), metadata=shown(PRIVATE))

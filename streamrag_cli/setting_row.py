@@ -151,6 +151,13 @@ def context_size(raw: str) -> str:
     raise ValueError("must be full, focused or a number of characters from 200 to 1000000")
 
 
+def editor_uri(raw: str) -> str:
+    """A URI template with `{path}`, and no characters that could end a terminal link."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:[\x21-\x7e]*", raw) or "{path}" not in raw:
+        raise ValueError("must be a URI with {path} and {line}, such as vscode://file{path}:{line}")
+    return raw
+
+
 def listening_address(raw: str) -> str:
     if raw == "localhost":
         return raw

@@ -175,6 +175,13 @@ class Settings:
         no_flag=_RARE,
         meaning="The engine stops after this many seconds without a question.",
     )
+    editor_uri: str = setting(
+        "",
+        parse=value.editor_uri,
+        no_flag=_RARE,
+        meaning="Links to sources on a terminal, as a URI with `{path}` and `{line}`, such as"
+        " `vscode://file{path}:{line}`. Default: `file://` links.",
+    )
     state_directory: str = ""
 
     def store_named_by(self, flags: Mapping[str, object | None]) -> str:

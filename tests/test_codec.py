@@ -28,6 +28,7 @@ SOURCE = Source(
     content="text...",
     score=0.912345678,
     chunk_id="c1",
+    text="text of the chunk",
     path="/home/someone/docs/\udcffa.md",
     also=("b.md",),
     also_paths=("/home/someone/b.md",),
@@ -45,6 +46,7 @@ SOURCE_IN_PUBLIC = {
     "chunk_id": "c1",
     "also": ["b.md"],
 }
+SOURCE_IN_OBJECTS = SOURCE_IN_PUBLIC | {"text": "text of the chunk"}
 COUNTS = {"added": 1, "changed": 0, "unchanged": 0, "deleted": 0, "skipped": 2, "failed": 0}
 DONE = events.Done(
     finish_reason="stop",
@@ -160,10 +162,10 @@ def test_missing_values_are_left_out_or_null() -> None:
     assert all(read_event(event_line(each)) == each for each in (bare, events.Sources(sources=(known,))))
 
 
-def test_hits_may_contain_paths_but_public_events_do_not() -> None:
+def test_hits_may_contain_paths_and_whole_passages_but_public_events_do_not() -> None:
     hits = hits_object([SOURCE], query="q", paths=True)
 
-    assert hits["hits"] == [SOURCE_IN_PUBLIC | {"path": SOURCE.path}]
+    assert hits["hits"] == [SOURCE_IN_OBJECTS | {"path": SOURCE.path}]
     assert "/home/someone" not in to_json(events.Sources(sources=(SOURCE,)))
 
 
@@ -200,7 +202,7 @@ def test_a_failed_answer_keeps_its_partial_text() -> None:
     assert (answer["answer"], answer["complete"], answer["sources"], answer["error"]) == (
         "Half an",
         False,
-        [SOURCE_IN_PUBLIC],
+        [SOURCE_IN_OBJECTS],
         {"message": "gone", "code": "cut_off", "hint": "again", "retryable": True},
     )
     assert json.loads(json.dumps(answer)) == answer

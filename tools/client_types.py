@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, get_args, get_origin
 
 from streamrag_cli.codec import key_of, public_fields
 from streamrag_cli.events import AskEvent, Event
-from streamrag_cli.model import IF_SET, LOCAL
+from streamrag_cli.model import IF_SET, IN_OBJECTS, LOCAL
 
 CLIENT_TYPES: Final = Path(__file__).resolve().parent.parent / "streamrag_cli" / "server" / "static" / "client.d.ts"
 _WRITTEN: Final = Path(__file__).with_name("client_types.d.ts")
@@ -20,6 +20,7 @@ _SCALARS: Final = {str: "string", int: "number", float: "number", bool: "boolean
 _NOTES: Final[Mapping[str, str]] = {
     "Source": "A numbered passage that the answer may cite as `[n]`.",
     "Source.content": "An excerpt of at most 150 characters, followed by `...` if the passage is longer.",
+    "Source.text": "The whole passage; only in the reply of `/search`.",
     "Source.score": "0 to 1, higher is better.",
     "Source.also": "Other documents with almost the same passage.",
     "Timings": "Milliseconds since the server accepted the question; null for a step that did not happen.",
@@ -66,7 +67,7 @@ def _interface(kind: type[Any]) -> str:
         lines += [f"  {kind.kind}: true;"] if kind.is_own_key else []
     for each in public_fields(kind):
         if LOCAL not in each.metadata:
-            optional = IF_SET in each.metadata
+            optional = IF_SET in each.metadata or IN_OBJECTS in each.metadata
             lines += _comment(_NOTES.get(f"{name}.{key_of(each)}"), "  ")
             lines.append(f"  {key_of(each)}{'?' * optional}: {_type(each.type, without_null=optional)};")
     return "\n".join([*lines, "}"])

@@ -11,7 +11,7 @@ from streamrag_cli.model import Chunk, Hit, Source
 from streamrag_cli.retrieval.lexical import contains_code
 from streamrag_cli.retrieval.search import TermWeights
 from streamrag_cli.store.stemming import stems
-from streamrag_cli.text import excerpt, sanitise_line
+from streamrag_cli.text import excerpt, sanitise, sanitise_line
 
 _MAX_SENTENCES: Final = 60
 """An excerpt is chosen from at most this many sentences of a passage; only a table of short rows has more."""
@@ -66,6 +66,7 @@ def _source(hit: Hit, shown: Sequence[Sentence]) -> Source:
         content=excerpt(text or chunk.text),
         score=hit.score,
         chunk_id=chunk.id,
+        text=sanitise(chunk.text),
         path=hit.path,
         also=tuple(sanitise_line(name_of_copy(each.source, hit.source)) for each in hit.copies),
         also_paths=tuple(each.path for each in hit.copies),

@@ -14,7 +14,7 @@ from streamrag_cli.cli import options
 from streamrag_cli.cli.process import Process, settings_from
 from streamrag_cli.cli.streams import read_all
 from streamrag_cli.errors import UsageError
-from streamrag_cli.events import AskEvent, Done
+from streamrag_cli.events import QUOTES_ONLY, AskEvent, Done
 from streamrag_cli.model import Question
 from streamrag_cli.service.interface import Service
 from streamrag_cli.service.local import LocalService
@@ -33,6 +33,8 @@ def command(
     no_stream: options.NoStream = False,
     quiet: options.Quiet = False,
     plain: options.Plain = False,
+    verbose: options.Verbose = False,
+    footnotes: options.Footnotes = False,
     timings: options.Timings = False,
 ) -> int:
     """Answer a question from your documents, with its sources.
@@ -58,10 +60,29 @@ def command(
     from streamrag_cli.cli.source_names import with_shown_names
     from streamrag_cli.render.renderer import OutputOptions, renderer_for
 
-    output = OutputOptions(json=json, jsonl=jsonl, stream=not no_stream, quiet=quiet, plain=plain)
+    output = OutputOptions(
+        json=json,
+        jsonl=jsonl,
+        stream=not no_stream,
+        quiet=quiet,
+        plain=plain,
+        verbose=verbose,
+        footnotes=footnotes,
+        hidden_notices=_hidden_notices(settings, process),
+        editor_uri=settings.editor_uri,
+    )
     terminal_type = process.environment.get("TERM", "")
     renderer = renderer_for(output, out=process.out, err=process.err, terminal_type=terminal_type)
     return run(with_shown_names(events, process.display_names), renderer, process, part_of="answer")
+
+
+def _hidden_notices(settings: Settings, process: Process) -> frozenset[str]:
+    """On a terminal, the advice to connect a model is shown once a day; the timings always name `quotes`."""
+    if settings.names_a_model or not process.err.isatty():
+        return frozenset()
+    from streamrag_cli.cli.once_a_day import is_first_today
+
+    return frozenset() if is_first_today(settings.state_directory, QUOTES_ONLY.code) else frozenset({QUOTES_ONLY.code})
 
 
 def service_for(process: Process, settings: Settings) -> Service:

@@ -16,6 +16,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON
 JsonLines = Annotated[bool, typer.Option("--jsonl", help="Print each event as a line of JSON as it happens.")]
 NoStream = Annotated[bool, typer.Option("--no-stream", help="Print the answer only when it is complete.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print only the answer and errors.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Show an excerpt and the score of each source.")]
+Footnotes = Annotated[
+    bool, typer.Option("--footnotes", help="List the cited sources below a piped answer, too, as Markdown.")
+]
 Plain = Annotated[bool, typer.Option("--plain", help="Print plain text: no colour, no live updates.")]
 Timings = Annotated[
     bool, typer.Option("--timings", help="Print the time spent in each stage, and include it in --json.")

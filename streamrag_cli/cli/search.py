@@ -23,6 +23,10 @@ def command(
         bool, typer.Option("-q", "--quiet", help="Print hits as tab-separated lines, and suppress notes.")
     ] = False,
     plain: options.Plain = False,
+    full: Annotated[bool, typer.Option("--full", help="Print whole passages instead of excerpts.")] = False,
+    max_chars: Annotated[
+        int | None, typer.Option("--max-chars", metavar="N", min=1, help="Print at most N characters of a passage.")
+    ] = None,
 ) -> int:
     """Show the passages that match a query, with their scores and locations. Calls no model."""
     text, _ = read_question(query, process, stdin=False, command="search")
@@ -33,5 +37,16 @@ def command(
     from streamrag_cli.cli.source_names import with_shown_names
     from streamrag_cli.render.hits import Hits
 
-    renderer = Hits(process.out, process.err, query=text, json=json, jsonl=jsonl, quiet=quiet, plain=plain)
+    renderer = Hits(
+        process.out,
+        process.err,
+        query=text,
+        json=json,
+        jsonl=jsonl,
+        quiet=quiet,
+        plain=plain,
+        full=full,
+        max_chars=max_chars,
+        editor_uri=settings.editor_uri,
+    )
     return run(with_shown_names(events, process.display_names), renderer, process)

@@ -30,7 +30,7 @@ def check_terminal(screen: Screen, environment: Mapping[str, str]) -> Iterator[F
         yield ok("terminal", f"stdout is not a terminal: plain text, {screen.encoding}")
         return
     if screen.columns < _NARROW_COLUMNS:
-        message = f"only {screen.columns} columns wide: sources are shown as lines instead of a table"
+        message = f"only {screen.columns} columns wide: sources are shown without their headings"
         yield warning("terminal", message, code="narrow", figures={"columns": screen.columns})
     colours = {"none": "no colour", "truecolor": "16 million colours"}.get(screen.colours, f"{screen.colours} colours")
     links = "links to sources" if screen.hyperlinks else "no links"

@@ -1,6 +1,7 @@
-"""Output of `search`: a table on a terminal, one line per hit in a pipe, or JSON."""
+"""Output of `search`: two rows per hit on a terminal, one line per hit in a pipe, or JSON."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TextIO
 
 from streamrag_cli.codec import encode, public, to_json
@@ -9,22 +10,40 @@ from streamrag_cli.json_objects import hits_object
 from streamrag_cli.model import Source
 from streamrag_cli.render.error_output import print_error
 from streamrag_cli.render.machine import write_line
-from streamrag_cli.render.tables import location, notes, print_sources
+from streamrag_cli.render.source_rows import location, notes, print_sources
 
 
 class Hits:
-    """Renders hits. In a pipe, a line is `path:line`, score, excerpt and notes, separated by tabs."""
+    """Renders hits. In a pipe, a line is `path:line`, score, excerpt and notes, separated by tabs.
+
+    With `full`, a hit is followed by its whole passage instead of an excerpt, and by an empty line. `max_chars` limits
+    passages, also in JSON.
+    """
 
     def __init__(
-        self, out: TextIO, err: TextIO, *, query: str, json: bool, jsonl: bool, quiet: bool, plain: bool
+        self,
+        out: TextIO,
+        err: TextIO,
+        *,
+        query: str,
+        json: bool,
+        jsonl: bool,
+        quiet: bool,
+        plain: bool,
+        full: bool = False,
+        max_chars: int | None = None,
+        editor_uri: str = "",
     ) -> None:
+        self._full = full
+        self._max_chars = max_chars
+        self._editor_uri = editor_uri
         self._out = out
         self._err = err
         self._query = query
         self._json = json
         self._jsonl = jsonl
         self._quiet = quiet
-        self._is_table = out.isatty() and not (plain or quiet)
+        self._has_rows = out.isatty() and not (plain or quiet)
 
     def handle(self, event: AskEvent) -> None:
         match event:
@@ -45,15 +64,28 @@ class Hits:
         """Do nothing: all output is already written."""
 
     def _show(self, sources: Sequence[Source]) -> None:
+        sources = with_texts_cut(sources, self._max_chars)
         if self._json:
             self._write(hits_object(sources, query=self._query, paths=True))
         elif self._jsonl:
             for source in sources:
                 self._write(public(source))
-        elif self._is_table:
+        elif self._has_rows:
             from streamrag_cli.render.consoles import console_for
 
-            print_sources(console_for(self._out, plain=False), sources)
+            console = console_for(self._out, plain=False)
+            print_sources(
+                console,
+                sources,
+                is_verbose=True,
+                has_passages=self._full,
+                query=self._query,
+                editor_uri=self._editor_uri,
+            )
+        elif self._full:
+            for source in sources:
+                self._out.write(f"{location(source)}\t{source.score:.2f}\n{source.text.strip()}\n\n")
+            self._out.flush()
         else:
             for source in sources:
                 suffix = "".join(f"\t({note})" for note in notes(source))
@@ -62,3 +94,13 @@ class Hits:
 
     def _write(self, value: object) -> None:
         write_line(self._out, encode(value))
+
+
+def with_texts_cut(sources: Sequence[Source], max_chars: int | None) -> Sequence[Source]:
+    """The sources with texts of at most `max_chars` characters; a text that is cut ends in `…`."""
+    if max_chars is None:
+        return sources
+    return [
+        each if len(each.text) <= max_chars else replace(each, text=f"{each.text[: max_chars - 1].rstrip()}…")
+        for each in sources
+    ]

@@ -7,12 +7,13 @@ after the last token of a burst.
 import asyncio
 import contextlib
 import time
-from pathlib import Path
+from collections.abc import Iterable
 from typing import TextIO
 
 from streamrag_cli.events import AskEvent, Citations, Done, Error, Sources, Token
 from streamrag_cli.model import Source
 from streamrag_cli.render.consoles import console_for, size_of
+from streamrag_cli.render.links import uri_of
 from streamrag_cli.render.markdown import MarkdownStream
 from streamrag_cli.render.status_output import StatusOutput
 
@@ -20,7 +21,8 @@ from streamrag_cli.render.status_output import StatusOutput
 class LiveMarkdown:
     """Renders each token as it arrives; with `stream=False`, renders the answer when it is complete."""
 
-    def __init__(self, out: TextIO, status: StatusOutput, *, stream: bool) -> None:
+    def __init__(self, out: TextIO, status: StatusOutput, *, stream: bool, editor_uri: str = "") -> None:
+        self._editor_uri = editor_uri
         self._out = out
         self._status = status
         self._stream = stream
@@ -64,9 +66,12 @@ class LiveMarkdown:
             lines=lines,
             color_system=console.color_system,  # type: ignore[arg-type]  # never "windows" because legacy_windows is off
             no_color=console.no_color,
-            references=None if self._sources is None else {source.n: _address(source) for source in self._sources},
+            references=None if self._sources is None else self._addresses(self._sources),
         )
         return self._answer
+
+    def _addresses(self, sources: Iterable[Source]) -> dict[int, str]:
+        return {source.n: uri_of(source, self._editor_uri) for source in sources}
 
     def _update_size(self, answer: MarkdownStream, now_s: float) -> None:
         size = size_of(self._out)
@@ -107,11 +112,3 @@ class LiveMarkdown:
             self._update_size(answer, time.monotonic())
             answer.finish("".join(self._pending))
             self._pending = []
-
-
-def _address(source: Source) -> str:
-    """The file URL of the source with its line as the fragment; "" for a source without a file."""
-    if not source.path:
-        return ""
-    line = "" if source.line_start is None else f"#{source.line_start}"
-    return Path(source.path).as_uri() + line

@@ -1,18 +1,25 @@
 """Prints the answer as plain text, to a pipe or to a terminal that cannot redraw."""
 
+import re
+from collections.abc import Collection
 from typing import TextIO
 
-from streamrag_cli.events import AskEvent, Citations, Done, Error, Token
+from streamrag_cli.events import AskEvent, Citations, Done, Error, Sources, Token
+from streamrag_cli.model import Source
+from streamrag_cli.render.source_rows import location
 from streamrag_cli.render.status_output import StatusOutput
 
 
 class PlainText:
     """Writes each token as it arrives, and a newline after the last one.
 
-    With `stream=False`, writes the answer when it is complete.
+    With `stream=False`, writes the answer when it is complete. With `has_footnotes`, the sources that it cites
+    follow as a Markdown list.
     """
 
-    def __init__(self, out: TextIO, status: StatusOutput, *, stream: bool) -> None:
+    def __init__(self, out: TextIO, status: StatusOutput, *, stream: bool, has_footnotes: bool = False) -> None:
+        self._has_footnotes = has_footnotes
+        self._sources: tuple[Source, ...] = ()
         self._out = out
         self._status = status
         self._stream = stream
@@ -27,8 +34,12 @@ class PlainText:
                 self._pending.append(text)
             case Citations() | Done() | Error():
                 self._end()
+                if isinstance(event, Citations) and self._has_footnotes:
+                    self._write_footnotes({each.n for each in event.citations})
                 self._status.handle(event)
             case _:
+                if isinstance(event, Sources):
+                    self._sources = event.sources
                 if self._wrote:
                     self._out.flush()  # a pipe is block-buffered: keep the order
                 self._status.handle(event)
@@ -36,6 +47,12 @@ class PlainText:
     def close(self) -> None:
         self._end()
         self._status.close()
+
+    def _write_footnotes(self, cited: Collection[int]) -> None:
+        lines = [f"- [{each.n}] {footnote(each)}\n" for each in self._sources if each.n in cited]
+        if lines:
+            self._out.write("\n" + "".join(lines))
+            self._out.flush()
 
     def _end(self) -> None:
         if self._pending:
@@ -49,3 +66,17 @@ class PlainText:
         self._out.write(text)
         self._out.flush()
         self._wrote = True
+
+
+def footnote(source: Source) -> str:
+    """The location and the headings of a source as Markdown; both are literal text.
+
+    >>> footnote(Source(n=1, source="a_b.md", page=None, line_start=7, line_end=9, title="Use > `x` *now*", content="",
+    ...                 score=1.0, chunk_id=""))
+    '`a_b.md:7` Use \\\\> \\\\`x\\\\` \\\\*now\\\\*'
+    """
+    place = location(source)
+    fence = "`" * (max(map(len, re.findall("`+", place)), default=0) + 1)
+    padding = " " if place.startswith("`") or place.endswith("`") else ""
+    title = re.sub(r"([\\`*_\[\]<>#|~&])", r"\\\1", source.title)
+    return f"{fence}{padding}{place}{padding}{fence} {title}".rstrip()

@@ -12,13 +12,20 @@ _NARROWEST_COLUMNS: Final = 12  # Rich subtracts the list indent from the width,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputOptions:
-    """The output flags of `ask`."""
+    """The output flags of `ask`. On a terminal, the answer always has footnotes.
+
+    `hidden_notices` are codes of notices to leave out on a terminal. `editor_uri` is the template of links to files.
+    """
 
     json: bool = False
     jsonl: bool = False
     stream: bool = True
     quiet: bool = False
     plain: bool = False
+    verbose: bool = False
+    footnotes: bool = False
+    hidden_notices: frozenset[str] = frozenset()
+    editor_uri: str = ""
 
 
 def renderer_for(options: OutputOptions, *, out: TextIO, err: TextIO, terminal_type: str) -> Renderer[AskEvent]:
@@ -37,16 +44,28 @@ def renderer_for(options: OutputOptions, *, out: TextIO, err: TextIO, terminal_t
     )
 
     plain = options.plain or terminal_type == "dumb"
-    status = ErrorsOnly(err) if options.quiet else StatusPanel(err, plain=plain)
+    is_live = out.isatty() and not plain and size_of(out)[0] >= _NARROWEST_COLUMNS
+    status = (
+        ErrorsOnly(err)
+        if options.quiet
+        else StatusPanel(
+            err,
+            plain=plain,
+            is_verbose=options.verbose,
+            has_footnotes=is_live,
+            hidden_notices=options.hidden_notices if err.isatty() else (),
+            editor_uri=options.editor_uri,
+        )
+    )
     renderer: Renderer[AskEvent]
-    if out.isatty() and not plain and size_of(out)[0] >= _NARROWEST_COLUMNS:
+    if is_live:
         from streamrag_cli.render.live import LiveMarkdown
 
-        renderer = LiveMarkdown(out, status, stream=options.stream)
+        renderer = LiveMarkdown(out, status, stream=options.stream, editor_uri=options.editor_uri)
     else:
         from streamrag_cli.render.plain import PlainText
 
-        renderer = PlainText(out, status, stream=options.stream)
+        renderer = PlainText(out, status, stream=options.stream, has_footnotes=options.footnotes)
     if err.isatty() and not plain and not options.quiet:
         from streamrag_cli.render.waiting import WaitingLine
 

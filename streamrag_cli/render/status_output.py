@@ -1,10 +1,11 @@
 """Prints everything except the answer on stderr: sources, notices, timings, errors."""
 
+from collections.abc import Collection
 from typing import Protocol, TextIO
 
 from streamrag_cli.events import AskEvent, Citations, Done, Error, Notice, Sources
 from streamrag_cli.model import Source
-from streamrag_cli.render.consoles import console_for, print_line
+from streamrag_cli.render.consoles import console_for, print_line, size_of
 from streamrag_cli.render.error_output import print_error
 from streamrag_cli.render.timings import stage_lines, timings_line
 
@@ -32,11 +33,27 @@ class ErrorsOnly:
 
 
 class StatusPanel:
-    """Shows the sources as a table, and notices, timings and errors as lines."""
+    """Shows the sources as rows, and notices, timings and errors as lines.
 
-    def __init__(self, err: TextIO, *, plain: bool) -> None:
+    With `has_footnotes`, the sources that the answer cites are shown again after it.
+    """
+
+    def __init__(
+        self,
+        err: TextIO,
+        *,
+        plain: bool,
+        is_verbose: bool = False,
+        has_footnotes: bool = False,
+        hidden_notices: Collection[str] = (),
+        editor_uri: str = "",
+    ) -> None:
         self._err = err
         self._plain = plain
+        self._is_verbose = is_verbose
+        self._has_footnotes = has_footnotes
+        self._hidden_notices = hidden_notices
+        self._editor_uri = editor_uri
         self._sources: tuple[Source, ...] = ()
 
     def handle(self, event: AskEvent) -> None:
@@ -44,14 +61,16 @@ class StatusPanel:
             case Sources(sources=sources):
                 self._sources = sources
                 self._print_sources()
-            case Citations(unknown=unknown) if unknown:
-                markers = " ".join(f"[{n}]" for n in unknown)
-                count = len(self._sources)
-                self._note(f"the answer cites {markers}, but there {_is_or_are(count, 'source')}")
-            case Notice(message=message):
+            case Citations(citations=citations, unknown=unknown):
+                self._print_footnotes({each.n for each in citations})
+                if unknown:
+                    markers = " ".join(f"[{n}]" for n in unknown)
+                    self._note(f"the answer cites {markers}, but there {_is_or_are(len(self._sources), 'source')}")
+            case Notice(message=message, code=code) if code not in self._hidden_notices:
                 self._note(message)
             case Done():
-                self._line(timings_line(event), style="dim")
+                columns = size_of(self._err)[0] - 1 if self._err.isatty() else None
+                self._line(timings_line(event, columns=columns), style="dim")
                 for line in stage_lines(event.timings.stages or {}):
                     self._line(line, style="dim")
             case Error(message=message, hint=hint):
@@ -63,10 +82,28 @@ class StatusPanel:
         self._err.flush()
 
     def _print_sources(self) -> None:
-        from streamrag_cli.render.tables import print_sources
+        from streamrag_cli.render.source_rows import print_sources
 
-        if self._sources:
-            print_sources(console_for(self._err, plain=self._plain), self._sources)
+        if not self._sources:
+            return
+        console = console_for(self._err, plain=self._plain)
+        max_rows = None if self._is_verbose or not console.is_terminal else max(3, size_of(self._err)[1] // 3)
+        print_sources(
+            console, self._sources, is_verbose=self._is_verbose, max_rows=max_rows, editor_uri=self._editor_uri
+        )
+        if console.is_terminal:
+            console.print()
+
+    def _print_footnotes(self, cited: Collection[int]) -> None:
+        from streamrag_cli.render.source_rows import rows
+
+        sources = [source for source in self._sources if source.n in cited]
+        if not (self._has_footnotes and sources):
+            return
+        console = console_for(self._err, plain=self._plain)
+        self._line("─" * 5, style="dim")
+        for row in rows(console, sources, has_brackets=True, editor_uri=self._editor_uri):
+            console.print(row, soft_wrap=True)
 
     def _note(self, message: str) -> None:
         self._line(f"note: {message}", style="yellow")

@@ -5,31 +5,29 @@ from collections.abc import Mapping
 from streamrag_cli.events import Done
 
 
-def timings_line(done: Done) -> str:
+def timings_line(done: Done, *, columns: int | None = None) -> str:
     """The timings, the model and its token usage as one line; unknown values are left out.
 
+    Fields are dropped from the end until the line fits into `columns`.
+
     >>> from streamrag_cli.model import Timings, Usage
-    >>> usage = Usage(input_tokens=812, output_tokens=97, total_tokens=909)
+    >>> usage = Usage(input_tokens=812, output_tokens=1097, total_tokens=1909)
     >>> times = Timings(retrieval_ms=41.3, first_token_ms=320.0, total_ms=2140.0, tokens_per_second=53.1)
-    >>> timings_line(Done(finish_reason="stop", model="llama3.2", usage=usage, timings=times))
-    'retrieval 41 ms | first token 320 ms | total 2.1 s | 53 tokens/s | llama3.2 | 812 tokens in, 97 out'
+    >>> done = Done(finish_reason="stop", model="llama3.2", usage=usage, timings=times)
+    >>> timings_line(done)
+    'first words 320 ms · done 2.1 s · llama3.2 · 812 + 1,097 tokens'
+    >>> timings_line(done, columns=40)
+    'first words 320 ms · done 2.1 s'
     """
     times = done.timings
-    parts = [
-        f"{label} {duration(value)}"
-        for label, value in (
-            ("retrieval", times.retrieval_ms),
-            ("first token", times.first_token_ms),
-            ("total", times.total_ms),
-        )
-        if value is not None
-    ]
-    if times.tokens_per_second is not None and done.usage is not None:
-        parts.append(f"{times.tokens_per_second:.0f} tokens/s")
+    steps = (("first words", times.first_token_ms), ("done", times.total_ms))
+    parts = [f"{label} {duration(value)}" for label, value in steps if value is not None]
     parts.append(done.model)
     if done.usage is not None:
-        parts.append(f"{done.usage.input_tokens} tokens in, {done.usage.output_tokens} out")
-    return " | ".join(parts)
+        parts.append(f"{done.usage.input_tokens:,} + {done.usage.output_tokens:,} tokens")
+    while columns is not None and len(parts) > 1 and len(" · ".join(parts)) > columns:
+        parts.pop()
+    return " · ".join(parts)
 
 
 def stage_lines(stages: Mapping[str, float]) -> list[str]:

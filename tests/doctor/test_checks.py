@@ -178,7 +178,7 @@ def test_a_read_only_store_is_a_warning(tmp_path: Path, monkeypatch: pytest.Monk
                     "the encoding is ascii: characters that it lacks are shown as ?",
                     "unset PYTHONIOENCODING",
                 ),
-                ("warning", "only 20 columns wide: sources are shown as lines instead of a table", ""),
+                ("warning", "only 20 columns wide: sources are shown without their headings", ""),
                 ("ok", "ascii, no colour, 20 columns, no links", ""),
             ],
         ),

@@ -31,6 +31,8 @@ export interface Source {
   /** 0 to 1, higher is better. */
   score: number;
   chunk_id: string;
+  /** The whole passage; only in the reply of `/search`. */
+  text?: string;
   /** Other documents with almost the same passage. */
   also?: string[];
 }

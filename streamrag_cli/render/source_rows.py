@@ -1,0 +1,228 @@
+"""Prints sources: one row each on a terminal, one line each elsewhere."""
+
+import re
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from streamrag_cli.model import Source
+from streamrag_cli.render.links import uri_of
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+WEAK_SCORE: Final = 0.5
+"""Sources below this score are marked as weak matches."""
+_COPIES_NAMED: Final = 3
+_LEAST_HEADING_COLUMNS: Final = 12
+_LEAST_COLUMNS: Final = 20
+"""Below this width, locations are not shortened, and the terminal wraps them."""
+_GAP: Final = "   "
+
+
+def location(source: Source) -> str:
+    """The location of a source: `path:line`, `path p. PAGE` for paged documents, or the path."""
+    if source.line_start is not None:
+        return f"{source.source}:{source.line_start}"
+    if source.page is not None:
+        return f"{source.source} p. {source.page}"
+    return source.source
+
+
+def notes(source: Source) -> list[str]:
+    """Notes on a source: that its file is missing, and the locations of near-duplicates."""
+    texts = ["file missing"] if source.path in source.gone_paths else []
+    if source.also:
+        more = f" and {len(source.also) - _COPIES_NAMED} more" if len(source.also) > _COPIES_NAMED else ""
+        texts.append(f"also: {', '.join(source.also[:_COPIES_NAMED])}{more}")
+    return texts
+
+
+def print_sources(
+    console: "Console",
+    sources: Sequence[Source],
+    *,
+    is_verbose: bool = False,
+    max_rows: int | None = None,
+    editor_uri: str = "",
+    query: str = "",
+    has_passages: bool = False,
+) -> None:
+    """Print one row per source, and its excerpt as well if `is_verbose`, with the words of `query` in bold.
+
+    With `has_passages`, print whole passages instead of excerpts, indented and separated by empty lines.
+
+    If there are more than `max_rows` sources, the last row counts the rest. A console that is not a terminal gets
+    complete lines without alignment.
+    """
+    from rich.text import Text
+
+    is_cut = max_rows is not None and len(sources) > max_rows
+    shown = sources[: max_rows - 1] if is_cut and max_rows is not None else sources
+    for row in rows(
+        console, shown, is_verbose=is_verbose, editor_uri=editor_uri, query=query, has_passages=has_passages
+    ):
+        console.print(row, soft_wrap=True)
+    if is_cut:
+        console.print(Text(f"    {len(sources) - len(shown)} more; -v shows all", style="dim"), soft_wrap=True)
+
+
+def rows(
+    console: "Console",
+    sources: Sequence[Source],
+    *,
+    is_verbose: bool = False,
+    has_brackets: bool = False,
+    editor_uri: str = "",
+    query: str = "",
+    has_passages: bool = False,
+) -> list["Text"]:
+    """The rows for these sources. With `has_brackets`, numbers are written as citations: `[1]`."""
+    from rich.cells import cell_len
+    from rich.text import Text
+
+    if not console.is_terminal:
+        return [Text(line) for source in sources for line in _plain_lines(source, is_verbose=is_verbose)]
+    columns = console.width - 1  # some terminals wrap a row that fills the last column
+    labels = [f"[{source.n}]" if has_brackets else f"{source.n:>2}" for source in sources]
+    gap = " " if has_brackets else "  "
+    label_columns = max(map(len, labels), default=0) + len(gap)
+    room = columns - label_columns
+    places = [location(source) for source in sources]
+    if room >= _LEAST_COLUMNS:
+        widest = min(room, _location_columns(places, room * 3 // 5))
+        places = [shortened_path(place, widest) for place in places]
+    location_columns = max(map(cell_len, places), default=0)
+    result = []
+    for label, place, source in zip(labels, places, sources, strict=True):
+        row = Text()
+        row.append(label, style="cyan")
+        row.append(gap + " " * (label_columns - len(gap) - len(label)))
+        row.append_text(_linked(place, uri_of(source, editor_uri)))
+        rest = room - location_columns - len(_GAP)
+        if rest >= _LEAST_HEADING_COLUMNS and (heading := _heading(source, rest, is_verbose=is_verbose)):
+            row.append(" " * (location_columns - cell_len(place)) + _GAP)
+            row.append_text(heading)
+        elif source.path in source.gone_paths:
+            row.stylize("yellow")
+        result.append(row)
+        indent = " " * label_columns
+        if has_passages:
+            lines = textwrap.indent(source.text.strip("\n"), indent)
+            result += [*(_highlighted(line, query) for line in lines.split("\n")), Text()]
+        elif is_verbose and source.content:
+            result.append(_highlighted(indent + cut(source.content, room), query, style="dim"))
+    return result
+
+
+def _location_columns(places: Sequence[str], usual: int) -> int:
+    """The width of the locations: at most `usual`, unless a file name is longer."""
+    from rich.cells import cell_len
+
+    names = (cell_len(place.rpartition("/")[2]) + 2 * ("/" in place) for place in places)
+    return min(max(map(cell_len, places), default=0), max(usual, *names, 0))
+
+
+def _highlighted(text: str, query: str, *, style: str = "") -> "Text":
+    """The text with the words of `query` in bold."""
+    from rich.text import Text
+
+    highlighted = Text(text, style=style)
+    for start, end in _matches(text, query):
+        highlighted.stylize("bold not dim", start, end)
+    return highlighted
+
+
+def _matches(text: str, query: str) -> list[tuple[int, int]]:
+    """The spans of the words in `text` that share a stem with a content word of `query`."""
+    if not query:
+        return []
+    from streamrag_cli.retrieval.lexical import content_words  # imports the stemmer
+    from streamrag_cli.store.stemming import stems
+
+    searched = {stem for of_word in stems(content_words(query)) for stem in of_word}
+    spans = [match.span() for match in re.finditer(r"\w+", text)]
+    found = stems([text[start:end] for start, end in spans])
+    return [span for span, of_word in zip(spans, found, strict=True) if searched.intersection(of_word)]
+
+
+def _plain_lines(source: Source, *, is_verbose: bool) -> list[str]:
+    suffix = "".join(f" ({note})" for note in notes(source))
+    line = f"[{source.n}] {location(source)}{suffix}"
+    if not is_verbose:
+        return [line]
+    return [
+        f"{line} {source.score:.2f} {source.title}".rstrip(),
+        *([f"    {source.content}"] if source.content else []),
+    ]
+
+
+def _heading(source: Source, columns: int, *, is_verbose: bool) -> "Text":
+    """The last heading, shortened to leave room for notes and the score. The score is shown if weak or `is_verbose`."""
+    from rich.cells import cell_len
+    from rich.text import Text
+
+    is_missing = source.path in source.gone_paths
+    note = "; ".join(notes(source))
+    if cell_len(note) > columns // 2:
+        copies = f"{len(source.also)} {'copy' if len(source.also) == 1 else 'copies'}"
+        note = "; ".join(["file missing"] * is_missing + [copies] * bool(source.also))
+    parts = [f"({note})"] if note else []
+    if is_verbose:
+        parts.append(f"{source.score:.2f}")
+    elif source.score < WEAK_SCORE:
+        parts.append(f"(weak, {source.score:.2f})")
+    while len(parts) > 1 and cell_len("  ".join(parts)) > columns:
+        parts.pop()
+    suffix = "".join(f"  {part}" for part in parts)
+    room = columns - cell_len(suffix)
+    title = cut(source.title.rpartition(" > ")[2], room) if room > 1 else ""
+    text = Text(title)
+    text.append(suffix if title else cut(suffix.lstrip(), columns), style="yellow" if is_missing else "dim")
+    return text
+
+
+def shortened_path(place: str, columns: int) -> str:
+    """Shorten a location on the left, if possible at a directory, so that the file name stays whole.
+
+    >>> [shortened_path("docs/guides/agents.md:99", columns) for columns in (24, 21, 14, 9)]
+    ['docs/guides/agents.md:99', '…/guides/agents.md:99', '…/agents.md:99', '…ts.md:99']
+    """
+    from rich.cells import cell_len
+
+    if cell_len(place) <= columns:
+        return place
+    folders, _, kept = place.rpartition("/")
+    names = folders.split("/") if folders else []
+    for start in range(1, len(names) + 1):
+        shorter = "/".join(["…", *names[start:], kept])
+        if cell_len(shorter) <= columns:
+            return shorter
+    while kept and cell_len(kept) + 1 > columns:
+        kept = kept[1:]
+    return f"…{kept}"
+
+
+def cut(text: str, columns: int) -> str:
+    """Shorten text to a width, at a word if possible.
+
+    >>> cut("Agent delegation and dependencies", 20), cut("Agent", 20), cut("Abcdefghij", 5)
+    ('Agent delegation…', 'Agent', 'Abcd…')
+    """
+    from rich.cells import cell_len, set_cell_size
+
+    if cell_len(text) <= columns:
+        return text
+    kept = set_cell_size(text, max(columns - 1, 0)).rstrip()
+    if text[len(kept) : len(kept) + 1].strip() and " " in kept[len(kept) // 2 :]:
+        kept = kept.rpartition(" ")[0]
+    return f"{kept.rstrip(' ,;:.')}…"
+
+
+def _linked(place: str, uri: str) -> "Text":
+    """The location, as a link if there is a URI."""
+    from rich.style import Style
+    from rich.text import Text
+
+    return Text(place, style=Style(link=uri)) if uri else Text(place)
