@@ -3,6 +3,7 @@
 Each question runs in its own process, because a damaged index can crash the interpreter.
 """
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -93,6 +94,23 @@ def test_a_damaged_file_never_gives_a_wrong_answer_and_a_rebuild_repairs_it(
     if damage is noise_in_the_middle and answers["*/catalog.sqlite3"] == ANSWER:
         expected["*/catalog.sqlite3"] = ANSWER  # the middle of the file is not read for every question
     assert answers == expected
+
+
+@pytest.mark.fault("store-damaged")
+@pytest.mark.parametrize("file", ["header.bin", "data_level0.bin"])
+def test_an_index_file_changed_in_a_copy_with_its_old_times_is_detected(
+    sound_stores: dict[str, LocalStore], tmp_path: Path, file: str
+) -> None:
+    store = copy_of(sound_stores["large"], tmp_path / "copy")
+    (index,) = store.directory.glob(f"collections/default/*/vectors/*/{file}")
+    before = index.stat()
+
+    with index.open("r+b") as opened:
+        opened.seek(20)
+        opened.write(b"\xff" * 8)
+    os.utime(index, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    assert ask(store) == DAMAGED
 
 
 @pytest.mark.parametrize(

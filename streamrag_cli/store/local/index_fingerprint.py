@@ -73,7 +73,8 @@ def _are_regular_files(vectors: Path) -> bool:
 
 def _stamps(vectors: Path) -> str:
     status = {file.name: file.stat() for file in _saved(vectors)}
-    return " ".join(f"{name}:{each.st_size}:{each.st_mtime_ns}" for name, each in status.items())
+    # The time of the last status change cannot be set, so it differs even in a copy that keeps all other times.
+    return " ".join(f"{name}:{each.st_size}:{each.st_mtime_ns}:{each.st_ctime_ns}" for name, each in status.items())
 
 
 def _digest(vectors: Path) -> str:
