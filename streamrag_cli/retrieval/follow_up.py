@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from streamrag_cli.model import Turn
-from streamrag_cli.retrieval.lexical import words
+from streamrag_cli.retrieval.lexical import has_content_words, words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,11 +43,14 @@ _CONJUNCTIONS: Final = frozenset(
 
 
 def earlier_questions(question: str, history: Sequence[Turn]) -> tuple[str, ...]:
-    """The beginnings of the last questions of `history` that differ from `question`, newest first."""
+    """The beginnings of the last questions of `history` that differ from `question`, newest first.
+
+    Questions of stop words only ("Why is that?") are left out.
+    """
     earlier: list[str] = []
     for turn in reversed(history):
         text = turn.question[:MAX_EARLIER_CHARS].strip()
-        if text and text != question.strip() and text not in earlier:
+        if text != question.strip() and text not in earlier and has_content_words(text):
             earlier.append(text)
         if len(earlier) == MAX_EARLIER:
             break

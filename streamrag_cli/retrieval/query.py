@@ -14,7 +14,13 @@ from streamrag_cli.retrieval.follow_up import (
     weighted_words,
     weights,
 )
-from streamrag_cli.retrieval.lexical import codes, is_outside_latin, merged_words, words_by_language
+from streamrag_cli.retrieval.lexical import (
+    codes,
+    has_content_words,
+    is_outside_latin,
+    merged_words,
+    words_by_language,
+)
 from streamrag_cli.retrieval.relevance import term_weight
 from streamrag_cli.retrieval.token_states import QuestionTokens
 from streamrag_cli.store.interface import Reader
@@ -68,7 +74,10 @@ def make_query(
     is_english = embedder.name == BUILTIN
     is_lexical_only = is_english and is_outside_latin(question)
     languages = reader.catalog.languages()
-    terms = _Terms(reader, [words_by_language(text, languages) for text in texts], texts, total)
+    words = [words_by_language(text, languages) for text in texts]
+    if len(texts) > 1 and not has_content_words(question):
+        words[0] = {language: [] for language in languages}  # the words of the earlier questions are enough
+    terms = _Terms(reader, words, texts, total)
     asked_codes = codes(question)
     # The built-in embedder does not support an earlier question in another script, but its words count.
     supported = [index for index, text in enumerate(texts) if not index or not (is_english and is_outside_latin(text))]
