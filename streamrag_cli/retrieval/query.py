@@ -52,7 +52,7 @@ class Query:
     - `words` are repeated according to their weights.
     - `tokens` is None if the embedder has no token states for the question; `token_weights` has one value per token.
     - `readings` are the ways to understand the question, of which the best one for a hit counts: alone, with the
-      weighted conversation, and, if it says too little on its own, with the conversation as an equal part.
+      weighted conversation, and, if it says too little on its own, with the latest or all questions as equal parts.
     - `is_lexical_only` is true if the embedder does not support the script of the question.
     """
 
@@ -89,8 +89,10 @@ def make_query(
     if len(texts) > 1:
         readings.append(Reading(vector, term_weights))
         if needs_conversation(question, min(sum(each.values()) for each in terms.weights[0].values())):
-            equal = combined_vector(vectors, [1.0] * len(vectors))
-            readings.append(Reading(equal, terms.combined([1.0] * len(texts))))
+            for count in range(2, len(texts) + 1):  # an older question may have had another topic
+                equal = [float(index < count) for index in range(len(texts))]
+                of_vectors = combined_vector(vectors, [equal[index] for index in supported])
+                readings.append(Reading(of_vectors, terms.combined(equal)))
     return Query(
         vector=vector,
         words=[*terms.weighted_words(), *asked_codes],
