@@ -1,0 +1,188 @@
+"""What is searched for a question: words, a vector and tokens. Those of a follow-up include earlier questions."""
+
+import re
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from streamrag_cli.retrieval.embedder import BUILTIN, EmbeddedQuestion, Embedder
+from streamrag_cli.retrieval.follow_up import (
+    combined_terms,
+    combined_vector,
+    needs_conversation,
+    weighted_words,
+    weights,
+)
+from streamrag_cli.retrieval.lexical import (
+    codes,
+    has_content_words,
+    is_outside_latin,
+    merged_words,
+    words_by_language,
+)
+from streamrag_cli.retrieval.relevance import term_weight
+from streamrag_cli.retrieval.token_states import QuestionTokens
+from streamrag_cli.store.interface import Reader
+from streamrag_cli.store.stemming import stems
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_PUNCTUATION: Final = 0.05  # the weight of tokens that are not words
+
+TermWeights: TypeAlias = Mapping[str, Mapping[str, float]]
+"""The stemmed terms of a question with their weights, for each language of the collection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A vector of unit length and the terms by which hits are scored."""
+
+    vector: "NDArray[np.float32]"
+    term_weights: TermWeights
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """What is searched.
+
+    - `vector` has unit length.
+    - `words` are repeated according to their weights.
+    - `tokens` is None if the embedder has no token states for the question; `token_weights` has one value per token.
+    - `readings` are the ways to understand the question, of which the best one for a hit counts: alone, with the
+      weighted conversation, and, if it says too little on its own, with the latest or all questions as equal parts.
+    - `is_lexical_only` is true if the embedder does not support the script of the question.
+    """
+
+    vector: "NDArray[np.float32]"
+    words: Sequence[str]
+    term_weights: TermWeights
+    codes: tuple[str, ...]
+    tokens: QuestionTokens | None
+    token_weights: "NDArray[np.float32] | None"
+    readings: Sequence[Reading]
+    is_lexical_only: bool
+
+
+def make_query(
+    reader: Reader, embedder: Embedder, texts: Sequence[str], embedded: Sequence[EmbeddedQuestion], *, total: int
+) -> Query:
+    """The query for `texts`: the question, followed by earlier ones. `total` is the number of chunks."""
+    question = texts[0]
+    is_english = embedder.name == BUILTIN
+    is_lexical_only = is_english and is_outside_latin(question)
+    languages = reader.catalog.languages()
+    words = [words_by_language(text, languages) for text in texts]
+    if len(texts) > 1 and not has_content_words(question):
+        words[0] = {language: [] for language in languages}  # the words of the earlier questions are enough
+    terms = _Terms(reader, words, texts, total)
+    asked_codes = codes(question)
+    # The built-in embedder does not support an earlier question in another script, but its words count.
+    supported = [index for index, text in enumerate(texts) if not index or not (is_english and is_outside_latin(text))]
+    vectors = [embedded[index].vector for index in supported]
+    vector = combined_vector(vectors, weights(len(vectors))) if len(vectors) > 1 else vectors[0]
+    tokens = None if is_lexical_only else _tokens([embedded[index].tokens for index in supported])
+    term_weights = terms.combined(weights(len(texts)))
+    readings = [Reading(vectors[0], terms.weights[0])]
+    if len(texts) > 1:
+        readings.append(Reading(vector, term_weights))
+        if needs_conversation(question, min(sum(each.values()) for each in terms.weights[0].values())):
+            for count in range(2, len(texts) + 1):  # an older question may have had another topic
+                equal = [float(index < count) for index in range(len(texts))]
+                of_vectors = combined_vector(vectors, [equal[index] for index in supported])
+                readings.append(Reading(of_vectors, terms.combined(equal)))
+    return Query(
+        vector=vector,
+        words=[*terms.weighted_words(), *asked_codes],
+        term_weights=term_weights,
+        codes=asked_codes,
+        tokens=tokens,
+        token_weights=terms.token_weights(supported, embedded) if tokens else None,
+        readings=readings,
+        is_lexical_only=is_lexical_only,
+    )
+
+
+class _Terms:
+    """The words of all questions, and how rare they are. The collection is asked once for all of them."""
+
+    def __init__(
+        self, reader: Reader, words: Sequence[Mapping[str, Sequence[str]]], texts: Sequence[str], total: int
+    ) -> None:
+        self._texts = texts
+        self._total = total
+        self._words = [merged_words(of_text) for of_text in words]
+        self._earlier = list(dict.fromkeys(word for of_text in self._words[1:] for word in of_text))
+        self._stems_of_earlier = stems(self._earlier, are_separate=True)
+        self._spans = [[match.span() for match in re.finditer(r"\w+", text)] for text in texts]
+        self._stems_of_spans = [
+            stems([text[start:end] for start, end in spans]) for text, spans in zip(texts, self._spans, strict=True)
+        ]
+        stemmed = [stems([" ".join(each) for each in of_text.values()], are_separate=True) for of_text in words]
+        self._frequencies = reader.document_frequencies(
+            {term for of_text in (*stemmed, *self._stems_of_spans) for each in of_text for term in each}
+        )
+        self.weights: list[TermWeights] = [
+            {
+                language: {term: self._weight(term) for term in dict.fromkeys(of_language)}
+                for language, of_language in zip(of_text, in_languages, strict=True)
+            }
+            for of_text, in_languages in zip(words, stemmed, strict=True)
+        ]
+
+    def combined(self, of_each: Sequence[float]) -> TermWeights:
+        """The term weights of all questions together."""
+        if len(self.weights) == 1:
+            return self.weights[0]
+        return {
+            language: combined_terms([each[language] for each in self.weights], of_each) for language in self.weights[0]
+        }
+
+    def weighted_words(self) -> list[str]:
+        """The words to search for, unstemmed."""
+        frequencies = {
+            word: min((self._frequencies.get(stem, 0) for stem in of_word), default=0)
+            for word, of_word in zip(self._earlier, self._stems_of_earlier, strict=True)
+        }
+        return weighted_words(self._words[0], frequencies)
+
+    def token_weights(self, indexes: Sequence[int], embedded: Sequence[EmbeddedQuestion]) -> "NDArray[np.float32]":
+        """The weight of each token: the weight of its word, or a small weight for punctuation."""
+        import numpy as np
+
+        of_tokens = [
+            weight * each
+            for weight, index in zip(weights(len(indexes)), indexes, strict=True)
+            if (tokens := embedded[index].tokens)
+            for each in self._token_weights(index, tokens)
+        ]
+        return np.array(of_tokens, dtype=np.float32)
+
+    def _token_weights(self, index: int, tokens: QuestionTokens) -> list[float]:
+        spans = self._spans[index]
+        starts = [start for start, _ in spans]
+        of_words = [min(map(self._weight, of_word), default=_PUNCTUATION) for of_word in self._stems_of_spans[index]]
+
+        def weight(start: int) -> float:
+            word = bisect_right(starts, start) - 1
+            return of_words[word] if word >= 0 and start < spans[word][1] else _PUNCTUATION
+
+        return [weight(start) for start, _ in tokens.spans]
+
+    def _weight(self, term: str) -> float:
+        return term_weight(self._frequencies[term], self._total)
+
+
+def _tokens(of_each: Sequence[QuestionTokens | None]) -> QuestionTokens | None:
+    """The tokens of all questions, or None if the first has none."""
+    import numpy as np
+
+    if not (of_each[0] and of_each[0].spans):
+        return None
+    if len(of_each) == 1:
+        return of_each[0]
+    known = [tokens for tokens in of_each if tokens]
+    spans = [span for tokens in known for span in tokens.spans]
+    return QuestionTokens(np.concatenate([tokens.states for tokens in known]), spans)
