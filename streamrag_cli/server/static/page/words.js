@@ -11,11 +11,24 @@ export const STATUS = {
   error: "No answer.",
   cutOff: "The answer was cut off.",
   stopped: "Stopped.",
+  cleared: "New conversation.",
 };
+
+export const FOLLOW_UP = "Ask a follow-up question";
 
 /** @param {number} count */
 export function sourcesFound(count) {
   return count === 1 ? "1 source found." : `${count} sources found.`;
+}
+
+/** @param {readonly string[]} queries */
+export function searchedFor(queries) {
+  return `Searched for: ${queries.map((query) => `“${query}”`).join(", ")}`;
+}
+
+/** @param {boolean} hasPart */
+export function stopped(hasPart) {
+  return hasPart ? "Stopped. The answer is incomplete. " : "Stopped before the answer began. ";
 }
 
 /** @param {readonly number[]} numbers */
