@@ -32,6 +32,8 @@ def test_axe_finds_no_serious_violations(dark: bool, phone: bool, visiting: Visi
         violations_at["at a source"] = serious(visit.page)
         visit.ask_and_wait("And what is cut off?", status="cut off")
         violations_at["failed"] = serious(visit.page)
+        visit.page.call("reload")
+        violations_at["restored"] = serious(visit.page)
 
         assert violations_at == {moment: [] for moment in violations_at}
 

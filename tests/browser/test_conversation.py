@@ -2,22 +2,22 @@
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from html import unescape
 
 import pytest
 
-from tests.support.chromium import Page
+from tests.support.chromium import Browser, Page
 from tests.support.hostile_content import HOSTILE_ANSWER, HOSTILE_HTML
 from tests.support.openai_connection import LoggedRequest
 from tests.support.openai_replies import Cut, Hold, answer, failure, stream, token
+from tests.support.static_site import static_site
 from tests.support.visit import Visit, Visiting
 
 LIGHTHOUSE = "Who built the lighthouse?"
 LAMP = "And when was its lamp changed?"
 BERTH = "What is the fee for a berth?"
-STORED = "Object.values(sessionStorage)"
 IN_VIEW = """(() => {
   const { top, bottom } = document.querySelector('%s').getBoundingClientRect();
   return Math.round(top) >= 0 && bottom <= innerHeight;
@@ -147,6 +147,8 @@ def test_going_back_to_the_page_keeps_the_part_that_had_arrived(visiting: Visiti
         page.goto("about:blank")
         page.goto(visit.url)
         assert asked(page) == [LIGHTHOUSE, LAMP]
+        page.value("sessionStorage.clear(), dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+        assert asked(page) == []  # as when the browser shows a page that it kept in memory
 
 
 def test_a_stopped_answer_is_kept_marked_and_can_be_asked_again(visiting: Visiting) -> None:
@@ -209,9 +211,9 @@ def test_hostile_texts_are_inert_after_a_reload(visiting: Visiting) -> None:
 
 
 HOSTILE_SOURCE = {
-    **{"n": '1"><img src=x onerror=alert(1)>', "source": "<img src=x onerror=alert(2)>", "page": None},
-    **{"line_start": "<b>1</b>", "line_end": None, "title": "<script>alert(3)</script>", "content": "<b>x</b>"},
-    **{"score": 0.5, "chunk_id": "x"},
+    "n": '1"><img src=x onerror=alert(1)>', "source": "<img src=x onerror=alert(2)>", "page": None,
+    "line_start": "<b>1</b>", "line_end": None, "title": "<script>alert(3)</script>", "content": "<b>x</b>",
+    "score": 0.5, "chunk_id": "x",
 }
 HOSTILE_TURN = {
     "question": "<b>kept</b>",
@@ -229,7 +231,7 @@ HOSTILE_TURN = {
 
 def test_stored_texts_are_shown_as_text(visiting: Visiting) -> None:
     with visiting(answer("18 euros.")) as visit:
-        with_stored(visit, json.dumps({"collection": "<b>", "turns": [HOSTILE_TURN]}))
+        with_stored(visit.page, json.dumps({"collection": "<b>", "turns": [HOSTILE_TURN]}))
 
         assert asked(visit.page) == ["<b>kept</b>"]
         assert visit.page.texts(".searched") == ["Searched for: “<img src=x onerror=alert(4)>”"]
@@ -238,28 +240,24 @@ def test_stored_texts_are_shown_as_text(visiting: Visiting) -> None:
 
 
 BROKEN_TURNS: Sequence[object] = (
-    *(None, 7, "x", {}, {"question": "no events"}, {"question": "a token", "events": [{"type": "token"}]}),
-    {"question": "a score", "events": [{"type": "sources", "sources": [{"n": 1, "score": "high"}]}]},
-    {"question": "a time", "events": [{"type": "token", "token": "x"}], "firstTokenMs": "soon"},
+    *(None, 7, "x", {}, {"question": "no events"}, {"question": "no token", "events": [{"type": "token"}]}),
+    {"question": "no number", "events": [{"type": "sources", "sources": [{"n": 1, "score": "high"}]}]},
 )
 
 
-@pytest.mark.parametrize(
-    "stored",
-    [
-        *("not JSON", "null", '{"turns": 7}', "[]"),
-        json.dumps({"turns": [*BROKEN_TURNS, {"question": "kept", "events": [], "outcome": "running"}]}),
-    ],
-    ids=["text", "null", "number", "list", "turns"],
-)
-def test_a_stored_conversation_that_cannot_be_read_is_left_out(stored: str, visiting: Visiting) -> None:
+def test_stored_conversations_that_cannot_be_read_are_left_out(visiting: Visiting) -> None:
+    turns = json.dumps({"turns": [*BROKEN_TURNS, {"question": "kept", "events": [], "outcome": "running"}]})
     with visiting(answer("18 euros.")) as visit:
-        with_stored(visit, stored)
+        page = visit.page
+        restored = {}
+        for stored in ("not JSON", "null", '{"turns": 7}', "[]", turns):
+            with_stored(page, stored)
+            restored[stored] = asked(page)
         visit.ask_and_wait(BERTH)
 
-        kept = ["kept"] if "kept" in stored else []
-        assert asked(visit.page) == [*kept, BERTH]
-        assert visit.page.seen().errors == []
+        assert restored == {"not JSON": [], "null": [], '{"turns": 7}': [], "[]": [], turns: ["kept"]}
+        assert asked(page) == ["kept", BERTH]
+        assert page.seen().errors == []
 
 
 FULL = """(() => {
@@ -286,12 +284,54 @@ def test_the_page_works_without_storage(storage: str, visiting: Visiting) -> Non
         assert (asked(visit.page), visit.page.seen().errors) == ([], [])
 
 
-def with_stored(visit: Visit, stored: str) -> None:
-    """Reload the page with this text in place of the stored conversation."""
-    visit.ask_and_wait(LIGHTHOUSE)
-    visit.page.value(f"sessionStorage.setItem(Object.keys(sessionStorage)[0], {json.dumps(stored)})")
-    visit.page.call("evaluate", "document.addEventListener('visibilitychange', (e) => e.stopPropagation(), true)")
-    visit.page.call("reload")
+HISTORY = """(async () => {
+  const { Conversation } = await import("/static/page/conversation.js");
+  const conversation = new Conversation(document.createElement("div"), "");
+  for (const [question, answer] of %s) {
+    conversation.add({ element: document.createElement("p"), question, answer, isPartOfTheConversation: true });
+  }
+  return conversation.history();
+})()"""
+
+
+@pytest.fixture(scope="module")
+def module_page(browser: Browser) -> Iterator[Page]:
+    """A page that can import the modules of the web page."""
+    with static_site() as url, browser.page() as page:
+        page.goto(url)
+        yield page
+
+
+def test_the_history_that_is_sent_is_bounded(module_page: Page) -> None:
+    def sent(*turns: tuple[str, str]) -> list[tuple[str, str]]:
+        return [(turn["question"], turn["answer"]) for turn in module_page.value(HISTORY % json.dumps(turns))]
+
+    many = [(f"question {n}", f"answer {n}") for n in range(30)]
+    assert sent(*many) == many[-20:]
+    assert sent(("q", "x" * 7_999 + "\U0001f600" + "y")) == [("q", "x" * 7_999)]
+    long = [("q" * 20_000, "\u20ac" * 100_000)] * 9
+    assert sent(*long) == [("q" * 20_000, "\u20ac" * 8_000)]
+
+
+def test_the_stored_conversation_is_bounded(module_page: Page) -> None:
+    kept = module_page.value(
+        """(async () => {
+          const { keep, kept } = await import("/static/page/tab-storage.js");
+          const turns = [3, 6, 5, 4].map((size) => ({ text: "x".repeat(size * 100_000) }));
+          keep("bounded", { collection: "manuals", turns });
+          const { collection, turns: newest } = kept("bounded");
+          return [collection, ...newest.map(({ text }) => text.length)];
+        })()"""
+    )
+
+    assert kept == ["manuals", 500_000, 400_000]
+
+
+def with_stored(page: Page, stored: str) -> None:
+    """Load the page again, with this text as the stored conversation."""
+    content = f"sessionStorage.setItem('streamrag conversation 1 /', {json.dumps(stored)})"
+    page.call("addInitScript", {"content": content})
+    page.call("reload")
 
 
 def assert_inert(visit: Visit) -> None:

@@ -74,7 +74,7 @@ export class Conversation {
   }
 
   /**
-   * The newest turns that have an answer, oldest first.
+   * The newest turns, oldest first, without failed and repeated ones.
    * @returns {import("../client.js").Turn[]}
    */
   history() {
@@ -82,9 +82,9 @@ export class Conversation {
     const sent = [];
     let chars = 0;
     for (const turn of this.#turns.toReversed()) {
-      const { question, record } = turn;
+      if (!turn.isPartOfTheConversation) continue;
+      const { question } = turn;
       const answer = beginning(turn.answer);
-      if (record.isAskedAgain || !answer.trim()) continue;
       chars += question.length + answer.length;
       if (chars > MAX_SENT_CHARS || sent.length === MAX_SENT_TURNS) break;
       sent.unshift({ question, answer });

@@ -59,7 +59,9 @@ export class Turn {
     const { question, events, outcome, firstTokenMs, totalMs, isAskedAgain } = record;
     const turn = new Turn(String(question));
     turn.#silence();
-    Object.assign(turn.record, { firstTokenMs, totalMs, isAskedAgain: isAskedAgain === true });
+    turn.record.firstTokenMs = Number(firstTokenMs);
+    turn.record.totalMs = Number(totalMs);
+    turn.record.isAskedAgain = isAskedAgain === true;
     for (const event of events) turn.show(event);
     turn.end(outcome === "running" ? "stopped" : outcome);
     return turn;
@@ -72,6 +74,11 @@ export class Turn {
   /** The answer, as far as it has arrived. */
   get answer() {
     return this.record.events.map((event) => (event.type === "token" ? event.token : "")).join("");
+  }
+
+  /** Whether later questions may refer to it: it has an answer, if only that there is none, and is not repeated. */
+  get isPartOfTheConversation() {
+    return !this.record.isAskedAgain && (this.answer.trim() !== "" || this.#isNothingRelevant());
   }
 
   get sourceCount() {
@@ -124,9 +131,11 @@ export class Turn {
   }
 
   #mayAskAgain() {
-    const { outcome, events, isAskedAgain } = this.record;
-    const isFinal = events.some((event) => event.type === "error" && event.code === "nothing_relevant");
-    return outcome !== "done" && !isFinal && !isAskedAgain;
+    return this.record.outcome !== "done" && !this.#isNothingRelevant() && !this.record.isAskedAgain;
+  }
+
+  #isNothingRelevant() {
+    return this.record.events.some((event) => event.type === "error" && event.code === "nothing_relevant");
   }
 
   /** @param {RagEvent} event */
@@ -143,8 +152,9 @@ export class Turn {
    */
   #showSearched(queries) {
     const others = queries.filter((query) => query.trim() !== this.question.trim());
+    if (others.length === 0) return;
     this.#part("searched").textContent = words.searchedFor(others);
-    this.#part("searched").hidden = others.length === 0;
+    this.#part("searched").hidden = false;
   }
 
   /** @param {import("../client.js").Source[]} sources */
