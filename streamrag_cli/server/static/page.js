@@ -141,6 +141,7 @@ function startNew() {
 function restore() {
   conversation.restore((turn) => turn.onAskAgain(() => askAgain(turn)));
   showLayout();
+  conversation.last?.element.scrollIntoView({ block: "start", behavior: "instant" });
 }
 
 async function offerCollections() {

@@ -31,6 +31,10 @@ export class Conversation {
     return this.#turns.length === 0;
   }
 
+  get last() {
+    return this.#turns.at(-1);
+  }
+
   /** @param {Turn} turn */
   add(turn) {
     this.#turns.push(turn);

@@ -59,8 +59,8 @@ export class Turn {
     const { question, events, outcome, firstTokenMs, totalMs, isAskedAgain } = record;
     const turn = new Turn(String(question));
     turn.#silence();
-    turn.record.firstTokenMs = Number(firstTokenMs);
-    turn.record.totalMs = Number(totalMs);
+    turn.record.firstTokenMs = typeof firstTokenMs === "number" ? firstTokenMs : null;
+    turn.record.totalMs = typeof totalMs === "number" ? totalMs : null;
     turn.record.isAskedAgain = isAskedAgain === true;
     for (const event of events) turn.show(event);
     turn.end(outcome === "running" ? "stopped" : outcome);
