@@ -8,10 +8,13 @@ from html import unescape
 
 import pytest
 
+from streamrag_cli.settings import Settings
 from tests.support.chromium import Browser, Page
 from tests.support.hostile_content import HOSTILE_ANSWER, HOSTILE_HTML
 from tests.support.openai_connection import LoggedRequest
-from tests.support.openai_replies import Cut, Hold, answer, failure, stream, token
+from tests.support.openai_replies import MODEL, Cut, Hold, answer, failure, stream, token
+from tests.support.openai_server import OpenAIServer
+from tests.support.running_server import running_server
 from tests.support.static_site import static_site
 from tests.support.visit import Visit, Visiting
 
@@ -24,7 +27,7 @@ IN_VIEW = """(() => {
 })()"""
 
 
-def asked(page: Page) -> list[str]:
+def questions(page: Page) -> list[str]:
     return page.texts(".asked")
 
 
@@ -42,32 +45,48 @@ def earlier_messages(request: LoggedRequest) -> list[str]:
 
 
 def test_follow_up_questions_get_their_sources_and_the_whole_conversation_stays_visible(visiting: Visiting) -> None:
-    with visiting([answer("Ada Brandt [1]."), answer("In 1921 [1]."), answer("18 euros [1].")]) as visit:
+    with visiting([answer("Ada Brandt."), answer("In 1921."), answer("18 euros.")]) as visit:
         for question in (LIGHTHOUSE, LAMP, BERTH):
             visit.ask_and_wait(question)
             assert visit.page.value("[question.value, document.activeElement.id]") == ["", "question"]
         page = visit.page
 
-        assert asked(page) == [LIGHTHOUSE, LAMP, BERTH]
-        assert answers(page) == ["Ada Brandt [1].", "In 1921 [1].", "18 euros [1]."]
+        assert questions(page) == [LIGHTHOUSE, LAMP, BERTH]
+        assert answers(page) == ["Ada Brandt.", "In 1921.", "18 euros."]
         assert first_sources(page) == ["docs/lighthouse.md", "docs/lighthouse.md", "docs/harbour.md"]
         assert [earlier_messages(request) for request in visit.model.requests] == [
             [],
-            [LIGHTHOUSE, "Ada Brandt [1]."],
-            [LIGHTHOUSE, "Ada Brandt [1].", LAMP, "In 1921 [1]."],
+            [LIGHTHOUSE, "Ada Brandt."],
+            [LIGHTHOUSE, "Ada Brandt.", LAMP, "In 1921."],
         ]
         assert page.seen().console == []
 
 
-def test_a_follow_up_shows_what_was_searched_for(visiting: Visiting) -> None:
-    with visiting([answer("Ada Brandt [1]."), answer("In 1921 [1].")]) as visit:
-        visit.ask_and_wait(LIGHTHOUSE)
-        visit.ask_and_wait(LAMP)
-        alone, with_history = visit.page.texts(".searched")
+def test_a_rewritten_question_is_shown_below_what_was_typed(browser: Browser, library: Settings) -> None:
+    rewritten = "When was the lamp of the lighthouse changed?"
+    with OpenAIServer(chat=[answer("Ada Brandt."), answer(rewritten), answer("In 1921.")]) as model:
+        settings = replace(library, base_url=model.base_url, model=MODEL, api_key="key", rewrite="model")
+        with running_server(settings) as server, browser.page() as page:
+            page.goto(server.url)
+            visit = Visit(page=page, url=server.url, model=model)
+            visit.ask_and_wait(LIGHTHOUSE)
+            visit.ask_and_wait("And when was\nits lamp changed?")
 
-        assert alone == ""
-        assert with_history.startswith("Searched for: ")
-        assert LIGHTHOUSE in with_history
+            assert page.texts(".searched") == ["", f"Searched for: “{rewritten}”"]
+            assert page.value("[...document.querySelectorAll('.searched')].map(line => line.hidden)") == [True, False]
+            assert answers(page) == ["Ada Brandt.", "In 1921."]
+
+
+SEARCHED = """(async () => {
+  const { searchedFor } = await import("/static/page/words.js");
+  const searches = [["q"], [], ["q", "before"], ["before", "q ", "before"], ["other"]];
+  return searches.map((queries) => searchedFor(" q", queries));
+})()"""
+
+
+def test_the_question_itself_is_not_repeated_among_the_queries(module_page: Page) -> None:
+    also = "Also searched for: “before”"
+    assert module_page.value(SEARCHED) == ["", "", also, also, "Searched for: “other”"]
 
 
 def test_a_citation_of_an_earlier_turn_leads_to_the_source_of_that_turn(visiting: Visiting) -> None:
@@ -102,14 +121,14 @@ def test_new_starts_a_conversation_without_the_earlier_turns(visiting: Visiting)
         page.call("click", "#new")
 
         assert visit.model.requests[1].closed_by_client.wait(timeout=10.0)
-        assert (asked(page), page.focused(), page.text("#status")) == ([], "question", "New conversation.")
+        assert (questions(page), page.focused(), page.text("#status")) == ([], "question", "New conversation.")
         assert page.value("[sessionStorage.length, localStorage.length]") == [0, 0]
         assert not page.value("document.querySelector('#welcome').hidden")
 
         visit.ask_and_wait(BERTH)
-        assert (asked(page), earlier_messages(visit.model.requests[2])) == ([BERTH], [])
+        assert (questions(page), earlier_messages(visit.model.requests[2])) == ([BERTH], [])
         page.call("reload")
-        assert asked(page) == [BERTH]
+        assert questions(page) == [BERTH]
 
 
 def test_a_reload_keeps_the_conversation(visiting: Visiting) -> None:
@@ -127,7 +146,7 @@ def test_a_reload_keeps_the_conversation(visiting: Visiting) -> None:
         assert page.value("document.querySelector('#conversation').innerHTML") == conversation
         assert page.focused() == "question"
         visit.ask_and_wait(BERTH)
-        assert earlier_messages(visit.model.requests[2]) == [LIGHTHOUSE, "Ada **Brandt** [1] [77].", LAMP, "In 1921"]
+        assert earlier_messages(visit.model.requests[2])[::2] == [LIGHTHOUSE, LAMP]
         assert page.seen().errors == []
 
 
@@ -142,13 +161,13 @@ def test_going_back_to_the_page_keeps_the_part_that_had_arrived(visiting: Visiti
         page.call("goBack")
 
         page.wait_until("document.querySelectorAll('.turn').length === 2")
-        assert (asked(page), answers(page)) == ([LIGHTHOUSE, LAMP], ["Ada Brandt.", "In 1921"])
+        assert (questions(page), answers(page)) == ([LIGHTHOUSE, LAMP], ["Ada Brandt.", "In 1921"])
         assert page.texts(".timings")[1].startswith("Stopped. The answer is incomplete.")
         page.goto("about:blank")
         page.goto(visit.url)
-        assert asked(page) == [LIGHTHOUSE, LAMP]
+        assert questions(page) == [LIGHTHOUSE, LAMP]
         page.value("sessionStorage.clear(), dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
-        assert asked(page) == []  # as when the browser shows a page that it kept in memory
+        assert questions(page) == []  # as when the browser shows a page that it kept in memory
 
 
 def test_a_stopped_answer_is_kept_marked_and_can_be_asked_again(visiting: Visiting) -> None:
@@ -163,7 +182,7 @@ def test_a_stopped_answer_is_kept_marked_and_can_be_asked_again(visiting: Visiti
         page.call("click", ".again")
         visit.wait_for_status("Answered.")
 
-        assert (asked(page), answers(page)) == ([LIGHTHOUSE] * 2, ["Half", "Whole."])
+        assert (questions(page), answers(page)) == ([LIGHTHOUSE] * 2, ["Half", "Whole."])
         assert page.value("[...document.querySelectorAll('.again')].map(each => each.hidden)") == [True, True]
         assert earlier_messages(visit.model.requests[1]) == []
 
@@ -177,7 +196,7 @@ def test_a_question_without_an_answer_is_replaced_when_it_is_asked_again(visitin
         page.call("click", ".turn:last-child .again")
         visit.wait_for_status("Answered.")
 
-        assert (asked(page), answers(page)) == ([LIGHTHOUSE, LAMP], ["Ada Brandt.", "In 1921."])
+        assert (questions(page), answers(page)) == ([LIGHTHOUSE, LAMP], ["Ada Brandt.", "In 1921."])
         assert (page.texts(".problem"), page.focused()) == (["", ""], "question")
         assert earlier_messages(visit.model.requests[2]) == [LIGHTHOUSE, "Ada Brandt."]
 
@@ -192,7 +211,7 @@ def test_two_tabs_have_their_own_conversations(visiting: Visiting) -> None:
         for tab in (visit, other):
             tab.page.call("reload")
 
-        assert (asked(visit.page), asked(other.page)) == ([LIGHTHOUSE, LAMP], [BERTH])
+        assert (questions(visit.page), questions(other.page)) == ([LIGHTHOUSE, LAMP], [BERTH])
         assert earlier_messages(visit.model.requests[2]) == [LIGHTHOUSE, "Ada Brandt."]
 
 
@@ -204,16 +223,22 @@ def test_hostile_texts_are_inert_after_a_reload(visiting: Visiting) -> None:
         page = visit.page
         page.call("reload")
 
-        assert asked(page) == [question]
+        assert questions(page) == [question]
         assert [markup for markup in HOSTILE_HTML if unescape(markup) not in page.text(".answer")] == []
         assert "docs/<img src=x onerror=alert(1)>.md" in page.texts(".source .document")
         assert_inert(visit)
 
 
 HOSTILE_SOURCE = {
-    "n": '1"><img src=x onerror=alert(1)>', "source": "<img src=x onerror=alert(2)>", "page": None,
-    "line_start": "<b>1</b>", "line_end": None, "title": "<script>alert(3)</script>", "content": "<b>x</b>",
-    "score": 0.5, "chunk_id": "x",
+    "n": '1"><img src=x onerror=alert(1)>',
+    "source": "<img src=x onerror=alert(2)>",
+    "page": None,
+    "line_start": "<b>1</b>",
+    "line_end": None,
+    "title": "<script>alert(3)</script>",
+    "content": "<b>x</b>",
+    "score": 0.5,
+    "chunk_id": "x",
 }
 HOSTILE_TURN = {
     "question": "<b>kept</b>",
@@ -233,7 +258,7 @@ def test_stored_texts_are_shown_as_text(visiting: Visiting) -> None:
     with visiting(answer("18 euros.")) as visit:
         with_stored(visit.page, json.dumps({"collection": "<b>", "turns": [HOSTILE_TURN]}))
 
-        assert asked(visit.page) == ["<b>kept</b>"]
+        assert questions(visit.page) == ["<b>kept</b>"]
         assert visit.page.texts(".searched") == ["Searched for: “<img src=x onerror=alert(4)>”"]
         assert_inert(visit)
         visit.ask_and_wait(BERTH)
@@ -252,11 +277,11 @@ def test_stored_conversations_that_cannot_be_read_are_left_out(visiting: Visitin
         restored = {}
         for stored in ("not JSON", "null", '{"turns": 7}', "[]", turns):
             with_stored(page, stored)
-            restored[stored] = asked(page)
+            restored[stored] = questions(page)
         visit.ask_and_wait(BERTH)
 
         assert restored == {"not JSON": [], "null": [], '{"turns": 7}': [], "[]": [], turns: ["kept"]}
-        assert asked(page) == ["kept", BERTH]
+        assert questions(page) == ["kept", BERTH]
         assert page.seen().errors == []
 
 
@@ -281,7 +306,7 @@ def test_the_page_works_without_storage(storage: str, visiting: Visiting) -> Non
         assert answers(visit.page) == ["Ada Brandt.", "In 1921."]
         assert earlier_messages(visit.model.requests[1]) == [LIGHTHOUSE, "Ada Brandt."]
         visit.page.call("click", "#new")
-        assert (asked(visit.page), visit.page.seen().errors) == ([], [])
+        assert (questions(visit.page), visit.page.seen().errors) == ([], [])
 
 
 HISTORY = """(async () => {
@@ -314,7 +339,7 @@ def test_the_history_that_is_sent_is_bounded(module_page: Page) -> None:
 
 
 def test_the_stored_conversation_is_bounded(module_page: Page) -> None:
-    kept = module_page.value(
+    newest = module_page.value(
         """(async () => {
           const { keep, kept } = await import("/static/page/tab-storage.js");
           const turns = [3, 6, 5, 4].map((size) => ({ text: "x".repeat(size * 100_000) }));
@@ -324,7 +349,7 @@ def test_the_stored_conversation_is_bounded(module_page: Page) -> None:
         })()"""
     )
 
-    assert kept == ["manuals", 500_000, 400_000]
+    assert newest == ["manuals", 500_000, 400_000]
 
 
 def with_stored(page: Page, stored: str) -> None:

@@ -33,7 +33,8 @@ def test_a_question_is_answered_with_sources_citations_and_times(visiting: Visit
         assert page.value("document.querySelector('.answer').innerHTML") == (
             '<p dir="auto">A berth is let for <strong>24 hours</strong> '
             '<a class="citation" href="#turn-1-source-1" aria-label="Source 1, docs/harbour.md" '
-            'title="docs/harbour.md">[1]</a>. The fee is unknown <span class="citation unknown" title="No source has this number">[42?]'
+            'title="docs/harbour.md">[1]</a>. '
+            'The fee is unknown <span class="citation unknown" title="No source has this number">[42?]'
             '<span class="spoken"> no such source</span></span>.</p>\n'
         )
         assert page.texts(".source .document")[0] == "docs/harbour.md"

@@ -58,7 +58,7 @@ export class Conversation {
   }
 
   /**
-   * Show the turns that were kept, instead of the present ones. Those that cannot be shown are left out.
+   * Show the turns that were kept, instead of the present ones. Turns that cannot be shown are left out.
    * @param {(turn: Turn) => void} prepare
    */
   restore(prepare) {

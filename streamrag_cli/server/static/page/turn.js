@@ -9,8 +9,8 @@ import * as words from "./words.js";
 /** @typedef {import("../client.js").RagEvent} RagEvent */
 /** @typedef {"running" | "done" | "error" | "stopped"} Outcome */
 /**
- * What is kept of a turn. `events` are those that were shown, with consecutive tokens as one event. Times are in
- * milliseconds since the question was asked.
+ * What is kept of a turn. `events` are the events so far without status events, and with consecutive tokens as one
+ * event. Times are in milliseconds since the question was asked.
  * @typedef {object} TurnRecord
  * @property {string} question
  * @property {RagEvent[]} events
@@ -146,15 +146,11 @@ export class Turn {
     else if (event.type !== "status") events.push({ ...event });
   }
 
-  /**
-   * Shown only if the search differs from what was typed.
-   * @param {readonly string[]} queries
-   */
+  /** @param {readonly string[]} queries */
   #showSearched(queries) {
-    const others = queries.filter((query) => query.trim() !== this.question.trim());
-    if (others.length === 0) return;
-    this.#part("searched").textContent = words.searchedFor(others);
-    this.#part("searched").hidden = false;
+    const line = words.searchedFor(this.question, queries);
+    this.#part("searched").textContent = line;
+    this.#part("searched").hidden = !line;
   }
 
   /** @param {import("../client.js").Source[]} sources */

@@ -21,9 +21,22 @@ export function sourcesFound(count) {
   return count === 1 ? "1 source found." : `${count} sources found.`;
 }
 
-/** @param {readonly string[]} queries */
-export function searchedFor(queries) {
-  return `Searched for: ${queries.map((query) => `“${query}”`).join(", ")}`;
+/**
+ * The queries that were searched; "" if only the question itself was.
+ * @param {string} question
+ * @param {readonly string[]} queries
+ */
+export function searchedFor(question, queries) {
+  const typed = oneLine(question);
+  const searched = [...new Set(queries.map(oneLine))];
+  const others = searched.filter((query) => query !== typed).map((query) => `“${query}”`);
+  if (others.length === 0) return "";
+  return `${searched.length > others.length ? "Also searched for" : "Searched for"}: ${others.join(", ")}`;
+}
+
+/** @param {string} text */
+function oneLine(text) {
+  return text.trim().replace(/\s+/g, " ");
 }
 
 /** @param {boolean} hasPart */
