@@ -268,6 +268,10 @@ def test_the_page_offers_a_choice_of_collections(browser: Browser, tmp_path: Pat
         page.wait_until("document.getElementById('status').textContent === 'Answered.'")
         assert page.texts(".source .document") == ["manuals/pump.md"]
 
+        page.call("reload")
+        page.wait_until("!document.getElementById('collection-choice').hidden")
+        assert page.value("document.querySelector('#collection').value") == "manuals"
+
 
 IN_VIEW = """(() => {
   const { top, bottom } = document.querySelector('%s').getBoundingClientRect();

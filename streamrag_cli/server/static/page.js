@@ -33,7 +33,12 @@ class Exchange {
 
   /** @param {import("./client.js").Turn[]} history */
   async run(history) {
-    const options = { baseUrl, collection: collection.value || undefined, history, signal: this.#connection.signal };
+    const options = {
+      baseUrl,
+      collection: collection.value || conversation.collection || undefined, // it may not be offered yet
+      history,
+      signal: this.#connection.signal,
+    };
     for await (const event of ragStream(this.#turn.question, options)) this.#show(event);
   }
 
@@ -148,8 +153,9 @@ async function offerCollections() {
   const response = await fetch(`${baseUrl}collections`).catch(() => null);
   if (!response?.ok) return; // the choice is optional; the error will show when a question is asked
   const { collections, default: initial } = await response.json();
+  if (!collections.includes(conversation.collection)) conversation.collection = "";
   if (collections.length < 2) return;
-  const chosen = collections.includes(conversation.collection) ? conversation.collection : initial;
+  const chosen = conversation.collection || initial;
   collection.replaceChildren(
     ...collections.map((/** @type {string} */ name) => new Option(name, name, name === initial, name === chosen)),
   );
