@@ -6,7 +6,7 @@ which also closes the connection to the model.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
@@ -37,6 +37,7 @@ from streamrag_cli.events import (
     as_event,
 )
 from streamrag_cli.model import Question
+from streamrag_cli.retrieval.follow_up import earlier_questions
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.retrieval.search import Retrieved
 from streamrag_cli.settings import Settings
@@ -115,6 +116,8 @@ async def _events(
         else:
             searched = replace(question, text=rewritten, history=())
         clock.end("rewrite")
+    if question.is_in_conversation:
+        yield _question_event(question, searched)
     yield Status(status="retrieving", detail=await _describe_search(retriever, resources))
     context = await retriever.in_thread(
         partial(
@@ -129,8 +132,6 @@ async def _events(
     )
     retrieved, sources = context.retrieved, context.sources
     clock.end("retrieval", retrieved.spent_ms)
-    if question.is_in_conversation:
-        yield _question_event(question, retrieved.searched_for or (searched.text,))
     yield Sources(sources=sources)
     if retrieved.is_lexical_only:
         yield Notice(message=_LEXICAL_ONLY, code="language_unsupported")
@@ -160,12 +161,13 @@ def _to_search(question: Question, settings: Settings) -> Question:
     return replace(question, history=()) if settings.rewrite == "off" else question
 
 
-def _question_event(question: Question, searched_for: Sequence[str]) -> QuestionAsked:
+def _question_event(question: Question, searched: Question) -> QuestionAsked:
+    queries = (searched.text, *earlier_questions(searched.text, searched.history))
     return QuestionAsked(
         n=question.turn_number,
         thread=sanitise_line(question.thread),
         text=sanitise(question.text),
-        searched_for=tuple(map(sanitise_line, searched_for)),
+        searched_for=tuple(map(sanitise_line, queries)),
     )
 
 

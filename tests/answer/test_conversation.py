@@ -87,13 +87,14 @@ def long_conversation(turns: int, chars: int) -> list[Turn]:
 # The event
 
 
-def test_the_question_comes_directly_before_the_sources(settings: Settings) -> None:
+def test_the_question_comes_first(settings: Settings) -> None:
     outcome = Outcome(settings, TIDES, thread="k3f7q2wa")
     kinds = [type(each) for each in outcome.events]
 
-    assert kinds == [Status, QuestionAsked, Sources, Status, Token, Citations, Done]
-    event = outcome.one(QuestionAsked)
-    assert (event.n, event.thread, event.text) == (2, "k3f7q2wa", VAGUE)
+    assert kinds == [QuestionAsked, Status, Sources, Status, Token, Citations, Done]
+    assert outcome.one(QuestionAsked) == QuestionAsked(
+        n=2, thread="k3f7q2wa", text=VAGUE, searched_for=(VAGUE, TIDES.question)
+    )
 
 
 def test_the_first_turn_of_a_conversation_is_searched_as_it_is(settings: Settings) -> None:
@@ -102,6 +103,12 @@ def test_the_first_turn_of_a_conversation_is_searched_as_it_is(settings: Setting
     assert outcome.one(QuestionAsked) == QuestionAsked(
         n=1, thread="k3f7q2wa", text="Who built the lighthouse?", searched_for=("Who built the lighthouse?",)
     )
+
+
+def test_a_question_without_relevant_sources_is_reported(settings: Settings) -> None:
+    outcome = Outcome(replace(settings, rewrite="off"), TIDES)
+
+    assert [type(each) for each in outcome.events] == [QuestionAsked, Status, Error]
 
 
 def test_a_question_outside_of_a_conversation_has_no_question_event(settings: Settings) -> None:
@@ -131,6 +138,7 @@ def test_earlier_turns_are_sent_oldest_first_without_citations(settings: Setting
     assert outcome.notices == []
 
 
+@pytest.mark.fault("conversation-too-long")
 def test_a_conversation_of_200_long_turns_is_answered_with_one_notice(settings: Settings) -> None:
     outcome = Outcome(settings, *long_conversation(199, 20_000), TIDES)
 
@@ -168,6 +176,7 @@ def test_history_chars_0_sends_no_earlier_turns_but_searches_with_them(settings:
     assert outcome.one(Sources).sources[0].source == "docs/tides.txt"
 
 
+@pytest.mark.fault("conversation-too-long")
 def test_a_conversation_that_is_too_long_for_the_model_is_retried_without_it(settings: Settings) -> None:
     outcome = Outcome(settings, *long_conversation(3, 500), TIDES, script=[TOO_LONG, answer("Well [1].")])
 
@@ -272,6 +281,7 @@ def test_the_first_question_is_never_rewritten(settings: Settings) -> None:
     assert len(outcome.requests) == 1
 
 
+@pytest.mark.fault("rewrite-fails")
 @pytest.mark.parametrize(
     ("reply", "reason"),
     [
