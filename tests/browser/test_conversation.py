@@ -59,6 +59,8 @@ def test_follow_up_questions_get_their_sources_and_the_whole_conversation_stays_
             [LIGHTHOUSE, "Ada Brandt."],
             [LIGHTHOUSE, "Ada Brandt.", LAMP, "In 1921."],
         ]
+        typed, follow_up, _ = page.texts(".searched")
+        assert (typed, LIGHTHOUSE in follow_up) == ("", True)
         assert page.seen().console == []
 
 
