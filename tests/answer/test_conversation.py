@@ -305,6 +305,7 @@ def test_if_rewriting_fails_the_question_is_searched_with_its_conversation(
     assert code == "rewrite_failed"
     assert message.startswith("the question was not rewritten: ")
     assert message.endswith(reason)
+    assert [type(each) for each in outcome.events][:4] == [Status, QuestionAsked, Notice, Status]
     assert outcome.one(Sources).sources[0].source == "docs/tides.txt"
     assert (isinstance(outcome.events[-1], Done), len(outcome.requests)) == (True, 2)
 
