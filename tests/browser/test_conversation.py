@@ -333,8 +333,8 @@ def test_the_history_that_is_sent_is_bounded(module_page: Page) -> None:
     def sent(*turns: tuple[str, str]) -> list[tuple[str, str]]:
         return [(turn["question"], turn["answer"]) for turn in module_page.value(HISTORY % json.dumps(turns))]
 
-    many = [(f"question {n}", f"answer {n}") for n in range(30)]
-    assert sent(*many) == many[-20:]
+    many = [(f"question {n}", f"answer {n}") for n in range(31)]
+    assert [sent(*many[:count]) for count in (20, 21, 30, 31)] == [many[:20], many[10:21], many[10:30], many[20:]]
     assert sent(("q", "x" * 7_999 + "\U0001f600" + "y")) == [("q", "x" * 7_999)]
     long = [("q" * 20_000, "\u20ac" * 100_000)] * 9
     assert sent(*long) == [("q" * 20_000, "\u20ac" * 8_000)]

@@ -6,6 +6,8 @@ import { Turn } from "./turn.js";
 
 /** The server accepts at most this many turns. */
 const MAX_SENT_TURNS = 20;
+/** Turns are left out in groups, so that a model server that caches the beginning of prompts can do so for some turns. */
+const GROUP = 10;
 /** Far below the server's limit on a request, in any script. */
 const MAX_SENT_CHARS = 48_000;
 const MAX_SENT_ANSWER_CHARS = 8_000;
@@ -82,15 +84,16 @@ export class Conversation {
    * @returns {import("../client.js").Turn[]}
    */
   history() {
+    const turns = this.#turns.filter((turn) => turn.isPartOfTheConversation);
+    const leftOut = Math.max(0, Math.ceil((turns.length - MAX_SENT_TURNS) / GROUP) * GROUP);
     /** @type {import("../client.js").Turn[]} */
     const sent = [];
     let chars = 0;
-    for (const turn of this.#turns.toReversed()) {
-      if (!turn.isPartOfTheConversation) continue;
+    for (const turn of turns.slice(leftOut).toReversed()) {
       const { question } = turn;
       const answer = beginning(turn.answer);
       chars += question.length + answer.length;
-      if (chars > MAX_SENT_CHARS || sent.length === MAX_SENT_TURNS) break;
+      if (chars > MAX_SENT_CHARS) break;
       sent.unshift({ question, answer });
     }
     return sent;
