@@ -20,7 +20,7 @@ from streamrag_cli.answer.conversation import generate_with_history
 from streamrag_cli.answer.generation import answer_limits, cut_notice, model_endpoint
 from streamrag_cli.answer.model_choice import connect_hint, find_local_servers
 from streamrag_cli.answer.quoting import pick_quotes, pieces
-from streamrag_cli.answer.rewriting import RewriteFailedError, stand_alone_question
+from streamrag_cli.answer.rewriting import RewriteFailedError, self_contained_question
 from streamrag_cli.answer.shared_resources import SharedResources
 from streamrag_cli.errors import ExitCode, StreamragError, UsageError
 from streamrag_cli.events import (
@@ -111,7 +111,7 @@ async def _events(
     if question.history and settings.rewrite == "model":
         yield Status(status="retrieving", detail="rewriting the question")
         try:
-            rewritten = await stand_alone_question(question, settings, resources)
+            rewritten = await self_contained_question(question, settings, resources)
             searched = replace(question, text=rewritten, history=())
         except RewriteFailedError as error:
             notices.append(Notice(message=f"the question was not rewritten: {error}", code="rewrite_failed"))
