@@ -123,7 +123,9 @@ test("a stream sent byte by byte yields the events, and the request contains the
     }
   };
   await serving(reply, async (url, requests) => {
-    const options = { baseUrl: `${url}/`, k: 3, collection: "manuals", minScore: 0.5, model: "m", key: "secret" };
+    const history = [{ question: "Was ist das?", answer: "Ein Test." }];
+    const filter = { k: 3, collection: "manuals", minScore: 0.5 };
+    const options = { ...filter, baseUrl: `${url}/`, model: "m", key: "secret", history };
 
     assert.deepEqual(await collect(ragStream("Wie lange?", options)), EVENTS);
     const [{ head, body }] = requests;
@@ -136,15 +138,16 @@ test("a stream sent byte by byte yields the events, and the request contains the
       collection: "manuals",
       min_score: 0.5,
       model: "m",
+      history,
     });
   });
 });
 
-test("omitted options are not sent, and sources can be switched off", async () => {
+test("omitted and empty options are not sent, and sources can be switched off", async () => {
   await serving(
     (socket) => socket.end(STREAM + streamOf([DONE])),
     async (url, requests) => {
-      await collect(ragStream("q", { baseUrl: url, withSources: false }));
+      await collect(ragStream("q", { baseUrl: url, withSources: false, history: [] }));
 
       assert.match(requests[0].head, /^POST \/rag\/stream HTTP/);
       assert.doesNotMatch(requests[0].head, /authorization/i);

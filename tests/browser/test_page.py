@@ -29,21 +29,22 @@ def test_a_question_is_answered_with_sources_citations_and_times(visiting: Visit
         visit.ask_and_wait("What is the fee for a berth?")
         page = visit.page
 
-        assert page.text("#asked") == "What is the fee for a berth?"
-        assert page.value("document.querySelector('#answer').innerHTML") == (
+        assert page.text(".asked") == "What is the fee for a berth?"
+        assert page.value("document.querySelector('.answer').innerHTML") == (
             '<p dir="auto">A berth is let for <strong>24 hours</strong> '
-            '<a class="citation" href="#source-1" aria-label="Source 1, docs/harbour.md" title="docs/harbour.md">'
-            '[1]</a>. The fee is unknown <span class="citation unknown" title="No source has this number">[42?]'
+            '<a class="citation" href="#turn-1-source-1" aria-label="Source 1, docs/harbour.md" '
+            'title="docs/harbour.md">[1]</a>. '
+            'The fee is unknown <span class="citation unknown" title="No source has this number">[42?]'
             '<span class="spoken"> no such source</span></span>.</p>\n'
         )
         assert page.texts(".source .document")[0] == "docs/harbour.md"
         assert page.texts(".source .place")[0] == "lines 5–9"
         assert page.texts(".source.cited .number") == ["1"]
-        assert page.texts("#afterword li") == [
+        assert page.texts(".afterword li") == [
             "The answer cites [42], but there is no such source. Do not rely on those parts."
         ]
-        assert "First words after" in page.text("#timings")
-        assert "in total · test-model" in page.text("#timings")
+        assert "First words after" in page.text(".timings")
+        assert "in total · test-model" in page.text(".timings")
         assert_clean(visit)
 
 
@@ -52,15 +53,15 @@ def test_text_is_shown_while_the_model_is_still_writing(visiting: Visiting, rele
         visit.ask("What is the fee for a berth?")
         visit.wait_for_text("The first words")
 
-        assert visit.page.text("#answer") == "The first words"
+        assert visit.page.text(".answer") == "The first words"
         assert "sources found. Writing the answer…" in visit.page.text("#status")
         assert len(visit.page.texts(".source")) == 5
-        assert visit.page.value("document.querySelector('#answer-section').ariaBusy") == "true"
+        assert visit.page.value("document.querySelector('.exchange').ariaBusy") == "true"
 
         release.set()
         visit.wait_for_status("Answered.")
-        assert visit.page.text("#answer") == "The first words and the last."
-        assert visit.page.value("document.querySelector('#answer-section').ariaBusy") is None
+        assert visit.page.text(".answer") == "The first words and the last."
+        assert visit.page.value("document.querySelector('.exchange').ariaBusy") is None
 
 
 @pytest.mark.parametrize("by", ["button", "Escape"])
@@ -72,7 +73,7 @@ def test_stopping_closes_the_connection_to_the_model(by: str, visiting: Visiting
 
         assert visit.model.requests[0].closed_by_client.wait(timeout=10.0)
         assert visit.page.text("#status") == "Stopped."
-        assert visit.page.text("#answer") == "The first words"
+        assert visit.page.text(".answer") == "The first words"
         assert visit.page.focused() == "question"
         assert visit.page.value("document.querySelector('#stop').hidden")
         assert_clean(visit)
@@ -87,7 +88,7 @@ def test_leaving_the_page_closes_the_connection_to_the_model(visiting: Visiting,
         assert visit.model.requests[0].closed_by_client.wait(timeout=10.0)
 
 
-def test_a_new_question_replaces_the_previous_one(visiting: Visiting, release: threading.Event) -> None:
+def test_a_new_question_stops_the_previous_answer(visiting: Visiting, release: threading.Event) -> None:
     first = answer("Of the first question", ".", between=[Hold(release)])
     with visiting([first, answer("Of the second.")]) as visit:
         visit.ask("What is the fee for a berth?")
@@ -95,8 +96,9 @@ def test_a_new_question_replaces_the_previous_one(visiting: Visiting, release: t
         visit.ask_and_wait("When was the lighthouse built?")
 
         assert visit.model.requests[0].closed_by_client.wait(timeout=10.0)
-        assert visit.page.text("#asked") == "When was the lighthouse built?"
-        assert visit.page.text("#answer") == "Of the second."
+        assert visit.page.texts(".asked") == ["What is the fee for a berth?", "When was the lighthouse built?"]
+        assert [text.strip() for text in visit.page.texts(".answer")] == ["Of the first question", "Of the second."]
+        assert visit.page.texts(".timings")[0].startswith("Stopped. The answer is incomplete.")
 
 
 def test_pressing_enter_twice_asks_once(visiting: Visiting, release: threading.Event) -> None:
@@ -114,9 +116,9 @@ def test_a_cut_off_answer_stays_visible_with_an_error_and_a_hint(visiting: Visit
     with visiting(stream(token("Half an answer"), Cut(reset=True))) as visit:
         visit.ask_and_wait("What is the fee for a berth?", status="The answer was cut off.")
 
-        assert visit.page.text("#answer") == "Half an answer"
-        assert "ended the answer before it was complete" in visit.page.text("#problem")
-        assert visit.page.text("#problem .hint") == "ask again"
+        assert visit.page.text(".answer") == "Half an answer"
+        assert "ended the answer before it was complete" in visit.page.text(".problem")
+        assert visit.page.text(".problem .hint") == "ask again"
         assert visit.page.value("document.querySelector('#stop').hidden")
 
 
@@ -125,14 +127,15 @@ def test_after_a_failure_the_next_question_is_answered(visiting: Visiting) -> No
         visit.ask_and_wait("What is the fee for a berth?", status="The answer was cut off.")
         visit.ask_and_wait("What is the fee for a berth?")
 
-        assert (visit.page.text("#answer"), visit.page.text("#problem")) == ("Whole.", "")
+        assert [answer.strip() for answer in visit.page.texts(".answer")] == ["Half", "Whole."]
+        assert visit.page.texts(".turn:last-child .problem") == [""]
 
 
 def test_a_late_notice_is_shown_below_the_answer(visiting: Visiting) -> None:
     with visiting(answer("Cut", finish_reason="length")) as visit:
         visit.ask_and_wait("What is the fee for a berth?")
 
-        assert visit.page.texts("#afterword li") == ["the model reached its token limit, so the answer is cut off"]
+        assert visit.page.texts(".afterword li") == ["the model reached its token limit, so the answer is cut off"]
 
 
 def test_a_citation_leads_to_its_source_and_back(visiting: Visiting) -> None:
@@ -141,9 +144,9 @@ def test_a_citation_leads_to_its_source_and_back(visiting: Visiting) -> None:
         page = visit.page
         page.call("click", "a.citation")
 
-        assert page.focused() == "source-3"
+        assert page.focused() == "turn-1-source-3"
         assert page.texts(".source.reached .number") == ["3"]
-        page.wait_until(IN_VIEW % "#source-3")
+        page.wait_until(IN_VIEW % "#turn-1-source-3")
 
         page.call("click", ".source.reached .back")
         assert page.value("document.activeElement.matches('a.citation')")
@@ -162,12 +165,14 @@ def test_the_page_can_be_used_without_a_mouse(visiting: Visiting) -> None:
         page.press("Enter")
         visit.wait_for_status("Answered.")
 
-        assert page.text("#asked") == "What is the fee\nfor a berth?"
-        page.press("Tab")
+        assert page.text(".asked") == "What is the fee\nfor a berth?"
+        for _ in range(4):  # from the button to the box, "New", the list of sources, and the citation
+            page.press("Shift+Tab")
+        page.press("Shift+Tab")
         assert page.focused().startswith('<a href="https://harbour.example/rules"')
         page.press("Tab")
         page.press("Enter")
-        assert page.focused() == "source-2"
+        assert page.focused() == "turn-1-source-2"
         page.press("Tab")
         page.press("Enter")
         assert page.value("document.activeElement.matches('a.citation')")
@@ -177,7 +182,7 @@ def test_a_link_opens_a_new_tab_and_shows_its_host(visiting: Visiting) -> None:
     with visiting(answer("See [the rules](https://harbour.example/rules).")) as visit:
         visit.ask_and_wait("What is the fee for a berth?")
 
-        assert visit.page.value("document.querySelector('#answer p').innerHTML") == (
+        assert visit.page.value("document.querySelector('.answer p').innerHTML") == (
             'See <a href="https://harbour.example/rules" target="_blank" rel="noopener noreferrer nofollow" '
             'title="https://harbour.example/rules">the rules</a>'
             '<span class="address"> (harbour.example)</span>.'
@@ -203,8 +208,9 @@ def test_a_rate_limited_question_shows_the_time_to_wait(visiting: Visiting) -> N
         visit.ask_and_wait("What is the fee for a berth?")
         visit.ask_and_wait("And for two nights?", status="No answer.")
 
-        assert visit.page.text("#problem p") == "more than 1 questions per minute"
-        assert re.fullmatch(r"try again in \d+ s", visit.page.text("#problem .hint"))
+        message, hint = visit.page.texts(".turn:last-child .problem p")
+        assert message == "more than 1 questions per minute"
+        assert re.fullmatch(r"try again in \d+ s", hint)
 
 
 def test_the_browser_can_send_the_servers_key(visiting: Visiting) -> None:
@@ -213,7 +219,7 @@ def test_the_browser_can_send_the_servers_key(visiting: Visiting) -> None:
     with visiting(answer("Yes."), server_settings=server_settings, httpCredentials=credentials) as visit:
         visit.ask_and_wait("What is the fee for a berth?")
 
-        assert visit.page.text("#answer") == "Yes."
+        assert visit.page.text(".answer") == "Yes."
 
 
 def test_without_a_model_the_page_states_that_it_shows_quotes(browser: Browser, library: Settings) -> None:
@@ -223,8 +229,8 @@ def test_without_a_model_the_page_states_that_it_shows_quotes(browser: Browser, 
         page.press("Enter")
         page.wait_until("document.getElementById('status').textContent === 'Answered.'")
 
-        assert "no model is connected, so these are quotes" in page.text("#notices li")
-        assert "The fee is 18 euros a night" in page.text("#answer")
+        assert "no model is connected, so these are quotes" in page.text(".notices li")
+        assert "The fee is 18 euros a night" in page.text(".answer")
 
 
 def test_an_irrelevant_question_is_not_styled_as_an_error(browser: Browser, library: Settings) -> None:
@@ -234,11 +240,12 @@ def test_an_irrelevant_question_is_not_styled_as_an_error(browser: Browser, libr
         page.press("Enter")
         page.wait_until("document.getElementById('status').textContent === 'No answer.'")
 
-        assert page.texts("#problem p") == [
+        assert page.texts(".problem p") == [
             "nothing in the documents is relevant to the question",
             "rephrase the question",
         ]
-        assert page.value("document.querySelector('#problem').className") == "problem calm"
+        assert page.value("document.querySelector('.problem').className") == "problem calm"
+        assert page.value("document.querySelector('.again').hidden")
 
 
 def test_the_page_offers_a_choice_of_collections(browser: Browser, tmp_path: Path) -> None:
@@ -260,6 +267,10 @@ def test_the_page_offers_a_choice_of_collections(browser: Browser, tmp_path: Pat
         page.call("click", "#ask button")
         page.wait_until("document.getElementById('status').textContent === 'Answered.'")
         assert page.texts(".source .document") == ["manuals/pump.md"]
+
+        page.call("reload")
+        page.wait_until("!document.getElementById('collection-choice').hidden")
+        assert page.value("document.querySelector('#collection').value") == "manuals"
 
 
 IN_VIEW = """(() => {

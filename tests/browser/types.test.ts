@@ -1,10 +1,12 @@
 // Compiled, not run: checks the public types of the client and the hook.
-import { ragStream, type RagEvent } from "../../streamrag_cli/server/static/client.js";
+import { ragStream, type RagEvent, type Turn } from "../../streamrag_cli/server/static/client.js";
 import { useRAGStream, type RagStream } from "../../streamrag_cli/server/static/use-rag-stream.js";
+
+const EARLIER: Turn[] = [{ question: "How long is a trial?", answer: "14 days [1]." }];
 
 export async function answerOf(question: string): Promise<string> {
   let answer = "";
-  for await (const event of ragStream(question, { baseUrl: "http://127.0.0.1:8000", k: 3 })) {
+  for await (const event of ragStream(question, { baseUrl: "http://127.0.0.1:8000", k: 3, history: EARLIER })) {
     if (event.type === "token") answer += event.token;
     if (event.type === "error") throw new Error(`${event.error} ${event.hint}`);
   }

@@ -1,7 +1,7 @@
 """Debian's Chromium, driven through playwright-core by `driver.mjs`.
 
-Commands are sent over a pipe to one node process with one browser. Every page has its own profile and records requests,
-dialogs, console messages, errors and violations of the Content-Security-Policy.
+Commands are sent over a pipe to one node process with one browser. Every page except a `new_tab` has its own profile.
+Every page records requests, dialogs, console messages, errors and violations of the Content-Security-Policy.
 """
 
 import json
@@ -61,6 +61,10 @@ class Page:
 
     def seen(self) -> Seen:
         return Seen(**self._browser.command(page=self._number, seen=True))
+
+    def new_tab(self) -> "Page":
+        """Another tab with the same profile. It is closed with this one."""
+        return Page(self._browser, self._browser.command(page=self._number, tab=True))
 
     def goto(self, url: str) -> None:
         self.call("goto", url)

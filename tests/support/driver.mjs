@@ -1,7 +1,8 @@
 /**
  * Controls a browser over pipes: one JSON command per line on stdin, one JSON result per line on stdout.
  *
- * `{"open": {...}}` opens a page with a new profile and returns its number; `{"page": n, "close": true}` closes it;
+ * `{"open": {...}}` opens a page with a new profile and returns its number; `{"page": n, "tab": true}` opens another page
+ * with the profile of page `n`; `{"page": n, "close": true}` closes a profile with its pages;
  * `{"page": n, "call": "keyboard.press", "with": ["Enter"]}` calls playwright; `{"page": n, "until": "..."}` waits until
  * an expression is true; `{"page": n, "seen": true}` returns the requests, dialogs, messages and errors of the page.
  */
@@ -23,8 +24,7 @@ const pages = [];
 const TIMEOUT_MS = 60_000;
 const POLL_MS = 20;
 
-async function open(look) {
-  const context = await browser.newContext(look);
+async function open(context) {
   const page = await context.newPage();
   const seen = { requests: [], dialogs: [], console: [], errors: [], violations: [] };
   page.setDefaultTimeout(TIMEOUT_MS);
@@ -46,8 +46,9 @@ async function open(look) {
 }
 
 async function run(command) {
-  if (command.open) return open(command.open);
+  if (command.open) return open(await browser.newContext(command.open));
   const { context, page, seen } = pages[command.page];
+  if (command.tab) return open(context);
   if (command.close) return context.close();
   if (command.seen) return seen;
   if (command.until) return until(page, command.until);

@@ -3,9 +3,13 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Final
 
 from tests.support.chromium import Page
 from tests.support.openai_server import OpenAIServer
+
+ANSWER: Final = ".answer, #answer"
+"""The answers of the page, and that of the React example."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +32,7 @@ class Visit:
         self.page.wait_until(f"document.getElementById('status').textContent.includes({status!r})")
 
     def wait_for_text(self, text: str) -> None:
-        self.page.wait_until(f"document.getElementById('answer').textContent.includes({text!r})")
+        self.page.wait_until(f"[...document.querySelectorAll('{ANSWER}')].at(-1)?.textContent.includes({text!r})")
 
 
 Visiting = Callable[..., AbstractContextManager[Visit]]

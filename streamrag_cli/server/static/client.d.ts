@@ -8,6 +8,8 @@ export interface RagOptions {
   /** Sources with a lower score (0 to 1) are omitted. Default: the server's setting. */
   minScore?: number;
   model?: string;
+  /** Earlier turns of the conversation, oldest first, at most 20. The server keeps none. */
+  history?: readonly Turn[];
   /** Sent as `Authorization: Bearer`. Do not put a key into a public page. */
   key?: string;
   /** Default true. Without sources there is no `sources` event. */
@@ -16,6 +18,12 @@ export interface RagOptions {
   signal?: AbortSignal;
   /** Idle time after which the connection counts as lost. Default: 60,000; the server pings every 15,000. */
   silenceTimeoutMs?: number;
+}
+
+/** An earlier question of a conversation and its answer. */
+export interface Turn {
+  question: string;
+  answer: string;
 }
 
 /** A numbered passage that the answer may cite as `[n]`. */

@@ -2,9 +2,9 @@
 /** The page: sends questions and shows the events of the answers. All decisions are made by the server. */
 
 import { ragStream } from "./client.js";
-import { decorate } from "./page/links.js";
-import { goToSource, markCited, showSources } from "./page/source-list.js";
-import { StreamedMarkdown } from "./page/streamed-markdown.js";
+import { Conversation } from "./page/conversation.js";
+import { scrollTo } from "./page/scrolling.js";
+import { Turn } from "./page/turn.js";
 import * as words from "./page/words.js";
 
 const baseUrl = new URL(".", document.baseURI).href;
@@ -13,118 +13,64 @@ const form = /** @type {HTMLFormElement} */ (byId("ask"));
 const question = /** @type {HTMLTextAreaElement} */ (byId("question"));
 const collection = /** @type {HTMLSelectElement} */ (byId("collection"));
 const stopButton = /** @type {HTMLButtonElement} */ (byId("stop"));
+const conversation = new Conversation(byId("conversation"), new URL(baseUrl).pathname);
 
 /** @type {Exchange | null} */
 let exchange = null;
 
-/** One question and its answer. */
+/** The connection of the turn that is being answered. */
 class Exchange {
-  connection = new AbortController();
+  #connection = new AbortController();
+  #turn;
   isRunning = true;
-  #startedAtMs = performance.now();
-  /** @type {number | null} */
-  #firstTokenMs = null;
-  /** @type {Map<number, string>} */
-  #names = new Map();
-  #answer = new StreamedMarkdown(byId("answer"), (fragment) => decorate(fragment, this.#names));
 
-  /** @param {string} text */
-  constructor(text) {
-    this.text = text;
-    byId("asked").textContent = text;
-    for (const id of ["problem", "notices", "afterword", "sources", "timings"]) byId(id).replaceChildren();
-    byId("sources-section").hidden = true;
-    byId("welcome").hidden = true;
-    byId("result").hidden = false;
-    byId("answer-section").setAttribute("aria-busy", "true");
+  /** @param {Turn} turn */
+  constructor(turn) {
+    this.#turn = turn;
     stopButton.hidden = false;
     showStatus(words.STATUS.connecting, true);
   }
 
-  async run() {
-    const options = { baseUrl, collection: collection.value || undefined, signal: this.connection.signal };
-    for await (const event of ragStream(this.text, options)) this.#show(event);
+  /** @param {import("./client.js").Turn[]} history */
+  async run(history) {
+    const options = {
+      baseUrl,
+      collection: collection.value || conversation.collection || undefined, // it may not be offered yet
+      history,
+      signal: this.#connection.signal,
+    };
+    for await (const event of ragStream(this.#turn.question, options)) this.#show(event);
   }
 
   stop() {
-    this.connection.abort();
-    this.#end(words.STATUS.stopped);
+    if (!this.isRunning) return;
+    this.#connection.abort();
+    this.#end("stopped", words.STATUS.stopped);
   }
 
   /** @param {import("./client.js").RagEvent} event */
   #show(event) {
-    switch (event.type) {
-      case "status":
-        return showStatus(`${this.#sourceCount()}${words.STATUS[event.status] ?? event.status}`, true);
-      case "sources":
-        return this.#showSources(event.sources);
-      case "token":
-        return this.#showToken(event.token);
-      case "citations":
-        return this.#showCitations(event);
-      case "notice":
-        return this.#showNote(event.message);
-      case "done":
-        this.#end(words.STATUS.done);
-        return this.#showTimings(performance.now() - this.#startedAtMs, event.model);
-      case "error":
-        this.#end(this.#firstTokenMs === null ? words.STATUS.error : words.STATUS.cutOff);
-        return showError(event);
-    }
+    this.#turn.show(event);
+    if (event.type === "status") showStatus(this.#statusOf(event), true);
+    if (event.type === "sources") conversation.save();
+    if (event.type === "done") this.#end("done", words.STATUS.done);
+    if (event.type === "error") this.#end("error", this.#turn.answer ? words.STATUS.cutOff : words.STATUS.error);
   }
 
-  #sourceCount() {
-    return this.#names.size ? `${words.sourcesFound(this.#names.size)} ` : "";
-  }
-
-  /** @param {import("./client.js").Source[]} sources */
-  #showSources(sources) {
-    for (const { n, source } of sources) this.#names.set(n, source);
-    showSources(byId("sources"), sources);
-    byId("sources-section").hidden = sources.length === 0;
-  }
-
-  /** @param {string} token */
-  #showToken(token) {
-    if (this.#firstTokenMs === null) {
-      this.#firstTokenMs = performance.now() - this.#startedAtMs;
-      this.#showTimings(null, "");
-    }
-    this.#answer.append(token);
-  }
-
-  /** @param {import("./client.js").CitationsEvent} event */
-  #showCitations({ citations, unknown }) {
-    markCited(
-      byId("sources"),
-      citations.map(({ n }) => n),
-    );
-    if (unknown.length) this.#showNote(words.unknownCitations(unknown));
+  /** @param {import("./client.js").StatusEvent} event */
+  #statusOf({ status }) {
+    const count = this.#turn.sourceCount;
+    return `${count ? `${words.sourcesFound(count)} ` : ""}${words.STATUS[status] ?? status}`;
   }
 
   /**
-   * Shown below the answer once it has begun, so that text being read does not move.
-   * @param {string} message
+   * @param {import("./page/turn.js").Outcome} outcome
+   * @param {string} status
    */
-  #showNote(message) {
-    const item = document.createElement("li");
-    item.textContent = message;
-    byId(this.#firstTokenMs === null ? "notices" : "afterword").append(item);
-  }
-
-  /**
-   * @param {number | null} totalMs
-   * @param {string} model
-   */
-  #showTimings(totalMs, model) {
-    byId("timings").textContent = words.timings(this.#firstTokenMs, totalMs, model);
-  }
-
-  /** @param {string} status */
-  #end(status) {
+  #end(outcome, status) {
     this.isRunning = false;
-    this.#answer.finish();
-    byId("answer-section").removeAttribute("aria-busy");
+    this.#turn.end(outcome);
+    conversation.save();
     if (document.activeElement === stopButton) question.focus();
     stopButton.hidden = true;
     showStatus(status, false);
@@ -141,64 +87,108 @@ function showStatus(status, isBusy) {
   byId("progress").classList.toggle("busy", isBusy);
 }
 
-/** @param {import("./client.js").ErrorEvent} event */
-function showError(event) {
-  const message = document.createElement("p");
-  message.textContent = event.error;
-  const box = byId("problem");
-  box.classList.toggle("calm", event.code === "nothing_relevant"); // an answer rather than a failure
-  box.replaceChildren(message);
-  const advice = words.advice(event);
-  if (!advice) return;
-  const hint = document.createElement("p");
-  hint.className = "hint";
-  hint.textContent = advice;
-  box.append(hint);
+/** Show the page as it is with or without turns: the question is below them. */
+function showLayout() {
+  document.body.classList.toggle("conversing", !conversation.isEmpty);
+  byId("welcome").hidden = !conversation.isEmpty;
+  byId("new").hidden = conversation.isEmpty;
+  question.placeholder = conversation.isEmpty ? "" : words.FOLLOW_UP;
 }
 
-function ask() {
+/** @param {string} text */
+function ask(text) {
+  exchange?.stop();
+  const history = conversation.history();
+  const isFirst = conversation.isEmpty;
+  const turn = new Turn(text);
+  turn.onAskAgain(() => askAgain(turn));
+  conversation.add(turn);
+  conversation.save();
+  showLayout();
+  if (!isFirst) scrollTo(turn.element, "start");
+  exchange = new Exchange(turn);
+  exchange.run(history);
+}
+
+/** Ask what is in the box. */
+function submit() {
   const text = question.value.trim();
-  if (!text || (exchange?.isRunning && exchange.text === text)) return; // a key pressed twice asks only once
-  if (exchange?.isRunning) exchange.stop();
-  exchange = new Exchange(text);
+  if (!text) return;
+  question.value = "";
   // An on-screen keyboard would cover the answer.
   if (matchMedia("(pointer: coarse)").matches) question.blur();
-  exchange.run();
+  ask(text);
+}
+
+/**
+ * Ask the question of a turn again, as the newest turn. A part of its answer stays where it is.
+ * @param {Turn} turn
+ */
+function askAgain(turn) {
+  if (!matchMedia("(pointer: coarse)").matches) question.focus();
+  turn.markAskedAgain();
+  if (!turn.answer) conversation.remove(turn);
+  ask(turn.question);
 }
 
 function stop() {
-  if (exchange?.isRunning) exchange.stop();
+  exchange?.stop();
+}
+
+function startNew() {
+  stop();
+  conversation.clear();
+  showLayout();
+  showStatus(words.STATUS.cleared, false);
+  question.focus();
+}
+
+function restore() {
+  conversation.restore((turn) => turn.onAskAgain(() => askAgain(turn)));
+  showLayout();
+  conversation.last?.element.scrollIntoView({ block: "start", behavior: "instant" });
 }
 
 async function offerCollections() {
   const response = await fetch(`${baseUrl}collections`).catch(() => null);
   if (!response?.ok) return; // the choice is optional; the error will show when a question is asked
   const { collections, default: initial } = await response.json();
+  if (!collections.includes(conversation.collection)) conversation.collection = "";
   if (collections.length < 2) return;
+  const chosen = conversation.collection || initial;
   collection.replaceChildren(
-    ...collections.map((/** @type {string} */ name) => new Option(name, name, name === initial, name === initial)),
+    ...collections.map((/** @type {string} */ name) => new Option(name, name, name === initial, name === chosen)),
   );
   byId("collection-choice").hidden = false;
 }
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  ask();
+  submit();
 });
 question.addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
   event.preventDefault();
-  ask();
+  submit();
 });
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && !event.isComposing) stop();
 });
 stopButton.addEventListener("click", stop);
-byId("answer").addEventListener("click", (event) => {
-  const link = /** @type {HTMLElement} */ (event.target).closest("a.citation");
-  if (!(link instanceof HTMLAnchorElement)) return;
-  event.preventDefault();
-  goToSource(byId("sources"), link, Number(link.hash.replace("#source-", "")));
+byId("new").addEventListener("click", startNew);
+collection.addEventListener("change", () => {
+  conversation.collection = collection.value;
+  conversation.save();
 });
 addEventListener("pagehide", stop);
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) conversation.save(); // a hidden tab may be discarded without further events
+});
+addEventListener("pageshow", (event) => {
+  if (event.persisted) restore(); // the tab may have had a later conversation on another copy of the page
+});
+new ResizeObserver(([{ target }]) => {
+  document.documentElement.style.setProperty("--dock", `${/** @type {HTMLElement} */ (target).offsetHeight}px`);
+}).observe(byId("dock"));
+restore();
 offerCollections();

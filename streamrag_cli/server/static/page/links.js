@@ -5,10 +5,11 @@
  * Prepare a fragment of an answer for the page.
  * @param {DocumentFragment} fragment
  * @param {ReadonlyMap<number, string>} sources names of the sources by number
+ * @param {string} prefix of the ids of the sources
  */
-export function decorate(fragment, sources) {
+export function decorate(fragment, sources, prefix) {
   for (const link of fragment.querySelectorAll("a[href]")) showAddress(/** @type {HTMLAnchorElement} */ (link));
-  for (const marker of fragment.querySelectorAll("span.citation")) resolveCitation(marker, sources);
+  for (const marker of fragment.querySelectorAll("span.citation")) resolveCitation(marker, sources, prefix);
   for (const scroller of fragment.querySelectorAll("pre, div.table")) makeScrollable(scroller);
   for (const block of fragment.querySelectorAll("p, h3, h4, h5, h6, li, td, th")) block.setAttribute("dir", "auto");
 }
@@ -40,23 +41,25 @@ function decodeLoosely(text) {
 /**
  * @param {Element} marker contains the comma-separated numbers of one `[...]`
  * @param {ReadonlyMap<number, string>} sources
+ * @param {string} prefix
  */
-function resolveCitation(marker, sources) {
+function resolveCitation(marker, sources, prefix) {
   const numbers = (marker.textContent ?? "").split(",").map(Number);
   if (marker.closest("a"))
     marker.replaceWith(`[${numbers.join(", ")}]`); // links cannot be nested
-  else marker.replaceWith(...numbers.map((n) => citationOf(n, sources.get(n))));
+  else marker.replaceWith(...numbers.map((n) => citationOf(n, sources.get(n), prefix)));
 }
 
 /**
  * @param {number} n
  * @param {string | undefined} source
+ * @param {string} prefix
  */
-function citationOf(n, source) {
+function citationOf(n, source, prefix) {
   if (source === undefined) return unknownCitation(n);
   const link = document.createElement("a");
   link.className = "citation";
-  link.href = `#source-${n}`;
+  link.href = `#${prefix}-source-${n}`;
   link.textContent = `[${n}]`;
   link.setAttribute("aria-label", `Source ${n}, ${source}`);
   link.title = source;

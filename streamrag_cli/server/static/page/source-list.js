@@ -1,12 +1,15 @@
 // @ts-check
-/** The list of sources next to the answer, and navigation from a citation to its source and back. */
+/** The list of sources next to an answer, and navigation from a citation to its source and back. */
+
+import { scrollTo } from "./scrolling.js";
 
 /**
  * @param {HTMLElement} list
  * @param {readonly import("../client.js").Source[]} sources
+ * @param {string} prefix of their ids, because every turn has a source 1
  */
-export function showSources(list, sources) {
-  list.replaceChildren(...sources.map(card));
+export function showSources(list, sources, prefix) {
+  list.replaceChildren(...sources.map((source) => card(source, `${prefix}-source-${source.n}`)));
 }
 
 /**
@@ -15,19 +18,21 @@ export function showSources(list, sources) {
  * @param {readonly number[]} numbers
  */
 export function markCited(list, numbers) {
-  for (const n of numbers) list.querySelector(`#source-${n}`)?.classList.add("cited");
+  for (const number of list.querySelectorAll(".number")) {
+    if (numbers.includes(Number(number.textContent))) number.closest(".source")?.classList.add("cited");
+  }
 }
 
 /**
  * Scroll to a source, highlight it, and show a button that leads back.
  * @param {HTMLElement} list
  * @param {HTMLElement} from the citation that was followed
- * @param {number} n
+ * @param {string} id
  */
-export function goToSource(list, from, n) {
+export function goToSource(list, from, id) {
   for (const previous of list.querySelectorAll(".reached")) previous.classList.remove("reached");
-  const source = /** @type {HTMLElement | null} */ (list.querySelector(`#source-${n}`));
-  if (!source) return;
+  const source = /** @type {HTMLElement | null} */ (document.getElementById(id));
+  if (!source || !list.contains(source)) return;
   source.classList.add("reached");
   const back = /** @type {HTMLButtonElement} */ (source.querySelector(".back"));
   back.onclick = () => {
@@ -39,15 +44,17 @@ export function goToSource(list, from, n) {
 
 /** @param {HTMLElement} element */
 function reveal(element) {
-  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
   element.focus({ preventScroll: true });
-  element.scrollIntoView({ behavior: calm ? "instant" : "smooth", block: "nearest" });
+  scrollTo(element, "nearest");
 }
 
-/** @param {import("../client.js").Source} source */
-function card(source) {
+/**
+ * @param {import("../client.js").Source} source
+ * @param {string} id
+ */
+function card(source, id) {
   const item = element("li", "source");
-  item.id = `source-${source.n}`;
+  item.id = id;
   item.tabIndex = -1;
   item.append(element("span", "number", String(source.n)), nameLine(source));
   if (source.title) item.append(element("p", "title", source.title));

@@ -11,11 +11,37 @@ export const STATUS = {
   error: "No answer.",
   cutOff: "The answer was cut off.",
   stopped: "Stopped.",
+  cleared: "New conversation.",
 };
+
+export const FOLLOW_UP = "Ask a follow-up question";
 
 /** @param {number} count */
 export function sourcesFound(count) {
   return count === 1 ? "1 source found." : `${count} sources found.`;
+}
+
+/**
+ * The queries that were searched; "" if only the question itself was.
+ * @param {string} question
+ * @param {readonly string[]} queries
+ */
+export function searchedFor(question, queries) {
+  const typed = oneLine(question);
+  const searched = [...new Set(queries.map(oneLine))];
+  const others = searched.filter((query) => query !== typed).map((query) => `“${query}”`);
+  if (others.length === 0) return "";
+  return `${searched.length > others.length ? "Also searched for" : "Searched for"}: ${others.join(", ")}`;
+}
+
+/** @param {string} text */
+function oneLine(text) {
+  return text.trim().replace(/\s+/g, " ");
+}
+
+/** @param {boolean} hasPart */
+export function stopped(hasPart) {
+  return hasPart ? "Stopped. The answer is incomplete. " : "Stopped before the answer began. ";
 }
 
 /** @param {readonly number[]} numbers */
