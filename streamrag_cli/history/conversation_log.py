@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from streamrag_cli.errors import UsageError
 from streamrag_cli.events import AskEvent, Done, Error, Notice, Status, Token
+from streamrag_cli.history.entry import Entry
 from streamrag_cli.history.location import LogError, log_file
-from streamrag_cli.history.recording import Entry, LogWriter, Recording
+from streamrag_cli.history.recording import LogWriter, Recording
 from streamrag_cli.model import Question, Turn
 from streamrag_cli.settings import Settings
 
 if TYPE_CHECKING:
-    from streamrag_cli.history.entries import LoggedTurn
+    from streamrag_cli.history.rows import LoggedTurn
 
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
 _BASE32: Final = _LETTERS + "234567"
@@ -91,9 +92,9 @@ class ConversationLog:
         return (str(rows[0][0]), str(rows[0][1])) if rows else ("", "")
 
     def find(self, *, words: str = "", limit: int | None = None, **conditions: object) -> "list[LoggedTurn]":
-        """The newest turns that contain all `words` and satisfy the conditions of `entries.find`, newest first."""
+        """The newest turns that contain all `words` and satisfy the conditions of `rows.find`, newest first."""
         from streamrag_cli.history.database import open_to_read, open_to_write, translated_errors
-        from streamrag_cli.history.entries import find, has_unindexed, index_unfinished
+        from streamrag_cli.history.rows import find, has_unindexed, index_unfinished
 
         with translated_errors(self.file):
             db = open_to_read(self.file)
@@ -102,6 +103,14 @@ class ConversationLog:
             if words.strip() and has_unindexed(db):
                 index_unfinished(open_to_write(self.file))
             return find(db, words=words, limit=limit, **conditions)
+
+    def counts(self) -> dict[str, Any]:
+        """The number of `turns` and `conversations`, the start of the oldest turn (`since`), and `bytes` on disk."""
+        rows = self._rows("SELECT count(*), count(DISTINCT thread), min(started_at) FROM turns")
+        turns, conversations, since = rows[0] if rows else (0, 0, None)
+        files = self.file.parent.glob(f"{self.file.name}*")
+        size = sum(each.stat().st_size for each in files)
+        return {"turns": turns, "conversations": conversations, "since": since, "bytes": size}
 
     async def record(
         self,

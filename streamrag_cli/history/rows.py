@@ -5,12 +5,12 @@ import json
 import re
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from streamrag_cli.history.database import fact, set_fact, transaction
-from streamrag_cli.history.recording import Entry
+from streamrag_cli.history.entry import Entry
 
 _MAY_BE_UNSPACED: Final = re.compile("[\u0e00-\u1fff\u2e80-\U0010ffff]")
 _COLUMNS: Final = (
@@ -23,7 +23,7 @@ _COLUMNS: Final = (
 class LoggedTurn:
     """A question and its answer as the log has them.
 
-    `state` is `complete`, `interrupted` or the code of an error. `sources` have the keys `recording.SOURCE_KEYS`.
+    `state` is `complete`, `interrupted` or the code of an error. `sources` have the keys `entry.SOURCE_KEYS`.
     """
 
     id: int
@@ -42,10 +42,6 @@ class LoggedTurn:
     sources: Sequence[Mapping[str, Any]]
     cited: Sequence[str]
     timings: Mapping[str, float]
-
-    def to_mapping(self) -> dict[str, Any]:
-        """The form in JSON."""
-        return asdict(self)
 
 
 def insert(db: sqlite3.Connection, entry: Entry, *, announce: bool) -> tuple[int, bool]:
