@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -93,15 +93,15 @@ class ConversationLog:
 
     def find(self, *, words: str = "", limit: int | None = None, **conditions: object) -> "list[LoggedTurn]":
         """The newest turns that contain all `words` and satisfy the conditions of `rows.find`, newest first."""
-        from streamrag_cli.history.database import open_to_read, open_to_write, translated_errors
+        from streamrag_cli.history.database import open_to_write, reading
         from streamrag_cli.history.rows import find, has_unindexed, index_unfinished
 
-        with translated_errors(self.file):
-            db = open_to_read(self.file)
+        with reading(self.file) as db:
             if db is None:
                 return []
             if words.strip() and has_unindexed(db):
-                index_unfinished(open_to_write(self.file))
+                with closing(open_to_write(self.file)) as writing:
+                    index_unfinished(writing)
             return find(db, words=words, limit=limit, **conditions)
 
     def counts(self) -> dict[str, Any]:
@@ -160,10 +160,9 @@ class ConversationLog:
         return True
 
     def _rows(self, query: str, *values: object) -> list[Any]:
-        from streamrag_cli.history.database import open_to_read, translated_errors
+        from streamrag_cli.history.database import reading
 
-        with translated_errors(self.file):
-            db = open_to_read(self.file)
+        with reading(self.file) as db:
             return [] if db is None else db.execute(query, values).fetchall()
 
 

@@ -74,7 +74,7 @@ def update(db: sqlite3.Connection, row: int, entry: Entry, *, finished: bool) ->
     """Write the current state of an answer; if `finished`, also make it searchable."""
     values = {
         **{name: getattr(entry, name) for name in ("answer", "state", "model", "finish_reason")},
-        "sources": entry.sources_json,
+        "is_indexed": 0, "sources": entry.sources_json,
         "cited": json.dumps(entry.cited),
         "timings": json.dumps(entry.timings),
     }
