@@ -12,7 +12,7 @@ from streamrag_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from streamrag_cli.history.conversation_log import ConversationLog
-    from streamrag_cli.history.rows import LoggedTurn
+    from streamrag_cli.history.reading import LoggedTurn
 
 _SHOWN: Final = 10
 

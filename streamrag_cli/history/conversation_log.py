@@ -16,7 +16,7 @@ from streamrag_cli.model import Question, Turn
 from streamrag_cli.settings import Settings
 
 if TYPE_CHECKING:
-    from streamrag_cli.history.rows import LoggedTurn
+    from streamrag_cli.history.reading import LoggedTurn
 
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
 _BASE32: Final = _LETTERS + "234567"
@@ -92,9 +92,10 @@ class ConversationLog:
         return (str(rows[0][0]), str(rows[0][1])) if rows else ("", "")
 
     def find(self, *, words: str = "", limit: int | None = None, **conditions: object) -> "list[LoggedTurn]":
-        """The newest turns that contain all `words` and satisfy the conditions of `rows.find`, newest first."""
+        """The newest turns that contain all `words` and satisfy the conditions of `reading.find`, newest first."""
         from streamrag_cli.history.database import open_to_write, reading
-        from streamrag_cli.history.rows import find, has_unindexed, index_unfinished
+        from streamrag_cli.history.reading import find
+        from streamrag_cli.history.rows import has_unindexed, index_unfinished
 
         with reading(self.file) as db:
             if db is None:
@@ -128,7 +129,8 @@ class ConversationLog:
         """
         import asyncio  # the caller already runs it
 
-        entry = _entry(question, settings, thread=question.thread or self.new_thread(terminal), terminal=terminal)
+        thread = question.thread or self.new_thread(terminal)
+        entry = Entry(question, settings, thread=thread, terminal=terminal, started_at=_utc(time.time()))
         recording = Recording(entry, announce=announce)
         started = False
         try:
@@ -166,20 +168,10 @@ class ConversationLog:
             return [] if db is None else db.execute(query, values).fetchall()
 
 
-def _entry(question: Question, settings: Settings, *, thread: str, terminal: str) -> Entry:
-    now_s = time.time()
-    return Entry(
-        thread=thread,
-        terminal=terminal,
-        question=question.text,
-        extra=question.extra,
-        collection=settings.collection,
-        store=str(settings.store),
-        model=settings.model or "",
-        started_at=f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now_s))}.{int(now_s * 1000) % 1000:03}+00:00",
-        keep_days=settings.log_keep_days,
-        secret=settings.api_key or "",
-    )
+def _utc(now_s: float) -> str:
+    """A Unix time in ISO 8601."""
+    seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now_s))
+    return f"{seconds}.{int(now_s * 1000) % 1000:03}+00:00"
 
 
 def _wait(recording: Recording) -> None:

@@ -10,7 +10,7 @@ from streamrag_cli.codec import encode
 from streamrag_cli.display_names import DisplayNames
 from streamrag_cli.events import Citations, Done, Error, Sources, Token
 from streamrag_cli.history.entry import COMPLETE
-from streamrag_cli.history.rows import LoggedTurn
+from streamrag_cli.history.reading import LoggedTurn
 from streamrag_cli.json_objects import FORMAT_VERSION
 from streamrag_cli.model import Citation, Source, Timings
 from streamrag_cli.render.machine import write_line

@@ -16,7 +16,7 @@ from streamrag_cli.errors import UsageError
 from streamrag_cli.events import THINKING_SHOWN, AskEvent, Done, Error, Notice, Status, Token
 from streamrag_cli.history.conversation_log import LOGGED, ConversationLog
 from streamrag_cli.history.deletion import delete
-from streamrag_cli.history.rows import LoggedTurn
+from streamrag_cli.history.reading import LoggedTurn
 from streamrag_cli.model import Question, Turn
 from tests.support.logs import SETTINGS, answer_events, bytes_of, record, until_logged
 
