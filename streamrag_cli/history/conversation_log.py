@@ -34,7 +34,7 @@ LOGGED: Final = Notice(
 
 
 class ConversationLog:
-    """The log in one SQLite file, which the first record creates. Several processes can use it at once.
+    """The log in one SQLite file, which the first record creates. Several processes can use it concurrently.
 
     All methods that read it raise LogError.
     """
@@ -60,17 +60,17 @@ class ConversationLog:
         """The conversation whose id begins with `prefix`. Raises UsageError `unknown_thread` or `ambiguous_thread`."""
         start = prefix.strip().lower()
         rows = self._rows("SELECT DISTINCT thread FROM turns WHERE substr(thread, 1, ?) = ?", len(start), start)
-        found = sorted(thread for (thread,) in rows) if start else []
-        if not found:
+        threads = sorted(thread for (thread,) in rows) if start else []
+        if not threads:
             raise UsageError(f"no conversation {prefix!r} in the log", code="unknown_thread", hint="streamrag log")
-        if len(found) > 1:
-            some = ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
+        if len(threads) > 1:
+            some = ", ".join(threads[:3]) + (f" and {len(threads) - 3} more" if len(threads) > 3 else "")
             raise UsageError(
-                f"{len(found)} conversations begin with {prefix!r}: {some}",
+                f"{len(threads)} conversations begin with {prefix!r}: {some}",
                 code="ambiguous_thread",
-                hint=f"use more characters of the id, such as: streamrag log --thread {found[0]}",
+                hint=f"use more characters of the id, such as: streamrag log --thread {threads[0]}",
             )
-        return str(found[0])
+        return str(threads[0])
 
     def last_thread(self, terminal: str) -> str | None:
         """The conversation of the last question in this terminal, else of the user's last question, else None."""

@@ -25,8 +25,8 @@ EVERY_S: Final = 0.5
 class Recording:
     """The record of one answer, which a `LogWriter` writes at least once a second while it changes, and at the end.
 
-    `ended` becomes the error that prevented this, or None. With `announce`, `is_first` is then set if nobody has been
-    informed yet that questions are logged. A turn that another process deletes is not written again.
+    `ended` becomes the error that prevented this, or None. With `announce`, `is_first` is set if the user has not
+    been informed yet that questions are logged. A turn that another process deletes is not written again.
     """
 
     def __init__(self, entry: Entry, *, announce: bool) -> None:
@@ -43,7 +43,7 @@ class Recording:
         self._changed.set()
 
     def finish(self) -> None:
-        """Let the writer write what is left. `ended` reports when this is done."""
+        """Let the writer write the rest. `ended` reports when this is done."""
         self._finished.set()
         self._changed.set()
 

@@ -174,7 +174,7 @@ def test_a_conversation_is_found_by_the_start_of_its_id(log: ConversationLog) ->
     ]
 
 
-def test_ids_of_conversations_are_eight_characters_of_base32_that_are_no_numbers(log: ConversationLog) -> None:
+def test_ids_of_conversations_are_eight_characters_of_base32_and_begin_with_a_letter(log: ConversationLog) -> None:
     ids = {log.new_thread("tty") for _ in range(500)}
 
     assert len(ids) == 500
@@ -183,7 +183,7 @@ def test_ids_of_conversations_are_eight_characters_of_base32_that_are_no_numbers
 
 
 @pytest.mark.parametrize(
-    ("words", "found"),
+    ("words", "threads"),
     [
         ("flushing tokens", ["token"]),
         ('"flush', ["token"]),
@@ -201,7 +201,7 @@ def test_ids_of_conversations_are_eight_characters_of_base32_that_are_no_numbers
         ("'", []),
     ],
 )
-def test_words_are_found_in_questions_and_answers(log: ConversationLog, words: str, found: list[str]) -> None:
+def test_words_are_found_in_questions_and_answers(log: ConversationLog, words: str, threads: list[str]) -> None:
     for thread, question, answer in (
         ("token", "Why is a token flushed?", "To avoid waiting."),
         ("retries", "Which file?", "See `retry_policy` for that."),
@@ -211,7 +211,7 @@ def test_words_are_found_in_questions_and_answers(log: ConversationLog, words: s
     ):
         record(log, question, answer_events(answer), thread=thread)
 
-    assert [each.thread for each in log.find(words=words)] == found
+    assert [each.thread for each in log.find(words=words)] == threads
 
 
 def test_an_answer_of_a_killed_process_is_found_as_well(log: ConversationLog) -> None:
@@ -224,9 +224,9 @@ def test_an_answer_of_a_killed_process_is_found_as_well(log: ConversationLog) ->
         async with aclosing(events):
             await anext(events)
             await until_logged(log)
-            found = [each.question for each in log.find(words="semidiurnal")]
+            questions = [each.question for each in log.find(words="semidiurnal")]
             await anext(events)
-            return found
+            return questions
 
     assert asyncio.run(run()) == ["Why?"]
     assert [each.answer for each in log.find(words="more semidiurnal")] == ["semidiurnal tides and more"]
@@ -238,7 +238,7 @@ def _record_ten(file: Path) -> None:
         assert not any(isinstance(event, Notice) for event in record(log, f"Question {n}?", thread="abcdefgh"))
 
 
-def test_several_processes_write_at_once_and_lose_nothing(log: ConversationLog) -> None:
+def test_several_processes_write_concurrently_and_lose_nothing(log: ConversationLog) -> None:
     context = multiprocessing.get_context("spawn")
     processes = [context.Process(target=_record_ten, args=(log.file,)) for _ in range(3)]
     for each in processes:

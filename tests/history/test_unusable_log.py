@@ -1,4 +1,4 @@
-"""A log that cannot be used never stops an answer, and says what is wrong with it."""
+"""A log that cannot be used never stops an answer, and its problem is reported."""
 
 import os
 import shutil
@@ -82,7 +82,7 @@ def test_an_unusable_log_is_a_notice_of_an_answer_and_an_error_of_a_command(
 
 
 @pytest.mark.fault("log-unusable")
-def test_a_file_in_place_of_the_state_folder_is_a_notice(tmp_path: Path) -> None:
+def test_a_file_at_the_path_of_the_state_folder_is_a_notice(tmp_path: Path) -> None:
     (tmp_path / "streamrag").touch()
     *_, notice, _ = record(ConversationLog.open({"XDG_STATE_HOME": str(tmp_path)}), "What?")
 
