@@ -41,7 +41,7 @@ def test_help_and_version_import_no_heavy_modules(cold_cli: CommandLine, argumen
     assert modules & HEAVY == set()
 
 
-@pytest.mark.parametrize("command", ["ask", "search", "ingest", "serve", "status", "doctor", "eval"])
+@pytest.mark.parametrize("command", ["ask", "search", "ingest", "serve", "status", "doctor", "eval", "log"])
 def test_command_help_imports_no_heavy_modules(cold_cli: CommandLine, command: str) -> None:
     modules = loaded(cold_cli, "-m", "streamrag_cli", command, "--help")
 
@@ -64,6 +64,12 @@ def test_status_imports_no_heavy_modules(cold_cli_with_store: CommandLine) -> No
     modules = loaded(cold_cli_with_store, "-m", "streamrag_cli", "status")
 
     assert modules & (HEAVY - IMPORTED_BY_TYPER) == set()
+
+
+def test_log_imports_neither_rich_nor_heavy_modules(cold_cli: CommandLine) -> None:
+    modules = loaded(cold_cli, "-m", "streamrag_cli", "log")
+
+    assert modules & (HEAVY - IMPORTED_BY_TYPER | {"rich", "asyncio"}) == set()
 
 
 def test_version_prints_only_the_version(cold_cli: CommandLine) -> None:
