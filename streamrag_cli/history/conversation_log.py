@@ -24,6 +24,8 @@ _THREAD_CHARS: Final = 8
 _LAST_WRITE_S: Final = 2.5
 _INTERRUPTED_WRITE_S: Final = 0.4  # less than the grace period of a signal
 _MOST_TURNS: Final = 200
+_writers: Final[dict[Path, LogWriter]] = {}
+"""The writer of each log in this process, because its thread and connection stay open."""
 
 LOGGED: Final = Notice(
     message="questions and answers are kept in a log on this machine for `ask -C` and `streamrag log`;"
@@ -41,7 +43,6 @@ class ConversationLog:
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        self._writer: LogWriter | None = None
 
     @classmethod
     def open(cls, environment: Mapping[str, str]) -> Self:
@@ -157,8 +158,7 @@ class ConversationLog:
                 _wait(recording)
 
     def _start(self, recording: Recording) -> bool:
-        self._writer = self._writer or LogWriter(self.file)
-        self._writer.start(recording)
+        _writers.setdefault(self.file, LogWriter(self.file)).start(recording)
         return True
 
     def _rows(self, query: str, *values: object) -> list[Any]:

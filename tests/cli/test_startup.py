@@ -41,7 +41,7 @@ def test_help_and_version_import_no_heavy_modules(cold_cli: CommandLine, argumen
     assert modules & HEAVY == set()
 
 
-@pytest.mark.parametrize("command", ["ask", "search", "ingest", "serve", "status", "doctor", "eval", "log"])
+@pytest.mark.parametrize("command", ["ask", "search", "ingest", "serve", "status", "doctor", "eval"])
 def test_command_help_imports_no_heavy_modules(cold_cli: CommandLine, command: str) -> None:
     modules = loaded(cold_cli, "-m", "streamrag_cli", command, "--help")
 
@@ -66,8 +66,9 @@ def test_status_imports_no_heavy_modules(cold_cli_with_store: CommandLine) -> No
     assert modules & (HEAVY - IMPORTED_BY_TYPER) == set()
 
 
-def test_log_imports_neither_rich_nor_heavy_modules(cold_cli: CommandLine) -> None:
-    modules = loaded(cold_cli, "-m", "streamrag_cli", "log")
+@pytest.mark.parametrize("flags", [(), ("--help",)])
+def test_log_imports_neither_rich_nor_heavy_modules(cold_cli: CommandLine, flags: tuple[str, ...]) -> None:
+    modules = loaded(cold_cli, "-m", "streamrag_cli", "log", *flags)
 
     assert modules & (HEAVY - IMPORTED_BY_TYPER | {"rich", "asyncio"}) == set()
 

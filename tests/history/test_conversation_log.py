@@ -251,6 +251,16 @@ def test_several_processes_write_concurrently_and_lose_nothing(log: Conversation
     assert {each.answer for each in log.find()} == {"An answer."}
 
 
+def test_all_answers_of_a_process_share_a_thread_and_a_connection(log: ConversationLog) -> None:
+    record(log, "First?")
+    before = len(list(Path("/proc/self/task").iterdir())), len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(5):
+        record(ConversationLog(log.file), "Again?")
+
+    assert (len(list(Path("/proc/self/task").iterdir())), len(list(Path("/proc/self/fd").iterdir()))) == before
+    assert len(log.find()) == 6
+
+
 def test_only_the_first_answer_of_a_log_is_announced(log: ConversationLog) -> None:
     record(log, "In JSON?")
     announced = [LOGGED in record(log, "What?", announce=True) for _ in range(2)]
