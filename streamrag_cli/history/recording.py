@@ -82,13 +82,14 @@ class LogWriter:
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
 
     def start(self, recording: Recording) -> None:
-        self._recordings.append(recording)
-        self._waiting.release()
         try:
             if self._thread.ident is None:
                 self._thread.start()
         except RuntimeError as error:  # the limit of processes and threads
             recording.ended.set_result(LogError(f"the log cannot be written: {error}", code="log_not_writable"))
+            return
+        self._recordings.append(recording)
+        self._waiting.release()
 
     def _run(self) -> None:
         connection: _Connection = None
@@ -106,11 +107,11 @@ class LogWriter:
                 recording.ended.set_result(None)
 
     def _write(self, recording: Recording, connection: "_Connection") -> "_Connection":
-        """Write a recording; returns the connection, which is a new one if the user has removed the file."""
-        from streamrag_cli.history.database import open_to_write, translated_errors
+        """Write a recording; returns the connection, which is a new one if the file was removed or upgraded."""
+        from streamrag_cli.history.database import has_version, open_to_write, translated_errors
 
         with translated_errors(self._file):
-            if connection is None or connection[1] != _identity(self._file):
+            if connection is None or connection[1] != _identity(self._file) or not has_version(connection[0]):
                 connection = open_to_write(self._file), _identity(self._file)
             recording.write(connection[0])
         return connection

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from streamrag_cli.events import Notice
+from streamrag_cli.events import Done, Notice
 from streamrag_cli.history.conversation_log import ConversationLog
 from streamrag_cli.history.deletion import delete, delete_everything
 from streamrag_cli.history.location import LogError, log_file
@@ -117,13 +117,19 @@ def test_a_log_that_the_user_removes_between_two_questions_is_created_again(log:
     assert [each.question for each in log.find()] == ["Still there?"]
 
 
-def test_a_thread_that_cannot_start_is_a_notice(log: ConversationLog, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thread_that_cannot_start_is_a_notice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = ConversationLog(tmp_path / "log.db")
+
     def refuse(_thread: object) -> None:
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    *_, notice, _ = record(ConversationLog(log.file), "What?")
+    *_, notice, _ = record(log, "What?")
+    monkeypatch.undo()
+    *_, last = record(log, "And now?")
 
+    assert [each.question for each in log.find()] == ["And now?"]
+    assert isinstance(last, Done)
     assert isinstance(notice, Notice)
     assert (notice.code, "can't start new thread" in notice.message) == ("not_logged", True)
 
