@@ -179,6 +179,6 @@ def _log_error(file: Path, error: sqlite3.Error) -> LogError:
 
 
 def _damaged(file: Path, reason: str) -> LogError:
-    return LogError(
-        f"the log {file} is damaged: {reason}", code="log_damaged", hint="delete the log: streamrag log rm --all"
-    )
+    quoted = shlex.quote(str(file))
+    hint = f"start a new log: mv {quoted} {quoted}.damaged"
+    return LogError(f"the log {file} is damaged: {reason}", code="log_damaged", hint=hint)

@@ -199,6 +199,8 @@ def test_ids_of_conversations_are_eight_characters_of_base32_and_begin_with_a_le
         ("ワタ", []),
         ("größe", ["size"]),
         ("'", []),
+        ('"', []),
+        ("*", []),
     ],
 )
 def test_words_are_found_in_questions_and_answers(log: ConversationLog, words: str, threads: list[str]) -> None:
