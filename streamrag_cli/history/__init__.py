@@ -1,0 +1,1 @@
+"""The log of questions and answers, and the conversations in it."""

@@ -1,0 +1,190 @@
+"""The log of one user: records answers, and knows the conversations that they belong to."""
+
+import os
+import time
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing, closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from streamrag_cli.errors import UsageError
+from streamrag_cli.events import AskEvent, Done, Error, Notice, Status, Token
+from streamrag_cli.history.entry import Entry
+from streamrag_cli.history.location import LogError, log_file
+from streamrag_cli.history.recording import LogWriter, Recording
+from streamrag_cli.model import Question, Turn
+from streamrag_cli.settings import Settings
+
+if TYPE_CHECKING:
+    from streamrag_cli.history.reading import LoggedTurn
+
+_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
+_BASE32: Final = _LETTERS + "234567"
+_THREAD_CHARS: Final = 8
+_LAST_WRITE_S: Final = 2.5
+_INTERRUPTED_WRITE_S: Final = 0.4  # less than the grace period of a signal
+_MOST_TURNS: Final = 200
+_writers: Final[dict[Path, LogWriter]] = {}
+"""The writer of each log in this process, because its thread and connection stay open."""
+
+LOGGED: Final = Notice(
+    message="questions and answers are kept in a log on this machine for `ask -C` and `streamrag log`;"
+    " to switch it off: streamrag log off",
+    code="logged",
+)
+"""Shown once, with the first answer that is logged."""
+
+
+class ConversationLog:
+    """The log in one SQLite file, which the first record creates. Several processes can use it concurrently.
+
+    All methods that read it raise LogError.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    @classmethod
+    def open(cls, environment: Mapping[str, str]) -> Self:
+        """The log of the user. Does not access the disk. Raises LogError if there is no directory for it."""
+        return cls(log_file(environment))
+
+    def new_thread(self, terminal: str) -> str:  # noqa: ARG002 - the id does not depend on it
+        """The id of a new conversation in this terminal, which is in the log as soon as it has a question.
+
+        It begins with a letter, so that it is never mistaken for the number of a turn.
+        """
+        first, *others = os.urandom(_THREAD_CHARS)
+        return _LETTERS[first % len(_LETTERS)] + "".join(_BASE32[each % len(_BASE32)] for each in others)
+
+    def find_thread(self, prefix: str) -> str:
+        """The conversation whose id begins with `prefix`. Raises UsageError `unknown_thread` or `ambiguous_thread`."""
+        start = prefix.strip().lower()
+        rows = self._rows("SELECT DISTINCT thread FROM turns WHERE substr(thread, 1, ?) = ?", len(start), start)
+        threads = sorted(thread for (thread,) in rows) if start else []
+        if not threads:
+            raise UsageError(f"no conversation {prefix!r} in the log", code="unknown_thread", hint="streamrag log")
+        if len(threads) > 1:
+            some = ", ".join(threads[:3]) + (f" and {len(threads) - 3} more" if len(threads) > 3 else "")
+            raise UsageError(
+                f"{len(threads)} conversations begin with {prefix!r}: {some}",
+                code="ambiguous_thread",
+                hint=f"use more characters of the id, such as: streamrag log --thread {threads[0]}",
+            )
+        return str(threads[0])
+
+    def last_thread(self, terminal: str) -> str | None:
+        """The conversation of the last question in this terminal, else of the user's last question, else None."""
+        here = self._rows("SELECT thread FROM turns WHERE terminal = ? ORDER BY id DESC LIMIT 1", terminal)
+        rows = here or self._rows("SELECT thread FROM turns ORDER BY id DESC LIMIT 1")
+        return str(rows[0][0]) if rows else None
+
+    def turns(self, thread: str) -> tuple[Turn, ...]:
+        """The answered questions of a conversation, oldest first; at most the last 200."""
+        return tuple(
+            Turn(question=each.question, answer=each.answer, cited=tuple(each.cited))
+            for each in reversed(self.find(thread=thread, limit=_MOST_TURNS))
+            if each.answer
+        )
+
+    def target(self, thread: str) -> tuple[str, str]:
+        """The collection and the store (as shown, without a password) of the last question of a conversation."""
+        rows = self._rows("SELECT collection, store FROM turns WHERE thread = ? ORDER BY n DESC LIMIT 1", thread)
+        return (str(rows[0][0]), str(rows[0][1])) if rows else ("", "")
+
+    def find(self, *, words: str = "", limit: int | None = None, **conditions: object) -> "list[LoggedTurn]":
+        """The newest turns that contain all `words` and satisfy the conditions of `reading.find`, newest first."""
+        from streamrag_cli.history.database import open_to_write, reading
+        from streamrag_cli.history.reading import find
+        from streamrag_cli.history.rows import has_unindexed, index_unfinished
+
+        with reading(self.file) as db:
+            if db is None:
+                return []
+            if words.strip() and has_unindexed(db):
+                with closing(open_to_write(self.file)) as writing:
+                    index_unfinished(writing)
+            return find(db, words=words, limit=limit, **conditions)
+
+    def counts(self) -> dict[str, Any]:
+        """The number of `turns` and `conversations`, the start of the oldest turn (`since`), and `bytes` on disk."""
+        rows = self._rows("SELECT count(*), count(DISTINCT thread), min(started_at) FROM turns")
+        turns, conversations, since = rows[0] if rows else (0, 0, None)
+        files = self.file.parent.glob(f"{self.file.name}*")
+        size = sum(each.stat().st_size for each in files)
+        return {"turns": turns, "conversations": conversations, "since": since, "bytes": size}
+
+    async def record(
+        self,
+        events: AsyncGenerator[AskEvent, None],
+        question: Question,
+        settings: Settings,
+        *,
+        terminal: str,
+        announce: bool = False,
+    ) -> AsyncGenerator[AskEvent, None]:
+        """Yield the events and write them into the log, as a turn of `question.thread` or of a new conversation.
+
+        If this fails, a notice `not_logged` precedes the last event; the answer is not affected. With `announce`, the
+        notice `LOGGED` precedes it if this is the first answer in the log.
+        """
+        import asyncio  # the caller already runs it
+
+        thread = question.thread or self.new_thread(terminal)
+        entry = Entry(question, settings, thread=thread, terminal=terminal, started_at=_utc(time.time()))
+        recording = Recording(entry, announce=announce)
+        started = False
+        try:
+            async with aclosing(events):
+                async for event in events:
+                    recording.add(event)
+                    ends = isinstance(event, Done | Error)
+                    if ends:
+                        recording.finish()
+                    if not started and (ends or isinstance(event, Token)):
+                        started = self._start(recording)
+                    if ends:
+                        await asyncio.wait({asyncio.wrap_future(recording.ended)}, timeout=_LAST_WRITE_S)
+                        for notice in _notices(recording):
+                            yield notice
+                    yield event
+                    if not started and isinstance(event, Status) and event.status == "generating":
+                        started = self._start(recording)  # the model needs time for its first token
+        finally:
+            recording.finish()
+            if not started:
+                self._start(recording)
+            if not recording.ended.done():
+                _wait(recording)
+
+    def _start(self, recording: Recording) -> bool:
+        _writers.setdefault(self.file, LogWriter(self.file)).start(recording)
+        return True
+
+    def _rows(self, query: str, *values: object) -> list[Any]:
+        from streamrag_cli.history.database import reading
+
+        with reading(self.file) as db:
+            return [] if db is None else db.execute(query, values).fetchall()
+
+
+def _utc(now_s: float) -> str:
+    """A Unix time in ISO 8601."""
+    seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now_s))
+    return f"{seconds}.{int(now_s * 1000) % 1000:03}+00:00"
+
+
+def _wait(recording: Recording) -> None:
+    import concurrent.futures  # asyncio has imported it
+
+    concurrent.futures.wait([recording.ended], timeout=_INTERRUPTED_WRITE_S)
+
+
+def _notices(recording: Recording) -> list[Notice]:
+    if not recording.ended.done():
+        error: LogError | None = LogError("writing the log takes too long", code="log_busy")
+    else:
+        error = recording.ended.result()
+    if error is not None:
+        return [Notice(message=f"this answer was not logged: {error.message}", code="not_logged")]
+    return [LOGGED] if recording.is_first else []
