@@ -14,7 +14,7 @@ from streamrag_cli.history.reading import LoggedTurn
 from streamrag_cli.json_objects import FORMAT_VERSION
 from streamrag_cli.model import Citation, Source, Timings
 from streamrag_cli.render.machine import write_line
-from streamrag_cli.render.tables import location
+from streamrag_cli.render.source_rows import location
 from streamrag_cli.text import sanitise, sanitise_line
 
 
