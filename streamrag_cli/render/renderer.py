@@ -7,7 +7,7 @@ from streamrag_cli.events import AskEvent
 from streamrag_cli.render.consoles import size_of
 from streamrag_cli.render.interface import Renderer
 
-_NARROWEST_COLUMNS: Final = 12  # Rich subtracts the list indent from the width, and drops the text if nothing is left
+NARROWEST_COLUMNS: Final = 12  # Rich subtracts the list indent from the width, and drops the text if nothing is left
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ def renderer_for(options: OutputOptions, *, out: TextIO, err: TextIO, terminal_t
     plain = options.plain or terminal_type == "dumb"
     status = ErrorsOnly(err) if options.quiet else StatusPanel(err, plain=plain)
     renderer: Renderer[AskEvent]
-    if out.isatty() and not plain and size_of(out)[0] >= _NARROWEST_COLUMNS:
+    if out.isatty() and not plain and size_of(out)[0] >= NARROWEST_COLUMNS:
         from streamrag_cli.render.live import LiveMarkdown
 
         renderer = LiveMarkdown(out, status, stream=options.stream)
