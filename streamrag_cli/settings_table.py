@@ -25,7 +25,7 @@ _RARE: Final = "rarely changed"
 class Settings:
     """The settings of all commands.
 
-    `state_directory` is not a setting. It contains caches that may be deleted at any time; "" disables them.
+    `state_directory` is not a setting. Its caches may be deleted at any time; "" disables them.
     """
 
     model: str | None = setting(
@@ -174,6 +174,22 @@ class Settings:
         parse=value.number_between(0.1, 86_400),
         no_flag=_RARE,
         meaning="The engine stops after this many seconds without a question.",
+    )
+    log_questions: str = setting(
+        "on",
+        parse=value.one_of("on", "off"),
+        flag="--no-log",
+        switch="off",
+        commands=("ask",),
+        meaning="Whether to keep the questions and answers of the command line in the log; see"
+        " `docs/conversations.md`. It is never used if `CI` is set.",
+        help="Do not keep this question and its answer in the log.",
+    )
+    log_keep_days: int = setting(
+        90,
+        parse=value.integer_between(1, 36_500),
+        no_flag=_RARE,
+        meaning="Conversations are deleted from the log this many days after their last question.",
     )
     state_directory: str = ""
 

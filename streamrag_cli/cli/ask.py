@@ -15,7 +15,7 @@ from streamrag_cli.cli.process import Process, settings_from
 from streamrag_cli.cli.streams import read_all
 from streamrag_cli.errors import UsageError
 from streamrag_cli.events import AskEvent, Done
-from streamrag_cli.model import Question
+from streamrag_cli.model import Question, Turn
 from streamrag_cli.service.interface import Service
 from streamrag_cli.service.local import LocalService
 from streamrag_cli.settings import Settings
@@ -27,6 +27,12 @@ def command(
     *,
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="The question, or - to read it from stdin.")],
     stdin: Annotated[bool, typer.Option("--stdin", help="Add the text on stdin to the question.")] = False,
+    continue_last: Annotated[
+        bool, typer.Option("-C", "--continue", help="Continue the last conversation, if possible of this terminal.")
+    ] = False,
+    thread: Annotated[
+        str, typer.Option("--thread", metavar="ID", help="Continue this conversation; the start of its id is enough.")
+    ] = "",
     flags: options.SettingFlags,
     json: options.Json = False,
     jsonl: options.JsonLines = False,
@@ -42,14 +48,27 @@ def command(
     """
     accepted_at = time.perf_counter()
     stages = _process_stages(process)
+    continued, history = "", ()
+    if continue_last or thread:
+        continued, history, flags = _conversation(process, flags, last=continue_last, prefix=thread)
     settings = settings_from(process, flags)
     text, extra = read_question(question, process, stdin=stdin, command="ask")
     request = Question(
-        text=text, extra=extra, accepted_at=accepted_at, startup_ms=_startup_ms(accepted_at), with_stages=timings
+        text=text,
+        extra=extra,
+        accepted_at=accepted_at,
+        startup_ms=_startup_ms(accepted_at),
+        with_stages=timings,
+        history=history,
+        thread=continued,
     )
     stages.end("settings")
     events = service_for(process, settings).ask(request, settings)
     stages.end("engine")
+    if settings.log_questions == "on":
+        from streamrag_cli.cli.conversation import recorded
+
+        events = recorded(events, request, settings, process, announce=not (json or jsonl or quiet))
     if timings:
         events = _with_stages(events, stages.spent_ms)
 
@@ -64,9 +83,21 @@ def command(
     return run(with_shown_names(events, process.display_names), renderer, process, part_of="answer")
 
 
+def _conversation(
+    process: Process, flags: options.SettingFlags, *, last: bool, prefix: str
+) -> tuple[str, tuple[Turn, ...], options.SettingFlags]:
+    """The conversation to continue: its id, its turns, and the flags with its collection and store."""
+    from streamrag_cli.cli import conversation  # imports SQLite
+    from streamrag_cli.history.conversation_log import ConversationLog
+
+    thread = conversation.thread_to_continue(process, last=last, prefix=prefix)
+    flags = options.SettingFlags(conversation.with_target_of(thread, process, flags))
+    return thread, ConversationLog.open(process.environment).turns(thread), flags
+
+
 def service_for(process: Process, settings: Settings) -> Service:
     """The service that answers a command: the engine, or this process if the engine is disabled or fails."""
-    if settings.engine == "off" or process.environment.get("CI", "").lower() not in {"", "0", "false"}:
+    if settings.engine == "off" or process.in_ci:
         return LocalService()
     from streamrag_cli.engine.client import EngineService  # imports sockets, 20 ms
 

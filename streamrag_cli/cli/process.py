@@ -68,6 +68,11 @@ class Process:
         return "--debug" in self.flags
 
     @property
+    def in_ci(self) -> bool:
+        """Whether this is a job of a CI system, which must leave no engine and no log."""
+        return self.environment.get("CI", "").lower() not in {"", "0", "false"}
+
+    @property
     def home(self) -> Path | None:
         """The home directory; None if HOME is not an absolute path."""
         home = Path(self.environment.get("HOME", ""))

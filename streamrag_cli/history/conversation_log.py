@@ -1,134 +1,190 @@
-"""The log of questions and answers of one user, and the conversations in it."""
+"""The log of one user: records answers, and knows the conversations that they belong to."""
 
-import base64
-import json
-import secrets
+import os
+import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from streamrag_cli.errors import UsageError
-from streamrag_cli.events import AskEvent, Done, Error, Notice
-from streamrag_cli.history.database import LogError, log_file, open_for_reading, translated_errors
-from streamrag_cli.history.recording import Entry, Recorder
+from streamrag_cli.events import AskEvent, Done, Error, Notice, Status, Token
+from streamrag_cli.history.location import LogError, log_file
+from streamrag_cli.history.recording import Entry, LogWriter, Recording
 from streamrag_cli.model import Question, Turn
 from streamrag_cli.settings import Settings
 
-_LAST_WRITE_S: Final = 1.5
+if TYPE_CHECKING:
+    from streamrag_cli.history.entries import LoggedTurn
+
+_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
+_BASE32: Final = _LETTERS + "234567"
+_THREAD_CHARS: Final = 8
+_LAST_WRITE_S: Final = 2.5
 _INTERRUPTED_WRITE_S: Final = 0.4  # less than the grace period of a signal
 _MOST_TURNS: Final = 200
 
+LOGGED: Final = Notice(
+    message="questions and answers are kept in a log on this machine for `ask -C` and `streamrag log`;"
+    " to switch it off: streamrag log off",
+    code="logged",
+)
+"""Shown once, with the first answer that is logged."""
+
 
 class ConversationLog:
-    """The log in one SQLite file, which is created by the first record. All methods raise LogError.
+    """The log in one SQLite file, which the first record creates. Several processes can use it at once.
 
-    Several processes can use it at once.
+    All methods that read it raise LogError.
     """
 
     def __init__(self, file: Path) -> None:
         self.file = file
+        self._writer: LogWriter | None = None
 
     @classmethod
     def open(cls, environment: Mapping[str, str]) -> Self:
-        """The log of the user. Does not access the disk."""
+        """The log of the user. Does not access the disk. Raises LogError if there is no directory for it."""
         return cls(log_file(environment))
 
-    def new_thread(self, terminal: str) -> str:
-        """The id of a new conversation, which exists in the log as soon as it has a question."""
-        while True:
-            thread = base64.b32encode(secrets.token_bytes(5)).decode().lower()
-            if thread[0].isalpha():  # so that it is never mistaken for the number of a turn
-                return thread
+    def new_thread(self, terminal: str) -> str:  # noqa: ARG002 - the id does not depend on it
+        """The id of a new conversation in this terminal, which is in the log as soon as it has a question.
+
+        It begins with a letter, so that it is never mistaken for the number of a turn.
+        """
+        first, *others = os.urandom(_THREAD_CHARS)
+        return _LETTERS[first % len(_LETTERS)] + "".join(_BASE32[each % len(_BASE32)] for each in others)
 
     def find_thread(self, prefix: str) -> str:
-        """The conversation whose id starts with `prefix`. Raises UsageError `unknown_thread` or `ambiguous_thread`."""
-        start = prefix.lower()
-        rows = self._rows("SELECT id FROM threads WHERE substr(id, 1, ?) = ? ORDER BY id LIMIT 4", len(start), start)
-        found = [thread for (thread,) in rows] if start else []
+        """The conversation whose id begins with `prefix`. Raises UsageError `unknown_thread` or `ambiguous_thread`."""
+        start = prefix.strip().lower()
+        rows = self._rows("SELECT DISTINCT thread FROM turns WHERE substr(thread, 1, ?) = ?", len(start), start)
+        found = sorted(thread for (thread,) in rows) if start else []
         if not found:
-            raise UsageError(f"no conversation {prefix}", code="unknown_thread", hint="streamrag log")
+            raise UsageError(f"no conversation {prefix!r} in the log", code="unknown_thread", hint="streamrag log")
         if len(found) > 1:
+            some = ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
             raise UsageError(
-                f"several conversations start with {prefix}: {', '.join(found)}",
+                f"{len(found)} conversations begin with {prefix!r}: {some}",
                 code="ambiguous_thread",
-                hint="use more characters of the id: streamrag log",
+                hint=f"use more characters of the id, such as: streamrag log --thread {found[0]}",
             )
         return str(found[0])
 
     def last_thread(self, terminal: str) -> str | None:
-        """The last conversation in this terminal, else the user's last one, else None."""
-        rows = self._rows(
-            "SELECT thread FROM turns JOIN threads ON threads.id = thread"
-            " ORDER BY terminal = ? DESC, turns.id DESC LIMIT 1",
-            terminal,
-        )
+        """The conversation of the last question in this terminal, else of the user's last question, else None."""
+        here = self._rows("SELECT thread FROM turns WHERE terminal = ? ORDER BY id DESC LIMIT 1", terminal)
+        rows = here or self._rows("SELECT thread FROM turns ORDER BY id DESC LIMIT 1")
         return str(rows[0][0]) if rows else None
 
     def turns(self, thread: str) -> tuple[Turn, ...]:
-        """The answered questions of a conversation, oldest first; only the last 200."""
-        rows = self._rows(
-            "SELECT question, answer, cited FROM turns WHERE thread = ? AND answer <> '' ORDER BY n DESC LIMIT ?",
-            *(thread, _MOST_TURNS),
-        )
+        """The answered questions of a conversation, oldest first; at most the last 200."""
         return tuple(
-            Turn(question=question, answer=answer, cited=tuple(json.loads(cited)))
-            for question, answer, cited in reversed(rows)
+            Turn(question=each.question, answer=each.answer, cited=tuple(each.cited))
+            for each in reversed(self.find(thread=thread, limit=_MOST_TURNS))
+            if each.answer
         )
 
+    def target(self, thread: str) -> tuple[str, str]:
+        """The collection and the store (as shown, without a password) of the last question of a conversation."""
+        rows = self._rows("SELECT collection, store FROM turns WHERE thread = ? ORDER BY n DESC LIMIT 1", thread)
+        return (str(rows[0][0]), str(rows[0][1])) if rows else ("", "")
+
+    def find(self, *, words: str = "", limit: int | None = None, **conditions: object) -> "list[LoggedTurn]":
+        """The newest turns that contain all `words` and satisfy the conditions of `entries.find`, newest first."""
+        from streamrag_cli.history.database import open_to_read, open_to_write, translated_errors
+        from streamrag_cli.history.entries import find, has_unindexed, index_unfinished
+
+        with translated_errors(self.file):
+            db = open_to_read(self.file)
+            if db is None:
+                return []
+            if words.strip() and has_unindexed(db):
+                index_unfinished(open_to_write(self.file))
+            return find(db, words=words, limit=limit, **conditions)
+
     async def record(
-        self, events: AsyncGenerator[AskEvent, None], question: Question, settings: Settings, *, terminal: str
+        self,
+        events: AsyncGenerator[AskEvent, None],
+        question: Question,
+        settings: Settings,
+        *,
+        terminal: str,
+        announce: bool = False,
     ) -> AsyncGenerator[AskEvent, None]:
         """Yield the events and write them into the log, as a turn of `question.thread` or of a new conversation.
 
-        If this fails, the answer is not affected, and a notice `not_logged` precedes its last event.
+        If this fails, a notice `not_logged` precedes the last event; the answer is not affected. With `announce`, the
+        notice `LOGGED` precedes it if this is the first answer in the log.
         """
         import asyncio  # the caller already runs it
 
-        entry = Entry(
-            thread=question.thread or self.new_thread(terminal),
-            terminal=terminal,
-            question=question.text,
-            extra=question.extra,
-            collection=settings.collection,
-            store=str(settings.store),
-            started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
-            model=settings.model or "",
-        )
-        recorder = Recorder(self.file, entry)
+        entry = _entry(question, settings, thread=question.thread or self.new_thread(terminal), terminal=terminal)
+        recording = Recording(entry, announce=announce)
+        started = False
         try:
             async with aclosing(events):
                 async for event in events:
-                    recorder.add(event)
-                    if isinstance(event, Done | Error):
-                        recorder.finish()
-                        await asyncio.wait({asyncio.wrap_future(recorder.ended)}, timeout=_LAST_WRITE_S)
-                        if notice := _failure_notice(recorder):
+                    recording.add(event)
+                    ends = isinstance(event, Done | Error)
+                    if ends:
+                        recording.finish()
+                    if not started and (ends or isinstance(event, Token)):
+                        started = self._start(recording)
+                    if ends:
+                        await asyncio.wait({asyncio.wrap_future(recording.ended)}, timeout=_LAST_WRITE_S)
+                        for notice in _notices(recording):
                             yield notice
                     yield event
+                    if not started and isinstance(event, Status) and event.status == "generating":
+                        started = self._start(recording)  # the model needs time for its first token
         finally:
-            recorder.finish()
-            if not recorder.ended.done():
-                _wait(recorder, _INTERRUPTED_WRITE_S)
+            recording.finish()
+            if not started:
+                self._start(recording)
+            if not recording.ended.done():
+                _wait(recording)
+
+    def _start(self, recording: Recording) -> bool:
+        self._writer = self._writer or LogWriter(self.file)
+        self._writer.start(recording)
+        return True
 
     def _rows(self, query: str, *values: object) -> list[Any]:
+        from streamrag_cli.history.database import open_to_read, translated_errors
+
         with translated_errors(self.file):
-            db = open_for_reading(self.file)
-            if db is None:
-                return []
-            try:
-                return db.execute(query, values).fetchall()
-            finally:
-                db.close()
+            db = open_to_read(self.file)
+            return [] if db is None else db.execute(query, values).fetchall()
 
 
-def _wait(recorder: Recorder, seconds: float) -> None:
-    import concurrent.futures
+def _entry(question: Question, settings: Settings, *, thread: str, terminal: str) -> Entry:
+    now_s = time.time()
+    return Entry(
+        thread=thread,
+        terminal=terminal,
+        question=question.text,
+        extra=question.extra,
+        collection=settings.collection,
+        store=str(settings.store),
+        model=settings.model or "",
+        started_at=f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now_s))}.{int(now_s * 1000) % 1000:03}+00:00",
+        keep_days=settings.log_keep_days,
+        secret=settings.api_key or "",
+    )
 
-    concurrent.futures.wait([recorder.ended], timeout=seconds)
+
+def _wait(recording: Recording) -> None:
+    import concurrent.futures  # asyncio has imported it
+
+    concurrent.futures.wait([recording.ended], timeout=_INTERRUPTED_WRITE_S)
 
 
-def _failure_notice(recorder: Recorder) -> Notice | None:
-    error = recorder.ended.result() if recorder.ended.done() else LogError("the log does not respond", code="log_busy")
-    return Notice(message=f"this answer is not in the log: {error.message}", code="not_logged") if error else None
+def _notices(recording: Recording) -> list[Notice]:
+    if not recording.ended.done():
+        error: LogError | None = LogError("writing the log takes too long", code="log_busy")
+    else:
+        error = recording.ended.result()
+    if error is not None:
+        return [Notice(message=f"this answer was not logged: {error.message}", code="not_logged")]
+    return [LOGGED] if recording.is_first else []

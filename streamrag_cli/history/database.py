@@ -1,110 +1,108 @@
-"""The SQLite file of the log: where it is, how it is opened, and what its errors mean.
-
-$XDG_STATE_HOME/streamrag/log.db     0600, in a directory of the user (0700); SQLite adds log.db-wal and log.db-shm
-"""
+"""Opens the SQLite file of the log, and translates its errors."""
 
 import os
+import shlex
 import sqlite3
 import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from streamrag_cli.errors import StoreError
+from streamrag_cli.history.location import LogError, make_private_directory, not_writable
 
 VERSION: Final = 1
-BUSY_S: Final = 0.5
-"""How long a statement waits for other processes, whose transactions take milliseconds."""
+WRITE_BUSY_S: Final = 1.0
+"""How long the record of an answer waits for other processes, whose transactions take milliseconds."""
+COMMAND_BUSY_S: Final = 5.0
 _APPLICATION_ID: Final = 0x73726C67
-_NEXT_TO_IT: Final = ("", "-wal", "-shm", "-journal")
+_FILES: Final = ("", "-wal", "-shm", "-journal")
+_NOT_WRITABLE: Final = ("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_PERM")
 
 
-class LogError(StoreError):
-    """The log cannot be opened, read or written. Never the reason for a missing answer."""
+def open_to_write(file: Path, *, busy_s: float = WRITE_BUSY_S) -> sqlite3.Connection:
+    """A connection to the log, which is created if it does not exist. Raises LogError.
 
-
-def log_file(environment: Mapping[str, str]) -> Path:
-    """Raises LogError `no_log_directory` if neither HOME nor XDG_STATE_HOME is an absolute path."""
-    state = Path(environment.get("XDG_STATE_HOME", ""))
-    home = Path(environment.get("HOME", ""))
-    if not state.is_absolute() and not home.is_absolute():
-        hint = 'export XDG_STATE_HOME="$PWD/.state"'
-        raise LogError("there is no directory for the log, because HOME is not set", code="no_log_directory", hint=hint)
-    return (state if state.is_absolute() else home / ".local/state") / "streamrag" / "log.db"
-
-
-def open_for_reading(file: Path, *, busy_s: float = 5.0) -> sqlite3.Connection | None:
-    """A connection to the log, or None if it does not exist. Raises LogError."""
+    Do not close it at the end of an answer: closing the last connection copies the write-ahead log into the database
+    and waits for the disk, which takes longer than everything else.
+    """
     with translated_errors(file):
-        if not _checked(file):
-            return None
-        return _connect(file, busy_s)
-
-
-def open_for_writing(file: Path, *, busy_s: float = BUSY_S) -> sqlite3.Connection:
-    """A connection to the log, which is created if it does not exist. Raises LogError."""
-    with translated_errors(file):
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        directory = file.parent.stat()
-        if directory.st_uid == os.getuid() and stat.S_IMODE(directory.st_mode) != 0o700:
-            file.parent.chmod(0o700)
-        if not _checked(file):
-            # The file is opened and closed only here: closing it would release the locks of other connections.
+        make_private_directory(file.parent)
+        if not _exists(file):
+            # The file is opened without SQLite only here: closing it would release the locks of other connections.
             with suppress(FileExistsError):
                 os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        return _connect(file, busy_s)
+        db = _connect(file, "rw", busy_s)
+        try:
+            db.execute("PRAGMA secure_delete = ON")
+            db.execute("PRAGMA synchronous = NORMAL")  # with a write-ahead log, a killed process loses nothing
+            if not _has_version(db, file):
+                _create(db, busy_s)
+        except BaseException:
+            db.close()
+            raise
+        return db
 
 
-def _checked(file: Path) -> bool:
-    """Whether the file exists. It is made private if it is not. Raises OSError if it is not a regular file."""
+def open_to_read(file: Path) -> sqlite3.Connection | None:
+    """A read-only connection to the log; None if it does not exist or is empty. Raises LogError."""
+    with translated_errors(file):
+        if not _exists(file):
+            return None
+        db = _connect(file, "ro", COMMAND_BUSY_S)
+        try:
+            has_version = _has_version(db, file)
+        except BaseException:
+            db.close()
+            raise
+        return db if has_version else None
+
+
+def _connect(file: Path, mode: str, busy_s: float) -> sqlite3.Connection:
+    uri = f"{file.as_uri()}?mode={mode}"
+    return sqlite3.connect(uri, uri=True, timeout=busy_s, check_same_thread=False, isolation_level=None)
+
+
+def _exists(file: Path) -> bool:
+    """Whether the log exists. Its files are made private. Raises LogError if one of them is not a regular file."""
     exists = False
-    for suffix in _NEXT_TO_IT:
-        path = file.with_name(file.name + suffix)
+    for path in database_files(file):
         try:
             status = path.lstat()
         except FileNotFoundError:
             continue
         if not stat.S_ISREG(status.st_mode):
+            quoted = shlex.quote(str(path))
             raise LogError(
-                f"the log {path} is not a regular file",
-                code="log_not_a_file",
-                hint=f"move it away: mv {path} {path}.old",
+                f"the log {path} is not a regular file", code="log_not_a_file", hint=f"mv {quoted} {quoted}.old"
             )
         if status.st_mode & 0o077 and status.st_uid == os.getuid():
             path.chmod(0o600)
-        exists = exists or not suffix
+        exists = exists or path == file
     return exists
 
 
-def _connect(file: Path, busy_s: float) -> sqlite3.Connection:
-    uri = f"{file.as_uri()}?mode=rw"
-    db = sqlite3.connect(uri, uri=True, timeout=busy_s, check_same_thread=False, isolation_level=None)
-    try:
-        db.execute("PRAGMA secure_delete = ON")
-        db.execute("PRAGMA synchronous = NORMAL")  # with a WAL, a killed process loses nothing
-        _check_version(db, file, busy_s)
-    except BaseException:
-        db.close()
-        raise
-    return db
+def database_files(file: Path) -> list[Path]:
+    """The database and the files that SQLite creates next to it."""
+    return [file.with_name(file.name + suffix) for suffix in _FILES]
 
 
-def _check_version(db: sqlite3.Connection, file: Path, busy_s: float) -> None:
+def _has_version(db: sqlite3.Connection, file: Path) -> bool:
+    """Whether the log has tables. Raises LogError if they are not those of this version."""
     version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version == 0:
-        _create(db, busy_s)
-    elif db.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION_ID:
-        raise LogError(
-            f"{file} is not a log of streamrag", code="log_damaged", hint=f"move it away: mv {file} {file}.old"
-        )
-    elif version > VERSION:
+    if version == 0 and not db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+        return False
+    if db.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION_ID:
+        raise _damaged(file, "it is another program's database")
+    if version > VERSION:
+        quoted = shlex.quote(str(file))
         raise LogError(
             f"the log {file} was written by a newer version of streamrag",
             code="log_newer",
-            hint=f"upgrade streamrag, or move the log away: mv {file} {file}.newer",
+            hint=f"upgrade streamrag, or start a new log: mv {quoted} {quoted}.newer",
         )
+    return True
 
 
 def _create(db: sqlite3.Connection, busy_s: float) -> None:
@@ -121,8 +119,8 @@ def _create(db: sqlite3.Connection, busy_s: float) -> None:
     with transaction(db):
         if db.execute("PRAGMA user_version").fetchone()[0]:
             return
-        script = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
-        for statement in script.split(";\n"):
+        schema = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
+        for statement in schema.split(";\n"):
             db.execute(statement)
         db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
         db.execute(f"PRAGMA user_version = {VERSION}")
@@ -136,9 +134,18 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
         yield
         db.execute("COMMIT")
     except BaseException:
-        if db.in_transaction:
+        if db.in_transaction:  # SQLite already rolls back if the disk is full
             db.execute("ROLLBACK")
         raise
+
+
+def fact(db: sqlite3.Connection, name: str) -> str | None:
+    row = db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+    return row[0] if row else None
+
+
+def set_fact(db: sqlite3.Connection, name: str, value: str) -> None:
+    db.execute("INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)", (name, value))
 
 
 @contextmanager
@@ -149,19 +156,24 @@ def translated_errors(file: Path) -> Iterator[None]:
     except LogError:
         raise
     except OSError as error:
-        message = f"the log {file} cannot be opened: {error.strerror or error}"
-        raise LogError(message, code="log_not_writable", hint="streamrag log path") from error
-    except (sqlite3.Error, UnicodeError) as error:
+        raise not_writable(file, error.strerror or str(error)) from error
+    except sqlite3.Error as error:
         raise _log_error(file, error) from error
+    except (ValueError, MemoryError) as error:  # text that SQLite cannot encode or decode, damaged JSON
+        raise _damaged(file, str(error)) from error
 
 
-def _log_error(file: Path, error: Exception) -> LogError:
-    name = getattr(error, "sqlite_errorname", "") or ""
+def _log_error(file: Path, error: sqlite3.Error) -> LogError:
+    name = getattr(error, "sqlite_errorname", None) or ""
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         message = f"the log {file} is locked by another process"
-        return LogError(message, code="log_busy", hint="retry later", retryable=True)
-    if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_PERM")):
-        message = f"the log {file} cannot be written: {error}"
-        return LogError(message, code="log_not_writable", hint="streamrag log path")
-    message = f"the log {file} is damaged: {error}"
-    return LogError(message, code="log_damaged", hint="streamrag log rm --all")
+        return LogError(message, code="log_busy", hint=f"fuser -v {shlex.quote(str(file))}", retryable=True)
+    if name.startswith(_NOT_WRITABLE):
+        return not_writable(file, str(error))
+    return _damaged(file, str(error))
+
+
+def _damaged(file: Path, reason: str) -> LogError:
+    return LogError(
+        f"the log {file} is damaged: {reason}", code="log_damaged", hint="delete the log: streamrag log rm --all"
+    )

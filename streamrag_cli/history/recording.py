@@ -1,29 +1,36 @@
-"""Writes one answer into the log while it streams, in a thread, so that no token waits for the disk."""
+"""Writes one answer into the log while it streams, in a thread, so that no token waits for the disk.
 
-import hashlib
+SQLite is imported in the thread, when the command waits for the model anyway.
+"""
+
 import json
-import sqlite3
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Final
 
-from streamrag_cli.errors import StreamragError
 from streamrag_cli.events import THINKING_SHOWN, AskEvent, Citations, Done, Error, Sources, Token
-from streamrag_cli.history.database import LogError, open_for_writing, transaction, translated_errors
-from streamrag_cli.store.stemming import separate
+from streamrag_cli.history.location import LogError
+from streamrag_cli.model import Source
+from streamrag_cli.text import without_secret
+
+if TYPE_CHECKING:
+    import sqlite3
 
 EVERY_S: Final = 0.5
-"""The least time between two writes of an answer. A killed process loses at most the text of this time."""
+"""The time between two writes of an answer. A killed process loses at most the text of this time."""
 INTERRUPTED: Final = "interrupted"
 COMPLETE: Final = "complete"
+SOURCE_KEYS: Final = ("n", "source", "path", "page", "line_start", "line_end", "title", "score", "chunk_id")
+_TIMINGS: Final = ("retrieval_ms", "first_token_ms", "total_ms", "tokens_per_second")
 
 
 @dataclass(slots=True, kw_only=True)
 class Entry:
-    """What the log records about one question; the fields from `pieces` on change while the answer streams."""
+    """What the log records about one question. The API key `secret` is masked in all text."""
 
     thread: str
     terminal: str
@@ -31,13 +38,15 @@ class Entry:
     extra: str
     collection: str
     store: str
+    model: str
     started_at: str
-    model: str = ""
-    pieces: list[str] = field(default_factory=list)
+    keep_days: int
+    secret: str = ""
     state: str = INTERRUPTED
-    finish_reason: str = ""
-    sources: tuple[Any, ...] = ()
+    pieces: list[str] = field(default_factory=list)
+    sources: tuple[Source, ...] = ()
     cited: tuple[str, ...] = ()
+    finish_reason: str = ""
     timings: Mapping[str, float] = field(default_factory=dict)
 
     def add(self, event: AskEvent) -> None:
@@ -51,95 +60,113 @@ class Entry:
                 self.cited = tuple(dict.fromkeys(each.chunk_id for each in citations))
             case Done():
                 self.state, self.finish_reason, self.model = COMPLETE, event.finish_reason, event.model
-                stages = ("retrieval_ms", "first_token_ms", "total_ms")
-                self.timings = {name: ms for name in stages if (ms := getattr(event.timings, name)) is not None}
+                known = {name: getattr(event.timings, name) for name in _TIMINGS}
+                self.timings = {name: round(value, 1) for name, value in known.items() if value is not None}
             case Error(code=code):
                 self.state = code
             case _ if event == THINKING_SHOWN:
                 self.pieces = []
 
+    @property
+    def answer(self) -> str:
+        return self.masked("".join(self.pieces))
+
+    def masked(self, text: str) -> str:
+        return without_secret(text, self.secret, "[key]")
+
+    @property
     def sources_json(self) -> str:
         """The sources without the text of their passages."""
-        names = ("n", "source", "path", "page", "line_start", "line_end", "title", "score", "chunk_id")
-        return json.dumps([{name: getattr(each, name) for name in names} for each in self.sources])
+        return json.dumps([{key: getattr(each, key) for key in SOURCE_KEYS} for each in self.sources])
 
 
-class Recorder:
-    """Writes an entry in a thread: at once, at least once a second while it changes, and at the end.
+class Recording:
+    """The record of one answer, which a `LogWriter` writes at least once a second while it changes, and at the end.
 
-    `ended` becomes the error that made this impossible, or None. The text of an answer whose row was deleted by another
-    process is not written again.
+    `ended` becomes the error that prevented this, or None. With `announce`, `is_first` is then set if nobody has been
+    informed yet that questions are logged. A turn that another process deletes is not written again.
     """
 
-    def __init__(self, file: Path, entry: Entry, secret: str = "") -> None:
-        self.ended: Future[StreamragError | None] = Future()
-        self._file = file
+    def __init__(self, entry: Entry, *, announce: bool) -> None:
+        self.ended: Future[LogError | None] = Future()
+        self.ended.set_running_or_notify_cancel()  # an event loop that is cancelled must not cancel it
+        self.is_first = False
         self._entry = entry
-        self._secret = secret
+        self._announce = announce
         self._changed = threading.Event()
         self._finished = threading.Event()
-        threading.Thread(target=self._run, name="log", daemon=True).start()
 
     def add(self, event: AskEvent) -> None:
         self._entry.add(event)
         self._changed.set()
 
     def finish(self) -> None:
-        """Let the thread write what is left and end."""
+        """Let the writer write what is left. `ended` reports when this is done."""
         self._finished.set()
         self._changed.set()
 
-    def _run(self) -> None:
-        try:
-            with translated_errors(self._file):
-                db = open_for_writing(self._file)
-                try:
-                    self._write_until_finished(db)
-                finally:
-                    db.close()
-        except LogError as error:
-            self.ended.set_result(error)
-        else:
-            self.ended.set_result(None)
+    def write(self, db: "sqlite3.Connection") -> None:
+        """Write until the recording is finished. Runs in the thread of the writer. Raises sqlite3.Error."""
+        from streamrag_cli.history.entries import insert, is_busy, prune, update
 
-    def _write_until_finished(self, db: sqlite3.Connection) -> None:
-        row = _insert(db, self._entry)
-        finished = False
-        while not finished:
-            self._changed.wait()
+        row: int | None = None
+        while True:
             finished = self._finished.is_set()
             self._changed.clear()
-            _update(db, row, self._entry)
-            if not finished:
-                self._finished.wait(EVERY_S)
+            try:
+                if row is None:
+                    row, self.is_first = insert(db, self._entry, announce=self._announce)
+                    prune(db, self._entry.started_at, self._entry.keep_days)
+                update(db, row, self._entry, finished=finished)
+            except db.OperationalError as error:
+                if finished or not is_busy(error):
+                    raise
+            if finished:
+                return
+            self._changed.wait()
+            self._finished.wait(EVERY_S)
 
 
-def _insert(db: sqlite3.Connection, entry: Entry) -> int:
-    digest = hashlib.sha256(entry.extra.encode()).hexdigest() if entry.extra else ""
-    with transaction(db):
-        db.execute("INSERT OR IGNORE INTO threads (id, terminal) VALUES (?, ?)", (entry.thread, entry.terminal))
-        db.execute("UPDATE threads SET terminal = ? WHERE id = ?", (entry.terminal, entry.thread))
-        row = db.execute(
-            "INSERT INTO turns (thread, n, started_at, question, extra_chars, extra_sha256, collection, store, model)"
-            " SELECT ?, coalesce(max(n), 0) + 1, ?, ?, ?, ?, ?, ?, ? FROM turns WHERE thread = ?",
-            (
-                *(entry.thread, entry.started_at, entry.question, len(entry.extra), digest),
-                *(entry.collection, entry.store, entry.model, entry.thread),
-            ),
-        ).lastrowid
-        assert row is not None  # noqa: S101 - an INSERT sets it
-        db.execute("INSERT INTO turns_fts (rowid, question, answer) VALUES (?, ?, '')", (row, separate(entry.question)))
-    return row
+class LogWriter:
+    """A thread with a connection to the log, which it creates if necessary. It writes one recording after another.
+
+    The connection is never closed (see `database.open_log`): the thread ends with the process.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._queue: SimpleQueue[Recording] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+
+    def start(self, recording: Recording) -> None:
+        self._queue.put(recording)
+        if self._thread.ident is None:
+            self._thread.start()
+
+    def _run(self) -> None:
+        from streamrag_cli.history.database import open_to_write, translated_errors
+
+        db: sqlite3.Connection | None = None
+        opened: tuple[int, int] | None = None
+        while True:
+            recording = self._queue.get()
+            error: LogError | None = LogError("the log failed", code="log_damaged")
+            try:
+                with translated_errors(self._file):
+                    if db is None or opened != _identity(self._file):  # the user may have removed the file
+                        db = open_to_write(self._file)
+                        opened = _identity(self._file)
+                    recording.write(db)
+                error = None
+            except LogError as failure:
+                error = failure
+            finally:
+                recording.ended.set_result(error)
 
 
-def _update(db: sqlite3.Connection, row: int, entry: Entry) -> None:
-    answer = "".join(entry.pieces)
-    values = (answer, entry.state, entry.model, entry.finish_reason, entry.sources_json())
-    with transaction(db):
-        changed = db.execute(
-            "UPDATE turns SET answer = ?, state = ?, model = ?, finish_reason = ?, sources = ?, cited = ?, timings = ?"
-            " WHERE id = ?",
-            (*values, json.dumps(entry.cited), json.dumps(entry.timings), row),
-        ).rowcount
-        if changed:
-            db.execute("UPDATE turns_fts SET answer = ? WHERE rowid = ?", (separate(answer), row))
+def _identity(file: Path) -> tuple[int, int] | None:
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
