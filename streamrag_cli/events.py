@@ -1,7 +1,9 @@
 """Events that the pipelines emit.
 
 An answer: `Status`, `Sources`, `Status`, `Token`..., `Citations`, and exactly one `Done` or `Error`, always
-last. A `Notice` may come anywhere before that. `tests/answer/test_pipeline.py` checks this order.
+last. In a conversation, `QuestionAsked` comes directly before `Sources`. A `Notice` may come anywhere before the last
+event.
+`tests/answer/test_pipeline.py` and `test_conversation.py` check this order.
 
 An ingest: `IngestStarted`, then any number of `DocumentSeen`, `FileProgress` and `Notice`, and exactly one
 `IngestDone` or `Error`, always last. A document is reported after it has been written to the store.
@@ -35,6 +37,21 @@ class Status(Event):
     kind = "status"
     status: Literal["retrieving", "generating", "retrying"]
     detail: str = field(default="", metadata=shown(PRIVATE))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionAsked(Event):
+    """The question of this turn of a conversation, and the queries that were searched for it.
+
+    `n` is the number of the turn, counted from 1. `thread` is the id of the conversation, or "". If the question was
+    searched as it is, `searched_for` has only its text.
+    """
+
+    kind = "question"
+    n: int
+    thread: str
+    text: str
+    searched_for: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +182,7 @@ class IngestDone(Event):
     unsupported: Mapping[str, int] = field(default_factory=dict)
 
 
-AskEvent: TypeAlias = Status | Sources | Token | Citations | Notice | Done | Error
+AskEvent: TypeAlias = Status | QuestionAsked | Sources | Token | Citations | Notice | Done | Error
 IngestEvent: TypeAlias = IngestStarted | DocumentSeen | FileProgress | Notice | IngestDone | Error
 EVENTS: Final[tuple[type[Event], ...]] = tuple(dict.fromkeys(get_args(AskEvent) + get_args(IngestEvent)))
 

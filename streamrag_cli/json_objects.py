@@ -4,7 +4,18 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from streamrag_cli.codec import public, to_mapping
-from streamrag_cli.events import THINKING_SHOWN, AskEvent, Citations, Done, Error, Notice, Sources, Status, Token
+from streamrag_cli.events import (
+    THINKING_SHOWN,
+    AskEvent,
+    Citations,
+    Done,
+    Error,
+    Notice,
+    QuestionAsked,
+    Sources,
+    Status,
+    Token,
+)
 from streamrag_cli.model import Source
 
 FORMAT_VERSION: Final = 1
@@ -13,8 +24,9 @@ FORMAT_VERSION: Final = 1
 def answer_object(events: Iterable[AskEvent], *, paths: bool = False) -> dict[str, object]:
     """The object of an answer. Sources include their absolute path only with `paths`.
 
-    Every key is always present; a step that did not happen is null or empty. After a failure, `error` is the content of
-    the error event, and `answer` is the part that had arrived.
+    Every key is always present; a step that did not happen is null or empty. In a conversation, the object also has the
+    `thread` and `n` of the turn. After a failure, `error` is the content of the error event, and `answer` is the part
+    that had arrived.
     """
     answer: list[str] = []
     notices: list[dict[str, object]] = []
@@ -37,6 +49,8 @@ def answer_object(events: Iterable[AskEvent], *, paths: bool = False) -> dict[st
         match event:
             case Token():
                 answer.append(event.text)
+            case QuestionAsked():
+                result |= {"thread": event.thread, "n": event.n}
             case Sources():
                 result["sources"] = fields["sources"]
             case Citations():

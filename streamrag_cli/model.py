@@ -135,9 +135,9 @@ class Question:
 
     `extra` is text piped in with the question; it is sent to the model but not used for retrieval. `with_stages`
     requests the timings of every step. `history` has the earlier turns of the conversation, oldest first, and `thread`
-    is the id of the conversation, or "" if it has none. `instructions` are additional instructions for the model.
-    `options`, such as `temperature`, are sent to the model server unchanged. `max_tokens` can only lower the limit in
-    the settings.
+    is the id of the conversation, or "" if it has none. `n` is the number of this turn in the conversation, if
+    `history` does not have all of them. `instructions` are additional instructions for the model. `options`, such as
+    `temperature`, are sent to the model server unchanged. `max_tokens` can only lower the limit in the settings.
     """
 
     text: str
@@ -147,9 +147,19 @@ class Question:
     with_stages: bool = False
     history: tuple[Turn, ...] = ()
     thread: str = ""
+    n: int | None = None
     instructions: str = ""
     options: Mapping[str, object] = field(default_factory=dict)
     max_tokens: int | None = None
+
+    @property
+    def is_in_conversation(self) -> bool:
+        return bool(self.history or self.thread)
+
+    @property
+    def turn_number(self) -> int:
+        """The number of this turn in its conversation, counted from 1."""
+        return self.n or len(self.history) + 1
 
     @property
     def stop(self) -> tuple[str, ...]:

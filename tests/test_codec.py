@@ -55,6 +55,16 @@ DONE = events.Done(
 ERROR = events.Error(message="gone", code="cut_off", hint="again", retryable=True, exit_code=4, retry_after_s=6.2)
 IN_PUBLIC: list[tuple[AskEvent | IngestEvent, dict[str, Any]]] = [
     (events.Status(status="retrieving", detail="7 chunks"), {"type": "status", "status": "retrieving"}),
+    (
+        events.QuestionAsked(n=2, thread="k3f7q2wa", text="And\nhow?", searched_for=("And how?", "Why? And how?")),
+        {
+            "type": "question",
+            "n": 2,
+            "thread": "k3f7q2wa",
+            "text": "And\nhow?",
+            "searched_for": ["And how?", "Why? And how?"],
+        },
+    ),
     (events.Sources(sources=(SOURCE,)), {"type": "sources", "sources": [SOURCE_IN_PUBLIC]}),
     (events.Token(text="Hé\n\u2028\ud800"), {"type": "token", "token": "Hé\n\u2028\ud800"}),
     (
@@ -173,6 +183,7 @@ def test_each_answer_event_has_at_most_one_distinguishing_key() -> None:
 
     assert {type(event).__name__: sorted(keys & to_mapping(event).keys()) for event in answer_events} == {
         "Status": ["status"],
+        "QuestionAsked": [],
         "Sources": ["sources"],
         "Token": ["token"],
         "Citations": [],
@@ -191,6 +202,12 @@ def test_an_event_with_line_breaks_and_quotes_is_one_line_of_json() -> None:
 def test_the_answer_object_always_has_every_key() -> None:
     assert list(answer_object([])) == OBJECT_KEYS
     assert list(answer_object([events.Token(text="a"), DONE])) == OBJECT_KEYS
+
+
+def test_the_answer_object_of_a_conversation_has_its_thread_and_turn() -> None:
+    question = events.QuestionAsked(n=3, thread="k3f7q2wa", text="Why?", searched_for=("Why?",))
+
+    assert answer_object([question]) == answer_object([]) | {"thread": "k3f7q2wa", "n": 3}
 
 
 def test_a_failed_answer_keeps_its_partial_text() -> None:
@@ -217,6 +234,7 @@ def test_a_request_round_trips_with_question_and_settings(store: Path | Postgres
             startup_ms=None,
             history=(Turn(question="What?", answer="That [1].", cited=("id",)), Turn(question="How?")),
             thread="abcd2345",
+            n=12,
             instructions="Be brief.",
             options={"temperature": 0.5, "stop": ["."]},
             max_tokens=7,

@@ -33,6 +33,7 @@ from streamrag_cli.events import (
     Done,
     Error,
     Notice,
+    QuestionAsked,
     Sources,
     Status,
     Token,
@@ -48,7 +49,7 @@ from streamrag_cli.store.interface import Counts, Reader
 from streamrag_cli.store.registry import open_store
 from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, Cancellation, TimeLimit
 from streamrag_cli.system_errors import exhausted_resource
-from streamrag_cli.text import sanitise
+from streamrag_cli.text import sanitise, sanitise_line
 
 QUOTING_MODEL: Final = "quotes"
 MAX_QUESTION_CHARS: Final = 20_000
@@ -114,6 +115,8 @@ async def _events(
     search = partial(_search, question, settings, resources, retriever, context_chars=_context_chars(settings))
     retrieved, sources, texts = await retriever.in_thread(search)
     clock.end("retrieval", retrieved.spent_ms)
+    if question.is_in_conversation:
+        yield _question_event(question, retrieved)
     yield Sources(sources=sources)
     if retrieved.is_lexical_only:
         yield Notice(message=_LEXICAL_ONLY, code="language_unsupported")
@@ -142,6 +145,15 @@ async def _events(
             if isinstance(event, Done):
                 yield resolve("".join(answer), sources)
             yield event
+
+
+def _question_event(question: Question, retrieved: Retrieved) -> QuestionAsked:
+    return QuestionAsked(
+        n=question.turn_number,
+        thread=sanitise_line(question.thread),
+        text=sanitise(question.text),
+        searched_for=tuple(map(sanitise_line, retrieved.searched_for or (question.text,))),
+    )
 
 
 async def _search_events(

@@ -66,6 +66,7 @@ class Retrieved:
     - `token_states` maps chunk ids of hits to their packed token states, if the embedder has any.
     - `is_lexical_only` is true if the embedder does not support the script of the question; `question_vector` is then
       zero.
+    - `searched_for` are the queries that were searched, if the question is part of a conversation.
     """
 
     hits: tuple[Hit, ...]
@@ -76,6 +77,7 @@ class Retrieved:
     codes: tuple[str, ...] = ()
     token_states: Mapping[str, bytes] = field(default_factory=dict)
     is_lexical_only: bool = False
+    searched_for: tuple[str, ...] = ()
 
 
 def retrieve(

@@ -12,7 +12,14 @@ from streamrag_cli.json_objects import hits_object
 from streamrag_cli.server.public import public_error
 from streamrag_cli.server.replies import JsonReply, reply_to_event
 from streamrag_cli.server.request_log import entry_of
-from streamrag_cli.server.requests import QueryParameters, UrlParameters, merge_parameters, question_of, settings_of
+from streamrag_cli.server.requests import (
+    QueryParameters,
+    QuestionBody,
+    UrlParameters,
+    merge_parameters,
+    question_of,
+    settings_of,
+)
 from streamrag_cli.server.serving import Serving
 from streamrag_cli.server.streaming import Encoder, while_connected
 
@@ -24,7 +31,7 @@ _STREAM: Final[dict[int | str, dict[str, Any]]] = {
     },
     204: {"description": "The browser has reconnected automatically: the question is not asked again."},
 }
-_Body = Annotated[QueryParameters | None, Body()]
+_Body = Annotated[QuestionBody | None, Body()]
 _LastEventId = Annotated[str | None, Header(description="Sent by a browser that reconnects automatically.")]
 
 
@@ -59,8 +66,18 @@ async def stream_with_sources_by_post(
 
 
 @router.get("/search", tags=["rag"], response_class=JsonReply)
-async def search(request: Request, parameters: UrlParameters) -> Response:
+async def search_by_get(request: Request, parameters: UrlParameters) -> Response:
     """Return only the sources, without calling a model, in the format of `streamrag search --json`."""
+    return await _search(request, parameters)
+
+
+@router.post("/search", tags=["rag"], response_class=JsonReply)
+async def search_by_post(request: Request, in_url: UrlParameters, body: _Body = None) -> Response:
+    """Return only the sources, without calling a model, in the format of `streamrag search --json`."""
+    return await _search(request, merge_parameters(in_url, body))
+
+
+async def _search(request: Request, parameters: QueryParameters) -> Response:
     serving: Serving = request.app.state.serving
     question = question_of(parameters)
     events = serving.service.search(question, settings_of(request, parameters))

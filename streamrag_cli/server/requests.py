@@ -1,5 +1,6 @@
 """The parameters of a question, for all routes and both methods, and checks of what a client may request."""
 
+import re
 import time
 from collections.abc import Mapping
 from itertools import islice
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from streamrag_cli.answer.model_choice import DEFAULT_MODEL
 from streamrag_cli.answer.pipeline import MAX_QUESTION_CHARS
 from streamrag_cli.errors import UsageError
-from streamrag_cli.model import Question
+from streamrag_cli.model import Question, Turn
 from streamrag_cli.server.replies import RefusedError
 from streamrag_cli.server.request_log import entry_of
 from streamrag_cli.server.serving import Serving
@@ -20,6 +21,11 @@ from streamrag_cli.settings import Settings, with_request
 
 _MAX_NAME_CHARS: Final = 200
 _MAX_FIELDS: Final = 100
+MAX_TURNS: Final = 20
+"""The maximum number of earlier turns in a request."""
+MAX_ANSWER_CHARS: Final = 100_000
+"""The maximum length of an earlier answer in a request."""
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 class QueryParameters(BaseModel):
@@ -42,13 +48,31 @@ class QueryParameters(BaseModel):
         return dict(islice(body.items(), _MAX_FIELDS)) if isinstance(body, dict) else body
 
 
+class EarlierTurn(BaseModel):
+    """An earlier question and its answer, which is empty if the question was not answered."""
+
+    model_config = ConfigDict(extra="forbid", strict=False)
+
+    question: Annotated[str, Field(max_length=MAX_QUESTION_CHARS)]
+    answer: Annotated[str, Field(max_length=MAX_ANSWER_CHARS)] = ""
+
+
+class QuestionBody(QueryParameters):
+    """The parameters of a question in the body of a request."""
+
+    history: Annotated[
+        list[EarlierTurn] | None,
+        Field(max_length=MAX_TURNS, fail_fast=True, description="The earlier turns of the conversation, oldest first."),
+    ] = None
+
+
 UrlParameters = Annotated[QueryParameters, Query()]
 
 
-def merge_parameters(in_url: QueryParameters, body: QueryParameters | None) -> QueryParameters:
+def merge_parameters(in_url: QueryParameters, body: QuestionBody | None) -> QuestionBody:
     """Combine the parameters from URL and body; the body takes precedence."""
-    updates = {} if body is None else body.model_dump(exclude_none=True)
-    return in_url.model_copy(update=updates)
+    merged = body or QuestionBody()
+    return merged.model_copy(update={name: value for name, value in in_url if getattr(merged, name) is None})
 
 
 def question_of(parameters: QueryParameters) -> Question:
@@ -57,7 +81,14 @@ def question_of(parameters: QueryParameters) -> Question:
     check_text(query)
     if not query.strip():
         raise UsageError("the question is empty", code="empty_question")
-    return Question(text=query, accepted_at=time.perf_counter())
+    earlier = parameters.history if isinstance(parameters, QuestionBody) else None
+    return Question(text=query, accepted_at=time.perf_counter(), history=tuple(map(_turn, earlier or ())))
+
+
+def _turn(earlier: EarlierTurn) -> Turn:
+    check_text(earlier.question, name="an earlier question")
+    check_text(earlier.answer, name="an earlier answer")
+    return Turn(question=earlier.question, answer=earlier.answer)
 
 
 def settings_of(request: Request, parameters: QueryParameters) -> Settings:
@@ -120,11 +151,11 @@ def _check_allowed(requested: Settings, serving: Serving) -> None:
         )
 
 
-def check_text(text: str) -> None:
+def check_text(text: str, *, name: str = "the question") -> None:
     """Raise UsageError `bad_request` if the text contains NUL or surrogate characters."""
-    if "\0" in text or any("\ud800" <= each <= "\udfff" for each in text):
+    if "\0" in text or _SURROGATE.search(text):
         raise UsageError(
-            "the question contains NUL or surrogate characters",
+            f"{name} contains NUL or surrogate characters",
             code="bad_request",
             hint="send the question as plain text",
         )

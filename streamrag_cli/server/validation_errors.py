@@ -9,11 +9,13 @@ from typing import Any, Final
 
 from streamrag_cli.answer.pipeline import MAX_QUESTION_CHARS
 from streamrag_cli.server.replies import RefusedError, is_openai
-from streamrag_cli.server.requests import QueryParameters
+from streamrag_cli.server.requests import EarlierTurn, QueryParameters, QuestionBody
 from streamrag_cli.text import sanitise_line
 
 _MAX_NAME_CHARS: Final = 40
 _FIELDS: Final = tuple(QueryParameters.model_fields)
+_BODY_FIELDS: Final = tuple(QuestionBody.model_fields)
+_TURN_FIELDS: Final = tuple(EarlierTurn.model_fields)
 _EXAMPLE: Final = (
     'send Content-Type: application/json and a body such as {"query": "How long is the warranty?", "k": 3}'
 )
@@ -54,7 +56,7 @@ def invalid_request(path: str, errors: Sequence[Mapping[str, Any]]) -> RefusedEr
     if not field:
         return RefusedError(status, "the body is not a JSON object", code="bad_request", hint=example)
     message = _message(field, kind, first.get("ctx") or {})
-    hint = _known_fields(field) if kind == "extra_forbidden" else example
+    hint = _known_fields(first["loc"]) if kind == "extra_forbidden" else example
     return RefusedError(status, message, code="bad_request", hint=hint, param=field)
 
 
@@ -95,7 +97,14 @@ def _message(field: str, kind: str, limits: Mapping[str, Any]) -> str:
     return f"{field}: {expected}"
 
 
-def _known_fields(name: str) -> str:
-    close = difflib.get_close_matches(name.casefold(), _FIELDS, n=1) or (["query"] if name in {"q", "question"} else [])
-    fields = f"{', '.join(_FIELDS[:-1])} and {_FIELDS[-1]}"
-    return f"did you mean {close[0]}? The fields are {fields}" if close else f"use only the fields {fields}"
+def _known_fields(loc: Sequence[str | int]) -> str:
+    """The hint for the unknown field at `loc`."""
+    name = str(loc[-1])
+    if loc[0] == "query" and name == "history":
+        return "send history in the body of a POST request"
+    fields = _FIELDS if loc[0] == "query" else _BODY_FIELDS if len(loc) == 2 else _TURN_FIELDS
+    close = difflib.get_close_matches(name.casefold(), fields, n=1)
+    if name in {"q", "question"} and "query" in fields:
+        close = ["query"]
+    names = f"{', '.join(fields[:-1])} and {fields[-1]}"
+    return f"did you mean {close[0]}? The fields are {names}" if close else f"use only the fields {names}"

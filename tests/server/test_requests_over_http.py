@@ -265,6 +265,7 @@ def test_an_empty_or_overlong_question_is_refused_before_the_stream(settings: Se
 
 EXAMPLE = 'send Content-Type: application/json and a body such as {"query": "How long is the warranty?", "k": 3}'
 FIELDS = "query, k, collection, min_score and model"
+BODY_FIELDS = "query, k, collection, min_score, model and history"
 USE_FIELDS = f"use only the fields {FIELDS}"
 LISTED = "see GET /openapi.json for"
 
@@ -284,7 +285,7 @@ LISTED = "see GET /openapi.json for"
             ("POST", "/rag/stream", '{"query": "quay", "minscore": 1}'),
             422,
             "unknown field 'minscore'",
-            f"did you mean min_score? The fields are {FIELDS}",
+            f"did you mean min_score? The fields are {BODY_FIELDS}",
         ),
         (("GET", "/search?query=quay&k=some", ""), 422, "k: must be an integer", EXAMPLE),
         (("GET", "/search?query=quay&k=0", ""), 422, "k: must be at least 1", EXAMPLE),
@@ -321,7 +322,7 @@ LISTED = "see GET /openapi.json for"
             ("POST", "/rag/stream", '{"' + "n" * 9000 + '": 1}'),
             422,
             f"unknown field '{'n' * 40}'",
-            USE_FIELDS,
+            f"use only the fields {BODY_FIELDS}",
         ),
     ],
 )

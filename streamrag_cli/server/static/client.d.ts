@@ -64,6 +64,14 @@ export interface StatusEvent {
   status: "retrieving" | "generating" | "retrying";
 }
 
+export interface QuestionAskedEvent {
+  type: "question";
+  n: number;
+  thread: string;
+  text: string;
+  searched_for: string[];
+}
+
 export interface SourcesEvent {
   type: "sources";
   sources: Source[];
@@ -111,7 +119,7 @@ export interface ErrorEvent {
   retry_after_s?: number;
 }
 
-export type RagEvent = StatusEvent | SourcesEvent | TokenEvent | CitationsEvent | NoticeEvent | DoneEvent | ErrorEvent;
+export type RagEvent = StatusEvent | QuestionAskedEvent | SourcesEvent | TokenEvent | CitationsEvent | NoticeEvent | DoneEvent | ErrorEvent;
 
 /**
  * Ask, and read the events as they arrive. The last one is always exactly one `done` or `error`, even if the server
