@@ -180,7 +180,7 @@ class Settings:
         parse=value.one_of("on", "off"),
         flag="--no-log",
         switch="off",
-        commands=("ask",),
+        commands=("ask", "chat"),
         meaning="Whether to keep the questions and answers of the command line in the log; see"
         " `docs/conversations.md`. It is never used if `CI` is set.",
         help="Do not keep this question and its answer in the log.",

@@ -27,12 +27,8 @@ def command(
     *,
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="The question, or - to read it from stdin.")],
     stdin: Annotated[bool, typer.Option("--stdin", help="Add the text on stdin to the question.")] = False,
-    continue_last: Annotated[
-        bool, typer.Option("-C", "--continue", help="Continue the last conversation, if possible of this terminal.")
-    ] = False,
-    thread: Annotated[
-        str, typer.Option("--thread", metavar="ID", help="Continue this conversation; the start of its id is enough.")
-    ] = "",
+    continue_last: options.ContinueLast = False,
+    thread: options.Thread = "",
     flags: options.SettingFlags,
     json: options.Json = False,
     jsonl: options.JsonLines = False,

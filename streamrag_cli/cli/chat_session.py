@@ -10,13 +10,15 @@ from typing import Final
 
 from streamrag_cli.cli.ask import service_for
 from streamrag_cli.cli.chat_commands import run_command
+from streamrag_cli.cli.chat_events import line_too_long, with_question_first
 from streamrag_cli.cli.chat_input import MAX_LINE_BYTES, ChatInput
+from streamrag_cli.cli.conversation import new_thread, recorded
 from streamrag_cli.cli.exchanges import Exchange
 from streamrag_cli.cli.keyboard import Keyboard
 from streamrag_cli.cli.process import Process, settings_from
 from streamrag_cli.cli.signals import Interrupted
 from streamrag_cli.errors import ExitCode, StreamragError, UsageError
-from streamrag_cli.events import AskEvent, Status, Token, as_event
+from streamrag_cli.events import AskEvent, Status, Token
 from streamrag_cli.model import Question, Source
 from streamrag_cli.render.error_output import print_error
 from streamrag_cli.render.interface import Renderer
@@ -32,7 +34,7 @@ class ChatSession:
     """A chat on a terminal (with a `keyboard`), or over a file or pipe.
 
     `flags` are the settings given as flags or with `/set`. `exchanges` are the questions of the current conversation,
-    and `recorded` writes the events of an answer into the log. `thread` is the id of the conversation.
+    and `thread` is its id, or "" if it is not logged.
     """
 
     process: Process
@@ -44,9 +46,7 @@ class ChatSession:
     output: OutputOptions
     timings: bool
     stops_on_error: bool
-    new_thread: Callable[[], str]
-    recorded: Callable[[AsyncGenerator[AskEvent, None], Question, Settings], AsyncGenerator[AskEvent, None]]
-    thread: str
+    thread: str = ""
     exchanges: list[Exchange] = field(default_factory=list)
     _superseded: list[Exchange] = field(default_factory=list)
     _has_left: bool = False
@@ -111,19 +111,25 @@ class ChatSession:
         used = settings or self.settings
         earlier = self.exchanges if history is None else history
         exchange = Exchange(question=text)
+        self.thread = self.thread or new_thread(self.process, used)
         question = Question(
             text=text,
             accepted_at=time.perf_counter(),
             with_stages=self.timings,
             history=tuple(each.turn for each in earlier if each.answer and each not in self._superseded),
             thread=self.thread,
+            n=len(self.exchanges) + 1,
         )
         self.process.hint_command = replace(self.process.hint_command, question=text)
         self.exchanges.append(exchange)
         try:
             is_cut = len(text) >= MAX_LINE_BYTES
-            events = _too_long() if is_cut else service_for(self.process, used).ask(question, used)
-            code = self._show(exchange, self.recorded(events, question, used))
+            events = line_too_long() if is_cut else service_for(self.process, used).ask(question, used)
+            announces = not (self.output.json or self.output.jsonl or self.output.quiet)
+            events = recorded(events, question, used, self.process, announce=announces)
+            if self.output.json or self.output.jsonl:
+                events = with_question_first(events, question)
+            code = self._show(exchange, events)
         except Interrupted:
             if not self.process.signals.received:
                 print_error(self.process.err, _INTERRUPTED)
@@ -159,7 +165,7 @@ class ChatSession:
         self.flags[name] = value
 
     def begin_thread(self) -> None:
-        self.thread = self.new_thread()
+        self.thread = ""
         self.exchanges = []
 
     def leave(self) -> None:
@@ -253,13 +259,3 @@ class _Separated:
 
     def close(self) -> None:
         self._renderer.close()
-
-
-async def _too_long() -> AsyncGenerator[AskEvent, None]:
-    yield as_event(
-        UsageError(
-            "the line is longer than 1 MB",
-            code="question_too_long",
-            hint='pass long text on stdin: streamrag ask --stdin "QUESTION" < FILE',
-        )
-    )

@@ -3,10 +3,14 @@
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
 
 from streamrag_cli.events import THINKING_SHOWN, AskEvent, Citations, Done, Error, Sources, Token
 from streamrag_cli.model import Source, Turn
 from streamrag_cli.text import sanitise
+
+if TYPE_CHECKING:
+    from streamrag_cli.history.entries import LoggedTurn
 
 
 @dataclass(slots=True, kw_only=True)
@@ -21,9 +25,15 @@ class Exchange:
     failure: str = ""
 
     @classmethod
-    def of(cls, turn: Turn) -> "Exchange":
-        """An exchange of an earlier chat, whose sources are not known."""
-        return cls(question=turn.question, pieces=[turn.answer], cited=turn.cited, is_complete=True)
+    def from_log(cls, turn: "LoggedTurn") -> Self:
+        """An exchange of an earlier chat. The log does not have the excerpts of the sources."""
+        return cls(
+            question=turn.question,
+            pieces=[turn.answer],
+            sources=tuple(Source(**each, content="") for each in turn.sources),
+            cited=tuple(turn.cited),
+            is_complete=turn.state == "complete",
+        )
 
     @property
     def answer(self) -> str:
