@@ -91,13 +91,17 @@ def _conversation(
     return thread, ConversationLog.open(process.environment).turns(thread), flags
 
 
-def service_for(process: Process, settings: Settings) -> Service:
-    """The service that answers a command: the engine, or this process if the engine is disabled or fails."""
+def service_for(process: Process, settings: Settings, local: Service | None = None) -> Service:
+    """The service that answers a command: the engine, or `local` if the engine is disabled or fails.
+
+    By default, `local` opens and closes the collection for each question.
+    """
+    local = local or LocalService()
     if settings.engine == "off" or process.in_ci:
-        return LocalService()
+        return local
     from streamrag_cli.engine.client import EngineService  # imports sockets, 20 ms
 
-    return EngineService(process.environment, LocalService())
+    return EngineService(process.environment, local)
 
 
 def read_question(question: str, process: Process, *, stdin: bool, command: str) -> tuple[str, str]:

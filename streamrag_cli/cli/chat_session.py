@@ -23,6 +23,7 @@ from streamrag_cli.model import Question, Source
 from streamrag_cli.render.error_output import print_error
 from streamrag_cli.render.interface import Renderer
 from streamrag_cli.render.renderer import OutputOptions, renderer_for
+from streamrag_cli.service.interface import Service
 from streamrag_cli.settings import Settings
 from streamrag_cli.text import sanitise
 
@@ -33,14 +34,15 @@ _INTERRUPTED: Final = "interrupted before the answer was complete"
 class ChatSession:
     """A chat on a terminal (with a `keyboard`), or over a file or pipe.
 
-    `flags` are the settings given as flags or with `/set`. `exchanges` are the questions of the current conversation,
-    and `thread` is its id, or "" if it is not logged.
+    `flags` are the settings given as flags or with `/set`. `local_service` answers if the engine does not. `exchanges`
+    are the questions of the current conversation, and `thread` is its id, or "" if it is not logged.
     """
 
     process: Process
     input: ChatInput
     keyboard: Keyboard | None
     runner: asyncio.Runner
+    local_service: Service
     flags: dict[str, object | None]
     settings: Settings
     output: OutputOptions
@@ -75,7 +77,7 @@ class ChatSession:
         while not self._has_left:
             code = self._next()
             last_failure = code or last_failure
-            if code and self.stops_on_error:
+            if self.stops_on_error and code not in {ExitCode.OK, ExitCode.INTERRUPTED}:
                 return code
         return ExitCode.OK if self.is_interactive else last_failure
 
@@ -124,7 +126,9 @@ class ChatSession:
         self.exchanges.append(exchange)
         try:
             is_cut = len(text) >= MAX_LINE_BYTES
-            events = line_too_long() if is_cut else service_for(self.process, used).ask(question, used)
+            events = (
+                line_too_long() if is_cut else service_for(self.process, used, self.local_service).ask(question, used)
+            )
             announces = not (self.output.json or self.output.jsonl or self.output.quiet)
             events = recorded(events, question, used, self.process, announce=announces)
             if self.output.json or self.output.jsonl:

@@ -18,6 +18,7 @@ from streamrag_cli.history.conversation_log import ConversationLog
 from streamrag_cli.history.location import LogError, why_not_logged
 from streamrag_cli.render.consoles import size_of
 from streamrag_cli.render.renderer import NARROWEST_COLUMNS, OutputOptions
+from streamrag_cli.service.local import WarmLocalService
 from streamrag_cli.settings import Settings
 
 _MOST_TURNS: Final = 200
@@ -41,7 +42,7 @@ def run_chat(
         thread, exchanges, flags = _conversation(process, flags, last=continues_last, prefix=thread_prefix)
     settings = settings_from(process, flags)
     is_interactive = process.stdin.isatty()
-    runner = asyncio.Runner()
+    runner, local_service = asyncio.Runner(), WarmLocalService()
     process.signals.handle_conversation(resumes=is_interactive)
     try:
         with (
@@ -55,6 +56,7 @@ def run_chat(
                 input=chat_input,
                 keyboard=keyboard,
                 runner=runner,
+                local_service=local_service,
                 flags=dict(flags),
                 settings=settings,
                 output=output,
@@ -69,6 +71,7 @@ def run_chat(
         process.exit_immediately(ExitCode.BROKEN_PIPE)
     if is_interactive:
         process.exit_immediately(code)  # an answer that was stopped may have left a thread that imports or computes
+    runner.run(local_service.aclose())
     runner.close()
     return code
 

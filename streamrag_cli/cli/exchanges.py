@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from streamrag_cli.history.entries import LoggedTurn
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Exchange:
     """One question and as much of its answer as was shown. `failure` is the message of an error, or ""."""
 
