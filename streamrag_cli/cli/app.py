@@ -5,7 +5,7 @@ from typing import Annotated, Final
 import typer
 
 from streamrag_cli import __version__
-from streamrag_cli.cli import ask, bench, chat, copy, doctor, engine, evaluate, ingest, search, serve, status
+from streamrag_cli.cli import ask, bench, chat, copy, doctor, engine, evaluate, ingest, log, search, serve, status
 from streamrag_cli.cli.options import Command, Group, with_settings
 from streamrag_cli.errors import ExitCode
 
@@ -51,4 +51,5 @@ for _name, _module in {
     "eval": evaluate,
 }.items():
     app.command(_name, cls=Command)(with_settings(_name, _module.command))
+app.add_typer(log.app, name="log")
 app.add_typer(engine.app, name="engine")

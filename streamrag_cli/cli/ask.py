@@ -44,7 +44,8 @@ def command(
     """
     accepted_at = time.perf_counter()
     stages = _process_stages(process)
-    continued, history = "", ()
+    continued = ""
+    history: tuple[Turn, ...] = ()
     if continue_last or thread:
         continued, history, flags = _conversation(process, flags, last=continue_last, prefix=thread)
     settings = settings_from(process, flags)

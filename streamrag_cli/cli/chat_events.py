@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from streamrag_cli.errors import UsageError
-from streamrag_cli.events import AskEvent, QuestionAsked, Sources, Status, as_event
+from streamrag_cli.events import AskEvent, Notice, QuestionAsked, Sources, Status, as_event
 from streamrag_cli.model import Question
 from streamrag_cli.text import sanitise
 
@@ -14,23 +14,23 @@ async def with_question_first(
 ) -> AsyncGenerator[AskEvent, None]:
     """The events of a turn, which begin with its `QuestionAsked` even if it fails before anything is searched.
 
-    A `Status` that precedes it follows it instead, because the queries are known only after the search.
+    A `Status` or `Notice` that precedes it follows it instead.
     """
-    waiting: list[Status] = []
+    waiting: list[Status | Notice] = []
     has_begun = False
     async with aclosing(events):
         async for event in events:
             if has_begun:
                 yield event
-            elif isinstance(event, Status):
+            elif isinstance(event, Status | Notice):
                 waiting.append(event)
             else:
                 has_begun = True
                 yield (
                     event if isinstance(event, QuestionAsked) else _asked(question, searched=isinstance(event, Sources))
                 )
-                for status in waiting:
-                    yield status
+                for earlier in waiting:
+                    yield earlier
                 if not isinstance(event, QuestionAsked):
                     yield event
 

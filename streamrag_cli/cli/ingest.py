@@ -2,18 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from streamrag_cli.cli import options
+from streamrag_cli.cli.confirmation import confirmation_for
 from streamrag_cli.cli.process import Process
 from streamrag_cli.errors import UsageError
 from streamrag_cli.settings import Settings
-from streamrag_cli.text import sanitise_line
-
-if TYPE_CHECKING:
-    from streamrag_cli.ingest.roots import Confirmation
 
 
 def command(
@@ -71,26 +68,13 @@ def command(
         dry_run=dry_run,
         environment=process.environment,
         allow_empty=allow_empty,
-        confirmation=_confirmation_for(process, yes=yes),
+        confirmation=confirmation_for(process, yes=yes),
     )
     renderer = ingest_renderer(
         json=json, jsonl=jsonl, quiet=quiet, plain=plain, verbose=verbose, out=process.out, err=process.err
     )
     operation = pipeline.ingest if not remove else pipeline.remove_all if remove_all else pipeline.remove
     return run(operation(request, settings), renderer, process, part_of="ingest", hint="streamrag ingest PATH")
-
-
-def _confirmation_for(process: Process, *, yes: bool) -> "Confirmation":
-    """The user's confirmation: granted by `--yes`, or requested if stdin and stderr are terminals."""
-    from streamrag_cli.ingest.roots import Confirmation
-
-    def ask(question: str) -> bool:
-        process.err.write(f"{sanitise_line(question)} [y/N] ")
-        process.err.flush()
-        return process.stdin.readline().strip().lower() in {"y", "yes"}
-
-    can_ask = process.stdin.isatty() and process.err.isatty()
-    return Confirmation(granted=yes, ask=ask if can_ask else None)
 
 
 def _check(paths: Sequence[str], *, remove: bool, remove_all: bool, rebuild: bool) -> None:

@@ -64,7 +64,8 @@ def _help_command(process: Process) -> str:
 
 def _command_in(process: Process) -> str:
     command = next((each for each in process.arguments if not each.startswith("-")), "")
-    return command if command in {each.name for each in app.registered_commands} else ""
+    names = {each.name for each in app.registered_commands} | {each.name for each in app.registered_groups}
+    return command if command in names else ""
 
 
 def _report(error: BaseException, process: Process) -> ExitCode:

@@ -3,19 +3,20 @@
 import os
 import time
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from streamrag_cli.errors import UsageError
 from streamrag_cli.events import AskEvent, Done, Error, Notice, Status, Token
+from streamrag_cli.history.entry import Entry
 from streamrag_cli.history.location import LogError, log_file
-from streamrag_cli.history.recording import Entry, LogWriter, Recording
+from streamrag_cli.history.recording import LogWriter, Recording
 from streamrag_cli.model import Question, Turn
 from streamrag_cli.settings import Settings
 
 if TYPE_CHECKING:
-    from streamrag_cli.history.entries import LoggedTurn
+    from streamrag_cli.history.reading import LoggedTurn
 
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
 _BASE32: Final = _LETTERS + "234567"
@@ -91,17 +92,26 @@ class ConversationLog:
         return (str(rows[0][0]), str(rows[0][1])) if rows else ("", "")
 
     def find(self, *, words: str = "", limit: int | None = None, **conditions: object) -> "list[LoggedTurn]":
-        """The newest turns that contain all `words` and satisfy the conditions of `entries.find`, newest first."""
-        from streamrag_cli.history.database import open_to_read, open_to_write, translated_errors
-        from streamrag_cli.history.entries import find, has_unindexed, index_unfinished
+        """The newest turns that contain all `words` and satisfy the conditions of `reading.find`, newest first."""
+        from streamrag_cli.history.database import open_to_write, reading
+        from streamrag_cli.history.reading import find
+        from streamrag_cli.history.rows import has_unindexed, index_unfinished
 
-        with translated_errors(self.file):
-            db = open_to_read(self.file)
+        with reading(self.file) as db:
             if db is None:
                 return []
             if words.strip() and has_unindexed(db):
-                index_unfinished(open_to_write(self.file))
+                with closing(open_to_write(self.file)) as writing:
+                    index_unfinished(writing)
             return find(db, words=words, limit=limit, **conditions)
+
+    def counts(self) -> dict[str, Any]:
+        """The number of `turns` and `conversations`, the start of the oldest turn (`since`), and `bytes` on disk."""
+        rows = self._rows("SELECT count(*), count(DISTINCT thread), min(started_at) FROM turns")
+        turns, conversations, since = rows[0] if rows else (0, 0, None)
+        files = self.file.parent.glob(f"{self.file.name}*")
+        size = sum(each.stat().st_size for each in files)
+        return {"turns": turns, "conversations": conversations, "since": since, "bytes": size}
 
     async def record(
         self,
@@ -119,7 +129,8 @@ class ConversationLog:
         """
         import asyncio  # the caller already runs it
 
-        entry = _entry(question, settings, thread=question.thread or self.new_thread(terminal), terminal=terminal)
+        thread = question.thread or self.new_thread(terminal)
+        entry = Entry(question, settings, thread=thread, terminal=terminal, started_at=_utc(time.time()))
         recording = Recording(entry, announce=announce)
         started = False
         try:
@@ -151,27 +162,16 @@ class ConversationLog:
         return True
 
     def _rows(self, query: str, *values: object) -> list[Any]:
-        from streamrag_cli.history.database import open_to_read, translated_errors
+        from streamrag_cli.history.database import reading
 
-        with translated_errors(self.file):
-            db = open_to_read(self.file)
+        with reading(self.file) as db:
             return [] if db is None else db.execute(query, values).fetchall()
 
 
-def _entry(question: Question, settings: Settings, *, thread: str, terminal: str) -> Entry:
-    now_s = time.time()
-    return Entry(
-        thread=thread,
-        terminal=terminal,
-        question=question.text,
-        extra=question.extra,
-        collection=settings.collection,
-        store=str(settings.store),
-        model=settings.model or "",
-        started_at=f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now_s))}.{int(now_s * 1000) % 1000:03}+00:00",
-        keep_days=settings.log_keep_days,
-        secret=settings.api_key or "",
-    )
+def _utc(now_s: float) -> str:
+    """A Unix time in ISO 8601."""
+    seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now_s))
+    return f"{seconds}.{int(now_s * 1000) % 1000:03}+00:00"
 
 
 def _wait(recording: Recording) -> None:

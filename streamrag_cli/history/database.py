@@ -6,7 +6,7 @@ import sqlite3
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -45,18 +45,18 @@ def open_to_write(file: Path, *, busy_s: float = WRITE_BUSY_S) -> sqlite3.Connec
         return db
 
 
-def open_to_read(file: Path) -> sqlite3.Connection | None:
-    """A read-only connection to the log; None if it does not exist or is empty. Raises LogError."""
+@contextmanager
+def reading(file: Path) -> Iterator[sqlite3.Connection | None]:
+    """A read-only connection to the log; None if it does not exist or is empty. Raises LogError.
+
+    Closing it does not change the log, unlike the last connection that can write.
+    """
     with translated_errors(file):
         if not _exists(file):
-            return None
-        db = _connect(file, "ro", COMMAND_BUSY_S)
-        try:
-            has_version = _has_version(db, file)
-        except BaseException:
-            db.close()
-            raise
-        return db if has_version else None
+            yield None
+            return
+        with closing(_connect(file, "ro", COMMAND_BUSY_S)) as db:
+            yield db if _has_version(db, file) else None
 
 
 def _connect(file: Path, mode: str, busy_s: float) -> sqlite3.Connection:

@@ -14,8 +14,8 @@ from streamrag_cli.history.database import (
     transaction,
     translated_errors,
 )
-from streamrag_cli.history.entries import delete_turns
 from streamrag_cli.history.location import LogError
+from streamrag_cli.history.rows import delete_turns
 
 _ERASE_WITHIN_S: Final = 10.0
 

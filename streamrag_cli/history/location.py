@@ -37,8 +37,8 @@ def why_not_logged(settings: Settings, environment: Mapping[str, str], *, in_ci:
         return "CI is set"
     try:
         return "it was switched off with: streamrag log off" if _off_file(environment).exists() else ""
-    except OSError:
-        return ""  # recording will report the same error
+    except (OSError, LogError):
+        return ""  # recording will report it
 
 
 def switch_log(environment: Mapping[str, str], *, on: bool) -> None:

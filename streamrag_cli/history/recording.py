@@ -3,81 +3,23 @@
 SQLite is imported in the thread, when the command waits for the model anyway.
 """
 
-import json
 import threading
-from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from streamrag_cli.events import THINKING_SHOWN, AskEvent, Citations, Done, Error, Sources, Token
+from streamrag_cli.events import AskEvent
+from streamrag_cli.history.entry import Entry
 from streamrag_cli.history.location import LogError
-from streamrag_cli.model import Source
-from streamrag_cli.text import without_secret
 
 if TYPE_CHECKING:
     import sqlite3
 
+_Connection: TypeAlias = "tuple[sqlite3.Connection, tuple[int, int] | None] | None"
+"""A connection, and the identity of the file that it has open."""
 EVERY_S: Final = 0.5
 """The time between two writes of an answer. A killed process loses at most the text of this time."""
-INTERRUPTED: Final = "interrupted"
-COMPLETE: Final = "complete"
-SOURCE_KEYS: Final = ("n", "source", "path", "page", "line_start", "line_end", "title", "score", "chunk_id")
-_TIMINGS: Final = ("retrieval_ms", "first_token_ms", "total_ms", "tokens_per_second")
-
-
-@dataclass(slots=True, kw_only=True)
-class Entry:
-    """What the log records about one question. The API key `secret` is masked in all text."""
-
-    thread: str
-    terminal: str
-    question: str
-    extra: str
-    collection: str
-    store: str
-    model: str
-    started_at: str
-    keep_days: int
-    secret: str = ""
-    state: str = INTERRUPTED
-    pieces: list[str] = field(default_factory=list)
-    sources: tuple[Source, ...] = ()
-    cited: tuple[str, ...] = ()
-    finish_reason: str = ""
-    timings: Mapping[str, float] = field(default_factory=dict)
-
-    def add(self, event: AskEvent) -> None:
-        """Apply an event of the answer."""
-        match event:
-            case Token(text=text):
-                self.pieces.append(text)
-            case Sources(sources=sources):
-                self.sources = sources
-            case Citations(citations=citations):
-                self.cited = tuple(dict.fromkeys(each.chunk_id for each in citations))
-            case Done():
-                self.state, self.finish_reason, self.model = COMPLETE, event.finish_reason, event.model
-                known = {name: getattr(event.timings, name) for name in _TIMINGS}
-                self.timings = {name: round(value, 1) for name, value in known.items() if value is not None}
-            case Error(code=code):
-                self.state = code
-            case _ if event == THINKING_SHOWN:
-                self.pieces = []
-
-    @property
-    def answer(self) -> str:
-        return self.masked("".join(self.pieces))
-
-    def masked(self, text: str) -> str:
-        return without_secret(text, self.secret, "[key]")
-
-    @property
-    def sources_json(self) -> str:
-        """The sources without the text of their passages."""
-        return json.dumps([{key: getattr(each, key) for key in SOURCE_KEYS} for each in self.sources])
 
 
 class Recording:
@@ -107,7 +49,7 @@ class Recording:
 
     def write(self, db: "sqlite3.Connection") -> None:
         """Write until the recording is finished. Runs in the thread of the writer. Raises sqlite3.Error."""
-        from streamrag_cli.history.entries import insert, is_busy, prune, update
+        from streamrag_cli.history.rows import insert, is_busy, prune, update
 
         row: int | None = None
         while True:
@@ -130,7 +72,7 @@ class Recording:
 class LogWriter:
     """A thread with a connection to the log, which it creates if necessary. It writes one recording after another.
 
-    The connection is never closed (see `database.open_log`): the thread ends with the process.
+    The connection is never closed (see `database.open_to_write`): the thread ends with the process.
     """
 
     def __init__(self, file: Path) -> None:
@@ -140,28 +82,35 @@ class LogWriter:
 
     def start(self, recording: Recording) -> None:
         self._queue.put(recording)
-        if self._thread.ident is None:
-            self._thread.start()
+        try:
+            if self._thread.ident is None:
+                self._thread.start()
+        except RuntimeError as error:  # the limit of processes and threads
+            recording.ended.set_result(LogError(f"the log cannot be written: {error}", code="log_not_writable"))
 
     def _run(self) -> None:
-        from streamrag_cli.history.database import open_to_write, translated_errors
-
-        db: sqlite3.Connection | None = None
-        opened: tuple[int, int] | None = None
+        connection: _Connection = None
         while True:
             recording = self._queue.get()
-            error: LogError | None = LogError("the log failed", code="log_damaged")
             try:
-                with translated_errors(self._file):
-                    if db is None or opened != _identity(self._file):  # the user may have removed the file
-                        db = open_to_write(self._file)
-                        opened = _identity(self._file)
-                    recording.write(db)
-                error = None
-            except LogError as failure:
-                error = failure
-            finally:
+                connection = self._write(recording, connection)
+            except LogError as error:
                 recording.ended.set_result(error)
+            except Exception as error:  # noqa: BLE001 - nothing that goes wrong here may affect the answer
+                message = f"the log cannot be written: {type(error).__name__}: {error}"
+                recording.ended.set_result(LogError(message, code="log_not_writable"))
+            else:
+                recording.ended.set_result(None)
+
+    def _write(self, recording: Recording, connection: "_Connection") -> "_Connection":
+        """Write a recording; returns the connection, which is a new one if the user has removed the file."""
+        from streamrag_cli.history.database import open_to_write, translated_errors
+
+        with translated_errors(self._file):
+            if connection is None or connection[1] != _identity(self._file):
+                connection = open_to_write(self._file), _identity(self._file)
+            recording.write(connection[0])
+        return connection
 
 
 def _identity(file: Path) -> tuple[int, int] | None:

@@ -1,51 +1,13 @@
-"""Writes and reads the rows of the log."""
+"""Writes and deletes the rows of the log."""
 
 import hashlib
 import json
-import re
 import sqlite3
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
 
 from streamrag_cli.history.database import fact, set_fact, transaction
-from streamrag_cli.history.recording import Entry
-
-_MAY_BE_UNSPACED: Final = re.compile("[\u0e00-\u1fff\u2e80-\U0010ffff]")
-_COLUMNS: Final = (
-    "id, thread, n, started_at, question, extra_chars, extra_sha256, answer, state, collection, store, model,"
-    " finish_reason, sources, cited, timings"
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoggedTurn:
-    """A question and its answer as the log has them.
-
-    `state` is `complete`, `interrupted` or the code of an error. `sources` have the keys `recording.SOURCE_KEYS`.
-    """
-
-    id: int
-    thread: str
-    n: int
-    started_at: str
-    question: str
-    extra_chars: int
-    extra_sha256: str
-    answer: str
-    state: str
-    collection: str
-    store: str
-    model: str
-    finish_reason: str
-    sources: Sequence[Mapping[str, Any]]
-    cited: Sequence[str]
-    timings: Mapping[str, float]
-
-    def to_mapping(self) -> dict[str, Any]:
-        """The form in JSON."""
-        return asdict(self)
+from streamrag_cli.history.entry import Entry
 
 
 def insert(db: sqlite3.Connection, entry: Entry, *, announce: bool) -> tuple[int, bool]:
@@ -57,7 +19,7 @@ def insert(db: sqlite3.Connection, entry: Entry, *, announce: bool) -> tuple[int
     values = {
         **{name: getattr(entry, name) for name in ("thread", "terminal", "started_at", "state", "collection", "store")},
         "model": entry.model,
-        "question": entry.masked(entry.question),
+        "question": entry.question,
         "extra_chars": len(entry.extra),
         "extra_sha256": digest,
     }
@@ -78,6 +40,7 @@ def update(db: sqlite3.Connection, row: int, entry: Entry, *, finished: bool) ->
     """Write the current state of an answer; if `finished`, also make it searchable."""
     values = {
         **{name: getattr(entry, name) for name in ("answer", "state", "model", "finish_reason")},
+        "is_indexed": 0,
         "sources": entry.sources_json,
         "cited": json.dumps(entry.cited),
         "timings": json.dumps(entry.timings),
@@ -86,7 +49,7 @@ def update(db: sqlite3.Connection, row: int, entry: Entry, *, finished: bool) ->
         assignments = ", ".join(f"{name} = :{name}" for name in values)
         changed = db.execute(f"UPDATE turns SET {assignments} WHERE id = :id", {**values, "id": row}).rowcount
         if finished and changed:
-            _index(db, row, entry.masked(entry.question), values["answer"])
+            _index(db, row, entry.question, values["answer"])
 
 
 def prune(db: sqlite3.Connection, now: str, keep_days: int) -> None:
@@ -136,55 +99,16 @@ def index_unfinished(db: sqlite3.Connection) -> None:
 
 def _index(db: sqlite3.Connection, row: int, question: str, answer: str) -> None:
     db.execute("DELETE FROM turns_fts WHERE rowid = ?", (row,))
-    values = (row, _separated(question), _separated(answer))
+    values = (row, separated(question), separated(answer))
     db.execute("INSERT INTO turns_fts (rowid, question, answer) VALUES (?, ?, ?)", values)
     db.execute("UPDATE turns SET is_indexed = 1 WHERE id = ?", (row,))
 
 
-def _separated(text: str) -> str:
-    if not _MAY_BE_UNSPACED.search(text):
+def separated(text: str) -> str:
+    """The text as the full-text index gets it: with spaces between the words of scripts that are written without."""
+    # A pattern would take longer to compile than this takes. Between the two ranges are punctuation and symbols.
+    if text.isascii() or not any("\u0e00" <= each < "\u2000" or each > "\u2e7f" for each in set(text)):
         return text
-    from streamrag_cli.store.stemming import separate  # compiles its patterns, 5 ms
+    from streamrag_cli.store.stemming import separate  # 5 ms
 
     return separate(text)
-
-
-def match_expression(words: str) -> str:
-    """An FTS5 expression that matches texts with all the words, or "".
-
-    >>> match_expression('retry "NOT x')
-    '"retry" "NOT" "x"'
-    """
-    terms = re.findall(r"[^\s\"\0]+", words)
-    return " ".join(f'"{part}"' for term in terms for part in _separated(term).split())
-
-
-def find(
-    db: sqlite3.Connection,
-    *,
-    limit: int | None = None,
-    words: str = "",
-    **conditions: object,
-) -> list[LoggedTurn]:
-    """The newest turns that satisfy all `conditions` (a key of `_CONDITIONS`; None is ignored), newest first."""
-    wheres = {_CONDITIONS[name]: value for name, value in conditions.items() if value is not None}
-    if words.strip():
-        wheres["id IN (SELECT rowid FROM turns_fts WHERE turns_fts MATCH ?)"] = match_expression(words)
-    where = f" WHERE {' AND '.join(wheres)}" if wheres else ""
-    query = f"SELECT {_COLUMNS} FROM turns{where} ORDER BY id DESC LIMIT ?"
-    rows = db.execute(query, (*wheres.values(), -1 if limit is None else limit)).fetchall()
-    return [_turn(row) for row in rows]
-
-
-_CONDITIONS: Final = {
-    "turn": "id = ?",
-    "thread": "thread = ?",
-    "collection": "collection = ?",
-    "since": "started_at >= ?",
-}
-
-
-def _turn(row: Sequence[Any]) -> LoggedTurn:
-    names = [name.strip() for name in _COLUMNS.split(",")]
-    values = dict(zip(names, row, strict=True))
-    return LoggedTurn(**values | {name: json.loads(values[name]) for name in ("sources", "cited", "timings")})

@@ -1,0 +1,138 @@
+"""Measures the log: `log -q` among many turns, and what recording adds to an answer.
+
+    python -m benchmarks.log search [TURNS]
+    python -m benchmarks.log record [ROUNDS]
+
+`search` fills a log with TURNS turns of 1,500 characters each and starts `streamrag log -q` in new processes. The
+baseline is a process that imports the same modules and exits. The figures are processor time, which a busy machine
+changes less than elapsed time; these commands wait for nothing. `record` streams answers of 300 tokens through
+`ConversationLog.record` and directly, in alternation, and prints the difference per answer and per token.
+"""
+
+import asyncio
+import os
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
+from pathlib import Path
+
+from streamrag_cli.events import AskEvent, Done, Status, Token
+from streamrag_cli.history.conversation_log import ConversationLog
+from streamrag_cli.history.database import open_to_write
+from streamrag_cli.history.entry import Entry
+from streamrag_cli.history.rows import insert, update
+from streamrag_cli.model import Question, Timings
+from streamrag_cli.settings import Settings
+
+_RUNS = 15
+_IMPORTS = (
+    "import streamrag_cli.cli.app, streamrag_cli.history.reading, streamrag_cli.history.conversation_log,"
+    " streamrag_cli.render.log"
+)
+_TOKENS = 300
+
+
+def main(what: str, number: str = "") -> None:
+    with tempfile.TemporaryDirectory() as home:
+        if what == "search":
+            _search(Path(home), int(number or 10_000))
+        else:
+            _record(Path(home), int(number or 200))
+
+
+def _search(home: Path, turns: int) -> None:
+    environment = {**os.environ, "HOME": str(home), "XDG_STATE_HOME": str(home)}
+    log = ConversationLog.open(environment)
+    words = _fill(log, turns)
+    print(f"{turns:,} turns, {log.counts()['bytes'] / 1e6:.0f} MB")
+    commands: Mapping[str, tuple[str, ...]] = {
+        "imports only": ("-c", _IMPORTS),
+        "log -q, rare word": ("-m", "streamrag_cli", "log", "-q", words[-1]),
+        "log -q, frequent word": ("-m", "streamrag_cli", "log", "-q", words[0]),
+        "log -q, three words": ("-m", "streamrag_cli", "log", "-q", " ".join(words[2:5])),
+        "log": ("-m", "streamrag_cli", "log"),
+    }
+    times: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(_RUNS):
+        for name, command in commands.items():
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            subprocess.run([sys.executable, *command], env=environment, check=True, stdout=subprocess.DEVNULL)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            times[name].append((after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1000)
+    base = statistics.median(times["imports only"])
+    for name, each in times.items():
+        median = statistics.median(each)
+        print(f"{name:24}{median:8.0f} ms  {median - base:+8.0f} ms")
+
+
+def _fill(log: ConversationLog, turns: int) -> list[str]:
+    """Write turns of random words with the frequencies of a language; returns the words, the most frequent first."""
+    chosen = random.Random(1)
+    words = ["".join(chosen.choices("abcdefghijklmnoprstuvw", k=chosen.randint(3, 9))) for _ in range(20_000)]
+    weights = [1 / (rank + 3) for rank in range(len(words))]
+    settings = Settings(store=log.file.parent)
+    db = open_to_write(log.file)
+    for number in range(turns):
+        text = chosen.choices(words, weights, k=240)
+        entry = Entry(
+            Question(text=" ".join(text[:10]), accepted_at=0.0),
+            settings,
+            thread=f"t{number // 4}",
+            terminal="",
+            started_at=f"2026-01-01T00:{number // 600:02}:{number // 10 % 60:02}.{number % 10}00+00:00",
+        )
+        entry.pieces, entry.state = [" ".join(text[10:])], "complete"
+        row, _ = insert(db, entry, announce=False)
+        update(db, row, entry, finished=True)
+    db.close()
+    return words
+
+
+async def _answer() -> AsyncGenerator[AskEvent, None]:
+    yield Status(status="generating")
+    for _ in range(_TOKENS):
+        await asyncio.sleep(0)
+        yield Token(text="token ")
+    yield Done(finish_reason="stop", model="model", usage=None, timings=Timings())
+
+
+def _record(home: Path, rounds: int) -> None:
+    log = ConversationLog(home / "streamrag" / "log.db")
+    settings = Settings(store=home)
+
+    async def timed(stream: Callable[[], AsyncGenerator[AskEvent, None]]) -> tuple[float, ...]:
+        """Milliseconds until the first token, of the slowest token after it, in total, and of processor time."""
+        started_cpu_s = time.process_time()
+        started_s = last_s = time.perf_counter()
+        first_ms = slowest_ms = 0.0
+        async with aclosing(stream()) as events:
+            async for event in events:
+                now_s = time.perf_counter()
+                if isinstance(event, Token):
+                    first_ms = first_ms or (now_s - started_s) * 1000
+                    slowest_ms = max(slowest_ms, (now_s - last_s) * 1000)
+                last_s = now_s
+        total_ms, cpu_ms = (time.perf_counter() - started_s) * 1000, (time.process_time() - started_cpu_s) * 1000
+        return first_ms, slowest_ms, total_ms, cpu_ms
+
+    def recorded() -> AsyncGenerator[AskEvent, None]:
+        return log.record(_answer(), Question(text="What?", accepted_at=0.0), settings, terminal="")
+
+    async def run() -> None:
+        await timed(recorded)  # creates the log
+        pairs = [(await timed(_answer), await timed(recorded)) for _ in range(rounds)]
+        for position, name in enumerate(("first token", "slowest token", "whole answer", "processor time")):
+            direct, logged = (statistics.median(pair[side][position] for pair in pairs) for side in (0, 1))
+            print(f"{name:16}{direct:8.2f} ms without,{logged:8.2f} ms with the log, {logged - direct:+.2f} ms")
+
+    asyncio.run(run())
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

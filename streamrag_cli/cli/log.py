@@ -1,0 +1,225 @@
+"""The command `streamrag log` and its subcommands."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from streamrag_cli.cli import options
+from streamrag_cli.cli.process import Process, settings_from
+from streamrag_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from streamrag_cli.history.conversation_log import ConversationLog
+    from streamrag_cli.history.reading import LoggedTurn
+
+_SHOWN: Final = 10
+
+app = typer.Typer(
+    cls=options.Group,
+    help="Show, search and delete logged questions and answers.",
+    invoke_without_command=True,
+    rich_markup_mode=None,
+)
+
+
+@app.callback()
+def entries(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option("-n", metavar="N", min=1, help="Show at most N questions.")] = _SHOWN,
+    words: Annotated[
+        str, typer.Option("-q", "--query", metavar="WORDS", help="Show only turns with all these words.")
+    ] = "",
+    collection: Annotated[
+        str, typer.Option("-c", "--collection", metavar="NAME", help="Show only questions to this collection.")
+    ] = "",
+    thread: Annotated[
+        str, typer.Option("--thread", metavar="ID", help="Show only this conversation; the start of its id is enough.")
+    ] = "",
+    since: Annotated[
+        str, typer.Option("--since", metavar="DATE", help="Show only questions since a date, such as 2026-01-31 or 7d.")
+    ] = "",
+    json: Annotated[bool, typer.Option("--json", help="Print whole turns as one JSON object.")] = False,
+    jsonl: Annotated[bool, typer.Option("--jsonl", help="Print each whole turn as a line of JSON.")] = False,
+) -> int:
+    """Show, search and delete logged questions and answers.
+
+    Without a subcommand, list the newest questions, newest first: the number of the turn, its conversation, time,
+    collection, state and question.
+    """
+    if context.invoked_subcommand:
+        return 0
+    from streamrag_cli.history.moments import start_of
+    from streamrag_cli.render.log import print_turns
+
+    process: Process = context.obj
+    log = _log(process)
+    turns = log.find(
+        words=_as_text(words),
+        limit=limit,
+        collection=collection or None,
+        thread=log.find_thread(thread) if thread else None,
+        since=start_of(since, time.time(), flag="--since") if since else None,
+    )
+    print_turns(turns, process.out, json=json, jsonl=jsonl)
+    if not turns and not (json or jsonl):
+        filtered = words or collection or thread or since
+        process.err.write("nothing in the log matches\n" if filtered else "the log is empty\n")
+    return 0
+
+
+@app.command("show", cls=options.Command)
+def show(
+    context: typer.Context,
+    which: Annotated[
+        str, typer.Argument(metavar="[ID]", help="The number of a turn, the id of a conversation, or last.")
+    ] = "last",
+    md: Annotated[bool, typer.Option("--md", help="Print it as Markdown.")] = False,
+    plain: options.Plain = False,
+) -> int:
+    """Show a turn or a whole conversation as it was shown first, with its sources."""
+    from streamrag_cli.render.log import print_markdown, show_turn
+
+    process: Process = context.obj
+    turns = _named(_log(process), which)
+    if md:
+        print_markdown(turns, process.out, names=process.display_names)
+        return 0
+    for turn in turns:
+        show_turn(
+            turn,
+            process.out,
+            names=process.display_names,
+            terminal_type=process.environment.get("TERM", ""),
+            plain=plain,
+            is_first=turn is turns[0],
+        )
+    return 0
+
+
+@app.command("rm", cls=options.Command)
+def remove(
+    context: typer.Context,
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]...", help="Numbers of turns, or ids of conversations.")
+    ] = None,
+    older: Annotated[
+        str, typer.Option("--older", metavar="AGE", help="Delete turns that are older, such as 30d, 12h or 2026-01-31.")
+    ] = "",
+    thread: Annotated[
+        str, typer.Option("--thread", metavar="ID", help="Delete this conversation; the start of its id is enough.")
+    ] = "",
+    everything: Annotated[bool, typer.Option("--all", help="Delete the whole log.")] = False,
+    yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask for confirmation before --all.")] = False,
+) -> int:
+    """Delete turns from the log. Their text is erased from the files, and cannot be recovered."""
+    process: Process = context.obj
+    if sum(map(bool, (ids, older, thread, everything))) != 1:
+        raise UsageError("name what to delete: ID..., --older, --thread or --all", code="usage", hint="streamrag log")
+    from streamrag_cli.history.deletion import delete, delete_everything
+    from streamrag_cli.history.moments import start_of
+
+    log = _log(process)
+    deleted: int | None
+    if everything:
+        _confirm(process, log.file, yes=yes)
+        deleted = delete_everything(log.file)
+    elif older:
+        deleted = delete(log.file, "started_at < ?", (start_of(older, time.time(), flag="--older"),))
+    elif thread:
+        deleted = delete(log.file, "thread = ?", (log.find_thread(thread),))
+    else:
+        rows = sorted({turn.id for each in ids or () for turn in _named(log, each)})
+        deleted = delete(log.file, f"id IN ({', '.join('?' * len(rows))})", rows)
+    process.out.write("the damaged log was deleted\n" if deleted is None else f"{deleted:,} deleted\n")
+    return 0
+
+
+@app.command("on", cls=options.Command)
+def switch_on(context: typer.Context) -> int:
+    """Log questions and answers, after `streamrag log off`."""
+    from streamrag_cli.history.location import switch_log
+
+    process: Process = context.obj
+    switch_log(process.environment, on=True)
+    return _print_state(process)
+
+
+@app.command("off", cls=options.Command)
+def switch_off(context: typer.Context) -> int:
+    """Do not log questions and answers. What is in the log stays."""
+    from streamrag_cli.history.location import switch_log
+
+    process: Process = context.obj
+    switch_log(process.environment, on=False)
+    return _print_state(process)
+
+
+@app.command("status", cls=options.Command)
+def status(context: typer.Context, json: options.Json = False) -> int:
+    """Show whether questions are logged, and what is in the log."""
+    from streamrag_cli.render.log import print_state
+
+    process: Process = context.obj
+    log = _log(process)
+    reason = _reason(process)
+    state = {"logging": not reason, "reason": reason or None, "path": str(log.file), **log.counts()}
+    state["keep_days"] = settings_from(process, {}).log_keep_days
+    print_state(state, process.out, json=json)
+    return 0
+
+
+@app.command("path", cls=options.Command)
+def path(context: typer.Context) -> int:
+    """Print the path of the log."""
+    process: Process = context.obj
+    process.out.write(f"{_log(process).file}\n")
+    return 0
+
+
+def _log(process: Process) -> "ConversationLog":
+    from streamrag_cli.history.conversation_log import ConversationLog
+
+    return ConversationLog.open(process.environment)
+
+
+def _named(log: "ConversationLog", which: str) -> "list[LoggedTurn]":
+    """The turn with this number, the turns of a conversation, or the last turn. Raises UsageError `not_in_log`."""
+    conditions: dict[str, Any] = {"limit": 1}
+    if which.isdecimal() and which.isascii():
+        conditions["turn"] = min(int(which[:20]), 2**63 - 1)
+    elif which != "last":
+        conditions = {"thread": log.find_thread(which)}
+    turns = log.find(**conditions)
+    if not turns:
+        message = "the log is empty" if which == "last" else f"no turn {which} in the log"
+        raise UsageError(message, code="not_in_log", hint="streamrag log")
+    return turns[::-1]
+
+
+def _confirm(process: Process, file: Path, *, yes: bool) -> None:
+    from streamrag_cli.cli.confirmation import confirmation_for
+
+    confirmation_for(process, yes=yes).require(
+        f"Delete all questions and answers in {file}?",
+        message="all questions and answers in the log would be deleted",
+        hint="streamrag log rm --all --yes",
+    )
+
+
+def _print_state(process: Process) -> int:
+    reason = _reason(process)
+    process.out.write(f"questions are not logged: {reason}\n" if reason else "questions are logged\n")
+    return 0
+
+
+def _reason(process: Process) -> str:
+    from streamrag_cli.history.location import why_not_logged
+
+    return why_not_logged(settings_from(process, {}), process.environment, in_ci=process.in_ci)
+
+
+def _as_text(argument: str) -> str:
+    # Python decodes invalid UTF-8 in arguments as lone surrogates, which SQLite does not accept.
+    return argument.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

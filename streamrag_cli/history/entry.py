@@ -1,0 +1,72 @@
+"""What the log records about one question, while its answer streams."""
+
+import json
+from collections.abc import Mapping
+from typing import Final
+
+from streamrag_cli.events import THINKING_SHOWN, AskEvent, Citations, Done, Error, Sources, Token
+from streamrag_cli.model import Question, Source
+from streamrag_cli.settings import Settings
+from streamrag_cli.text import without_secret
+
+INTERRUPTED: Final = "interrupted"
+COMPLETE: Final = "complete"
+SOURCE_KEYS: Final = ("n", "source", "path", "page", "line_start", "line_end", "title", "score", "chunk_id")
+_TIMINGS: Final = ("retrieval_ms", "first_token_ms", "total_ms")
+
+
+class Entry:
+    """What the log records about one question. The API key `secret` is masked in all text.
+
+    Not a dataclass: creating one of this size takes a millisecond, at the start of every answer.
+    """
+
+    def __init__(self, question: Question, settings: Settings, *, thread: str, terminal: str, started_at: str) -> None:
+        """`started_at` is in ISO 8601 (UTC)."""
+        self.secret = settings.api_key or ""
+        self.thread = thread
+        self.terminal = terminal
+        self.started_at = started_at
+        self.keep_days = settings.log_keep_days
+        self.question = self.masked(question.text)
+        self.extra = question.extra
+        self.collection = settings.collection
+        self.store = str(settings.store)
+        self.model = settings.model or ""
+        self.state = INTERRUPTED
+        self.pieces: list[str] = []
+        self.sources: tuple[Source, ...] = ()
+        self.cited: tuple[str, ...] = ()
+        self.finish_reason = ""
+        self.timings: Mapping[str, float] = {}
+
+    def add(self, event: AskEvent) -> None:
+        """Apply an event of the answer."""
+        match event:
+            case Token(text=text):
+                self.pieces.append(text)
+            case Sources(sources=sources):
+                self.sources = sources
+            case Citations(citations=citations):
+                self.cited = tuple(dict.fromkeys(each.chunk_id for each in citations))
+            case Done():
+                self.state, self.finish_reason, self.model = COMPLETE, event.finish_reason, event.model
+                known = {name: getattr(event.timings, name) for name in _TIMINGS}
+                self.timings = {name: round(value, 1) for name, value in known.items() if value is not None}
+            case Error(code=code):
+                self.state = code
+            case _ if event == THINKING_SHOWN:
+                self.pieces = []
+
+    @property
+    def answer(self) -> str:
+        return self.masked("".join(self.pieces))
+
+    def masked(self, text: str) -> str:
+        return without_secret(text, self.secret, "[key]")
+
+    @property
+    def sources_json(self) -> str:
+        """The sources without the text of their passages."""
+        sources = [{key: getattr(each, key) for key in SOURCE_KEYS} for each in self.sources]
+        return json.dumps([{**each, "score": round(each["score"], 4)} for each in sources], ensure_ascii=False)

@@ -1,0 +1,145 @@
+"""Output of `log`: a list of turns, one turn as it was shown, Markdown or JSON."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import datetime
+from typing import Any, TextIO
+
+from streamrag_cli.codec import encode
+from streamrag_cli.display_names import DisplayNames
+from streamrag_cli.events import Citations, Done, Error, Sources, Token
+from streamrag_cli.history.entry import COMPLETE
+from streamrag_cli.history.reading import LoggedTurn
+from streamrag_cli.json_objects import FORMAT_VERSION
+from streamrag_cli.model import Citation, Source, Timings
+from streamrag_cli.render.machine import write_line
+from streamrag_cli.render.tables import location
+from streamrag_cli.text import sanitise, sanitise_line
+
+
+def print_turns(turns: Sequence[LoggedTurn], out: TextIO, *, json: bool, jsonl: bool) -> None:
+    """Print a line per turn: its number, conversation, time, collection, state and question.
+
+    On a terminal, lines are cut to its width; in a pipe, the columns are separated by tabs.
+    """
+    if json:
+        write_line(out, encode({"version": FORMAT_VERSION, "turns": [asdict(turn) for turn in turns]}))
+    elif jsonl:
+        for turn in turns:
+            write_line(out, encode(asdict(turn)))
+    else:
+        _print_table([_cells(turn) for turn in turns], out)
+
+
+def _cells(turn: LoggedTurn) -> list[str]:
+    state = "" if turn.state == COMPLETE else turn.state
+    cells = [str(turn.id), turn.thread, _local_time(turn), turn.collection, state, " ".join(turn.question.split())]
+    return [sanitise_line(cell) for cell in cells]
+
+
+def _local_time(turn: LoggedTurn) -> str:
+    return f"{datetime.fromisoformat(turn.started_at).astimezone():%Y-%m-%d %H:%M}"
+
+
+def _print_table(rows: Sequence[Sequence[str]], out: TextIO) -> None:
+    if not out.isatty():
+        out.writelines("\t".join(row) + "\n" for row in rows)
+        return
+    from rich.cells import cell_len, set_cell_size  # not the whole of rich
+
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    columns = shutil.get_terminal_size().columns
+    for row in rows:
+        cells = [set_cell_size(cell, width) for cell, width in zip(row, widths, strict=True) if width]
+        line = "  ".join(cells).rstrip()
+        out.write((line if cell_len(line) <= columns else set_cell_size(line, columns - 3) + "...") + "\n")
+
+
+def show_turn(
+    turn: LoggedTurn, out: TextIO, *, names: DisplayNames, terminal_type: str, plain: bool, is_first: bool
+) -> None:
+    """Show the question, the sources and the answer, all on `out`, as `ask` shows them."""
+    from streamrag_cli.render.renderer import OutputOptions, renderer_for
+
+    out.write(f"{'' if is_first else chr(10)}{_local_time(turn)}  {turn.thread}  {turn.collection}\n")
+    out.write(f"> {sanitise(turn.question)}\n")
+    if turn.extra_chars:
+        out.write(f"({_extra_note(turn)})\n")
+    out.flush()
+    renderer = renderer_for(OutputOptions(plain=plain), out=out, err=out, terminal_type=terminal_type)
+    try:
+        for event in _events(turn, names):
+            renderer.handle(event)
+    finally:
+        renderer.close()
+
+
+def _extra_note(turn: LoggedTurn) -> str:
+    return f"with {turn.extra_chars:,} characters from stdin, SHA-256 {turn.extra_sha256[:12]}"
+
+
+def _events(turn: LoggedTurn, names: DisplayNames) -> list[Sources | Token | Citations | Done | Error]:
+    """The events from which renderers show the turn."""
+    sources = tuple(_source(each, names) for each in turn.sources)
+    cited = tuple(
+        Citation(n=each.n, source=each.source, chunk_id=each.chunk_id)
+        for each in sources
+        if each.chunk_id in turn.cited
+    )
+    last: Done | Error
+    if turn.state == COMPLETE:
+        known = turn.timings.get
+        timings = Timings(
+            retrieval_ms=known("retrieval_ms"), first_token_ms=known("first_token_ms"), total_ms=known("total_ms")
+        )
+        last = Done(finish_reason=turn.finish_reason, model=sanitise_line(turn.model), usage=None, timings=timings)
+    else:
+        what = "was interrupted" if turn.state == "interrupted" else f"ended with the error {turn.state}"
+        last = Error(message=f"this answer {what}", code=turn.state, hint="", retryable=False, exit_code=1)
+    text = [Token(text=sanitise(turn.answer))] if turn.answer else []
+    return [Sources(sources=sources), *text, Citations(citations=cited, unknown=()), last]
+
+
+def _source(fields: Mapping[str, Any], names: DisplayNames) -> Source:
+    source = Source(content="", **fields)
+    name = names.of(source.path) if source.path else source.source
+    return replace(source, source=sanitise_line(name), title=sanitise_line(source.title))
+
+
+def print_markdown(turns: Sequence[LoggedTurn], out: TextIO, *, names: DisplayNames) -> None:
+    """Print turns as a Markdown document: the question as a heading, the answer, and its sources as a list."""
+    for number, turn in enumerate(turns):
+        first, *others = sanitise(turn.question).strip().split("\n")
+        out.write(f"{chr(10) if number else ''}## {first}\n")
+        parts = ["\n".join(others), sanitise(turn.answer).strip()]
+        if turn.state != COMPLETE:
+            parts.append(f"*({turn.state})*")
+        sources = [_source(each, names) for each in turn.sources]
+        parts.append("\n".join(f"{each.n}. {_as_code(location(each))} {_title(each)}".rstrip() for each in sources))
+        out.write("".join(f"\n{part}\n" for part in parts if part))
+    out.flush()
+
+
+def _as_code(text: str) -> str:
+    return f"`` {text} ``" if "`" in text else f"`{text}`"
+
+
+def _title(source: Source) -> str:
+    return "".join(f"\\{each}" if each in "\\`*_[]<>&#" else each for each in source.title)
+
+
+def print_state(state: Mapping[str, Any], out: TextIO, *, json: bool) -> None:
+    """Print the state of the log: whether questions are logged, where, how many, and for how long."""
+    if json:
+        write_line(out, encode({"version": FORMAT_VERSION, **state}))
+        return
+    since = f" since {state['since'][:10]}" if state["since"] else ""
+    lines = {
+        "logging": "on" if state["logging"] else f"off: {state['reason']}",
+        "log": state["path"],
+        "content": f"{state['turns']:,} turns, {state['conversations']:,} conversations{since}",
+        "size": f"{state['bytes'] / 1e6:,.1f} MB",
+        "kept": f"{state['keep_days']:,} days",
+    }
+    out.writelines(sanitise_line(f"{name:<9}{value}") + "\n" for name, value in lines.items())

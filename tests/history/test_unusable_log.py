@@ -1,0 +1,187 @@
+"""A log that cannot be used never stops an answer, and says what is wrong with it."""
+
+import os
+import shutil
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from streamrag_cli.events import Notice
+from streamrag_cli.history.conversation_log import ConversationLog
+from streamrag_cli.history.deletion import delete, delete_everything
+from streamrag_cli.history.location import LogError, log_file
+from tests.support.logs import answer_events, bytes_of, record
+
+WORDS = ("pelican", "Quokka", "axolotl")
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> ConversationLog:
+    """A log with two answers."""
+    log = ConversationLog.open({"XDG_STATE_HOME": str(tmp_path / "state")})
+    record(log, "Where is the pelican?", answer_events("With the Quokka, ", "near Zürich."), thread="aaaaaaaa")
+    record(log, "Where is the axolotl?", thread="bbbbbbbb")
+    return log
+
+
+def replaced_by(log: ConversationLog, make: Callable[[Path], object]) -> None:
+    for each in log.file.parent.glob("log.db*"):
+        each.unlink()
+    make(log.file)
+
+
+def write_garbage(file: Path) -> None:
+    file.write_bytes(b"SQLite format 3\0" + b"\xff" * 5000)
+
+
+def write_newer(file: Path) -> None:
+    record(ConversationLog(file), "What?")
+    with closing(sqlite3.connect(file)) as db:
+        db.execute("PRAGMA user_version = 2")
+
+
+def write_foreign(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as db:
+        db.execute("CREATE TABLE recipes (name)")
+
+
+def link_elsewhere(file: Path) -> None:
+    (file.parent / "elsewhere").touch()
+    file.symlink_to(file.parent / "elsewhere")
+
+
+@pytest.mark.fault("log-unusable")
+@pytest.mark.parametrize(
+    ("make", "code", "words"),
+    [
+        (write_garbage, "log_damaged", "is damaged"),
+        (write_newer, "log_newer", "newer version"),
+        (write_foreign, "log_damaged", "another program's database"),
+        (Path.mkdir, "log_not_a_file", "is not a regular file"),
+        (os.mkfifo, "log_not_a_file", "is not a regular file"),
+        (link_elsewhere, "log_not_a_file", "is not a regular file"),
+    ],
+)
+def test_an_unusable_log_is_a_notice_of_an_answer_and_an_error_of_a_command(
+    log: ConversationLog, make: Callable[[Path], object], code: str, words: str
+) -> None:
+    replaced_by(log, make)
+    events = record(ConversationLog(log.file), "What?")
+    *answer, notice, done = events
+    with pytest.raises(LogError) as raised:
+        log.find()
+
+    assert [*answer, done] == list(answer_events("An ", "answer."))
+    assert isinstance(notice, Notice)
+    assert (notice.code, words in notice.message) == ("not_logged", True)
+    assert (raised.value.code, raised.value.exit_code, bool(raised.value.hint)) == (code, 5, True)
+
+
+@pytest.mark.fault("log-unusable")
+def test_a_file_in_place_of_the_state_folder_is_a_notice(tmp_path: Path) -> None:
+    (tmp_path / "streamrag").touch()
+    *_, notice, _ = record(ConversationLog.open({"XDG_STATE_HOME": str(tmp_path)}), "What?")
+
+    assert isinstance(notice, Notice)
+    assert notice.code == "not_logged"
+
+
+def test_the_log_has_no_place_without_a_home() -> None:
+    with pytest.raises(LogError) as raised:
+        log_file({"HOME": "", "XDG_STATE_HOME": "relative"})
+
+    assert raised.value.code == "no_log_directory"
+    assert str(log_file({"HOME": "/home/ada"})) == "/home/ada/.local/state/streamrag/log.db"
+
+
+@pytest.mark.fault("log-locked")
+def test_a_lock_that_is_never_released_is_a_notice(log: ConversationLog) -> None:
+    with closing(sqlite3.connect(log.file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        *answer, notice, done = record(ConversationLog(log.file), "What?")
+
+    assert [*answer, done] == list(answer_events("An ", "answer."))
+    assert isinstance(notice, Notice)
+    assert notice.code == "not_logged"
+    assert len(log.find()) == 2
+
+
+def test_a_log_that_the_user_removes_between_two_questions_is_created_again(log: ConversationLog) -> None:
+    shutil.rmtree(log.file.parent)
+    record(log, "Still there?")
+
+    assert [each.question for each in log.find()] == ["Still there?"]
+
+
+def test_a_thread_that_cannot_start_is_a_notice(log: ConversationLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_thread: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    *_, notice, _ = record(ConversationLog(log.file), "What?")
+
+    assert isinstance(notice, Notice)
+    assert (notice.code, "can't start new thread" in notice.message) == ("not_logged", True)
+
+
+def spread(log: ConversationLog) -> bytes:
+    """All bytes of the log, in lower case, because the full-text index has words in lower case."""
+    return bytes_of(log).lower()
+
+
+@pytest.mark.fault("log-deletion")
+def test_deleted_turns_are_in_no_file_of_the_log(log: ConversationLog) -> None:
+    assert all(word.lower().encode() in spread(log) for word in WORDS)
+    deleted = delete(log.file, "thread = ?", ("aaaaaaaa",))
+
+    assert deleted == 1
+    assert {word: word.lower().encode() in spread(log) for word in (*WORDS, "rich")} == {
+        "pelican": False,
+        "Quokka": False,
+        "axolotl": True,
+        "rich": False,
+    }
+    assert [each.thread for each in log.find()] == ["bbbbbbbb"]
+
+
+@pytest.mark.fault("log-deletion")
+def test_a_deletion_that_was_killed_before_it_erased_is_completed_by_the_next(log: ConversationLog) -> None:
+    from streamrag_cli.history.database import open_to_write, transaction
+    from streamrag_cli.history.rows import delete_turns
+
+    db = open_to_write(log.file)
+    with transaction(db):
+        delete_turns(db, "thread = 'aaaaaaaa'", ())
+    db.close()
+    before = b"pelican" in spread(log)
+    delete(log.file, "0")
+
+    assert (before, b"pelican" in spread(log)) == (True, False)
+
+
+def test_deleting_everything_leaves_an_empty_log(log: ConversationLog) -> None:
+    assert delete_everything(log.file) == 2
+    assert log.find() == []
+    assert not any(word.lower().encode() in spread(log) for word in WORDS)
+
+
+def test_deleting_everything_removes_a_damaged_log(log: ConversationLog) -> None:
+    replaced_by(log, write_garbage)
+
+    assert delete_everything(log.file) is None
+    assert list(log.file.parent.glob("log.db*")) == []
+
+
+def test_damage_inside_a_log_is_reported(log: ConversationLog) -> None:
+    with closing(sqlite3.connect(log.file)) as db:
+        db.execute("UPDATE turns SET sources = '[{', answer = 'x'")
+        db.commit()
+
+    with pytest.raises(LogError) as raised:
+        log.find()
+    assert raised.value.code == "log_damaged"
+    assert not any(isinstance(each, Notice) for each in record(log, "What?"))
