@@ -19,7 +19,7 @@ from streamrag_cli.answer.quoting import pick_quotes
 from streamrag_cli.errors import ConfigurationError, UsageError
 from streamrag_cli.events import IngestEvent
 from streamrag_cli.ingest.pipeline import IngestRequest, ingest_or_raise
-from streamrag_cli.model import Hit
+from streamrag_cli.model import Hit, Turn
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.retrieval.search import Retrieved
 from streamrag_cli.setting_row import MAX_TOP_K
@@ -33,12 +33,16 @@ _ENTRIES_PER_FOLDER: Final = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """A question, the grades of its relevant documents, and strings that a correct answer contains, if known."""
+    """A question, the grades of its relevant documents, and strings that a correct answer contains, if known.
+
+    `history` has the earlier turns of the conversation, oldest first.
+    """
 
     id: str
     text: str
     grades: Mapping[str, int]
     answers: tuple[str, ...]
+    history: tuple[Turn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +86,8 @@ def evaluate(
 ) -> Report:
     """Evaluate a folder in BEIR layout: `corpus.jsonl`, `queries.jsonl`, `qrels.tsv`.
 
+    A question may have a `history`, a list of earlier questions with their answers: it is then asked as a follow-up.
+
     `by` selects what is ranked: documents by their best chunk, or chunks. A chunk is relevant if it contains a known
     answer and belongs to a relevant document; questions without such a chunk are left out.
 
@@ -118,7 +124,7 @@ def _measure(
     answered: list[bool] = []
     for number, query in enumerate(queries, start=1):
         started = time.perf_counter()
-        retrieved = retriever.retrieve(query.text, limit=MAX_TOP_K, min_score=0.0)
+        retrieved = retriever.retrieve(query.text, history=query.history, limit=MAX_TOP_K, min_score=0.0)
         spent_s += time.perf_counter() - started
         run[query.id] = _documents(retrieved.hits, ids) if by == "document" else _chunks(retrieved.hits)
         if query.answers:
@@ -227,19 +233,38 @@ def _queries(folder: Path) -> list[Query]:
     grades: dict[str, dict[str, int]] = {}
     for query_id, document_id, grade in _relevance(folder / "qrels.tsv"):
         grades.setdefault(query_id, {})[document_id] = grade
+    file = folder / "queries.jsonl"
     queries = [
         Query(
             id=str(entry["_id"]),
             text=str(entry["text"]),
             grades=grades[str(entry["_id"])],
             answers=_answers(entry),
+            history=_history(entry, file),
         )
-        for entry in _json_lines(folder / "queries.jsonl")
+        for entry in _json_lines(file)
         if str(entry["_id"]) in grades
     ]
     if not queries:
-        raise _bad_layout(f"no question in {folder / 'queries.jsonl'} has a relevant document in qrels.tsv")
+        raise _bad_layout(f"no question in {file} has a relevant document in qrels.tsv")
     return queries
+
+
+def _history(entry: Mapping[str, Any], file: Path) -> tuple[Turn, ...]:
+    """The earlier turns. `history` may be missing or null, and so may the answer of a turn."""
+    history = entry.get("history")
+    turns = [] if history is None else history
+    if not isinstance(turns, list) or not all(map(_is_turn, turns)):
+        raise _bad_layout(
+            f"{file}, question {entry['_id']}: expected a history that is a list of objects with question and answer"
+        )
+    return tuple(Turn(question=turn["question"], answer=turn.get("answer") or "") for turn in turns)
+
+
+def _is_turn(turn: object) -> bool:
+    return (
+        isinstance(turn, dict) and isinstance(turn.get("question"), str) and isinstance(turn.get("answer"), str | None)
+    )
 
 
 def _answers(entry: Mapping[str, Any]) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """Events that the pipelines emit.
 
 An answer: `Status`, `Sources`, `Status`, `Token`..., `Citations`, and exactly one `Done` or `Error`, always
-last. In a conversation, `QuestionAsked` comes directly before `Sources`. A `Notice` may come anywhere before the last
-event.
+last. In a conversation, `QuestionAsked` comes before them; if the model rewrites the question, a `Status` precedes it.
+A `Notice` may come anywhere before the last event.
 `tests/answer/test_pipeline.py` and `test_conversation.py` check this order.
 
 An ingest: `IngestStarted`, then any number of `DocumentSeen`, `FileProgress` and `Notice`, and exactly one
@@ -41,10 +41,10 @@ class Status(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionAsked(Event):
-    """The question of this turn of a conversation, and the queries that were searched for it.
+    """The question of this turn of a conversation, and what is searched for it.
 
-    `n` is the number of the turn, counted from 1. `thread` is the id of the conversation, or "". If the question was
-    searched as it is, `searched_for` has only its text.
+    `n` is the number of the turn, counted from 1. `thread` is the id of the conversation, or "". `searched_for` has the
+    question, or the question as the model rewrote it, followed by the earlier questions that are searched with it.
     """
 
     kind = "question"

@@ -138,7 +138,7 @@ def number_between(low: float, high: float) -> Callable[[str], float]:
 def one_of(*words: str) -> Callable[[str], str]:
     def parse(raw: str) -> str:
         if raw.lower() not in words:
-            raise ValueError(f"must be {' or '.join(words)}")
+            raise ValueError(f"must be {', '.join(words[:-1])} or {words[-1]}")
         return raw.lower()
 
     return parse

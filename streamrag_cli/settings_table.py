@@ -85,6 +85,22 @@ class Settings:
         help="Text sent to the model: full (whole passages), focused (relevant sentences), or at most N characters.",
         default_text="focused for a model server on this machine, else full",
     )
+    history_chars: int = setting(
+        6000,
+        parse=value.integer_between(0, 1_000_000),
+        no_flag=_RARE,
+        meaning="Maximum characters of earlier questions and answers that are sent to the model with a follow-up"
+        " question; 0 sends none.",
+    )
+    rewrite: str = setting(
+        "auto",
+        parse=value.one_of("off", "auto", "model"),
+        flag="--rewrite MODE",
+        commands=("ask", "serve"),
+        meaning="How a follow-up question is searched: `auto` (together with its conversation), `model` (as the model"
+        " rewrites it, which takes another request) or `off` (alone).",
+        help="How to search a follow-up question: auto (with its conversation), model (rewritten by the model) or off.",
+    )
     timeout_s: float = setting(
         60.0,
         parse=value.number_between(0.1, 3600),

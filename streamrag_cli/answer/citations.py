@@ -9,6 +9,15 @@ from streamrag_cli.model import Citation, Source
 # Not after a word character (an index such as `x[3]`) or a backslash, and not before `(` or `:` (a link).
 # Directly after a `]`, as in `[2][3]`, only a single number counts.
 _MARKER = re.compile(r"(?<![\w\]\\])\[\s*(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\s*\](?![(:])|(?<=\])\[(\d{1,3})\](?![(:])")
+_ANY_MARKER = (
+    r"(?:\[\s{0,3}(?:sources?\s{1,3})?\^?\d{1,3}(?:\s{0,3}[,;\u2013-]\s{0,3}\^?\d{1,3})*\s{0,3}\](?![(:])"
+    r"|\u3010\s{0,3}\d{1,3}[^\u3011\n]{0,40}\u3011)"
+)
+# With the space after them at the beginning of a line, with the space before them elsewhere.
+_MARKERS = re.compile(
+    rf"^{_ANY_MARKER}+[ \t]+|(?<![ \t\\])[ \t]*{_ANY_MARKER}+",
+    re.IGNORECASE | re.MULTILINE,
+)
 _CODE = re.compile(r"(```|~~~).*?(?:\1|\Z)|`[^`\n]*`", re.DOTALL)
 
 
@@ -32,3 +41,17 @@ def resolve(answer: str, sources: Sequence[Source]) -> Citations:
         citations=tuple(Citation(n=each.n, source=each.source, chunk_id=each.chunk_id) for each in cited),
         unknown=tuple(n for n in numbers if n not in by_number),
     )
+
+
+def without_markers(answer: str) -> str:
+    """The answer without its citations, in the forms that models use; code and links stay as they are.
+
+    >>> without_markers("Ada [1][2] built it[3, 4]; see [5](link) and `x[1]`.")
+    'Ada built it; see [5](link) and `x[1]`.'
+    """
+    parts: list[str] = []
+    start = 0
+    for code in _CODE.finditer(answer):
+        parts += [_MARKERS.sub("", answer[start : code.start()]), code.group()]
+        start = code.end()
+    return "".join([*parts, _MARKERS.sub("", answer[start:])])

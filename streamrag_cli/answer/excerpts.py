@@ -9,7 +9,7 @@ from streamrag_cli.answer.sentences import Sentence
 from streamrag_cli.display_names import name_of_copy
 from streamrag_cli.model import Chunk, Hit, Source
 from streamrag_cli.retrieval.lexical import contains_code
-from streamrag_cli.retrieval.search import TermWeights
+from streamrag_cli.retrieval.query import TermWeights
 from streamrag_cli.store.stemming import stems
 from streamrag_cli.text import excerpt, sanitise_line
 

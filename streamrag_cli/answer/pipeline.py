@@ -10,20 +10,17 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
-from time import perf_counter
 from typing import Final
-from urllib.parse import urlsplit
 
 from streamrag_cli.answer.chat_model import warm_up_client
 from streamrag_cli.answer.citations import resolve
 from streamrag_cli.answer.clock import Clock
-from streamrag_cli.answer.excerpts import as_sources
-from streamrag_cli.answer.focus import CHARS as FOCUSED_CHARS
-from streamrag_cli.answer.focus import PASSAGES, focus
-from streamrag_cli.answer.generation import answer_limits, cut_notice, generate, model_endpoint
+from streamrag_cli.answer.context import find_context
+from streamrag_cli.answer.conversation import generate_with_history
+from streamrag_cli.answer.generation import answer_limits, cut_notice, model_endpoint
 from streamrag_cli.answer.model_choice import connect_hint, find_local_servers
-from streamrag_cli.answer.prompt import messages
 from streamrag_cli.answer.quoting import pick_quotes, pieces
+from streamrag_cli.answer.rewriting import RewriteFailedError, stand_alone_question
 from streamrag_cli.answer.shared_resources import SharedResources
 from streamrag_cli.errors import ExitCode, StreamragError, UsageError
 from streamrag_cli.events import (
@@ -39,14 +36,12 @@ from streamrag_cli.events import (
     Token,
     as_event,
 )
-from streamrag_cli.missing_files import find_missing_files
-from streamrag_cli.model import Question, Source
-from streamrag_cli.model_server.network_policy import is_this_machine
+from streamrag_cli.model import Question
+from streamrag_cli.retrieval.follow_up import earlier_questions
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.retrieval.search import Retrieved
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.interface import Counts, Reader
-from streamrag_cli.store.registry import open_store
 from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, Cancellation, TimeLimit
 from streamrag_cli.system_errors import exhausted_resource
 from streamrag_cli.text import sanitise, sanitise_line
@@ -111,30 +106,44 @@ async def _events(
     if settings.names_a_model:
         # Imports the HTTP client during retrieval: the first token arrives 5 % sooner.
         asyncio.get_running_loop().run_in_executor(None, warm_up_client, settings.model_scheme)
-    yield Status(status="retrieving", detail=await _describe_search(retriever, resources))
-    search = partial(_search, question, settings, resources, retriever, context_chars=_context_chars(settings))
-    retrieved, sources, texts = await retriever.in_thread(search)
-    clock.end("retrieval", retrieved.spent_ms)
+    searched = _to_search(question, settings)
+    if question.history and settings.rewrite == "model":
+        yield Status(status="retrieving", detail="rewriting the question")
+        try:
+            rewritten = await stand_alone_question(question, settings, resources)
+        except RewriteFailedError as error:
+            yield Notice(message=f"the question was not rewritten: {error}", code="rewrite_failed")
+        else:
+            searched = replace(question, text=rewritten, history=())
+        clock.end("rewrite")
     if question.is_in_conversation:
-        yield _question_event(question, retrieved)
+        yield _question_event(question, searched)
+    yield Status(status="retrieving", detail=await _describe_search(retriever, resources))
+    context = await retriever.in_thread(
+        partial(
+            find_context,
+            searched,
+            settings,
+            retriever,
+            cited=question.history[-1].cited if question.history else (),
+            for_model=settings.names_a_model,
+            for_visitors=resources.for_visitors,
+        )
+    )
+    retrieved, sources = context.retrieved, context.sources
+    clock.end("retrieval", retrieved.spent_ms)
     yield Sources(sources=sources)
     if retrieved.is_lexical_only:
         yield Notice(message=_LEXICAL_ONLY, code="language_unsupported")
     endpoint = await model_endpoint(settings)
     if endpoint is None:
         answer_events = _answer_with_quotes(
-            question, retrieved, retriever, clock, settings, for_visitors=resources.for_visitors
+            searched, retrieved, retriever, clock, settings, for_visitors=resources.for_visitors
         )
     else:
-        prompt = messages(
-            question.text,
-            retrieved.hits,
-            texts,
-            extra=question.extra,
-            history=question.history,
-            instructions=question.instructions,
+        answer_events = generate_with_history(
+            question, context, endpoint, settings=settings, clock=clock, resources=resources
         )
-        answer_events = generate(question, prompt, endpoint, settings=settings, clock=clock, resources=resources)
     answer: list[str] = []
     async with aclosing(answer_events):
         async for event in answer_events:
@@ -147,12 +156,18 @@ async def _events(
             yield event
 
 
-def _question_event(question: Question, retrieved: Retrieved) -> QuestionAsked:
+def _to_search(question: Question, settings: Settings) -> Question:
+    """The question to search for, with the earlier turns to search with it."""
+    return replace(question, history=()) if settings.rewrite == "off" else question
+
+
+def _question_event(question: Question, searched: Question) -> QuestionAsked:
+    queries = (searched.text, *earlier_questions(searched.text, searched.history))
     return QuestionAsked(
         n=question.turn_number,
         thread=sanitise_line(question.thread),
         text=sanitise(question.text),
-        searched_for=tuple(map(sanitise_line, retrieved.searched_for or (question.text,))),
+        searched_for=tuple(map(sanitise_line, queries)),
     )
 
 
@@ -161,54 +176,9 @@ async def _search_events(
 ) -> AsyncGenerator[AskEvent, None]:
     _check_question(question.text)
     async with resources.retriever(settings) as retriever:
-        _, sources, _ = await retriever.in_thread(partial(_search, question, settings, resources, retriever))
-    yield Sources(sources=sources)
-
-
-def _search(
-    question: Question,
-    settings: Settings,
-    resources: SharedResources,
-    retriever: Retriever,
-    cancellation: Cancellation,
-    *,
-    context_chars: int | None = None,
-) -> tuple[Retrieved, tuple[Source, ...], list[str]]:
-    """Find the hits, and build their sources and the texts to send to the model.
-
-    All of this is one call, because under load each call waits for a free thread. With `context_chars`, hits without
-    text to send are left out and, except for clients of a server, at least eight passages are considered. Without
-    `context_chars`, the list of texts is empty.
-    """
-    checks_files = open_store(settings.store).has_local_files and not resources.for_visitors
-    may_add_sources = context_chars is not None and not resources.for_visitors
-    retrieved = retriever.retrieve(
-        question.text,
-        history=question.history,
-        limit=max(settings.top_k, PASSAGES) if may_add_sources else settings.top_k,
-        min_score=settings.min_score,
-        find_missing=find_missing_files if checks_files else None,
-        cancellation=cancellation,
-    )
-    texts: list[str] = []
-    if context_chars is not None:
-        started = perf_counter()
-        retrieved, texts = focus(retrieved, retriever.embedder, chars=context_chars, whole=settings.top_k)
-        retrieved = replace(retrieved, spent_ms={**retrieved.spent_ms, "focus": (perf_counter() - started) * 1000})
-    return retrieved, as_sources(retrieved.hits, retrieved.term_weights, retrieved.codes, question=question.text), texts
-
-
-def _context_chars(settings: Settings) -> int | None:
-    """How many characters of the sources are sent to the model; None for whole passages."""
-    if not settings.names_a_model or settings.context == "full":
-        return None
-    if settings.context.isdecimal():
-        return int(settings.context)
-    try:
-        host = urlsplit(settings.base_url or "").hostname
-    except ValueError:  # reported as an invalid address when the model is asked
-        host = None
-    return FOCUSED_CHARS if settings.context or (host and is_this_machine(host)) else None
+        search = partial(find_context, for_model=False, for_visitors=resources.for_visitors)
+        context = await retriever.in_thread(partial(search, _to_search(question, settings), settings, retriever))
+    yield Sources(sources=context.sources)
 
 
 async def _describe_search(retriever: Retriever, resources: SharedResources) -> str:

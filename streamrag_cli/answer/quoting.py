@@ -22,7 +22,8 @@ from streamrag_cli.documents.formats import inline_markup, text_kind
 from streamrag_cli.model import Chunk, Hit
 from streamrag_cli.retrieval.embedder import Embedder
 from streamrag_cli.retrieval.lexical import contains_code, has_option, options
-from streamrag_cli.retrieval.search import Retrieved, TermWeights
+from streamrag_cli.retrieval.query import TermWeights
+from streamrag_cli.retrieval.search import Retrieved
 from streamrag_cli.setting_row import MAX_TOP_K
 from streamrag_cli.store.stemming import stems
 from streamrag_cli.store.time_limit import Cancellation

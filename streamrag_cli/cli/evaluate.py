@@ -37,6 +37,9 @@ def command(
 
     Ingests DIR into a temporary store: a directory, or a separate schema if the store is in PostgreSQL.
 
+    A question in queries.jsonl may have a "history", the earlier turns of a conversation:
+    [{"question": "...", "answer": "..."}], oldest first. It is then asked as a follow-up.
+
     Documents are ranked by their best chunk. The answer rate is the share of questions with known answers for which the
     quotes from the best K chunks (-k) contain one of these answers.
     """

@@ -29,7 +29,7 @@ from streamrag_cli.engine.address import (
 from streamrag_cli.engine.heartbeat import HELLO_TIMEOUT_S, HeartbeatMonitor, watch
 from streamrag_cli.engine.messages import LONGEST_LINE_BYTES, Request
 from streamrag_cli.errors import ExitCode
-from streamrag_cli.events import AskEvent, Done, Error, Sources, Status
+from streamrag_cli.events import AskEvent, Done, Error, QuestionAsked, Sources, Status
 from streamrag_cli.model import Question
 from streamrag_cli.service.interface import Service
 from streamrag_cli.settings import Settings
@@ -198,11 +198,12 @@ async def _events(
 ) -> AsyncGenerator[AskEvent, None]:
     from contextlib import aclosing
 
-    shown = False
+    shown = has_question = False
     try:
         async with aclosing(connection.events()) as events:
             async for event in events:
-                shown = shown or not isinstance(event, Status)
+                has_question = has_question or isinstance(event, QuestionAsked)
+                shown = shown or not isinstance(event, Status | QuestionAsked)
                 yield event
     except EngineUnavailableError as error:
         _log.debug("not used: %s", error)
@@ -213,7 +214,8 @@ async def _events(
         return
     async with aclosing(fallback()) as events:
         async for event in events:
-            yield event
+            if not (has_question and isinstance(event, QuestionAsked)):
+                yield event
 
 
 def _connected(path: Path) -> socket.socket | None:

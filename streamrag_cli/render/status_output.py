@@ -2,9 +2,9 @@
 
 from typing import Protocol, TextIO
 
-from streamrag_cli.events import AskEvent, Citations, Done, Error, Notice, Sources
+from streamrag_cli.events import AskEvent, Citations, Done, Error, Notice, QuestionAsked, Sources
 from streamrag_cli.model import Source
-from streamrag_cli.render.consoles import console_for, print_line
+from streamrag_cli.render.consoles import console_for, print_line, size_of
 from streamrag_cli.render.error_output import print_error
 from streamrag_cli.render.timings import stage_lines, timings_line
 
@@ -41,6 +41,8 @@ class StatusPanel:
 
     def handle(self, event: AskEvent) -> None:
         match event:
+            case QuestionAsked() if self._err.isatty() and (text := search_line(event)):
+                self._line(_cut(text, size_of(self._err)[0] - 1), style="dim")
             case Sources(sources=sources):
                 self._sources = sources
                 self._print_sources()
@@ -73,6 +75,25 @@ class StatusPanel:
 
     def _line(self, text: str, *, style: str) -> None:
         print_line(console_for(self._err, plain=self._plain), text, style=style)
+
+
+def search_line(question: QuestionAsked) -> str:
+    """The queries that were searched, on one line; "" if only the question itself was searched."""
+    queries = [" ".join(query.split()) for query in question.searched_for]
+    typed = " ".join(question.text.split())
+    others = [query for query in dict.fromkeys(queries) if query != typed]
+    if not others:
+        return ""
+    return f"{'also searched' if typed in queries else 'searched'} for: {' | '.join(others)}"
+
+
+def _cut(text: str, columns: int) -> str:
+    """`text`, cut to this width on the screen, with a mark at the end."""
+    from rich.text import Text  # already imported by the console
+
+    line = Text(text)
+    line.truncate(max(1, columns), overflow="ellipsis")
+    return line.plain
 
 
 def _is_or_are(count: int, noun: str) -> str:

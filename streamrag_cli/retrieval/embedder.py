@@ -72,11 +72,16 @@ def embed_passages(
     return EmbeddedPassages(embedder.embed_documents(texts, cancellation))
 
 
-def embed_question(embedder: Embedder, text: str, cancellation: Cancellation | None = None) -> EmbeddedQuestion:
-    """The vector of a question, and its tokens if the embedder has any."""
+def embed_questions(
+    embedder: Embedder, texts: Sequence[str], cancellation: Cancellation | None = None
+) -> list[EmbeddedQuestion]:
+    """The vectors of questions, and their tokens if the embedder has any. A server gets one request."""
     if isinstance(embedder, TokenEmbedder):
-        return embedder.embed_question(text)
-    return EmbeddedQuestion(embedder.embed_query(text, cancellation), None)
+        return [embedder.embed_question(text) for text in texts]
+    if len(texts) == 1:
+        return [EmbeddedQuestion(embedder.embed_query(texts[0], cancellation), None)]
+    # Only embedders with tokens treat questions and documents differently.
+    return [EmbeddedQuestion(vector, None) for vector in embedder.embed_documents(texts, cancellation)]
 
 
 def encodable(text: str) -> str:

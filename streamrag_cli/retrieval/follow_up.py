@@ -1,52 +1,63 @@
-"""Retrieval for follow-up questions, which may mean nothing without the previous question ("and in winter?").
+"""Retrieval for follow-up questions, which may mean nothing without the conversation ("and in winter?").
 
-Two searches are run: one for the new question, and one for both questions together. Their hits are combined by rank. If
-the new question has a hit with a high score, it is self-contained. Its own hits then get more weight, because the topic
-may have changed.
+The question and the two questions before it are searched as one weighted query: their words, vectors and tokens are
+combined, and the new question counts four times as much as each of the others. An earlier topic hardly affects a
+question with specific words of its own. A question without such words finds what the conversation is about.
 """
 
-from collections import defaultdict
-from dataclasses import replace
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 
-from streamrag_cli.model import Hit
-from streamrag_cli.retrieval.search import Retrieved
+from streamrag_cli.model import Turn
 
-MAX_PREVIOUS_CHARS: Final = 2000
-_RANK_OFFSET: Final = 10
-_SELF_CONTAINED_SCORE: Final = 0.9  # measured, like the weights: docs/retrieval.md
-_SELF_CONTAINED_WEIGHTS: Final = (3.0, 1.0)
-_WEIGHTS: Final = (1.0, 1.5)
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-
-def fuse(single: Retrieved, combined: Retrieved, *, limit: int) -> Retrieved:
-    """The `limit` best hits of the searches for the question (`single`) and for both questions (`combined`).
-
-    The vector and the term weights are those of `single`, or of `combined` if `single` has no hits.
-    """
-    basis = single if single.hits else combined
-    weights = _SELF_CONTAINED_WEIGHTS if single.best_score >= _SELF_CONTAINED_SCORE else _WEIGHTS
-    points: defaultdict[str, float] = defaultdict(float)
-    best: dict[str, Hit] = {}
-    for retrieved, weight in zip((single, combined), weights, strict=True):
-        for hit in retrieved.hits:
-            points[hit.chunk.id] += weight / (_RANK_OFFSET + hit.rank)
-            if hit.chunk.id not in best or hit.score > best[hit.chunk.id].score:
-                best[hit.chunk.id] = hit
-    order = sorted(best, key=lambda chunk_id: (-points[chunk_id], chunk_id))[:limit]
-    return replace(
-        basis,
-        hits=_ranked([best[chunk_id] for chunk_id in order]),
-        best_score=max(single.best_score, combined.best_score),
-        token_states={**combined.token_states, **single.token_states},
-        spent_ms={step: ms + combined.spent_ms.get(step, 0.0) for step, ms in single.spent_ms.items()},
-    )
+QUESTION_WEIGHT: Final = 4
+"""The weight of the new question; each earlier question has the weight 1. Measured: docs/retrieval.md."""
+MAX_EARLIER: Final = 2
+MAX_EARLIER_CHARS: Final = 400
+MAX_EARLIER_WORDS: Final = 24
 
 
-def _ranked(hits: list[Hit]) -> tuple[Hit, ...]:
-    """Number the hits in this order, and lower scores so that no hit scores higher than the hit before it."""
-    ranked: list[Hit] = []
-    for hit in hits:
-        ceiling = ranked[-1].score if ranked else 1.0
-        ranked.append(replace(hit, rank=len(ranked) + 1, score=min(hit.score, ceiling)))
-    return tuple(ranked)
+def earlier_questions(question: str, history: Sequence[Turn]) -> tuple[str, ...]:
+    """The beginnings of the last questions of `history` that differ from `question`, newest first."""
+    earlier: list[str] = []
+    for turn in reversed(history):
+        text = turn.question[:MAX_EARLIER_CHARS].strip()
+        if text and text != question.strip() and text not in earlier:
+            earlier.append(text)
+        if len(earlier) == MAX_EARLIER:
+            break
+    return tuple(earlier)
+
+
+def weighted_words(question: Sequence[str], earlier: Sequence[str]) -> list[str]:
+    """The words to search for, repeated according to their weights. Only the first of the `earlier` words count."""
+    if not earlier:
+        return list(question)
+    return [*list(question) * QUESTION_WEIGHT, *list(dict.fromkeys(earlier))[:MAX_EARLIER_WORDS]]
+
+
+def weights(count: int) -> list[float]:
+    """The weights of `count` questions, the new one first."""
+    return [1.0, *[1 / QUESTION_WEIGHT] * (count - 1)]
+
+
+def combined_vector(vectors: "Sequence[NDArray[np.float32]]", of_each: Sequence[float]) -> "NDArray[np.float32]":
+    """The weighted mean of unit vectors, scaled to unit length."""
+    import numpy as np
+
+    total = np.average(vectors, axis=0, weights=of_each)
+    unit: NDArray[np.float32] = (total / (np.linalg.norm(total) or 1.0)).astype(np.float32)
+    return unit
+
+
+def combined_terms(terms: Sequence[Mapping[str, float]], of_each: Sequence[float]) -> dict[str, float]:
+    """The terms of several questions with their weights. A term of several questions gets its highest weight."""
+    combined: dict[str, float] = {}
+    for of_question, weight in zip(terms, of_each, strict=True):
+        for term, value in of_question.items():
+            combined[term] = max(combined.get(term, 0.0), weight * value)
+    return combined

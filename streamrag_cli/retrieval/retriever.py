@@ -11,7 +11,7 @@ from streamrag_cli.errors import ConfigurationError, NothingRelevantError, Store
 from streamrag_cli.model import Chunk, Hit, Turn
 from streamrag_cli.retrieval.embedder import Embedder
 from streamrag_cli.retrieval.embeddings import make_embedder
-from streamrag_cli.retrieval.follow_up import MAX_PREVIOUS_CHARS, fuse
+from streamrag_cli.retrieval.follow_up import earlier_questions
 from streamrag_cli.retrieval.near_duplicates import FindMissing
 from streamrag_cli.retrieval.search import EmbeddingChangedError, Retrieved, retrieve
 from streamrag_cli.settings import Settings
@@ -84,13 +84,14 @@ class Retriever:
         `find_missing` finds files that no longer exist. Raises NothingRelevantError if no chunk reaches `min_score`,
         and the errors of `search.retrieve`.
         """
-        search = partial(self._search, min_score=min_score, find_missing=find_missing, cancellation=cancellation)
-        previous = next((turn.question for turn in reversed(history) if turn.question.strip()), "")
-        if previous:
-            both = f"{previous[:MAX_PREVIOUS_CHARS]}\n{question}"
-            retrieved = fuse(search(question, limit=2 * limit), search(both, limit=2 * limit), limit=limit)
-        else:
-            retrieved = search(question, limit=limit)
+        retrieved = self._search(
+            question,
+            earlier=earlier_questions(question, history),
+            limit=limit,
+            min_score=min_score,
+            find_missing=find_missing,
+            cancellation=cancellation,
+        )
         if not retrieved.hits:
             raise NothingRelevantError(
                 f"nothing relevant in the documents: best match scored {retrieved.best_score:.2f},"
@@ -109,6 +110,7 @@ class Retriever:
         self,
         question: str,
         *,
+        earlier: Sequence[str],
         limit: int,
         min_score: float,
         find_missing: FindMissing | None,
@@ -118,6 +120,7 @@ class Retriever:
             retrieve,
             self.reader,
             question=question,
+            earlier=earlier,
             limit=limit,
             min_score=min_score,
             find_missing=find_missing,

@@ -20,6 +20,6 @@ class Limits:
     headers_bytes: int = 32_768
     url_bytes: int = 262_144
     query_parameters: int = 100
-    body_bytes: int = 262_144
+    body_bytes: int = 1_048_576
     send_buffer_bytes: int = 65_536
     waiting_events: int = 256

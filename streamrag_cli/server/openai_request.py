@@ -167,13 +167,17 @@ def _checked(messages: Sequence[Message]) -> list[tuple[str, str]]:
 
 
 def _history(messages: Sequence[tuple[str, str]]) -> tuple[Turn, ...]:
-    """The turns of these messages. Answers without a question, and questions without an answer, are turns as well."""
+    """The turns of these messages: each user message, with the assistant messages that follow it as its answer.
+
+    Answers before the first question are a turn without a question.
+    """
     turns: list[Turn] = []
     for role, text in messages:
         if role == "user":
             turns.append(Turn(question=text))
-        elif role == "assistant" and turns and not turns[-1].answer:
-            turns[-1] = replace(turns[-1], answer=text)
+        elif role == "assistant" and turns:
+            answer = f"{turns[-1].answer}\n\n{text}" if turns[-1].answer else text
+            turns[-1] = replace(turns[-1], answer=answer)
         elif role == "assistant":
             turns.append(Turn(question="", answer=text))
     return tuple(turn for turn in turns if turn.question.strip() or turn.answer.strip())

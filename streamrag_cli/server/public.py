@@ -46,6 +46,7 @@ _BY_CODE: Final[Mapping[str, tuple[str, str]]] = {
 }
 _NOTICES: Final[Mapping[str, str]] = {
     QUOTES_ONLY.code: QUOTES_ONLY.message,
+    "rewrite_failed": "the question was not rewritten",
     "retrying": "the model did not answer; trying again",
 }
 _HINTS_FOR_REFUSALS: Final[Mapping[str, str]] = {

@@ -69,6 +69,16 @@ def test_piped_text_is_enclosed_in_its_own_marks() -> None:
     assert "<<MARK text\nlog line\nMARK>>\n\nQuestion: Why?" in prompt
 
 
+def test_questions_and_answers_alternate_even_if_one_is_missing() -> None:
+    history = [Turn(question="", answer="Welcome."), Turn(question="Who?"), Turn(question="How wide?", answer=" ")]
+
+    assert [role for role, _ in messages("Why?", [hit("text")], history=history)] == [
+        "system",
+        *("user", "assistant") * 3,
+        "user",
+    ]
+
+
 def test_only_the_last_message_of_a_conversation_contains_the_sources() -> None:
     history = [Turn(question="What is a fjord?", answer="An inlet of the sea [1]."), Turn(question="How wide?")]
 
@@ -82,5 +92,6 @@ def test_only_the_last_message_of_a_conversation_contains_the_sources() -> None:
         ("user", "What is a fjord?"),
         ("assistant", "An inlet of the sea [1]."),
         ("user", "How wide?"),
+        ("assistant", "(no answer)"),
         ("user", messages("How deep?", [hit("Deep.")], new_mark=lambda: "MARK")[1][1]),
     ]

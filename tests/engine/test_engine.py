@@ -1,5 +1,6 @@
 """The engine process: sharing, failures, secrets, exit."""
 
+import asyncio
 import json
 import os
 import re
@@ -7,6 +8,8 @@ import shutil
 import signal
 import stat
 import subprocess
+import time
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,12 @@ import psycopg
 import pytest
 
 from streamrag_cli.engine.address import UnsafeDirectoryError, address_for, identity
+from streamrag_cli.engine.client import EngineService
+from streamrag_cli.events import AskEvent, Done, QuestionAsked, Sources
+from streamrag_cli.model import Question, Turn
+from streamrag_cli.service.interface import Service
+from streamrag_cli.service.local import LocalService
+from streamrag_cli.settings import Settings, read_settings
 from tests.support.collection import make_collection
 from tests.support.command_line import ROOT, read_until, run_concurrently
 from tests.support.engines import engines, start_engine, without_engine
@@ -331,3 +340,42 @@ def test_engine_stop_stops_the_engine_and_reports_it(user: WarmCommandLine) -> N
     assert re.match(rf"engine {engine['pid']}, version \S+: questions answered: 1, ", status)
     assert (stopped, again) == (b"1 stopped\n", b"no engine is running\n")
     assert wait_until(lambda: not is_alive(engine["pid"]))
+
+
+def test_an_engine_answers_with_the_history_of_a_conversation(user: WarmCommandLine) -> None:
+    start_engine(user)
+    settings = read_settings({}, user.environment)
+    question = Question(
+        text="Could you put that differently?",
+        accepted_at=time.perf_counter(),
+        history=(Turn(question="What is the range of the tides?", answer="4.1 metres [1].", cited=("gone",)),),
+        thread="k3f7q2wa",
+        n=7,
+    )
+
+    with_engine = _answer(EngineService(user.environment, NoService()), question, settings)
+    direct = _answer(LocalService(), question, settings)
+
+    assert with_engine == direct
+    assert [(each.n, each.thread) for each in direct if isinstance(each, QuestionAsked)] == [(7, "k3f7q2wa")]
+    assert [each.sources[0].source for each in direct if isinstance(each, Sources)] == ["docs/tides.txt"]
+
+
+class NoService:
+    """A service that must not be used."""
+
+    def ask(self, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
+        raise AssertionError("the engine was not used")
+
+    search = ask
+
+
+def _answer(service: Service, question: Question, settings: Settings) -> list[AskEvent]:
+    """The events except the last one, whose timings differ."""
+
+    async def collect() -> list[AskEvent]:
+        return [event async for event in service.ask(question, settings)]
+
+    *answered, end = asyncio.run(collect())
+    assert isinstance(end, Done)
+    return answered

@@ -32,8 +32,14 @@ def test_a_follow_up_is_answered_from_the_sources_of_its_conversation(settings: 
         roles = [each["role"] for each in model.requests[-1].json["messages"]]
 
     kinds = [event["type"] for event in events]
-    assert kinds[:4] == ["status", "question", "sources", "status"]
-    assert {key: events[1][key] for key in ("n", "thread", "text")} == {"n": 2, "thread": "", "text": VAGUE}
+    assert kinds[:4] == ["question", "status", "sources", "status"]
+    assert events[0] == {
+        "type": "question",
+        "n": 2,
+        "thread": "",
+        "text": VAGUE,
+        "searched_for": [VAGUE, TIDES[0]["question"]],
+    }
     assert events[2]["sources"][0]["source"] == "docs/tides.txt"
     assert roles == ["system", "user", "assistant", "user"]
 
@@ -51,7 +57,7 @@ def test_the_stream_without_sources_reports_the_question(settings: Settings) -> 
     with running_server(settings) as server:
         events = events_of(server.url, {"query": VAGUE, "history": TIDES}, path="/rag/stream")
 
-    assert [event["type"] for event in events][:3] == ["status", "question", "status"]
+    assert [event["type"] for event in events][:3] == ["question", "status", "status"]
 
 
 def test_a_search_by_post_uses_the_conversation(settings: Settings) -> None:
@@ -75,7 +81,7 @@ def test_twenty_turns_are_accepted_and_an_answer_may_be_missing(settings: Settin
     with running_server(settings) as server:
         events = events_of(server.url, {"query": VAGUE, "history": [{"question": TIDES[0]["question"]}] * 20})
 
-    assert (events[1]["n"], events[-1]["type"]) == (21, "done")
+    assert (events[0]["n"], events[-1]["type"]) == (21, "done")
 
 
 @pytest.mark.fault("invalid-requests")

@@ -294,7 +294,7 @@ CHAT = "/v1/chat/completions"
         (("GET", CHAT, None), 405, "method_not_allowed", None),
         (("POST", CHAT, b'{"messages": []}'), 400, "bad_request", "messages"),
         (("POST", CHAT, b'{"messages": [{"role": 1}]}'), 400, "bad_request", "messages.0.role"),
-        (("POST", CHAT, b"{" + b" " * 300_000), 413, "too_large", None),
+        (("POST", CHAT, b"{" + b" " * 1_100_000), 413, "too_large", None),
         (("GET", "/v1/models?key=none", None), 401, "key_missing", None),
     ],
     ids=["no such path", "method", "no messages", "role", "too large", "no key"],

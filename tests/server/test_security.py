@@ -265,7 +265,7 @@ def test_json_with_a_text_content_type_is_refused(served: RunningServer) -> None
 @pytest.mark.fault("invalid-bodies")
 @pytest.mark.parametrize("has_length", [True, False])
 def test_a_large_body_is_refused_with_or_without_a_content_length(has_length: bool, served: RunningServer) -> None:
-    body = json.dumps({"query": "x" * 300_000}).encode()
+    body = json.dumps({"query": "x" * 1_100_000}).encode()
     headers = {"Content-Type": "application/json"}
     if not has_length:
         headers |= {"Transfer-Encoding": "chunked", "Content-Length": ""}

@@ -1,0 +1,111 @@
+"""Finds the passages for a question, and what is sent of them to the model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from time import perf_counter
+from urllib.parse import urlsplit
+
+from streamrag_cli.answer.excerpts import as_sources
+from streamrag_cli.answer.focus import CHARS as FOCUSED_CHARS
+from streamrag_cli.answer.focus import PASSAGES, focus, focused
+from streamrag_cli.missing_files import find_missing_files
+from streamrag_cli.model import Hit, Question, Source
+from streamrag_cli.model_server.network_policy import is_this_machine
+from streamrag_cli.retrieval.cited_passages import cited_passages
+from streamrag_cli.retrieval.retriever import Retriever
+from streamrag_cli.retrieval.search import Retrieved
+from streamrag_cli.settings import Settings
+from streamrag_cli.store.registry import open_store
+from streamrag_cli.store.time_limit import Cancellation
+
+_CITED_SHARE = 3
+"""The passages that the previous answer cites get at most the n-th part of the characters of the others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """The passages of a question.
+
+    `retrieved` are those that were found for it. `cited` are those that the previous answer cites in addition, ranked
+    after them. `sources` has both. `texts` and `cited_texts` have the text of each to send to the model.
+    """
+
+    retrieved: Retrieved
+    sources: tuple[Source, ...]
+    texts: Sequence[str] = ()
+    cited: tuple[Hit, ...] = ()
+    cited_texts: Sequence[str] = ()
+
+
+def find_context(
+    question: Question,
+    settings: Settings,
+    retriever: Retriever,
+    cancellation: Cancellation,
+    *,
+    cited: Sequence[str] = (),
+    for_model: bool,
+    for_visitors: bool,
+) -> Context:
+    """Find the passages for a question, and choose the texts to send if it is `for_model`.
+
+    All of this is one call, because under load each call waits for a free thread. If only parts of the passages are
+    sent, passages without text to send are left out and, except for clients of a server, at least eight are considered.
+    `cited` are the ids of the chunks that the previous answer cites; they are used only if the question is `for_model`.
+    """
+    chars = _context_chars(settings) if for_model else None
+    checks_files = open_store(settings.store).has_local_files and not for_visitors
+    find_missing = find_missing_files if checks_files else None
+    retrieved = retriever.retrieve(
+        question.text,
+        history=question.history,
+        limit=max(settings.top_k, PASSAGES) if chars is not None and not for_visitors else settings.top_k,
+        min_score=settings.min_score,
+        find_missing=find_missing,
+        cancellation=cancellation,
+    )
+    texts: Sequence[str] = ()
+    if chars is not None:
+        started = perf_counter()
+        retrieved, texts = focus(retrieved, retriever.embedder, chars=chars, whole=settings.top_k)
+        retrieved = replace(retrieved, spent_ms={**retrieved.spent_ms, "focus": (perf_counter() - started) * 1000})
+    context = Context(retrieved=retrieved, sources=_sources(retrieved, question), texts=texts or _whole(retrieved))
+    if not (for_model and cited):
+        return context
+    also = cited_passages(
+        retriever.reader, retriever.embedder, retrieved, cited, find_missing=find_missing, cancellation=cancellation
+    )
+    cited_texts = _whole(also)
+    if chars is not None and sum(map(len, cited_texts)) > chars // _CITED_SHARE:
+        chosen = focused(also, retriever.embedder, chars=chars // _CITED_SHARE)
+        also = replace(also, hits=_renumbered([hit for hit, text in zip(also.hits, chosen, strict=True) if text]))
+        cited_texts = [text for text in chosen if text]
+    return replace(
+        context, sources=context.sources + _sources(also, question), cited=also.hits, cited_texts=cited_texts
+    )
+
+
+def _sources(retrieved: Retrieved, question: Question) -> tuple[Source, ...]:
+    return as_sources(retrieved.hits, retrieved.term_weights, retrieved.codes, question=question.text)
+
+
+def _whole(retrieved: Retrieved) -> list[str]:
+    return [hit.chunk.text for hit in retrieved.hits]
+
+
+def _renumbered(hits: Sequence[Hit]) -> tuple[Hit, ...]:
+    """The hits with consecutive ranks from that of the first one."""
+    return tuple(replace(hit, rank=hits[0].rank + at) for at, hit in enumerate(hits))
+
+
+def _context_chars(settings: Settings) -> int | None:
+    """How many characters of the sources are sent to the model; None for whole passages."""
+    if not settings.names_a_model or settings.context == "full":
+        return None
+    if settings.context.isdecimal():
+        return int(settings.context)
+    try:
+        host = urlsplit(settings.base_url or "").hostname
+    except ValueError:  # reported as an invalid address when the model is asked
+        host = None
+    return FOCUSED_CHARS if settings.context or (host and is_this_machine(host)) else None

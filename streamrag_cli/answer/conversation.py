@@ -1,0 +1,81 @@
+"""Generates the answer to a question with its conversation, whatever the length of the conversation."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from functools import partial
+from typing import Final
+
+from streamrag_cli.answer.clock import Clock
+from streamrag_cli.answer.context import Context
+from streamrag_cli.answer.earlier_turns import EarlierTurns, earlier_turns
+from streamrag_cli.answer.generation import generate
+from streamrag_cli.answer.prompt import Message, messages
+from streamrag_cli.answer.shared_resources import SharedResources
+from streamrag_cli.errors import ModelServerError
+from streamrag_cli.events import AskEvent, Notice, Token
+from streamrag_cli.model import Question, Turn
+from streamrag_cli.model_server.endpoint import ModelEndpoint
+from streamrag_cli.settings import Settings
+
+_CODE: Final = "history_cut"
+_WITHOUT_HISTORY: Final = Notice(
+    message="the conversation is too long for the model: the question is asked without it", code=_CODE
+)
+
+
+async def generate_with_history(
+    question: Question,
+    context: Context,
+    endpoint: ModelEndpoint,
+    *,
+    settings: Settings,
+    clock: Clock,
+    resources: SharedResources,
+) -> AsyncGenerator[AskEvent, None]:
+    """Stream the answer. If the prompt is too long for the model, ask once more without the earlier turns."""
+    earlier = earlier_turns(question.history, chars=settings.history_chars)
+    if settings.history_chars and (notice := _cut_notice(earlier, question)):
+        yield notice
+    stream = partial(generate, question, endpoint=endpoint, settings=settings, clock=clock, resources=resources)
+    has_begun = False
+    try:
+        async with aclosing(stream(prompt=_prompt(question, context, earlier.turns))) as events:
+            async for event in events:
+                has_begun = has_begun or isinstance(event, Token)
+                yield event
+    except ModelServerError as error:
+        if error.code != "context_too_long" or has_begun or not (earlier.turns or context.cited):
+            raise
+    else:
+        return
+    yield _WITHOUT_HISTORY
+    async with aclosing(stream(prompt=_prompt(question, context, None))) as events:
+        async for event in events:
+            yield event
+
+
+def _prompt(question: Question, context: Context, history: Sequence[Turn] | None) -> list[Message]:
+    """The prompt with these earlier turns. If `history` is None, it has nothing of the conversation."""
+    is_alone = history is None
+    return messages(
+        question.text,
+        context.retrieved.hits if is_alone else [*context.retrieved.hits, *context.cited],
+        context.texts if is_alone else [*context.texts, *context.cited_texts],
+        extra=question.extra,
+        history=history or (),
+        instructions=question.instructions,
+    )
+
+
+def _cut_notice(earlier: EarlierTurns, question: Question) -> Notice | None:
+    """The notice that not all of the conversation is sent, if so."""
+    unknown = max(0, question.turn_number - 1 - len(question.history))
+    left_out = earlier.left_out + unknown
+    parts = []
+    if left_out:
+        parts.append("the first turn was left out" if left_out == 1 else f"the first {left_out} turns were left out")
+    if earlier.shortened:
+        parts.append("long turns were shortened")
+    if not parts:
+        return None
+    return Notice(message=f"the conversation was not sent to the model in full: {', '.join(parts)}", code=_CODE)

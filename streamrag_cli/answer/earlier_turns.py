@@ -1,0 +1,67 @@
+"""Chooses what the model gets of the earlier turns of a conversation.
+
+The newest turns are sent, up to a number of characters. If a conversation outgrows that, it is cut to two thirds of it,
+and then grows again. The prompts of most turns therefore begin with the same text, which a server can cache.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from streamrag_cli.answer.citations import without_markers
+from streamrag_cli.model import Turn
+
+_OMISSION = "\n…\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlierTurns:
+    """The turns to send, oldest first. `left_out` is the number of older ones, `shortened` of those that were cut."""
+
+    turns: tuple[Turn, ...] = ()
+    left_out: int = 0
+    shortened: int = 0
+
+
+def earlier_turns(history: Sequence[Turn], *, chars: int) -> EarlierTurns:
+    """The newest turns of `history` (oldest first), at most `chars` characters in total.
+
+    An answer is shortened to half of `chars`, a question to a sixth, so that the newest turn always fits. Citations are
+    removed from the answers, because their numbers mean other sources than those of the next answer.
+    """
+    if not chars:
+        return EarlierTurns()
+    max_question, max_answer = chars // 6, chars // 2
+    turns = [turn for turn in history if turn.question.strip() or turn.answer.strip()]
+    start = _start([min(len(each.question), max_question) + min(len(each.answer), max_answer) for each in turns], chars)
+    # Only now, because a long conversation may have megabytes, and before the cut, which may split a block of code.
+    newest = [replace(turn, answer=without_markers(turn.answer)) for turn in turns[start:]]
+    sent = [
+        replace(turn, question=_shortened(turn.question, max_question), answer=_shortened(turn.answer, max_answer))
+        for turn in newest
+    ]
+    shortened = sum(before != after for before, after in zip(newest, sent, strict=True))
+    return EarlierTurns(turns=tuple(sent), left_out=start, shortened=shortened)
+
+
+def _start(lengths: Sequence[int], limit: int) -> int:
+    """The index of the first turn to send.
+
+    It depends only on the turns so far, and changes only when their length exceeds the limit.
+    """
+    start = total = 0
+    for length in lengths:
+        total += length
+        if total > limit:
+            while total > limit * 2 // 3:
+                total -= lengths[start]
+                start += 1
+    return start
+
+
+def _shortened(text: str, limit: int) -> str:
+    """`text` in at most `limit` characters: the beginning and the end of a longer text, with a mark between them."""
+    if len(text) <= limit:
+        return text
+    kept = max(0, limit - len(_OMISSION))
+    tail = kept // 3
+    return text[: kept - tail] + _OMISSION + text[len(text) - tail :] if kept else ""
