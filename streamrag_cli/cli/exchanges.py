@@ -10,7 +10,7 @@ from streamrag_cli.model import Source, Turn
 from streamrag_cli.text import sanitise
 
 if TYPE_CHECKING:
-    from streamrag_cli.history.entries import LoggedTurn
+    from streamrag_cli.history.reading import LoggedTurn
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -91,7 +91,7 @@ def test_later_questions_know_earlier_answers_but_not_failed_ones(user: CommandL
         user.run("chat", "--base-url", server.base_url, "-m", "m", stdin=lines)
         third, fourth = answered(server)[2:]
 
-    assert messages_of(third)[:-1] == [("user", FIRST), ("assistant", "Ada Brandt [1].")]
+    assert messages_of(third)[:-1] == [("user", FIRST), ("assistant", "Ada Brandt.")]
     assert (question_of(third), question_of(fourth), len(messages_of(fourth))) == ("and when?", SECOND, 1)
 
 
@@ -119,7 +119,7 @@ def test_the_log_has_every_turn_and_another_chat_continues_it(user: CommandLine)
 
     thread = turns(first.stdout)[0][0]["thread"]
     assert [turns(each.stdout)[0][0]["thread"] for each in (second, third, fourth)] == [thread] * 3
-    once = [("user", FIRST), ("assistant", "Ada Brandt [1].")]
+    once = [("user", FIRST), ("assistant", "Ada Brandt.")]
     twice = [*once, ("user", "and when?"), ("assistant", "In 1874.")]
     assert sent == [[], once, twice, twice]
     assert "[1] docs/lighthouse.md" in second.stderr.replace("\n", " ")
