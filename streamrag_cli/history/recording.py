@@ -4,9 +4,9 @@ SQLite is imported in the thread, when the command waits for the model anyway.
 """
 
 import threading
+from collections import deque
 from concurrent.futures import Future
 from pathlib import Path
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from streamrag_cli.events import AskEvent
@@ -77,11 +77,13 @@ class LogWriter:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._queue: SimpleQueue[Recording] = SimpleQueue()
+        self._recordings: deque[Recording] = deque()
+        self._waiting = threading.Semaphore(0)
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
 
     def start(self, recording: Recording) -> None:
-        self._queue.put(recording)
+        self._recordings.append(recording)
+        self._waiting.release()
         try:
             if self._thread.ident is None:
                 self._thread.start()
@@ -91,7 +93,8 @@ class LogWriter:
     def _run(self) -> None:
         connection: _Connection = None
         while True:
-            recording = self._queue.get()
+            self._waiting.acquire()
+            recording = self._recordings.popleft()
             try:
                 connection = self._write(recording, connection)
             except LogError as error:

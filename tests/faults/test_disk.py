@@ -146,3 +146,47 @@ def test_a_read_only_store_answers_and_refuses_an_ingest(
     assert [refusal(each) for each in refused] == [REFUSED] * 3
     assert [each.code for each in served] == [0, 0, 0]
     assert results == search(cli_with_small_disk) == before
+
+
+@pytest.mark.fault("log-unusable")
+@pytest.mark.parametrize("free_kib", [0, 60, 100])
+def test_a_log_on_a_full_disk_does_not_stop_an_answer(
+    cli_with_small_disk: WarmCommandLine, tmp_path: Path, free_kib: int
+) -> None:
+    disk = Path(cli_with_small_disk.variables["STREAMRAG_STORE"]).parent
+    user = cli_with_small_disk.having(
+        STREAMRAG_STORE=str(tmp_path / "store"), STREAMRAG_LOG_QUESTIONS="on", XDG_STATE_HOME=str(disk)
+    )
+    assert user.run("ingest", "docs").code == 0
+    expected = user.run("ask", "--no-log", QUESTION)
+    fill(cli_with_small_disk, free_kib=free_kib)
+    outcome = user.run("ask", QUESTION, "-q")
+    notices = json.loads(user.run("ask", QUESTION, "--json").stdout)["notices"]
+    free(cli_with_small_disk)
+    later = user.run("ask", QUESTION, "--json")
+
+    assert (outcome.code, outcome.stdout, outcome.stderr) == (0, expected.stdout, "")
+    assert [each["code"] for each in notices] == ["quotes_only", "not_logged"]
+    assert [each["code"] for each in json.loads(later.stdout)["notices"]] == ["quotes_only"]
+    assert user.run("log", "show").code == 0
+
+
+@pytest.mark.fault("log-unusable")
+def test_a_log_on_a_read_only_disk_does_not_stop_an_answer_and_can_be_read(
+    cli_with_small_disk: WarmCommandLine, tmp_path: Path
+) -> None:
+    disk = Path(cli_with_small_disk.variables["STREAMRAG_STORE"]).parent
+    user = cli_with_small_disk.having(
+        STREAMRAG_STORE=str(tmp_path / "store"), STREAMRAG_LOG_QUESTIONS="on", XDG_STATE_HOME=str(disk)
+    )
+    assert user.run("ingest", "docs").code == 0
+    assert user.run("ask", QUESTION).code == 0
+    shell(cli_with_small_disk, f"mount -o remount,ro {disk}")
+    outcome = user.run("ask", QUESTION)
+    listed = user.run("log", "-q", "berth")
+    deleted = user.run("log", "rm", "1")
+    shell(cli_with_small_disk, f"mount -o remount,rw {disk}")
+
+    assert (outcome.code, "note: this answer was not logged" in outcome.stderr) == (0, True)
+    assert (listed.code, listed.stdout.count(b"\n"), listed.stderr) == (0, 1, "")
+    assert (deleted.code, "cannot be written" in deleted.stderr) == (5, True)
