@@ -68,12 +68,12 @@ def _sources(session: "ChatSession", number: str) -> None:
     from streamrag_cli.store.registry import open_store
 
     with open_store(session.settings.store).manifest(session.settings.collection) as manifest:
-        found = manifest.chunks([source.chunk_id]) if manifest is not None else {}
-    if source.chunk_id not in found:
+        chunks = manifest.chunks([source.chunk_id]) if manifest is not None else {}
+    if source.chunk_id not in chunks:
         message = f"source {source.n} is no longer in the collection; its file has changed or was removed"
         raise UsageError(message, code="not_ingested", hint="/again")
     heading = f" {source.title}" if source.title else ""
-    session.print(f"[{source.n}] {location(source)}{heading}\n\n{found[source.chunk_id].chunk.text.strip()}\n")
+    session.print(f"[{source.n}] {location(source)}{heading}\n\n{chunks[source.chunk_id].chunk.text.strip()}\n")
 
 
 def _open(session: "ChatSession", number: str) -> None:
@@ -94,8 +94,8 @@ def _source(session: "ChatSession", number: str) -> "Source":
     if not sources:
         raise UsageError("no answer in this chat has sources yet", code="usage")
     if number not in sources:
-        wanted = sanitise_line(number[:_NAMED]) or "(none)"
-        raise UsageError(f"no source {wanted}; the last answer has sources 1 to {len(sources)}", code="usage")
+        shown = sanitise_line(number[:_NAMED]) or "(none)"
+        raise UsageError(f"no source {shown}; the last answer has sources 1 to {len(sources)}", code="usage")
     return sources[number]
 
 

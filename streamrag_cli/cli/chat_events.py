@@ -27,7 +27,9 @@ async def with_question_first(
             else:
                 has_begun = True
                 yield (
-                    event if isinstance(event, QuestionAsked) else _asked(question, searched=isinstance(event, Sources))
+                    event
+                    if isinstance(event, QuestionAsked)
+                    else _question_event(question, searched=isinstance(event, Sources))
                 )
                 for earlier in waiting:
                     yield earlier
@@ -35,7 +37,7 @@ async def with_question_first(
                     yield event
 
 
-def _asked(question: Question, *, searched: bool) -> QuestionAsked:
+def _question_event(question: Question, *, searched: bool) -> QuestionAsked:
     text = sanitise(question.text)
     return QuestionAsked(
         n=question.turn_number, thread=question.thread, text=text, searched_for=(text,) if searched else ()

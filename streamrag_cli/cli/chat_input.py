@@ -61,7 +61,7 @@ class PipedLines:
             text = text.removeprefix(_BYTE_ORDER_MARK)
         return text
 
-    def confirms(self, question: str) -> bool:  # noqa: ARG002 - nobody can answer it
+    def confirms(self, question: str) -> bool:  # noqa: ARG002 - it cannot be answered
         return False
 
     def add_to_history(self, text: str) -> None:

@@ -56,7 +56,7 @@ class ChatSession:
 
     @property
     def is_interactive(self) -> bool:
-        """Whether a person types the questions."""
+        """Whether the questions are typed on a terminal."""
         return self.keyboard is not None
 
     @property
@@ -69,7 +69,7 @@ class ChatSession:
         return next((each.sources for each in reversed(self.exchanges) if each.sources), ())
 
     def run(self) -> ExitCode:
-        """Answer every question; return the exit code of the last failure, or OK if a person typed the questions.
+        """Answer every question; return the exit code of the last failure, or OK if the questions were typed.
 
         Raises Interrupted if a signal ends the process, and BrokenPipeError if the reader of stdout has gone.
         """
@@ -164,7 +164,7 @@ class ChatSession:
                 self._superseded.append(last)
 
     def change_setting(self, name: str, value: str) -> None:
-        """Use another value of a setting from now on. Raises UsageError or ConfigurationError."""
+        """Change a setting for later questions. Raises UsageError or ConfigurationError."""
         self.settings = settings_from(self.process, {**self.flags, name: value})
         self.flags[name] = value
 

@@ -30,8 +30,8 @@ def editor_of(environment: Mapping[str, str]) -> list[str]:
                 return shlex.split(command)
             except ValueError:
                 raise UsageError(f"${variable} is not a command: {command}", code="no_editor", hint=_HINT) from None
-    if found := shutil.which("vi", path=environment.get("PATH")):
-        return [found]
+    if vi := shutil.which("vi", path=environment.get("PATH")):
+        return [vi]
     raise UsageError("no editor is set", code="no_editor", hint=_HINT)
 
 

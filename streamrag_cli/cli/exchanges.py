@@ -41,7 +41,7 @@ class Exchange:
 
     @property
     def turn(self) -> Turn:
-        """What later questions may refer to. The citations of an incomplete answer are found in its text."""
+        """The turn that later questions may refer to. The citations of an incomplete answer are found in its text."""
         cited = self.cited
         if not self.is_complete and self.sources:
             from streamrag_cli.answer.citations import resolve  # the package is not needed before the first answer

@@ -78,7 +78,7 @@ class Keyboard:
             signal.signal(signal.SIGTSTP, signal.SIG_DFL)
 
     def typed(self) -> bytes:
-        """What was typed since the last read, without waiting."""
+        """The bytes that were typed since the last read, without waiting."""
         typed = b""
         while select.select([self._descriptor], [], [], 0)[0]:
             piece = os.read(self._descriptor, 65536)

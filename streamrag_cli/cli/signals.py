@@ -52,7 +52,7 @@ class Signals:
         self._handle(unwind)
 
     def handle_conversation(self, *, resumes: bool) -> None:
-        """From now on, SIGHUP ends the process like SIGTERM and, with `resumes`, Ctrl-C does not end it.
+        """Make SIGHUP end the process like SIGTERM and, with `resumes`, make Ctrl-C end only what is running.
 
         Ctrl-C then raises Interrupted or calls the callback of `on_signal`, and does not set `received`.
         """

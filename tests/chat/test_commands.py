@@ -81,14 +81,14 @@ def test_edit_asks_what_the_editor_wrote_and_leaves_no_file(user: CommandLine) -
             process,
         ),
     ):
-        ask(terminal, "/edit Tell me:")
+        ask(terminal, "/edit In short:")
         terminal.wait_for("Ada Brandt.")
         code = leave(terminal, process)
-        asked = question_of(answered(server)[0])
+        question = question_of(answered(server)[0])
 
     text, _, described = seen.read_text().partition("-w ")
     mode, _, path = described.strip().partition(" ")
-    assert (code, asked, text, mode) == (0, f"Tell me:\n{FIRST}", "Tell me:", "600")
+    assert (code, question, text, mode) == (0, f"In short:\n{FIRST}", "In short:", "600")
     assert not Path(path).exists()
 
 
@@ -100,8 +100,8 @@ def test_edit_asks_nothing_if_the_editor_fails_or_leaves_an_empty_file(user: Com
         wait_for_prompt(terminal)
         code = leave(terminal, process)
 
-    said = " ".join(terminal.lines[1:-1])
-    assert (code, "ended with exit code 3" in said or said == "nothing to ask: the file is empty") == (0, True)
+    output = " ".join(terminal.lines[1:-1])
+    assert (code, "ended with exit code 3" in output or output == "nothing to ask: the file is empty") == (0, True)
 
 
 def test_open_starts_the_editor_at_the_line_without_a_shell(user: CommandLine) -> None:

@@ -58,7 +58,7 @@ def test_stop_on_error_leaves_after_the_first_failure(user: CommandLine) -> None
 
 
 @pytest.mark.fault("chat-long-line")
-def test_jsonl_has_the_events_of_all_turns_and_too_long_a_line_fails_alone(user: CommandLine) -> None:
+def test_jsonl_has_the_events_of_all_turns_and_only_a_line_that_is_too_long_fails(user: CommandLine) -> None:
     questions = [FIRST, "x" * 20_001, "y" * 3_000_000, SECOND]
     outcome = chat(user, [answer("One."), answer("Two.")], "\n".join(questions), "--jsonl")
     first, long, longer, last = turns(outcome.stdout)
@@ -96,13 +96,13 @@ def test_later_questions_know_earlier_answers_but_not_failed_ones(user: CommandL
 
 
 def test_again_replaces_the_last_answer_for_later_questions(user: CommandLine) -> None:
-    replies = [answer("Somebody."), answer("Ada Brandt."), answer("In 1874.")]
+    replies = [answer("Ada Brand."), answer("Ada Brandt."), answer("In 1874.")]
     with OpenAIServer(chat=replies) as server:
         lines = f"{FIRST}\n/again -m better\nand when?\n".encode()
         outcome = user.run("chat", "--base-url", server.base_url, "-m", "m", "-q", stdin=lines)
         _, again, last = answered(server)
 
-    assert outcome.stdout == b"Somebody.\n\nAda Brandt.\n\nIn 1874.\n"
+    assert outcome.stdout == b"Ada Brand.\n\nAda Brandt.\n\nIn 1874.\n"
     assert (again.json["model"], len(messages_of(again)), last.json["model"]) == ("better", 1, "m")
     assert messages_of(last)[:-1] == [("user", FIRST), ("assistant", "Ada Brandt.")]
 
@@ -122,7 +122,9 @@ def test_the_log_has_every_turn_and_another_chat_continues_it(user: CommandLine)
     once = [("user", FIRST), ("assistant", "Ada Brandt.")]
     twice = [*once, ("user", "and when?"), ("assistant", "In 1874.")]
     assert sent == [[], once, twice, twice]
-    assert "docs/lighthouse.md:3 The lighthouse\n\n# The lighthouse\n\nThe lighthouse was built in 1874" in second.stderr
+    assert (
+        "docs/lighthouse.md:3 The lighthouse\n\n# The lighthouse\n\nThe lighthouse was built in 1874" in second.stderr
+    )
 
 
 @pytest.mark.parametrize("command", ["/edit", "/open 1", "/save new.md", "/set top_k 2"])

@@ -13,7 +13,7 @@ ENTER, CTRL_C, CTRL_D, CTRL_Z, UP = b"\r", b"\x03", b"\x04", b"\x1a", b"\x1b[A"
 
 
 def pasted(text: str) -> bytes:
-    """What a terminal sends for pasted text if the program has asked for marks."""
+    """The bytes that a terminal sends for pasted text if the program has asked for marks."""
     return b"\x1b[200~" + text.replace("\n", "\r").encode() + b"\x1b[201~"
 
 
