@@ -11,8 +11,10 @@ from prompt_toolkit.data_structures import Size
 from prompt_toolkit.enums import DEFAULT_BUFFER
 from prompt_toolkit.filters import has_focus
 from prompt_toolkit.history import InMemoryHistory
+from prompt_toolkit.input.typeahead import get_typeahead, store_typeahead
 from prompt_toolkit.input.vt100 import Vt100Input
 from prompt_toolkit.key_binding import KeyBindings
+from prompt_toolkit.keys import Keys
 from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.shortcuts import PromptSession
 
@@ -80,13 +82,23 @@ class EditedLines:
 
     def _edited_with(self, session: PromptSession[str]) -> str | None:
         try:
-            return self._runner.run(self._edited(session))
+            with self._process.signals.deferred():
+                text = self._runner.run(self._edited(session))
         except EOFError:
             return None
         except KeyboardInterrupt:  # Ctrl-C in another prompt than that of the chat
             raise Interrupted(ExitCode.INTERRUPTED) from None
         finally:
             self._write(_PASTE_ON)
+        self._check_for_ctrl_c()
+        return text
+
+    def _check_for_ctrl_c(self) -> None:
+        """Raise Interrupted if Ctrl-C was pressed right after Enter, when the terminal sent no signal for it yet."""
+        keys = [*get_typeahead(self._input), *self._input.read_keys()]
+        store_typeahead(self._input, [each for each in keys if each.key != Keys.ControlC])
+        if any(each.key == Keys.ControlC for each in keys):
+            raise Interrupted(ExitCode.INTERRUPTED)
 
     async def _edited(self, session: PromptSession[str]) -> str:
         loop = asyncio.get_running_loop()
@@ -99,11 +111,13 @@ class EditedLines:
 
         with self._process.signals.on_signal(end):
             try:
-                return await prompt
+                text = await prompt
             except asyncio.CancelledError:
                 if not interrupted_by:
                     raise
-                raise Interrupted(interrupted_by[0]) from None
+        if interrupted_by:
+            raise Interrupted(interrupted_by[0])
+        return text
 
     def _bindings(self) -> KeyBindings:
         bindings = KeyBindings()

@@ -125,17 +125,20 @@ class ChatSession:
         self.process.hint_command = replace(self.process.hint_command, question=text)
         self.exchanges.append(exchange)
         try:
-            is_cut = len(text) >= MAX_LINE_BYTES
-            events = (
-                line_too_long() if is_cut else service_for(self.process, used, self.local_service).ask(question, used)
-            )
-            announces = not (self.output.json or self.output.jsonl or self.output.quiet)
-            events = recorded(events, question, used, self.process, announce=announces)
-            if self.output.json or self.output.jsonl:
-                events = with_question_first(events, question)
-            code = self._show(exchange, events)
+            with self.process.signals.deferred():
+                is_cut = len(text) >= MAX_LINE_BYTES
+                events = (
+                    line_too_long()
+                    if is_cut
+                    else service_for(self.process, used, self.local_service).ask(question, used)
+                )
+                announces = not (self.output.json or self.output.jsonl or self.output.quiet)
+                events = recorded(events, question, used, self.process, announce=announces)
+                if self.output.json or self.output.jsonl:
+                    events = with_question_first(events, question)
+                code = self._show(exchange, events)
         except Interrupted:
-            if not self.process.signals.received:
+            if not (self.process.signals.received or exchange.is_complete):
                 print_error(self.process.err, _INTERRUPTED)
             raise
         if self.process.signals.received:

@@ -41,6 +41,7 @@ class Signals:
 
     def __init__(self) -> None:
         self.received: ExitCode | None = None
+        self._deferred: ExitCode | None = None
         self._ending: frozenset[signal.Signals] = frozenset({signal.SIGINT, signal.SIGTERM})
 
     def raise_on_signal(self) -> None:
@@ -62,6 +63,32 @@ class Signals:
     @contextmanager
     def on_signal(self, callback: Callable[[ExitCode], None]) -> Iterator[None]:
         """Within the block, call `callback` on a signal; it must not block. The process exits within `_GRACE_S`."""
+        with self._handled_by(callback):
+            if self._deferred:
+                code, self._deferred = self._deferred, None
+                callback(code)
+            yield
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Within the block, do not raise Interrupted, which an event loop would swallow, but at its end.
+
+        A signal for which `on_signal` has a callback, or gets one within the block, is only passed to that.
+        """
+
+        def defer(code: ExitCode) -> None:
+            self._deferred = code
+
+        try:
+            with self._handled_by(defer):
+                yield
+        finally:
+            code, self._deferred = self._deferred, None
+        if code:
+            raise Interrupted(code)
+
+    @contextmanager
+    def _handled_by(self, callback: Callable[[ExitCode], None]) -> Iterator[None]:
         previous = self._handle(callback)
         try:
             yield

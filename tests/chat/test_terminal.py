@@ -81,6 +81,22 @@ def test_ctrl_c_before_the_first_token_stops_only_that_question(user: CommandLin
     assert (code, [role for role, _ in messages_of(answered(server)[-1])]) == (0, ["user"])
 
 
+@pytest.mark.fault("chat-interrupted")
+def test_ctrl_c_right_after_enter_asks_nothing(user: CommandLine) -> None:
+    with (
+        OpenAIServer(chat=answer("An answer.")) as server,
+        chat_on_terminal(user, "--base-url", server.base_url, "-q") as (terminal, process),
+    ):
+        wait_for_prompt(terminal)
+        terminal.type(QUESTION.encode() + ENTER + CTRL_C)
+        terminal.wait_for(f"> {QUESTION}")
+        ask(terminal, SECOND)
+        terminal.wait_for("An answer.")
+        code = leave(terminal, process)
+
+    assert (code, [question_of(each) for each in answered(server)]) == (0, [SECOND])
+
+
 def test_ctrl_c_at_the_prompt_clears_the_line_and_then_hints_at_ctrl_d(user: CommandLine) -> None:
     with chat_on_terminal(user) as (terminal, process):
         wait_for_prompt(terminal)
