@@ -1,12 +1,16 @@
-"""Measures the log: `log -q` among many turns, and what recording adds to an answer.
+"""Measures the log: `log -q` among many turns, and the cost of recording an answer.
 
     python -m benchmarks.log search [TURNS]
     python -m benchmarks.log record [ROUNDS]
+    python -m benchmarks.log start [ROUNDS]
 
 `search` fills a log with TURNS turns of 1,500 characters each and starts `streamrag log -q` in new processes. The
 baseline is a process that imports the same modules and exits. The figures are processor time, which a busy machine
-changes less than elapsed time; these commands wait for nothing. `record` streams answers of 300 tokens through
-`ConversationLog.record` and directly, in alternation, and prints the difference per answer and per token.
+changes less than elapsed time; these commands wait for nothing.
+
+`record` streams answers of 300 tokens through `ConversationLog.record` and directly, in alternation. `start` measures
+the first recording of a process with its imports, in processes that have imported everything else that `ask` needs.
+Other programs only add to a time, so the minimum is more exact than the median on a busy machine.
 """
 
 import asyncio
@@ -21,14 +25,14 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from streamrag_cli.events import AskEvent, Done, Status, Token
-from streamrag_cli.history.conversation_log import ConversationLog
-from streamrag_cli.history.database import open_to_write
-from streamrag_cli.history.entry import Entry
-from streamrag_cli.history.rows import insert, update
 from streamrag_cli.model import Question, Timings
 from streamrag_cli.settings import Settings
+
+if TYPE_CHECKING:
+    from streamrag_cli.history.conversation_log import ConversationLog
 
 _RUNS = 15
 _IMPORTS = (
@@ -42,11 +46,15 @@ def main(what: str, number: str = "") -> None:
     with tempfile.TemporaryDirectory() as home:
         if what == "search":
             _search(Path(home), int(number or 10_000))
-        else:
+        elif what == "record":
             _record(Path(home), int(number or 200))
+        else:
+            _start(Path(home), int(number or 20))
 
 
 def _search(home: Path, turns: int) -> None:
+    from streamrag_cli.history.conversation_log import ConversationLog
+
     environment = {**os.environ, "HOME": str(home), "XDG_STATE_HOME": str(home)}
     log = ConversationLog.open(environment)
     words = _fill(log, turns)
@@ -71,8 +79,12 @@ def _search(home: Path, turns: int) -> None:
         print(f"{name:24}{median:8.0f} ms  {median - base:+8.0f} ms")
 
 
-def _fill(log: ConversationLog, turns: int) -> list[str]:
+def _fill(log: "ConversationLog", turns: int) -> list[str]:
     """Write turns of random words with the frequencies of a language; returns the words, the most frequent first."""
+    from streamrag_cli.history.database import open_to_write
+    from streamrag_cli.history.entry import Entry
+    from streamrag_cli.history.rows import insert, update
+
     chosen = random.Random(1)
     words = ["".join(chosen.choices("abcdefghijklmnoprstuvw", k=chosen.randint(3, 9))) for _ in range(20_000)]
     weights = [1 / (rank + 3) for rank in range(len(words))]
@@ -103,6 +115,8 @@ async def _answer() -> AsyncGenerator[AskEvent, None]:
 
 
 def _record(home: Path, rounds: int) -> None:
+    from streamrag_cli.history.conversation_log import ConversationLog
+
     log = ConversationLog(home / "streamrag" / "log.db")
     settings = Settings(store=home)
 
@@ -128,10 +142,53 @@ def _record(home: Path, rounds: int) -> None:
         await timed(recorded)  # creates the log
         pairs = [(await timed(_answer), await timed(recorded)) for _ in range(rounds)]
         for position, name in enumerate(("first token", "slowest token", "whole answer", "processor time")):
-            direct, logged = (statistics.median(pair[side][position] for pair in pairs) for side in (0, 1))
-            print(f"{name:16}{direct:8.2f} ms without,{logged:8.2f} ms with the log, {logged - direct:+.2f} ms")
+            _compare(name, [pair[0][position] for pair in pairs], [pair[1][position] for pair in pairs])
 
     asyncio.run(run())
+
+
+def _compare(name: str, direct: list[float], logged: list[float]) -> None:
+    for kind, of in (("median", statistics.median), ("minimum", min)):
+        without, with_log = of(direct), of(logged)
+        difference = with_log - without
+        print(f"{name:16}{kind:10}{without:8.2f} ms without,{with_log:8.2f} ms with the log, {difference:+.2f} ms")
+
+
+_FIRST_RECORDING = """
+import asyncio, os, sys, time
+import rich.console, streamrag_cli.cli.app, streamrag_cli.cli.run, streamrag_cli.codec, streamrag_cli.engine.client
+from pathlib import Path
+from benchmarks.log import _answer
+from streamrag_cli.model import Question
+from streamrag_cli.settings import Settings
+async def answer():
+    events, settings = _answer(), Settings(store=Path(sys.argv[1]))
+    if sys.argv[2] == "with":
+        from streamrag_cli.history.conversation_log import ConversationLog
+        from streamrag_cli.history.terminal import current_terminal
+        log = ConversationLog(Path(sys.argv[1], "streamrag", "log.db"))
+        question = Question(text="What?", accepted_at=0.0)
+        events = log.record(events, question, settings, terminal=current_terminal())
+    async for _ in events:
+        pass
+async def nothing():
+    pass
+asyncio.run(nothing())
+started_s = time.process_time()
+asyncio.run(answer())
+print((time.process_time() - started_s) * 1000, flush=True)
+os._exit(0)
+"""
+
+
+def _start(home: Path, rounds: int) -> None:
+    def milliseconds(how: str) -> float:
+        command = [sys.executable, "-c", _FIRST_RECORDING, str(home), how]
+        return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+    milliseconds("with")  # creates the log
+    pairs = [(milliseconds("without"), milliseconds("with")) for _ in range(rounds)]
+    _compare("processor time", [pair[0] for pair in pairs], [pair[1] for pair in pairs])
 
 
 if __name__ == "__main__":

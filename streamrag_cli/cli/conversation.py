@@ -62,7 +62,7 @@ def recorded(
 ) -> AsyncGenerator[AskEvent, None]:
     """The events, which are written into the log if questions are logged.
 
-    With `announce`, the first answer in the log has a notice that says so.
+    With `announce`, the first answer in the log has a notice about the log.
     """
     if why_not_logged(settings, process.environment, in_ci=process.in_ci):
         return events

@@ -24,6 +24,8 @@ _THREAD_CHARS: Final = 8
 _LAST_WRITE_S: Final = 2.5
 _INTERRUPTED_WRITE_S: Final = 0.4  # less than the grace period of a signal
 _MOST_TURNS: Final = 200
+_writers: Final[dict[Path, LogWriter]] = {}
+"""The writer of each log in this process, because its thread and connection stay open."""
 
 LOGGED: Final = Notice(
     message="questions and answers are kept in a log on this machine for `ask -C` and `streamrag log`;"
@@ -34,14 +36,13 @@ LOGGED: Final = Notice(
 
 
 class ConversationLog:
-    """The log in one SQLite file, which the first record creates. Several processes can use it at once.
+    """The log in one SQLite file, which the first record creates. Several processes can use it concurrently.
 
     All methods that read it raise LogError.
     """
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        self._writer: LogWriter | None = None
 
     @classmethod
     def open(cls, environment: Mapping[str, str]) -> Self:
@@ -60,17 +61,17 @@ class ConversationLog:
         """The conversation whose id begins with `prefix`. Raises UsageError `unknown_thread` or `ambiguous_thread`."""
         start = prefix.strip().lower()
         rows = self._rows("SELECT DISTINCT thread FROM turns WHERE substr(thread, 1, ?) = ?", len(start), start)
-        found = sorted(thread for (thread,) in rows) if start else []
-        if not found:
+        threads = sorted(thread for (thread,) in rows) if start else []
+        if not threads:
             raise UsageError(f"no conversation {prefix!r} in the log", code="unknown_thread", hint="streamrag log")
-        if len(found) > 1:
-            some = ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
+        if len(threads) > 1:
+            some = ", ".join(threads[:3]) + (f" and {len(threads) - 3} more" if len(threads) > 3 else "")
             raise UsageError(
-                f"{len(found)} conversations begin with {prefix!r}: {some}",
+                f"{len(threads)} conversations begin with {prefix!r}: {some}",
                 code="ambiguous_thread",
-                hint=f"use more characters of the id, such as: streamrag log --thread {found[0]}",
+                hint=f"use more characters of the id, such as: streamrag log --thread {threads[0]}",
             )
-        return str(found[0])
+        return str(threads[0])
 
     def last_thread(self, terminal: str) -> str | None:
         """The conversation of the last question in this terminal, else of the user's last question, else None."""
@@ -157,8 +158,7 @@ class ConversationLog:
                 _wait(recording)
 
     def _start(self, recording: Recording) -> bool:
-        self._writer = self._writer or LogWriter(self.file)
-        self._writer.start(recording)
+        _writers.setdefault(self.file, LogWriter(self.file)).start(recording)
         return True
 
     def _rows(self, query: str, *values: object) -> list[Any]:

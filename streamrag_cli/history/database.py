@@ -37,7 +37,7 @@ def open_to_write(file: Path, *, busy_s: float = WRITE_BUSY_S) -> sqlite3.Connec
         try:
             db.execute("PRAGMA secure_delete = ON")
             db.execute("PRAGMA synchronous = NORMAL")  # with a write-ahead log, a killed process loses nothing
-            if not _has_version(db, file):
+            if not _is_initialized(db, file):
                 _create(db, busy_s)
         except BaseException:
             db.close()
@@ -56,7 +56,7 @@ def reading(file: Path) -> Iterator[sqlite3.Connection | None]:
             yield None
             return
         with closing(_connect(file, "ro", COMMAND_BUSY_S)) as db:
-            yield db if _has_version(db, file) else None
+            yield db if _is_initialized(db, file) else None
 
 
 def _connect(file: Path, mode: str, busy_s: float) -> sqlite3.Connection:
@@ -88,7 +88,12 @@ def database_files(file: Path) -> list[Path]:
     return [file.with_name(file.name + suffix) for suffix in _FILES]
 
 
-def _has_version(db: sqlite3.Connection, file: Path) -> bool:
+def has_version(db: sqlite3.Connection) -> bool:
+    """Whether an open log still has the format of this version."""
+    return bool(db.execute("PRAGMA user_version").fetchone()[0] == VERSION)
+
+
+def _is_initialized(db: sqlite3.Connection, file: Path) -> bool:
     """Whether the log has tables. Raises LogError if they are not those of this version."""
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if version == 0 and not db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
@@ -174,6 +179,6 @@ def _log_error(file: Path, error: sqlite3.Error) -> LogError:
 
 
 def _damaged(file: Path, reason: str) -> LogError:
-    return LogError(
-        f"the log {file} is damaged: {reason}", code="log_damaged", hint="delete the log: streamrag log rm --all"
-    )
+    quoted = shlex.quote(str(file))
+    hint = f"start a new log: mv {quoted} {quoted}.damaged"
+    return LogError(f"the log {file} is damaged: {reason}", code="log_damaged", hint=hint)

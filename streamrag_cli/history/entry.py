@@ -1,4 +1,4 @@
-"""What the log records about one question, while its answer streams."""
+"""The record of one question while its answer streams."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ _TIMINGS: Final = ("retrieval_ms", "first_token_ms", "total_ms")
 
 
 class Entry:
-    """What the log records about one question. The API key `secret` is masked in all text.
+    """The record of one question. The API key `secret` is masked in all text.
 
     Not a dataclass: creating one of this size takes a millisecond, at the start of every answer.
     """

@@ -41,13 +41,13 @@ class LoggedTurn:
 
 
 def match_expression(words: str) -> str:
-    """An FTS5 expression that matches texts with all the words, or "".
+    """An FTS5 expression that matches texts with all the words; without words, it matches nothing.
 
     >>> match_expression('retry "NOT x')
     '"retry" "NOT" "x"'
     """
     terms = re.findall(r"[^\s\"\0]+", words)
-    return " ".join(f'"{part}"' for term in terms for part in separated(term).split())
+    return " ".join(f'"{part}"' for term in terms for part in separated(term).split()) or '""'
 
 
 def find(

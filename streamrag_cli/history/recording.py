@@ -25,8 +25,8 @@ EVERY_S: Final = 0.5
 class Recording:
     """The record of one answer, which a `LogWriter` writes at least once a second while it changes, and at the end.
 
-    `ended` becomes the error that prevented this, or None. With `announce`, `is_first` is then set if nobody has been
-    informed yet that questions are logged. A turn that another process deletes is not written again.
+    `ended` becomes the error that prevented this, or None. With `announce`, `is_first` is set if the user has not
+    been informed yet that questions are logged. A turn that another process deletes is not written again.
     """
 
     def __init__(self, entry: Entry, *, announce: bool) -> None:
@@ -43,7 +43,7 @@ class Recording:
         self._changed.set()
 
     def finish(self) -> None:
-        """Let the writer write what is left. `ended` reports when this is done."""
+        """Let the writer write the rest. `ended` reports when this is done."""
         self._finished.set()
         self._changed.set()
 
@@ -82,13 +82,14 @@ class LogWriter:
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
 
     def start(self, recording: Recording) -> None:
-        self._recordings.append(recording)
-        self._waiting.release()
         try:
             if self._thread.ident is None:
                 self._thread.start()
         except RuntimeError as error:  # the limit of processes and threads
             recording.ended.set_result(LogError(f"the log cannot be written: {error}", code="log_not_writable"))
+            return
+        self._recordings.append(recording)
+        self._waiting.release()
 
     def _run(self) -> None:
         connection: _Connection = None
@@ -106,11 +107,11 @@ class LogWriter:
                 recording.ended.set_result(None)
 
     def _write(self, recording: Recording, connection: "_Connection") -> "_Connection":
-        """Write a recording; returns the connection, which is a new one if the user has removed the file."""
-        from streamrag_cli.history.database import open_to_write, translated_errors
+        """Write a recording; returns the connection, which is a new one if the file was removed or upgraded."""
+        from streamrag_cli.history.database import has_version, open_to_write, translated_errors
 
         with translated_errors(self._file):
-            if connection is None or connection[1] != _identity(self._file):
+            if connection is None or connection[1] != _identity(self._file) or not has_version(connection[0]):
                 connection = open_to_write(self._file), _identity(self._file)
             recording.write(connection[0])
         return connection

@@ -134,12 +134,16 @@ def print_state(state: Mapping[str, Any], out: TextIO, *, json: bool) -> None:
     if json:
         write_line(out, encode({"version": FORMAT_VERSION, **state}))
         return
-    since = f" since {state['since'][:10]}" if state["since"] else ""
+    since = f", since {state['since'][:10]}" if state["since"] else ""
     lines = {
         "logging": "on" if state["logging"] else f"off: {state['reason']}",
         "log": state["path"],
-        "content": f"{state['turns']:,} turns, {state['conversations']:,} conversations{since}",
+        "content": f"{_counted(state['turns'], 'turn')} in {_counted(state['conversations'], 'conversation')}{since}",
         "size": f"{state['bytes'] / 1e6:,.1f} MB",
         "kept": f"{state['keep_days']:,} days",
     }
     out.writelines(sanitise_line(f"{name:<9}{value}") + "\n" for name, value in lines.items())
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -22,11 +22,11 @@ from tests.support.warm_command_line import WarmCommandLine, warm
 
 QUESTION = "When does the library open?"
 LENDING = "How long may a book be kept?"
-ROOF = "What is the zebra on the roof made of?"
+ROOF = "Which material is the zebra on the roof?"
 LIBRARY = {
     "hours.md": "# Opening hours\n\nThe library opens at nine in the morning and closes at six in the evening.\n",
     "lending.md": "# Lending\n\nA book may be kept for four weeks.\n",
-    "roof.md": "# Animals\n\nThe \x1b[31mzebra\u202e on the roof is made of \x1b]52;c;aGVsbG8=\x07concrete.\n",
+    "roof.md": "# Animals\n\nThe \x1b[31mzebra\u202e on the roof: its material is \x1b]52;c;aGVsbG8=\x07concrete.\n",
 }
 ANNOUNCED = "to switch it off: streamrag log off"
 
@@ -51,7 +51,7 @@ def user(cli_with_library: WarmCommandLine, tmp_path: Path) -> WarmCommandLine:
 
 @pytest.fixture
 def cold_user(user: WarmCommandLine) -> CommandLine:
-    """The same user, for tests that start or interrupt a process."""
+    """Like `user`, for tests that start or interrupt a process."""
     return user.cold
 
 
@@ -299,8 +299,8 @@ def test_show_prints_the_question_its_sources_and_the_answer(user: CommandLine) 
     )
 
 
-def test_what_is_shown_contains_no_control_characters(user: CommandLine) -> None:
-    ask(user, "What is the \x1b[31mzebra\u202e made of?", "--min-score", "0")
+def test_no_output_of_the_log_contains_control_characters(user: CommandLine) -> None:
+    ask(user, "What is the \x1b[31mzebra\u202e on the roof?", "--min-score", "0")
     outputs = [user.run("log", *each).stdout.decode() for each in ((), ("show",), ("show", "--md"), ("--json",))]
 
     assert not any(set(each) & {"\x1b", "\x07", "\u202e"} for each in outputs)
@@ -333,7 +333,7 @@ def test_deleting_everything_needs_a_confirmation(cold_user: CommandLine) -> Non
         terminal.wait_for("[y/N]")
         terminal.type(b"n\n")
         declined = terminal.wait_for_end(process)
-    kept = questions(cold_user)
+    remaining = questions(cold_user)
     with on_terminal(cold_user, "log", "rm", "--all", columns=150) as (terminal, process):
         terminal.wait_for("[y/N]")
         terminal.type(b"y\n")
@@ -344,7 +344,7 @@ def test_deleting_everything_needs_a_confirmation(cold_user: CommandLine) -> Non
         "all questions and answers in the log would be deleted: this requires --yes",
         "streamrag log rm --all --yes",
     )
-    assert (declined, kept) == (2, [QUESTION])
+    assert (declined, remaining) == (2, [QUESTION])
     assert (accepted, questions(cold_user)) == (0, [])
 
 

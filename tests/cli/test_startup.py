@@ -74,6 +74,13 @@ def test_status_imports_no_heavy_modules(cold_cli_with_store: CommandLine) -> No
     assert modules & (HEAVY - IMPORTED_BY_TYPER) == set()
 
 
+@pytest.mark.parametrize("flags", [(), ("--help",)])
+def test_log_imports_neither_rich_nor_heavy_modules(cold_cli: CommandLine, flags: tuple[str, ...]) -> None:
+    modules = loaded(cold_cli, "-m", "streamrag_cli", "log", *flags)
+
+    assert modules & (HEAVY - IMPORTED_BY_TYPER | {"rich", "asyncio"}) == set()
+
+
 def test_version_prints_only_the_version(cold_cli: CommandLine) -> None:
     assert cold_cli.run("--version").stdout.decode() == f"streamrag {__version__}\n"
 

@@ -174,7 +174,7 @@ def test_a_conversation_is_found_by_the_start_of_its_id(log: ConversationLog) ->
     ]
 
 
-def test_ids_of_conversations_are_eight_characters_of_base32_that_are_no_numbers(log: ConversationLog) -> None:
+def test_ids_of_conversations_are_eight_characters_of_base32_and_begin_with_a_letter(log: ConversationLog) -> None:
     ids = {log.new_thread("tty") for _ in range(500)}
 
     assert len(ids) == 500
@@ -183,7 +183,7 @@ def test_ids_of_conversations_are_eight_characters_of_base32_that_are_no_numbers
 
 
 @pytest.mark.parametrize(
-    ("words", "found"),
+    ("words", "threads"),
     [
         ("flushing tokens", ["token"]),
         ('"flush', ["token"]),
@@ -199,9 +199,11 @@ def test_ids_of_conversations_are_eight_characters_of_base32_that_are_no_numbers
         ("ワタ", []),
         ("größe", ["size"]),
         ("'", []),
+        ('"', []),
+        ("*", []),
     ],
 )
-def test_words_are_found_in_questions_and_answers(log: ConversationLog, words: str, found: list[str]) -> None:
+def test_words_are_found_in_questions_and_answers(log: ConversationLog, words: str, threads: list[str]) -> None:
     for thread, question, answer in (
         ("token", "Why is a token flushed?", "To avoid waiting."),
         ("retries", "Which file?", "See `retry_policy` for that."),
@@ -211,7 +213,7 @@ def test_words_are_found_in_questions_and_answers(log: ConversationLog, words: s
     ):
         record(log, question, answer_events(answer), thread=thread)
 
-    assert [each.thread for each in log.find(words=words)] == found
+    assert [each.thread for each in log.find(words=words)] == threads
 
 
 def test_an_answer_of_a_killed_process_is_found_as_well(log: ConversationLog) -> None:
@@ -224,9 +226,9 @@ def test_an_answer_of_a_killed_process_is_found_as_well(log: ConversationLog) ->
         async with aclosing(events):
             await anext(events)
             await until_logged(log)
-            found = [each.question for each in log.find(words="semidiurnal")]
+            questions = [each.question for each in log.find(words="semidiurnal")]
             await anext(events)
-            return found
+            return questions
 
     assert asyncio.run(run()) == ["Why?"]
     assert [each.answer for each in log.find(words="more semidiurnal")] == ["semidiurnal tides and more"]
@@ -238,7 +240,7 @@ def _record_ten(file: Path) -> None:
         assert not any(isinstance(event, Notice) for event in record(log, f"Question {n}?", thread="abcdefgh"))
 
 
-def test_several_processes_write_at_once_and_lose_nothing(log: ConversationLog) -> None:
+def test_several_processes_write_concurrently_and_lose_nothing(log: ConversationLog) -> None:
     context = multiprocessing.get_context("spawn")
     processes = [context.Process(target=_record_ten, args=(log.file,)) for _ in range(3)]
     for each in processes:
@@ -249,6 +251,16 @@ def test_several_processes_write_at_once_and_lose_nothing(log: ConversationLog) 
     assert [each.exitcode for each in processes] == [0, 0, 0]
     assert [each.n for each in log.find()] == list(range(30, 0, -1))
     assert {each.answer for each in log.find()} == {"An answer."}
+
+
+def test_all_answers_of_a_process_share_a_thread_and_a_connection(log: ConversationLog) -> None:
+    record(log, "First?")
+    before = len(list(Path("/proc/self/task").iterdir())), len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(5):
+        record(ConversationLog(log.file), "Again?")
+
+    assert (len(list(Path("/proc/self/task").iterdir())), len(list(Path("/proc/self/fd").iterdir()))) == before
+    assert len(log.find()) == 6
 
 
 def test_only_the_first_answer_of_a_log_is_announced(log: ConversationLog) -> None:

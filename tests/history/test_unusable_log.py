@@ -1,4 +1,4 @@
-"""A log that cannot be used never stops an answer, and says what is wrong with it."""
+"""A log that cannot be used never stops an answer, and its problem is reported."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from streamrag_cli.events import Notice
+from streamrag_cli.events import Done, Notice
 from streamrag_cli.history.conversation_log import ConversationLog
 from streamrag_cli.history.deletion import delete, delete_everything
 from streamrag_cli.history.location import LogError, log_file
@@ -82,7 +82,7 @@ def test_an_unusable_log_is_a_notice_of_an_answer_and_an_error_of_a_command(
 
 
 @pytest.mark.fault("log-unusable")
-def test_a_file_in_place_of_the_state_folder_is_a_notice(tmp_path: Path) -> None:
+def test_a_file_at_the_path_of_the_state_folder_is_a_notice(tmp_path: Path) -> None:
     (tmp_path / "streamrag").touch()
     *_, notice, _ = record(ConversationLog.open({"XDG_STATE_HOME": str(tmp_path)}), "What?")
 
@@ -117,13 +117,19 @@ def test_a_log_that_the_user_removes_between_two_questions_is_created_again(log:
     assert [each.question for each in log.find()] == ["Still there?"]
 
 
-def test_a_thread_that_cannot_start_is_a_notice(log: ConversationLog, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thread_that_cannot_start_is_a_notice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = ConversationLog(tmp_path / "log.db")
+
     def refuse(_thread: object) -> None:
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    *_, notice, _ = record(ConversationLog(log.file), "What?")
+    *_, notice, _ = record(log, "What?")
+    monkeypatch.undo()
+    *_, last = record(log, "And now?")
 
+    assert [each.question for each in log.find()] == ["And now?"]
+    assert isinstance(last, Done)
     assert isinstance(notice, Notice)
     assert (notice.code, "can't start new thread" in notice.message) == ("not_logged", True)
 

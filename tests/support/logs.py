@@ -50,14 +50,14 @@ def record(
     announce: bool = False,
 ) -> list[AskEvent]:
     """Record an answer, by default "An answer.", and return the events that a renderer would get."""
-    asked = question if isinstance(question, Question) else Question(text=question, accepted_at=0.0, thread=thread)
+    request = question if isinstance(question, Question) else Question(text=question, accepted_at=0.0, thread=thread)
 
     async def service() -> AsyncGenerator[AskEvent, None]:
         for event in events or answer_events("An ", "answer."):
             yield event
 
     async def run() -> list[AskEvent]:
-        recorded = log.record(service(), asked, settings, terminal=terminal, announce=announce)
+        recorded = log.record(service(), request, settings, terminal=terminal, announce=announce)
         async with aclosing(recorded):
             return [event async for event in recorded]
 
