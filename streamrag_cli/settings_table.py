@@ -98,7 +98,7 @@ class Settings:
         flag="--rewrite MODE",
         commands=("ask", "serve"),
         meaning="How a follow-up question is searched: `auto` (together with its conversation), `model` (as the model"
-        " rewrites it, which takes another request) or `off` (alone).",
+        " rewrites it, which takes another request) or `off` (without its conversation).",
         help="How to search a follow-up question: auto (with its conversation), model (rewritten by the model) or off.",
     )
     timeout_s: float = setting(

@@ -91,6 +91,22 @@ def test_questions_without_known_answers_cannot_be_judged_by_chunk(tmp_path: Pat
         evaluate(write_set(tmp_path, queries=queries), Settings(store=tmp_path / "unused"), by="chunk")
 
 
+def test_a_question_with_a_history_is_asked_as_a_follow_up(tmp_path: Path) -> None:
+    history = [
+        {"question": "How is chowder made?", "answer": "With clams."},
+        {"question": "What is the range of tides?"},
+    ]
+    queries = [
+        {"_id": "q1", "text": "Could you put that differently?", "history": history},
+        {"_id": "q2", "text": "What is the range at springs?", "history": None},
+    ]
+    write_set(tmp_path, queries=queries, qrels="q1\ttides.txt\t1\nq2\ttides.txt\t1\n")
+
+    report = evaluate(tmp_path, Settings(store=tmp_path / "s"))
+
+    assert (report.queries, report.ndcg_at_10, report.recall_at_5) == (2, 1.0, 1.0)
+
+
 def test_a_limit_reduces_the_number_of_questions(tmp_path: Path) -> None:
     assert evaluate(write_set(tmp_path), Settings(store=tmp_path / "s"), limit=2).queries == 2
 
@@ -102,6 +118,19 @@ def test_a_limit_reduces_the_number_of_questions(tmp_path: Path) -> None:
         ({"qrels": "other\tlighthouse.md\t1\n"}, "has a relevant document in qrels.tsv"),
         ({"corpus": [{"text": "no id"}]}, "corpus.jsonl, line 1: expected a JSON object with _id and text"),
         ({"queries": ["a string"]}, "queries.jsonl, line 1: expected a JSON object with _id and text"),
+        *(
+            (
+                {"queries": [{"_id": "q1", "text": "Why?", "history": history}]},
+                "queries.jsonl, question q1: expected a history that is a list of objects with question and answer",
+            )
+            for history in (
+                "Who?",
+                {"question": "Who?"},
+                ["Who?"],
+                [{"answer": "Ada"}],
+                [{"question": "Who?", "answer": 1}],
+            )
+        ),
     ],
 )
 def test_a_folder_with_the_wrong_layout_is_a_usage_error(

@@ -26,8 +26,8 @@ _CITED_SHARE = 3
 class Context:
     """The passages of a question.
 
-    `retrieved` are those that were found for it. `cited` are those that the previous answer cites in addition, ranked
-    after them. `sources` has both. `texts` and `cited_texts` have the text of each to send to the model.
+    `retrieved` has the hits of its search. `cited` has other passages that the previous answer cites, ranked after the
+    hits. `sources` has both. `texts` and `cited_texts` have the text of each to send to the model.
     """
 
     retrieved: Retrieved

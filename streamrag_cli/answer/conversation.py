@@ -1,4 +1,4 @@
-"""Generates the answer to a question with its conversation, whatever the length of the conversation."""
+"""Generates the answer to a question in a conversation of any length."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -32,7 +32,7 @@ async def generate_with_history(
     clock: Clock,
     resources: SharedResources,
 ) -> AsyncGenerator[AskEvent, None]:
-    """Stream the answer. If the prompt is too long for the model, ask once more without the earlier turns."""
+    """Stream the answer. If the prompt is too long for the model, repeat the request without the conversation."""
     earlier = earlier_turns(question.history, chars=settings.history_chars)
     if settings.history_chars and (notice := _cut_notice(earlier, question)):
         yield notice
@@ -55,12 +55,12 @@ async def generate_with_history(
 
 
 def _prompt(question: Question, context: Context, history: Sequence[Turn] | None) -> list[Message]:
-    """The prompt with these earlier turns. If `history` is None, it has nothing of the conversation."""
-    is_alone = history is None
+    """The prompt with these earlier turns. If `history` is None, it has no part of the conversation."""
+    is_single = history is None
     return messages(
         question.text,
-        context.retrieved.hits if is_alone else [*context.retrieved.hits, *context.cited],
-        context.texts if is_alone else [*context.texts, *context.cited_texts],
+        context.retrieved.hits if is_single else [*context.retrieved.hits, *context.cited],
+        context.texts if is_single else [*context.texts, *context.cited_texts],
         extra=question.extra,
         history=history or (),
         instructions=question.instructions,

@@ -15,7 +15,7 @@ _OMISSION = "\n…\n"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarlierTurns:
-    """The turns to send, oldest first. `left_out` is the number of older ones, `shortened` of those that were cut."""
+    """The turns to send, oldest first. `left_out` is the number of older turns, `shortened` of cut turns."""
 
     turns: tuple[Turn, ...] = ()
     left_out: int = 0
@@ -62,6 +62,6 @@ def _shortened(text: str, limit: int) -> str:
     """`text` in at most `limit` characters: the beginning and the end of a longer text, with a mark between them."""
     if len(text) <= limit:
         return text
-    kept = max(0, limit - len(_OMISSION))
-    tail = kept // 3
-    return text[: kept - tail] + _OMISSION + text[len(text) - tail :] if kept else ""
+    available = max(0, limit - len(_OMISSION))
+    tail = available // 3
+    return text[: available - tail] + _OMISSION + text[len(text) - tail :] if available else ""

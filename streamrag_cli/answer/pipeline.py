@@ -20,7 +20,7 @@ from streamrag_cli.answer.conversation import generate_with_history
 from streamrag_cli.answer.generation import answer_limits, cut_notice, model_endpoint
 from streamrag_cli.answer.model_choice import connect_hint, find_local_servers
 from streamrag_cli.answer.quoting import pick_quotes, pieces
-from streamrag_cli.answer.rewriting import RewriteFailedError, stand_alone_question
+from streamrag_cli.answer.rewriting import RewriteFailedError, self_contained_question
 from streamrag_cli.answer.shared_resources import SharedResources
 from streamrag_cli.errors import ExitCode, StreamragError, UsageError
 from streamrag_cli.events import (
@@ -107,17 +107,37 @@ async def _events(
         # Imports the HTTP client during retrieval: the first token arrives 5 % sooner.
         asyncio.get_running_loop().run_in_executor(None, warm_up_client, settings.model_scheme)
     searched = _to_search(question, settings)
+    notices: list[Notice] = []
     if question.history and settings.rewrite == "model":
         yield Status(status="retrieving", detail="rewriting the question")
         try:
-            rewritten = await stand_alone_question(question, settings, resources)
-        except RewriteFailedError as error:
-            yield Notice(message=f"the question was not rewritten: {error}", code="rewrite_failed")
-        else:
+            rewritten = await self_contained_question(question, settings, resources)
             searched = replace(question, text=rewritten, history=())
+        except RewriteFailedError as error:
+            notices.append(Notice(message=f"the question was not rewritten: {error}", code="rewrite_failed"))
         clock.end("rewrite")
     if question.is_in_conversation:
         yield _question_event(question, searched)
+    for notice in notices:
+        yield notice
+    answer_events = _search_and_answer(
+        question, searched, clock, settings=settings, resources=resources, retriever=retriever
+    )
+    async with aclosing(answer_events) as events:
+        async for event in events:
+            yield event
+
+
+async def _search_and_answer(
+    question: Question,
+    searched: Question,
+    clock: Clock,
+    *,
+    settings: Settings,
+    resources: SharedResources,
+    retriever: Retriever,
+) -> AsyncGenerator[AskEvent, None]:
+    """The events from the search for `searched` to the end of the answer to `question`."""
     yield Status(status="retrieving", detail=await _describe_search(retriever, resources))
     context = await retriever.in_thread(
         partial(

@@ -25,7 +25,7 @@ _QUOTES: Final = "\"'`“”„«»*_ "
 _INSTRUCTIONS: Final = """\
 You rewrite questions for a search engine. The last message contains a question from the conversation above. Rewrite \
 it so that it can be understood without the conversation: replace its pronouns, and add what it leaves out. Keep its \
-language. If it can be understood already, repeat it. Reply with the rewritten question alone, on one line. Never \
+language. If it can be understood already, repeat it. Reply only with the rewritten question, on one line. Never \
 answer it."""
 
 
@@ -33,7 +33,7 @@ class RewriteFailedError(Exception):
     """The question could not be rewritten; the message is the reason."""
 
 
-async def stand_alone_question(question: Question, settings: Settings, resources: SharedResources) -> str:
+async def self_contained_question(question: Question, settings: Settings, resources: SharedResources) -> str:
     """The question as the model rewrites it, on one line. Raises RewriteFailedError.
 
     This is one request without retries. It may take `REWRITE_LIMIT_S`, or `settings.timeout_s` if that is less.

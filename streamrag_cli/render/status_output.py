@@ -88,12 +88,12 @@ def search_line(question: QuestionAsked) -> str:
 
 
 def _cut(text: str, columns: int) -> str:
-    """`text`, cut to this width on the screen, with a mark at the end."""
-    from rich.text import Text  # already imported by the console
+    """`text`, cut to this width on the screen; it then ends in `...`."""
+    from rich.cells import cell_len, set_cell_size  # already imported by the console
 
-    line = Text(text)
-    line.truncate(max(1, columns), overflow="ellipsis")
-    return line.plain
+    if cell_len(text) <= columns:
+        return text
+    return f"{set_cell_size(text, max(0, columns - 3)).rstrip()}..."
 
 
 def _is_or_are(count: int, noun: str) -> str:

@@ -33,22 +33,22 @@ def cited_passages(
     scored like the hits, but never higher than the last of them.
     """
     own = {hit.chunk.id for hit in retrieved.hits}
-    wanted = [chunk_id for chunk_id in dict.fromkeys(chunk_ids) if chunk_id not in own]
-    if not wanted:
+    ids_to_add = [chunk_id for chunk_id in dict.fromkeys(chunk_ids) if chunk_id not in own]
+    if not ids_to_add:
         return replace(retrieved, hits=())
     with reader.snapshot(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
-        stored = reader.catalog.chunks(wanted)
-        ids = [chunk_id for chunk_id in wanted if chunk_id in stored][:MAX_PASSAGES]
+        stored = reader.catalog.chunks(ids_to_add)
+        ids = [chunk_id for chunk_id in ids_to_add if chunk_id in stored][:MAX_PASSAGES]
         cosines = reader.cosines(retrieved.question_vector, ids) if ids else {}
         curve = score_curve(embedder, reader.catalog)
         states = reader.catalog.token_states(ids) if retrieved.token_states else {}
     # A document in a new language may have been added after the search.
-    found = [stored[each] for each in ids if each in cosines and stored[each].language in retrieved.term_weights]
-    missing = find_missing(each.path for each in found) if find_missing else ()
-    words = stems([each.chunk.text_to_embed for each in found], [each.language for each in found])
+    chunks = [stored[each] for each in ids if each in cosines and stored[each].language in retrieved.term_weights]
+    missing = find_missing(each.path for each in chunks) if find_missing else ()
+    words = stems([each.chunk.text_to_embed for each in chunks], [each.language for each in chunks])
     last = retrieved.hits[-1] if retrieved.hits else None
     hits: list[Hit] = []
-    for each, of_chunk in zip(found, words, strict=True):
+    for each, of_chunk in zip(chunks, words, strict=True):
         covered = coverage(frozenset(of_chunk), retrieved.term_weights[each.language])
         is_unjudged = retrieved.is_lexical_only or (embedder.name == BUILTIN and is_outside_latin(each.chunk.text))
         score = (

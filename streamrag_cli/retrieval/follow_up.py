@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from streamrag_cli.model import Turn
+from streamrag_cli.retrieval.lexical import has_content_words, words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,26 +19,70 @@ QUESTION_WEIGHT: Final = 4
 """The weight of the new question; each earlier question has the weight 1. Measured: docs/retrieval.md."""
 MAX_EARLIER: Final = 2
 MAX_EARLIER_CHARS: Final = 400
-MAX_EARLIER_WORDS: Final = 24
+MAX_EARLIER_WORDS: Final = 12
+
+_FEW_WORDS: Final = 12.0
+"""A total term weight below this is that of one or two words: too little to be a question of its own."""
+_FEW_WORDS_WITH_REFERENCE: Final = 20.0
+_PRONOUNS: Final = frozenset(
+    "it its this that these those they them their theirs he him his she her hers"
+    " es er sie ihn ihm ihr ihre ihnen dies diese dieser dieses dessen deren dafür damit daran darauf davon dazu"
+    " il elle ils elles lui leur leurs cela ça ceci celui celle ceux celles"
+    " eso esto ello este esta ese esa aquello él ella ellos ellas su sus"
+    " esso essa ciò questo questa quello quella loro suo sua"
+    " isso isto aquilo ele ela eles elas dele dela esse"
+    " dit dat deze hij zij ze hun ervan ermee daarvan daarmee"
+    " den det dem denna detta dessa denne dette disse hans hennes dess deres deras"
+    " он она оно они это этот эта эти его её ее их ему ей им"
+    " 它 他 她 这 那 其 これ それ あれ この その あの 이것 그것 그건 이건".split()
+)
+_CONJUNCTIONS: Final = frozenset(
+    "and or but so then und oder aber et ou mais y e o pero ma mas en maar och og men и а но".split()
+)
+"""A question that begins with one of these continues another one."""
 
 
 def earlier_questions(question: str, history: Sequence[Turn]) -> tuple[str, ...]:
-    """The beginnings of the last questions of `history` that differ from `question`, newest first."""
+    """The beginnings of the last questions of `history` that differ from `question`, newest first.
+
+    Questions of stop words only ("Why is that?") are left out.
+    """
     earlier: list[str] = []
     for turn in reversed(history):
         text = turn.question[:MAX_EARLIER_CHARS].strip()
-        if text and text != question.strip() and text not in earlier:
+        if text != question.strip() and text not in earlier and has_content_words(text):
             earlier.append(text)
         if len(earlier) == MAX_EARLIER:
             break
     return tuple(earlier)
 
 
-def weighted_words(question: Sequence[str], earlier: Sequence[str]) -> list[str]:
-    """The words to search for, repeated according to their weights. Only the first of the `earlier` words count."""
+def needs_conversation(question: str, term_weight: float) -> bool:
+    """Whether the question says too little on its own. `term_weight` is the total weight of its terms.
+
+    A pronoun, or a conjunction at the beginning, is evidence that it refers to the conversation. Both are known in the
+    languages that have stop words, and in Chinese, Japanese and Korean; in others only the terms count.
+
+    >>> needs_conversation("And for teams?", 7.5), needs_conversation("Can you explain it?", 15.0)
+    (True, True)
+    >>> needs_conversation("How do volcanoes erupt?", 15.0)
+    False
+    """
+    in_order = words(question)
+    refers = bool(in_order) and (in_order[0] in _CONJUNCTIONS or not _PRONOUNS.isdisjoint(in_order))
+    return term_weight < (_FEW_WORDS_WITH_REFERENCE if refers else _FEW_WORDS)
+
+
+def weighted_words(question: Sequence[str], earlier: Mapping[str, int]) -> list[str]:
+    """The words to search for, repeated according to their weights.
+
+    `earlier` maps the words of earlier questions to the number of chunks that contain them. Only the rarest are
+    searched, because they matter most and are found fastest.
+    """
     if not earlier:
         return list(question)
-    return [*list(question) * QUESTION_WEIGHT, *list(dict.fromkeys(earlier))[:MAX_EARLIER_WORDS]]
+    known = [word for word, frequency in earlier.items() if frequency]
+    return [*list(question) * QUESTION_WEIGHT, *sorted(known, key=earlier.__getitem__)[:MAX_EARLIER_WORDS]]
 
 
 def weights(count: int) -> list[float]:
@@ -49,8 +94,8 @@ def combined_vector(vectors: "Sequence[NDArray[np.float32]]", of_each: Sequence[
     """The weighted mean of unit vectors, scaled to unit length."""
     import numpy as np
 
-    total = np.average(vectors, axis=0, weights=of_each)
-    unit: NDArray[np.float32] = (total / (np.linalg.norm(total) or 1.0)).astype(np.float32)
+    total = np.array(of_each, dtype=np.float32) @ np.stack(vectors)
+    unit: NDArray[np.float32] = total / (np.linalg.norm(total) or 1.0)
     return unit
 
 

@@ -38,6 +38,18 @@ def content_words(text: str, language: str = ENGLISH) -> list[str]:
     return [word for word in all_words if not _is_stop_word(word, language)] or all_words
 
 
+def has_content_words(text: str) -> bool:
+    """Whether `text` has words other than the stop words of one language.
+
+    >>> has_content_words("Where are they?"), has_content_words("Wo ist es?"), has_content_words("Where are tents?")
+    (False, False, True)
+    """
+    all_words = words(text)
+    return bool(all_words) and not any(
+        all(_is_stop_word(word, language) for word in all_words) for language in FUNCTION_WORDS
+    )
+
+
 def words_by_language(text: str, languages: Iterable[str]) -> dict[str, list[str]]:
     """The content words of `text` for each language, stemmed in that language, with repetitions."""
     return {

@@ -7,8 +7,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from streamrag_cli.retrieval.embedder import BUILTIN, EmbeddedQuestion, Embedder
-from streamrag_cli.retrieval.follow_up import combined_terms, combined_vector, weighted_words, weights
-from streamrag_cli.retrieval.lexical import codes, is_outside_latin, merged_words, words_by_language
+from streamrag_cli.retrieval.follow_up import (
+    combined_terms,
+    combined_vector,
+    needs_conversation,
+    weighted_words,
+    weights,
+)
+from streamrag_cli.retrieval.lexical import (
+    codes,
+    has_content_words,
+    is_outside_latin,
+    merged_words,
+    words_by_language,
+)
 from streamrag_cli.retrieval.relevance import term_weight
 from streamrag_cli.retrieval.token_states import QuestionTokens
 from streamrag_cli.store.interface import Reader
@@ -26,7 +38,7 @@ TermWeights: TypeAlias = Mapping[str, Mapping[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A vector and terms by which hits are scored."""
+    """A vector of unit length and the terms by which hits are scored."""
 
     vector: "NDArray[np.float32]"
     term_weights: TermWeights
@@ -34,11 +46,14 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """What is searched. `vector` has unit length.
+    """What is searched.
 
-    `words` are repeated according to their weights. `token_weights` has one value per token of `tokens`. `readings` has
-    the question alone and, for a follow-up, together with the earlier questions. `is_lexical_only` is true if the
-    embedder does not support the script of the question.
+    - `vector` has unit length.
+    - `words` are repeated according to their weights.
+    - `tokens` is None if the embedder has no token states for the question; `token_weights` has one value per token.
+    - `readings` are the ways to understand the question, of which the best one for a hit counts: alone, with the
+      weighted conversation, and, if it says too little on its own, with the latest or all questions as equal parts.
+    - `is_lexical_only` is true if the embedder does not support the script of the question.
     """
 
     vector: "NDArray[np.float32]"
@@ -55,89 +70,119 @@ def make_query(
     reader: Reader, embedder: Embedder, texts: Sequence[str], embedded: Sequence[EmbeddedQuestion], *, total: int
 ) -> Query:
     """The query for `texts`: the question, followed by earlier ones. `total` is the number of chunks."""
-    question, *earlier = texts
+    question = texts[0]
     is_english = embedder.name == BUILTIN
     is_lexical_only = is_english and is_outside_latin(question)
     languages = reader.catalog.languages()
     words = [words_by_language(text, languages) for text in texts]
-    terms = _term_weights(reader, words, total)
+    if len(texts) > 1 and not has_content_words(question):
+        words[0] = {language: [] for language in languages}  # the words of the earlier questions are enough
+    terms = _Terms(reader, words, texts, total)
     asked_codes = codes(question)
-    merged = [merged_words(of_text) for of_text in words]
-    known = [index for index, text in enumerate(texts) if not index or not (is_english and is_outside_latin(text))]
-    of_each = weights(len(known))
-    vectors = [embedded[index].vector for index in known]
-    vector = combined_vector(vectors, of_each) if earlier else vectors[0]
-    readings = [Reading(vectors[0], terms[0])]
-    if earlier:
-        readings.append(Reading(combined_vector(vectors, [1.0] * len(known)), _combined(terms, [1.0] * len(texts))))
-    tokens, token_weights = None, None
-    if not is_lexical_only:
-        tokens, token_weights = _tokens(reader, [(texts[index], embedded[index]) for index in known], of_each, total)
+    # The built-in embedder does not support an earlier question in another script, but its words count.
+    supported = [index for index, text in enumerate(texts) if not index or not (is_english and is_outside_latin(text))]
+    vectors = [embedded[index].vector for index in supported]
+    vector = combined_vector(vectors, weights(len(vectors))) if len(vectors) > 1 else vectors[0]
+    tokens = None if is_lexical_only else _tokens([embedded[index].tokens for index in supported])
+    term_weights = terms.combined(weights(len(texts)))
+    readings = [Reading(vectors[0], terms.weights[0])]
+    if len(texts) > 1:
+        readings.append(Reading(vector, term_weights))
+        if needs_conversation(question, min(sum(each.values()) for each in terms.weights[0].values())):
+            for count in range(2, len(texts) + 1):  # an older question may have had another topic
+                equal = [float(index < count) for index in range(len(texts))]
+                of_vectors = combined_vector(vectors, [equal[index] for index in supported])
+                readings.append(Reading(of_vectors, terms.combined(equal)))
     return Query(
         vector=vector,
-        words=[*weighted_words(merged[0], [word for of_text in merged[1:] for word in of_text]), *asked_codes],
-        term_weights=_combined(terms, weights(len(texts))),
+        words=[*terms.weighted_words(), *asked_codes],
+        term_weights=term_weights,
         codes=asked_codes,
         tokens=tokens,
-        token_weights=token_weights,
+        token_weights=terms.token_weights(supported, embedded) if tokens else None,
         readings=readings,
         is_lexical_only=is_lexical_only,
     )
 
 
-def _combined(terms: Sequence[TermWeights], of_each: Sequence[float]) -> TermWeights:
-    if len(terms) == 1:
-        return terms[0]
-    return {language: combined_terms([each[language] for each in terms], of_each) for language in terms[0]}
+class _Terms:
+    """The words of all questions, and how rare they are. The collection is asked once for all of them."""
 
+    def __init__(
+        self, reader: Reader, words: Sequence[Mapping[str, Sequence[str]]], texts: Sequence[str], total: int
+    ) -> None:
+        self._texts = texts
+        self._total = total
+        self._words = [merged_words(of_text) for of_text in words]
+        self._earlier = list(dict.fromkeys(word for of_text in self._words[1:] for word in of_text))
+        self._stems_of_earlier = stems(self._earlier, are_separate=True)
+        self._spans = [[match.span() for match in re.finditer(r"\w+", text)] for text in texts]
+        self._stems_of_spans = [
+            stems([text[start:end] for start, end in spans]) for text, spans in zip(texts, self._spans, strict=True)
+        ]
+        stemmed = [stems([" ".join(each) for each in of_text.values()], are_separate=True) for of_text in words]
+        self._frequencies = reader.document_frequencies(
+            {term for of_text in (*stemmed, *self._stems_of_spans) for each in of_text for term in each}
+        )
+        self.weights: list[TermWeights] = [
+            {
+                language: {term: self._weight(term) for term in dict.fromkeys(of_language)}
+                for language, of_language in zip(of_text, in_languages, strict=True)
+            }
+            for of_text, in_languages in zip(words, stemmed, strict=True)
+        ]
 
-def _term_weights(
-    reader: Reader, words: Sequence[Mapping[str, Sequence[str]]], total: int
-) -> list[dict[str, dict[str, float]]]:
-    """The term weights of each text."""
-    stemmed = [stems([" ".join(each) for each in of_text.values()], are_separate=True) for of_text in words]
-    frequencies = reader.document_frequencies({term for of_text in stemmed for each in of_text for term in each})
-    return [
-        {
-            language: {term: term_weight(frequencies[term], total) for term in dict.fromkeys(of_language)}
-            for language, of_language in zip(of_text, in_languages, strict=True)
+    def combined(self, of_each: Sequence[float]) -> TermWeights:
+        """The term weights of all questions together."""
+        if len(self.weights) == 1:
+            return self.weights[0]
+        return {
+            language: combined_terms([each[language] for each in self.weights], of_each) for language in self.weights[0]
         }
-        for of_text, in_languages in zip(words, stemmed, strict=True)
-    ]
+
+    def weighted_words(self) -> list[str]:
+        """The words to search for, unstemmed."""
+        frequencies = {
+            word: min((self._frequencies.get(stem, 0) for stem in of_word), default=0)
+            for word, of_word in zip(self._earlier, self._stems_of_earlier, strict=True)
+        }
+        return weighted_words(self._words[0], frequencies)
+
+    def token_weights(self, indexes: Sequence[int], embedded: Sequence[EmbeddedQuestion]) -> "NDArray[np.float32]":
+        """The weight of each token: the weight of its word, or a small weight for punctuation."""
+        import numpy as np
+
+        of_tokens = [
+            weight * each
+            for weight, index in zip(weights(len(indexes)), indexes, strict=True)
+            if (tokens := embedded[index].tokens)
+            for each in self._token_weights(index, tokens)
+        ]
+        return np.array(of_tokens, dtype=np.float32)
+
+    def _token_weights(self, index: int, tokens: QuestionTokens) -> list[float]:
+        spans = self._spans[index]
+        starts = [start for start, _ in spans]
+        of_words = [min(map(self._weight, of_word), default=_PUNCTUATION) for of_word in self._stems_of_spans[index]]
+
+        def weight(start: int) -> float:
+            word = bisect_right(starts, start) - 1
+            return of_words[word] if word >= 0 and start < spans[word][1] else _PUNCTUATION
+
+        return [weight(start) for start, _ in tokens.spans]
+
+    def _weight(self, term: str) -> float:
+        return term_weight(self._frequencies[term], self._total)
 
 
-def _tokens(
-    reader: Reader, embedded: Sequence[tuple[str, EmbeddedQuestion]], of_each: Sequence[float], total: int
-) -> "tuple[QuestionTokens | None, NDArray[np.float32] | None]":
-    """The tokens of all texts with their weights, or (None, None) if the question has none."""
+def _tokens(of_each: Sequence[QuestionTokens | None]) -> QuestionTokens | None:
+    """The tokens of all questions, or None if the first has none."""
     import numpy as np
 
-    if not (embedded[0][1].tokens and embedded[0][1].tokens.spans):
-        return None, None
-    tokens = [(text, each.tokens) for text, each in embedded if each.tokens is not None]
-    of_tokens = [
-        weight * _token_weights(reader, text, each, total) for weight, (text, each) in zip(of_each, tokens, strict=True)
-    ]
-    states = QuestionTokens(
-        np.concatenate([each.states for _, each in tokens]), [span for _, each in tokens for span in each.spans]
-    )
-    return states, np.concatenate(of_tokens)
-
-
-def _token_weights(reader: Reader, question: str, tokens: QuestionTokens, total: int) -> "NDArray[np.float32]":
-    """The weight of each token: the weight of its word, or a small weight for punctuation."""
-    import numpy as np
-
-    spans = [match.span() for match in re.finditer(r"\w+", question)]
-    stemmed = stems([question[start:end] for start, end in spans])
-    frequencies = reader.document_frequencies({stem for of_word in stemmed for stem in of_word})
-    of_words = [
-        min((term_weight(frequencies[stem], total) for stem in of_word), default=_PUNCTUATION) for of_word in stemmed
-    ]
-    starts = [start for start, _ in spans]
-
-    def weight(start: int) -> float:
-        word = bisect_right(starts, start) - 1
-        return of_words[word] if word >= 0 and start < spans[word][1] else _PUNCTUATION
-
-    return np.array([weight(start) for start, _ in tokens.spans], dtype=np.float32)
+    if not (of_each[0] and of_each[0].spans):
+        return None
+    if len(of_each) == 1:
+        return of_each[0]
+    known = [tokens for tokens in of_each if tokens]
+    spans = [span for tokens in known for span in tokens.spans]
+    return QuestionTokens(np.concatenate([tokens.states for tokens in known]), spans)

@@ -13,6 +13,7 @@ from streamrag_cli.retrieval.embedder import Embedder
 from streamrag_cli.retrieval.embeddings import make_embedder
 from streamrag_cli.retrieval.follow_up import earlier_questions
 from streamrag_cli.retrieval.near_duplicates import FindMissing
+from streamrag_cli.retrieval.recent_questions import RecentQuestions
 from streamrag_cli.retrieval.search import EmbeddingChangedError, Retrieved, retrieve
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.interface import Reader, embedding_mismatch
@@ -31,6 +32,7 @@ class Retriever:
         self.reader = reader
         self._settings = settings
         self.embedder = self._matching_embedder()
+        self._recent = RecentQuestions()
         # A separate thread pool: a collection that hangs must not block the others.
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="retrieve")
 
@@ -125,6 +127,7 @@ class Retriever:
             min_score=min_score,
             find_missing=find_missing,
             cancellation=cancellation,
+            recent=self._recent,
         )
         try:
             return search(self.embedder)

@@ -9,9 +9,10 @@ The built-in embedder was trained on English. A question or chunk in a script ot
 by its words.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
@@ -19,10 +20,11 @@ from typing import TYPE_CHECKING, Final
 from streamrag_cli.errors import StoreError
 from streamrag_cli.model import Hit
 from streamrag_cli.retrieval.calibration import score_curve
-from streamrag_cli.retrieval.embedder import BUILTIN, EmbeddedQuestion, Embedder, embed_questions
+from streamrag_cli.retrieval.embedder import BUILTIN, EmbeddedQuestion, Embedder
 from streamrag_cli.retrieval.lexical import contains_code, is_outside_latin
 from streamrag_cli.retrieval.near_duplicates import DuplicateGroup, DuplicateGroups, FindMissing
 from streamrag_cli.retrieval.query import Query, TermWeights, make_query
+from streamrag_cli.retrieval.recent_questions import RecentQuestions
 from streamrag_cli.retrieval.relevance import coverage, relevance_of_words
 from streamrag_cli.retrieval.token_states import late_interaction
 from streamrag_cli.stages import Stages
@@ -85,11 +87,12 @@ def retrieve(
     min_score: float = 0.0,
     find_missing: FindMissing | None = None,
     cancellation: Cancellation | None = None,
+    recent: RecentQuestions | None = None,
 ) -> Retrieved:
     """The `limit` best chunks with a score of at least `min_score`, without near-duplicates.
 
     `earlier` are the questions before a follow-up, newest first. `find_missing` finds files that no longer exist.
-    `cancellation` also cancels the embedder.
+    `cancellation` also cancels the embedder. `recent` are the questions whose vectors are known.
 
     Raises StoreError (`store_empty` if there are no chunks, `retrieval_timeout` if the store takes longer than
     `RETRIEVAL_LIMIT_S`, `interrupted` after `cancellation`), EmbeddingChangedError, and the errors of the embedder.
@@ -98,7 +101,8 @@ def retrieve(
     with reader.snapshot(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
         count_chunks(reader)  # before opening Chroma, which an empty collection does not have
     texts = (question, *earlier)
-    embedded = _embedded(reader, embedder, texts, cancellation)
+    embed = partial((recent or RecentQuestions()).embed, embedder, texts, cancellation)
+    embedded = _embedded(reader, embed, cancellation)
     stages.end("embed")
     with reader.snapshot(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
         total = count_chunks(reader)
@@ -139,14 +143,14 @@ def count_chunks(reader: Reader) -> int:
 
 
 def _embedded(
-    reader: Reader, embedder: Embedder, texts: Sequence[str], cancellation: Cancellation | None
+    reader: Reader, embed: Callable[[], list[EmbeddedQuestion]], cancellation: Cancellation | None
 ) -> list[EmbeddedQuestion]:
     """Embed the questions. If Chroma is not open yet, open it at the same time, because both steps are slow."""
     if reader.is_prepared:
-        return embed_questions(embedder, texts, cancellation)
+        return embed()
     with ThreadPoolExecutor(1, thread_name_prefix="open") as pool:
         opening = pool.submit(reader.prepare, TimeLimit(RETRIEVAL_LIMIT_S, cancellation))
-        embedded = embed_questions(embedder, texts, cancellation)
+        embedded = embed()
         opening.result()
         return embedded
 
@@ -233,7 +237,7 @@ def _hits(
     curve = score_curve(embedder, reader.catalog)
     ids = [group.best.stored.chunk.id for group in order]
     of_readings = [
-        reader.cosines(each.vector, ids) if len(query.readings) > 1 and not query.is_lexical_only else cosines
+        cosines if query.is_lexical_only or each.vector is query.vector else reader.cosines(each.vector, ids)
         for each in query.readings
     ]
     hits: list[Hit] = []

@@ -49,8 +49,8 @@ class Outcome:
             self.requests = [each.json["messages"] for each in server.requests]
 
     def one(self, kind: type[Any]) -> Any:
-        (found,) = [each for each in self.events if isinstance(each, kind)]
-        return found
+        (event,) = [each for each in self.events if isinstance(each, kind)]
+        return event
 
     @property
     def notices(self) -> list[tuple[str, str]]:
@@ -246,7 +246,7 @@ def test_a_retry_without_the_conversation_leaves_out_the_cited_passages(
 # Rewriting
 
 
-def test_without_rewriting_the_question_is_searched_alone(settings: Settings) -> None:
+def test_without_rewriting_the_question_is_searched_without_its_conversation(settings: Settings) -> None:
     off = replace(settings, rewrite="off")
 
     assert Outcome(off, TIDES).one(Error).code == "nothing_relevant"
@@ -305,6 +305,7 @@ def test_if_rewriting_fails_the_question_is_searched_with_its_conversation(
     assert code == "rewrite_failed"
     assert message.startswith("the question was not rewritten: ")
     assert message.endswith(reason)
+    assert [type(each) for each in outcome.events][:4] == [Status, QuestionAsked, Notice, Status]
     assert outcome.one(Sources).sources[0].source == "docs/tides.txt"
     assert (isinstance(outcome.events[-1], Done), len(outcome.requests)) == (True, 2)
 

@@ -1,4 +1,4 @@
-"""What the model gets of the earlier turns of a conversation."""
+"""Selection of the earlier turns that are sent to the model."""
 
 import pytest
 from hypothesis import given

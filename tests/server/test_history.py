@@ -62,10 +62,10 @@ def test_the_stream_without_sources_reports_the_question(settings: Settings) -> 
 
 def test_a_search_by_post_uses_the_conversation(settings: Settings) -> None:
     with running_server(settings) as server:
-        alone = post_json(f"{server.url}/search", {"query": VAGUE}).json
+        single = post_json(f"{server.url}/search", {"query": VAGUE}).json
         follow_up = post_json(f"{server.url}/search", {"query": VAGUE, "history": TIDES, "k": 1}).json
 
-    assert (alone["hits"], alone["error"]["code"]) == ([], "nothing_relevant")
+    assert (single["hits"], single["error"]["code"]) == ([], "nothing_relevant")
     assert (follow_up["version"], follow_up["query"], follow_up["error"]) == (1, VAGUE, None)
     assert [hit["source"] for hit in follow_up["hits"]] == ["docs/tides.txt"]
 

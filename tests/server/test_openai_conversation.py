@@ -19,7 +19,7 @@ TURNS = [
     ("What is the fee for a berth for a night?", "docs/harbour.md"),
     ("Is electricity included?", "docs/harbour.md"),
     ("How long are the clams simmered?", "docs/recipes.md"),
-    ("With what?", "docs/recipes.md"),
+    ("And with which herbs?", "docs/recipes.md"),
 ]
 
 
@@ -67,7 +67,7 @@ def test_every_turn_of_a_conversation_gets_the_right_sources(as_stream: bool, se
     assert last[1:-1] == [
         (each["role"], each["content"].replace(" [1]", "")) for each in messages[: 2 * len(TURNS) - 2]
     ]
-    assert last[-1][1].endswith("Question: With what?")
+    assert last[-1][1].endswith("Question: And with which herbs?")
 
 
 @pytest.mark.fault("conversation-too-long")

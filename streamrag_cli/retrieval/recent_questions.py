@@ -1,0 +1,41 @@
+"""Remembers the vectors of recent questions: the question of one turn is an earlier question of the next."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from threading import Lock
+from typing import Final
+
+from streamrag_cli.retrieval.embedder import EmbeddedQuestion, Embedder, embed_questions
+from streamrag_cli.retrieval.follow_up import MAX_EARLIER_CHARS
+from streamrag_cli.store.time_limit import Cancellation
+
+_MAX_QUESTIONS: Final = 32  # of about 30 kB each, and of at most 200 kB
+
+
+class RecentQuestions:
+    """Embeds questions, each only once while it is remembered. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._embedded: OrderedDict[tuple[str, str], EmbeddedQuestion] = OrderedDict()
+        self._lock = Lock()
+
+    def embed(
+        self, embedder: Embedder, texts: Sequence[str], cancellation: Cancellation | None
+    ) -> list[EmbeddedQuestion]:
+        """Embed `texts`, in order. All that are not remembered are embedded in one request.
+
+        Raises the errors of the embedder.
+        """
+        keys = [(embedder.name, text) for text in texts]
+        with self._lock:
+            found = {key: self._embedded[key] for key in keys if key in self._embedded}
+        if new := [key for key in dict.fromkeys(keys) if key not in found]:
+            found |= zip(new, embed_questions(embedder, [text for _, text in new], cancellation), strict=True)
+        with self._lock:
+            for key in reversed(keys):
+                if len(key[1]) <= MAX_EARLIER_CHARS:
+                    self._embedded[key] = found[key]
+                    self._embedded.move_to_end(key)
+            while len(self._embedded) > _MAX_QUESTIONS:
+                self._embedded.popitem(last=False)
+        return [found[key] for key in keys]
