@@ -29,6 +29,7 @@ class ExitCode(IntEnum):
     STORE = 5
     SOME_FILES_FAILED = 6
     NOTHING_RELEVANT = 7
+    HUNG_UP = 129
     INTERRUPTED = 130
     BROKEN_PIPE = 141
     TERMINATED = 143

@@ -14,8 +14,8 @@ from streamrag_cli.setting_row import rows_of, setting
 from streamrag_cli.store.address import StoreAddress
 from streamrag_cli.store.registry import open_store
 
-_CHAT: Final = ("ask", "serve", "bench", "doctor")
-_RETRIEVE: Final = ("ask", "search", "serve", "bench")
+_MODEL: Final = ("ask", "chat", "serve", "bench", "doctor")
+_RETRIEVE: Final = ("ask", "chat", "search", "serve", "bench")
 _EMBED: Final = (*_RETRIEVE, "ingest", "doctor", "eval")
 _A_KEY: Final = "flags are visible in the process list"
 _RARE: Final = "rarely changed"
@@ -32,7 +32,7 @@ class Settings:
         None,
         parse=value.any_text,
         flag="-m, --model MODEL",
-        commands=_CHAT,
+        commands=_MODEL,
         meaning="Model that generates the answers. For the default, see `docs/models.md`.",
         help="Model that generates the answers.",
     )
@@ -79,7 +79,7 @@ class Settings:
         "",
         parse=value.context_size,
         flag="--context SIZE",
-        commands=("ask", "serve", "bench"),
+        commands=("ask", "chat", "serve", "bench"),
         meaning="Which text of the sources is sent to the model: `full` (whole passages), `focused` (the most relevant"
         " sentences of eight passages, about half as much text), or N (at most N characters of such sentences).",
         help="Text sent to the model: full (whole passages), focused (relevant sentences), or at most N characters.",
@@ -111,7 +111,7 @@ class Settings:
         value.DEFAULT_ANSWER_TOKENS,
         parse=value.integer_between(1, 1_000_000),
         flag="--max-answer-tokens N",
-        commands=("ask", "serve"),
+        commands=("ask", "chat", "serve"),
         meaning="Maximum tokens per answer; a longer answer is cut off. Unless it is the default, the limit is"
         " also sent to the model server.",
         help="Maximum tokens per answer; a longer answer is cut off.",
@@ -120,14 +120,14 @@ class Settings:
         600.0,
         parse=value.number_between(0.1, 86_400),
         flag="--max-answer S",
-        commands=("ask", "serve"),
+        commands=("ask", "chat", "serve"),
         meaning="Maximum seconds per answer; an answer that takes longer is cut off.",
     )
     collection: str = setting(
         "default",
         parse=value.collection_name,
         flag="-c, --collection NAME",
-        commands=("ask", "search", "bench", "ingest", "status", "copy", "doctor"),
+        commands=("ask", "chat", "search", "bench", "ingest", "status", "copy", "doctor"),
         meaning="Name of the collection, a set of documents with one embedder: 3 to 63 letters, digits, `.`, `-` or"
         " `_`.",
         help="Collection to answer from.",
@@ -181,7 +181,7 @@ class Settings:
         parse=value.one_of("on", "off"),
         flag="--no-engine",
         switch="off",
-        commands=("ask", "search"),
+        commands=("ask", "chat", "search"),
         meaning="Whether to use the background engine; see `docs/engine.md`. It is never used if `CI` is set.",
         help="Do not use the background engine.",
     )
@@ -203,7 +203,7 @@ class Settings:
         parse=value.one_of("on", "off"),
         flag="--no-log",
         switch="off",
-        commands=("ask",),
+        commands=("ask", "chat"),
         meaning="Whether to keep the questions and answers of the command line in the log; see"
         " `docs/conversations.md`. It is never used if `CI` is set.",
         help="Do not keep this question and its answer in the log.",

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 import typer
 
 from streamrag_cli import __version__
-from streamrag_cli.cli import ask, bench, copy, doctor, engine, evaluate, ingest, log, search, serve, status
+from streamrag_cli.cli import ask, bench, chat, copy, doctor, engine, evaluate, ingest, log, search, serve, status
 from streamrag_cli.cli.options import Command, Group, with_settings
 from streamrag_cli.errors import ExitCode
 
@@ -41,6 +41,7 @@ def streamrag(
 for _name, _module in {
     "ingest": ingest,
     "ask": ask,
+    "chat": chat,
     "search": search,
     "serve": serve,
     "status": status,

@@ -27,12 +27,8 @@ def command(
     *,
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="The question, or - to read it from stdin.")],
     stdin: Annotated[bool, typer.Option("--stdin", help="Add the text on stdin to the question.")] = False,
-    continue_last: Annotated[
-        bool, typer.Option("-C", "--continue", help="Continue the last conversation, if possible of this terminal.")
-    ] = False,
-    thread: Annotated[
-        str, typer.Option("--thread", metavar="ID", help="Continue this conversation; the start of its id is enough.")
-    ] = "",
+    continue_last: options.ContinueLast = False,
+    thread: options.Thread = "",
     flags: options.SettingFlags,
     json: options.Json = False,
     jsonl: options.JsonLines = False,
@@ -117,13 +113,17 @@ def _conversation(
     return thread, ConversationLog.open(process.environment).turns(thread), flags
 
 
-def service_for(process: Process, settings: Settings) -> Service:
-    """The service that answers a command: the engine, or this process if the engine is disabled or fails."""
+def service_for(process: Process, settings: Settings, local: Service | None = None) -> Service:
+    """The service that answers a command: the engine, or `local` if the engine is disabled or fails.
+
+    By default, `local` opens and closes the collection for each question.
+    """
+    local = local or LocalService()
     if settings.engine == "off" or process.in_ci:
-        return LocalService()
+        return local
     from streamrag_cli.engine.client import EngineService  # imports sockets, 20 ms
 
-    return EngineService(process.environment, LocalService())
+    return EngineService(process.environment, local)
 
 
 def read_question(question: str, process: Process, *, stdin: bool, command: str) -> tuple[str, str]:

@@ -47,6 +47,16 @@ def with_target_of(thread: str, process: Process, flags: Mapping[str, object | N
     return {**flags, **{name: own[name] for name in own if not flags.get(name) and own[name] != current[name]}}
 
 
+def new_thread(process: Process, settings: Settings) -> str:
+    """The id of a new conversation; "" if it will not be logged."""
+    if why_not_logged(settings, process.environment, in_ci=process.in_ci):
+        return ""
+    try:
+        return ConversationLog.open(process.environment).new_thread(current_terminal())
+    except LogError:
+        return ""
+
+
 def recorded(
     events: AsyncGenerator[AskEvent, None], question: Question, settings: Settings, process: Process, *, announce: bool
 ) -> AsyncGenerator[AskEvent, None]:

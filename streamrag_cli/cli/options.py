@@ -12,6 +12,12 @@ from streamrag_cli.cli.process import Process, server_settings_from, settings_fr
 from streamrag_cli.setting_row import Setting
 from streamrag_cli.settings_table import SERVER_SETTINGS, SETTINGS, ServerSettings, Settings
 
+ContinueLast = Annotated[
+    bool, typer.Option("-C", "--continue", help="Continue the last conversation, if possible of this terminal.")
+]
+Thread = Annotated[
+    str, typer.Option("--thread", metavar="ID", help="Continue this conversation; the start of its id is enough.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 JsonLines = Annotated[bool, typer.Option("--jsonl", help="Print each event as a line of JSON as it happens.")]
 NoStream = Annotated[bool, typer.Option("--no-stream", help="Print the answer only when it is complete.")]

@@ -14,6 +14,8 @@ from streamrag_cli.events import Done, Error, IngestDone, Notice
 from streamrag_cli.render.interface import Renderer
 
 if TYPE_CHECKING:
+    import asyncio
+
     from streamrag_cli.bench import BenchEvent
     from streamrag_cli.events import AskEvent, IngestEvent
 
@@ -27,6 +29,7 @@ def run(
     *,
     part_of: str = "",
     hint: str = "",
+    runner: "asyncio.Runner | None" = None,
 ) -> ExitCode:
     """Render the events and return the exit code for the last one.
 
@@ -34,7 +37,8 @@ def run(
     that was already written stays. If a signal ends the stream and `part_of` is set, such as "answer", an error with
     `hint` reports that this output is incomplete. For an asynchronous stream, a closed pipe is detected immediately
     instead of at the next write, which may come minutes later; the process then exits without waiting for threads that
-    are still importing.
+    are still importing. With a `runner`, the stream runs in its event loop, and the process does not exit: the caller
+    decides what an interruption ends.
     """
     stream = _RenderedStream(renderer, process, part_of, hint)
     if not isinstance(events, AsyncGenerator):
@@ -45,11 +49,15 @@ def run(
 
     import asyncio  # takes 30 ms to import; an ingest does not need it
 
-    return asyncio.run(_run_async(events, stream, process))
+    if runner is None:
+        code = asyncio.run(_run_async(events, stream, process, exits=True))
+    else:
+        code = runner.run(_run_async(events, stream, process, exits=False))
+    return code
 
 
 async def _run_async(
-    events: AsyncGenerator[AnyEvent, None], stream: "_RenderedStream[AnyEvent]", process: Process
+    events: AsyncGenerator[AnyEvent, None], stream: "_RenderedStream[AnyEvent]", process: Process, *, exits: bool
 ) -> ExitCode:
     import asyncio  # already imported by `run`
 
@@ -73,6 +81,8 @@ async def _run_async(
         except asyncio.CancelledError:
             if stream.ended_by is None:
                 raise
+            if not exits:
+                return stream.ended_by
             process.exit_immediately(stream.ended_by)
 
 
@@ -133,7 +143,7 @@ class _RenderedStream(Generic[AnyEvent]):
     def _interruption(self, code: ExitCode) -> Error:
         """The final event of an interrupted stream, which marks the output as incomplete."""
         word = code.name.lower()
-        message = f"{word} before the {self._part_of} was complete"
+        message = f"{word.replace('_', ' ')} before the {self._part_of} was complete"
         return Error(message=message, code=word, hint=self._hint, retryable=True, exit_code=code)
 
 

@@ -17,12 +17,16 @@ from typing import Any, Final, NoReturn, TypeAlias
 from streamrag_cli.errors import ExitCode
 
 _Handler: TypeAlias = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None
-_CODES: Final = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
+_CODES: Final = {
+    signal.SIGINT: ExitCode.INTERRUPTED,
+    signal.SIGTERM: ExitCode.TERMINATED,
+    signal.SIGHUP: ExitCode.HUNG_UP,
+}
 _GRACE_S: Final = 0.8
 
 
 class Interrupted(BaseException):
-    """Raised on Ctrl-C or SIGTERM. `code` is the exit code of the process."""
+    """Raised on a signal. `code` is the exit code of the process, if the signal ends it."""
 
     def __init__(self, code: ExitCode) -> None:
         super().__init__(code)
@@ -37,6 +41,8 @@ class Signals:
 
     def __init__(self) -> None:
         self.received: ExitCode | None = None
+        self._deferred: ExitCode | None = None
+        self._ending: frozenset[signal.Signals] = frozenset({signal.SIGINT, signal.SIGTERM})
 
     def raise_on_signal(self) -> None:
         """Install handlers that raise Interrupted in the main thread on every signal."""
@@ -46,9 +52,43 @@ class Signals:
 
         self._handle(unwind)
 
+    def handle_conversation(self, *, resumes: bool) -> None:
+        """Make SIGHUP end the process like SIGTERM and, with `resumes`, make Ctrl-C end only what is running.
+
+        Ctrl-C then raises Interrupted or calls the callback of `on_signal`, and does not set `received`.
+        """
+        self._ending = frozenset(_CODES) - ({signal.SIGINT} if resumes else set())
+        self.raise_on_signal()
+
     @contextmanager
     def on_signal(self, callback: Callable[[ExitCode], None]) -> Iterator[None]:
         """Within the block, call `callback` on a signal; it must not block. The process exits within `_GRACE_S`."""
+        with self._handled_by(callback):
+            if self._deferred:
+                code, self._deferred = self._deferred, None
+                callback(code)
+            yield
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Within the block, do not raise Interrupted, which an event loop would swallow, but at its end.
+
+        A signal for which `on_signal` has a callback, or gets one within the block, is only passed to that.
+        """
+
+        def defer(code: ExitCode) -> None:
+            self._deferred = code
+
+        try:
+            with self._handled_by(defer):
+                yield
+        finally:
+            code, self._deferred = self._deferred, None
+        if code:
+            raise Interrupted(code)
+
+    @contextmanager
+    def _handled_by(self, callback: Callable[[ExitCode], None]) -> Iterator[None]:
         previous = self._handle(callback)
         try:
             yield
@@ -65,13 +105,15 @@ class Signals:
 
         def handle(number: int, _frame: FrameType | None) -> None:
             code = _CODES[signal.Signals(number)]
-            self.received = self.received or code
-            # Not a `Timer`: starting one takes a lock that the interrupted code may hold.
-            _thread.start_new_thread(_exit_after_grace, (code,))
+            if number in self._ending:
+                self.received = self.received or code
+                # Not a `Timer`: starting one takes a lock that the interrupted code may hold.
+                _thread.start_new_thread(_exit_after_grace, (code,))
             assert callback is not None  # noqa: S101 - with None, the default handler is set instead of this one
             callback(code)
 
-        handled = [number for number in _CODES if signal.getsignal(number) is not signal.SIG_IGN]
+        numbers = {signal.SIGINT, *self._ending}
+        handled = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
         return {number: signal.signal(number, handle if callback else signal.SIG_DFL) for number in handled}
 
 

@@ -7,7 +7,7 @@ from streamrag_cli.events import AskEvent
 from streamrag_cli.render.consoles import size_of
 from streamrag_cli.render.interface import Renderer
 
-_NARROWEST_COLUMNS: Final = 12  # Rich subtracts the list indent from the width, and drops the text if nothing is left
+NARROWEST_COLUMNS: Final = 12  # Rich subtracts the list indent from the width, and drops the text if nothing is left
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ def renderer_for(options: OutputOptions, *, out: TextIO, err: TextIO, terminal_t
     )
 
     plain = options.plain or terminal_type == "dumb"
-    is_live = out.isatty() and not plain and size_of(out)[0] >= _NARROWEST_COLUMNS
+    is_live = out.isatty() and not plain and size_of(out)[0] >= NARROWEST_COLUMNS
     status = (
         ErrorsOnly(err)
         if options.quiet

@@ -32,6 +32,33 @@ class LocalService:
         return _events(operation, question, settings, self._resources)
 
 
+class WarmLocalService:
+    """Like LocalService, but opens the resources for the first question and keeps them until `aclose`.
+
+    All questions must be asked in one event loop.
+    """
+
+    def __init__(self) -> None:
+        self._resources: SharedResources | None = None
+
+    def ask(self, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
+        return LocalService(self._opened()).ask(question, settings)
+
+    def search(self, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
+        return LocalService(self._opened()).search(question, settings)
+
+    async def aclose(self) -> None:
+        if self._resources is not None:
+            await self._resources.aclose()
+
+    def _opened(self) -> "SharedResources":
+        if self._resources is None:
+            from streamrag_cli.answer.shared_resources import SharedResources  # imports the same as the pipeline
+
+            self._resources = SharedResources()
+        return self._resources
+
+
 def _events(
     operation: _Operation, question: Question, settings: Settings, resources: "SharedResources"
 ) -> AsyncGenerator[AskEvent, None]:

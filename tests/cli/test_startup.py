@@ -12,6 +12,7 @@ from tests.support.command_line import CommandLine
 HEAVY = {"chromadb", "fastapi", "langchain", "langchain_chroma", "langchain_core", "langchain_openai", "numpy"} | {
     "onnxruntime",
     "openai",
+    "prompt_toolkit",
     "pydantic",
     "rich.markdown",
     "limits",
@@ -41,7 +42,7 @@ def test_help_and_version_import_no_heavy_modules(cold_cli: CommandLine, argumen
     assert modules & HEAVY == set()
 
 
-@pytest.mark.parametrize("command", ["ask", "search", "ingest", "serve", "status", "doctor", "eval"])
+@pytest.mark.parametrize("command", ["ask", "chat", "search", "ingest", "serve", "status", "doctor", "eval"])
 def test_command_help_imports_no_heavy_modules(cold_cli: CommandLine, command: str) -> None:
     modules = loaded(cold_cli, "-m", "streamrag_cli", command, "--help")
 
@@ -58,6 +59,13 @@ def test_importing_the_answer_pipeline_imports_no_heavy_libraries(cold_cli: Comm
     modules = loaded(cold_cli, "-c", "import streamrag_cli.answer.pipeline")
 
     assert modules & {"langchain_core", "langchain_openai", "openai", "chromadb", "onnxruntime"} == set()
+
+
+def test_a_chat_in_a_pipe_does_not_import_the_line_editor(cold_cli: CommandLine) -> None:
+    modules = loaded(cold_cli, "-m", "streamrag_cli", "chat")
+
+    assert "streamrag_cli.cli.chat_session" in modules
+    assert modules & HEAVY - IMPORTED_BY_TYPER == set()
 
 
 def test_status_imports_no_heavy_modules(cold_cli_with_store: CommandLine) -> None:

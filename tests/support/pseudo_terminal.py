@@ -73,6 +73,10 @@ class Terminal:
         """Read until `expected` is shown."""
         self._read_while(lambda: not any(expected in line for line in self.lines), limit_s)
 
+    def wait_until(self, condition: Callable[[list[str]], bool], *, limit_s: float = LIMIT_S) -> None:
+        """Read until `condition` is true of the lines."""
+        self._read_while(lambda: not condition(self.lines), limit_s)
+
     def wait_for_end(self, process: subprocess.Popen[bytes], *, limit_s: float = LIMIT_S) -> int:
         """Read until the process has ended; return its exit code."""
         self._read_while(lambda: process.poll() is None, limit_s)

@@ -16,6 +16,7 @@ FIRST: Final = (
     "engine",
     "doctor",
     "cli",
+    "chat",
     "server",
     "browser",
     "store",
@@ -27,6 +28,7 @@ FIRST: Final = (
 
 SLOW: Final = (
     "answer/test_answer_limits.py",
+    "chat",
     "cli",
     "deploy",
     "doctor",

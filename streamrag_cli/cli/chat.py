@@ -1,0 +1,42 @@
+"""The command `streamrag chat`."""
+
+from typing import Annotated
+
+import typer
+
+from streamrag_cli.cli import options
+from streamrag_cli.cli.process import Process
+
+
+def command(
+    process: Process,
+    *,
+    continue_last: options.ContinueLast = False,
+    thread: options.Thread = "",
+    flags: options.SettingFlags,
+    json: Annotated[bool, typer.Option("--json", help="Print each answer as one JSON object on a line.")] = False,
+    jsonl: options.JsonLines = False,
+    no_stream: options.NoStream = False,
+    quiet: options.Quiet = False,
+    plain: options.Plain = False,
+    timings: options.Timings = False,
+    stop_on_error: Annotated[bool, typer.Option("--stop-on-error", help="Exit after the first failure.")] = False,
+) -> int:
+    """Ask one question after the other; each one may refer to those before it.
+
+    Every answer is shown as by `ask`. If stdin is not a terminal, each of its lines is a question, and the exit code is
+    that of the last failure.
+    """
+    from streamrag_cli.cli.chat_start import run_chat  # imports asyncio and the renderers, 40 ms
+    from streamrag_cli.render.renderer import OutputOptions
+
+    output = OutputOptions(json=json, jsonl=jsonl, stream=not no_stream, quiet=quiet, plain=plain)
+    return run_chat(
+        process,
+        flags,
+        output,
+        continues_last=continue_last,
+        thread_prefix=thread,
+        timings=timings,
+        stops_on_error=stop_on_error,
+    )

@@ -1,0 +1,235 @@
+"""The commands that are typed in a chat, such as `/sources 2`. None of them deletes anything."""
+
+import os
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from streamrag_cli.errors import ExitCode, UsageError
+from streamrag_cli.setting_row import Setting
+from streamrag_cli.settings_table import SETTINGS
+from streamrag_cli.text import sanitise, sanitise_line
+
+if TYPE_CHECKING:
+    from streamrag_cli.cli.chat_session import ChatSession
+    from streamrag_cli.model import Source
+
+_NAMED: Final = 200
+"""How much of an unknown command or value a message repeats."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatCommand:
+    """A command, and how `/help` describes it. `run` gets the text after the name.
+
+    With `needs_terminal`, the command writes files, starts programs or changes which server is asked. It is refused if
+    the questions come from a file or pipe, which may have been written by someone else.
+    """
+
+    usage: str
+    help: str
+    run: Callable[["ChatSession", str], ExitCode | None]
+    needs_terminal: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.usage.partition(" ")[0]
+
+
+def run_command(session: "ChatSession", text: str) -> ExitCode:
+    """Run the command in `text`, which starts with a slash. Raises UsageError and StoreError."""
+    name, _, rest = text.partition(" ")
+    name, _, first_line = name.partition("\n")
+    command = _COMMANDS.get(_ALIASES.get(name, name))
+    if command is None:
+        raise UsageError(_unknown(name), code="usage")
+    if command.needs_terminal and not session.is_interactive:
+        raise UsageError(f"{name} needs a terminal as stdin", code="usage")
+    return command.run(session, f"{first_line} {rest}".strip()) or ExitCode.OK
+
+
+def _unknown(name: str) -> str:
+    similar = get_close_matches(name, _COMMANDS, n=1)
+    advice = (
+        f"did you mean {similar[0]}?" if similar else "/help lists the commands; //... asks a question with a slash"
+    )
+    return f"unknown command {sanitise_line(name[:_NAMED])}; {advice}"
+
+
+def _sources(session: "ChatSession", number: str) -> None:
+    if not number:
+        session.print_sources()
+        return
+    source = _source(session, number)
+    from streamrag_cli.render.tables import location
+    from streamrag_cli.store.registry import open_store
+
+    with open_store(session.settings.store).manifest(session.settings.collection) as manifest:
+        chunks = manifest.chunks([source.chunk_id]) if manifest is not None else {}
+    if source.chunk_id not in chunks:
+        message = f"source {source.n} is no longer in the collection; its file has changed or was removed"
+        raise UsageError(message, code="not_ingested", hint="/again")
+    heading = f" {source.title}" if source.title else ""
+    session.print(f"[{source.n}] {location(source)}{heading}\n\n{chunks[source.chunk_id].chunk.text.strip()}\n")
+
+
+def _open(session: "ChatSession", number: str) -> None:
+    from streamrag_cli.cli.editor import command_for, open_detached, run_editor
+
+    source = _source(session, number)
+    if not source.path:
+        raise UsageError(f"source {source.n} is not a file on this machine", code="no_such_file")
+    command, on_terminal = command_for(Path(source.path), source.line_start, session.process.environment)
+    if on_terminal:
+        run_editor(command, session.run_program)
+    else:
+        open_detached(command)
+
+
+def _source(session: "ChatSession", number: str) -> "Source":
+    sources = {str(source.n): source for source in session.sources}
+    if not sources:
+        raise UsageError("no answer in this chat has sources yet", code="usage")
+    if number not in sources:
+        shown = sanitise_line(number[:_NAMED]) or "(none)"
+        raise UsageError(f"no source {shown}; the last answer has sources 1 to {len(sources)}", code="usage")
+    return sources[number]
+
+
+def _new(session: "ChatSession", _: str) -> None:
+    session.begin_thread()
+    session.print("new conversation")
+
+
+def _again(session: "ChatSession", rest: str) -> ExitCode:
+    match _words(rest):
+        case []:
+            return session.ask_again({})
+        case [("-m" | "--model"), model]:
+            return session.ask_again({"model": model})
+        case _:
+            raise UsageError("usage: /again [-m MODEL]", code="usage")
+
+
+def _set(session: "ChatSession", rest: str) -> None:
+    name, _, value = rest.partition(" ")
+    settings = {each.name: each for each in SETTINGS if _is_used(each)}
+    name = name.replace("-", "_").removeprefix("__")
+    if not name:
+        session.print("\n".join(f"{each} = {_shown(session, each)}" for each in settings))
+        return
+    setting = settings.get(name)
+    if setting is None:
+        raise UsageError(_no_such_setting(name, list(settings)), code="unknown_setting")
+    if value.strip():
+        try:
+            setting.parse(value.strip())
+        except ValueError as error:
+            shown = "" if name == "store" else f" {value.strip()[:_NAMED]!r}"
+            raise UsageError(f"{name}:{shown} {error}", code="bad_setting") from None
+        session.change_setting(name, value.strip())
+    session.print(f"{name} = {_shown(session, name)}")
+
+
+def _is_used(setting: Setting) -> bool:
+    return not setting.secret and ("chat" in setting.commands or setting.name in {"timeout_s", "engine_idle_s"})
+
+
+def _no_such_setting(name: str, names: list[str]) -> str:
+    shown = sanitise_line(name[:_NAMED])
+    secret = next((each for each in SETTINGS if each.name == name and each.secret), None)
+    if secret is not None:
+        return f"{shown} cannot be set here, because the terminal shows it: use the variable {secret.variables[0]}"
+    similar = get_close_matches(name, names, n=1)
+    return f"no setting {shown}" + (f"; did you mean {similar[0]}?" if similar else f"; use {', '.join(names)}")
+
+
+def _shown(session: "ChatSession", name: str) -> str:
+    value = getattr(session.settings, name)
+    words = {True: "on", False: "off", None: "(not set)", "": "(not set)", (): "(not set)"}
+    return words.get(value) or sanitise_line(str(value)) if isinstance(value, bool | str | None) else str(value)
+
+
+def _save(session: "ChatSession", name: str) -> None:
+    from streamrag_cli.cli.exchanges import as_markdown
+
+    words = _words(name)
+    if len(words) != 1:
+        raise UsageError("usage: /save FILE.md", code="usage")
+    exchanges = session.exchanges
+    if not exchanges:
+        raise UsageError("there is nothing to save yet", code="usage")
+    path = Path(words[0])
+    try:
+        path = (session.directory / path.expanduser()).resolve()
+        if path.exists() and not path.is_file():
+            raise FileExistsError(0, "it is not a regular file")
+        if path.exists() and not session.confirms(f"{path} exists. Overwrite it?"):
+            session.print("not saved")
+            return
+        _write(path, as_markdown(exchanges))
+    except (OSError, RuntimeError) as error:  # RuntimeError: ~name of a user who does not exist
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"cannot write {path}: {reason}", code="not_saved", hint="/save FILE.md") from None
+    count = len(exchanges)
+    session.print(f"saved {count} question{'' if count == 1 else 's'} in {path}")
+
+
+def _write(path: Path, text: str) -> None:
+    """Write the file completely or not at all. Raises OSError."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("x", encoding="utf-8") as opened:
+            opened.write(text)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _edit(session: "ChatSession", text: str) -> ExitCode:
+    from streamrag_cli.cli.editor import edited
+
+    question = edited(text, session.process.environment, session.run_program).strip()
+    if not question:
+        session.print("nothing to ask: the file is empty")
+        return ExitCode.OK
+    session.print(f"> {question}")
+    return session.ask_typed(question)
+
+
+def _help(session: "ChatSession", _: str) -> None:
+    width = max(len(each.usage) for each in _COMMANDS.values()) + 2
+    lines = [f"{each.usage:{width}}{each.help}" for each in _COMMANDS.values()]
+    session.print("\n".join([*lines, f"{'//...':{width}}ask a question that starts with a slash", *_KEYS]))
+
+
+def _quit(session: "ChatSession", _: str) -> None:
+    session.leave()
+
+
+def _words(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise UsageError(f"{sanitise(text[:_NAMED])}: {error}".lower(), code="usage") from None
+
+
+_KEYS: Final = ("Enter asks, Alt-Enter starts a new line. Ctrl-C stops an answer or clears the line, Ctrl-D leaves.",)
+_ALIASES: Final = {"/exit": "/quit", "/?": "/help"}
+_COMMANDS: Final = {
+    each.name: each
+    for each in (
+        ChatCommand(usage="/sources [N]", help="list the sources of the last answer, or show passage N", run=_sources),
+        ChatCommand(usage="/open N", help="open the file of source N", run=_open, needs_terminal=True),
+        ChatCommand(usage="/new", help="start a new conversation", run=_new),
+        ChatCommand(usage="/again [-m MODEL]", help="ask the last question again", run=_again),
+        ChatCommand(usage="/set [NAME VALUE]", help="change a setting, or list all", run=_set, needs_terminal=True),
+        ChatCommand(usage="/save FILE.md", help="save the conversation", run=_save, needs_terminal=True),
+        ChatCommand(usage="/edit [TEXT]", help="write a question in your editor", run=_edit, needs_terminal=True),
+        ChatCommand(usage="/help", help="list the commands", run=_help),
+        ChatCommand(usage="/quit", help="leave", run=_quit),
+    )
+}

@@ -1,0 +1,134 @@
+"""Starts a chat: the conversation to continue, where the questions come from, and how the process ends."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Final
+
+from streamrag_cli.cli import conversation
+from streamrag_cli.cli.chat_input import ChatInput, PipedLines, PlainLines
+from streamrag_cli.cli.chat_session import ChatSession
+from streamrag_cli.cli.exchanges import Exchange
+from streamrag_cli.cli.keyboard import Keyboard
+from streamrag_cli.cli.options import SettingFlags
+from streamrag_cli.cli.process import Process, settings_from
+from streamrag_cli.cli.signals import Interrupted
+from streamrag_cli.errors import ExitCode
+from streamrag_cli.history.conversation_log import ConversationLog
+from streamrag_cli.history.location import LogError, why_not_logged
+from streamrag_cli.render.consoles import size_of
+from streamrag_cli.render.renderer import NARROWEST_COLUMNS, OutputOptions
+from streamrag_cli.service.local import WarmLocalService
+from streamrag_cli.settings import Settings
+
+_MOST_TURNS: Final = 200
+_GREETING: Final = "/help lists the commands, Ctrl-D leaves"
+
+
+def run_chat(
+    process: Process,
+    flags: SettingFlags,
+    output: OutputOptions,
+    *,
+    continues_last: bool,
+    thread_prefix: str,
+    timings: bool,
+    stops_on_error: bool,
+) -> ExitCode:
+    """Chat until the end of the input; return the exit code. Ctrl-C ends only what runs, if stdin is a terminal."""
+    thread = ""
+    exchanges: list[Exchange] = []
+    if continues_last or thread_prefix:
+        thread, exchanges, flags = _conversation(process, flags, last=continues_last, prefix=thread_prefix)
+    settings = settings_from(process, flags)
+    is_interactive = process.stdin.isatty()
+    runner, local_service = asyncio.Runner(), WarmLocalService()
+    process.signals.handle_conversation(resumes=is_interactive)
+    try:
+        with (
+            Keyboard(process.stdin) if is_interactive else nullcontext() as keyboard,
+            _input(process, keyboard, runner, settings, exchanges, plain=output.plain) as chat_input,
+        ):
+            if is_interactive and not output.quiet:
+                _greet(process, thread, exchanges)
+            code = ChatSession(
+                process=process,
+                input=chat_input,
+                keyboard=keyboard,
+                runner=runner,
+                local_service=local_service,
+                flags=dict(flags),
+                settings=settings,
+                output=output,
+                timings=timings,
+                stops_on_error=stops_on_error,
+                thread=thread,
+                exchanges=exchanges,
+            ).run()
+    except Interrupted as interruption:
+        process.exit_immediately(interruption.code)
+    except BrokenPipeError:
+        process.exit_immediately(ExitCode.BROKEN_PIPE)
+    if is_interactive:
+        process.exit_immediately(code)  # an answer that was stopped may have left a thread that imports or computes
+    runner.run(local_service.aclose())
+    runner.close()
+    return code
+
+
+def _conversation(
+    process: Process, flags: SettingFlags, *, last: bool, prefix: str
+) -> tuple[str, list[Exchange], SettingFlags]:
+    """The conversation to continue: its id, its questions, and the flags with its collection and store."""
+    thread = conversation.thread_to_continue(process, last=last, prefix=prefix)
+    turns = ConversationLog.open(process.environment).find(thread=thread, limit=_MOST_TURNS)
+    flags = SettingFlags(conversation.with_target_of(thread, process, flags))
+    return thread, [Exchange.from_log(each) for each in reversed(turns)], flags
+
+
+@contextmanager
+def _input(
+    process: Process,
+    keyboard: Keyboard | None,
+    runner: asyncio.Runner,
+    settings: Settings,
+    exchanges: list[Exchange],
+    *,
+    plain: bool,
+) -> Iterator[ChatInput]:
+    """Where the questions come from. Line editing needs a terminal that can move its cursor."""
+    if keyboard is None:
+        yield PipedLines(process)
+        return
+    terminal = next((each for each in (process.err, process.out) if each.isatty()), None)
+    is_plain = plain or process.environment.get("TERM", "") in {"", "dumb"}
+    if terminal is None or is_plain or size_of(terminal)[0] < NARROWEST_COLUMNS:
+        yield PlainLines(process, terminal, keyboard)
+        return
+    from streamrag_cli.cli.chat_prompt import EditedLines  # imports prompt_toolkit, 0.25 s
+
+    edited = EditedLines(process, terminal, keyboard, runner, _recalled(process, settings, exchanges))
+    try:
+        yield edited
+    finally:
+        edited.close()
+
+
+def _recalled(process: Process, settings: Settings, exchanges: list[Exchange]) -> list[str]:
+    """Questions to recall at the prompt, oldest first: from the log, if it is used, and of the conversation."""
+    questions = [each.question for each in exchanges]
+    if why_not_logged(settings, process.environment, in_ci=process.in_ci):
+        return questions
+    try:
+        logged = ConversationLog.open(process.environment).find(limit=_MOST_TURNS)
+    except LogError:
+        return questions
+    return [*(each.question for each in reversed(logged)), *questions]
+
+
+def _greet(process: Process, thread: str, exchanges: list[Exchange]) -> None:
+    if thread:
+        count = len(exchanges)
+        process.err.write(f"continuing conversation {thread} ({count} question{'' if count == 1 else 's'})\n")
+    process.err.write(f"{_GREETING}\n")
+    process.err.flush()

@@ -1,0 +1,103 @@
+"""The questions and answers of one chat: what the next question refers to, and what is saved to a file."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+
+from streamrag_cli.events import THINKING_SHOWN, AskEvent, Citations, Done, Error, Sources, Token
+from streamrag_cli.model import Source, Turn
+from streamrag_cli.text import sanitise
+
+if TYPE_CHECKING:
+    from streamrag_cli.history.reading import LoggedTurn
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Exchange:
+    """One question and as much of its answer as was shown. `failure` is the message of an error, or ""."""
+
+    question: str
+    pieces: list[str] = field(default_factory=list)
+    sources: tuple[Source, ...] = ()
+    cited: tuple[str, ...] = ()
+    is_complete: bool = False
+    failure: str = ""
+
+    @classmethod
+    def from_log(cls, turn: "LoggedTurn") -> Self:
+        """An exchange of an earlier chat. The log does not have the excerpts of the sources."""
+        return cls(
+            question=turn.question,
+            pieces=[turn.answer],
+            sources=tuple(Source(**each, content="") for each in turn.sources),
+            cited=tuple(turn.cited),
+            is_complete=turn.state == "complete",
+        )
+
+    @property
+    def answer(self) -> str:
+        return "".join(self.pieces)
+
+    @property
+    def turn(self) -> Turn:
+        """The turn that later questions may refer to. The citations of an incomplete answer are found in its text."""
+        cited = self.cited
+        if not self.is_complete and self.sources:
+            from streamrag_cli.answer.citations import resolve  # the package is not needed before the first answer
+
+            cited = _ids(resolve(self.answer, self.sources))
+        return Turn(question=self.question, answer=self.answer, cited=cited)
+
+    async def observe(self, events: AsyncGenerator[AskEvent, None]) -> AsyncGenerator[AskEvent, None]:
+        """The events, each of which is added to this exchange before it is shown."""
+        async with aclosing(events):
+            async for event in events:
+                self._add(event)
+                yield event
+
+    def _add(self, event: AskEvent) -> None:
+        match event:
+            case Sources(sources=sources):
+                self.sources = sources
+            case Token(text=text):
+                self.pieces.append(text)
+            case Citations():
+                self.cited = _ids(event)
+            case Done():
+                self.is_complete = True
+            case Error(message=message):
+                self.failure = message
+            case _ if event == THINKING_SHOWN:
+                self.pieces.clear()
+
+
+def _ids(citations: Citations) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(each.chunk_id for each in citations.citations))
+
+
+def as_markdown(exchanges: Sequence[Exchange]) -> str:
+    """The conversation as a Markdown document: every question as a heading or quote, its answer and its sources."""
+    return "\n\n".join(part for each in exchanges for part in _parts(each)) + "\n"
+
+
+def _parts(exchange: Exchange) -> list[str]:
+    question = sanitise(exchange.question).strip()
+    lines = question.splitlines()
+    heading = f"## {question}" if len(lines) == 1 else "## Question\n\n" + "\n".join(f"> {line}" for line in lines)
+    state = f"*{exchange.failure or 'interrupted before the answer was complete'}*"
+    sources = "\n".join(_source_line(each) for each in exchange.sources)
+    parts = [
+        heading,
+        exchange.answer.strip(),
+        "" if exchange.is_complete else state,
+        f"Sources:\n\n{sources}" if sources else "",
+    ]
+    return [part for part in parts if part]
+
+
+def _source_line(source: Source) -> str:
+    from streamrag_cli.render.tables import location
+
+    title = f": {source.title}" if source.title else ""
+    return f"- [{source.n}] {location(source)}{title}"
