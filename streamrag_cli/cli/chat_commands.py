@@ -64,7 +64,7 @@ def _sources(session: "ChatSession", number: str) -> None:
         session.print_sources()
         return
     source = _source(session, number)
-    from streamrag_cli.render.tables import location
+    from streamrag_cli.render.source_rows import location
     from streamrag_cli.store.registry import open_store
 
     with open_store(session.settings.store).manifest(session.settings.collection) as manifest:

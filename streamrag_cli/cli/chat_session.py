@@ -190,7 +190,7 @@ class ChatSession:
         if not self.sources:
             raise UsageError("no answer in this chat has sources yet", code="usage")
         from streamrag_cli.render.consoles import console_for
-        from streamrag_cli.render.tables import print_sources
+        from streamrag_cli.render.source_rows import print_sources
 
         print_sources(console_for(self.process.err, plain=self.output.plain), self.sources)
 

@@ -97,7 +97,7 @@ def _parts(exchange: Exchange) -> list[str]:
 
 
 def _source_line(source: Source) -> str:
-    from streamrag_cli.render.tables import location
+    from streamrag_cli.render.source_rows import location
 
     title = f": {source.title}" if source.title else ""
     return f"- [{source.n}] {location(source)}{title}"
