@@ -5,12 +5,12 @@
 STORE is made from the corpus of the set if it does not exist. Each question with a history is searched in four ways in
 turn, and each way has its own open collection:
 
-- alone: without its history
+- single: without its history
 - first: as a follow-up, when no vectors of the conversation are known, as in a new process
 - later: as a follow-up, after the earlier questions were asked in the same process
 - long: like `first`, after 200 more turns of 20,000 characters
 
-It prints the median and the mean of wall time and of processor time in milliseconds, and the ratios to `alone`.
+It prints the median and the mean of wall time and of processor time in milliseconds, and the ratios to `single`.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from streamrag_cli.ingest.pipeline import IngestRequest, ingest_or_raise
 from streamrag_cli.model import Question, Turn
 from streamrag_cli.settings import Settings
 
-WAYS: Final = ("alone", "first", "later", "long")
+WAYS: Final = ("single", "first", "later", "long")
 _LONG: Final = tuple(Turn(question=f"{number} lorem ipsum " * 1000, answer="dolor " * 3000) for number in range(200))
 
 
@@ -58,27 +58,27 @@ def make_store(folder: Path, settings: Settings) -> None:
 def questions(folder: Path, count: int) -> list[tuple[str, tuple[Turn, ...]]]:
     """Evenly spaced questions with a history."""
     entries = [json.loads(line) for line in (folder / "queries.jsonl").read_text("utf-8").splitlines()]
-    asked = [
+    follow_ups = [
         (entry["text"], tuple(Turn(question=each["question"], answer=each["answer"]) for each in entry["history"]))
         for entry in entries
         if entry.get("history")
     ]
-    return asked[:: max(1, len(asked) // count)][:count]
+    return follow_ups[:: max(1, len(follow_ups) // count)][:count]
 
 
-async def compare(asked: Sequence[tuple[str, tuple[Turn, ...]]], settings: Settings) -> None:
+async def compare(follow_ups: Sequence[tuple[str, tuple[Turn, ...]]], settings: Settings) -> None:
     resources = {way: SharedResources() for way in WAYS}
     wall: dict[str, list[float]] = {way: [] for way in WAYS}
     processor: dict[str, list[float]] = {way: [] for way in WAYS}
     for way in WAYS:
         await sources(Question(text="warm up", accepted_at=0.0), settings, resources[way])
-    for number, (text, history) in enumerate(asked):
+    for number, (text, history) in enumerate(follow_ups):
         for way in WAYS[number % len(WAYS) :] + WAYS[: number % len(WAYS)]:
             if way == "later":
                 for position, turn in list(enumerate(history))[-3:]:
                     earlier = Question(text=turn.question, history=history[:position], accepted_at=0.0)
                     await sources(earlier, settings, resources[way])
-            turns = {"alone": (), "long": _LONG + history}.get(way, history)
+            turns = {"single": (), "long": _LONG + history}.get(way, history)
             started, used = time.perf_counter(), time.process_time()
             await sources(Question(text=text, history=turns, accepted_at=started), settings, resources[way])
             wall[way].append((time.perf_counter() - started) * 1000)
@@ -86,8 +86,8 @@ async def compare(asked: Sequence[tuple[str, tuple[Turn, ...]]], settings: Setti
     for name, spent in (("wall", wall), ("processor", processor)):
         for way in WAYS:
             median, mean = statistics.median(spent[way]), statistics.mean(spent[way])
-            ratio = median / statistics.median(spent["alone"])
-            print(f"{name:9} {way:5} median {median:7.1f} ms  mean {mean:7.1f} ms  median / alone {ratio:.2f}")
+            ratio = median / statistics.median(spent["single"])
+            print(f"{name:9} {way:6} median {median:7.1f} ms  mean {mean:7.1f} ms  median / single {ratio:.2f}")
     for each in resources.values():
         await each.aclose()
 

@@ -4,6 +4,7 @@ An embedder's name is stored with its vectors: vectors with different names are 
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
@@ -77,7 +78,10 @@ def embed_questions(
 ) -> list[EmbeddedQuestion]:
     """The vectors of questions, and their tokens if the embedder has any. A server gets one request."""
     if isinstance(embedder, TokenEmbedder):
-        return [embedder.embed_question(text) for text in texts]
+        if len(texts) == 1:
+            return [embedder.embed_question(texts[0])]
+        with ThreadPoolExecutor(len(texts), thread_name_prefix="embed") as pool:
+            return list(pool.map(embedder.embed_question, texts))
     if len(texts) == 1:
         return [EmbeddedQuestion(embedder.embed_query(texts[0], cancellation), None)]
     # Only embedders with tokens treat questions and documents differently.

@@ -1,4 +1,4 @@
-"""What is searched for a question: words, a vector and tokens. Those of a follow-up include earlier questions."""
+"""The query for a question: words, a vector and tokens. Those of a follow-up include earlier questions."""
 
 import re
 from bisect import bisect_right
@@ -46,12 +46,12 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """What is searched.
+    """A query for all searches.
 
     - `vector` has unit length.
     - `words` are repeated according to their weights.
     - `tokens` is None if the embedder has no token states for the question; `token_weights` has one value per token.
-    - `readings` are the ways to understand the question, of which the best one for a hit counts: alone, with the
+    - `readings` are the ways to understand the question, of which the best one for a hit counts: on its own, with the
       weighted conversation, and, if it says too little on its own, with the latest or all questions as equal parts.
     - `is_lexical_only` is true if the embedder does not support the script of the question.
     """

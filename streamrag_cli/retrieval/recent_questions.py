@@ -22,20 +22,20 @@ class RecentQuestions:
     def embed(
         self, embedder: Embedder, texts: Sequence[str], cancellation: Cancellation | None
     ) -> list[EmbeddedQuestion]:
-        """Embed `texts`, in order. All that are not remembered are embedded in one request.
+        """Embed `texts`, in order. The texts that are not remembered are embedded in one request.
 
         Raises the errors of the embedder.
         """
         keys = [(embedder.name, text) for text in texts]
         with self._lock:
-            found = {key: self._embedded[key] for key in keys if key in self._embedded}
-        if new := [key for key in dict.fromkeys(keys) if key not in found]:
-            found |= zip(new, embed_questions(embedder, [text for _, text in new], cancellation), strict=True)
+            known = {key: self._embedded[key] for key in keys if key in self._embedded}
+        if new := [key for key in dict.fromkeys(keys) if key not in known]:
+            known |= zip(new, embed_questions(embedder, [text for _, text in new], cancellation), strict=True)
         with self._lock:
             for key in reversed(keys):
                 if len(key[1]) <= MAX_EARLIER_CHARS:
-                    self._embedded[key] = found[key]
+                    self._embedded[key] = known[key]
                     self._embedded.move_to_end(key)
             while len(self._embedded) > _MAX_QUESTIONS:
                 self._embedded.popitem(last=False)
-        return [found[key] for key in keys]
+        return [known[key] for key in keys]

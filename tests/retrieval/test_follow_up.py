@@ -25,7 +25,7 @@ GARDEN = {
         "# Allotments\n\n## Rent\n\nA small parcel costs 60 euros a year. Water is included.\n\n"
         "## Groups\n\nSchool groups pay 15 euros a year for a shared parcel.\n"
     ),
-    "bees.md": "# Beehives\n\nHives stand behind the shed. Each hive is inspected every nine days.\n",
+    "bees.md": "# Beehives\n\nHives are next to the shed. Each hive is inspected every nine days.\n",
     "sheds.md": "# Sheds\n\nA shed may be three metres long. Its roof must not be higher than a hedge.\n",
 }
 FRENCH = {
@@ -56,8 +56,8 @@ def best(retriever: Retriever, question: str, *earlier: str) -> str:
 
 
 def quotes(retriever: Retriever, question: str, *earlier: str) -> list[str]:
-    found = find(retriever, question, *earlier)
-    return [quote.text for quote in pick_quotes(question, found, max_hits=3, embedder=retriever.embedder)]
+    retrieved = find(retriever, question, *earlier)
+    return [quote.text for quote in pick_quotes(question, retrieved, max_hits=3, embedder=retriever.embedder)]
 
 
 def test_a_question_without_content_is_answered_from_the_conversation(retriever: Retriever) -> None:
@@ -132,9 +132,9 @@ def test_a_follow_up_in_french_is_answered_from_the_conversation(tmp_path: Path)
 
 def test_an_earlier_question_in_an_unsupported_script_does_not_affect_the_vector(retriever: Retriever) -> None:
     question = "Who built the lighthouse in 1874?"
-    alone, later = find(retriever, question), find(retriever, question, "渡轮几点开?")
+    single, later = find(retriever, question), find(retriever, question, "渡轮几点开?")
 
-    assert later.question_vector.tolist() == alone.question_vector.tolist()
+    assert later.question_vector.tolist() == single.question_vector.tolist()
 
 
 def test_a_long_conversation_does_not_make_the_search_slower(retriever: Retriever) -> None:

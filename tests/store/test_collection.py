@@ -237,6 +237,18 @@ def test_an_empty_store_is_reported_as_empty(store: Store) -> None:
     assert (caught.value.code, caught.value.hint) == ("store_empty", "streamrag ingest PATH")
 
 
+def test_a_follow_up_finds_what_the_earlier_question_is_about(store: Store) -> None:
+    store.put(APPLES, SHIPS)
+
+    with store.reading() as reader:
+        hits = [
+            retrieve(reader, FakeEmbedder(), "why is that", earlier=[earlier], limit=1).hits[0].chunk.text
+            for earlier in ("do apples fall", "do ships sail")
+        ]
+
+    assert hits == [APPLES[1][0].text, SHIPS[1][0].text]
+
+
 def test_a_rebuild_becomes_active_only_when_it_ends(store: Store) -> None:
     store.put(APPLES)
     with store.reading() as reader:
