@@ -206,8 +206,7 @@ def test_the_next_question_is_answered_if_the_engine_has_died(user: CommandLine)
         process.stdin.write(f"{FIRST}\n{SECOND}\n".encode())
         process.stdin.close()
         read_until(process.stdout, b"Half")
-        for each in engines(user):
-            subprocess.run(["kill", "-9", str(each["pid"])], check=True)
+        subprocess.run(["kill", "-9", *(str(each["pid"]) for each in engines(user))], check=True)
         assert process.stdout is not None
         assert process.stderr is not None
         rest, stderr = process.stdout.read(), process.stderr.read()
