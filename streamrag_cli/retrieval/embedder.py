@@ -5,7 +5,7 @@ An embedder's name is stored with its vectors: vectors with different names are 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Final, Protocol, TypeGuard, runtime_checkable
 
 from streamrag_cli.retrieval.token_states import QuestionTokens
 from streamrag_cli.store.interface import EmbeddedPassages
@@ -59,22 +59,27 @@ class TokenEmbedder(Embedder, Protocol):
     def embed_question(self, text: str) -> EmbeddedQuestion:
         """Like `embed_query`, with the tokens."""
 
-    def token_spans(self, text: str) -> Sequence[tuple[int, int]]:
-        """The start and end in `text` of each token for which a passage has a state; (0, 0) for special tokens."""
+    def token_starts(self, text: str) -> Sequence[int]:
+        """The start in `text` of each token for which a passage has a state; 0 for special tokens."""
+
+
+def has_tokens(embedder: Embedder) -> TypeGuard[TokenEmbedder]:
+    """Like `isinstance` with `TokenEmbedder`, which would take 0.1 ms because it looks up every attribute."""
+    return hasattr(embedder, "token_starts")
 
 
 def embed_passages(
     embedder: Embedder, texts: Sequence[str], cancellation: Cancellation | None = None
 ) -> EmbeddedPassages:
     """The vectors of `texts`, and their token states if the embedder has any."""
-    if isinstance(embedder, TokenEmbedder):
+    if has_tokens(embedder):
         return embedder.embed_passages(texts)
     return EmbeddedPassages(embedder.embed_documents(texts, cancellation))
 
 
 def embed_question(embedder: Embedder, text: str, cancellation: Cancellation | None = None) -> EmbeddedQuestion:
     """The vector of a question, and its tokens if the embedder has any."""
-    if isinstance(embedder, TokenEmbedder):
+    if has_tokens(embedder):
         return embedder.embed_question(text)
     return EmbeddedQuestion(embedder.embed_query(text, cancellation), None)
 
