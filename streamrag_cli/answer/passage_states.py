@@ -24,8 +24,8 @@ class PassageStates:
         text = chunk.text_to_embed
         self.offset = len(text) - len(chunk.text)
         self._question = question
-        self._signs = 2 * unpacked(signs, len(question)).astype(np.float32) - 1
-        self._token_starts = list(starts[: len(self._signs)])
+        self._bits = unpacked(signs, len(question)).astype(np.float32)
+        self._token_starts = list(starts[: len(self._bits)])
         self._token_starts[0] = -1  # special tokens have the offset 0, which would break the order
         self._token_starts[-1] = len(text)
 
@@ -41,10 +41,10 @@ class PassageStates:
         """Like `cosine`, for each group of tokens."""
         import numpy as np
 
-        is_member = np.zeros((len(groups), len(self._signs)), dtype=np.float32)
+        is_member = np.zeros((len(groups), len(self._bits)), dtype=np.float32)
         for row, tokens in zip(is_member, groups, strict=True):
-            row[tokens] = 1
-        sums = is_member @ self._signs
+            row[slice(tokens.start, tokens.stop) if isinstance(tokens, range) else tokens] = 1
+        sums = 2 * (is_member @ self._bits) - is_member.sum(axis=1, keepdims=True)  # a sign is 2 * bit - 1
         lengths = np.linalg.norm(sums, axis=1)
         cosines: list[float] = (sums @ self._question / np.where(lengths, lengths, 1)).tolist()
         return cosines
