@@ -90,10 +90,10 @@ def test_vectors_have_unit_length_and_do_not_depend_on_the_batch(embedder: Multi
 
 @needs_weights
 def test_all_of_a_passage_longer_than_one_window_is_read(embedder: MultilingualEmbedder) -> None:
-    spans = embedder.token_spans(LONG)
+    starts = embedder.token_starts(LONG)
 
-    assert len(spans) > 1024
-    assert spans[-2][1] == len(LONG)
+    assert len(starts) > 1024
+    assert starts[-2] > len(LONG) - 20
     before, after = embedder.embed_documents([f"{LONG} Пароль хранится в сейфе.", f"{LONG} Обед начинается в полдень."])
     assert not np.array_equal(before, after)
 
@@ -104,7 +104,7 @@ def test_each_token_state_has_a_span(embedder: MultilingualEmbedder, text: str) 
     [states] = embedder.embed_passages([text]).token_states
 
     assert isinstance(embedder, TokenEmbedder)
-    assert len(states) == len(embedder.token_spans(text)) * DIMENSION // 8
+    assert len(states) == len(embedder.token_starts(text)) * DIMENSION // 8
 
 
 @needs_weights

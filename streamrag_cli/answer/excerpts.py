@@ -1,6 +1,7 @@
 """Builds the sources to show: an excerpt of each passage that fits the question, with its line."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from math import fsum
 from typing import Final
 
 from streamrag_cli.answer.facts import fact_match
@@ -36,7 +37,7 @@ def as_sources(
     sources: list[Source] = []
     for hit, sentences in zip(hits, sentences_by_hit, strict=True):
         language_weights = term_weights[hit.language]
-        weights = [sum(language_weights.get(term, 0.0) for term in set(next(words))) for _ in sentences]
+        weights = [_weight(next(words), language_weights) for _ in sentences]
         has_code = [contains_code(f"{each.text} {each.block.words}", codes) for each in sentences]
         is_asked = [is_requested_fact(hit, each, question) for each in sentences]
         order = [*zip(has_code, is_asked, weights, strict=True)]
@@ -44,6 +45,11 @@ def as_sources(
         role = sentences[best].role if sentences else "text"
         sources.append(_source(hit, [each for each in sentences[best:] if each.role == role]))
     return tuple(sources)
+
+
+def _weight(words: Sequence[str], weights: Mapping[str, float]) -> float:
+    # The exact sum does not depend on the order: sentences with the same terms have the same weight.
+    return fsum(map(weights.__getitem__, weights.keys() & set(words)))
 
 
 def _shown_sentences(hit: Hit, question: str) -> Sequence[Sentence]:

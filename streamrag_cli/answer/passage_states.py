@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from streamrag_cli.model import Chunk
-from streamrag_cli.retrieval.embedder import Embedder, TokenEmbedder
+from streamrag_cli.retrieval.embedder import Embedder, has_tokens
 from streamrag_cli.retrieval.search import Retrieved
 from streamrag_cli.retrieval.token_states import unpacked
 
@@ -17,18 +17,16 @@ if TYPE_CHECKING:
 class PassageStates:
     """The token states of a chunk. Offsets refer to `text_to_embed`, where the chunk's own text begins at `offset`."""
 
-    def __init__(
-        self, chunk: Chunk, signs: bytes, spans: Sequence[tuple[int, int]], question: "NDArray[np.float32]"
-    ) -> None:
-        """`signs` are the packed states, `spans` the offsets of each token, `question` is a vector of unit length."""
+    def __init__(self, chunk: Chunk, signs: bytes, starts: Sequence[int], question: "NDArray[np.float32]") -> None:
+        """`signs` are the packed states, `starts` the offset of each token, `question` is a vector of unit length."""
         import numpy as np  # the embedder has already imported it
 
         text = chunk.text_to_embed
         self.offset = len(text) - len(chunk.text)
         self._question = question
-        self._signs = 2 * unpacked(signs, len(question)).astype(np.float32) - 1
-        self._token_starts = [start for start, _ in spans[: len(self._signs)]]
-        self._token_starts[0] = -1  # special tokens have the span (0, 0), which would break the order
+        self._bits = unpacked(signs, len(question)).astype(np.float32)
+        self._token_starts = list(starts[: len(self._bits)])
+        self._token_starts[0] = -1  # special tokens have the offset 0, which would break the order
         self._token_starts[-1] = len(text)
 
     def tokens(self, start: int, end: int) -> range:
@@ -43,10 +41,10 @@ class PassageStates:
         """Like `cosine`, for each group of tokens."""
         import numpy as np
 
-        is_member = np.zeros((len(groups), len(self._signs)), dtype=np.float32)
+        is_member = np.zeros((len(groups), len(self._bits)), dtype=np.float32)
         for row, tokens in zip(is_member, groups, strict=True):
-            row[tokens] = 1
-        sums = is_member @ self._signs
+            row[slice(tokens.start, tokens.stop) if isinstance(tokens, range) else tokens] = 1
+        sums = 2 * (is_member @ self._bits) - is_member.sum(axis=1, keepdims=True)  # a sign is 2 * bit - 1
         lengths = np.linalg.norm(sums, axis=1)
         cosines: list[float] = (sums @ self._question / np.where(lengths, lengths, 1)).tolist()
         return cosines
@@ -55,6 +53,6 @@ class PassageStates:
 def passage_states(chunk: Chunk, retrieved: Retrieved, embedder: Embedder) -> PassageStates | None:
     """The states of a hit's chunk; None if the embedder or the store has none."""
     signs = retrieved.token_states.get(chunk.id)
-    if not signs or not isinstance(embedder, TokenEmbedder):
+    if not signs or not has_tokens(embedder):
         return None
-    return PassageStates(chunk, signs, embedder.token_spans(chunk.text_to_embed), retrieved.question_vector)
+    return PassageStates(chunk, signs, embedder.token_starts(chunk.text_to_embed), retrieved.question_vector)

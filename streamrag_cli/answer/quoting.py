@@ -24,7 +24,6 @@ from streamrag_cli.retrieval.embedder import Embedder
 from streamrag_cli.retrieval.lexical import contains_code, has_option, options
 from streamrag_cli.retrieval.query import TermWeights
 from streamrag_cli.retrieval.search import Retrieved
-from streamrag_cli.setting_row import MAX_TOP_K
 from streamrag_cli.store.stemming import stems
 from streamrag_cli.store.time_limit import Cancellation
 
@@ -34,6 +33,9 @@ MAX_EMBEDDED: Final = 64
 
 _BLOCK_CHARS: Final = 200
 """The length of the beginning of a block that is scored together with the sentence that introduces the block."""
+
+_CACHED_TEXTS: Final = 500
+"""The number of chunks whose sentences are cached: about 5 MB, and more than an answer can have."""
 
 _TABLE_CHUNKS: Final = 12
 """The maximum number of chunks to read for a table that a sentence introduces. Each chunk takes one query."""
@@ -145,9 +147,9 @@ def sentences_of(hit: Hit) -> Sequence[Sentence]:
     return _sentences(hit.chunk.text, hit.path)
 
 
-@lru_cache(maxsize=MAX_TOP_K)
+@lru_cache(maxsize=_CACHED_TEXTS)
 def _sentences(text: str, path: str) -> tuple[Sentence, ...]:
-    """Split a text. Cached, because both the excerpts of the sources and the quotes need the sentences."""
+    """Split a text. Cached: the sources and the quotes of an answer need its sentences, and so do later answers."""
     return tuple(sentences(text, text_kind(PurePath(path)), inline_markup(PurePath(path))))
 
 

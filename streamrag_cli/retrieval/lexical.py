@@ -11,6 +11,7 @@ from streamrag_cli.store.stemming import separate
 
 _LATIN_END: Final = "\u0250"  # letters before it are Latin
 
+_BEYOND_LATIN: Final = re.compile(f"[{_LATIN_END}-\U0010ffff]")
 _CODE: Final = re.compile(r"(?<![^\W_])[^\W_]++(?:[-./:][^\W_]++)++")  # linear on a word of any length
 _OPTION: Final = re.compile(r"(?<![^\s('\"`])--?[A-Za-z0-9][\w-]{0,40}")
 _CODE_CHARS: Final = range(4, 65)
@@ -109,7 +110,7 @@ def is_outside_latin(text: str) -> bool:
     >>> is_outside_latin("Docker 怎么安装?"), is_outside_latin("What does 渡轮 mean?")
     (True, False)
     """
-    if text.isascii():
+    if not any(map(str.isalpha, _BEYOND_LATIN.findall(text))):
         return False
     initials = [word[0] for word in words(text) if word[0].isalpha()]
     return sum(not _is_latin(each) for each in initials) * 2 > len(initials)

@@ -10,6 +10,7 @@ is higher than with batches (`docs/decisions/embedding.md`).
 import hashlib
 import os
 import threading
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +32,8 @@ from streamrag_cli.system_errors import exhausted_resource, require_resources
 from streamrag_cli.telemetry import disable_telemetry
 
 _FATAL: Final = 4
+_MAX_CACHED: Final = 1000  # at most 8 MB, usually 2 MB
+_MAX_CACHED_CHARS: Final = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ class LocalEmbedder:
         self._threads = threads or _usable_cores()
         self._lock = threading.Lock()
         self._loaded: LocalModel | None = None
+        self._starts: dict[str, Sequence[int]] = {}
 
     def embed_documents(
         self,
@@ -115,8 +119,16 @@ class LocalEmbedder:
         lengths = np.linalg.norm(of_words, axis=1, keepdims=True)
         return EmbeddedQuestion(encoded.vector, QuestionTokens(of_words / lengths, encoded.spans[1:-1]))
 
-    def token_spans(self, text: str) -> Sequence[tuple[int, int]]:
-        return self._model().token_spans(text)
+    def token_starts(self, text: str) -> Sequence[int]:
+        # Cached: tokenising a passage takes half a millisecond, and many questions are about the same passages.
+        starts = self._starts.get(text)
+        if starts is None:
+            starts = array("I", [start for start, _ in self._model().token_spans(text)])
+            if len(self._starts) >= _MAX_CACHED:
+                self._starts.clear()
+            if len(text) <= _MAX_CACHED_CHARS:
+                self._starts[text] = starts
+        return starts
 
     def _model(self) -> LocalModel:
         with self._lock:

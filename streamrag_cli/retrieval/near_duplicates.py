@@ -8,6 +8,7 @@ lacks. Records, such as rows of a table, must be equal, because different record
 import re
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from pathlib import PurePath
 from typing import Final, TypeAlias
@@ -87,9 +88,9 @@ class DuplicateGroups:
         self.groups.append(DuplicateGroup(candidate))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A chunk and its features for comparison. `pairs` are neighbouring words, with each number replaced by `0`.
+    """A chunk and its features for comparison. Most comparisons need few of them.
 
     `question_words` are the words of the question that the chunk contains.
     """
@@ -97,25 +98,35 @@ class Candidate:
     stored: StoredChunk
     is_missing: bool
     question_words: frozenset[str]
-    words: frozenset[str]
-    pairs: frozenset[tuple[str, str]]
-    numbers: frozenset[str]
-    is_prose: bool
 
     @classmethod
     def of(cls, stored: StoredChunk, question_words: frozenset[str], *, is_missing: bool) -> "Candidate":
-        text = stored.chunk.text_to_embed
-        masked = words(_NUMBER.sub("0", text))
-        present = question_words.intersection(words(text)) | question_words.intersection(words(stored.source))
-        return cls(
-            stored=stored,
-            is_missing=is_missing,
-            question_words=present,
-            words=frozenset(masked),
-            pairs=frozenset(pairwise(masked)),
-            numbers=frozenset(_NUMBER.findall(text)),
-            is_prose=_is_prose(stored),
-        )
+        in_chunk = question_words.intersection(words(stored.chunk.text_to_embed))
+        present = in_chunk | question_words.intersection(words(stored.source))
+        return cls(stored=stored, is_missing=is_missing, question_words=present)
+
+    @cached_property
+    def is_prose(self) -> bool:
+        return _is_prose(self.stored)
+
+    @cached_property
+    def title(self) -> str:
+        """The title with each number replaced by `0`."""
+        return _NUMBER.sub("0", self.stored.chunk.title).casefold()
+
+    @cached_property
+    def numbers(self) -> frozenset[str]:
+        return frozenset(_NUMBER.findall(self.stored.chunk.text_to_embed))
+
+    @cached_property
+    def masked_words(self) -> list[str]:
+        """The words in order, with each number replaced by `0`."""
+        return words(_NUMBER.sub("0", self.stored.chunk.text_to_embed))
+
+    @cached_property
+    def pairs(self) -> frozenset[tuple[str, str]]:
+        """Neighbouring masked words."""
+        return frozenset(pairwise(self.masked_words))
 
 
 def replaces(one: Candidate, other: Candidate) -> bool:
@@ -149,7 +160,7 @@ def _is_near(one: Candidate, other: Candidate) -> bool:
     if one.stored.path == other.stored.path or not (one.is_prose and other.is_prose):
         return False
     ours, theirs = one.numbers - other.numbers, other.numbers - one.numbers
-    if max(len(ours), len(theirs)) > (MAX_NEW_NUMBERS if _masked_title(one) == _masked_title(other) else 0):
+    if max(len(ours), len(theirs)) > (MAX_NEW_NUMBERS if one.title == other.title else 0):
         return False
     return _jaccard(one.pairs, other.pairs) >= NEAR
 
@@ -162,16 +173,12 @@ def _is_prose(stored: StoredChunk) -> bool:
     )
 
 
-def _masked_title(candidate: Candidate) -> str:
-    return _NUMBER.sub("0", candidate.stored.chunk.title).casefold()
-
-
 def _is_next_version(new: Candidate, missing: Candidate) -> bool:
     """Whether `new` is probably a later version of a missing file: it has the same name and similar words."""
     if PurePath(new.stored.path).name != PurePath(missing.stored.path).name:
         return False
     same_section = new.stored.chunk.headings == missing.stored.chunk.headings
-    similarity = _jaccard(new.words - STOP_WORDS, missing.words - STOP_WORDS)
+    similarity = _jaccard(frozenset(new.masked_words) - STOP_WORDS, frozenset(missing.masked_words) - STOP_WORDS)
     return similarity >= (_SAME_SECTION_SIMILARITY if same_section else _NEXT_VERSION_SIMILARITY)
 
 

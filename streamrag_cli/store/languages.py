@@ -155,10 +155,14 @@ def language_of(text: str) -> str:
     ('de', '')
     """
     sample = text[:_READ_CHARS].lower()
-    letters = Counter(filter(str.isalpha, sample))
-    total = sum(letters.values())
-    if not total:
-        return ENGLISH
+    by_script = None if sample.isascii() else _by_script(sample)
+    return _by_function_words(sample) if by_script is None else by_script
+
+
+def _by_script(sample: str) -> str | None:
+    """The language of a text in a script that few languages use; None if it is in another script."""
+    letters = {character: count for character, count in Counter(sample).items() if character.isalpha()}
+    total = sum(letters.values()) or 1
 
     def share(first: str, last: str) -> float:
         return sum(count for letter, count in letters.items() if first <= letter <= last) / total
@@ -170,7 +174,7 @@ def language_of(text: str) -> str:
     for language, span in _SCRIPTS.items():
         if share(*span) > _SCRIPT_SHARE:
             return language
-    return _by_function_words(sample)
+    return None
 
 
 def _by_function_words(sample: str) -> str:
@@ -181,7 +185,7 @@ def _by_function_words(sample: str) -> str:
         for language in weights[word]:
             scores[language] += counts[word] / len(weights[word])
     best = max(scores, key=scores.__getitem__)
-    matches = sum(count for word, count in counts.items() if word in FUNCTION_WORDS[best])
+    matches = sum(counts[word] for word in FUNCTION_WORDS[best] & counts.keys())
     is_clear = scores[best] > _MIN_RATIO_TO_ENGLISH * scores[ENGLISH] and matches >= _MIN_FUNCTION_WORDS
     return best if is_clear and matches > _FUNCTION_WORD_SHARE * counts.total() else ENGLISH
 

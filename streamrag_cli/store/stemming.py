@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
+from itertools import chain, pairwise
 from threading import Lock
 from typing import Final, TypeVar
 
@@ -96,15 +96,17 @@ def stems(texts: Sequence[str], languages: Sequence[str] = (), *, are_separate: 
         (text if are_separate else separate(text, language)).split()
         for text, language in zip(texts, each_language, strict=True)
     ]
-    stems_of = {part: _cache.get(part) for of_text in parts for part in of_text}
-    unknown = [part for part, cached in stems_of.items() if cached is None]
-    if unknown:
+    distinct = list(set().union(*parts))
+    cached = zip(distinct, map(_cache.get, distinct), strict=True)
+    stems_of = {part: of_part for part, of_part in cached if of_part is not None}
+    if len(stems_of) < len(distinct):
+        unknown = [part for part in distinct if part not in stems_of]
         new = dict(zip(unknown, _split(unknown), strict=True))
         stems_of |= new
         if len(_cache) > _MAX_CACHED:
             _cache.clear()
         _cache.update((part, each) for part, each in new.items() if len(part) <= _MAX_CACHED_CHARS)
-    return [[stem for part in of_text for stem in stems_of[part] or ()] for of_text in parts]
+    return [list(chain.from_iterable(map(stems_of.__getitem__, of_text))) for of_text in parts]
 
 
 def _split(texts: Sequence[str]) -> list[tuple[str, ...]]:

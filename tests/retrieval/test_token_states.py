@@ -10,6 +10,7 @@ import pytest
 from streamrag_cli.answer.sentence_cosines import sentence_cosines
 from streamrag_cli.answer.sentences import sentences
 from streamrag_cli.model import Hit
+from streamrag_cli.retrieval import local_embedding
 from streamrag_cli.retrieval.builtin_embedding import DIMENSION, MAX_TOKENS, BuiltinEmbedder
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.retrieval.token_states import QuestionTokens, late_interaction, packed, unpacked
@@ -52,8 +53,22 @@ def test_each_token_within_the_model_limit_has_a_state(embedder: BuiltinEmbedder
     embedded = embedder.embed_passages(texts)
 
     assert [len(signs) * 8 // DIMENSION for signs in embedded.token_states] == [3, 8, MAX_TOKENS]
-    assert [len(embedder.token_spans(text)) for text in texts] == [3, 8, MAX_TOKENS]
+    assert [len(embedder.token_starts(text)) for text in texts] == [3, 8, MAX_TOKENS]
     np.testing.assert_array_equal(embedded.vectors, embedder.embed_documents(texts))
+
+
+def test_the_token_offsets_of_the_last_passages_are_cached(
+    embedder: BuiltinEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_embedding, "_MAX_CACHED", 2)
+    texts = ["The lathe was repaired.", "The saw", "", "Otto oils it."]
+
+    starts = [list(embedder.token_starts(text)) for text in texts * 2]
+
+    assert starts[:4] == starts[4:]
+    assert starts[1] == [0, 0, 4, 0]
+    assert embedder.token_starts(texts[-1]) is embedder.token_starts(texts[-1])
+    assert len(embedder._starts) <= 2
 
 
 def test_copying_a_collection_copies_its_token_states(tmp_path: Path) -> None:

@@ -42,6 +42,8 @@ _MERGED_PAGES: Final = 1000
 
 
 class Catalog(Database):
+    _found_checksums = False
+
     def _prepare(self, *, write: bool, create: bool) -> None:
         self._db.execute("PRAGMA temp_store = MEMORY")
         register(self._db)
@@ -222,7 +224,10 @@ class Catalog(Database):
 
     @property
     def _has_checksums(self) -> bool:
-        return bool(self._rows("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'checksums'"))
+        if not self._found_checksums:  # a writer may add the table at any time, but never removes it
+            exists = self._rows("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'checksums'")
+            self._found_checksums = bool(exists)
+        return self._found_checksums
 
     # Full text
 
