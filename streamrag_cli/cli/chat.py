@@ -19,6 +19,8 @@ def command(
     no_stream: options.NoStream = False,
     quiet: options.Quiet = False,
     plain: options.Plain = False,
+    verbose: options.Verbose = False,
+    footnotes: options.Footnotes = False,
     timings: options.Timings = False,
     stop_on_error: Annotated[bool, typer.Option("--stop-on-error", help="Exit after the first failure.")] = False,
 ) -> int:
@@ -30,7 +32,15 @@ def command(
     from streamrag_cli.cli.chat_start import run_chat  # imports asyncio and the renderers, 40 ms
     from streamrag_cli.render.renderer import OutputOptions
 
-    output = OutputOptions(json=json, jsonl=jsonl, stream=not no_stream, quiet=quiet, plain=plain)
+    output = OutputOptions(
+        json=json,
+        jsonl=jsonl,
+        stream=not no_stream,
+        quiet=quiet,
+        plain=plain,
+        verbose=verbose,
+        footnotes=footnotes,
+    )
     return run_chat(
         process,
         flags,

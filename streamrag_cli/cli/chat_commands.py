@@ -8,13 +8,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from streamrag_cli.cli.chat_session import ChatSession
 from streamrag_cli.errors import ExitCode, UsageError
 from streamrag_cli.setting_row import Setting
 from streamrag_cli.settings_table import SETTINGS
 from streamrag_cli.text import sanitise, sanitise_line
 
 if TYPE_CHECKING:
-    from streamrag_cli.cli.chat_session import ChatSession
     from streamrag_cli.model import Source
 
 _NAMED: Final = 200
@@ -31,7 +31,7 @@ class ChatCommand:
 
     usage: str
     help: str
-    run: Callable[["ChatSession", str], ExitCode | None]
+    run: Callable[[ChatSession, str], ExitCode | None]
     needs_terminal: bool = False
 
     @property
@@ -39,7 +39,7 @@ class ChatCommand:
         return self.usage.partition(" ")[0]
 
 
-def run_command(session: "ChatSession", text: str) -> ExitCode:
+def run_command(session: ChatSession, text: str) -> ExitCode:
     """Run the command in `text`, which starts with a slash. Raises UsageError and StoreError."""
     name, _, rest = text.partition(" ")
     name, _, first_line = name.partition("\n")
@@ -59,7 +59,7 @@ def _unknown(name: str) -> str:
     return f"unknown command {sanitise_line(name[:_NAMED])}; {advice}"
 
 
-def _sources(session: "ChatSession", number: str) -> None:
+def _sources(session: ChatSession, number: str) -> None:
     if not number:
         session.print_sources()
         return
@@ -76,7 +76,7 @@ def _sources(session: "ChatSession", number: str) -> None:
     session.print(f"[{source.n}] {location(source)}{heading}\n\n{chunks[source.chunk_id].chunk.text.strip()}\n")
 
 
-def _open(session: "ChatSession", number: str) -> None:
+def _open(session: ChatSession, number: str) -> None:
     from streamrag_cli.cli.editor import command_for, open_detached, run_editor
 
     source = _source(session, number)
@@ -89,7 +89,7 @@ def _open(session: "ChatSession", number: str) -> None:
         open_detached(command)
 
 
-def _source(session: "ChatSession", number: str) -> "Source":
+def _source(session: ChatSession, number: str) -> "Source":
     sources = {str(source.n): source for source in session.sources}
     if not sources:
         raise UsageError("no answer in this chat has sources yet", code="usage")
@@ -99,12 +99,12 @@ def _source(session: "ChatSession", number: str) -> "Source":
     return sources[number]
 
 
-def _new(session: "ChatSession", _: str) -> None:
+def _new(session: ChatSession, _: str) -> None:
     session.begin_thread()
     session.print("new conversation")
 
 
-def _again(session: "ChatSession", rest: str) -> ExitCode:
+def _again(session: ChatSession, rest: str) -> ExitCode:
     match _words(rest):
         case []:
             return session.ask_again({})
@@ -114,7 +114,7 @@ def _again(session: "ChatSession", rest: str) -> ExitCode:
             raise UsageError("usage: /again [-m MODEL]", code="usage")
 
 
-def _set(session: "ChatSession", rest: str) -> None:
+def _set(session: ChatSession, rest: str) -> None:
     name, _, value = rest.partition(" ")
     settings = {each.name: each for each in SETTINGS if _is_used(each)}
     name = name.replace("-", "_").removeprefix("__")
@@ -147,13 +147,13 @@ def _no_such_setting(name: str, names: list[str]) -> str:
     return f"no setting {shown}" + (f"; did you mean {similar[0]}?" if similar else f"; use {', '.join(names)}")
 
 
-def _shown(session: "ChatSession", name: str) -> str:
+def _shown(session: ChatSession, name: str) -> str:
     value = getattr(session.settings, name)
     words = {True: "on", False: "off", None: "(not set)", "": "(not set)", (): "(not set)"}
     return words.get(value) or sanitise_line(str(value)) if isinstance(value, bool | str | None) else str(value)
 
 
-def _save(session: "ChatSession", name: str) -> None:
+def _save(session: ChatSession, name: str) -> None:
     from streamrag_cli.cli.exchanges import as_markdown
 
     words = _words(name)
@@ -189,7 +189,7 @@ def _write(path: Path, text: str) -> None:
         part.unlink(missing_ok=True)
 
 
-def _edit(session: "ChatSession", text: str) -> ExitCode:
+def _edit(session: ChatSession, text: str) -> ExitCode:
     from streamrag_cli.cli.editor import edited
 
     question = edited(text, session.process.environment, session.run_program).strip()
@@ -200,13 +200,13 @@ def _edit(session: "ChatSession", text: str) -> ExitCode:
     return session.ask_typed(question)
 
 
-def _help(session: "ChatSession", _: str) -> None:
+def _help(session: ChatSession, _: str) -> None:
     width = max(len(each.usage) for each in _COMMANDS.values()) + 2
     lines = [f"{each.usage:{width}}{each.help}" for each in _COMMANDS.values()]
     session.print("\n".join([*lines, f"{'//...':{width}}ask a question that starts with a slash", *_KEYS]))
 
 
-def _quit(session: "ChatSession", _: str) -> None:
+def _quit(session: ChatSession, _: str) -> None:
     session.leave()
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Final
 
 from streamrag_cli.cli.ask import service_for
-from streamrag_cli.cli.chat_commands import run_command
 from streamrag_cli.cli.chat_events import line_too_long, with_question_first
 from streamrag_cli.cli.chat_input import MAX_LINE_BYTES, ChatInput
 from streamrag_cli.cli.conversation import new_thread, recorded
@@ -18,7 +17,7 @@ from streamrag_cli.cli.keyboard import Keyboard
 from streamrag_cli.cli.process import Process, settings_from
 from streamrag_cli.cli.signals import Interrupted
 from streamrag_cli.errors import ExitCode, StreamragError, UsageError
-from streamrag_cli.events import AskEvent, Status, Token
+from streamrag_cli.events import QUOTES_ONLY, AskEvent, Status, Token
 from streamrag_cli.model import Question, Source
 from streamrag_cli.render.error_output import print_error
 from streamrag_cli.render.interface import Renderer
@@ -27,6 +26,8 @@ from streamrag_cli.service.interface import Service
 from streamrag_cli.settings import Settings
 from streamrag_cli.text import sanitise
 
+_SHOWN_ONCE: Final = frozenset({QUOTES_ONLY.code, "history_cut"})
+"""Notices that are true for every following answer."""
 _INTERRUPTED: Final = "interrupted before the answer was complete"
 
 
@@ -46,11 +47,13 @@ class ChatSession:
     flags: dict[str, object | None]
     settings: Settings
     output: OutputOptions
+    run_command: Callable[["ChatSession", str], ExitCode]
     timings: bool
     stops_on_error: bool
     thread: str = ""
     exchanges: list[Exchange] = field(default_factory=list)
     _superseded: list[Exchange] = field(default_factory=list)
+    _shown_notices: frozenset[str] = frozenset()
     _has_left: bool = False
     _has_written: bool = False
 
@@ -103,7 +106,7 @@ class ChatSession:
         if not stripped:
             return ExitCode.OK
         if stripped.startswith("/") and not stripped.startswith("//"):
-            return run_command(self, stripped)
+            return self.run_command(self, stripped)
         return self.ask(stripped.removeprefix("/"))
 
     def ask(
@@ -218,12 +221,15 @@ class ChatSession:
 
         process = self.process
         terminal_type = process.environment.get("TERM", "")
-        renderer = renderer_for(self.output, out=process.out, err=process.err, terminal_type=terminal_type)
+        output = replace(self.output, hidden_notices=_SHOWN_ONCE & self._shown_notices)
+        renderer = renderer_for(output, out=process.out, err=process.err, terminal_type=terminal_type)
         if not (process.out.isatty() or self.output.json or self.output.jsonl):
             renderer = _Separated(renderer, self)
         events = exchange.observe(with_shown_names(events, process.display_names))
         with self._stoppable(renderer):
-            return run(events, renderer, process, part_of="answer", runner=self.runner)
+            code = run(events, renderer, process, part_of="answer", runner=self.runner)
+        self._shown_notices |= exchange.notices
+        return code
 
     @contextmanager
     def _stoppable(self, renderer: Renderer[AskEvent]) -> Iterator[None]:

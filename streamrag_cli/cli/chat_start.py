@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import Final
 
 from streamrag_cli.cli import conversation
+from streamrag_cli.cli.chat_commands import run_command
 from streamrag_cli.cli.chat_input import ChatInput, PipedLines, PlainLines
 from streamrag_cli.cli.chat_session import ChatSession
 from streamrag_cli.cli.exchanges import Exchange
@@ -59,7 +61,8 @@ def run_chat(
                 local_service=local_service,
                 flags=dict(flags),
                 settings=settings,
-                output=output,
+                output=replace(output, editor_uri=settings.editor_uri),
+                run_command=run_command,
                 timings=timings,
                 stops_on_error=stops_on_error,
                 thread=thread,

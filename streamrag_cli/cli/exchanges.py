@@ -5,7 +5,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
-from streamrag_cli.events import THINKING_SHOWN, AskEvent, Citations, Done, Error, Sources, Token
+from streamrag_cli.events import THINKING_SHOWN, AskEvent, Citations, Done, Error, Notice, Sources, Token
 from streamrag_cli.model import Source, Turn
 from streamrag_cli.text import sanitise
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Exchange:
-    """One question and as much of its answer as was shown. `failure` is the message of an error, or ""."""
+    """One question and as much of its answer as was shown.
+
+    `failure` is the message of an error, or "". `notices` are the codes of the notices of this answer.
+    """
 
     question: str
     pieces: list[str] = field(default_factory=list)
@@ -23,6 +26,7 @@ class Exchange:
     cited: tuple[str, ...] = ()
     is_complete: bool = False
     failure: str = ""
+    notices: frozenset[str] = frozenset()
 
     @classmethod
     def from_log(cls, turn: "LoggedTurn") -> Self:
@@ -68,8 +72,10 @@ class Exchange:
                 self.is_complete = True
             case Error(message=message):
                 self.failure = message
-            case _ if event == THINKING_SHOWN:
-                self.pieces.clear()
+            case Notice(code=code):
+                self.notices |= {code}
+                if event == THINKING_SHOWN:
+                    self.pieces.clear()
 
 
 def _ids(citations: Citations) -> tuple[str, ...]:

@@ -143,8 +143,8 @@ def _matches(text: str, query: str) -> list[tuple[int, int]]:
 
     searched = {stem for of_word in stems(content_words(query)) for stem in of_word}
     spans = [match.span() for match in re.finditer(r"\w+", text)]
-    found = stems([text[start:end] for start, end in spans])
-    return [span for span, of_word in zip(spans, found, strict=True) if searched.intersection(of_word)]
+    stems_of_words = stems([text[start:end] for start, end in spans])
+    return [span for span, of_word in zip(spans, stems_of_words, strict=True) if searched.intersection(of_word)]
 
 
 def _plain_lines(source: Source, *, is_verbose: bool) -> list[str]:
@@ -159,7 +159,7 @@ def _plain_lines(source: Source, *, is_verbose: bool) -> list[str]:
 
 
 def _heading(source: Source, columns: int, *, is_verbose: bool) -> "Text":
-    """The last heading, shortened to leave room for notes and the score. The score is shown if weak or `is_verbose`."""
+    """The last heading, shortened so that notes and the score fit. The score is shown if weak or `is_verbose`."""
     from rich.cells import cell_len
     from rich.text import Text
 
@@ -193,15 +193,15 @@ def shortened_path(place: str, columns: int) -> str:
 
     if cell_len(place) <= columns:
         return place
-    folders, _, kept = place.rpartition("/")
+    folders, _, name = place.rpartition("/")
     names = folders.split("/") if folders else []
     for start in range(1, len(names) + 1):
-        shorter = "/".join(["…", *names[start:], kept])
+        shorter = "/".join(["…", *names[start:], name])
         if cell_len(shorter) <= columns:
             return shorter
-    while kept and cell_len(kept) + 1 > columns:
-        kept = kept[1:]
-    return f"…{kept}"
+    while name and cell_len(name) + 1 > columns:
+        name = name[1:]
+    return f"…{name}"
 
 
 def cut(text: str, columns: int) -> str:
@@ -214,10 +214,10 @@ def cut(text: str, columns: int) -> str:
 
     if cell_len(text) <= columns:
         return text
-    kept = set_cell_size(text, max(columns - 1, 0)).rstrip()
-    if text[len(kept) : len(kept) + 1].strip() and " " in kept[len(kept) // 2 :]:
-        kept = kept.rpartition(" ")[0]
-    return f"{kept.rstrip(' ,;:.')}…"
+    shorter = set_cell_size(text, max(columns - 1, 0)).rstrip()
+    if text[len(shorter) : len(shorter) + 1].strip() and " " in shorter[len(shorter) // 2 :]:
+        shorter = shorter.rpartition(" ")[0]
+    return f"{shorter.rstrip(' ,;:.')}…"
 
 
 def _linked(place: str, uri: str) -> "Text":

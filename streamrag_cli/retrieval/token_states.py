@@ -55,7 +55,7 @@ def late_interaction(
     dimension = question.states.shape[1]
     best = np.empty((len(passages), len(question.states)), dtype=np.float32)
     for row, signs in zip(best, passages.values(), strict=True):
-        # The bits of one passage fit into the processor's cache. All passages at once would take twice as long.
+        # The bits of one passage fit into the processor's cache. One product for all passages would take twice as long.
         bits = unpacked(signs, dimension).astype(np.float32)
         np.max(question.states @ bits.T, axis=1, out=row)
     # A sign is 2 * bit - 1, and a row of signs has length sqrt(dimension).

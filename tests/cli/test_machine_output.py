@@ -152,7 +152,7 @@ def test_json_is_one_object_with_exact_keys(outcomes: dict[str, Outcome]) -> Non
     (result,) = events_of(outcome)
 
     assert list(result) == OBJECT_KEYS
-    assert [list(source) for source in result.pop("sources")] == [[*SOURCE_KEYS, "path"]] * 2
+    assert [list(source) for source in result.pop("sources")] == [[*SOURCE_KEYS, "text", "path"]] * 2
     assert list(result.pop("timings")) == TIMING_KEYS
     assert [cited["n"] for cited in result.pop("citations")] == [1]
     assert result == {

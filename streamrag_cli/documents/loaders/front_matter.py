@@ -44,8 +44,8 @@ _MAX_LINES: Final = 60
 class FrontMatter(NamedTuple):
     """Parsed front matter. `length` is its length in characters, 0 if there is none.
 
-    `facts` has one entry for each line between the delimiters: `NAME: VALUES` for a fact, else "". It is empty if there
-    is no fact, or if there are more than 60 lines.
+    `facts` has one entry for each line between the delimiters: `NAME: VALUES` for a fact, else "". It is empty
+    without facts, or if there are more than 60 lines.
     """
 
     length: int
