@@ -185,7 +185,7 @@ def test_json_output_has_exactly_the_documented_keys() -> None:
     (ingested,), lines = json_in("ingest", "ingest --json "), json_in("ingest", "ingest --jsonl ")
 
     assert list(searched) == ["version", "query", "hits", "error"]
-    assert (list(searched["hits"][0]), list(hit)) == ([*source, "path"], source)
+    assert (list(searched["hits"][0]), list(hit)) == ([*source, "text", "path"], source)
     assert list(status) == ["version", "store", "collections"]
     assert list(status["collections"][0]) == [*collection, "generation", "roots"]
     assert list(report) == metrics
