@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +25,10 @@ from streamrag_cli.stages import Stages
 def command(
     process: Process,
     *,
-    question: Annotated[str, typer.Argument(metavar="QUESTION", help="The question, or - to read it from stdin.")],
+    question: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[QUESTION]...", help="The question. Without it, or with -, stdin is read."),
+    ] = None,
     stdin: Annotated[bool, typer.Option("--stdin", help="Add the text on stdin to the question.")] = False,
     continue_last: options.ContinueLast = False,
     thread: options.Thread = "",
@@ -51,7 +54,7 @@ def command(
     if continue_last or thread:
         continued, history, flags = _conversation(process, flags, last=continue_last, prefix=thread)
     settings = settings_from(process, flags)
-    text, extra = read_question(question, process, stdin=stdin, command="ask")
+    text, extra = read_question(question or (), process, stdin=stdin, command="ask")
     request = Question(
         text=text,
         extra=extra,
@@ -126,13 +129,20 @@ def service_for(process: Process, settings: Settings, local: Service | None = No
     return EngineService(process.environment, local)
 
 
-def read_question(question: str, process: Process, *, stdin: bool, command: str) -> tuple[str, str]:
-    """The question and the additional text. Only `-` and `--stdin` read stdin, because an open pipe must not block."""
+def read_question(words: Sequence[str], process: Process, *, stdin: bool, command: str) -> tuple[str, str]:
+    """The question, whose words may be separate arguments, and the text to add to it.
+
+    Only `-`, `--stdin` and a command line without a question read stdin, because an open pipe must not block.
+    """
     process.hint_command = replace(process.hint_command, command=command)
+    question = " ".join(words)
+    placeholder = "QUERY" if command == "search" else "QUESTION"
     if question == "-" and stdin:
         message = "- and --stdin cannot be combined: both read stdin"
         raise UsageError(message, code="usage", hint='streamrag ask --stdin "QUESTION"')
-    if question == "-":
+    if not words and (stdin or process.stdin.isatty()):
+        raise UsageError(f"missing {placeholder}", code="usage", hint=f'streamrag {command} "{placeholder}"')
+    if question == "-" or not words:
         return read_all(process.stdin, process.err), ""
     # Python decodes invalid UTF-8 in arguments as lone surrogates, which cannot be encoded later.
     text = question.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

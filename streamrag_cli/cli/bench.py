@@ -27,7 +27,7 @@ def command(
     Uses your documents and your model. Asks the question 2 N + 1 times without the background engine: one warm-up
     run, then N runs in each mode, alternating.
     """
-    text, _ = read_question(question, process, stdin=False, command="bench")
+    text, _ = read_question([question], process, stdin=False, command="bench")
 
     from streamrag_cli.bench import measure
     from streamrag_cli.cli.run import run

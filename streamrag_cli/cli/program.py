@@ -2,8 +2,10 @@
 
 import contextlib
 import logging
+import re
 import sys
 import traceback
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -23,6 +25,17 @@ from streamrag_cli.text import sanitise
 
 # click's UsageError; recent versions of typer vendor click
 _UsageError: type[typer.BadParameter] = typer.BadParameter.__bases__[0]
+_MEANT_COMMANDS: Final = {
+    **dict.fromkeys(("add", "index", "load", "reindex", "sync", "update", "upload"), "streamrag ingest PATH"),
+    **dict.fromkeys(("delete", "remove", "rm"), "streamrag ingest --remove PATH"),
+    **dict.fromkeys(("find", "grep", "query", "retrieve"), 'streamrag search "QUERY"'),
+    **dict.fromkeys(("answer", "question", "run"), 'streamrag ask "QUESTION"'),
+    **dict.fromkeys(("collections", "info", "list", "ls", "stats"), "streamrag status"),
+    **dict.fromkeys(("check", "config", "settings"), "streamrag doctor"),
+    **dict.fromkeys(("conversations", "history"), "streamrag log"),
+    **dict.fromkeys(("api", "server", "web"), "streamrag serve"),
+}
+"""What users of other programs mean by a command that does not exist."""
 _log: Final = logging.getLogger(__name__)
 
 
@@ -40,7 +53,7 @@ def run_program(process: Process) -> int:
 
 def _run(process: Process) -> ExitCode:
     try:
-        result = app(args=list(process.arguments), prog_name="streamrag", standalone_mode=False, obj=process)
+        result = app(args=_completed(process.arguments), prog_name="streamrag", standalone_mode=False, obj=process)
     except typer.Abort:
         return ExitCode.INTERRUPTED
     except typer.Exit as request:
@@ -51,11 +64,23 @@ def _run(process: Process) -> ExitCode:
             raise leaving.__context__ from None
         raise
     except _UsageError as error:
-        if not process.arguments:
-            process.err.write(f"{error.format_message()}\n")  # the help text
-            return ExitCode.USAGE
-        raise UsageError(error.format_message(), code="usage", hint=_help_command(process)) from None
+        message = error.format_message()
+        unknown = re.match("No such command '(.*?)'", message)
+        meant = _MEANT_COMMANDS.get(unknown[1], "") if unknown else ""
+        if unknown and meant:
+            message = f"{unknown[0]}."  # without a similar name, which means something else
+        raise UsageError(message, code="usage", hint=meant or _help_command(process)) from None
     return ExitCode(result or 0)
+
+
+def _completed(arguments: Sequence[str]) -> list[str]:
+    """The arguments with the command that they leave out: help, or `ask` for a question in quotes."""
+    if not arguments or list(arguments) == ["engine"]:
+        return [*arguments, "--help"]
+    place = next((n for n, each in enumerate(arguments) if not each.startswith("-")), None)
+    if place is not None and " " in arguments[place].strip() and "--" not in arguments[:place]:
+        return [*arguments[:place], "ask", *arguments[place:]]
+    return list(arguments)
 
 
 def _help_command(process: Process) -> str:

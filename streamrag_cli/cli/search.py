@@ -15,7 +15,9 @@ from streamrag_cli.settings import Settings
 def command(
     process: Process,
     *,
-    query: Annotated[str, typer.Argument(metavar="QUERY", help="The query, or - to read it from stdin.")],
+    query: Annotated[
+        list[str] | None, typer.Argument(metavar="[QUERY]...", help="The query. Without it, or with -, stdin is read.")
+    ] = None,
     settings: Settings,
     json: options.Json = False,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="Print one JSON object per source.")] = False,
@@ -29,7 +31,7 @@ def command(
     ] = None,
 ) -> int:
     """Show the passages that match a query, with their scores and locations. Calls no model."""
-    text, _ = read_question(query, process, stdin=False, command="search")
+    text, _ = read_question(query or (), process, stdin=False, command="search")
     events = service_for(process, settings).search(Question(text=text, accepted_at=time.perf_counter()), settings)
 
     # Imported only now, while the engine already searches.

@@ -45,8 +45,11 @@ def outcomes(cli_with_store: CommandLine) -> dict[str, Outcome]:
 @pytest.mark.parametrize(
     ("arguments", "message", "hint"),
     [
-        ("ask", "Missing argument 'QUESTION'.", "streamrag ask --help"),
+        ("ask", "the question is empty", 'streamrag ask "QUESTION"'),
+        ("ask --stdin", "missing QUESTION", 'streamrag ask "QUESTION"'),
         ("bogus", "No such command 'bogus'.", "streamrag --help"),
+        ("list", "No such command 'list'.", "streamrag status"),
+        ("rm docs", "No such command 'rm'.", "streamrag ingest --remove PATH"),
         ("ask --bogus x", "No such option: --bogus", "streamrag ask --help"),
         ("ask -k 0 x", "--top-k: '0' must be a whole number from 1 to 100", "streamrag ask --help"),
         ("search -k many x", "--top-k: 'many' must be a whole number from 1 to 100", "streamrag search --help"),
@@ -72,14 +75,22 @@ def test_usage_errors_exit_with_2(cli: CommandLine, arguments: str, message: str
     )
 
 
-def test_without_a_command_help_is_printed_on_stderr(cli: CommandLine) -> None:
-    outcome = cli.run()
+@pytest.mark.parametrize("arguments", [(), ("engine",)])
+def test_without_a_command_help_is_printed(cli: CommandLine, arguments: tuple[str, ...]) -> None:
+    outcome = cli.run(*arguments)
 
-    assert (outcome.code, outcome.stdout, outcome.stderr.splitlines()[0]) == (
-        2,
-        b"",
-        "Usage: streamrag [OPTIONS] COMMAND [ARGS]...",
-    )
+    assert (outcome.code, outcome.stderr) == (0, "")
+    assert outcome.stdout.decode().startswith(f"Usage: streamrag {' '.join(arguments)}".rstrip() + " [OPTIONS] COMMAND")
+
+
+def test_a_question_may_be_words_or_come_from_a_pipe_or_replace_the_command(cli_with_store: CommandLine) -> None:
+    asked = cli_with_store.run("ask", "-q", QUESTION)
+
+    assert asked.code == 0
+    assert cli_with_store.run("ask", "-q", *QUESTION.split()) == asked
+    assert cli_with_store.run("ask", "-q", stdin=QUESTION.encode()) == asked
+    assert cli_with_store.run(QUESTION, "-q") == asked
+    assert cli_with_store.run("search", *QUESTION.split()).stdout == cli_with_store.run("search", QUESTION).stdout
 
 
 def test_a_model_without_a_key_exits_with_3(cli_with_store: CommandLine) -> None:

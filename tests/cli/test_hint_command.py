@@ -44,7 +44,7 @@ def test_a_question_that_cannot_be_pasted_is_not_repeated_in_hints(question: str
 def test_a_question_with_text_from_stdin_is_not_repeated_in_hints(tmp_path: Path) -> None:
     with (tmp_path / "text").open("w+", encoding="utf-8") as stream:
         here = process(stdin=stream)
-        read_question("How far?", here, stdin=True, command="ask")
+        read_question(["How far?"], here, stdin=True, command="ask")
 
     assert here.hint_command.question == ""
 
