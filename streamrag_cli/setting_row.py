@@ -100,10 +100,10 @@ def store_at(raw: str) -> StoreAddress:
 
 
 def collection_name(raw: str) -> str:
-    # This is Chroma's rule for names. It also makes the name safe as a file name.
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]", raw) or ".." in raw:
+    # This is Chroma's rule for names, except for its minimum of 3. It also makes the name safe as a file name.
+    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?", raw) or ".." in raw:
         raise ValueError(
-            "must be 3 to 63 letters, digits, dots, dashes or underscores, begin and end with a letter or digit,"
+            "must be 1 to 63 letters, digits, dots, dashes or underscores, begin and end with a letter or digit,"
             " and not contain '..'"
         )
     return raw

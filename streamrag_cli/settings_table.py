@@ -128,7 +128,7 @@ class Settings:
         parse=value.collection_name,
         flag="-c, --collection NAME",
         commands=("ask", "chat", "search", "bench", "ingest", "status", "copy", "doctor"),
-        meaning="Name of the collection, a set of documents with one embedder: 3 to 63 letters, digits, `.`, `-` or"
+        meaning="Name of the collection, a set of documents with one embedder: 1 to 63 letters, digits, `.`, `-` or"
         " `_`.",
         help="Collection to answer from.",
         command_help={

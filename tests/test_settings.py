@@ -88,7 +88,7 @@ def test_a_relative_store_path_becomes_absolute(home: dict[str, str]) -> None:
         ({"min_score": "nan"}, "--min-score: 'nan' must be a number from 0 to 1"),
         (
             {"collection": "../up"},
-            "--collection: '../up' must be 3 to 63 letters, digits, dots, dashes or underscores,"
+            "--collection: '../up' must be 1 to 63 letters, digits, dots, dashes or underscores,"
             " begin and end with a letter or digit, and not contain '..'",
         ),
     ],

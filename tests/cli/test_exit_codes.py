@@ -54,7 +54,7 @@ def outcomes(cli_with_store: CommandLine) -> dict[str, Outcome]:
         ("ask -k 0 x", "--top-k: '0' must be a whole number from 1 to 100", "streamrag ask --help"),
         ("search -k many x", "--top-k: 'many' must be a whole number from 1 to 100", "streamrag search --help"),
         ("ask --min-score 2 x", "--min-score: '2' must be a number from 0 to 1", "streamrag ask --help"),
-        ("ask -c ../up x", "--collection: '../up' must be 3 to 63 letters,", "streamrag ask --help"),
+        ("ask -c ../up x", "--collection: '../up' must be 1 to 63 letters,", "streamrag ask --help"),
         ("ask -m", "Option '-m' requires an argument.", "streamrag ask --help"),
         ("ingest", "no path to ingest", "streamrag ingest PATH"),
         ("ingest --rebuild", "no path to ingest", "streamrag ingest --rebuild PATH"),

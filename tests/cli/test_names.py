@@ -127,3 +127,11 @@ def test_source_names_are_paths_that_open_from_the_working_directory(
     names = DisplayNames(Path(directory) if directory else None, Path(home) if home else None)
 
     assert names.of(path) == expected
+
+
+def test_a_collection_may_have_a_name_of_one_letter(cli: WarmCommandLine) -> None:
+    (cli.directory / "note.md").write_text("The ferry leaves at nine.", encoding="utf-8")
+
+    assert cli.run("ingest", "note.md", "-c", "a").code == 0
+    assert cli.run("ask", "-q", "When does the ferry leave?", "-c", "a").stdout.startswith("“The ferry".encode())
+    assert cli.run("ingest", "note.md", "-c", "..").code == 2

@@ -101,7 +101,7 @@ def test_an_invalid_server_collection_is_reported_with_its_flag() -> None:
         own(args=["-c", "fine", "-c", "n0 way"], standalone_mode=False, obj=process(environment={"HOME": "/h"}))
 
     assert caught.value.message == (
-        "--collection: 'fine,n0 way' must be 3 to 63 letters, digits, dots, dashes or underscores,"
+        "--collection: 'fine,n0 way' must be 1 to 63 letters, digits, dots, dashes or underscores,"
         " begin and end with a letter or digit, and not contain '..'"
     )
 

@@ -295,7 +295,7 @@ LISTED = "see GET /openapi.json for"
         (
             ("GET", "/search?query=quay&collection=no+such", ""),
             422,
-            "collection: must be 3 to 63 letters, digits, dots, dashes or underscores, begin and end with a letter or"
+            "collection: must be 1 to 63 letters, digits, dots, dashes or underscores, begin and end with a letter or"
             " digit, and not contain '..'",
             "leave out collection, or use one listed by GET /collections",
         ),

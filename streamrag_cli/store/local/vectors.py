@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _DATABASE: Final = "chroma.sqlite3"
 AT_A_TIME: Final = 2000  # Chroma refuses more than 5461 records in one call
+_LEAST_NAME_CHARS: Final = 3
 _COSINE: Final = {"hnsw": {"space": "cosine"}}
 _WRITE_ERRORS: Final = ("disk is full", "readonly", "read-only", "no space left", "permission denied", "unable to open")
 _MIN_FREE_BYTES: Final = 8 << 20
@@ -62,7 +63,7 @@ class Vectors:
 
     def __init__(self, directory: Path, name: str, limit: TimeLimit | None = None) -> None:
         self._directory = directory
-        self._name = name
+        self._name = chroma_name(name)
         self._lock_file = directory.with_name("vectors.lock")
         if not self._create and not self._has_database():
             raise damaged_vectors(directory, "their database is missing")
@@ -242,6 +243,15 @@ class Vectors:
             if refused := cannot_open(each, self._directory, writing=self._writes):
                 return refused
         return None
+
+
+def chroma_name(collection: str) -> str:
+    """The name of a collection in Chroma, which requires at least 3 characters.
+
+    >>> chroma_name("docs"), chroma_name("a")
+    ('docs', 'a-collection')
+    """
+    return collection if len(collection) >= _LEAST_NAME_CHARS else f"{collection}-collection"
 
 
 class WritableVectors(Vectors):
