@@ -73,6 +73,7 @@ async def search(request: Request, parameters: UrlParameters) -> Response:
             entry_of(request.scope).record_error(error)
             return reply_to_event(public_error(error), request.url.path)
         case _:
+            entry_of(request.scope).outcome = "abandoned"
             return Response(status_code=204)  # the client has disconnected
 
 

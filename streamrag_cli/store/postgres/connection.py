@@ -6,23 +6,26 @@ Statements are not prepared, because a plan made without the values may not use 
 import os
 import socket
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from threading import Lock, Thread
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import psycopg
 from psycopg.adapt import Buffer, Dumper, Loader
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Format, TransactionStatus
 from psycopg.types import TypeInfo
 
+from streamrag_cli.errors import StoreError
 from streamrag_cli.store.interface import FloatArray
 from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.errors import connection_error, extension_error, extension_missing, translate_errors
+from streamrag_cli.store.postgres.establish import Connection, establish
+from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, TimeLimit
 
-Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
+Started = TypeVar("Started")
 
 _DEFAULTS: Final[dict[str, Any]] = {
     "application_name": "streamrag",
@@ -36,6 +39,8 @@ _DEFAULTS: Final[dict[str, Any]] = {
 """Defaults for libpq, which the address can override. Times are in seconds, but `tcp_user_timeout` in milliseconds."""
 _MAX_IDLE: Final = 8
 _CANCEL_TIMEOUT_S: Final = 2.0
+_CANCEL_GRACE_S: Final = 0.2
+"""The time between cancelling a statement and closing its connection."""
 
 
 def connect(address: PostgresUrl, *, create: bool = False) -> Connection:
@@ -45,17 +50,43 @@ def connect(address: PostgresUrl, *, create: bool = False) -> Connection:
 
     Raises StoreError `store_unreachable`, `store_login_refused`, `store_missing`, `store_extension_missing`.
     """
+    limit, interruption = OpeningLimit(address), Interruption()
+    with limit.on_expiry(interruption):
+        conn = _open(address, limit, interruption, create=create)
+        if not interruption.release():
+            conn.close()
+            raise limit.error()
+        return conn
+
+
+@contextmanager
+def connected(address: PostgresUrl) -> Iterator[Connection]:
+    """A connection for a few quick statements, which have the time limit of `OpeningLimit` in total."""
+    limit, interruption = OpeningLimit(address), Interruption()
+    with limit.on_expiry(interruption):
+        conn = _open(address, limit, interruption)
+        try:
+            with translate_errors(address):
+                yield conn
+        finally:
+            interruption.release()
+            conn.close()
+
+
+def _open(address: PostgresUrl, limit: TimeLimit, interruption: "Interruption", *, create: bool = False) -> Connection:
     parameters: dict[str, Any] = {**_DEFAULTS, **conninfo_to_dict(address.url)}
     try:
-        conn = psycopg.connect(make_conninfo("", **parameters), autocommit=True, prepare_threshold=None)
+        conn = establish(parameters, limit)
     except psycopg.Error as error:
         raise connection_error(error, address) from error
+    interruption.watch(conn)
     try:
         with translate_errors(address):
             if not _configure(conn, address):
                 _install_pgvector(conn, address, create=create)
                 _configure(conn, address)
     except BaseException:
+        interruption.release()
         conn.close()
         raise
     return conn
@@ -102,16 +133,70 @@ class _VectorLoader(Loader):
         return np.frombuffer(bytes(data), dtype=">f4", offset=4).astype(np.float32)
 
 
-def interrupt(conn: Connection) -> None:
-    """Cancel the statement on the server and close the socket, so that a thread that waits for it fails immediately.
+class OpeningLimit(TimeLimit):
+    """The time limit for opening a connection, or a snapshot, for work that itself has no time limit."""
 
-    The connection cannot be used afterwards. Cancelling needs a new thread, because the server may not respond.
+    def __init__(self, address: PostgresUrl) -> None:
+        super().__init__(RETRIEVAL_LIMIT_S)
+        self._address = address
+
+    def error(self) -> StoreError:
+        return StoreError(
+            f"{self._address} did not respond within {RETRIEVAL_LIMIT_S:g} s",
+            code="store_unreachable",
+            hint="check the server, and whether another session has locked the tables",
+            retryable=True,
+        )
+
+
+class Interruption:
+    """Interrupts the connection that a thread is using, from any thread: the callback of a time limit.
+
+    It cancels the statement on the server and closes the socket, so that the thread fails immediately even if the
+    server does not respond. The connection cannot be used afterwards.
     """
 
-    def end() -> None:
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._conn: Connection | None = None
+        self._is_due = False
+
+    def watch(self, conn: Connection) -> None:
+        """Interrupt `conn` when this is called, or now if it has been called."""
+        with self._lock:
+            self._conn = conn
+            if self._is_due:
+                _interrupt(conn)
+
+    def release(self) -> bool:
+        """Stop watching, which must precede `close`. Return False if the connection was interrupted."""
+        with self._lock:
+            self._conn = None
+            return not self._is_due
+
+    def __call__(self) -> None:
+        with self._lock:
+            self._is_due = True
+            if self._conn is not None:
+                _interrupt(self._conn)
+
+
+def _interrupt(conn: Connection) -> None:
+    """Return at once: cancelling needs other threads, because the server may not respond."""
+    try:
+        connection = socket.socket(fileno=os.dup(conn.fileno()))
+    except (psycopg.Error, OSError):
+        return  # it is closed
+
+    def cancel() -> None:
         with suppress(psycopg.Error, OSError):
             conn.cancel_safe(timeout=_CANCEL_TIMEOUT_S)
-        with suppress(psycopg.Error, OSError), socket.socket(fileno=os.dup(conn.fileno())) as connection:
+
+    def end() -> None:
+        cancelling = Thread(target=cancel, name="cancel", daemon=True)
+        cancelling.start()
+        cancelling.join(_CANCEL_GRACE_S)
+        with suppress(OSError), connection:
             connection.shutdown(socket.SHUT_RDWR)
 
     Thread(target=end, name="interrupt", daemon=True).start()
@@ -127,14 +212,23 @@ class Connections:
         self._closed = False
 
     @contextmanager
-    def acquire(self, begin: str) -> Iterator[Connection]:
-        """Yield a connection on which `begin` was run. A transaction that is still open at the end is rolled back."""
-        conn = self._open_with(begin)
-        try:
+    def acquire(self, start: Callable[[Connection], Started], limit: TimeLimit | None) -> Iterator[Started]:
+        """Yield what `start` returns for a connection. A transaction that is still open at the end is rolled back.
+
+        After `limit` the connection is interrupted, whatever it is doing. Without `limit`, connecting and `start` have
+        the time limit of `OpeningLimit`.
+        """
+        interruption, opening = Interruption(), limit or OpeningLimit(self._address)
+        with ExitStack() as limited:
+            limited.enter_context(opening.on_expiry(interruption))
             with translate_errors(self._address):
-                yield conn
-        finally:
-            self._release(conn)
+                conn, started = self._started(start, opening, interruption)
+                try:
+                    if limit is None:
+                        limited.close()
+                    yield started
+                finally:
+                    self._release(conn, interruption)
 
     def close(self) -> None:
         with self._lock:
@@ -142,25 +236,34 @@ class Connections:
         for conn in idle:
             conn.close()
 
-    def _open_with(self, begin: str) -> Connection:
+    def _started(
+        self, start: Callable[[Connection], Started], limit: TimeLimit, interruption: Interruption
+    ) -> tuple[Connection, Started]:
         with self._lock:
             idle = self._idle.pop() if self._idle else None
         if idle is not None:
+            interruption.watch(idle)
             try:
-                idle.execute(begin)
+                return idle, self._run(start, idle, interruption)
             except psycopg.OperationalError:
-                idle.close()  # the server may have restarted
-            else:
-                return idle
-        conn = connect(self._address)
-        with translate_errors(self._address):
-            conn.execute(begin)
-        return conn
+                if not idle.closed:
+                    raise
+                limit.check()  # the server may have restarted
+        conn = _open(self._address, limit, interruption)
+        return conn, self._run(start, conn, interruption)
 
-    def _release(self, conn: Connection) -> None:
+    def _run(self, start: Callable[[Connection], Started], conn: Connection, interruption: Interruption) -> Started:
+        try:
+            return start(conn)
+        except BaseException:
+            self._release(conn, interruption)
+            raise
+
+    def _release(self, conn: Connection, interruption: Interruption) -> None:
         with suppress(psycopg.Error):
             if conn.info.transaction_status != TransactionStatus.IDLE:
                 conn.execute("ROLLBACK")
+        if interruption.release():
             with self._lock:
                 if not conn.closed and not self._closed and len(self._idle) < _MAX_IDLE:
                     self._idle.append(conn)

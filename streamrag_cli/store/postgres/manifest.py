@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 from streamrag_cli.model import Chunk, DocumentRecord
 from streamrag_cli.store.interface import Counts, StoredChunk
 from streamrag_cli.store.languages import ENGLISH, LANGUAGES
-from streamrag_cli.store.postgres.connection import Connection
+from streamrag_cli.store.postgres.establish import Connection
 from streamrag_cli.store.rows import CHUNK_COLUMNS, RECORD_COLUMNS, chunk_of, in_pages, range_below, record_of
 
 _PAGE_SIZE: Final = 500

@@ -13,7 +13,7 @@ from math import log, pi
 from typing import Final
 
 from streamrag_cli.store.interface import ScoredIds
-from streamrag_cli.store.postgres.connection import Connection
+from streamrag_cli.store.postgres.establish import Connection
 from streamrag_cli.store.stemming import rarest_words
 
 _MAX_LEXEME_BYTES: Final = 2000  # PostgreSQL rejects more than 2046

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from threading import local
 from typing import Final
 
@@ -12,17 +11,19 @@ from streamrag_cli.errors import StoreError
 from streamrag_cli.store.interface import Counts, FloatArray, ScoredIds, StoredChunk, damaged
 from streamrag_cli.store.postgres import ranking, rows
 from streamrag_cli.store.postgres.address import PostgresUrl
-from streamrag_cli.store.postgres.connection import Connection, Connections, interrupt
+from streamrag_cli.store.postgres.connection import Connections
 from streamrag_cli.store.postgres.errors import translate_errors
+from streamrag_cli.store.postgres.establish import Connection
 from streamrag_cli.store.postgres.manifest import PostgresManifest, Session
 from streamrag_cli.store.postgres.schema import active_epoch, distance
 from streamrag_cli.store.stemming import stems
-from streamrag_cli.store.time_limit import TimeLimit
+from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, TimeLimit
 
-# Deleted entries stay in the index until a vacuum, so a search may have to visit more of it.
+# Deleted entries stay in the index until a vacuum, so a search may have to visit more of it. The time limit for locks
+# is longer than that of a search: it only ends statements on the server that could not be cancelled.
 _BEGIN: Final = (
     "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL hnsw.ef_search = 200;"
-    " SET LOCAL hnsw.iterative_scan = strict_order; SET LOCAL jit = off"
+    " SET LOCAL hnsw.iterative_scan = strict_order; SET LOCAL jit = off; SET LOCAL lock_timeout = '20s'"
 )
 _ATTEMPTS: Final = 5
 
@@ -44,7 +45,7 @@ class PostgresReader:
                 yield
             return
         limit.check()
-        with self.session() as session, limit.on_expiry(partial(interrupt, session.conn)):
+        with self.session(limit):
             yield
 
     @property
@@ -64,7 +65,8 @@ class PostgresReader:
 
     @property
     def embedding(self) -> str:
-        return self._manifest.meta("embedding") or ""
+        with self.snapshot(TimeLimit(RETRIEVAL_LIMIT_S)):  # opening a collection for questions reads it
+            return self._manifest.meta("embedding") or ""
 
     def counts(self) -> Counts:
         return self._manifest.counts()
@@ -117,19 +119,23 @@ class PostgresReader:
         return np.array([vectors[each] for each in ids], dtype=np.float32)
 
     @contextmanager
-    def session(self) -> Iterator[Session]:
-        """This thread's session, or a new one if it has none."""
+    def session(self, limit: TimeLimit | None = None) -> Iterator[Session]:
+        """This thread's session, or a new one if it has none. `limit` includes connecting and waiting for locks."""
         session: Session | None = getattr(self._thread_state, "session", None)
         if session is not None:
             with translate_errors(self._address):
                 yield session
             return
-        with self._connections.acquire(_BEGIN) as conn:
-            self._thread_state.session = Session(conn, self._epoch(conn))
+        with self._connections.acquire(self._start, limit) as session:
+            self._thread_state.session = session
             try:
-                yield self._thread_state.session
+                yield session
             finally:
                 self._thread_state.session = None
+
+    def _start(self, conn: Connection) -> Session:
+        conn.execute(_BEGIN)
+        return Session(conn, self._epoch(conn))
 
     def _epoch(self, conn: Connection) -> int:
         """Lock the tables of the active epoch, so that they are not dropped during the snapshot. Return the epoch."""

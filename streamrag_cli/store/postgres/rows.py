@@ -7,7 +7,7 @@ from typing import Final
 
 from streamrag_cli.model import Chunk
 from streamrag_cli.store.interface import EmbeddedPassages, FloatArray, WrittenDocument
-from streamrag_cli.store.postgres.connection import Connection
+from streamrag_cli.store.postgres.establish import Connection
 from streamrag_cli.store.postgres.ranking import lexeme, tsvector
 from streamrag_cli.store.rows import CHUNK_COLUMNS, RECORD_COLUMNS, chunk_row, record_row
 from streamrag_cli.store.stemming import stems

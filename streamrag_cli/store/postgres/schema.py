@@ -12,7 +12,7 @@ from psycopg import errors, sql
 from streamrag_cli.errors import StoreError
 from streamrag_cli.store.backend import missing_collection
 from streamrag_cli.store.postgres.address import PostgresUrl
-from streamrag_cli.store.postgres.connection import Connection
+from streamrag_cli.store.postgres.establish import Connection
 
 _MIGRATIONS: Final = sorted(Path(__file__).with_name("migrations").glob("*.sql"))
 VERSION: Final = len(_MIGRATIONS)

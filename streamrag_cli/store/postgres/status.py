@@ -6,7 +6,7 @@ from psycopg import errors, sql
 
 from streamrag_cli.store.backend import CollectionStatus, IntegrityReport
 from streamrag_cli.store.postgres.address import PostgresUrl
-from streamrag_cli.store.postgres.connection import connect
+from streamrag_cli.store.postgres.connection import connect, connected
 from streamrag_cli.store.postgres.errors import translate_errors
 from streamrag_cli.store.postgres.reader import PostgresReader
 
@@ -15,7 +15,7 @@ def collections(address: PostgresUrl, *, non_empty: bool) -> list[str]:
     """The names of the collections, sorted; with `non_empty` only of collections with documents."""
     condition = " JOIN {epochs} ON epochs.id = collections.epoch WHERE documents > 0" if non_empty else ""
     names = {each: sql.Identifier(address.schema, each) for each in ("collections", "epochs")}
-    with closing(connect(address)) as conn, translate_errors(address):
+    with connected(address) as conn:
         try:
             query = sql.SQL(f"SELECT name FROM {{collections}}{condition} ORDER BY 1").format(**names)
             return [name for (name,) in conn.execute(query)]

@@ -21,8 +21,9 @@ from streamrag_cli.store.interface import (
 from streamrag_cli.store.postgres import rows, schema
 from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.advisory_locks import EVERYTHING, AdvisoryLocks
-from streamrag_cli.store.postgres.connection import Connection, connect
+from streamrag_cli.store.postgres.connection import connect
 from streamrag_cli.store.postgres.errors import translate_errors
+from streamrag_cli.store.postgres.establish import Connection
 from streamrag_cli.store.postgres.manifest import PostgresManifest, Session
 
 _DROP_ATTEMPTS: Final = 50
