@@ -13,8 +13,8 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 import psycopg
+from psycopg import sql
 from psycopg.adapt import Buffer, Dumper, Loader
-from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Format, TransactionStatus
 from psycopg.types import TypeInfo
 
@@ -23,6 +23,7 @@ from streamrag_cli.store.interface import FloatArray
 from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.errors import connection_error, extension_error, extension_missing, translate_errors
 from streamrag_cli.store.postgres.establish import Connection, establish
+from streamrag_cli.store.postgres.privileges import SAFE_SEARCH_PATH
 from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, TimeLimit
 
 Started = TypeVar("Started")
@@ -44,7 +45,7 @@ _CANCEL_GRACE_S: Final = 0.2
 
 
 def connect(address: PostgresUrl, *, create: bool = False) -> Connection:
-    """Open a connection in autocommit mode, with the address's schema as its search path.
+    """Open a connection in autocommit mode, in which only the names of PostgreSQL itself need no schema.
 
     With `create`, also creates the extension pgvector if it is missing and the user has the privilege.
 
@@ -74,7 +75,7 @@ def connected(address: PostgresUrl) -> Iterator[Connection]:
 
 
 def _open(address: PostgresUrl, limit: TimeLimit, interruption: "Interruption", *, create: bool = False) -> Connection:
-    parameters: dict[str, Any] = {**_DEFAULTS, **conninfo_to_dict(address.url)}
+    parameters: dict[str, Any] = {**_DEFAULTS, **address.parameters}
     try:
         conn = establish(parameters, limit)
     except psycopg.Error as error:
@@ -94,14 +95,14 @@ def _open(address: PostgresUrl, limit: TimeLimit, interruption: "Interruption", 
 
 def _configure(conn: Connection, address: PostgresUrl) -> bool:
     """Set the search path and register the vector type. Return False if pgvector is not installed."""
+    conn.execute(SAFE_SEARCH_PATH)
     row = conn.execute(
-        "SELECT set_config('search_path', quote_ident(%s) || ', ' || quote_ident(nspname), false), typ.oid"
-        " FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace"
-        " JOIN pg_type AS typ ON typ.typnamespace = extnamespace AND typ.typname = 'vector' WHERE extname = 'vector'",
-        (address.schema,),
+        "SELECT nspname, typ.oid FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace"
+        " JOIN pg_type AS typ ON typ.typnamespace = extnamespace AND typ.typname = 'vector' WHERE extname = 'vector'"
     ).fetchone()
     if row is None:
         return False
+    conn.store, conn.extension = (sql.Identifier(each).as_string(None) for each in (address.schema, row[0]))
     conn.adapters.types.add(TypeInfo("vector", row[1], 0))
     conn.adapters.register_dumper(np.ndarray, type("_Dumper", (_VectorDumper,), {"oid": row[1]}))
     conn.adapters.register_loader(row[1], _VectorLoader)
@@ -112,7 +113,7 @@ def _install_pgvector(conn: Connection, address: PostgresUrl, *, create: bool) -
     if not create:
         raise extension_missing(address)
     try:
-        conn.execute("CREATE EXTENSION IF NOT EXISTS vector")
+        conn.execute("CREATE EXTENSION IF NOT EXISTS vector SCHEMA public")
     except psycopg.Error as error:
         raise extension_error(error, address) from error
 

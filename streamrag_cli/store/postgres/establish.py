@@ -10,7 +10,7 @@ from concurrent.futures import Future, InvalidStateError, wait
 from contextlib import suppress
 from select import POLLIN, POLLOUT, poll
 from threading import Thread
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import psycopg
 from psycopg import pq
@@ -18,9 +18,23 @@ from psycopg.conninfo import conninfo_attempts, make_conninfo, timeout_from_conn
 
 from streamrag_cli.store.time_limit import TimeLimit
 
-Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
-
+EPOCH_TABLES: Final = ("documents", "chunks", "words", "word_counts", "vectors")
 _POLL_S: Final = 0.05
+
+
+class Connection(psycopg.Connection[tuple[Any, ...]]):
+    """A connection that knows the schema of the store, and the schema of pgvector. Both are quoted for SQL.
+
+    Neither is in the search path: other users may be able to create operators and functions in them, which would run as
+    this user if their types matched better than those of PostgreSQL. Statements therefore qualify all names.
+    """
+
+    store = ""
+    extension = ""
+
+    def table(self, name: str, epoch: int | None = None) -> str:
+        """The qualified name of a table of an epoch, or of one that all collections share."""
+        return f"{self.store}.{name}" if epoch is None else f"{self.store}.{name}_{epoch}"
 
 
 def establish(parameters: Mapping[str, Any], limit: TimeLimit) -> Connection:
@@ -56,7 +70,7 @@ def _connect(parameters: Mapping[str, Any], limit: TimeLimit) -> Connection:
         except psycopg.Error as error:
             failure = error
         else:
-            conn: Connection = psycopg.Connection(pgconn)
+            conn = Connection(pgconn)
             conn.autocommit = True
             conn.prepare_threshold = None
             return conn

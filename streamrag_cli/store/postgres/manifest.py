@@ -22,6 +22,14 @@ class Session:
     conn: Connection
     epoch: int
 
+    def table(self, name: str) -> str:
+        """The qualified name of a table of the epoch."""
+        return self.conn.table(name, self.epoch)
+
+    def shared(self, name: str) -> str:
+        """The qualified name of a table that all collections share."""
+        return self.conn.table(name)
+
     def rows(self, query: str, values: Sequence[object] = ()) -> list[Any]:
         return self.conn.execute(query, values).fetchall()
 
@@ -50,20 +58,22 @@ class PostgresManifest:
 
     def counts(self) -> Counts:
         with self._session() as session:
-            [(documents, chunks)] = session.rows("SELECT documents, chunks FROM epochs WHERE id = %s", (session.epoch,))
+            [(documents, chunks)] = session.rows(
+                f"SELECT documents, chunks FROM {session.shared('epochs')} WHERE id = %s", (session.epoch,)
+            )
         return Counts(documents=documents, chunks=chunks)
 
     def languages(self) -> list[str]:
         with self._session() as session:
             # One index lookup per language; DISTINCT would scan the whole index.
-            exists = f"EXISTS (SELECT FROM documents_{session.epoch} WHERE language = code)"
+            exists = f"EXISTS (SELECT FROM {session.table('documents')} WHERE language = code)"
             rows = session.rows(f"SELECT code FROM unnest(%s::text[]) AS code WHERE {exists}", (list(LANGUAGES),))
         return sorted(language for (language,) in rows)
 
     def foreign_chunks(self) -> int:
         with self._session() as session:
-            of_documents = f"SELECT id FROM documents_{session.epoch} WHERE language <> %s"
-            query = f"SELECT count(*) FROM chunks_{session.epoch} WHERE document_id IN ({of_documents})"
+            of_documents = f"SELECT id FROM {session.table('documents')} WHERE language <> %s"
+            query = f"SELECT count(*) FROM {session.table('chunks')} WHERE document_id IN ({of_documents})"
             [(count,)] = session.rows(query, (ENGLISH,))
         return int(count)
 
@@ -71,7 +81,9 @@ class PostgresManifest:
         with self._session() as session:
             return [
                 path
-                for (path,) in session.rows("SELECT path FROM roots WHERE epoch = %s ORDER BY path", (session.epoch,))
+                for (path,) in session.rows(
+                    f"SELECT path FROM {session.shared('roots')} WHERE epoch = %s ORDER BY path", (session.epoch,)
+                )
             ]
 
     def document(self, path: str) -> DocumentRecord | None:
@@ -85,8 +97,8 @@ class PostgresManifest:
     def chunks_of(self, path: str) -> list[Chunk]:
         with self._session() as session:
             rows = session.rows(
-                f"SELECT {CHUNK_COLUMNS} FROM chunks_{session.epoch} WHERE document_id ="
-                f" (SELECT id FROM documents_{session.epoch} WHERE path = %s) ORDER BY ordinal",
+                f"SELECT {CHUNK_COLUMNS} FROM {session.table('chunks')} WHERE document_id ="
+                f" (SELECT id FROM {session.table('documents')} WHERE path = %s) ORDER BY ordinal",
                 (path,),
             )
         return [chunk_of(row) for row in rows]
@@ -94,21 +106,22 @@ class PostgresManifest:
     def chunk_at(self, path: str, ordinal: int) -> Chunk | None:
         with self._session() as session:
             rows = session.rows(
-                f"SELECT {CHUNK_COLUMNS} FROM chunks_{session.epoch} WHERE ordinal = %s AND document_id ="
-                f" (SELECT id FROM documents_{session.epoch} WHERE path = %s)",
+                f"SELECT {CHUNK_COLUMNS} FROM {session.table('chunks')} WHERE ordinal = %s AND document_id ="
+                f" (SELECT id FROM {session.table('documents')} WHERE path = %s)",
                 (ordinal, path),
             )
         return chunk_of(rows[0]) if rows else None
 
     def chunk_ids(self) -> set[str]:
         with self._session() as session:
-            return {chunk_id for (chunk_id,) in session.rows(f"SELECT chunk_id FROM chunks_{session.epoch}")}
+            return {chunk_id for (chunk_id,) in session.rows(f"SELECT chunk_id FROM {session.table('chunks')}")}
 
     def chunks(self, chunk_ids: Iterable[str]) -> dict[str, StoredChunk]:
         with self._session() as session:
             rows = session.rows(
-                f"SELECT {CHUNK_COLUMNS}, source, path, language FROM chunks_{session.epoch}"
-                f" JOIN documents_{session.epoch} AS documents ON documents.id = document_id WHERE chunk_id = ANY(%s)",
+                f"SELECT {CHUNK_COLUMNS}, source, path, language FROM {session.table('chunks')}"
+                f" JOIN {session.table('documents')} AS documents ON documents.id = document_id"
+                " WHERE chunk_id = ANY(%s)",
                 (list(chunk_ids),),
             )
         return {
@@ -118,21 +131,23 @@ class PostgresManifest:
 
     def existing(self, chunk_ids: Iterable[str]) -> set[str]:
         with self._session() as session:
-            query = f"SELECT chunk_id FROM chunks_{session.epoch} WHERE chunk_id = ANY(%s)"
+            query = f"SELECT chunk_id FROM {session.table('chunks')} WHERE chunk_id = ANY(%s)"
             return {chunk_id for (chunk_id,) in session.rows(query, (list(chunk_ids),))}
 
     def token_states(self, chunk_ids: Collection[str]) -> dict[str, bytes]:
         if not chunk_ids:
             return {}
         with self._session() as session, session.conn.cursor(binary=True) as cursor:
-            query = f"SELECT chunk_id, token_states FROM vectors_{session.epoch} WHERE chunk_id = ANY(%s)"
+            query = f"SELECT chunk_id, token_states FROM {session.table('vectors')} WHERE chunk_id = ANY(%s)"
             return dict(cursor.execute(f"{query} AND token_states IS NOT NULL", (list(chunk_ids),)).fetchall())
 
     def _records(self, where: str, values: Sequence[object]) -> list[DocumentRecord]:
         with self._session() as session:
-            rows = session.rows(f"SELECT {RECORD_COLUMNS} FROM documents_{session.epoch} WHERE {where}", values)
+            rows = session.rows(f"SELECT {RECORD_COLUMNS} FROM {session.table('documents')} WHERE {where}", values)
         return [record_of(row) for row in rows]
 
     def _epoch_value(self, column: str) -> Any:
         with self._session() as session:
-            return session.rows(f"SELECT {column} FROM epochs WHERE id = %s", (session.epoch,))[0][0]
+            return session.rows(f"SELECT {column} FROM {session.shared('epochs')} WHERE id = %s", (session.epoch,))[0][
+                0
+            ]

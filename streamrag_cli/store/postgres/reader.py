@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import local
 from typing import Final
+from weakref import WeakKeyDictionary
 
 import psycopg
 
@@ -15,7 +16,8 @@ from streamrag_cli.store.postgres.connection import Connections
 from streamrag_cli.store.postgres.errors import translate_errors
 from streamrag_cli.store.postgres.establish import Connection
 from streamrag_cli.store.postgres.manifest import PostgresManifest, Session
-from streamrag_cli.store.postgres.schema import active_epoch, distance
+from streamrag_cli.store.postgres.ownership import require_trusted
+from streamrag_cli.store.postgres.schema import active_epoch, cosine, distance
 from streamrag_cli.store.stemming import stems
 from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, TimeLimit
 
@@ -37,6 +39,8 @@ class PostgresReader:
         self._connections = Connections(address)
         self._thread_state = local()
         self._manifest = PostgresManifest(self.session)
+        self._checked: WeakKeyDictionary[Connection, int] = WeakKeyDictionary()
+        """The connections that have checked the owners of the schema and its tables, with the epoch at that time."""
 
     @contextmanager
     def snapshot(self, limit: TimeLimit | None = None) -> Iterator[None]:
@@ -79,7 +83,9 @@ class PostgresReader:
 
     def search_text(self, words: Sequence[str], limit: int) -> ScoredIds:
         with self.session() as session:
-            [(chunks, of_words)] = session.rows("SELECT chunks, words FROM epochs WHERE id = %s", (session.epoch,))
+            [(chunks, of_words)] = session.rows(
+                f"SELECT chunks, words FROM {session.shared('epochs')} WHERE id = %s", (session.epoch,)
+            )
             [stemmed] = stems([" ".join(words)], are_separate=True)
             size = ranking.Size(chunks=chunks, words=of_words)
             return ranking.best(session.conn, session.epoch, stemmed, size, limit)
@@ -92,10 +98,10 @@ class PostgresReader:
 
     def nearest(self, vector: FloatArray, limit: int) -> ScoredIds:
         with self.session() as session:
-            order = distance(len(vector))
+            order = distance(session.conn, len(vector))
+            best = f"SELECT chunk_id, embedding FROM {session.table('vectors')} ORDER BY {order} LIMIT {int(limit)}"
             rows = session.rows(
-                f"SELECT chunk_id, 1 - (embedding <=> %b) FROM (SELECT chunk_id, embedding FROM vectors_{session.epoch}"
-                f" ORDER BY {order} LIMIT {int(limit)}) AS nearest ORDER BY 2 DESC",
+                f"SELECT chunk_id, {cosine(session.conn)} FROM ({best}) AS nearest ORDER BY 2 DESC",
                 (vector, vector),
             )
         return [(chunk_id, cosine) for chunk_id, cosine in rows]
@@ -106,7 +112,7 @@ class PostgresReader:
 
     def cosines(self, vector: FloatArray, ids: Sequence[str]) -> dict[str, float]:
         with self.session() as session:
-            query = f"SELECT chunk_id, 1 - (embedding <=> %b) FROM vectors_{session.epoch} WHERE chunk_id = ANY(%s)"
+            query = f"SELECT chunk_id, {cosine(session.conn)} FROM {session.table('vectors')} WHERE chunk_id = ANY(%s)"
             return dict(session.rows(query, (vector, list(ids))))
 
     def vectors(self, ids: Sequence[str]) -> FloatArray:
@@ -135,14 +141,22 @@ class PostgresReader:
 
     def _start(self, conn: Connection) -> Session:
         conn.execute(_BEGIN)
-        return Session(conn, self._epoch(conn))
+        checked = self._checked.get(conn)
+        if checked is None:
+            require_trusted(conn, self._address, writing=False)
+        epoch = self._epoch(conn)
+        if checked not in {None, epoch}:
+            require_trusted(conn, self._address, writing=False)
+        self._checked[conn] = epoch
+        return Session(conn, epoch)
 
     def _epoch(self, conn: Connection) -> int:
         """Lock the tables of the active epoch, so that they are not dropped during the snapshot. Return the epoch."""
         epoch = active_epoch(conn, self._address, self._collection)
         for _ in range(_ATTEMPTS):
+            tables = ", ".join(conn.table(name, epoch) for name in ("chunks", "words", "vectors"))
             try:
-                conn.execute(f"LOCK TABLE chunks_{epoch}, words_{epoch}, vectors_{epoch} IN ACCESS SHARE MODE")
+                conn.execute(f"LOCK TABLE {tables} IN ACCESS SHARE MODE")
             except psycopg.errors.UndefinedTable:
                 # A rebuild may have replaced the epoch since the snapshot began.
                 conn.execute("ROLLBACK")

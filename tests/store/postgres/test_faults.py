@@ -1,7 +1,6 @@
 """Faults of a database server, and the errors that report them."""
 
 import sys
-from contextlib import closing
 from dataclasses import replace
 from secrets import token_hex
 from urllib.parse import quote
@@ -13,10 +12,9 @@ from streamrag_cli.doctor.store_check import check_store
 from streamrag_cli.errors import ConfigurationError, StoreError
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.postgres.address import PostgresUrl
-from streamrag_cli.store.postgres.connection import connect
 from streamrag_cli.store.postgres.status import check_integrity
 from streamrag_cli.store.registry import open_store
-from tests.support.postgres_server import PASSWORD, guarded
+from tests.support.postgres_server import PASSWORD, guarded, opened
 from tests.support.stores import PostgresStore, Store, document, texts, write
 
 APPLES = document("fruit.md", "apples are red", "pears are green")
@@ -166,7 +164,7 @@ def test_a_reader_reconnects_after_its_connections_ended(
 
 def test_a_schema_of_a_newer_version_is_an_error(store: PostgresStore) -> None:
     store.put(APPLES)
-    with closing(connect(store.place)) as conn:
+    with opened(store.place) as conn:
         conn.execute("INSERT INTO migrations VALUES (99)")
     expected = ("store_format", "upgrade streamrag to the version that created the schema")
 
@@ -175,7 +173,7 @@ def test_a_schema_of_a_newer_version_is_an_error(store: PostgresStore) -> None:
 
 def test_missing_tables_are_reported_as_damage(store: PostgresStore) -> None:
     store.put(APPLES)
-    with closing(connect(store.place)) as conn:
+    with opened(store.place) as conn:
         conn.execute("DROP TABLE vectors_1")
 
     assert reading_raises(store.place) == ("store_damaged", "streamrag ingest --rebuild")
@@ -187,7 +185,7 @@ def test_missing_tables_are_reported_as_damage(store: PostgresStore) -> None:
 def test_an_unreadable_collection_does_not_stop_checks_of_the_others(store: PostgresStore) -> None:
     store.put(SHIPS)
     replace(store, collection="other").put(APPLES)
-    with closing(connect(store.place)) as conn:
+    with opened(store.place) as conn:
         conn.execute("DROP TABLE vectors_1")
     findings = list(check_store(Settings(store=store.place), {}, full=False))
 
@@ -218,7 +216,7 @@ def end_connections(database: "psycopg.Connection[tuple[object, ...]]", place: P
 def test_an_integrity_check_finds_inconsistent_tables(store: PostgresStore) -> None:
     store.put(APPLES, SHIPS)
     sound = check_integrity(store.place, "default").problems
-    with closing(connect(store.place)) as conn:
+    with opened(store.place) as conn:
         conn.execute("DELETE FROM vectors_1 WHERE chunk_id = %s", (SHIPS[1][0].id,))
         conn.execute("DELETE FROM documents_1 WHERE path = %s", (APPLES[0].path,))
 
