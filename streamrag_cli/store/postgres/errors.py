@@ -16,7 +16,8 @@ from streamrag_cli.store.postgres.privileges import missing_privilege
 _CONNECTION_LOST: Final = ("08", "57P")  # connection exceptions; shut down, crashed, starting up
 _OUT_OF_RESOURCES: Final = ("53100", "53200")
 _RETRYABLE: Final = ("40", "53300", "55P03")  # deadlock or serialisation failure, too many connections, lock timeout
-_DAMAGED: Final = ("XX", "42P01", "42703", "58")  # corruption, no such table or column, a file that cannot be read
+_DAMAGED: Final = ("XX", "42P01", "42703", "42883", "42804", "58")
+"""Corruption, no such table or column, a column of another type, a file that cannot be read."""
 
 _UNUSABLE: Final = re.compile(
     r"\binvalid (?:\w+ )?(?:value|number)\b|\bunrecognized configuration|could not match \d+ "
@@ -34,6 +35,18 @@ def translate_errors(address: PostgresUrl, *, writing: bool = False) -> Iterator
         if store_error is None:
             raise
         raise store_error from error
+
+
+@contextmanager
+def translate_malformed(address: PostgresUrl) -> Iterator[None]:
+    """Translate exceptions that a row of the wrong form causes in the `with` block to StoreError `store_damaged`.
+
+    The block must only read rows and convert them: a bug in other code would be reported as damage.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, psycopg.DataError) as error:
+        raise damaged(f"the collection in {address} is damaged: it has missing or malformed rows") from error
 
 
 def _as_store_error(error: psycopg.Error, address: PostgresUrl, *, writing: bool) -> StoreError | None:

@@ -10,7 +10,15 @@ from streamrag_cli.model import Chunk, DocumentRecord
 from streamrag_cli.store.interface import Counts, StoredChunk
 from streamrag_cli.store.languages import ENGLISH, LANGUAGES
 from streamrag_cli.store.postgres.establish import Connection
-from streamrag_cli.store.rows import CHUNK_COLUMNS, RECORD_COLUMNS, chunk_of, in_pages, range_below, record_of
+from streamrag_cli.store.rows import (
+    CHUNK_COLUMNS,
+    RECORD_COLUMNS,
+    chunk_of,
+    in_pages,
+    is_stored_path,
+    range_below,
+    record_of,
+)
 
 _PAGE_SIZE: Final = 500
 
@@ -45,14 +53,16 @@ class PostgresManifest:
 
     @property
     def generation(self) -> int:
-        return int(self._epoch_value("generation"))
+        return int(self._epoch_value("generation", int))
 
     def meta(self, key: str) -> str | None:
         if key == "last_ingest":
-            time = self._epoch_value("last_ingest")
-            return time.astimezone(UTC).isoformat(timespec="seconds") if time else None
+            value = self._epoch_value(
+                "last_ingest", lambda time: time.astimezone(UTC).isoformat(timespec="seconds") if time else None
+            )
+            return None if value is None else str(value)
         if key in {"embedding", "dimension", "cosine_range"}:
-            value = self._epoch_value(key)
+            value = self._epoch_value(key, lambda each: each)
             return None if value is None else str(value)
         return None
 
@@ -61,7 +71,7 @@ class PostgresManifest:
             [(documents, chunks)] = session.rows(
                 f"SELECT documents, chunks FROM {session.shared('epochs')} WHERE id = %s", (session.epoch,)
             )
-        return Counts(documents=documents, chunks=chunks)
+            return Counts(documents=int(documents), chunks=int(chunks))
 
     def languages(self) -> list[str]:
         with self._session() as session:
@@ -101,7 +111,7 @@ class PostgresManifest:
                 f" (SELECT id FROM {session.table('documents')} WHERE path = %s) ORDER BY ordinal",
                 (path,),
             )
-        return [chunk_of(row) for row in rows]
+            return [chunk_of(row) for row in rows]
 
     def chunk_at(self, path: str, ordinal: int) -> Chunk | None:
         with self._session() as session:
@@ -110,7 +120,7 @@ class PostgresManifest:
                 f" (SELECT id FROM {session.table('documents')} WHERE path = %s)",
                 (ordinal, path),
             )
-        return chunk_of(rows[0]) if rows else None
+            return chunk_of(rows[0]) if rows else None
 
     def chunk_ids(self) -> set[str]:
         with self._session() as session:
@@ -124,10 +134,7 @@ class PostgresManifest:
                 " WHERE chunk_id = ANY(%s)",
                 (list(chunk_ids),),
             )
-        return {
-            row[0]: StoredChunk(chunk=chunk_of(row[:-3]), source=row[-3], path=row[-2], language=row[-1])
-            for row in rows
-        }
+            return {row[0]: _stored_chunk(row) for row in rows}
 
     def existing(self, chunk_ids: Iterable[str]) -> set[str]:
         with self._session() as session:
@@ -144,10 +151,16 @@ class PostgresManifest:
     def _records(self, where: str, values: Sequence[object]) -> list[DocumentRecord]:
         with self._session() as session:
             rows = session.rows(f"SELECT {RECORD_COLUMNS} FROM {session.table('documents')} WHERE {where}", values)
-        return [record_of(row) for row in rows]
+            return [record_of(row) for row in rows]
 
-    def _epoch_value(self, column: str) -> Any:
+    def _epoch_value(self, column: str, convert: Callable[[Any], object]) -> Any:
         with self._session() as session:
-            return session.rows(f"SELECT {column} FROM {session.shared('epochs')} WHERE id = %s", (session.epoch,))[0][
-                0
-            ]
+            query = f"SELECT {column} FROM {session.shared('epochs')} WHERE id = %s"
+            return convert(session.rows(query, (session.epoch,))[0][0])
+
+
+def _stored_chunk(row: Sequence[Any]) -> StoredChunk:
+    *of_chunk, source, path, language = row
+    if not (is_stored_path(path) and isinstance(source, str) and language in LANGUAGES):
+        raise ValueError("a document has values of the wrong type")
+    return StoredChunk(chunk=chunk_of(of_chunk), source=source, path=path, language=language)

@@ -13,7 +13,7 @@ from streamrag_cli.store.interface import Counts, FloatArray, ScoredIds, StoredC
 from streamrag_cli.store.postgres import ranking, rows
 from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.connection import Connections
-from streamrag_cli.store.postgres.errors import translate_errors
+from streamrag_cli.store.postgres.errors import translate_errors, translate_malformed
 from streamrag_cli.store.postgres.establish import Connection
 from streamrag_cli.store.postgres.manifest import PostgresManifest, Session
 from streamrag_cli.store.postgres.ownership import require_trusted
@@ -45,11 +45,11 @@ class PostgresReader:
     @contextmanager
     def snapshot(self, limit: TimeLimit | None = None) -> Iterator[None]:
         if limit is None or getattr(self._thread_state, "session", None) is not None:
-            with self.session():
+            with self._opened(None):
                 yield
             return
         limit.check()
-        with self.session(limit):
+        with self._opened(limit):
             yield
 
     @property
@@ -120,12 +120,18 @@ class PostgresReader:
 
         with self.session() as session:
             vectors = rows.vectors(session.conn, session.epoch, ids)
-        if lost := [each for each in ids if each not in vectors]:
-            raise self._damaged(f"{len(lost)} of {len(ids)} vectors are missing")
-        return np.array([vectors[each] for each in ids], dtype=np.float32)
+            if lost := [each for each in ids if each not in vectors]:
+                raise self._damaged(f"{len(lost)} of {len(ids)} vectors are missing")
+            return np.array([vectors[each] for each in ids], dtype=np.float32)
 
     @contextmanager
-    def session(self, limit: TimeLimit | None = None) -> Iterator[Session]:
+    def session(self) -> Iterator[Session]:
+        """A session to read rows and convert them: malformed rows raise StoreError `store_damaged`."""
+        with translate_malformed(self._address), self._opened(None) as session:
+            yield session
+
+    @contextmanager
+    def _opened(self, limit: TimeLimit | None) -> Iterator[Session]:
         """This thread's session, or a new one if it has none. `limit` includes connecting and waiting for locks."""
         session: Session | None = getattr(self._thread_state, "session", None)
         if session is not None:

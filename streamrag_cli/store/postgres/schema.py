@@ -11,6 +11,7 @@ from psycopg import errors
 
 from streamrag_cli.errors import StoreError
 from streamrag_cli.store.backend import missing_collection
+from streamrag_cli.store.interface import damaged
 from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.establish import EPOCH_TABLES, Connection
 from streamrag_cli.store.postgres.ownership import require_trusted
@@ -59,11 +60,13 @@ def active_epoch(conn: Connection, address: PostgresUrl, collection: str) -> int
         [(version, epoch)] = conn.execute(query, (collection,)).fetchall()
     except errors.UndefinedTable:
         raise missing_collection(address, collection) from None
+    if not isinstance(version, int | None) or not isinstance(epoch, int | None) or (epoch is not None and epoch < 1):
+        raise damaged(f"the collection {collection!r} in {address} is damaged: its version or epoch is malformed")
     if version != VERSION:
         raise _format_error(address, version or 0)
     if epoch is None:
         raise missing_collection(address, collection)
-    return int(epoch)
+    return epoch
 
 
 def _version(conn: Connection) -> int:

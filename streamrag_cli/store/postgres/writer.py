@@ -22,7 +22,7 @@ from streamrag_cli.store.postgres import rows, schema
 from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.advisory_locks import EVERYTHING, AdvisoryLocks
 from streamrag_cli.store.postgres.connection import connect
-from streamrag_cli.store.postgres.errors import translate_errors
+from streamrag_cli.store.postgres.errors import translate_errors, translate_malformed
 from streamrag_cli.store.postgres.establish import Connection
 from streamrag_cli.store.postgres.manifest import PostgresManifest, Session
 from streamrag_cli.store.postgres.ownership import require_trusted
@@ -67,6 +67,7 @@ class PostgresWriter:
         self, conn: Connection, address: PostgresUrl, collection: str, *, embedding: str, rebuild: bool
     ) -> None:
         self._conn = conn
+        self._address = address
         self._collection = collection
         self._embedding = embedding
         self._rebuild = rebuild
@@ -126,7 +127,8 @@ class PostgresWriter:
 
     @contextmanager
     def _session(self) -> Iterator[Session]:
-        yield Session(self._conn, self._epoch)
+        with translate_malformed(self._address):
+            yield Session(self._conn, self._epoch)
 
     @property
     def catalog(self) -> PostgresManifest:

@@ -14,6 +14,7 @@ from streamrag_cli.settings import Settings
 from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.status import check_integrity
 from streamrag_cli.store.registry import open_store
+from tests.support.fake_embedder import FakeEmbedder
 from tests.support.postgres_server import PASSWORD, guarded, opened
 from tests.support.stores import PostgresStore, Store, document, texts, write
 
@@ -180,6 +181,46 @@ def test_missing_tables_are_reported_as_damage(store: PostgresStore) -> None:
     store.put(SHIPS, rebuild=True)
     with store.reading() as reader:
         assert texts(reader) == {"ships cross the sea"}
+
+
+MALFORMED = [
+    "UPDATE chunks_1 SET line_start = -5",
+    "UPDATE chunks_1 SET char_end = -1",
+    "UPDATE chunks_1 SET headings = '[]{}'",
+    "UPDATE chunks_1 SET headings = '{\"a\": 1}'",
+    "ALTER TABLE chunks_1 ALTER body TYPE bytea USING body::bytea",
+    "ALTER TABLE chunks_1 ALTER body DROP NOT NULL; UPDATE chunks_1 SET body = NULL",
+    "UPDATE documents_1 SET language = 'zz'",
+    "UPDATE documents_1 SET path = 'not/absolute'",
+    "ALTER TABLE documents_1 ALTER source TYPE json USING json_build_array(source)",
+    "DELETE FROM epochs",
+    "UPDATE epochs SET last_ingest = 'infinity'",
+    "ALTER TABLE epochs ALTER generation DROP NOT NULL; UPDATE epochs SET generation = NULL",
+    "UPDATE collections SET epoch = -1",
+    "ALTER TABLE collections ALTER epoch TYPE text",
+    "ALTER TABLE migrations ALTER version TYPE text",
+    "DROP INDEX words_1_words; ALTER TABLE words_1 ALTER words TYPE text",
+    "DROP INDEX vectors_1_nearest; ALTER TABLE vectors_1 ALTER embedding TYPE text",
+]
+
+
+@pytest.mark.fault("store-malformed")
+@pytest.mark.parametrize("statement", MALFORMED)
+def test_malformed_rows_are_reported_as_damage(store: PostgresStore, statement: str) -> None:
+    store.put(APPLES)
+    with opened(store.place) as conn:
+        conn.execute(statement)
+
+    with pytest.raises(StoreError) as caught, store.reading() as reader:
+        with reader.snapshot():
+            vector = FakeEmbedder().embed_query("apples")
+            assert (reader.counts().chunks, reader.catalog.generation, reader.embedding) == (2, 1, "fake")
+            reader.catalog.meta("last_ingest")
+            found = [*reader.search_text(["apples"], 5), *reader.nearest(vector, 5)]
+            reader.require_chunks([each for each, _ in found])
+            list(reader.catalog.documents_under("/"))
+
+    assert (caught.value.code, caught.value.hint) == ("store_damaged", "streamrag ingest --rebuild")
 
 
 def test_an_unreadable_collection_does_not_stop_checks_of_the_others(store: PostgresStore) -> None:
