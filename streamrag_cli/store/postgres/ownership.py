@@ -62,6 +62,12 @@ _WHAT: Final = {
 }
 
 
+def foreign_owner(conn: Connection, address: PostgresUrl) -> str | None:
+    """The owner of the schema if this user could not ingest into it because of that owner; else None."""
+    row: Any = conn.execute(_QUERY, {"schema": address.schema, "writing": True}).fetchone()
+    return str(row[2]) if row and not row[1] else None
+
+
 def require_trusted(conn: Connection, address: PostgresUrl, *, writing: bool) -> None:
     """Raise StoreError `store_not_trusted` if others control the schema; `store_not_writable` if it cannot be written.
 

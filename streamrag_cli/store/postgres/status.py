@@ -9,7 +9,7 @@ from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.connection import connect, connected
 from streamrag_cli.store.postgres.errors import translate_errors
 from streamrag_cli.store.postgres.establish import EPOCH_TABLES
-from streamrag_cli.store.postgres.ownership import require_trusted
+from streamrag_cli.store.postgres.ownership import foreign_owner, require_trusted
 from streamrag_cli.store.postgres.reader import PostgresReader
 
 
@@ -39,6 +39,7 @@ def status_of(address: PostgresUrl, collection: str) -> CollectionStatus:
 def check_integrity(address: PostgresUrl, collection: str) -> IntegrityReport:
     """Compare the tables with each other. PostgreSQL's own files and indexes are not checked."""
     with closing(PostgresReader(address, collection)) as reader, reader.session() as session:
+        owner = foreign_owner(session.conn, address)
         counts, generation = reader.counts(), reader.catalog.generation
         documents_table, chunks_table = session.table("documents"), session.table("chunks")
         [(documents, chunks)] = session.rows(
@@ -67,7 +68,7 @@ def check_integrity(address: PostgresUrl, collection: str) -> IntegrityReport:
     )
     return IntegrityReport(
         chunks=counts.chunks,
-        summary=f"{contents}; generation {generation}",
+        summary=f"{contents}; generation {generation}{f'; the schema belongs to {owner!r}' if owner else ''}",
         figures={"documents": counts.documents, "chunks": counts.chunks, "generation": generation},
         problems=tuple(clause for clause, has_problem in problems.items() if has_problem),
     )

@@ -103,6 +103,9 @@ def test_nothing_is_ingested_into_the_schema_of_another_user(users: Users, *, is
     )
     with pytest.raises(StoreError, match="belongs to the database user"):
         open_store(users.address(role)).remove("default")
+    if not is_superuser:
+        summary = check_integrity(users.address(role), "default").summary
+        assert summary.endswith(f"; the schema belongs to {mallory!r}")
     assert users.spied_on() == set()
     assert users.store(mallory).leftovers() == ["default"]
 
@@ -178,6 +181,7 @@ def test_a_schema_that_a_superuser_created_for_another_user_can_be_used(users: U
     for role in (users.docs, users.mallory):
         with users.store(role).reading() as reader:
             assert texts(reader) == {"apples are red", "pears are green"}
+    assert check_integrity(users.address(users.mallory), "default").summary.endswith("; generation 1")
     assert open_store(users.address(users.mallory)).collections(non_empty=True) == ["default"]
 
 
