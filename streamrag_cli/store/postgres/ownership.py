@@ -1,7 +1,8 @@
 """Refuses a schema that another database user has prepared.
 
 Anyone with CREATE on a database can create a schema before its intended owner does. The owner of a schema or table can
-read it and change it; triggers and rules run as the user who writes or reads, and so do row security policies.
+read it and change it. Triggers, rules, row security policies, casts from the types of columns and functions in the
+expressions of indexes run as the user who writes or reads.
 
 A writer therefore requires a schema that it owns, or that a role owns of which it is a member. A superuser may own it
 as well, because superusers can do everything anyway. For superusers, only explicit memberships count. A reader accepts
@@ -48,6 +49,15 @@ problems AS (
     WHERE NOT tgisinternal AND proowner NOT IN (TABLE trusted UNION TABLE owners)
     UNION ALL SELECT 5, relname, 'rule', relowner FROM tables JOIN pg_rewrite ON ev_class = tables.oid
     UNION ALL SELECT 6, relname, 'policy', relowner FROM tables WHERE relrowsecurity AND relowner NOT IN (TABLE trusted)
+    UNION ALL SELECT 7, relname, 'type', typowner
+    FROM tables JOIN pg_attribute ON attrelid = tables.oid JOIN pg_type ON pg_type.oid = atttypid
+    WHERE typowner NOT IN (TABLE trusted)
+    UNION ALL SELECT 8, relname, 'index', coalesce(proowner, oprowner)
+    FROM tables JOIN pg_index ON indrelid = tables.oid
+    JOIN pg_depend ON classid = 'pg_class'::regclass AND objid = indexrelid
+    LEFT JOIN pg_proc ON refclassid = 'pg_proc'::regclass AND pg_proc.oid = refobjid
+    LEFT JOIN pg_operator ON refclassid = 'pg_operator'::regclass AND pg_operator.oid = refobjid
+    WHERE coalesce(proowner, oprowner) NOT IN (TABLE trusted)
 )
 SELECT name, what, pg_get_userbyid(owner), current_user,
     (SELECT has_schema_privilege(oid, 'CREATE') FROM home)
@@ -59,6 +69,8 @@ _WHAT: Final = {
     "trigger": "the table {name!r} has a trigger of {owner!r}",
     "rule": "the table {name!r} of {owner!r} has a rule",
     "policy": "the table {name!r} of {owner!r} has row security",
+    "type": "the table {name!r} has a column whose type belongs to {owner!r}",
+    "index": "the table {name!r} has an index with a function of {owner!r}",
 }
 
 
