@@ -3,12 +3,10 @@
 Statements are not prepared, because a plan made without the values may not use the vector index.
 """
 
-import os
-import socket
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from threading import Lock, Thread
+from threading import Lock
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -23,6 +21,7 @@ from streamrag_cli.store.interface import FloatArray
 from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.errors import connection_error, extension_error, extension_missing, translate_errors
 from streamrag_cli.store.postgres.establish import Connection, establish
+from streamrag_cli.store.postgres.interruption import Interruption
 from streamrag_cli.store.postgres.privileges import SAFE_SEARCH_PATH
 from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, TimeLimit
 
@@ -39,9 +38,6 @@ _DEFAULTS: Final[dict[str, Any]] = {
 }
 """Defaults for libpq, which the address can override. Times are in seconds, but `tcp_user_timeout` in milliseconds."""
 _MAX_IDLE: Final = 8
-_CANCEL_TIMEOUT_S: Final = 2.0
-_CANCEL_GRACE_S: Final = 0.2
-"""The time between cancelling a statement and closing its connection."""
 
 
 def connect(address: PostgresUrl, *, create: bool = False) -> Connection:
@@ -74,7 +70,7 @@ def connected(address: PostgresUrl) -> Iterator[Connection]:
             conn.close()
 
 
-def _open(address: PostgresUrl, limit: TimeLimit, interruption: "Interruption", *, create: bool = False) -> Connection:
+def _open(address: PostgresUrl, limit: TimeLimit, interruption: Interruption, *, create: bool = False) -> Connection:
     parameters: dict[str, Any] = {**_DEFAULTS, **address.parameters}
     try:
         conn = establish(parameters, limit)
@@ -148,59 +144,6 @@ class OpeningLimit(TimeLimit):
             hint="check the server, and whether another session has locked the tables",
             retryable=True,
         )
-
-
-class Interruption:
-    """Interrupts the connection that a thread is using, from any thread: the callback of a time limit.
-
-    It cancels the statement on the server and closes the socket, so that the thread fails immediately even if the
-    server does not respond. The connection cannot be used afterwards.
-    """
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._conn: Connection | None = None
-        self._is_due = False
-
-    def watch(self, conn: Connection) -> None:
-        """Interrupt `conn` when this is called, or now if it has been called."""
-        with self._lock:
-            self._conn = conn
-            if self._is_due:
-                _interrupt(conn)
-
-    def release(self) -> bool:
-        """Stop watching, which must precede `close`. Return False if the connection was interrupted."""
-        with self._lock:
-            self._conn = None
-            return not self._is_due
-
-    def __call__(self) -> None:
-        with self._lock:
-            self._is_due = True
-            if self._conn is not None:
-                _interrupt(self._conn)
-
-
-def _interrupt(conn: Connection) -> None:
-    """Return at once: cancelling needs other threads, because the server may not respond."""
-    try:
-        connection = socket.socket(fileno=os.dup(conn.fileno()))
-    except (psycopg.Error, OSError):
-        return  # it is closed
-
-    def cancel() -> None:
-        with suppress(psycopg.Error, OSError):
-            conn.cancel_safe(timeout=_CANCEL_TIMEOUT_S)
-
-    def end() -> None:
-        cancelling = Thread(target=cancel, name="cancel", daemon=True)
-        cancelling.start()
-        cancelling.join(_CANCEL_GRACE_S)
-        with suppress(OSError), connection:
-            connection.shutdown(socket.SHUT_RDWR)
-
-    Thread(target=end, name="interrupt", daemon=True).start()
 
 
 class Connections:
