@@ -54,7 +54,7 @@ def without_keys(text: str, environment: Mapping[str, str]) -> str:
     for variable in _KEY_VARIABLES:
         for key in _keys_in(variable, environment):
             text = without_secret(text, key, "[key]")
-    return _without_password(text, environment)
+    return _without_passwords(text, environment)
 
 
 def _keys_in(variable: str, environment: Mapping[str, str]) -> list[str]:
@@ -63,11 +63,12 @@ def _keys_in(variable: str, environment: Mapping[str, str]) -> list[str]:
     return [raw] if variable not in _SERVER_KEY_VARIABLES else [raw, *(each.key for each in split_keys(raw))]
 
 
-def _without_password(text: str, environment: Mapping[str, str]) -> str:
-    """Mask the password of the store URL in `environment`, if it has one."""
+def _without_passwords(text: str, environment: Mapping[str, str]) -> str:
+    """Mask the passwords of the store URL in `environment`."""
     try:
         address = store_address(environment.get("STREAMRAG_STORE", "").strip())
     except ValueError:
         return text
-    password = open_store(address).password
-    return text.replace(password, "[password]") if password else text
+    for secret in open_store(address).secrets:
+        text = text.replace(secret, "[password]")
+    return text

@@ -141,8 +141,7 @@ class Engine:
         if settings.api_key:
             self._secrets.add(settings.api_key)
         store = open_store(settings.store)
-        if store.password:
-            self._secrets.add(store.password)
+        self._secrets.update(store.secrets)
         if (identity := store.identity()) is not None:
             self._stores.setdefault(settings.store, identity)
         operation = service.ask if request.wants == "ask" else service.search

@@ -89,8 +89,8 @@ class Store(Protocol):
         """Whether its documents are files on this machine, so that commands can check whether they still exist."""
 
     @property
-    def password(self) -> str:
-        """The password in the address, which must not be shown; "" if there is none."""
+    def secrets(self) -> tuple[str, ...]:
+        """The passwords and keys in the address, which must not be shown."""
 
     def with_secret(self) -> str:
         """The whole address with its password, in a form that `store_address` can parse. Must not be shown."""

@@ -3,6 +3,7 @@
 A backend is a package whose `Store` implements `backend.Store`. It is imported when one of its addresses is used.
 """
 
+import re
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -19,13 +20,22 @@ BACKENDS: Final[Mapping[str, str]] = {
     "postgresql": "streamrag_cli.store.postgres",
     "postgres": "streamrag_cli.store.postgres",
 }
-"""The package that implements each scheme. An address without one of these schemes is a directory."""
+"""The package that implements each scheme. An address without a scheme is a directory."""
+_SCHEME: Final = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*):")
+_URL: Final = re.compile(r"\s*[A-Za-z0-9+.:-]+://")
 
 
 def store_address(raw: str) -> StoreAddress:
     """Parse an address as the user typed it. Raises ValueError."""
-    scheme, colon, _ = raw.partition(":")
-    return _backend(scheme if colon and scheme in BACKENDS else _DIRECTORY).address(raw)
+    match = _SCHEME.match(raw)
+    scheme = match[1].lower() if match else _DIRECTORY
+    if scheme in BACKENDS and match:
+        return _backend(scheme).address(raw.strip())
+    if match and _URL.match(raw):  # its password would become the name of a directory
+        raise ValueError(
+            f"the scheme {match[1]}: is unknown; use postgresql://, or write ./ before the name of a directory"
+        )
+    return _backend(_DIRECTORY).address(raw)
 
 
 def open_store(address: StoreAddress) -> "Store":

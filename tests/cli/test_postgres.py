@@ -80,6 +80,36 @@ def test_an_unreachable_database_exits_with_5_and_hides_the_password(cli: Comman
         assert "postgresql://me:***@127.0.0.1:1/docs cannot be reached" in outcome.stderr
 
 
+@pytest.mark.fault("store-address-unusable")
+@pytest.mark.parametrize(
+    "parameters", ["sslmode=none", "connect_timeout=soon", "port=70000", "options=-c%20nothing%3D1"]
+)
+def test_parameters_that_libpq_or_the_server_refuses_are_a_configuration_error(
+    user: CommandLine, parameters: str
+) -> None:
+    address = user.variables["STREAMRAG_STORE"]
+    outcome = user.having(STREAMRAG_STORE=f"{address}&{parameters}").run("status")
+
+    assert (outcome.code, PASSWORD in outcome.stderr) == (3, False)
+    [message, hint] = outcome.stderr.splitlines()
+    shown = "postgresql://postgres:***@/postgres?host="
+    assert message.startswith(f"streamrag: the parameters of {shown}")
+    assert " cannot be used: " in message
+    assert hint == "hint: correct the store's address (docs/postgres.md)"
+
+
+@pytest.mark.fault("store-address-unusable")
+@pytest.mark.parametrize("scheme", ["postgresql+psycopg", "POSTGRES+asyncpg", "mysql"])
+def test_an_address_of_an_unknown_scheme_creates_no_directory(cli: CommandLine, scheme: str) -> None:
+    (cli.directory / "a.md").write_text("# Harbour\n", encoding="utf-8")
+    before = sorted(cli.directory.rglob("*"))
+    outcome = cli.having(STREAMRAG_STORE=f"{scheme}://me:{PASSWORD}@127.0.0.1:1/docs").run("ingest", ".", "--debug")
+
+    assert (outcome.code, PASSWORD in outcome.stdout.decode() + outcome.stderr) == (3, False)
+    assert f"the scheme {scheme}: is unknown; use postgresql://" in outcome.stderr
+    assert sorted(cli.directory.rglob("*")) == before
+
+
 def test_a_copied_collection_gives_the_same_search_results(user: CommandLine, place: PostgresUrl) -> None:
     assert counts(user, ".") == {"added": 2}
     copied = user.run("copy", "--from", place.with_secret(), "--to", "there")

@@ -20,6 +20,7 @@ from streamrag_cli.events import IngestDone
 from streamrag_cli.ingest.pipeline import IngestRequest, ingest
 from streamrag_cli.server.limits import Limits
 from streamrag_cli.settings import ServerSettings, Settings
+from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.registry import store_address
 from tests.support.collection import make_collection
 from tests.support.http_client import ask_url, request, streaming, wait_until
@@ -27,6 +28,7 @@ from tests.support.openai_replies import Hold, Stall, answer, finish, stream, to
 from tests.support.openai_server import OpenAIServer, Script
 from tests.support.postgres_server import fresh_schema
 from tests.support.running_server import STREAMRAG, RunningServer, running_server, served
+from tests.support.stalling_proxy import StallingProxy, stalling_proxy
 
 PLENTY = ServerSettings(rate_limit="1000000/minute", grace_s=3.0)
 EXIT_S = 20.0
@@ -265,6 +267,47 @@ def test_a_hanging_store_blocks_neither_other_requests_nor_shutdown(path: str, t
             return_code = server.process.wait(timeout=PLENTY.grace_s + EXIT_S)
 
     assert (alive.status, return_code) == (200, 143)
+
+
+@pytest.mark.fault("search-timeout")
+@pytest.mark.postgres
+def test_searches_abandoned_during_a_stall_leave_all_threads_free(tmp_path: Path) -> None:
+    with fresh_schema() as place, stalling_proxy() as proxy:
+        settings = make_collection(tmp_path, {"a.md": "The ferry leaves at nine.\n"}, store=place)
+        with served(replace(settings, store=proxy.address(place))) as server:
+            searched = ask_url(server.url, path="/search")
+            assert request(searched).status == 200
+            _end_connections(place)
+            proxy.word = b"BEGIN"
+            port = int(server.url.rpartition(":")[2])
+            for _ in range(3):
+                _abandon_searches(port, 6, until=proxy.stalled + 1, proxy=proxy)
+            proxy.word = b""
+            replies = [request(each).status for each in (searched, f"{server.url}/readyz", searched)]
+            server.process.terminate()
+            server.process.wait(timeout=PLENTY.grace_s + EXIT_S)
+
+    assert replies == [200, 200, 200]
+    disconnected = [line for line in server.stderr.splitlines() if "status=204" in line]
+    assert len(disconnected) >= 3
+    assert all("outcome=abandoned" in line for line in disconnected)
+
+
+def _abandon_searches(port: int, count: int, *, until: int, proxy: StallingProxy) -> None:
+    """Start searches, and disconnect when the proxy has stalled `until` connections."""
+    with ExitStack() as clients:
+        for _ in range(count):
+            client = clients.enter_context(socket.create_connection(("127.0.0.1", port)))
+            client.sendall(b"GET /search?query=ferry HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert wait_until(lambda: proxy.stalled >= until, within_s=30)
+
+
+def _end_connections(place: PostgresUrl) -> None:
+    """End the idle connections, so that the next search connects."""
+    with psycopg.connect(place.url, autocommit=True) as database:
+        database.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'streamrag'"
+        )
 
 
 @pytest.mark.fault("database-silent")

@@ -81,6 +81,14 @@ def vector_ids(place: PostgresUrl) -> set[str]:
         return {chunk_id for (chunk_id,) in conn.execute(f"SELECT chunk_id FROM {place.schema}.vectors_{epoch}")}
 
 
+@contextmanager
+def opened(place: PostgresUrl) -> "Iterator[psycopg.Connection[tuple[Any, ...]]]":
+    """A connection whose search path is the schema, so that tests need not qualify names."""
+    with psycopg.connect(place.url, autocommit=True) as conn:
+        conn.execute(f"SET search_path = {place.schema}, public")
+        yield conn
+
+
 def drop(place: PostgresUrl) -> None:
     with psycopg.connect(place.url, autocommit=True) as conn:
         conn.execute(f"DROP SCHEMA IF EXISTS {place.schema} CASCADE")

@@ -20,7 +20,7 @@ _MIN_FREE_BYTES: Final = 20_000_000
 class LocalStore:
     """A `Store` in a directory."""
 
-    password: Final = ""
+    secrets: Final = ()
     has_local_files: Final = True
 
     def __init__(self, directory: Path) -> None:

@@ -1,68 +1,98 @@
 """Addresses of stores in PostgreSQL: a database and a schema.
 
-An address may contain a password. Messages and logs must show `str` of an address, which masks it.
+An address may contain passwords. Messages and logs must show `str` of an address, which contains no parameter except
+those that are known to be harmless. Errors must not repeat any part of an address, because it may have been split in
+the wrong place.
 """
 
 import re
+from collections.abc import Mapping
 from typing import Final
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+from urllib.parse import quote, unquote_to_bytes
 
 from streamrag_cli.store.address import StoreUrl
 
 DEFAULT_SCHEMA: Final = "streamrag"
 _SCHEMES: Final = ("postgresql", "postgres")
 _SCHEMA_NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+_HOST: Final = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::(\d*))?")
+_SECRETS: Final = ("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")
+_SHOWN: Final = ("user", "host", "hostaddr", "port", "dbname", "service", "schema")
+KEYWORDS: Final = frozenset(
+    """application_name channel_binding client_encoding connect_timeout dbname fallback_application_name gssdelegation
+    gssencmode gsslib host hostaddr keepalives keepalives_count keepalives_idle keepalives_interval krbsrvname
+    load_balance_hosts max_protocol_version min_protocol_version oauth_client_id oauth_client_secret oauth_issuer
+    oauth_scope options passfile password port replication require_auth requirepeer scram_client_key scram_server_key
+    service servicefile ssl_max_protocol_version ssl_min_protocol_version sslcert sslcertmode sslcompression sslcrl
+    sslcrldir sslkey sslkeylogfile sslmode sslnegotiation sslpassword sslrootcert sslsni target_session_attrs
+    tcp_user_timeout user""".split()
+)
+"""The parameters of libpq 18."""
+_ADVICE: Final = (
+    "write special characters of a name or password as escapes, such as %40 for @, %2F for /, %3A for :, %3F for ?,"
+    " %23 for # and %25 for %"
+)
 
 
 class PostgresUrl(StoreUrl):
     """`postgresql://USER:PASSWORD@HOST/DATABASE?schema=NAME`, with any parameter of libpq.
 
-    `url` is the address for libpq, including the password; `schema` contains the tables. Raises ValueError.
+    It is parsed by the rules of libpq; but special characters after the password must be escaped, so that no part of a
+    password is mistaken for a host or database. `parameters` are those of libpq, including the password; `schema`
+    contains the tables; `url` is the address for libpq. Raises ValueError.
     """
 
-    __slots__ = ("schema", "url")
+    __slots__ = ("_shown", "parameters", "schema", "url")
     scheme = "postgresql"
 
     def __init__(self, raw: str) -> None:
-        parts = urlsplit(raw)
-        if parts.scheme not in _SCHEMES:
+        scheme, _, rest = raw.partition("://")
+        if scheme.lower() not in _SCHEMES or not raw[len(scheme) :].startswith("://"):
             raise ValueError("must start with postgresql://")
-        parameters = parse_qsl(parts.query, keep_blank_values=True)
-        schemas = [value for name, value in parameters if name == "schema"]
-        self.schema = schemas[-1] if schemas else DEFAULT_SCHEMA
+        credentials = match[0] if (match := re.match(r"[^@/]*@", rest)) else ""
+        location, _, query = rest[len(credentials) :].partition("?")
+        hosts, _, database = location.partition("/")
+        given = dict(_pairs(query))
+        self.schema = given.pop("schema", DEFAULT_SCHEMA)
         if not _SCHEMA_NAME.fullmatch(self.schema) or self.schema.startswith("pg_"):
             raise ValueError(
                 "its schema must consist of at most 63 characters a-z, 0-9 and _, and not begin with pg_ or a digit"
             )
-        # libpq does not decode `+` as a space.
-        query = urlencode([(name, value) for name, value in parameters if name != "schema"], quote_via=quote)
-        self.url = f"postgresql://{parts.netloc}{parts.path}{query and '?'}{query}"
+        if re.search(r"[@;&=#\s]", location):
+            raise ValueError(_ADVICE)
+        self.parameters: Mapping[str, str] = {
+            **_credentials(credentials.removesuffix("@")),
+            **_hosts(hosts),
+            **({"dbname": _decoded(database)} if database else {}),
+            **given,
+        }
+        parameters = "&".join(f"{name}={quote(value, safe='')}" for name, value in given.items())
+        schema = {} if self.schema == DEFAULT_SCHEMA else {"schema": self.schema}
+        self._shown = _shown(credentials, location, given | schema)
+        base = f"postgresql://{credentials}{location}"
+        self.url = base.replace(" ", "%20") + (f"?{parameters}" if parameters else "")
 
     @property
-    def password(self) -> str:
-        """The decoded password of the address; "" if it has none."""
-        parts = urlsplit(self.url)
-        in_query = [value for name, value in parse_qsl(parts.query) if name == "password"]
-        user, _, _ = parts.netloc.rpartition("@")
-        return in_query[-1] if in_query else unquote(user.partition(":")[2])
+    def secrets(self) -> tuple[str, ...]:
+        """The decoded passwords and keys of the address."""
+        return tuple(value for name, value in self.parameters.items() if name in _SECRETS and value)
 
     def in_schema(self, schema: str) -> "PostgresUrl":
         """The address of another schema in the same database."""
-        return PostgresUrl(f"{self.url}{'&' if '?' in self.url else '?'}schema={schema}")
+        return PostgresUrl(f"{self.url}{'&' if '?' in self._after_credentials else '?'}schema={schema}")
 
     def with_secret(self) -> str:
         """The whole address with its password, from which it can be recreated. Must not be shown."""
         if self.schema == DEFAULT_SCHEMA:
             return self.url
-        return f"{self.url}{'&' if '?' in self.url else '?'}schema={self.schema}"
+        return f"{self.url}{'&' if '?' in self._after_credentials else '?'}schema={self.schema}"
+
+    @property
+    def _after_credentials(self) -> str:
+        return re.sub(r"^postgresql://[^@/]*@", "", self.url)
 
     def __str__(self) -> str:
-        parts = urlsplit(self.with_secret())
-        user, at, host = parts.netloc.rpartition("@")
-        name, colon, _ = user.partition(":")
-        masked = f"{name}{colon and ':***'}{at}{host}"
-        query = re.sub(r"(^|&)((?:ssl)?password)=[^&]*", r"\1\2=***", parts.query)
-        return f"postgresql://{masked}{parts.path}{'?' if query else ''}{query}"
+        return self._shown
 
     def __repr__(self) -> str:
         return f"PostgresUrl({str(self)!r})"
@@ -72,3 +102,60 @@ class PostgresUrl(StoreUrl):
 
     def __hash__(self) -> int:
         return hash((self.url, self.schema))
+
+
+def _pairs(query: str) -> list[tuple[str, str]]:
+    """The decoded parameters of a query, as libpq reads them."""
+    pairs = []
+    for part in query.removesuffix("&").split("&") if query else []:
+        name, equals, value = part.partition("=")
+        if not equals or (name != "schema" and re.search(r"[=;#\s]", value)):
+            raise ValueError(
+                "its parameters must have the form ?NAME=VALUE&NAME=VALUE, with special characters of a value as"
+                " escapes, such as %3D for = and %26 for &"
+            )
+        name, value = _decoded(name), _decoded(value)
+        if (name, value) == ("ssl", "true"):  # libpq accepts it, for JDBC
+            name, value = "sslmode", "require"
+        if name not in KEYWORDS and name != "schema":
+            is_harmless = "@" not in query and re.fullmatch(r"[a-z_]{1,30}", name)
+            raise ValueError(
+                f"{f'its parameter {name!r} is' if is_harmless else 'one of its parameters is'} not known to libpq"
+                " (docs/postgres.md)"
+            )
+        pairs.append((name, value))
+    return pairs
+
+
+def _credentials(text: str) -> dict[str, str]:
+    user, _, password = text.partition(":")
+    decoded = {"user": _decoded(user), "password": _decoded(password)}
+    return {name: value for name, value in decoded.items() if value}
+
+
+def _hosts(text: str) -> dict[str, str]:
+    """The parameters `host` and `port`, both with commas if there are several hosts."""
+    matches = [_HOST.fullmatch(each) for each in text.split(",")]
+    ports = [match[2] or "" for match in matches if match]
+    if None in matches or not all(1 <= int(port) <= 65535 for port in ports if port):
+        raise ValueError(f"its port must be a number from 1 to 65535; {_ADVICE}")
+    hosts = ",".join(_decoded(match[1].strip("[]")) for match in matches if match)
+    found = {"host": hosts, "port": ",".join(ports)}
+    return {name: value for name, value in found.items() if value.strip(",")}
+
+
+def _decoded(text: str) -> str:
+    if re.search(r"%(?![0-9A-Fa-f]{2})|%00|\0", text):
+        raise ValueError(_ADVICE)
+    try:
+        return unquote_to_bytes(text).decode()
+    except UnicodeDecodeError:
+        raise ValueError("its escapes must be UTF-8") from None
+
+
+def _shown(credentials: str, location: str, parameters: Mapping[str, str]) -> str:
+    user, colon, _ = credentials.partition(":")
+    masked = f"{user}:***@" if colon else credentials
+    harmless = ((name, "***" if name in _SECRETS else quote(value, safe="")) for name, value in parameters.items())
+    query = "&".join(f"{name}={value}" for name, value in harmless if name in _SHOWN or value == "***")
+    return f"postgresql://{masked}{location}{'?' if query else ''}{query}"

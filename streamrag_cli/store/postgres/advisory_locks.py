@@ -15,7 +15,7 @@ from psycopg import errors
 
 from streamrag_cli.store.interface import BUSY_AFTER_S, busy
 from streamrag_cli.store.postgres.address import PostgresUrl
-from streamrag_cli.store.postgres.connection import Connection
+from streamrag_cli.store.postgres.establish import Connection
 
 EVERYTHING: Final = ""
 

@@ -3,26 +3,29 @@
 Statements are not prepared, because a plan made without the values may not use the vector index.
 """
 
-import os
-import socket
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from threading import Lock, Thread
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from threading import Lock
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import psycopg
+from psycopg import sql
 from psycopg.adapt import Buffer, Dumper, Loader
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import Format, TransactionStatus
 from psycopg.types import TypeInfo
 
+from streamrag_cli.errors import StoreError
 from streamrag_cli.store.interface import FloatArray
 from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.errors import connection_error, extension_error, extension_missing, translate_errors
+from streamrag_cli.store.postgres.establish import Connection, establish
+from streamrag_cli.store.postgres.interruption import Interruption
+from streamrag_cli.store.postgres.privileges import SAFE_SEARCH_PATH
+from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, TimeLimit
 
-Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
+Started = TypeVar("Started")
 
 _DEFAULTS: Final[dict[str, Any]] = {
     "application_name": "streamrag",
@@ -35,27 +38,52 @@ _DEFAULTS: Final[dict[str, Any]] = {
 }
 """Defaults for libpq, which the address can override. Times are in seconds, but `tcp_user_timeout` in milliseconds."""
 _MAX_IDLE: Final = 8
-_CANCEL_TIMEOUT_S: Final = 2.0
 
 
 def connect(address: PostgresUrl, *, create: bool = False) -> Connection:
-    """Open a connection in autocommit mode, with the address's schema as its search path.
+    """Open a connection in autocommit mode, in which only the names of PostgreSQL itself need no schema.
 
     With `create`, also creates the extension pgvector if it is missing and the user has the privilege.
 
     Raises StoreError `store_unreachable`, `store_login_refused`, `store_missing`, `store_extension_missing`.
     """
-    parameters: dict[str, Any] = {**_DEFAULTS, **conninfo_to_dict(address.url)}
+    limit, interruption = OpeningLimit(address), Interruption()
+    with limit.on_expiry(interruption):
+        conn = _open(address, limit, interruption, create=create)
+        if not interruption.release():
+            conn.close()
+            raise limit.error()
+        return conn
+
+
+@contextmanager
+def connected(address: PostgresUrl) -> Iterator[Connection]:
+    """A connection for a few quick statements, which have the time limit of `OpeningLimit` in total."""
+    limit, interruption = OpeningLimit(address), Interruption()
+    with limit.on_expiry(interruption):
+        conn = _open(address, limit, interruption)
+        try:
+            with translate_errors(address):
+                yield conn
+        finally:
+            interruption.release()
+            conn.close()
+
+
+def _open(address: PostgresUrl, limit: TimeLimit, interruption: Interruption, *, create: bool = False) -> Connection:
+    parameters: dict[str, Any] = {**_DEFAULTS, **address.parameters}
     try:
-        conn = psycopg.connect(make_conninfo("", **parameters), autocommit=True, prepare_threshold=None)
+        conn = establish(parameters, limit)
     except psycopg.Error as error:
         raise connection_error(error, address) from error
+    interruption.watch(conn)
     try:
         with translate_errors(address):
             if not _configure(conn, address):
                 _install_pgvector(conn, address, create=create)
                 _configure(conn, address)
     except BaseException:
+        interruption.release()
         conn.close()
         raise
     return conn
@@ -63,14 +91,14 @@ def connect(address: PostgresUrl, *, create: bool = False) -> Connection:
 
 def _configure(conn: Connection, address: PostgresUrl) -> bool:
     """Set the search path and register the vector type. Return False if pgvector is not installed."""
+    conn.execute(SAFE_SEARCH_PATH)
     row = conn.execute(
-        "SELECT set_config('search_path', quote_ident(%s) || ', ' || quote_ident(nspname), false), typ.oid"
-        " FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace"
-        " JOIN pg_type AS typ ON typ.typnamespace = extnamespace AND typ.typname = 'vector' WHERE extname = 'vector'",
-        (address.schema,),
+        "SELECT nspname, typ.oid FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace"
+        " JOIN pg_type AS typ ON typ.typnamespace = extnamespace AND typ.typname = 'vector' WHERE extname = 'vector'"
     ).fetchone()
     if row is None:
         return False
+    conn.store, conn.extension = (sql.Identifier(each).as_string(None) for each in (address.schema, row[0]))
     conn.adapters.types.add(TypeInfo("vector", row[1], 0))
     conn.adapters.register_dumper(np.ndarray, type("_Dumper", (_VectorDumper,), {"oid": row[1]}))
     conn.adapters.register_loader(row[1], _VectorLoader)
@@ -81,7 +109,7 @@ def _install_pgvector(conn: Connection, address: PostgresUrl, *, create: bool) -
     if not create:
         raise extension_missing(address)
     try:
-        conn.execute("CREATE EXTENSION IF NOT EXISTS vector")
+        conn.execute("CREATE EXTENSION IF NOT EXISTS vector SCHEMA public")
     except psycopg.Error as error:
         raise extension_error(error, address) from error
 
@@ -102,19 +130,20 @@ class _VectorLoader(Loader):
         return np.frombuffer(bytes(data), dtype=">f4", offset=4).astype(np.float32)
 
 
-def interrupt(conn: Connection) -> None:
-    """Cancel the statement on the server and close the socket, so that a thread that waits for it fails immediately.
+class OpeningLimit(TimeLimit):
+    """The time limit for opening a connection, or a snapshot, for work that itself has no time limit."""
 
-    The connection cannot be used afterwards. Cancelling needs a new thread, because the server may not respond.
-    """
+    def __init__(self, address: PostgresUrl) -> None:
+        super().__init__(RETRIEVAL_LIMIT_S)
+        self._address = address
 
-    def end() -> None:
-        with suppress(psycopg.Error, OSError):
-            conn.cancel_safe(timeout=_CANCEL_TIMEOUT_S)
-        with suppress(psycopg.Error, OSError), socket.socket(fileno=os.dup(conn.fileno())) as connection:
-            connection.shutdown(socket.SHUT_RDWR)
-
-    Thread(target=end, name="interrupt", daemon=True).start()
+    def error(self) -> StoreError:
+        return StoreError(
+            f"{self._address} did not respond within {RETRIEVAL_LIMIT_S:g} s",
+            code="store_unreachable",
+            hint="check the server, and whether another session has locked the tables",
+            retryable=True,
+        )
 
 
 class Connections:
@@ -127,14 +156,23 @@ class Connections:
         self._closed = False
 
     @contextmanager
-    def acquire(self, begin: str) -> Iterator[Connection]:
-        """Yield a connection on which `begin` was run. A transaction that is still open at the end is rolled back."""
-        conn = self._open_with(begin)
-        try:
+    def acquire(self, start: Callable[[Connection], Started], limit: TimeLimit | None) -> Iterator[Started]:
+        """Yield what `start` returns for a connection. A transaction that is still open at the end is rolled back.
+
+        After `limit` the connection is interrupted, whatever it is doing. Without `limit`, connecting and `start` have
+        the time limit of `OpeningLimit`.
+        """
+        interruption, opening = Interruption(), limit or OpeningLimit(self._address)
+        with ExitStack() as limited:
+            limited.enter_context(opening.on_expiry(interruption))
             with translate_errors(self._address):
-                yield conn
-        finally:
-            self._release(conn)
+                conn, started = self._started(start, opening, interruption)
+                try:
+                    if limit is None:
+                        limited.close()
+                    yield started
+                finally:
+                    self._release(conn, interruption)
 
     def close(self) -> None:
         with self._lock:
@@ -142,25 +180,34 @@ class Connections:
         for conn in idle:
             conn.close()
 
-    def _open_with(self, begin: str) -> Connection:
+    def _started(
+        self, start: Callable[[Connection], Started], limit: TimeLimit, interruption: Interruption
+    ) -> tuple[Connection, Started]:
         with self._lock:
             idle = self._idle.pop() if self._idle else None
         if idle is not None:
+            interruption.watch(idle)
             try:
-                idle.execute(begin)
+                return idle, self._run(start, idle, interruption)
             except psycopg.OperationalError:
-                idle.close()  # the server may have restarted
-            else:
-                return idle
-        conn = connect(self._address)
-        with translate_errors(self._address):
-            conn.execute(begin)
-        return conn
+                if not idle.closed:
+                    raise
+                limit.check()  # the server may have restarted
+        conn = _open(self._address, limit, interruption)
+        return conn, self._run(start, conn, interruption)
 
-    def _release(self, conn: Connection) -> None:
+    def _run(self, start: Callable[[Connection], Started], conn: Connection, interruption: Interruption) -> Started:
+        try:
+            return start(conn)
+        except BaseException:
+            self._release(conn, interruption)
+            raise
+
+    def _release(self, conn: Connection, interruption: Interruption) -> None:
         with suppress(psycopg.Error):
             if conn.info.transaction_status != TransactionStatus.IDLE:
                 conn.execute("ROLLBACK")
+        if interruption.release():
             with self._lock:
                 if not conn.closed and not self._closed and len(self._idle) < _MAX_IDLE:
                     self._idle.append(conn)

@@ -1,7 +1,7 @@
 -- The tables of one epoch of a collection; EPOCH stands for its number. The index on vectors is created when their
 -- dimension is known.
 
-CREATE TABLE documents_EPOCH (
+CREATE TABLE STORE.documents_EPOCH (
     id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     path       text COLLATE "C" NOT NULL UNIQUE,
     source     text NOT NULL,
@@ -13,9 +13,9 @@ CREATE TABLE documents_EPOCH (
     title      text NOT NULL,
     language   text COLLATE "C" NOT NULL DEFAULT ''
 );
-CREATE INDEX documents_EPOCH_in_language ON documents_EPOCH (language);
+CREATE INDEX documents_EPOCH_in_language ON STORE.documents_EPOCH (language);
 
-CREATE TABLE chunks_EPOCH (
+CREATE TABLE STORE.chunks_EPOCH (
     chunk_id    text COLLATE "C" PRIMARY KEY,
     document_id bigint NOT NULL,
     ordinal     integer NOT NULL,
@@ -27,25 +27,25 @@ CREATE TABLE chunks_EPOCH (
     char_start  bigint NOT NULL,
     char_end    bigint NOT NULL
 );
-CREATE INDEX chunks_EPOCH_of_document ON chunks_EPOCH (document_id, ordinal);
+CREATE INDEX chunks_EPOCH_of_document ON STORE.chunks_EPOCH (document_id, ordinal);
 
 -- Stemmed words with their positions; `length` counts all of them. Separate from the text, so that ranking reads less.
-CREATE TABLE words_EPOCH (
+CREATE TABLE STORE.words_EPOCH (
     chunk_id text COLLATE "C" PRIMARY KEY,
     length   integer NOT NULL,
     words    tsvector NOT NULL
 );
-CREATE INDEX words_EPOCH_words ON words_EPOCH USING gin (words);
+CREATE INDEX words_EPOCH_words ON STORE.words_EPOCH USING gin (words);
 
 -- The number of chunks with a word is a sum over rows: writers only add rows and never wait for each other.
-CREATE TABLE word_counts_EPOCH (
+CREATE TABLE STORE.word_counts_EPOCH (
     word   text COLLATE "C" NOT NULL,
     chunks integer NOT NULL
 );
-CREATE INDEX word_counts_EPOCH_word ON word_counts_EPOCH (word) INCLUDE (chunks);
+CREATE INDEX word_counts_EPOCH_word ON STORE.word_counts_EPOCH (word) INCLUDE (chunks);
 
-CREATE TABLE vectors_EPOCH (
+CREATE TABLE STORE.vectors_EPOCH (
     chunk_id  text COLLATE "C" PRIMARY KEY,
-    embedding vector NOT NULL,
+    embedding EXTENSION.vector NOT NULL,
     token_states bytea STORAGE EXTERNAL  -- signs, which do not compress
 );

@@ -1,5 +1,6 @@
 """Translates exceptions of psycopg to StoreError."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -7,7 +8,7 @@ from typing import Final
 import psycopg
 from psycopg import errors
 
-from streamrag_cli.errors import StoreError
+from streamrag_cli.errors import ConfigurationError, StoreError, StreamragError
 from streamrag_cli.store.interface import busy, damaged
 from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.privileges import missing_privilege
@@ -15,7 +16,13 @@ from streamrag_cli.store.postgres.privileges import missing_privilege
 _CONNECTION_LOST: Final = ("08", "57P")  # connection exceptions; shut down, crashed, starting up
 _OUT_OF_RESOURCES: Final = ("53100", "53200")
 _RETRYABLE: Final = ("40", "53300", "55P03")  # deadlock or serialisation failure, too many connections, lock timeout
-_DAMAGED: Final = ("XX", "42P01", "42703", "58")  # corruption, no such table or column, a file that cannot be read
+_DAMAGED: Final = ("XX", "42P01", "42703", "42883", "42804", "58")
+"""Corruption, no such table or column, a column of another type, a file that cannot be read."""
+
+_UNUSABLE: Final = re.compile(
+    r"\binvalid (?:\w+ )?(?:value|number)\b|\bunrecognized configuration|could not match \d+ "
+)
+"""What libpq or the server says about parameters that it cannot use."""
 
 
 @contextmanager
@@ -28,6 +35,18 @@ def translate_errors(address: PostgresUrl, *, writing: bool = False) -> Iterator
         if store_error is None:
             raise
         raise store_error from error
+
+
+@contextmanager
+def translate_malformed(address: PostgresUrl) -> Iterator[None]:
+    """Translate exceptions that a row of the wrong form causes in the `with` block to StoreError `store_damaged`.
+
+    The block must only read rows and convert them: a bug in other code would be reported as damage.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, psycopg.DataError) as error:
+        raise damaged(f"the collection in {address} is damaged: it has missing or malformed rows") from error
 
 
 def _as_store_error(error: psycopg.Error, address: PostgresUrl, *, writing: bool) -> StoreError | None:
@@ -58,9 +77,15 @@ def _as_store_error(error: psycopg.Error, address: PostgresUrl, *, writing: bool
     return None
 
 
-def connection_error(error: psycopg.Error, address: PostgresUrl) -> StoreError:
+def connection_error(error: psycopg.Error, address: PostgresUrl) -> StreamragError:
     """The error for a failed connection. libpq reports no error code in this case, only the server's message."""
     message = _first_line(error, address)
+    if isinstance(error, psycopg.ProgrammingError) or _UNUSABLE.search(message):
+        return ConfigurationError(
+            f"the parameters of {address} cannot be used: {message}",
+            code="bad_setting",
+            hint="correct the store's address (docs/postgres.md)",
+        )
     if "password" in message or "authentication" in message or "pg_hba.conf" in message:
         return StoreError(
             f"{address} refused the login: {message}",
@@ -107,4 +132,6 @@ def _first_line(error: psycopg.Error, address: PostgresUrl) -> str:
     lines = str(error).strip().splitlines() or [type(error).__name__]
     message = lines[-1] if lines[0].startswith("connection failed") and "FATAL" in lines[-1] else lines[0]
     message = message.rpartition("FATAL:")[2].strip()
-    return message.replace(address.password, "***") if address.password else message
+    for secret in address.secrets:
+        message = message.replace(secret, "***")
+    return message

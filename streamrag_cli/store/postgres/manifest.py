@@ -9,8 +9,16 @@ from typing import Any, Final, TypeAlias
 from streamrag_cli.model import Chunk, DocumentRecord
 from streamrag_cli.store.interface import Counts, StoredChunk
 from streamrag_cli.store.languages import ENGLISH, LANGUAGES
-from streamrag_cli.store.postgres.connection import Connection
-from streamrag_cli.store.rows import CHUNK_COLUMNS, RECORD_COLUMNS, chunk_of, in_pages, range_below, record_of
+from streamrag_cli.store.postgres.establish import Connection
+from streamrag_cli.store.rows import (
+    CHUNK_COLUMNS,
+    RECORD_COLUMNS,
+    chunk_of,
+    in_pages,
+    is_stored_path,
+    range_below,
+    record_of,
+)
 
 _PAGE_SIZE: Final = 500
 
@@ -21,6 +29,14 @@ class Session:
 
     conn: Connection
     epoch: int
+
+    def table(self, name: str) -> str:
+        """The qualified name of a table of the epoch."""
+        return self.conn.table(name, self.epoch)
+
+    def shared(self, name: str) -> str:
+        """The qualified name of a table that all collections share."""
+        return self.conn.table(name)
 
     def rows(self, query: str, values: Sequence[object] = ()) -> list[Any]:
         return self.conn.execute(query, values).fetchall()
@@ -37,33 +53,37 @@ class PostgresManifest:
 
     @property
     def generation(self) -> int:
-        return int(self._epoch_value("generation"))
+        return int(self._epoch_value("generation", int))
 
     def meta(self, key: str) -> str | None:
         if key == "last_ingest":
-            time = self._epoch_value("last_ingest")
-            return time.astimezone(UTC).isoformat(timespec="seconds") if time else None
+            value = self._epoch_value(
+                "last_ingest", lambda time: time.astimezone(UTC).isoformat(timespec="seconds") if time else None
+            )
+            return None if value is None else str(value)
         if key in {"embedding", "dimension", "cosine_range"}:
-            value = self._epoch_value(key)
+            value = self._epoch_value(key, lambda each: each)
             return None if value is None else str(value)
         return None
 
     def counts(self) -> Counts:
         with self._session() as session:
-            [(documents, chunks)] = session.rows("SELECT documents, chunks FROM epochs WHERE id = %s", (session.epoch,))
-        return Counts(documents=documents, chunks=chunks)
+            [(documents, chunks)] = session.rows(
+                f"SELECT documents, chunks FROM {session.shared('epochs')} WHERE id = %s", (session.epoch,)
+            )
+            return Counts(documents=int(documents), chunks=int(chunks))
 
     def languages(self) -> list[str]:
         with self._session() as session:
             # One index lookup per language; DISTINCT would scan the whole index.
-            exists = f"EXISTS (SELECT FROM documents_{session.epoch} WHERE language = code)"
+            exists = f"EXISTS (SELECT FROM {session.table('documents')} WHERE language = code)"
             rows = session.rows(f"SELECT code FROM unnest(%s::text[]) AS code WHERE {exists}", (list(LANGUAGES),))
         return sorted(language for (language,) in rows)
 
     def foreign_chunks(self) -> int:
         with self._session() as session:
-            of_documents = f"SELECT id FROM documents_{session.epoch} WHERE language <> %s"
-            query = f"SELECT count(*) FROM chunks_{session.epoch} WHERE document_id IN ({of_documents})"
+            of_documents = f"SELECT id FROM {session.table('documents')} WHERE language <> %s"
+            query = f"SELECT count(*) FROM {session.table('chunks')} WHERE document_id IN ({of_documents})"
             [(count,)] = session.rows(query, (ENGLISH,))
         return int(count)
 
@@ -71,7 +91,9 @@ class PostgresManifest:
         with self._session() as session:
             return [
                 path
-                for (path,) in session.rows("SELECT path FROM roots WHERE epoch = %s ORDER BY path", (session.epoch,))
+                for (path,) in session.rows(
+                    f"SELECT path FROM {session.shared('roots')} WHERE epoch = %s ORDER BY path", (session.epoch,)
+                )
             ]
 
     def document(self, path: str) -> DocumentRecord | None:
@@ -85,54 +107,60 @@ class PostgresManifest:
     def chunks_of(self, path: str) -> list[Chunk]:
         with self._session() as session:
             rows = session.rows(
-                f"SELECT {CHUNK_COLUMNS} FROM chunks_{session.epoch} WHERE document_id ="
-                f" (SELECT id FROM documents_{session.epoch} WHERE path = %s) ORDER BY ordinal",
+                f"SELECT {CHUNK_COLUMNS} FROM {session.table('chunks')} WHERE document_id ="
+                f" (SELECT id FROM {session.table('documents')} WHERE path = %s) ORDER BY ordinal",
                 (path,),
             )
-        return [chunk_of(row) for row in rows]
+            return [chunk_of(row) for row in rows]
 
     def chunk_at(self, path: str, ordinal: int) -> Chunk | None:
         with self._session() as session:
             rows = session.rows(
-                f"SELECT {CHUNK_COLUMNS} FROM chunks_{session.epoch} WHERE ordinal = %s AND document_id ="
-                f" (SELECT id FROM documents_{session.epoch} WHERE path = %s)",
+                f"SELECT {CHUNK_COLUMNS} FROM {session.table('chunks')} WHERE ordinal = %s AND document_id ="
+                f" (SELECT id FROM {session.table('documents')} WHERE path = %s)",
                 (ordinal, path),
             )
-        return chunk_of(rows[0]) if rows else None
+            return chunk_of(rows[0]) if rows else None
 
     def chunk_ids(self) -> set[str]:
         with self._session() as session:
-            return {chunk_id for (chunk_id,) in session.rows(f"SELECT chunk_id FROM chunks_{session.epoch}")}
+            return {chunk_id for (chunk_id,) in session.rows(f"SELECT chunk_id FROM {session.table('chunks')}")}
 
     def chunks(self, chunk_ids: Iterable[str]) -> dict[str, StoredChunk]:
         with self._session() as session:
             rows = session.rows(
-                f"SELECT {CHUNK_COLUMNS}, source, path, language FROM chunks_{session.epoch}"
-                f" JOIN documents_{session.epoch} AS documents ON documents.id = document_id WHERE chunk_id = ANY(%s)",
+                f"SELECT {CHUNK_COLUMNS}, source, path, language FROM {session.table('chunks')}"
+                f" JOIN {session.table('documents')} AS documents ON documents.id = document_id"
+                " WHERE chunk_id = ANY(%s)",
                 (list(chunk_ids),),
             )
-        return {
-            row[0]: StoredChunk(chunk=chunk_of(row[:-3]), source=row[-3], path=row[-2], language=row[-1])
-            for row in rows
-        }
+            return {row[0]: _stored_chunk(row) for row in rows}
 
     def existing(self, chunk_ids: Iterable[str]) -> set[str]:
         with self._session() as session:
-            query = f"SELECT chunk_id FROM chunks_{session.epoch} WHERE chunk_id = ANY(%s)"
+            query = f"SELECT chunk_id FROM {session.table('chunks')} WHERE chunk_id = ANY(%s)"
             return {chunk_id for (chunk_id,) in session.rows(query, (list(chunk_ids),))}
 
     def token_states(self, chunk_ids: Collection[str]) -> dict[str, bytes]:
         if not chunk_ids:
             return {}
         with self._session() as session, session.conn.cursor(binary=True) as cursor:
-            query = f"SELECT chunk_id, token_states FROM vectors_{session.epoch} WHERE chunk_id = ANY(%s)"
+            query = f"SELECT chunk_id, token_states FROM {session.table('vectors')} WHERE chunk_id = ANY(%s)"
             return dict(cursor.execute(f"{query} AND token_states IS NOT NULL", (list(chunk_ids),)).fetchall())
 
     def _records(self, where: str, values: Sequence[object]) -> list[DocumentRecord]:
         with self._session() as session:
-            rows = session.rows(f"SELECT {RECORD_COLUMNS} FROM documents_{session.epoch} WHERE {where}", values)
-        return [record_of(row) for row in rows]
+            rows = session.rows(f"SELECT {RECORD_COLUMNS} FROM {session.table('documents')} WHERE {where}", values)
+            return [record_of(row) for row in rows]
 
-    def _epoch_value(self, column: str) -> Any:
+    def _epoch_value(self, column: str, convert: Callable[[Any], object]) -> Any:
         with self._session() as session:
-            return session.rows(f"SELECT {column} FROM epochs WHERE id = %s", (session.epoch,))[0][0]
+            query = f"SELECT {column} FROM {session.shared('epochs')} WHERE id = %s"
+            return convert(session.rows(query, (session.epoch,))[0][0])
+
+
+def _stored_chunk(row: Sequence[Any]) -> StoredChunk:
+    *of_chunk, source, path, language = row
+    if not (is_stored_path(path) and isinstance(source, str) and language in LANGUAGES):
+        raise ValueError("a document has values of the wrong type")
+    return StoredChunk(chunk=chunk_of(of_chunk), source=source, path=path, language=language)

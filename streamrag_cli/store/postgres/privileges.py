@@ -6,9 +6,12 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 
 from streamrag_cli.store.postgres.address import PostgresUrl
+
+SAFE_SEARCH_PATH = "SET search_path = pg_catalog, pg_temp"
+"""A search path without schemas in which other users could create functions and operators."""
 
 _ROLES_QUERY = (
     "SELECT current_user, current_database(), pg_get_userbyid(datdba), rolname, coalesce(rolsuper, false)"
@@ -55,8 +58,9 @@ def missing_privilege(address: PostgresUrl, *, writing: bool) -> str:
 
 def _roles(address: PostgresUrl) -> _Roles | None:
     """Query the roles on a new connection, because the refused connection is in a failed transaction."""
-    parameters: dict[str, Any] = {"connect_timeout": 10, **conninfo_to_dict(address.url)}
+    parameters: dict[str, Any] = {"connect_timeout": 10, **address.parameters}
     with suppress(psycopg.Error), psycopg.connect(make_conninfo("", **parameters), autocommit=True) as conn:
+        conn.execute(SAFE_SEARCH_PATH)
         row = conn.execute(_ROLES_QUERY, (address.schema,)).fetchone()
         return _Roles(*row) if row else None
     return None

@@ -13,7 +13,7 @@ from math import log, pi
 from typing import Final
 
 from streamrag_cli.store.interface import ScoredIds
-from streamrag_cli.store.postgres.connection import Connection
+from streamrag_cli.store.postgres.establish import Connection
 from streamrag_cli.store.stemming import rarest_words
 
 _MAX_LEXEME_BYTES: Final = 2000  # PostgreSQL rejects more than 2046
@@ -58,7 +58,8 @@ def tsvector(stems: Sequence[str]) -> str:
 def frequencies(conn: Connection, epoch: int, words: Sequence[str]) -> dict[str, int]:
     """The number of chunks that contain each of these words."""
     rows = conn.execute(
-        f"SELECT word, sum(chunks) FROM word_counts_{epoch} WHERE word = ANY(%s) GROUP BY word", (list(words),)
+        f"SELECT word, sum(chunks) FROM {conn.table('word_counts', epoch)} WHERE word = ANY(%s) GROUP BY word",
+        (list(words),),
     )
     return dict.fromkeys(words, 0) | {word: int(chunks) for word, chunks in rows}
 
@@ -72,7 +73,7 @@ def best(conn: Connection, epoch: int, stems: Sequence[str], size: Size, limit: 
         return []
     known = {word: counted[word] for word in counts}
     rows = conn.execute(
-        f"SELECT chunk_id, score FROM words_{epoch} CROSS JOIN LATERAL ("
+        f"SELECT chunk_id, score FROM {conn.table('words', epoch)} CROSS JOIN LATERAL ("
         "  SELECT sum(weight * n * %(k1)s::float8 / (n + %(floor)s::float8 + %(per_word)s::float8 * length)) AS score"
         "  FROM unnest(%(words)s::text[]::tsquery[], %(weights)s::float8[]) AS asked (word, weight),"
         "  LATERAL (SELECT width_bucket(ts_rank('{1, 1, 1, 1}', words, word)::float8, %(steps)s::float8[]) AS n)"

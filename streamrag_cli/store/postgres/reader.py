@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from threading import local
 from typing import Final
+from weakref import WeakKeyDictionary
 
 import psycopg
 
@@ -12,17 +12,20 @@ from streamrag_cli.errors import StoreError
 from streamrag_cli.store.interface import Counts, FloatArray, ScoredIds, StoredChunk, damaged
 from streamrag_cli.store.postgres import ranking, rows
 from streamrag_cli.store.postgres.address import PostgresUrl
-from streamrag_cli.store.postgres.connection import Connection, Connections, interrupt
-from streamrag_cli.store.postgres.errors import translate_errors
+from streamrag_cli.store.postgres.connection import Connections
+from streamrag_cli.store.postgres.errors import translate_errors, translate_malformed
+from streamrag_cli.store.postgres.establish import Connection
 from streamrag_cli.store.postgres.manifest import PostgresManifest, Session
-from streamrag_cli.store.postgres.schema import active_epoch, distance
+from streamrag_cli.store.postgres.ownership import require_trusted
+from streamrag_cli.store.postgres.schema import active_epoch, cosine, distance
 from streamrag_cli.store.stemming import stems
-from streamrag_cli.store.time_limit import TimeLimit
+from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, TimeLimit
 
-# Deleted entries stay in the index until a vacuum, so a search may have to visit more of it.
+# Deleted entries stay in the index until a vacuum, so a search may have to visit more of it. The time limit for locks
+# is longer than that of a search: it only ends statements on the server that could not be cancelled.
 _BEGIN: Final = (
     "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL hnsw.ef_search = 200;"
-    " SET LOCAL hnsw.iterative_scan = strict_order; SET LOCAL jit = off"
+    " SET LOCAL hnsw.iterative_scan = strict_order; SET LOCAL jit = off; SET LOCAL lock_timeout = '20s'"
 )
 _ATTEMPTS: Final = 5
 
@@ -36,15 +39,17 @@ class PostgresReader:
         self._connections = Connections(address)
         self._thread_state = local()
         self._manifest = PostgresManifest(self.session)
+        self._checked: WeakKeyDictionary[Connection, int] = WeakKeyDictionary()
+        """The connections that have checked the owners of the schema and its tables, with the epoch at that time."""
 
     @contextmanager
     def snapshot(self, limit: TimeLimit | None = None) -> Iterator[None]:
         if limit is None or getattr(self._thread_state, "session", None) is not None:
-            with self.session():
+            with self._opened(None):
                 yield
             return
         limit.check()
-        with self.session() as session, limit.on_expiry(partial(interrupt, session.conn)):
+        with self._opened(limit):
             yield
 
     @property
@@ -64,7 +69,8 @@ class PostgresReader:
 
     @property
     def embedding(self) -> str:
-        return self._manifest.meta("embedding") or ""
+        with self.snapshot(TimeLimit(RETRIEVAL_LIMIT_S)):  # opening a collection for questions reads it
+            return self._manifest.meta("embedding") or ""
 
     def counts(self) -> Counts:
         return self._manifest.counts()
@@ -77,7 +83,9 @@ class PostgresReader:
 
     def search_text(self, words: Sequence[str], limit: int) -> ScoredIds:
         with self.session() as session:
-            [(chunks, of_words)] = session.rows("SELECT chunks, words FROM epochs WHERE id = %s", (session.epoch,))
+            [(chunks, of_words)] = session.rows(
+                f"SELECT chunks, words FROM {session.shared('epochs')} WHERE id = %s", (session.epoch,)
+            )
             [stemmed] = stems([" ".join(words)], are_separate=True)
             size = ranking.Size(chunks=chunks, words=of_words)
             return ranking.best(session.conn, session.epoch, stemmed, size, limit)
@@ -90,10 +98,10 @@ class PostgresReader:
 
     def nearest(self, vector: FloatArray, limit: int) -> ScoredIds:
         with self.session() as session:
-            order = distance(len(vector))
+            order = distance(session.conn, len(vector))
+            best = f"SELECT chunk_id, embedding FROM {session.table('vectors')} ORDER BY {order} LIMIT {int(limit)}"
             rows = session.rows(
-                f"SELECT chunk_id, 1 - (embedding <=> %b) FROM (SELECT chunk_id, embedding FROM vectors_{session.epoch}"
-                f" ORDER BY {order} LIMIT {int(limit)}) AS nearest ORDER BY 2 DESC",
+                f"SELECT chunk_id, {cosine(session.conn)} FROM ({best}) AS nearest ORDER BY 2 DESC",
                 (vector, vector),
             )
         return [(chunk_id, cosine) for chunk_id, cosine in rows]
@@ -104,7 +112,7 @@ class PostgresReader:
 
     def cosines(self, vector: FloatArray, ids: Sequence[str]) -> dict[str, float]:
         with self.session() as session:
-            query = f"SELECT chunk_id, 1 - (embedding <=> %b) FROM vectors_{session.epoch} WHERE chunk_id = ANY(%s)"
+            query = f"SELECT chunk_id, {cosine(session.conn)} FROM {session.table('vectors')} WHERE chunk_id = ANY(%s)"
             return dict(session.rows(query, (vector, list(ids))))
 
     def vectors(self, ids: Sequence[str]) -> FloatArray:
@@ -112,31 +120,49 @@ class PostgresReader:
 
         with self.session() as session:
             vectors = rows.vectors(session.conn, session.epoch, ids)
-        if lost := [each for each in ids if each not in vectors]:
-            raise self._damaged(f"{len(lost)} of {len(ids)} vectors are missing")
-        return np.array([vectors[each] for each in ids], dtype=np.float32)
+            if lost := [each for each in ids if each not in vectors]:
+                raise self._damaged(f"{len(lost)} of {len(ids)} vectors are missing")
+            return np.array([vectors[each] for each in ids], dtype=np.float32)
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """This thread's session, or a new one if it has none."""
+        """A session to read rows and convert them: malformed rows raise StoreError `store_damaged`."""
+        with translate_malformed(self._address), self._opened(None) as session:
+            yield session
+
+    @contextmanager
+    def _opened(self, limit: TimeLimit | None) -> Iterator[Session]:
+        """This thread's session, or a new one if it has none. `limit` includes connecting and waiting for locks."""
         session: Session | None = getattr(self._thread_state, "session", None)
         if session is not None:
             with translate_errors(self._address):
                 yield session
             return
-        with self._connections.acquire(_BEGIN) as conn:
-            self._thread_state.session = Session(conn, self._epoch(conn))
+        with self._connections.acquire(self._start, limit) as session:
+            self._thread_state.session = session
             try:
-                yield self._thread_state.session
+                yield session
             finally:
                 self._thread_state.session = None
+
+    def _start(self, conn: Connection) -> Session:
+        conn.execute(_BEGIN)
+        checked = self._checked.get(conn)
+        if checked is None:
+            require_trusted(conn, self._address, writing=False)
+        epoch = self._epoch(conn)
+        if checked not in {None, epoch}:
+            require_trusted(conn, self._address, writing=False)
+        self._checked[conn] = epoch
+        return Session(conn, epoch)
 
     def _epoch(self, conn: Connection) -> int:
         """Lock the tables of the active epoch, so that they are not dropped during the snapshot. Return the epoch."""
         epoch = active_epoch(conn, self._address, self._collection)
         for _ in range(_ATTEMPTS):
+            tables = ", ".join(conn.table(name, epoch) for name in ("chunks", "words", "vectors"))
             try:
-                conn.execute(f"LOCK TABLE chunks_{epoch}, words_{epoch}, vectors_{epoch} IN ACCESS SHARE MODE")
+                conn.execute(f"LOCK TABLE {tables} IN ACCESS SHARE MODE")
             except psycopg.errors.UndefinedTable:
                 # A rebuild may have replaced the epoch since the snapshot began.
                 conn.execute("ROLLBACK")

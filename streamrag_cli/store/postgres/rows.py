@@ -7,7 +7,7 @@ from typing import Final
 
 from streamrag_cli.model import Chunk
 from streamrag_cli.store.interface import EmbeddedPassages, FloatArray, WrittenDocument
-from streamrag_cli.store.postgres.connection import Connection
+from streamrag_cli.store.postgres.establish import EPOCH_TABLES, Connection
 from streamrag_cli.store.postgres.ranking import lexeme, tsvector
 from streamrag_cli.store.rows import CHUNK_COLUMNS, RECORD_COLUMNS, chunk_row, record_row
 from streamrag_cli.store.stemming import stems
@@ -28,10 +28,12 @@ def remove_documents(conn: Connection, epoch: int, paths: Sequence[str]) -> Remo
     ids = [
         document_id
         for (document_id,) in conn.execute(
-            f"DELETE FROM documents_{epoch} WHERE path = ANY(%s) RETURNING id", (list(paths),)
+            f"DELETE FROM {conn.table('documents', epoch)} WHERE path = ANY(%s) RETURNING id", (list(paths),)
         )
     ]
-    deleted = conn.execute(f"DELETE FROM chunks_{epoch} WHERE document_id = ANY(%s) RETURNING chunk_id", (ids,))
+    deleted = conn.execute(
+        f"DELETE FROM {conn.table('chunks', epoch)} WHERE document_id = ANY(%s) RETURNING chunk_id", (ids,)
+    )
     return Removed(documents=len(ids), chunk_ids={chunk_id for (chunk_id,) in deleted})
 
 
@@ -40,13 +42,16 @@ def add_documents(conn: Connection, epoch: int, documents: Sequence[WrittenDocum
     columns = zip(*(record_row(record) for record, _ in documents), strict=True)
     ids: dict[str, int] = dict(
         conn.execute(
-            f"INSERT INTO documents_{epoch} ({RECORD_COLUMNS})"
+            f"INSERT INTO {conn.table('documents', epoch)} ({RECORD_COLUMNS})"
             " SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[],"
             " %s::text[], %s::text[], %s::text[]) RETURNING path, id",
             [[_text(value) for value in column] for column in columns],
         ).fetchall()
     )
-    with conn.cursor() as cursor, cursor.copy(f"COPY chunks_{epoch} ({CHUNK_COLUMNS}, document_id) FROM STDIN") as copy:
+    with (
+        conn.cursor() as cursor,
+        cursor.copy(f"COPY {conn.table('chunks', epoch)} ({CHUNK_COLUMNS}, document_id) FROM STDIN") as copy,
+    ):
         for record, chunks in documents:
             for chunk in chunks:
                 copy.write_row((*map(_text, chunk_row(chunk)), ids[record.path]))
@@ -63,10 +68,10 @@ def add_index_rows(
         return 0
     of_chunks = stems([_words_of(chunk) for chunk in chunks], languages)
     with conn.cursor() as cursor:
-        with cursor.copy(f"COPY words_{epoch} FROM STDIN") as copy:
+        with cursor.copy(f"COPY {conn.table('words', epoch)} FROM STDIN") as copy:
             for chunk, words in zip(chunks, of_chunks, strict=True):
                 copy.write_row((chunk.id, len(words), tsvector(words)))
-        with cursor.copy(f"COPY vectors_{epoch} FROM STDIN (FORMAT BINARY)") as copy:
+        with cursor.copy(f"COPY {conn.table('vectors', epoch)} FROM STDIN (FORMAT BINARY)") as copy:
             copy.set_types(["text", "vector", "bytea"])
             for chunk, vector, signs in zip(chunks, passages.vectors, passages.token_states, strict=True):
                 copy.write_row((chunk.id, vector, signs or None))
@@ -77,7 +82,7 @@ def add_index_rows(
 def vectors(conn: Connection, epoch: int, chunk_ids: Collection[str]) -> dict[str, FloatArray]:
     """The vectors with these ids. Unknown ids are left out."""
     with conn.cursor(binary=True) as cursor:
-        query = f"SELECT chunk_id, embedding FROM vectors_{epoch} WHERE chunk_id = ANY(%s)"
+        query = f"SELECT chunk_id, embedding FROM {conn.table('vectors', epoch)} WHERE chunk_id = ANY(%s)"
         return dict(cursor.execute(query, (list(chunk_ids),)).fetchall())
 
 
@@ -86,9 +91,10 @@ def drop_index_rows(conn: Connection, epoch: int, chunk_ids: Collection[str]) ->
     if not chunk_ids:
         return 0
     ids = list(chunk_ids)
-    conn.execute(f"DELETE FROM vectors_{epoch} WHERE chunk_id = ANY(%s)", (ids,))
+    conn.execute(f"DELETE FROM {conn.table('vectors', epoch)} WHERE chunk_id = ANY(%s)", (ids,))
     deleted = conn.execute(
-        f"DELETE FROM words_{epoch} WHERE chunk_id = ANY(%s) RETURNING length, tsvector_to_array(words)", (ids,)
+        f"DELETE FROM {conn.table('words', epoch)} WHERE chunk_id = ANY(%s) RETURNING length, tsvector_to_array(words)",
+        (ids,),
     ).fetchall()
     counted = Counter(word for _, words in deleted for word in words)
     _add_counts(conn, epoch, {word: -chunks for word, chunks in counted.items()})
@@ -100,18 +106,19 @@ def tidy_word_counts(conn: Connection, epoch: int, *, much_changed: bool) -> Non
 
     With `much_changed`, also merge pending entries into the full-text index and update the planner's statistics.
     """
+    counts = conn.table("word_counts", epoch)
     conn.execute(
-        f"WITH many AS (SELECT word FROM word_counts_{epoch} GROUP BY word HAVING count(*) > {_MAX_ROWS_PER_WORD}),"
-        f" gone AS (DELETE FROM word_counts_{epoch} WHERE word IN (SELECT word FROM many) RETURNING word, chunks)"
-        f" INSERT INTO word_counts_{epoch} SELECT word, sum(chunks) FROM gone GROUP BY word"
+        f"WITH many AS (SELECT word FROM {counts} GROUP BY word HAVING count(*) > {_MAX_ROWS_PER_WORD}),"
+        f" gone AS (DELETE FROM {counts} WHERE word IN (SELECT word FROM many) RETURNING word, chunks)"
+        f" INSERT INTO {counts} SELECT word, sum(chunks) FROM gone GROUP BY word"
     )
     if much_changed:
-        conn.execute(f"SELECT gin_clean_pending_list('words_{epoch}_words')")
-        conn.execute(f"ANALYZE documents_{epoch}, chunks_{epoch}, words_{epoch}, word_counts_{epoch}, vectors_{epoch}")
+        conn.execute("SELECT gin_clean_pending_list(%s)", (f"{conn.table('words', epoch)}_words",))
+        conn.execute(f"ANALYZE {', '.join(conn.table(name, epoch) for name in EPOCH_TABLES)}")
 
 
 def _add_counts(conn: Connection, epoch: int, counts: "Counter[str] | dict[str, int]") -> None:
-    with conn.cursor() as cursor, cursor.copy(f"COPY word_counts_{epoch} FROM STDIN") as copy:
+    with conn.cursor() as cursor, cursor.copy(f"COPY {conn.table('word_counts', epoch)} FROM STDIN") as copy:
         for row in counts.items():
             copy.write_row(row)
 

@@ -7,68 +7,73 @@ migrations in one transaction. Readers change nothing; they raise an error with 
 from pathlib import Path
 from typing import Final
 
-from psycopg import errors, sql
+from psycopg import errors
 
 from streamrag_cli.errors import StoreError
 from streamrag_cli.store.backend import missing_collection
+from streamrag_cli.store.interface import damaged
 from streamrag_cli.store.postgres.address import PostgresUrl
-from streamrag_cli.store.postgres.connection import Connection
+from streamrag_cli.store.postgres.establish import EPOCH_TABLES, Connection
+from streamrag_cli.store.postgres.ownership import require_trusted
 
 _MIGRATIONS: Final = sorted(Path(__file__).with_name("migrations").glob("*.sql"))
 VERSION: Final = len(_MIGRATIONS)
-_EPOCH_TABLES: Final = ("documents", "chunks", "words", "word_counts", "vectors")
+_SHARED_OWNER: Final = (
+    "SELECT quote_ident(rolname) FROM pg_namespace JOIN pg_roles ON pg_roles.oid = nspowner"
+    " WHERE pg_namespace.oid = to_regnamespace(%s) AND NOT rolsuper AND rolname <> current_user"
+    " AND pg_has_role(pg_roles.oid, 'MEMBER')"
+)
+"""The owner of the schema, if it is a role of which the user is only a member."""
 _MAX_DIMENSIONS: Final = 2000
 _MAX_DIMENSIONS_HALF: Final = 4000  # the limits of pgvector's index at full and half precision
 
 
 def migrate(conn: Connection, address: PostgresUrl) -> None:
     """Create or upgrade the schema. Concurrent writers wait for each other."""
-    if _version(conn, address) == VERSION:
+    require_trusted(conn, address, writing=True)
+    if _version(conn) == VERSION:
         return
     with conn.transaction():
         conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"streamrag {address.schema}",))
         if conn.execute("SELECT to_regnamespace(quote_ident(%s))", (address.schema,)).fetchone() == (None,):
-            conn.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(address.schema)))
+            conn.execute(f"CREATE SCHEMA {conn.store}")
+        require_trusted(conn, address, writing=True)
         conn.execute(
-            sql.SQL(
-                "CREATE TABLE IF NOT EXISTS {}.migrations"
-                " (version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
-            ).format(sql.Identifier(address.schema))
+            f"CREATE TABLE IF NOT EXISTS {conn.table('migrations')}"
+            " (version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
         )
-        version = _version(conn, address)
+        version = _version(conn)
         if version > VERSION:
             raise _format_error(address, version)
         for number, file in enumerate(_MIGRATIONS[version:], start=version + 1):
-            conn.execute(file.read_text(encoding="utf-8"))
-            conn.execute("INSERT INTO migrations (version) VALUES (%s)", (number,))
+            conn.execute(_qualified(conn, file))
+            conn.execute(f"INSERT INTO {conn.table('migrations')} (version) VALUES (%s)", (number,))
 
 
 def active_epoch(conn: Connection, address: PostgresUrl, collection: str) -> int:
     """The active epoch. Raises StoreError `store_missing`, or `store_format` if the schema has another version."""
-    # Names are qualified: if the schema does not exist yet, the search path leads to tables of other schemas.
-    query = sql.SQL(
-        "SELECT (SELECT max(version) FROM {schema}.migrations),"
-        " (SELECT epoch FROM {schema}.collections WHERE name = %s)"
-    ).format(schema=sql.Identifier(address.schema))
+    query = (
+        f"SELECT (SELECT max(version) FROM {conn.table('migrations')}),"
+        f" (SELECT epoch FROM {conn.table('collections')} WHERE name = %s)"
+    )
     try:
         [(version, epoch)] = conn.execute(query, (collection,)).fetchall()
     except errors.UndefinedTable:
         raise missing_collection(address, collection) from None
+    if not isinstance(version, int | None) or not isinstance(epoch, int | None) or (epoch is not None and epoch < 1):
+        raise damaged(f"the collection {collection!r} in {address} is damaged: its version or epoch is malformed")
     if version != VERSION:
         raise _format_error(address, version or 0)
     if epoch is None:
         raise missing_collection(address, collection)
-    return int(epoch)
+    return epoch
 
 
-def _version(conn: Connection, address: PostgresUrl) -> int:
+def _version(conn: Connection) -> int:
     """The version of the schema; 0 if it does not exist."""
-    migrations = sql.Identifier(address.schema, "migrations")
     try:
         with conn.transaction():
-            [(version,)] = conn.execute(
-                sql.SQL("SELECT coalesce(max(version), 0) FROM {}").format(migrations)
-            ).fetchall()
+            [(version,)] = conn.execute(f"SELECT coalesce(max(version), 0) FROM {conn.table('migrations')}").fetchall()
     except errors.UndefinedTable:
         return 0
     return int(version)
@@ -89,11 +94,25 @@ def _format_error(address: PostgresUrl, version: int) -> StoreError:
 def create_epoch(conn: Connection, collection: str, embedding: str) -> int:
     """Create an empty epoch. Must run inside a transaction."""
     [(epoch,)] = conn.execute(
-        "INSERT INTO epochs (collection, embedding) VALUES (%s, %s) RETURNING id", (collection, embedding)
+        f"INSERT INTO {conn.table('epochs')} (collection, embedding) VALUES (%s, %s) RETURNING id",
+        (collection, embedding),
     ).fetchall()
-    tables = Path(__file__).with_name("epoch.sql").read_text(encoding="utf-8")
+    tables = _qualified(conn, Path(__file__).with_name("epoch.sql"))
+    owner = conn.execute(_SHARED_OWNER, (conn.store,)).fetchone()
+    if (
+        owner is not None
+    ):  # otherwise other members of that role, and those to whom it grants access, could not use them
+        conn.execute(f"SET LOCAL ROLE {owner[0]}")
     conn.execute(tables.replace("EPOCH", str(int(epoch))))
+    if owner is not None:
+        conn.execute("RESET ROLE")
     return int(epoch)
+
+
+def _qualified(conn: Connection, file: Path) -> str:
+    """The statements of a file, in which STORE and EXTENSION stand for the schemas of the store and of pgvector."""
+    statements = file.read_text(encoding="utf-8")
+    return statements.replace("STORE.", f"{conn.store}.").replace("EXTENSION.", f"{conn.extension}.")
 
 
 def drop_epoch(conn: Connection, epoch: int) -> bool:
@@ -101,9 +120,9 @@ def drop_epoch(conn: Connection, epoch: int) -> bool:
     try:
         with conn.transaction():
             conn.execute("SET LOCAL lock_timeout = '100ms'")
-            names = ", ".join(f"{table}_{epoch}" for table in _EPOCH_TABLES)
+            names = ", ".join(conn.table(name, epoch) for name in EPOCH_TABLES)
             conn.execute(f"DROP TABLE IF EXISTS {names}")
-            conn.execute("DELETE FROM epochs WHERE id = %s", (epoch,))
+            conn.execute(f"DELETE FROM {conn.table('epochs')} WHERE id = %s", (epoch,))
     except (errors.LockNotAvailable, errors.DeadlockDetected):
         return False
     return True
@@ -117,14 +136,18 @@ def set_embedding(conn: Connection, epoch: int, embedding: str, dimension: int, 
     # Lock the row only before the first vectors, because the lock blocks other writers for a whole batch.
     for lock in ("", " FOR UPDATE"):
         [(made_with, known)] = conn.execute(
-            f"SELECT embedding, dimension FROM epochs WHERE id = %s{lock}", (epoch,)
+            f"SELECT embedding, dimension FROM {conn.table('epochs')} WHERE id = %s{lock}", (epoch,)
         ).fetchall()
         if known is not None:
             return str(made_with), int(known)
-    conn.execute(f"ALTER TABLE vectors_{epoch} ALTER COLUMN embedding TYPE vector({dimension})")
+    conn.execute(
+        f"ALTER TABLE {conn.table('vectors', epoch)} ALTER COLUMN embedding TYPE {conn.extension}.vector({dimension})"
+    )
     if index:
         create_vector_index(conn, epoch, dimension)
-    conn.execute("UPDATE epochs SET embedding = %s, dimension = %s WHERE id = %s", (embedding, dimension, epoch))
+    conn.execute(
+        f"UPDATE {conn.table('epochs')} SET embedding = %s, dimension = %s WHERE id = %s", (embedding, dimension, epoch)
+    )
     return embedding, dimension
 
 
@@ -132,14 +155,23 @@ def create_vector_index(conn: Connection, epoch: int, dimension: int) -> None:
     """Create the vector index. If the dimension is too large for pgvector, searches read every vector instead."""
     column, operators = "embedding", "vector_cosine_ops"
     if dimension > _MAX_DIMENSIONS:
-        column, operators = f"(embedding::halfvec({dimension}))", "halfvec_cosine_ops"
+        column, operators = f"(embedding::{conn.extension}.halfvec({dimension}))", "halfvec_cosine_ops"
     if dimension <= _MAX_DIMENSIONS_HALF:
         name = f"vectors_{epoch}_nearest"
-        conn.execute(f"CREATE INDEX IF NOT EXISTS {name} ON vectors_{epoch} USING hnsw ({column} {operators})")
+        vectors = conn.table("vectors", epoch)
+        conn.execute(
+            f"CREATE INDEX IF NOT EXISTS {name} ON {vectors} USING hnsw ({column} {conn.extension}.{operators})"
+        )
 
 
-def distance(dimension: int) -> str:
+def cosine(conn: Connection) -> str:
+    """The exact cosine of a row's vector and of a placeholder for another vector."""
+    return f"1 - (embedding OPERATOR({conn.extension}.<=>) %b)"
+
+
+def distance(conn: Connection, dimension: int) -> str:
     """The ORDER BY expression that uses the index, with a placeholder for the vector."""
     if _MAX_DIMENSIONS < dimension <= _MAX_DIMENSIONS_HALF:
-        return f"embedding::halfvec({dimension}) <=> %b::vector::halfvec({dimension})"
-    return "embedding <=> %b"
+        half = f"{conn.extension}.halfvec({dimension})"
+        return f"embedding::{half} OPERATOR({conn.extension}.<=>) %b::{conn.extension}.vector::{half}"
+    return f"embedding OPERATOR({conn.extension}.<=>) %b"

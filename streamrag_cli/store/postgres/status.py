@@ -2,22 +2,25 @@
 
 from contextlib import closing
 
-from psycopg import errors, sql
+from psycopg import errors
 
 from streamrag_cli.store.backend import CollectionStatus, IntegrityReport
 from streamrag_cli.store.postgres.address import PostgresUrl
-from streamrag_cli.store.postgres.connection import connect
+from streamrag_cli.store.postgres.connection import connect, connected
 from streamrag_cli.store.postgres.errors import translate_errors
+from streamrag_cli.store.postgres.establish import EPOCH_TABLES
+from streamrag_cli.store.postgres.ownership import foreign_owner, require_trusted
 from streamrag_cli.store.postgres.reader import PostgresReader
 
 
 def collections(address: PostgresUrl, *, non_empty: bool) -> list[str]:
     """The names of the collections, sorted; with `non_empty` only of collections with documents."""
-    condition = " JOIN {epochs} ON epochs.id = collections.epoch WHERE documents > 0" if non_empty else ""
-    names = {each: sql.Identifier(address.schema, each) for each in ("collections", "epochs")}
-    with closing(connect(address)) as conn, translate_errors(address):
+    with connected(address) as conn:
+        require_trusted(conn, address, writing=False)
+        epochs = conn.table("epochs")
+        condition = f" JOIN {epochs} ON epochs.id = collections.epoch WHERE documents > 0" if non_empty else ""
+        query = f"SELECT name FROM {conn.table('collections')}{condition} ORDER BY 1"
         try:
-            query = sql.SQL(f"SELECT name FROM {{collections}}{condition} ORDER BY 1").format(**names)
             return [name for (name,) in conn.execute(query)]
         except errors.UndefinedTable:
             return []
@@ -27,9 +30,8 @@ def status_of(address: PostgresUrl, collection: str) -> CollectionStatus:
     """The status of one collection. Raises StoreError `store_missing`."""
     with closing(PostgresReader(address, collection)) as reader, reader.session() as session:
         [(size_bytes,)] = session.rows(
-            "SELECT sum(pg_total_relation_size(format('%%I_%%s', each, %s::bigint)::regclass))"
-            " FROM unnest(ARRAY['documents', 'chunks', 'words', 'word_counts', 'vectors']) AS each",
-            (session.epoch,),
+            "SELECT sum(pg_total_relation_size(each::regclass)) FROM unnest(%s::text[]) AS each",
+            ([session.table(name) for name in EPOCH_TABLES],),
         )
         return CollectionStatus.of(collection, reader.catalog, size_bytes=int(size_bytes))
 
@@ -37,19 +39,21 @@ def status_of(address: PostgresUrl, collection: str) -> CollectionStatus:
 def check_integrity(address: PostgresUrl, collection: str) -> IntegrityReport:
     """Compare the tables with each other. PostgreSQL's own files and indexes are not checked."""
     with closing(PostgresReader(address, collection)) as reader, reader.session() as session:
-        counts, epoch, generation = reader.counts(), session.epoch, reader.catalog.generation
+        owner = foreign_owner(session.conn, address)
+        counts, generation = reader.counts(), reader.catalog.generation
+        documents_table, chunks_table = session.table("documents"), session.table("chunks")
         [(documents, chunks)] = session.rows(
-            f"SELECT (SELECT count(*) FROM documents_{epoch}), (SELECT count(*) FROM chunks_{epoch})"
+            f"SELECT (SELECT count(*) FROM {documents_table}), (SELECT count(*) FROM {chunks_table})"
         )
         [(orphans,)] = session.rows(
-            f"SELECT count(*) FROM chunks_{epoch} LEFT JOIN documents_{epoch} ON id = document_id WHERE id IS NULL"
+            f"SELECT count(*) FROM {chunks_table} LEFT JOIN {documents_table} ON id = document_id WHERE id IS NULL"
         )
         [(without_words,)], [(without_vector,)] = (
             session.rows(
-                f"SELECT count(*) FROM chunks_{epoch} AS c FULL JOIN {table}_{epoch} AS i USING (chunk_id)"
+                f"SELECT count(*) FROM {chunks_table} AS c FULL JOIN {session.table(name)} AS i USING (chunk_id)"
                 " WHERE c.chunk_id IS NULL OR i.chunk_id IS NULL"
             )
-            for table in ("words", "vectors")
+            for name in ("words", "vectors")
         )
     recorded = f"{counts.documents:,} and {counts.chunks:,}"
     problems = {
@@ -64,7 +68,7 @@ def check_integrity(address: PostgresUrl, collection: str) -> IntegrityReport:
     )
     return IntegrityReport(
         chunks=counts.chunks,
-        summary=f"{contents}; generation {generation}",
+        summary=f"{contents}; generation {generation}{f'; the schema belongs to {owner!r}' if owner else ''}",
         figures={"documents": counts.documents, "chunks": counts.chunks, "generation": generation},
         problems=tuple(clause for clause, has_problem in problems.items() if has_problem),
     )
@@ -73,4 +77,4 @@ def check_integrity(address: PostgresUrl, collection: str) -> IntegrityReport:
 def drop_schema(address: PostgresUrl) -> None:
     """Drop the schema with all its collections."""
     with closing(connect(address)) as conn, translate_errors(address):
-        conn.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(address.schema)))
+        conn.execute(f"DROP SCHEMA IF EXISTS {conn.store} CASCADE")

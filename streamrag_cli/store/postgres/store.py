@@ -30,8 +30,8 @@ class PostgresStore:
         return str(self._address)
 
     @property
-    def password(self) -> str:
-        return self._address.password
+    def secrets(self) -> tuple[str, ...]:
+        return self._address.secrets
 
     def with_secret(self) -> str:
         return self._address.with_secret()

@@ -21,9 +21,11 @@ from streamrag_cli.store.interface import (
 from streamrag_cli.store.postgres import rows, schema
 from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.advisory_locks import EVERYTHING, AdvisoryLocks
-from streamrag_cli.store.postgres.connection import Connection, connect
-from streamrag_cli.store.postgres.errors import translate_errors
+from streamrag_cli.store.postgres.connection import connect
+from streamrag_cli.store.postgres.errors import translate_errors, translate_malformed
+from streamrag_cli.store.postgres.establish import Connection
 from streamrag_cli.store.postgres.manifest import PostgresManifest, Session
+from streamrag_cli.store.postgres.ownership import require_trusted
 
 _DROP_ATTEMPTS: Final = 50
 """The maximum number of attempts to drop the tables of an epoch, each of which waits 100 ms for readers."""
@@ -47,9 +49,12 @@ def open_for_writing(
 def remove_collection(address: PostgresUrl, collection: str) -> None:
     """Deactivate a collection in one step, then drop its tables. Raises StoreError."""
     with closing(connect(address)) as conn, translate_errors(address, writing=True):
+        require_trusted(conn, address, writing=True)
         AdvisoryLocks(conn, address, collection).lock_exclusive([EVERYTHING])
-        conn.execute("DELETE FROM collections WHERE name = %s", (collection,))
-        for (epoch,) in conn.execute("SELECT id FROM epochs WHERE collection = %s ORDER BY id", (collection,)):
+        conn.execute(f"DELETE FROM {conn.table('collections')} WHERE name = %s", (collection,))
+        for (epoch,) in conn.execute(
+            f"SELECT id FROM {conn.table('epochs')} WHERE collection = %s ORDER BY id", (collection,)
+        ):
             for _ in range(_DROP_ATTEMPTS):  # a reader may be in the middle of a question
                 if schema.drop_epoch(conn, epoch):
                     break
@@ -62,6 +67,7 @@ class PostgresWriter:
         self, conn: Connection, address: PostgresUrl, collection: str, *, embedding: str, rebuild: bool
     ) -> None:
         self._conn = conn
+        self._address = address
         self._collection = collection
         self._embedding = embedding
         self._rebuild = rebuild
@@ -87,27 +93,33 @@ class PostgresWriter:
                 if not self._rebuild:
                     self._activate(current)
             self._conn.execute(
-                "UPDATE epochs SET embedding = %s WHERE id = %s AND dimension IS NULL", (self._embedding, current)
+                f"UPDATE {self._conn.table('epochs')} SET embedding = %s WHERE id = %s AND dimension IS NULL",
+                (self._embedding, current),
             )
-        [(made_with,)] = self._conn.execute("SELECT embedding FROM epochs WHERE id = %s", (current,)).fetchall()
+        [(made_with,)] = self._conn.execute(
+            f"SELECT embedding FROM {self._conn.table('epochs')} WHERE id = %s", (current,)
+        ).fetchall()
         if made_with != self._embedding:
             raise embedding_mismatch(self._collection, stored=made_with, requested=self._embedding)
         return current
 
     def _active_epoch(self) -> int | None:
-        row: Any = self._conn.execute("SELECT epoch FROM collections WHERE name = %s", (self._collection,)).fetchone()
+        row: Any = self._conn.execute(
+            f"SELECT epoch FROM {self._conn.table('collections')} WHERE name = %s", (self._collection,)
+        ).fetchone()
         return int(row[0]) if row else None
 
     def _activate(self, epoch: int) -> None:
         self._conn.execute(
-            "INSERT INTO collections VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET epoch = excluded.epoch",
+            f"INSERT INTO {self._conn.table('collections')} VALUES (%s, %s) "
+            " ON CONFLICT (name) DO UPDATE SET epoch = excluded.epoch",
             (self._collection, epoch),
         )
 
     def _drop_other_epochs(self, *needed: int | None) -> None:
         """Drop the epochs of interrupted or superseded rebuilds. This writer's lock prevents concurrent rebuilds."""
         others = self._conn.execute(
-            "SELECT id FROM epochs WHERE collection = %s AND id <> ALL(%s) ORDER BY id",
+            f"SELECT id FROM {self._conn.table('epochs')} WHERE collection = %s AND id <> ALL(%s) ORDER BY id",
             (self._collection, [each for each in needed if each is not None]),
         ).fetchall()
         for (epoch,) in others:
@@ -115,7 +127,8 @@ class PostgresWriter:
 
     @contextmanager
     def _session(self) -> Iterator[Session]:
-        yield Session(self._conn, self._epoch)
+        with translate_malformed(self._address):
+            yield Session(self._conn, self._epoch)
 
     @property
     def catalog(self) -> PostgresManifest:
@@ -164,8 +177,8 @@ class PostgresWriter:
         self._ensure_locked()
         with self._conn.transaction(), self._conn.cursor() as cursor:
             cursor.executemany(
-                f"UPDATE documents_{self._epoch} SET source = %s, size = %s, mtime_ns = %s, read_at_ns = %s,"
-                " recipe = %s WHERE path = %s",
+                f"UPDATE {self._conn.table('documents', self._epoch)} SET source = %s, size = %s,"
+                " mtime_ns = %s, read_at_ns = %s, recipe = %s WHERE path = %s",
                 [(each.source, each.size, each.mtime_ns, each.read_at_ns, each.recipe, each.path) for each in records],
             )
 
@@ -175,20 +188,27 @@ class PostgresWriter:
         self._locks.lock_exclusive(paths)
         with self._conn.transaction(), self._conn.cursor() as cursor:
             cursor.executemany(
-                "INSERT INTO roots VALUES (%s, %s) ON CONFLICT DO NOTHING", [(self._epoch, root) for root in paths]
+                f"INSERT INTO {self._conn.table('roots')} VALUES (%s, %s) ON CONFLICT DO NOTHING",
+                [(self._epoch, root) for root in paths],
             )
 
     def remove_roots(self, roots: Iterable[str]) -> None:
-        self._conn.execute("DELETE FROM roots WHERE epoch = %s AND path = ANY(%s)", (self._epoch, list(roots)))
+        self._conn.execute(
+            f"DELETE FROM {self._conn.table('roots')} WHERE epoch = %s AND path = ANY(%s)", (self._epoch, list(roots))
+        )
 
     def set_cosine_range(self, cosine_range: str) -> None:
-        self._conn.execute("UPDATE epochs SET cosine_range = %s WHERE id = %s", (cosine_range, self._epoch))
+        self._conn.execute(
+            f"UPDATE {self._conn.table('epochs')} SET cosine_range = %s WHERE id = %s", (cosine_range, self._epoch)
+        )
 
     def finish(self) -> None:
         """End cleanly; after a rebuild, activate the new epoch."""
         former = self._active_epoch()
         with self._conn.transaction():
-            self._conn.execute("UPDATE epochs SET last_ingest = now() WHERE id = %s", (self._epoch,))
+            self._conn.execute(
+                f"UPDATE {self._conn.table('epochs')} SET last_ingest = now() WHERE id = %s", (self._epoch,)
+            )
             if self._rebuild:
                 dimension = self._manifest.meta("dimension")
                 if dimension:
@@ -217,7 +237,7 @@ class PostgresWriter:
 
     def _count(self, documents: int, chunks: int, words: int) -> None:
         self._conn.execute(
-            "UPDATE epochs SET generation = generation + 1, documents = documents + %s, chunks = chunks + %s,"
-            " words = words + %s WHERE id = %s",
+            f"UPDATE {self._conn.table('epochs')} SET generation = generation + 1,"
+            " documents = documents + %s, chunks = chunks + %s, words = words + %s WHERE id = %s",
             (documents, chunks, words, self._epoch),
         )

@@ -1,7 +1,6 @@
 """Faults of a database server, and the errors that report them."""
 
 import sys
-from contextlib import closing
 from dataclasses import replace
 from secrets import token_hex
 from urllib.parse import quote
@@ -13,10 +12,10 @@ from streamrag_cli.doctor.store_check import check_store
 from streamrag_cli.errors import ConfigurationError, StoreError
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.postgres.address import PostgresUrl
-from streamrag_cli.store.postgres.connection import connect
 from streamrag_cli.store.postgres.status import check_integrity
 from streamrag_cli.store.registry import open_store
-from tests.support.postgres_server import PASSWORD, guarded
+from tests.support.fake_embedder import FakeEmbedder
+from tests.support.postgres_server import PASSWORD, guarded, opened
 from tests.support.stores import PostgresStore, Store, document, texts, write
 
 APPLES = document("fruit.md", "apples are red", "pears are green")
@@ -166,7 +165,7 @@ def test_a_reader_reconnects_after_its_connections_ended(
 
 def test_a_schema_of_a_newer_version_is_an_error(store: PostgresStore) -> None:
     store.put(APPLES)
-    with closing(connect(store.place)) as conn:
+    with opened(store.place) as conn:
         conn.execute("INSERT INTO migrations VALUES (99)")
     expected = ("store_format", "upgrade streamrag to the version that created the schema")
 
@@ -175,7 +174,7 @@ def test_a_schema_of_a_newer_version_is_an_error(store: PostgresStore) -> None:
 
 def test_missing_tables_are_reported_as_damage(store: PostgresStore) -> None:
     store.put(APPLES)
-    with closing(connect(store.place)) as conn:
+    with opened(store.place) as conn:
         conn.execute("DROP TABLE vectors_1")
 
     assert reading_raises(store.place) == ("store_damaged", "streamrag ingest --rebuild")
@@ -184,10 +183,50 @@ def test_missing_tables_are_reported_as_damage(store: PostgresStore) -> None:
         assert texts(reader) == {"ships cross the sea"}
 
 
+MALFORMED = [
+    "UPDATE chunks_1 SET line_start = -5",
+    "UPDATE chunks_1 SET char_end = -1",
+    "UPDATE chunks_1 SET headings = '[]{}'",
+    "UPDATE chunks_1 SET headings = '{\"a\": 1}'",
+    "ALTER TABLE chunks_1 ALTER body TYPE bytea USING body::bytea",
+    "ALTER TABLE chunks_1 ALTER body DROP NOT NULL; UPDATE chunks_1 SET body = NULL",
+    "UPDATE documents_1 SET language = 'zz'",
+    "UPDATE documents_1 SET path = 'not/absolute'",
+    "ALTER TABLE documents_1 ALTER source TYPE json USING json_build_array(source)",
+    "DELETE FROM epochs",
+    "UPDATE epochs SET last_ingest = 'infinity'",
+    "ALTER TABLE epochs ALTER generation DROP NOT NULL; UPDATE epochs SET generation = NULL",
+    "UPDATE collections SET epoch = -1",
+    "ALTER TABLE collections ALTER epoch TYPE text",
+    "ALTER TABLE migrations ALTER version TYPE text",
+    "DROP INDEX words_1_words; ALTER TABLE words_1 ALTER words TYPE text",
+    "DROP INDEX vectors_1_nearest; ALTER TABLE vectors_1 ALTER embedding TYPE text",
+]
+
+
+@pytest.mark.fault("store-malformed")
+@pytest.mark.parametrize("statement", MALFORMED)
+def test_malformed_rows_are_reported_as_damage(store: PostgresStore, statement: str) -> None:
+    store.put(APPLES)
+    with opened(store.place) as conn:
+        conn.execute(statement)
+
+    with pytest.raises(StoreError) as caught, store.reading() as reader:
+        with reader.snapshot():
+            vector = FakeEmbedder().embed_query("apples")
+            assert (reader.counts().chunks, reader.catalog.generation, reader.embedding) == (2, 1, "fake")
+            reader.catalog.meta("last_ingest")
+            found = [*reader.search_text(["apples"], 5), *reader.nearest(vector, 5)]
+            reader.require_chunks([each for each, _ in found])
+            list(reader.catalog.documents_under("/"))
+
+    assert (caught.value.code, caught.value.hint) == ("store_damaged", "streamrag ingest --rebuild")
+
+
 def test_an_unreadable_collection_does_not_stop_checks_of_the_others(store: PostgresStore) -> None:
     store.put(SHIPS)
     replace(store, collection="other").put(APPLES)
-    with closing(connect(store.place)) as conn:
+    with opened(store.place) as conn:
         conn.execute("DROP TABLE vectors_1")
     findings = list(check_store(Settings(store=store.place), {}, full=False))
 
@@ -218,7 +257,7 @@ def end_connections(database: "psycopg.Connection[tuple[object, ...]]", place: P
 def test_an_integrity_check_finds_inconsistent_tables(store: PostgresStore) -> None:
     store.put(APPLES, SHIPS)
     sound = check_integrity(store.place, "default").problems
-    with closing(connect(store.place)) as conn:
+    with opened(store.place) as conn:
         conn.execute("DELETE FROM vectors_1 WHERE chunk_id = %s", (SHIPS[1][0].id,))
         conn.execute("DELETE FROM documents_1 WHERE path = %s", (APPLES[0].path,))
 

@@ -1,13 +1,11 @@
 """Concurrent writers to different folders of one collection."""
 
-from contextlib import closing
-
 import pytest
 
 from streamrag_cli.errors import StoreError
 from streamrag_cli.store.interface import Counts, EmbeddedPassages
-from streamrag_cli.store.postgres.connection import connect
 from tests.support.fake_embedder import FakeEmbedder
+from tests.support.postgres_server import opened
 from tests.support.stores import PostgresStore, by_vector, document, many_chunks, texts, write
 
 APPLES = document("fruit/a.md", "apples are red", "pears are green")
@@ -101,7 +99,7 @@ def test_only_the_tables_of_one_epoch_remain_after_a_rebuild(store: PostgresStor
     for number in range(3):
         store.put(document(f"{number}.md", "again and again"), rebuild=True)
 
-    with closing(connect(store.place)) as conn:
+    with opened(store.place) as conn:
         tables = conn.execute(
             "SELECT relname FROM pg_class WHERE relname ~ '^vectors_[0-9]+$' AND relnamespace = %s::regnamespace",
             (store.place.schema,),
@@ -120,7 +118,7 @@ def test_vectors_of_any_dimension_are_found_even_if_they_cannot_be_indexed(
 
     with store.reading() as reader:
         assert [each for each, _ in reader.nearest(found_by[1], 1)] == [APPLES[1][1].id]
-    with closing(connect(store.place)) as conn:
+    with opened(store.place) as conn:
         [(indexes,)] = conn.execute(
             "SELECT count(*) FROM pg_indexes WHERE tablename = 'vectors_1' AND schemaname = %s"
             " AND indexdef LIKE '%%hnsw%%'",

@@ -1,12 +1,12 @@
 -- The tables that all collections of a schema share. The tables of one collection belong to its epoch (epoch.sql): a
 -- rebuild fills a new epoch and then changes one row of `collections`.
 
-CREATE TABLE collections (
+CREATE TABLE STORE.collections (
     name  text COLLATE "C" PRIMARY KEY,
     epoch bigint NOT NULL
 );
 
-CREATE TABLE epochs (
+CREATE TABLE STORE.epochs (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     collection  text COLLATE "C" NOT NULL,
     embedding   text NOT NULL,
@@ -17,10 +17,10 @@ CREATE TABLE epochs (
     words       bigint NOT NULL DEFAULT 0,
     last_ingest timestamptz
 );
-CREATE INDEX epochs_of_collection ON epochs (collection);
+CREATE INDEX epochs_of_collection ON STORE.epochs (collection);
 
-CREATE TABLE roots (
-    epoch bigint NOT NULL REFERENCES epochs ON DELETE CASCADE,
+CREATE TABLE STORE.roots (
+    epoch bigint NOT NULL REFERENCES STORE.epochs ON DELETE CASCADE,
     path  text COLLATE "C" NOT NULL,
     PRIMARY KEY (epoch, path)
 );

@@ -1,3 +1,3 @@
 -- The range of an embedder's cosines, on which scores depend. Existing epochs have none until something is ingested.
 
-ALTER TABLE epochs ADD COLUMN cosine_range text;
+ALTER TABLE STORE.epochs ADD COLUMN cosine_range text;
