@@ -51,7 +51,7 @@ TermWeights: TypeAlias = Mapping[str, Mapping[str, float]]
 
 
 class EmbeddingChangedError(Exception):
-    """The collection was rebuilt with another embedder after the question was embedded."""
+    """The collection has been rebuilt with another embedder, before or after the question was embedded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +97,8 @@ def retrieve(
     """
     stages = Stages(perf_counter())
     with reader.snapshot(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
+        if reader.embedding != embedder.name:  # the old embedder may fail, and must not get the question
+            raise EmbeddingChangedError
         count_chunks(reader)  # before opening Chroma, which an empty collection does not have
     embedded = _embedded(reader, embedder, question, cancellation)
     vector = embedded.vector
