@@ -299,6 +299,34 @@ def test_a_damaged_collection_is_rebuilt_from_one_folder_without_confirmation(cl
     assert (cli_with_notes.run("ingest", "--rebuild", "letters").code, documents(cli_with_notes)) == (0, 1)
 
 
+@pytest.mark.fault("store-flag-empty")
+@pytest.mark.parametrize("empty", ["", " "])
+@pytest.mark.parametrize(
+    ("arguments", "flag"),
+    [
+        (("ingest", "letters", "--store"), "--store"),
+        (("ingest", "--remove", "--all", "--yes", "--store"), "--store"),
+        (("search", "beans", "--store"), "--store"),
+        (("copy", "--from", "elsewhere", "--to"), "--to"),
+        (("copy", "--to", "elsewhere", "--from"), "--from"),
+    ],
+)
+def test_an_empty_store_is_a_usage_error(
+    cli_with_notes: WarmCommandLine, arguments: tuple[str, ...], flag: str, empty: str
+) -> None:
+    before = sorted(cli_with_notes.directory.rglob("*"))
+
+    assert refused(cli_with_notes.run(*arguments, empty)) == (
+        2,
+        b"",
+        [
+            f"streamrag: {flag}: {empty!r} must not be empty; . is the working directory",
+            f"hint: streamrag {arguments[0]} --help",
+        ],
+    )
+    assert sorted(cli_with_notes.directory.rglob("*")) == before
+
+
 def _write_rule(user: CommandLine, rule: str, pattern: str) -> tuple[str, ...]:
     """Skip files in the notes with this kind of rule; return the flags of the ingest."""
     if rule == "--exclude":
