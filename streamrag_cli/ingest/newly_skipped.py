@@ -13,7 +13,7 @@ from typing import Final
 
 from streamrag_cli.documents.discovery_results import FoundFile, SkipCode, SkippedPath, UnreadableDirectory
 from streamrag_cli.errors import StoreError
-from streamrag_cli.ingest.roots import IngestRequest, is_below, outermost
+from streamrag_cli.ingest.roots import IngestRequest, has_utf_8_name, is_below, outermost
 from streamrag_cli.ingest.safeguards import MANY_DOCUMENTS, FolderSurvey, confirm_removal
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.interface import Manifest
@@ -48,7 +48,8 @@ def confirm_newly_skipped(survey: FolderSurvey, request: IngestRequest, settings
     """
     if request.dry_run or request.confirmation.granted:
         return
-    skipped = {each.name: each.code for each in survey.results if isinstance(each, SkippedPath) and each.code in _RULES}
+    by_rule = (each for each in survey.results if isinstance(each, SkippedPath) and each.code in _RULES)
+    skipped = {each.name: each.code for each in by_rule if has_utf_8_name(each.path)}  # no other name is stored
     if not skipped:
         return
     found = {each.name for each in survey.results if isinstance(each, FoundFile)}

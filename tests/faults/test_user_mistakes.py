@@ -1,6 +1,7 @@
 """Mistakes with `ingest`: an empty variable, one folder too high, a share that is not mounted."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -414,6 +415,7 @@ def test_a_rule_that_removes_few_of_many_documents_needs_no_confirmation(
 ) -> None:
     flags = _write_rule(cli_with_notes, rule, "1*.txt")
     few = 11  # 1.txt and 10.txt to 19.txt
+    Path(os.fsdecode(os.fsencode(cli_with_notes.directory / "notes") + b"/1\xff.txt")).touch()
 
     assert cli_with_notes.run("ingest", *flags, "notes").code == 0
     assert documents(cli_with_notes) == MANY + 1 - few
