@@ -1,12 +1,15 @@
 """The command `streamrag copy`."""
 
+import re
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 
 from streamrag_cli.cli import options
 from streamrag_cli.cli.process import Process
-from streamrag_cli.settings import read_settings
+from streamrag_cli.errors import UsageError
+from streamrag_cli.settings import Settings, read_settings
 
 
 def command(
@@ -29,8 +32,8 @@ def command(
 
     Nothing is embedded again. The target store does not change until the copy is complete.
     """
-    settings = read_settings({**flags, "store": source}, process.environment)
-    other = read_settings({**flags, "store": target}, process.environment)
+    settings = _settings({**flags, "store": source}, "--from", process)
+    other = _settings({**flags, "store": target}, "--to", process)
 
     from streamrag_cli.render.copying import show_copy
     from streamrag_cli.store.copying import copy_collection
@@ -38,3 +41,12 @@ def command(
     steps = copy_collection(settings.store, other.store, settings.collection, replace=replace)
     show_copy(steps, settings.collection, out=process.out, err=process.err, json=json, quiet=quiet)
     return 0
+
+
+def _settings(flags: Mapping[str, object | None], flag: str, process: Process) -> Settings:
+    """The settings with the store that `flag` names. Raises UsageError, which names `flag` instead of `--store`."""
+    try:
+        return read_settings(flags, process.environment)
+    except UsageError as error:
+        message = re.sub(r"^--store:", f"{flag}:", error.message)
+        raise UsageError(message, code=error.code, hint=error.hint) from None

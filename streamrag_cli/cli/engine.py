@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from streamrag_cli.engine.address import EngineAddress
 
 _STOP_WITHIN_S: Final = 3.0
+_NONE_FOUND: Final = {True: "no engine is running\n", False: "no engine was found\n"}
 
 app = typer.Typer(
     cls=options.Group,
@@ -30,11 +31,12 @@ def status(context: typer.Context, json: options.Json = False) -> int:
     from streamrag_cli.codec import encode
 
     process: Process = context.obj
+    is_usable = _report_if_unusable(process)
     states = [_state(address, "status") for address in _addresses(process.environment)]
     if json:
         process.out.write(encode([state for state in states if state]) + "\n")
     elif not any(states):
-        process.out.write("no engine is running\n")
+        process.out.write(_NONE_FOUND[is_usable])
     for state in states if not json else []:
         if state:
             stores = ", ".join(state.get("stores", [])) or "none"
@@ -50,18 +52,29 @@ def status(context: typer.Context, json: options.Json = False) -> int:
 def stop(context: typer.Context) -> int:
     """Stop all engines of this user, after they have answered the questions in progress."""
     process: Process = context.obj
+    is_usable = _report_if_unusable(process)
     stopped = [address for address in _addresses(process.environment) if _stop(address)]
-    process.out.write(f"{len(stopped)} stopped\n" if stopped else "no engine is running\n")
+    process.out.write(f"{len(stopped)} stopped\n" if stopped else _NONE_FOUND[is_usable])
     return 0
 
 
-def _addresses(environ: Mapping[str, str]) -> "list[EngineAddress]":
-    from streamrag_cli.engine.address import UnsafeDirectoryError, all_addresses
+def _report_if_unusable(process: Process) -> bool:
+    """Whether questions can use an engine. If not, print the reason; an engine may run nevertheless."""
+    from streamrag_cli.engine.address import UnsafeDirectoryError, address_for
+    from streamrag_cli.render.error_output import print_error
 
     try:
-        return all_addresses(environ)
-    except UnsafeDirectoryError:
-        return []  # no engine would use such a directory
+        address_for(process.environment)
+    except UnsafeDirectoryError as error:
+        print_error(process.err, f"no engine is used: {error}", error.hint)
+        return False
+    return True
+
+
+def _addresses(environ: Mapping[str, str]) -> "list[EngineAddress]":
+    from streamrag_cli.engine.address import all_addresses
+
+    return all_addresses(environ)
 
 
 def _state(address: "EngineAddress", operation: Literal["status", "stop"]) -> dict[str, Any] | None:

@@ -86,12 +86,12 @@ def fallback_address(address: EngineAddress) -> EngineAddress:
 def all_addresses(environment: Mapping[str, str]) -> list[EngineAddress]:
     """The addresses of all engines of this user and home directory, in any version. Some may have ended.
 
-    Raises UnsafeDirectoryError.
+    Directories that other users can read are included, so that engines that are no longer used can be stopped.
+    Directories in which other users can create files are not.
     """
     pattern = f"engine-{_home(environment)}-*.sock"
     addresses: dict[Path, EngineAddress] = {}
-    own, *others = _candidates(environment)
-    for directory in [_checked(own), *filter(_is_private, others)]:
+    for directory in filter(_is_only_written_by_user, _candidates(environment)):
         for each in filter(_may_be_socket, sorted(directory.glob(pattern))):
             addresses.setdefault(each.resolve(), EngineAddress(directory, each.stem.removeprefix("engine-")))
     return list(addresses.values())
@@ -117,6 +117,7 @@ def candidate_addresses(
         each
         for each in all_addresses(environment)
         if each != own
+        and _is_private(each.directory)
         and (each.identity == own.identity or (not needs_network and _without_network(each) == _without_network(own)))
     ]
 
@@ -169,11 +170,20 @@ def _candidates(environment: Mapping[str, str]) -> list[Path]:
 
 
 def _is_private(directory: Path) -> bool:
+    return _is_closed_to_others(directory, 0o077)
+
+
+def _is_only_written_by_user(directory: Path) -> bool:
+    return _is_closed_to_others(directory, 0o022)
+
+
+def _is_closed_to_others(directory: Path, forbidden: int) -> bool:
+    """Whether it is a directory of this user without any of the `forbidden` permissions."""
     try:
         status = directory.lstat()
     except OSError:
         return False
-    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o077
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & forbidden
 
 
 def _checked(directory: Path) -> Path:

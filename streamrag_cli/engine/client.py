@@ -292,6 +292,7 @@ def _spawn(address: EngineAddress, environment: Mapping[str, str], idle_s: float
         os.chdir("/")
         os.dup2(os.open(os.devnull, os.O_RDWR), 0)
         log = _open_private(str(address.log), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        fcntl.flock(log, fcntl.LOCK_SH)  # until the engine ends; see `leftovers`
         os.dup2(log, 1)
         os.dup2(log, 2)
         os.execve(sys.executable, arguments, child_environment)  # noqa: S606 - our own interpreter, no shell

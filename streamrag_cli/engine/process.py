@@ -13,6 +13,7 @@ from streamrag_cli import __version__
 from streamrag_cli.codec import DecodeError, event_line, to_line
 from streamrag_cli.disconnect import cancel_on_disconnect
 from streamrag_cli.engine.address import EngineAddress, UnsafeDirectoryError, fallback_address, identity, peer
+from streamrag_cli.engine.leftovers import remove_leftovers
 from streamrag_cli.engine.messages import BEAT_S, LONGEST_LINE_BYTES, Request, read_request
 from streamrag_cli.service.local import LocalService
 from streamrag_cli.store.address import StoreAddress
@@ -49,6 +50,7 @@ class Engine:
         inode = self._address.socket.stat().st_ino
         server = await asyncio.start_unix_server(self._accept, sock=listening, limit=LONGEST_LINE_BYTES)
         _create_link(self._address)
+        remove_leftovers(self._address.directory)
         try:
             await self._wait_until_idle(inode)
         finally:

@@ -13,6 +13,7 @@ from typing import Final
 from streamrag_cli.errors import ModelServerError, StoreError, StreamragError
 from streamrag_cli.events import IngestEvent, IngestStarted, Notice, as_event
 from streamrag_cli.ingest.embedding import BatchEmbedder
+from streamrag_cli.ingest.newly_skipped import confirm_newly_skipped
 from streamrag_cli.ingest.progress import done_event
 from streamrag_cli.ingest.reading import FileReader
 from streamrag_cli.ingest.removal import remove, remove_all
@@ -57,6 +58,7 @@ def ingest_or_raise(
     reject_missing_paths(request, settings)
     confirm_rebuild(request, settings)
     survey = survey_folders(roots, request, settings)
+    confirm_newly_skipped(survey, request, settings)
     if embedder is None:
         embedder = embedder_for(settings, made_with=_bound_embedding(settings, rebuild=request.rebuild))
     yield IngestStarted(documents=survey.files, collection=settings.collection, embedding=embedder.name)

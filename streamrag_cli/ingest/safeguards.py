@@ -188,12 +188,14 @@ def _reject_empty(roots: Sequence[Path], request: IngestRequest, settings: Setti
         )
 
 
-def confirm_removal(documents: int | None, what: str, request: IngestRequest, *, command: str) -> None:
-    """Raise UsageError if many documents would be removed and the user does not confirm.
+def confirm_removal(
+    documents: int | None, what: str, request: IngestRequest, *, command: str, limit: int = MANY_DOCUMENTS
+) -> None:
+    """Raise UsageError if more than `limit` documents would be removed and the user does not confirm.
 
     `documents` is None if they cannot be counted.
     """
-    if request.dry_run or (documents is not None and documents <= MANY_DOCUMENTS):
+    if request.dry_run or (documents is not None and documents <= limit):
         return
     counted = "all documents" if documents is None else _documents(documents)
     target = sanitise_line(what)

@@ -16,12 +16,13 @@ from streamrag_cli.retrieval.near_duplicates import FindMissing
 from streamrag_cli.retrieval.recent_questions import RecentQuestions
 from streamrag_cli.retrieval.search import EmbeddingChangedError, Retrieved, retrieve
 from streamrag_cli.settings import Settings
-from streamrag_cli.store.interface import Reader, embedding_mismatch
+from streamrag_cli.store.interface import Reader, busy, embedding_mismatch
 from streamrag_cli.store.registry import open_store
 from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, Cancellation, TimeLimit
 
 Result = TypeVar("Result")
 _THREADS: Final = min(32, (os.cpu_count() or 1) + 4)
+_ATTEMPTS: Final = 3
 
 
 class Retriever:
@@ -129,11 +130,12 @@ class Retriever:
             cancellation=cancellation,
             recent=self._recent,
         )
-        try:
-            return search(self.embedder)
-        except EmbeddingChangedError:
-            self.embedder = self._matching_embedder()
-            return search(self.embedder)
+        for _ in range(_ATTEMPTS):
+            try:
+                return search(self.embedder)
+            except EmbeddingChangedError:
+                self.embedder = self._matching_embedder()
+        raise busy(f"collection {self._settings.collection!r} is being rebuilt with changing embedders")
 
 
 def embedder_for(settings: Settings, *, made_with: str | None) -> Embedder:

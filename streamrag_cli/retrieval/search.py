@@ -47,7 +47,7 @@ LEXICAL_WEIGHT: Final = 0.5  # fixed, not tuned: on seven public sets, results h
 
 
 class EmbeddingChangedError(Exception):
-    """The collection was rebuilt with another embedder after the question was embedded."""
+    """The collection has been rebuilt with another embedder, before or after the question was embedded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +99,8 @@ def retrieve(
     """
     stages = Stages(perf_counter())
     with reader.snapshot(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
+        if reader.embedding != embedder.name:  # the old embedder may fail, and must not get the question
+            raise EmbeddingChangedError
         count_chunks(reader)  # before opening Chroma, which an empty collection does not have
     texts = (question, *earlier)
     embed = partial((recent or RecentQuestions()).embed, embedder, texts, cancellation)

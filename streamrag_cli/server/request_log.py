@@ -83,8 +83,15 @@ class RequestLog:
             await self._app(scope, receive, send)
             return
         started_at = time.perf_counter()
-        entry_of(scope)  # the entry must exist before any middleware copies the scope
-        status = 0
+        entry = entry_of(scope)  # the entry must exist before any middleware copies the scope
+        status, has_left = 0, False
+
+        async def record_disconnect() -> Message:
+            nonlocal has_left
+            message = await receive()
+            # After the reply, this message only means that the request has ended.
+            has_left = has_left or (message["type"] == "http.disconnect" and status == 0)
+            return message
 
         async def record_status(message: Message) -> None:
             nonlocal status
@@ -93,11 +100,13 @@ class RequestLog:
             await send(message)
 
         try:
-            await self._app(scope, receive, record_status)
+            await self._app(scope, record_disconnect, record_status)
         except Exception:
             status = 500
             raise
         finally:
+            if has_left and status < 400:
+                status, entry.outcome = 0, entry.outcome or "abandoned"
             if status >= 400 or self._is_question(scope["path"]):
                 write_line(scope, status, (time.perf_counter() - started_at) * 1000)
 

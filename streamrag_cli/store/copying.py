@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from streamrag_cli.errors import StoreError, UsageError
@@ -35,14 +36,15 @@ def copy_collection(
 ) -> Iterator[CopyProgress]:
     """Copy a collection, and yield the progress after every batch. If the copy fails, the target is unchanged.
 
-    The source is read from one snapshot. Raises UsageError `same_store` if both addresses are equal, and StoreError:
+    The source is read from one snapshot. Raises UsageError `same_store` if both addresses are equal or, perhaps through
+    links, the same directory, and StoreError:
 
     - `store_missing` if the source does not have the collection
     - `store_exists` if the target has documents in a collection of this name, unless `replace` is set
     - `store_busy` if an ingest deletes vectors from the source during the copy
     - the errors of `Store.reader` and `Store.writer`
     """
-    if source == target:
+    if source == target or _is_same_directory(source, target):
         raise UsageError(
             "--from and --to name the same store", code="same_store", hint="streamrag copy --from STORE --to STORE"
         )
@@ -58,6 +60,13 @@ def copy_collection(
         yield from _copy(reader, writer)
         if cosine_range := reader.catalog.meta("cosine_range"):
             writer.set_cosine_range(cosine_range)
+
+
+def _is_same_directory(source: StoreAddress, target: StoreAddress) -> bool:
+    try:
+        return isinstance(source, Path) and isinstance(target, Path) and source.samefile(target)
+    except OSError:  # one of them does not exist, which is reported later, or cannot be read
+        return False
 
 
 def _check_not_replacing(target: Store, collection: str) -> None:

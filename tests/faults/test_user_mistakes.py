@@ -1,6 +1,7 @@
 """Mistakes with `ingest`: an empty variable, one folder too high, a share that is not mounted."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -297,6 +298,150 @@ def test_a_damaged_collection_is_rebuilt_from_one_folder_without_confirmation(cl
     catalog.write_bytes(b"no database at all" * 1000)
 
     assert (cli_with_notes.run("ingest", "--rebuild", "letters").code, documents(cli_with_notes)) == (0, 1)
+
+
+@pytest.mark.fault("store-flag-empty")
+@pytest.mark.parametrize("empty", ["", " "])
+@pytest.mark.parametrize(
+    ("arguments", "flag"),
+    [
+        (("ingest", "letters", "--store"), "--store"),
+        (("ingest", "--remove", "--all", "--yes", "--store"), "--store"),
+        (("search", "beans", "--store"), "--store"),
+        (("copy", "--from", "elsewhere", "--to"), "--to"),
+        (("copy", "--to", "elsewhere", "--from"), "--from"),
+    ],
+)
+def test_an_empty_store_is_a_usage_error(
+    cli_with_notes: WarmCommandLine, arguments: tuple[str, ...], flag: str, empty: str
+) -> None:
+    before = sorted(cli_with_notes.directory.rglob("*"))
+
+    assert refused(cli_with_notes.run(*arguments, empty)) == (
+        2,
+        b"",
+        [
+            f"streamrag: {flag}: {empty!r} must not be empty; . is the working directory",
+            f"hint: streamrag {arguments[0]} --help",
+        ],
+    )
+    assert sorted(cli_with_notes.directory.rglob("*")) == before
+
+
+def _write_rule(user: CommandLine, rule: str, pattern: str) -> tuple[str, ...]:
+    """Skip files in the notes with this kind of rule; return the flags of the ingest."""
+    if rule == "--exclude":
+        return ("--exclude", pattern)
+    write(user.directory / "notes" / rule, f"{pattern}\n")
+    return ()
+
+
+@pytest.mark.fault("rules-skip-too-much")
+@pytest.mark.parametrize(
+    ("rule", "because"),
+    [
+        ("--exclude", "excluded"),
+        (".streamragignore", "ignored by .streamragignore"),
+        (".gitignore", "ignored by git"),
+    ],
+)
+def test_a_rule_that_removes_many_documents_needs_yes_without_a_terminal(
+    cli_with_notes: WarmCommandLine, rule: str, because: str
+) -> None:
+    flags = _write_rule(cli_with_notes, rule, "*")
+    repeated = " --exclude '*'" if flags else ""
+    tried, dry = (cli_with_notes.run("ingest", *flags, "notes", *dry) for dry in ((), ("--dry-run", "--json")))
+
+    assert refused(tried) == (
+        2,
+        b"",
+        [
+            f"streamrag: the command would remove {MANY} documents below {cli_with_notes.directory}/notes that"
+            f" are now {because}: this requires --yes",
+            "hint: list them first, then use --yes instead of --dry-run -v:"
+            f" streamrag ingest{repeated} notes --dry-run -v",
+        ],
+    )
+    assert (dry.code, json.loads(dry.stdout)["counts"]["deleted"], documents(cli_with_notes)) == (0, MANY, MANY + 1)
+    assert cli_with_notes.run("ingest", *flags, "notes", "--yes").code == 0
+    assert documents(cli_with_notes) == 1
+
+
+@pytest.mark.fault("rules-skip-too-much")
+@pytest.mark.parametrize(("answer", "code", "left"), [(b"\n", 2, MANY + 1), (b"y\n", 0, 1)])
+def test_a_rule_that_removes_many_documents_is_confirmed_on_a_terminal(
+    cli_with_notes: WarmCommandLine, answer: bytes, code: int, left: int
+) -> None:
+    with on_terminal(cli_with_notes, "ingest", "--exclude", "notes/", ".", columns=200) as (terminal, process):
+        terminal.wait_for("[y/N]")
+        terminal.type(answer)
+        ended = terminal.wait_for_end(process)
+
+    here = cli_with_notes.directory
+    question = f"Remove {MANY} documents below {here} that are now excluded? [y/N]"
+    assert question in re.sub(r"\s+", " ", " ".join(terminal.lines))
+    assert (ended, documents(cli_with_notes)) == (code, left)
+
+
+@pytest.mark.fault("rules-skip-too-much")
+@pytest.mark.parametrize("flag", ["--yes", "--allow-empty"])
+def test_a_rule_that_removes_the_last_documents_of_a_folder_needs_a_flag(
+    cli_with_notes: WarmCommandLine, flag: str
+) -> None:
+    excluding = ("ingest", "--exclude", "*.md", "letters")
+    tried = cli_with_notes.run(*excluding)
+
+    assert (tried.code, tried.stderr.splitlines()[0]) == (
+        2,
+        f"streamrag: the command would remove 1 document below {cli_with_notes.directory}/letters that is now"
+        " excluded: this requires --yes",
+    )
+    assert documents(cli_with_notes) == MANY + 1
+    assert (cli_with_notes.run(*excluding, flag).code, documents(cli_with_notes)) == (0, MANY)
+
+
+@pytest.mark.fault("rules-skip-too-much")
+def test_a_rebuild_with_a_rule_that_removes_many_documents_needs_yes(cli_with_notes: WarmCommandLine) -> None:
+    rebuild = ("ingest", "--rebuild", "--exclude", "*.txt")
+
+    assert (cli_with_notes.run(*rebuild).code, documents(cli_with_notes)) == (2, MANY + 1)
+    assert (cli_with_notes.run(*rebuild, "--yes").code, documents(cli_with_notes)) == (0, 1)
+
+
+@pytest.mark.fault("ignored-files")
+@pytest.mark.parametrize("rule", ["--exclude", ".streamragignore", ".gitignore"])
+def test_a_rule_that_removes_few_of_many_documents_needs_no_confirmation(
+    cli_with_notes: WarmCommandLine, rule: str
+) -> None:
+    flags = _write_rule(cli_with_notes, rule, "1*.txt")
+    few = 11  # 1.txt and 10.txt to 19.txt
+    Path(os.fsdecode(os.fsencode(cli_with_notes.directory / "notes") + b"/1\xff.txt")).touch()
+
+    assert cli_with_notes.run("ingest", *flags, "notes").code == 0
+    assert documents(cli_with_notes) == MANY + 1 - few
+
+
+def test_deleted_files_do_not_count_as_skipped_by_a_rule(cli_with_notes: WarmCommandLine) -> None:
+    notes = cli_with_notes.directory / "notes"
+    flags = _write_rule(cli_with_notes, ".gitignore", "1.txt")
+    for number in range(2, MANY):
+        (notes / f"{number}.txt").unlink()
+
+    assert cli_with_notes.run("ingest", *flags, "notes").code == 0
+    assert documents(cli_with_notes) == 2  # notes/0.txt and the letter
+
+
+@pytest.mark.fault("secrets-withheld")
+def test_the_last_document_of_a_folder_is_removed_without_confirmation_if_it_may_be_a_secret(
+    cli_with_notes: WarmCommandLine,
+) -> None:
+    vault = cli_with_notes.directory / "vault"
+    write(vault / "passwords.csv", "name,word")
+    write(vault / ".gitignore", "*.txt")
+    write(vault / "notes.txt", "beans")
+
+    assert (cli_with_notes.run("ingest", "vault/passwords.csv").code, documents(cli_with_notes)) == (0, MANY + 2)
+    assert (cli_with_notes.run("ingest", "vault").code, documents(cli_with_notes)) == (0, MANY + 1)
 
 
 def test_an_empty_folder_without_stored_documents_is_accepted(cli_with_notes: WarmCommandLine) -> None:

@@ -4,10 +4,13 @@ import asyncio
 import threading
 from contextlib import closing
 from pathlib import Path
+from typing import ClassVar
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from streamrag_cli.errors import StoreError
+from streamrag_cli.errors import ConfigurationError, StoreError
 from streamrag_cli.retrieval import retriever as module
 from streamrag_cli.retrieval.embedder import BUILTIN
 from streamrag_cli.retrieval.embeddings import make_embedder
@@ -22,17 +25,30 @@ from tests.support.stores import LocalStore, document
 SHIPS = document("ships.md", "ships cross the sea")
 
 
+class Recording(FakeEmbedder):
+    """Records the questions. An embedder named "failing" fails like one without a key."""
+
+    questions: ClassVar[list[tuple[str, str]]] = []
+
+    def embed_query(self, text: str, cancellation: Cancellation | None = None) -> NDArray[np.float32]:
+        if self.name == "failing":
+            raise ConfigurationError("the key is missing", code="key_missing")
+        self.questions.append((self.name, text))
+        return super().embed_query(text, cancellation)
+
+
 @pytest.fixture(autouse=True)
-def _embedders_of_two_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
-    def embedder_for(settings: Settings, *, made_with: str | None) -> FakeEmbedder:
+def _embedders_of_several_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
+    def embedder_for(settings: Settings, *, made_with: str | None) -> Recording:
         name = settings.embedding or made_with or "fake"
-        return FakeEmbedder(name, dimension=8 if name == "other" else 16)
+        return Recording(name, dimension=16 if name == "fake" else 8)
 
     monkeypatch.setattr(module, "embedder_for", embedder_for)
+    monkeypatch.setattr(Recording, "questions", [])
 
 
-def rebuilt(store: LocalStore) -> None:
-    with store.writing(embedding="other", rebuild=True) as writer:
+def rebuilt(store: LocalStore, embedding: str = "other") -> None:
+    with store.writing(embedding=embedding, rebuild=True) as writer:
         writer.write([SHIPS], EmbeddedPassages(FakeEmbedder(dimension=8).embed_documents([SHIPS[1][0].text_to_embed])))
 
 
@@ -58,6 +74,32 @@ def test_requesting_the_old_embedder_reports_both_names(tmp_path: Path) -> None:
             retriever.retrieve("ships", limit=1, min_score=0.0)
 
     assert caught.value.code == "another_embedding"
+
+
+@pytest.mark.fault("embedder-changed-back")
+def test_a_collection_answers_again_after_a_rebuild_with_an_unusable_embedder_is_undone(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    store.put(SHIPS)
+    with closing(Retriever.open(Settings(store=tmp_path))) as retriever:
+        rebuilt(store, "failing")
+        with pytest.raises(ConfigurationError, match="the key is missing"):
+            retriever.retrieve("ships", limit=1, min_score=0.0)
+        store.put(SHIPS, rebuild=True)
+        again = retriever.retrieve("ships", limit=1, min_score=0.0)
+
+    assert [hit.chunk.text for hit in again.hits] == ["ships cross the sea"]
+
+
+@pytest.mark.fault("embedder-changed-back")
+def test_a_question_after_a_rebuild_is_sent_only_to_the_new_embedder(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    store.put(SHIPS)
+    with closing(Retriever.open(Settings(store=tmp_path))) as retriever:
+        retriever.retrieve("ships before", limit=1, min_score=0.0)
+        rebuilt(store)
+        retriever.retrieve("ships after", limit=1, min_score=0.0)
+
+    assert Recording.questions == [("fake", "ships before"), ("other", "ships after")]
 
 
 @pytest.mark.fault("search-timeout")

@@ -2,10 +2,12 @@
 
 import re
 import signal
+import socket
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -21,6 +23,7 @@ from tests.support.openai_replies import Stall, answer, failure, stream, token
 from tests.support.openai_server import OpenAIServer
 from tests.support.process import process
 from tests.support.running_server import ServedProcess, running_server, served
+from tests.support.stores import LocalStore, document, write
 
 WORDS = "Does the zinfandel quay have a crane?"
 KEY = "Lamp-4711-Oil-1874-Brandt"
@@ -120,6 +123,32 @@ def test_an_answer_after_a_disconnect_is_logged_as_abandoned(settings: Settings)
     [line] = lines_of(server)
     assert line.startswith("INFO question")
     assert "outcome=abandoned" in line
+
+
+@pytest.mark.parametrize("path", ["/search", "/v1/chat/completions"])
+def test_a_question_whose_client_leaves_before_the_reply_is_logged_as_abandoned(path: str, tmp_path: Path) -> None:
+    with LocalStore(tmp_path).writing(embedding="openai:m") as writer:
+        write(writer, document("ships.md", "ships cross the sea"))
+    if path == "/search":
+        head, body = f"GET {ask_url('', path=path)}", ""
+    else:
+        head, body = f"POST {path}", '{"messages": [{"role": "user", "content": "ships?"}]}'
+    with OpenAIServer(embeddings=stream(Stall())) as silent:
+        with served(Settings(store=tmp_path), STREAMRAG_BASE_URL=silent.base_url) as server:
+            place = urlsplit(server.url)
+            with socket.create_connection((str(place.hostname), int(place.port or 0))) as client:
+                client.sendall(
+                    f"{head} HTTP/1.1\r\nHost: {place.netloc}\r\nContent-Type: application/json\r\n"
+                    f"Content-Length: {len(body)}\r\n\r\n{body}".encode()
+                )
+                [asked] = silent.wait_for_requests(1)
+            assert asked.closed_by_client.wait(timeout=10.0)
+            end(server)
+
+    route = head.partition("?")[0]
+    assert lines_of(server) == [
+        f"INFO question client=127.0.0.1 route='{route}' collection=default outcome=abandoned ms=N"
+    ]
 
 
 @pytest.mark.parametrize(

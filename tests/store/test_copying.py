@@ -112,3 +112,19 @@ def test_copying_a_missing_collection_or_to_the_same_store_is_an_error(store: St
         "same_store",
         False,
     )
+
+
+@pytest.mark.fault("copy-onto-itself")
+@pytest.mark.parametrize("replace", [False, True])
+@pytest.mark.parametrize("spelling", ["link", "store/../store", "link/collections/.."])
+def test_a_store_under_another_spelling_is_recognised_as_the_same(spelling: str, replace: bool, tmp_path: Path) -> None:
+    place = tmp_path / "store"
+    LocalStore(place).put(SHIPS)
+    (tmp_path / "link").symlink_to("store")
+    before = sorted(place.rglob("*"))
+
+    for source, target in ((place, tmp_path / spelling), (tmp_path / spelling, place)):
+        with pytest.raises(UsageError) as caught:
+            list(copy_collection(source, target, "default", replace=replace))
+        assert caught.value.code == "same_store"
+    assert sorted(place.rglob("*")) == before
