@@ -35,7 +35,7 @@ _MEANT_COMMANDS: Final = {
     **dict.fromkeys(("conversations", "history"), "streamrag log"),
     **dict.fromkeys(("api", "server", "web"), "streamrag serve"),
 }
-"""What users of other programs mean by a command that does not exist."""
+"""The commands that users of other programs mean by commands that do not exist."""
 _log: Final = logging.getLogger(__name__)
 
 

@@ -84,12 +84,12 @@ def test_without_a_command_help_is_printed(cli: CommandLine, arguments: tuple[st
 
 
 def test_a_question_may_be_words_or_come_from_a_pipe_or_replace_the_command(cli_with_store: CommandLine) -> None:
-    asked = cli_with_store.run("ask", "-q", QUESTION)
+    quoted = cli_with_store.run("ask", "-q", QUESTION)
 
-    assert asked.code == 0
-    assert cli_with_store.run("ask", "-q", *QUESTION.split()) == asked
-    assert cli_with_store.run("ask", "-q", stdin=QUESTION.encode()) == asked
-    assert cli_with_store.run(QUESTION, "-q") == asked
+    assert quoted.code == 0
+    assert cli_with_store.run("ask", "-q", *QUESTION.split()) == quoted
+    assert cli_with_store.run("ask", "-q", stdin=QUESTION.encode()) == quoted
+    assert cli_with_store.run(QUESTION, "-q") == quoted
     assert cli_with_store.run("search", *QUESTION.split()).stdout == cli_with_store.run("search", QUESTION).stdout
 
 

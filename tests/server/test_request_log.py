@@ -141,8 +141,8 @@ def test_a_question_whose_client_leaves_before_the_reply_is_logged_as_abandoned(
                     f"{head} HTTP/1.1\r\nHost: {place.netloc}\r\nContent-Type: application/json\r\n"
                     f"Content-Length: {len(body)}\r\n\r\n{body}".encode()
                 )
-                [asked] = silent.wait_for_requests(1)
-            assert asked.closed_by_client.wait(timeout=10.0)
+                [question] = silent.wait_for_requests(1)
+            assert question.closed_by_client.wait(timeout=10.0)
             end(server)
 
     route = head.partition("?")[0]

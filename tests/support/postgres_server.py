@@ -83,7 +83,7 @@ def vector_ids(place: PostgresUrl) -> set[str]:
 
 @contextmanager
 def opened(place: PostgresUrl) -> "Iterator[psycopg.Connection[tuple[Any, ...]]]":
-    """A connection whose search path is the schema, so that tests need not qualify names."""
+    """A connection whose search path is the schema, so that tests do not have to qualify names."""
     with psycopg.connect(place.url, autocommit=True) as conn:
         conn.execute(f"SET search_path = {place.schema}, public")
         yield conn

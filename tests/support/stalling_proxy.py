@@ -1,4 +1,4 @@
-"""A TCP proxy in front of the PostgreSQL server of the tests, which can stop forwarding what its clients send."""
+"""A TCP proxy for the PostgreSQL server of the tests, which can stop forwarding what its clients send."""
 
 import asyncio
 import threading

@@ -1,7 +1,7 @@
 """Addresses of stores in PostgreSQL: a database and a schema.
 
-An address may contain passwords. Messages and logs must show `str` of an address, which contains no parameter except
-those that are known to be harmless. Errors must not repeat any part of an address, because it may have been split in
+An address may contain passwords. Messages and logs must show `str` of an address, which contains only parameters that
+are known to be harmless. Errors must not repeat any part of an address, because it may have been split in
 the wrong place.
 """
 
@@ -52,8 +52,8 @@ class PostgresUrl(StoreUrl):
         credentials = match[0] if (match := re.match(r"[^@/]*@", rest)) else ""
         location, _, query = rest[len(credentials) :].partition("?")
         hosts, _, database = location.partition("/")
-        given = dict(_pairs(query))
-        self.schema = given.pop("schema", DEFAULT_SCHEMA)
+        options = dict(_pairs(query))
+        self.schema = options.pop("schema", DEFAULT_SCHEMA)
         if not _SCHEMA_NAME.fullmatch(self.schema) or self.schema.startswith("pg_"):
             raise ValueError(
                 "its schema must consist of at most 63 characters a-z, 0-9 and _, and not begin with pg_ or a digit"
@@ -64,11 +64,11 @@ class PostgresUrl(StoreUrl):
             **_credentials(credentials.removesuffix("@")),
             **_hosts(hosts),
             **({"dbname": _decoded(database)} if database else {}),
-            **given,
+            **options,
         }
-        parameters = "&".join(f"{name}={quote(value, safe='')}" for name, value in given.items())
+        parameters = "&".join(f"{name}={quote(value, safe='')}" for name, value in options.items())
         schema = {} if self.schema == DEFAULT_SCHEMA else {"schema": self.schema}
-        self._shown = _shown(credentials, location, given | schema)
+        self._shown = _shown(credentials, location, options | schema)
         base = f"postgresql://{credentials}{location}"
         self.url = base.replace(" ", "%20") + (f"?{parameters}" if parameters else "")
 
@@ -140,8 +140,8 @@ def _hosts(text: str) -> dict[str, str]:
     if None in matches or not all(1 <= int(port) <= 65535 for port in ports if port):
         raise ValueError(f"its port must be a number from 1 to 65535; {_ADVICE}")
     hosts = ",".join(_decoded(match[1].strip("[]")) for match in matches if match)
-    found = {"host": hosts, "port": ",".join(ports)}
-    return {name: value for name, value in found.items() if value.strip(",")}
+    host_parameters = {"host": hosts, "port": ",".join(ports)}
+    return {name: value for name, value in host_parameters.items() if value.strip(",")}
 
 
 def _decoded(text: str) -> str:

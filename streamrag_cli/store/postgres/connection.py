@@ -159,7 +159,7 @@ class Connections:
     def acquire(self, start: Callable[[Connection], Started], limit: TimeLimit | None) -> Iterator[Started]:
         """Yield what `start` returns for a connection. A transaction that is still open at the end is rolled back.
 
-        After `limit` the connection is interrupted, whatever it is doing. Without `limit`, connecting and `start` have
+        After `limit` the connection is interrupted. Without `limit`, connecting and `start` have
         the time limit of `OpeningLimit`.
         """
         interruption, opening = Interruption(), limit or OpeningLimit(self._address)

@@ -22,7 +22,7 @@ _DAMAGED: Final = ("XX", "42P01", "42703", "42883", "42804", "58")
 _UNUSABLE: Final = re.compile(
     r"\binvalid (?:\w+ )?(?:value|number)\b|\bunrecognized configuration|could not match \d+ "
 )
-"""What libpq or the server says about parameters that it cannot use."""
+"""Messages of libpq or the server about parameters that it cannot use."""
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Establishes connections under a time limit.
 
 psycopg cannot stop an attempt to connect, and nothing can stop the lookup of a host name. An attempt therefore runs in
-its own thread. After the limit it ends by itself: at once, or when the lookup of the name has ended.
+its own thread. After the limit it ends as soon as a lookup of the host name has ended.
 """
 
 import time
@@ -25,8 +25,8 @@ _POLL_S: Final = 0.05
 class Connection(psycopg.Connection[tuple[Any, ...]]):
     """A connection that knows the schema of the store, and the schema of pgvector. Both are quoted for SQL.
 
-    Neither is in the search path: other users may be able to create operators and functions in them, which would run as
-    this user if their types matched better than those of PostgreSQL. Statements therefore qualify all names.
+    They are not in the search path: other users may be able to create operators and functions in them, which would run
+    as this user if their types matched better than those of PostgreSQL. Statements therefore qualify all names.
     """
 
     store = ""
@@ -56,7 +56,7 @@ def _attempt(parameters: Mapping[str, Any], limit: TimeLimit, future: "Future[Co
         return
     try:
         future.set_result(conn)
-    except InvalidStateError:  # nobody waits any more
+    except InvalidStateError:  # the caller no longer waits
         conn.close()
 
 

@@ -48,7 +48,7 @@ class Interruption:
 
 
 def _interrupt(conn: Connection) -> None:
-    """Return at once: cancelling needs other threads, because the server may not respond."""
+    """Return immediately: cancelling needs other threads, because the server may not respond."""
     try:
         connection = socket.socket(fileno=os.dup(conn.fileno()))
     except (psycopg.Error, OSError):

@@ -216,8 +216,8 @@ def test_malformed_rows_are_reported_as_damage(store: PostgresStore, statement: 
             vector = FakeEmbedder().embed_query("apples")
             assert (reader.counts().chunks, reader.catalog.generation, reader.embedding) == (2, 1, "fake")
             reader.catalog.meta("last_ingest")
-            found = [*reader.search_text(["apples"], 5), *reader.nearest(vector, 5)]
-            reader.require_chunks([each for each, _ in found])
+            hits = [*reader.search_text(["apples"], 5), *reader.nearest(vector, 5)]
+            reader.require_chunks([each for each, _ in hits])
             list(reader.catalog.documents_under("/"))
 
     assert (caught.value.code, caught.value.hint) == ("store_damaged", "streamrag ingest --rebuild")

@@ -1,4 +1,4 @@
-"""Other users of the database, who may create schemas and objects, but must not read, change or run anything."""
+"""Other users of the database can create schemas and objects, but must not read, change or run anything."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -164,9 +164,9 @@ def test_a_reader_refuses_tables_that_run_code_of_their_owner(users: Users, stat
         f"GRANT SELECT ON ALL TABLES IN SCHEMA {users.place.schema} TO PUBLIC",
     )
 
-    code, _, said, hint = refusal(users, users.docs, reading=True)
+    code, _, reported, hint = refusal(users, users.docs, reading=True)
     assert (code, hint) == ("store_not_trusted", ADVICE)
-    assert said.endswith(message.format(repr(users.mallory)))
+    assert reported.endswith(message.format(repr(users.mallory)))
 
 
 def test_a_trigger_of_another_user_is_refused_but_one_of_the_owner_is_not(users: Users) -> None:

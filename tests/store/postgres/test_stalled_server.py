@@ -50,12 +50,12 @@ def test_the_time_limit_includes_every_step_before_the_search(
         spent_s = time.monotonic() - began_s
         proxy.word = b""
         with reader.snapshot(TimeLimit(60)):
-            found = texts(reader)
+            results = texts(reader)
 
     assert (caught.value.code, proxy.stalled) == ("retrieval_timeout", 1)
     assert str(caught.value) == "the search took longer than 0.5 s and was stopped"
     assert spent_s < PROMPT_S
-    assert found == {"apples are red"}
+    assert results == {"apples are red"}
 
 
 @pytest.mark.fault("search-timeout")
@@ -100,10 +100,10 @@ def test_a_stall_at_the_end_of_a_search_does_not_lose_its_result(store: Postgres
     with closing(PostgresReader(proxy.address(store.place), "default")) as reader:
         proxy.word = b"ROLLBACK"
         with reader.snapshot(TimeLimit(0.5)):
-            found = texts(reader)
+            results = texts(reader)
         proxy.word = b""
 
-        assert (found, proxy.stalled, reader.counts().chunks) == ({"apples are red"}, 1, 1)
+        assert (results, proxy.stalled, reader.counts().chunks) == ({"apples are red"}, 1, 1)
 
 
 @pytest.mark.fault("search-timeout")
