@@ -52,12 +52,12 @@ def confirm_newly_skipped(survey: FolderSurvey, request: IngestRequest, settings
     skipped = {each.name: each.code for each in by_rule if has_utf_8_name(each.path)}  # no other name is stored
     if not skipped:
         return
-    existing = {each.name for each in survey.results if isinstance(each, FoundFile)}
+    file_names = {each.name for each in survey.results if isinstance(each, FoundFile)}
     unreadable = [each.path for each in survey.results if isinstance(each, UnreadableDirectory)]
     try:
         with open_store(settings.store).manifest(settings.collection) as manifest:
             of_roots = [
-                _newly_skipped(manifest, root, skipped, existing, unreadable)
+                _newly_skipped(manifest, root, skipped, file_names, unreadable)
                 for root in (outermost(survey.roots) if manifest else ())
             ]
     except StoreError:
@@ -83,18 +83,18 @@ def _newly_skipped(
     manifest: Manifest | None,
     root: Path,
     skipped: Mapping[str, SkipCode],
-    existing: Container[str],
+    file_names: Container[str],
     unreadable: list[Path],
 ) -> _Skipped:
     result = _Skipped(root)
     for path in dict.fromkeys(_candidates(manifest, root, skipped) if manifest else ()):
         code = _rule_for(path, skipped)
-        if code and path not in existing and os.path.lexists(path):
+        if code and path not in file_names and os.path.lexists(path):
             result.documents += 1
             result.rules.add(code)
     if manifest and result.documents:
         stored = (record.path for record in manifest.documents_under(str(root)))
-        result.is_emptied = not any(path in existing or is_below(path, unreadable) for path in stored)
+        result.is_emptied = not any(path in file_names or is_below(path, unreadable) for path in stored)
     return result
 
 
