@@ -33,8 +33,20 @@ _END: Final = re.compile(
     r"|(?<=[\u3002\uff01\uff1f])[\"')\u201d\u2019\u300d\u300f\uff09]*\s*(?=\S)|(?<=[\u061f\u06d4\u0964])[\"')\u201d]*\s+"
 )
 _ABBREVIATION: Final = re.compile(
-    r"(?:\b(?:e\.g|i\.e|etc|cf|vs|approx|Mr|Mrs|Ms|Dr|Prof|St|No|Fig|Eq|Inc|Ltd|Co|Jr|Sr|Gen|Col|Lt|Rev|Mt|ca)|"
-    r"\b[A-Z])\.[\"')\]]*\s*$"
+    r"(?:\b(?:e\.g|i\.e|etc|cf|vs|approx|Mr|Mrs|Ms|Dr|Prof|St|No|Fig|Eq|Inc|Ltd|Co|Jr|Sr|Gen|Col|Lt|Rev|Mt|ca|"
+    r"Abs|Art|art|Bd|bijv|blz|bspw|bzw|dott|env|evtl|ggf|Hr|inkl|Nr|nr|núm|pag|pág|Sra|sig|sog|Str|Tel|Ud|vgl|zzgl)|"
+    r"\b[A-Zdhosuz])\.[\"')\]]*\s*$"
+)
+"""Abbreviations in English, German, French, Spanish, Italian and Dutch after which a capital letter or digit follows."""
+_ORDINAL: Final = re.compile(
+    r"\b(?:ab|am|auf|bis|dem|den|der|des|die|fra|im|nach|på|seit|til|vom|vor|zum|zur)\s+\d{1,2}\.$", re.IGNORECASE
+)
+"""An ordinal number in German, Danish or Norwegian."""
+_NUMBER: Final = re.compile(r"(?<![\w.])\d{1,2}\.$")
+_MONTH: Final = re.compile(
+    r"(?:Januar|Jänner|Februar|März|Mars|Marts|April|Mai|Maj|Juni|Juli|August|September"
+    r"|Oktober|November|Dezember|Desember|December)\b",
+    re.IGNORECASE,
 )
 _LONGEST_ABBREVIATION: Final = 20
 _ANNOUNCES: Final = re.compile(r"[:\uff1a][\"')\]*_]*$")
@@ -178,11 +190,17 @@ def _split(masked: Masked, line: int) -> Iterator[Sentence]:
     text = masked.text
     start = 0
     for match in _END.finditer(text):
-        if not _ABBREVIATION.search(text[max(start, match.end() - _LONGEST_ABBREVIATION) : match.end()].rstrip()):
+        last_words = text[max(start, match.end() - _LONGEST_ABBREVIATION) : match.end()].rstrip()
+        if not (_ABBREVIATION.search(last_words) or _is_ordinal(last_words, text[match.end() : match.end() + 12])):
             yield from _sentence_if_any(masked, text[start : match.end()], line)
             line += text.count(LINE, start, match.end())
             start = match.end()
     yield from _sentence_if_any(masked, text[start:], line)
+
+
+def _is_ordinal(last_words: str, next_words: str) -> bool:
+    """Whether `last_words` end in a number such as the "1." of "am 1. Mai", which does not end a sentence."""
+    return bool(_ORDINAL.search(last_words) or (_NUMBER.search(last_words) and _MONTH.match(next_words)))
 
 
 def _sentence_if_any(masked: Masked, part: str, line: int) -> Iterator[Sentence]:

@@ -53,6 +53,21 @@ def test_sentences_have_no_markup(text: str, expected: list[str]) -> None:
     assert read(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Zwischen dem 1. März und dem 30. September ist es verboten. Danach nicht.", 2),
+        ("Die Miete ist am 3. Werktag zu zahlen. Der Vertrag endet 2027.", 2),
+        ("Betaling skjer innen 15. Mars hvert år.", 1),
+        ("Es gilt z. B. Nr. 4 Abs. 2 der Ordnung, d. h. Hunde sind erlaubt.", 1),
+        ("The limit is 5. After that, wait 30. Then try again.", 3),
+        ("It ended in 2020. Augustus came later.", 2),
+    ],
+)
+def test_ordinal_numbers_and_abbreviations_do_not_end_a_sentence(text: str, expected: int) -> None:
+    assert len(read(text)) == expected
+
+
 @pytest.mark.fault("quote-markup")
 @pytest.mark.parametrize(
     ("text", "expected"),
