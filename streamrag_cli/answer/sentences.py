@@ -37,7 +37,7 @@ _ABBREVIATION: Final = re.compile(
     r"Abs|Art|art|Bd|bijv|blz|bspw|bzw|dott|env|evtl|ggf|Hr|inkl|Nr|nr|núm|pag|pág|Sra|sig|sog|Str|Tel|Ud|vgl|zzgl)|"
     r"\b[A-Zdhosuz])\.[\"')\]]*\s*$"
 )
-"""Abbreviations in English, German, French, Spanish, Italian and Dutch after which a capital letter or digit follows."""
+"""Abbreviations in six languages that are often followed by a capital letter or a digit."""
 _ORDINAL: Final = re.compile(
     r"\b(?:ab|am|auf|bis|dem|den|der|des|die|fra|im|nach|på|seit|til|vom|vor|zum|zur)\s+\d{1,2}\.$", re.IGNORECASE
 )
