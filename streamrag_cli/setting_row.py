@@ -93,7 +93,7 @@ def any_text(raw: str) -> str:
 
 def store_at(raw: str) -> StoreAddress:
     if not raw.strip():  # `--store "$STORE"` with an unset variable must not use the working directory
-        raise ValueError("must not be empty; . is the working directory")
+        raise ValueError("must not be empty; use . for the working directory")
     try:
         raw.encode()  # invalid UTF-8 arrives as lone surrogates, which no database accepts
     except UnicodeEncodeError:

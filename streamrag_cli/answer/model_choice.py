@@ -91,7 +91,9 @@ def find_local_servers(ports: Mapping[str, int] = LOCAL_PORTS) -> list[LocalServ
 
 
 def connect_hint(servers: Sequence[LocalServer], command: str, rest: str = "") -> str:
-    """A clause that explains how to connect a model: one of `servers` if there is any, else general advice.
+    """A clause that explains how to connect a model.
+
+    It has the command for the first of `servers` that has models, else general advice.
 
     `command` and `rest` are the parts of the command before and after the flags.
     """

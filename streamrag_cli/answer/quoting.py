@@ -35,7 +35,7 @@ _BLOCK_CHARS: Final = 200
 """The length of the beginning of a block that is scored together with the sentence that introduces the block."""
 
 _CACHED_TEXTS: Final = 500
-"""The number of chunks whose sentences are cached: about 5 MB, and more than an answer can have."""
+"""The number of chunks whose sentences are cached: more than one answer can use, and about 5 MB in total."""
 
 _TABLE_CHUNKS: Final = 12
 """The maximum number of chunks to read for a table that a sentence introduces. Each chunk takes one query."""

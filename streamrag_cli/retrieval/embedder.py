@@ -33,7 +33,7 @@ class Embedder(Protocol):
 
     @property
     def dimension(self) -> int | None:
-        """The length of the vectors; None before the first text if only a reply of the server can show it."""
+        """The length of the vectors. None until the first text is embedded, if only the server's reply reveals it."""
 
     def embed_documents(self, texts: Sequence[str], cancellation: Cancellation | None = None) -> "NDArray[np.float32]":
         """One row per text, in order: shape (texts, dimension)."""

@@ -321,7 +321,7 @@ def test_an_empty_store_is_a_usage_error(
         2,
         b"",
         [
-            f"streamrag: {flag}: {empty!r} must not be empty; . is the working directory",
+            f"streamrag: {flag}: {empty!r} must not be empty; use . for the working directory",
             f"hint: streamrag {arguments[0]} --help",
         ],
     )

@@ -51,9 +51,9 @@ class AdvisoryLocks:
                 self._conn.execute(f"SET LOCAL lock_timeout = {int(BUSY_AFTER_S * 1000)}")
                 self._conn.execute(f"SELECT {function}(%s)", (self._key(path),))
         except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
-            target = f"{path!r} of the collection" if path else "the collection"
+            target = f"{path!r} in the collection" if path else "the collection"
             raise busy(
-                f"another ingest is writing to {target} {self._collection!r} in {self._address}",
+                f"another ingest is updating {target} {self._collection!r} in {self._address}",
                 hint="wait until it ends, or use another collection: streamrag ingest -c NAME PATH",
             ) from error
 
