@@ -40,7 +40,7 @@ class PostgresReader:
         self._thread_state = local()
         self._manifest = PostgresManifest(self.session)
         self._checked: WeakKeyDictionary[Connection, int] = WeakKeyDictionary()
-        """The connections over which the owners of the schema and its tables were checked, with the epoch at that time."""
+        """The connections over which the owners of the schema and its tables were checked, each with its epoch."""
 
     @contextmanager
     def snapshot(self, limit: TimeLimit | None = None) -> Iterator[None]:
