@@ -156,11 +156,39 @@ def test_set_changes_the_next_answer(user: CommandLine) -> None:
         ask(terminal, FIRST)
         ask(terminal, "/set model other")
         ask(terminal, "/again")
+        ask(terminal, "/set rewrite off")
         ask(terminal, "/set")
         code = leave(terminal, process)
 
     assert (code, [each.json["model"] for each in answered(server)]) == (0, ["m", "other"])
-    assert {"model = other", "top_k = 5", "log_questions = off"} <= set(terminal.lines)
+    assert {"model = other", "top_k = 5", "log_questions = off", "rewrite = off"} <= set(terminal.lines)
+
+
+def test_a_replaced_answer_is_not_saved(user: CommandLine) -> None:
+    with (
+        OpenAIServer(chat=[answer("Ada Brand."), answer("Ada Brandt.")]) as server,
+        chat_on_terminal(user, "-q", "-k", "1", "--base-url", server.base_url, "-m", "m") as (terminal, process),
+    ):
+        ask(terminal, FIRST)
+        ask(terminal, "/again")
+        ask(terminal, "/save said.md")
+        ask(terminal, "/open")
+        assert leave(terminal, process) == 0
+
+    saved = (user.directory / "said.md").read_text(encoding="utf-8")
+    assert saved.startswith(f"## {FIRST}\n\nAda Brandt.\n\nSources:\n\n- [1] ")
+    assert saved.count(FIRST) == 1
+    assert "streamrag: usage: /open N; the last answer has only source 1" in terminal.lines
+
+
+@pytest.mark.parametrize("word", ["exit", "quit"])
+def test_help_and_quit_need_no_slash_on_a_terminal(user: CommandLine, word: str) -> None:
+    with chat_on_terminal(user, "-q") as (terminal, process):
+        ask(terminal, "help")
+        ask(terminal, word)
+        assert terminal.wait_for_end(process) == 0
+
+    assert "/quit              leave" in terminal.lines
 
 
 @pytest.mark.parametrize(
