@@ -75,10 +75,12 @@ def command(
     stages.end("settings")
     events = service_for(process, settings).ask(request, settings)
     stages.end("engine")
+    logged = request
     if settings.log_questions == "on":
-        from streamrag_cli.cli.conversation import recorded
+        from streamrag_cli.cli.conversation import new_thread, recorded
 
-        events = recorded(events, request, settings, process, announce=not (json or jsonl or quiet))
+        logged = replace(request, thread=continued or new_thread(process, settings))
+        events = recorded(events, logged, settings, process, announce=not (json or jsonl or quiet))
     if timings:
         events = _with_stages(events, stages.spent_ms)
 
@@ -97,6 +99,7 @@ def command(
         footnotes=footnotes,
         hidden_notices=_hidden_notices(settings, process),
         editor_uri=settings.editor_uri,
+        thread=logged.thread,
     )
     if conversation_line and process.err.isatty() and not (json or jsonl or quiet):
         conversation.print_description(conversation_line, process, plain=plain)

@@ -29,6 +29,8 @@ class PlainText:
     def handle(self, event: AskEvent) -> None:
         match event:
             case Token(text=text) if self._stream:
+                if not self._wrote:
+                    self._status.handle(event)
                 self._write(text)
             case Token(text=text):
                 self._pending.append(text)
@@ -56,6 +58,7 @@ class PlainText:
 
     def _end(self) -> None:
         if self._pending:
+            self._status.handle(Token(text=""))
             self._write("".join(self._pending))
             self._pending = []
         if self._wrote:
