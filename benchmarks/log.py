@@ -100,7 +100,7 @@ def _fill(log: "ConversationLog", turns: int) -> list[str]:
             started_at=f"2026-01-01T00:{number // 600:02}:{number // 10 % 60:02}.{number % 10}00+00:00",
         )
         entry.pieces, entry.state = [" ".join(text[10:])], "complete"
-        row, _ = insert(db, entry, announce=False)
+        row = insert(db, entry)
         update(db, row, entry, finished=True)
     db.close()
     return words

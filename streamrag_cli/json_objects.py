@@ -21,12 +21,12 @@ from streamrag_cli.model import Source
 FORMAT_VERSION: Final = 1
 
 
-def answer_object(events: Iterable[AskEvent], *, paths: bool = False) -> dict[str, object]:
+def answer_object(events: Iterable[AskEvent], *, paths: bool = False, thread: str = "") -> dict[str, object]:
     """The object of an answer. Sources include their absolute path only with `paths`.
 
     Every key is always present; a step that did not happen is null or empty. In a conversation, the object also has the
-    `thread` and `n` of the turn. After a failure, `error` is the content of the error event, and `answer` is the part
-    that had arrived.
+    `thread` and `n` of the turn. The `thread` that an answer begins in the log is added if it is complete and logged.
+    After a failure, `error` is the content of the error event, and `answer` is the part that had arrived.
     """
     answer: list[str] = []
     notices: list[dict[str, object]] = []
@@ -67,6 +67,8 @@ def answer_object(events: Iterable[AskEvent], *, paths: bool = False) -> dict[st
             case Status():
                 pass
     result["answer"] = "".join(answer)
+    if thread and result["complete"] and "not_logged" not in {each["code"] for each in notices}:
+        result = result | {"thread": thread, "n": result.get("n", 1)}
     return result
 
 

@@ -137,9 +137,10 @@ class Question:
 
     `extra` is text piped in with the question; it is sent to the model but not used for retrieval. `with_stages`
     requests the timings of every step. `history` has the earlier turns of the conversation, oldest first, and `thread`
-    is the id of the conversation, or "" if it has none. `n` is the number of this turn in the conversation, if
-    `history` does not have all of them. `instructions` are additional instructions for the model. `options`, such as
-    `temperature`, are sent to the model server unchanged. `max_tokens` can only lower the limit in the settings.
+    is the id of the conversation, or "" if it has none. `n` is the number of this turn in the conversation,
+    which also counts questions without an answer; `history` does not have those. `instructions` are additional
+    instructions for the model. `options`, such as `temperature`, are sent to the model server unchanged.
+    `max_tokens` can only lower the limit in the settings.
     """
 
     text: str

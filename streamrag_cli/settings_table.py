@@ -96,7 +96,7 @@ class Settings:
         "auto",
         parse=value.one_of("off", "auto", "model"),
         flag="--rewrite MODE",
-        commands=("ask", "serve"),
+        commands=("ask", "chat", "serve"),
         meaning="How a follow-up question is searched: `auto` (together with its conversation), `model` (as the model"
         " rewrites it, which takes another request) or `off` (without its conversation).",
         help="How to search a follow-up question: auto (with its conversation), model (rewritten by the model) or off.",

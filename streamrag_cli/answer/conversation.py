@@ -34,7 +34,7 @@ async def generate_with_history(
 ) -> AsyncGenerator[AskEvent, None]:
     """Stream the answer. If the prompt is too long for the model, repeat the request without the conversation."""
     earlier = earlier_turns(question.history, chars=settings.history_chars)
-    if settings.history_chars and (notice := _cut_notice(earlier, question)):
+    if settings.history_chars and (notice := _cut_notice(earlier)):
         yield notice
     stream = partial(generate, question, endpoint=endpoint, settings=settings, clock=clock, resources=resources)
     has_begun = False
@@ -67,10 +67,9 @@ def _prompt(question: Question, context: Context, history: Sequence[Turn] | None
     )
 
 
-def _cut_notice(earlier: EarlierTurns, question: Question) -> Notice | None:
+def _cut_notice(earlier: EarlierTurns) -> Notice | None:
     """The notice that not all of the conversation is sent, if so."""
-    unknown = max(0, question.turn_number - 1 - len(question.history))
-    left_out = earlier.left_out + unknown
+    left_out = earlier.left_out
     parts = []
     if left_out:
         parts.append("the first turn was left out" if left_out == 1 else f"the first {left_out} turns were left out")

@@ -194,7 +194,7 @@ def _question_event(question: Question, searched: Question) -> QuestionAsked:
 async def _search_events(
     question: Question, settings: Settings, resources: SharedResources
 ) -> AsyncGenerator[AskEvent, None]:
-    _check_question(question.text)
+    _check_question(question.text, noun="query", command='streamrag search "QUERY"')
     async with resources.retriever(settings) as retriever:
         search = partial(find_context, for_model=False, for_visitors=resources.for_visitors)
         context = await retriever.in_thread(partial(search, _to_search(question, settings), settings, retriever))
@@ -214,14 +214,14 @@ def _count(reader: Reader, cancellation: Cancellation) -> Counts:
         return reader.counts()
 
 
-def _check_question(question: str) -> None:
+def _check_question(question: str, *, noun: str = "question", command: str = 'streamrag ask "QUESTION"') -> None:
     if not question.strip():
-        raise UsageError("the question is empty", code="empty_question", hint='streamrag ask "QUESTION"')
+        raise UsageError(f"the {noun} is empty", code="empty_question", hint=command)
     if len(question) > MAX_QUESTION_CHARS:
         raise UsageError(
-            f"the question has {len(question)} characters, more than the limit of {MAX_QUESTION_CHARS}",
+            f"the {noun} has {len(question)} characters, more than the limit of {MAX_QUESTION_CHARS}",
             code="question_too_long",
-            hint='pass long text on stdin: streamrag ask --stdin "QUESTION" < FILE',
+            hint='pass long text on stdin: streamrag ask --stdin "QUESTION" < FILE' if noun == "question" else command,
         )
 
 

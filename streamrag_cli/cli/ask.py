@@ -31,7 +31,7 @@ def command(
     ] = None,
     stdin: Annotated[bool, typer.Option("--stdin", help="Add the text on stdin to the question.")] = False,
     continue_last: options.ContinueLast = False,
-    thread: options.Thread = "",
+    thread: options.Thread = None,
     flags: options.SettingFlags,
     json: options.Json = False,
     jsonl: options.JsonLines = False,
@@ -51,8 +51,16 @@ def command(
     stages = _process_stages(process)
     continued = ""
     history: tuple[Turn, ...] = ()
-    if continue_last or thread:
-        continued, history, flags = _conversation(process, flags, last=continue_last, prefix=thread)
+    conversation_line = ""
+    if continue_last or thread is not None:
+        from streamrag_cli.cli import conversation  # imports SQLite
+
+        found = conversation.to_continue(process, flags, last=continue_last, prefix=thread)
+        continued, history, flags = found.thread, found.answered, options.SettingFlags(found.flags)
+        conversation_line = found.description
+        process.hint_command = replace(
+            process.hint_command, conversation="-C" if continue_last else f"--thread {continued}"
+        )
     settings = settings_from(process, flags)
     text, extra = read_question(question or (), process, stdin=stdin, command="ask")
     request = Question(
@@ -67,10 +75,12 @@ def command(
     stages.end("settings")
     events = service_for(process, settings).ask(request, settings)
     stages.end("engine")
+    logged = request
     if settings.log_questions == "on":
-        from streamrag_cli.cli.conversation import recorded
+        from streamrag_cli.cli.conversation import new_thread, recorded
 
-        events = recorded(events, request, settings, process, announce=not (json or jsonl or quiet))
+        logged = replace(request, thread=continued or new_thread(process, settings))
+        events = recorded(events, logged, settings, process, announce=not (json or jsonl or quiet))
     if timings:
         events = _with_stages(events, stages.spent_ms)
 
@@ -89,7 +99,10 @@ def command(
         footnotes=footnotes,
         hidden_notices=_hidden_notices(settings, process),
         editor_uri=settings.editor_uri,
+        thread=logged.thread,
     )
+    if conversation_line and process.err.isatty() and not (json or jsonl or quiet):
+        conversation.print_description(conversation_line, process, plain=plain)
     terminal_type = process.environment.get("TERM", "")
     renderer = renderer_for(output, out=process.out, err=process.err, terminal_type=terminal_type)
     return run(with_shown_names(events, process.display_names), renderer, process, part_of="answer")
@@ -102,18 +115,6 @@ def _hidden_notices(settings: Settings, process: Process) -> frozenset[str]:
     from streamrag_cli.cli.once_a_day import is_first_today
 
     return frozenset() if is_first_today(settings.state_directory, QUOTES_ONLY.code) else frozenset({QUOTES_ONLY.code})
-
-
-def _conversation(
-    process: Process, flags: options.SettingFlags, *, last: bool, prefix: str
-) -> tuple[str, tuple[Turn, ...], options.SettingFlags]:
-    """The conversation to continue: its id, its turns, and the flags with its collection and store."""
-    from streamrag_cli.cli import conversation  # imports SQLite
-    from streamrag_cli.history.conversation_log import ConversationLog
-
-    thread = conversation.thread_to_continue(process, last=last, prefix=prefix)
-    flags = options.SettingFlags(conversation.with_target_of(thread, process, flags))
-    return thread, ConversationLog.open(process.environment).turns(thread), flags
 
 
 def service_for(process: Process, settings: Settings, local: Service | None = None) -> Service:
@@ -146,10 +147,8 @@ def read_question(words: Sequence[str], process: Process, *, stdin: bool, comman
         return read_all(process.stdin, process.err), ""
     # Python decodes invalid UTF-8 in arguments as lone surrogates, which cannot be encoded later.
     text = question.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    if stdin:
-        return text, read_all(process.stdin, process.err)
-    process.hint_command = replace(process.hint_command, question=text)
-    return text, ""
+    process.hint_command = replace(process.hint_command, question=text, reads_stdin=stdin)
+    return text, read_all(process.stdin, process.err) if stdin else ""
 
 
 def _process_stages(process: Process) -> Stages:

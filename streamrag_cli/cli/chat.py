@@ -12,7 +12,7 @@ def command(
     process: Process,
     *,
     continue_last: options.ContinueLast = False,
-    thread: options.Thread = "",
+    thread: options.Thread = None,
     flags: options.SettingFlags,
     json: Annotated[bool, typer.Option("--json", help="Print each answer as one JSON object on a line.")] = False,
     jsonl: options.JsonLines = False,

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from streamrag_cli.cli.chat_session import ChatSession
+from streamrag_cli.cli.chat_session import NO_SOURCES, ChatSession
 from streamrag_cli.errors import ExitCode, UsageError
 from streamrag_cli.setting_row import Setting
 from streamrag_cli.settings_table import SETTINGS
@@ -92,10 +92,12 @@ def _open(session: ChatSession, number: str) -> None:
 def _source(session: ChatSession, number: str) -> "Source":
     sources = {str(source.n): source for source in session.sources}
     if not sources:
-        raise UsageError("no answer in this chat has sources yet", code="usage")
+        raise UsageError(NO_SOURCES, code="usage")
+    has = f"sources 1 to {len(sources)}" if len(sources) > 1 else "only source 1"
+    if not number:
+        raise UsageError(f"usage: /open N; the last answer has {has}", code="usage")
     if number not in sources:
-        shown = sanitise_line(number[:_NAMED]) or "(none)"
-        raise UsageError(f"no source {shown}; the last answer has sources 1 to {len(sources)}", code="usage")
+        raise UsageError(f"no source {sanitise_line(number[:_NAMED])}; the last answer has {has}", code="usage")
     return sources[number]
 
 
@@ -135,7 +137,7 @@ def _set(session: ChatSession, rest: str) -> None:
 
 
 def _is_used(setting: Setting) -> bool:
-    return not setting.secret and ("chat" in setting.commands or setting.name in {"timeout_s", "engine_idle_s"})
+    return not setting.secret and ("chat" in setting.commands or not setting.flags) and setting.name != "max_file_mb"
 
 
 def _no_such_setting(name: str, names: list[str]) -> str:
@@ -159,7 +161,7 @@ def _save(session: ChatSession, name: str) -> None:
     words = _words(name)
     if len(words) != 1:
         raise UsageError("usage: /save FILE.md", code="usage")
-    exchanges = session.exchanges
+    exchanges = session.current_exchanges
     if not exchanges:
         raise UsageError("there is nothing to save yet", code="usage")
     path = Path(words[0])

@@ -28,6 +28,9 @@ from streamrag_cli.text import sanitise
 
 _SHOWN_ONCE: Final = frozenset({QUOTES_ONLY.code, "history_cut"})
 """Notices that are true for every following answer."""
+_WORDS: Final = frozenset({"exit", "quit", "help"})
+"""Commands that may be typed without a slash, as in other programs."""
+NO_SOURCES: Final = "no answer in this chat has sources yet"
 _INTERRUPTED: Final = "interrupted before the answer was complete"
 
 
@@ -65,6 +68,11 @@ class ChatSession:
     @property
     def directory(self) -> Path:
         return self.process.working_directory or Path("/")
+
+    @property
+    def current_exchanges(self) -> Sequence[Exchange]:
+        """The questions of the conversation, without answers that `/again` has replaced."""
+        return [each for each in self.exchanges if each not in self._superseded]
 
     @property
     def sources(self) -> Sequence[Source]:
@@ -105,6 +113,8 @@ class ChatSession:
         stripped = text.strip()
         if not stripped:
             return ExitCode.OK
+        if self.is_interactive and stripped in _WORDS:
+            return self.run_command(self, f"/{stripped}")
         if stripped.startswith("/") and not stripped.startswith("//"):
             return self.run_command(self, stripped)
         return self.ask(stripped.removeprefix("/"))
@@ -125,7 +135,8 @@ class ChatSession:
             thread=self.thread,
             n=len(self.exchanges) + 1,
         )
-        self.process.hint_command = replace(self.process.hint_command, question=text)
+        flag = f"--thread {self.thread}" if self.thread and question.history else ""
+        self.process.hint_command = replace(self.process.hint_command, question=text, conversation=flag)
         self.exchanges.append(exchange)
         try:
             with self.process.signals.deferred():
@@ -172,6 +183,7 @@ class ChatSession:
     def change_setting(self, name: str, value: str) -> None:
         """Change a setting for later questions. Raises UsageError or ConfigurationError."""
         self.settings = settings_from(self.process, {**self.flags, name: value})
+        self.output = replace(self.output, editor_uri=self.settings.editor_uri)
         self.flags[name] = value
 
     def begin_thread(self) -> None:
@@ -191,7 +203,7 @@ class ChatSession:
 
     def print_sources(self) -> None:
         if not self.sources:
-            raise UsageError("no answer in this chat has sources yet", code="usage")
+            raise UsageError(NO_SOURCES, code="usage")
         from streamrag_cli.render.consoles import console_for
         from streamrag_cli.render.source_rows import print_sources
 

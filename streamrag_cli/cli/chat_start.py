@@ -16,14 +16,13 @@ from streamrag_cli.cli.options import SettingFlags
 from streamrag_cli.cli.process import Process, settings_from
 from streamrag_cli.cli.signals import Interrupted
 from streamrag_cli.errors import ExitCode
-from streamrag_cli.history.conversation_log import ConversationLog
+from streamrag_cli.history.conversation_log import MOST_TURNS, ConversationLog
 from streamrag_cli.history.location import LogError, why_not_logged
 from streamrag_cli.render.consoles import size_of
 from streamrag_cli.render.renderer import NARROWEST_COLUMNS, OutputOptions
 from streamrag_cli.service.local import WarmLocalService
 from streamrag_cli.settings import Settings
 
-_MOST_TURNS: Final = 200
 _GREETING: Final = "/help lists the commands, Ctrl-D leaves"
 
 
@@ -33,17 +32,22 @@ def run_chat(
     output: OutputOptions,
     *,
     continues_last: bool,
-    thread_prefix: str,
+    thread_prefix: str | None,
     timings: bool,
     stops_on_error: bool,
 ) -> ExitCode:
     """Chat until the end of the input; return the exit code. Ctrl-C ends only what runs, if stdin is a terminal."""
     thread = ""
     exchanges: list[Exchange] = []
-    if continues_last or thread_prefix:
-        thread, exchanges, flags = _conversation(process, flags, last=continues_last, prefix=thread_prefix)
+    continued = None
+    if continues_last or thread_prefix is not None:
+        continued = conversation.to_continue(process, flags, last=continues_last, prefix=thread_prefix)
+        thread, flags = continued.thread, SettingFlags(continued.flags)
+        exchanges = [Exchange.from_log(each) for each in continued.turns]
     settings = settings_from(process, flags)
     is_interactive = process.stdin.isatty()
+    # In a pipe, the hints are for whoever started the chat.
+    process.hint_command = replace(process.hint_command, command="chat" if is_interactive else "ask")
     runner, local_service = asyncio.Runner(), WarmLocalService()
     process.signals.handle_conversation(resumes=is_interactive)
     try:
@@ -52,7 +56,7 @@ def run_chat(
             _input(process, keyboard, runner, settings, exchanges, plain=output.plain) as chat_input,
         ):
             if is_interactive and not output.quiet:
-                _greet(process, thread, exchanges)
+                _greet(process, continued, plain=output.plain)
             code = ChatSession(
                 process=process,
                 input=chat_input,
@@ -77,16 +81,6 @@ def run_chat(
     runner.run(local_service.aclose())
     runner.close()
     return code
-
-
-def _conversation(
-    process: Process, flags: SettingFlags, *, last: bool, prefix: str
-) -> tuple[str, list[Exchange], SettingFlags]:
-    """The conversation to continue: its id, its questions, and the flags with its collection and store."""
-    thread = conversation.thread_to_continue(process, last=last, prefix=prefix)
-    turns = ConversationLog.open(process.environment).find(thread=thread, limit=_MOST_TURNS)
-    flags = SettingFlags(conversation.with_target_of(thread, process, flags))
-    return thread, [Exchange.from_log(each) for each in reversed(turns)], flags
 
 
 @contextmanager
@@ -123,15 +117,14 @@ def _recalled(process: Process, settings: Settings, exchanges: list[Exchange]) -
     if why_not_logged(settings, process.environment, in_ci=process.in_ci):
         return questions
     try:
-        logged = ConversationLog.open(process.environment).find(limit=_MOST_TURNS)
+        logged = ConversationLog.open(process.environment).find(limit=MOST_TURNS)
     except LogError:
         return questions
     return [*(each.question for each in reversed(logged)), *questions]
 
 
-def _greet(process: Process, thread: str, exchanges: list[Exchange]) -> None:
-    if thread:
-        count = len(exchanges)
-        process.err.write(f"continuing conversation {thread} ({count} question{'' if count == 1 else 's'})\n")
+def _greet(process: Process, continued: conversation.Continued | None, *, plain: bool) -> None:
+    if continued is not None:
+        conversation.print_description(continued.description, process, plain=plain)
     process.err.write(f"{_GREETING}\n")
     process.err.flush()

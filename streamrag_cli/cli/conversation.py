@@ -1,29 +1,73 @@
 """Conversations on the command line: which one a question continues, and the record of its answer in the log."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from streamrag_cli.cli.process import Process
 from streamrag_cli.errors import UsageError
 from streamrag_cli.events import AskEvent, Done, Error, Notice
-from streamrag_cli.history.conversation_log import ConversationLog
+from streamrag_cli.history.conversation_log import MOST_TURNS, ConversationLog
 from streamrag_cli.history.location import LogError, why_not_logged
 from streamrag_cli.history.terminal import current_terminal
-from streamrag_cli.model import Question
+from streamrag_cli.model import Question, Turn
 from streamrag_cli.settings import Settings
+from streamrag_cli.text import sanitise_line
+
+if TYPE_CHECKING:
+    from streamrag_cli.history.reading import LoggedTurn
 
 
-def thread_to_continue(process: Process, *, last: bool, prefix: str) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Continued:
+    """A conversation to continue: its id, its last 200 questions (oldest first), and the flags with its target."""
+
+    thread: str
+    turns: "Sequence[LoggedTurn]"
+    flags: Mapping[str, object | None]
+
+    @property
+    def answered(self) -> tuple[Turn, ...]:
+        """The turns that have an answer, which are those that a question may refer to."""
+        answered = (each for each in self.turns if each.answer)
+        return tuple(Turn(question=each.question, answer=each.answer, cited=tuple(each.cited)) for each in answered)
+
+    @property
+    def description(self) -> str:
+        """One line that says which conversation this is. It ends in its last question."""
+        last = self.turns[-1]
+        count = f"{len(self.turns)} question{'' if len(self.turns) == 1 else 's'}"
+        question = " ".join(last.question.split())
+        return sanitise_line(f'continuing {self.thread}, {count}, collection {last.collection}: "{question}"')
+
+
+def to_continue(process: Process, flags: Mapping[str, object | None], *, last: bool, prefix: str | None) -> Continued:
+    """The conversation that `-C` (`last`) or `--thread PREFIX` names. Raises like `thread_to_continue`."""
+    thread = thread_to_continue(process, last=last, prefix=prefix)
+    turns = ConversationLog.open(process.environment).find(thread=thread, limit=MOST_TURNS)
+    return Continued(thread=thread, turns=turns[::-1], flags=with_target_of(thread, process, flags))
+
+
+def print_description(line: str, process: Process, *, plain: bool) -> None:
+    """Print the line on stderr, cut to the width of the terminal."""
+    from streamrag_cli.render.consoles import console_for, print_line, size_of
+    from streamrag_cli.render.source_rows import cut
+
+    print_line(console_for(process.err, plain=plain), cut(line, size_of(process.err)[0] - 1), style="dim")
+
+
+def thread_to_continue(process: Process, *, last: bool, prefix: str | None) -> str:
     """The id of the conversation that `-C` (`last`) or `--thread PREFIX` names.
 
     Raises UsageError `usage`, `no_conversation`, `unknown_thread` or `ambiguous_thread`, and LogError.
     """
-    if last and prefix:
+    if last and prefix is not None:
         raise UsageError(
             "-C and --thread cannot be combined", code="usage", hint=f'streamrag ask --thread {prefix} "QUESTION"'
         )
     log = ConversationLog.open(process.environment)
-    thread = log.find_thread(prefix) if prefix else log.last_thread(current_terminal())
+    thread = log.find_thread(prefix) if prefix is not None else log.last_thread(current_terminal())
     if thread is None:
         raise UsageError(
             "there is no conversation to continue yet",

@@ -92,7 +92,9 @@ def _parts(exchange: Exchange) -> list[str]:
     lines = question.splitlines()
     heading = f"## {question}" if len(lines) == 1 else "## Question\n\n" + "\n".join(f"> {line}" for line in lines)
     state = f"*{exchange.failure or 'interrupted before the answer was complete'}*"
-    sources = "\n".join(_source_line(each) for each in exchange.sources)
+    from streamrag_cli.render.plain import footnote
+
+    sources = "\n".join(map(footnote, exchange.sources))
     parts = [
         heading,
         exchange.answer.strip(),
@@ -100,10 +102,3 @@ def _parts(exchange: Exchange) -> list[str]:
         f"Sources:\n\n{sources}" if sources else "",
     ]
     return [part for part in parts if part]
-
-
-def _source_line(source: Source) -> str:
-    from streamrag_cli.render.source_rows import location
-
-    title = f": {source.title}" if source.title else ""
-    return f"- [{source.n}] {location(source)}{title}"

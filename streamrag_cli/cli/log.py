@@ -35,8 +35,9 @@ def entries(
         str, typer.Option("-c", "--collection", metavar="NAME", help="Show only questions to this collection.")
     ] = "",
     thread: Annotated[
-        str, typer.Option("--thread", metavar="ID", help="Show only this conversation; the start of its id is enough.")
-    ] = "",
+        str | None,
+        typer.Option("--thread", metavar="ID", help="Show only this conversation; the start of its id is enough."),
+    ] = None,
     since: Annotated[
         str, typer.Option("--since", metavar="DATE", help="Show only questions since a date, such as 2026-01-31 or 7d.")
     ] = "",
@@ -59,7 +60,7 @@ def entries(
         words=_as_text(words),
         limit=limit,
         collection=collection or None,
-        thread=log.find_thread(thread) if thread else None,
+        thread=None if thread is None else log.find_thread(thread),
         since=start_of(since, time.time(), flag="--since") if since else None,
     )
     print_turns(turns, process.out, json=json, jsonl=jsonl)
@@ -108,14 +109,15 @@ def remove(
         str, typer.Option("--older", metavar="AGE", help="Delete turns that are older, such as 30d, 12h or 2026-01-31.")
     ] = "",
     thread: Annotated[
-        str, typer.Option("--thread", metavar="ID", help="Delete this conversation; the start of its id is enough.")
-    ] = "",
+        str | None,
+        typer.Option("--thread", metavar="ID", help="Delete this conversation; the start of its id is enough."),
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Delete the whole log.")] = False,
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask for confirmation before --all.")] = False,
 ) -> int:
     """Delete turns from the log. Their text is erased from the files, and cannot be recovered."""
     process: Process = context.obj
-    if sum(map(bool, (ids, older, thread, everything))) != 1:
+    if sum(map(bool, (ids, older, thread is not None, everything))) != 1:
         raise UsageError("name what to delete: ID..., --older, --thread or --all", code="usage", hint="streamrag log")
     from streamrag_cli.history.deletion import delete, delete_everything
     from streamrag_cli.history.moments import start_of
@@ -127,7 +129,7 @@ def remove(
         deleted = delete_everything(log.file)
     elif older:
         deleted = delete(log.file, "started_at < ?", (start_of(older, time.time(), flag="--older"),))
-    elif thread:
+    elif thread is not None:
         deleted = delete(log.file, "thread = ?", (log.find_thread(thread),))
     else:
         rows = sorted({turn.id for each in ids or () for turn in _named(log, each)})
@@ -159,11 +161,12 @@ def switch_off(context: typer.Context) -> int:
 @app.command("status", cls=options.Command)
 def status(context: typer.Context, json: options.Json = False) -> int:
     """Show whether questions are logged, and what is in the log."""
+    from streamrag_cli.history.location import why_not_writable
     from streamrag_cli.render.log import print_state
 
     process: Process = context.obj
     log = _log(process)
-    reason = _reason(process)
+    reason = _reason(process) or why_not_writable(log.file)
     state = {"logging": not reason, "reason": reason or None, "path": str(log.file), **log.counts()}
     state["keep_days"] = settings_from(process, {}).log_keep_days
     print_state(state, process.out, json=json)
@@ -193,8 +196,10 @@ def _named(log: "ConversationLog", which: str) -> "list[LoggedTurn]":
         conditions = {"thread": log.find_thread(which)}
     turns = log.find(**conditions)
     if not turns:
-        message = "the log is empty" if which == "last" else f"no turn {which} in the log"
-        raise UsageError(message, code="not_in_log", hint="streamrag log")
+        is_empty = not log.find(limit=1)
+        message = "the log is empty" if is_empty else f"no turn {which} in the log"
+        hint = 'streamrag ask "QUESTION"' if is_empty else "streamrag log"
+        raise UsageError(message, code="not_in_log", hint=hint)
     return turns[::-1]
 
 

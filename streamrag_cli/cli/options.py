@@ -16,7 +16,8 @@ ContinueLast = Annotated[
     bool, typer.Option("-C", "--continue", help="Continue the last conversation, if possible of this terminal.")
 ]
 Thread = Annotated[
-    str, typer.Option("--thread", metavar="ID", help="Continue this conversation; the start of its id is enough.")
+    str | None,
+    typer.Option("--thread", metavar="ID", help="Continue this conversation; the start of its id is enough."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 JsonLines = Annotated[bool, typer.Option("--jsonl", help="Print each event as a line of JSON as it happens.")]

@@ -10,7 +10,7 @@ from streamrag_cli.cli.process import Process
 from streamrag_cli.cli.signals import Interrupted
 from streamrag_cli.cli.streams import pipe_of
 from streamrag_cli.errors import ExitCode
-from streamrag_cli.events import Done, Error, IngestDone, Notice
+from streamrag_cli.events import QUOTES_ONLY, Done, Error, IngestDone, Notice
 from streamrag_cli.render.interface import Renderer
 
 if TYPE_CHECKING:
@@ -164,5 +164,7 @@ def _with_target_flags(event: AnyEvent, process: Process) -> AnyEvent:
             return replace(event, hint=process.hint_of(event))
         case Notice(code="root_gone" | "source_gone" | "multilingual_suggested"):
             return replace(event, message=process.with_target_flags(event.message))
+        case Notice(code=QUOTES_ONLY.code) if process.hint_command.command == "chat":
+            return replace(event, message=process.hint_command.complete(event.message))
         case _:
             return event

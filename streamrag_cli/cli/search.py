@@ -27,7 +27,7 @@ def command(
     plain: options.Plain = False,
     full: Annotated[bool, typer.Option("--full", help="Print whole passages instead of excerpts.")] = False,
     max_chars: Annotated[
-        int | None, typer.Option("--max-chars", metavar="N", min=1, help="Print at most N characters of a passage.")
+        int | None, typer.Option("--max-chars", metavar="N", min=1, help="Print whole passages, cut to N characters.")
     ] = None,
 ) -> int:
     """Show the passages that match a query, with their scores and locations. Calls no model."""

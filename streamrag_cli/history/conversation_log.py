@@ -12,7 +12,7 @@ from streamrag_cli.events import AskEvent, Done, Error, Notice, Status, Token
 from streamrag_cli.history.entry import Entry
 from streamrag_cli.history.location import LogError, log_file
 from streamrag_cli.history.recording import LogWriter, Recording
-from streamrag_cli.model import Question, Turn
+from streamrag_cli.model import Question
 from streamrag_cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -23,7 +23,10 @@ _BASE32: Final = _LETTERS + "234567"
 _THREAD_CHARS: Final = 8
 _LAST_WRITE_S: Final = 2.5
 _INTERRUPTED_WRITE_S: Final = 0.4  # less than the grace period of a signal
-_MOST_TURNS: Final = 200
+_NOT_ASKED: Final = frozenset({"empty_question", "question_too_long"})
+"""Errors of a question that was not asked at all, and may be a whole file."""
+MOST_TURNS: Final = 200
+"""The turns of a conversation that are read from the log."""
 _writers: Final[dict[Path, LogWriter]] = {}
 """The writer of each log in this process, because its thread and connection stay open."""
 
@@ -32,7 +35,7 @@ LOGGED: Final = Notice(
     " to switch it off: streamrag log off",
     code="logged",
 )
-"""Shown once, with the first answer that is logged."""
+"""Shown once, with the first complete answer that is logged."""
 
 
 class ConversationLog:
@@ -60,8 +63,10 @@ class ConversationLog:
     def find_thread(self, prefix: str) -> str:
         """The conversation whose id begins with `prefix`. Raises UsageError `unknown_thread` or `ambiguous_thread`."""
         start = prefix.strip().lower()
+        if not start:
+            raise UsageError("the id of the conversation is empty", code="usage", hint="streamrag log")
         rows = self._rows("SELECT DISTINCT thread FROM turns WHERE substr(thread, 1, ?) = ?", len(start), start)
-        threads = sorted(thread for (thread,) in rows) if start else []
+        threads = sorted(thread for (thread,) in rows)
         if not threads:
             raise UsageError(f"no conversation {prefix!r} in the log", code="unknown_thread", hint="streamrag log")
         if len(threads) > 1:
@@ -69,7 +74,7 @@ class ConversationLog:
             raise UsageError(
                 f"{len(threads)} conversations begin with {prefix!r}: {some}",
                 code="ambiguous_thread",
-                hint=f"use more characters of the id, such as: streamrag log --thread {threads[0]}",
+                hint="use more characters of the id; to list the conversations: streamrag log",
             )
         return str(threads[0])
 
@@ -78,14 +83,6 @@ class ConversationLog:
         here = self._rows("SELECT thread FROM turns WHERE terminal = ? ORDER BY id DESC LIMIT 1", terminal)
         rows = here or self._rows("SELECT thread FROM turns ORDER BY id DESC LIMIT 1")
         return str(rows[0][0]) if rows else None
-
-    def turns(self, thread: str) -> tuple[Turn, ...]:
-        """The answered questions of a conversation, oldest first; at most the last 200."""
-        return tuple(
-            Turn(question=each.question, answer=each.answer, cited=tuple(each.cited))
-            for each in reversed(self.find(thread=thread, limit=_MOST_TURNS))
-            if each.answer
-        )
 
     def target(self, thread: str) -> tuple[str, str]:
         """The collection and the store (as shown, without a password) of the last question of a conversation."""
@@ -125,20 +122,23 @@ class ConversationLog:
     ) -> AsyncGenerator[AskEvent, None]:
         """Yield the events and write them into the log, as a turn of `question.thread` or of a new conversation.
 
-        If this fails, a notice `not_logged` precedes the last event; the answer is not affected. With `announce`, the
-        notice `LOGGED` precedes it if this is the first answer in the log.
+        A question that is empty or too long is not written.
+
+        If writing fails, a notice `not_logged` precedes the last event; the answer is not affected. With `announce`,
+        the notice `LOGGED` precedes it if this is the first complete answer in the log.
         """
         import asyncio  # the caller already runs it
 
         thread = question.thread or self.new_thread(terminal)
         entry = Entry(question, settings, thread=thread, terminal=terminal, started_at=_utc(time.time()))
         recording = Recording(entry, announce=announce)
-        started = False
+        started = refused = False
         try:
             async with aclosing(events):
                 async for event in events:
                     recording.add(event)
-                    ends = isinstance(event, Done | Error)
+                    refused = refused or (isinstance(event, Error) and event.code in _NOT_ASKED)
+                    ends = not refused and isinstance(event, Done | Error)
                     if ends:
                         recording.finish()
                     if not started and (ends or isinstance(event, Token)):
@@ -152,9 +152,9 @@ class ConversationLog:
                         started = self._start(recording)  # the model needs time for its first token
         finally:
             recording.finish()
-            if not started:
-                self._start(recording)
-            if not recording.ended.done():
+            if not started and not refused:
+                started = self._start(recording)
+            if started and not recording.ended.done():
                 _wait(recording)
 
     def _start(self, recording: Recording) -> bool:

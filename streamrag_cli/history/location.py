@@ -62,6 +62,17 @@ def make_private_directory(directory: Path) -> None:
         directory.chmod(0o700)
 
 
+def why_not_writable(file: Path) -> str:
+    """The reason why the log cannot be written, for messages; "" if it can. Creates nothing."""
+    folder = next(each for each in file.parents if each.exists() or each == each.parent)
+    if not folder.is_dir():
+        return f"{folder} is not a folder"
+    for path, mode in ((folder, os.W_OK | os.X_OK), (file, os.W_OK)):
+        if path.exists() and not os.access(path, mode):
+            return f"{path} cannot be written"
+    return ""
+
+
 def not_writable(file: Path, reason: str) -> LogError:
     return LogError(
         f"the log {file} cannot be written: {reason}",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from streamrag_cli.events import AskEvent
-from streamrag_cli.history.entry import Entry
+from streamrag_cli.history.entry import COMPLETE, Entry
 from streamrag_cli.history.location import LogError
 
 if TYPE_CHECKING:
@@ -25,8 +25,9 @@ EVERY_S: Final = 0.5
 class Recording:
     """The record of one answer, which a `LogWriter` writes at least once a second while it changes, and at the end.
 
-    `ended` becomes the error that prevented this, or None. With `announce`, `is_first` is set if the user has not
-    been informed yet that questions are logged. A turn that another process deletes is not written again.
+    `ended` becomes the error that prevented this, or None. With `announce`, `is_first` is set if the answer is complete
+    and the user has not been informed yet that questions are logged. A turn that another process deletes is not written
+    again.
     """
 
     def __init__(self, entry: Entry, *, announce: bool) -> None:
@@ -49,7 +50,7 @@ class Recording:
 
     def write(self, db: "sqlite3.Connection") -> None:
         """Write until the recording is finished. Runs in the thread of the writer. Raises sqlite3.Error."""
-        from streamrag_cli.history.rows import insert, is_busy, prune, update
+        from streamrag_cli.history.rows import insert, is_busy, note_first, prune, update
 
         row: int | None = None
         while True:
@@ -57,9 +58,11 @@ class Recording:
             self._changed.clear()
             try:
                 if row is None:
-                    row, self.is_first = insert(db, self._entry, announce=self._announce)
+                    row = insert(db, self._entry)
                     prune(db, self._entry.started_at, self._entry.keep_days)
                 update(db, row, self._entry, finished=finished)
+                if finished and self._announce and self._entry.state == COMPLETE:
+                    self.is_first = note_first(db, self._entry.started_at)
             except db.OperationalError as error:
                 if finished or not is_busy(error):
                     raise

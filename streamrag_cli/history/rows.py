@@ -10,11 +10,8 @@ from streamrag_cli.history.database import fact, set_fact, transaction
 from streamrag_cli.history.entry import Entry
 
 
-def insert(db: sqlite3.Connection, entry: Entry, *, announce: bool) -> tuple[int, bool]:
-    """Insert the row of an answer that begins.
-
-    Returns its id, and whether the user has to be informed that questions are logged, which is done only once.
-    """
+def insert(db: sqlite3.Connection, entry: Entry) -> int:
+    """Insert the row of an answer that begins, and return its id."""
     digest = hashlib.sha256(entry.extra.encode("utf-8", "replace")).hexdigest() if entry.extra else ""
     values = {
         **{name: getattr(entry, name) for name in ("thread", "terminal", "started_at", "state", "collection", "store")},
@@ -29,11 +26,17 @@ def insert(db: sqlite3.Connection, entry: Entry, *, announce: bool) -> tuple[int
             " coalesce(max(n), 0) + 1 FROM turns WHERE thread = :thread",
             values,
         ).lastrowid
-        is_first = announce and fact(db, "noticed") is None
-        if is_first:
-            set_fact(db, "noticed", entry.started_at)
     assert row is not None  # noqa: S101 - every INSERT sets it
-    return row, is_first
+    return row
+
+
+def note_first(db: sqlite3.Connection, now: str) -> bool:
+    """Whether the user has to be informed that questions are logged, which is done only once. `now` is in ISO 8601."""
+    with transaction(db):
+        is_first = fact(db, "noticed") is None
+        if is_first:
+            set_fact(db, "noticed", now)
+    return is_first
 
 
 def update(db: sqlite3.Connection, row: int, entry: Entry, *, finished: bool) -> None:

@@ -16,8 +16,8 @@ from streamrag_cli.render.source_rows import location, notes, print_sources
 class Hits:
     """Renders hits. In a pipe, a line is `path:line`, score, excerpt and notes, separated by tabs.
 
-    With `full`, a hit is followed by its whole passage instead of an excerpt, and by an empty line. `max_chars` limits
-    passages, also in JSON.
+    With `full` or `max_chars`, a hit is followed by its whole passage instead of an excerpt, and by an empty line.
+    `max_chars` limits passages, also in JSON.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Hits:
         max_chars: int | None = None,
         editor_uri: str = "",
     ) -> None:
-        self._full = full
+        self._full = full or max_chars is not None
         self._max_chars = max_chars
         self._editor_uri = editor_uri
         self._out = out

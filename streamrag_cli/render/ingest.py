@@ -101,7 +101,7 @@ class IngestView:
         if self._bar is not None and self._task is not None:
             share = event.embedded / event.chunks if event.chunks else 0.0
             name = event.source.rpartition("/")[2]
-            name = name if len(name) <= _NAME_SHOWN else f"{name[: _NAME_SHOWN - 3]}..."
+            name = name if len(name) <= _NAME_SHOWN else f"{name[: _NAME_SHOWN - 1]}…"
             rate = f"{event.embedded:,}/{event.chunks:,} of {name}" if event.chunks else f"reading {name}"
             self._move_bar(self._finished + share, rate)
         elif self._clock() - self._last_line_at >= SAY_EVERY_S:

@@ -58,6 +58,7 @@ class LiveMarkdown:
         self._set_timer()
 
     def _begin(self) -> MarkdownStream:
+        self._status.handle(Token(text=""))
         console = console_for(self._out, plain=False)
         self._size = columns, lines = size_of(self._out)
         self._answer = MarkdownStream(

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 from streamrag_cli.codec import encode
 from streamrag_cli.display_names import DisplayNames
@@ -14,14 +14,19 @@ from streamrag_cli.history.reading import LoggedTurn
 from streamrag_cli.json_objects import FORMAT_VERSION
 from streamrag_cli.model import Citation, Source, Timings
 from streamrag_cli.render.machine import write_line
-from streamrag_cli.render.source_rows import location
 from streamrag_cli.text import sanitise, sanitise_line
+
+_COLLECTION: Final = 3
+"""The place of the collection in a row of the list."""
+_LEAST_QUESTION_COLUMNS: Final = 36
+_INDENT: Final = "    "
 
 
 def print_turns(turns: Sequence[LoggedTurn], out: TextIO, *, json: bool, jsonl: bool) -> None:
     """Print a line per turn: its number, conversation, time, collection, state and question.
 
-    On a terminal, lines are cut to its width; in a pipe, the columns are separated by tabs.
+    In a pipe, the columns are separated by tabs. On a terminal, a question that does not fit into the rest of the line
+    is below it; lines are cut to the width; and the collection is left out if it is the same for all turns.
     """
     if json:
         write_line(out, encode({"version": FORMAT_VERSION, "turns": [asdict(turn) for turn in turns]}))
@@ -48,12 +53,20 @@ def _print_table(rows: Sequence[Sequence[str]], out: TextIO) -> None:
         return
     from rich.cells import cell_len, set_cell_size  # not the whole of rich
 
+    from streamrag_cli.render.source_rows import cut
+
+    if len({row[_COLLECTION] for row in rows}) == 1:
+        rows = [[*row[:_COLLECTION], *row[_COLLECTION + 1 :]] for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
     columns = shutil.get_terminal_size().columns
-    for row in rows:
-        cells = [set_cell_size(cell, width) for cell, width in zip(row, widths, strict=True) if width]
-        line = "  ".join(cells).rstrip()
-        out.write((line if cell_len(line) <= columns else set_cell_size(line, columns - 3) + "...") + "\n")
+    used = sum(width + 2 for width in widths[:-1] if width)
+    is_below = columns - used < min(widths[-1], _LEAST_QUESTION_COLUMNS) if rows else False
+    for *row, question in rows:
+        cells = [set_cell_size(cell, width) for cell, width in zip(row, widths, strict=False) if width]
+        line = "  ".join([*cells, *([] if is_below else [question])]).rstrip()
+        out.write(f"{cut(line, columns)}\n")
+        if is_below:
+            out.write(f"{cut(f'{_INDENT}{question}', columns)}\n")
 
 
 def show_turn(
@@ -109,6 +122,8 @@ def _source(fields: Mapping[str, Any], names: DisplayNames) -> Source:
 
 def print_markdown(turns: Sequence[LoggedTurn], out: TextIO, *, names: DisplayNames) -> None:
     """Print turns as a Markdown document: the question as a heading, the answer, and its sources as a list."""
+    from streamrag_cli.render.plain import footnote
+
     for number, turn in enumerate(turns):
         first, *others = sanitise(turn.question).strip().split("\n")
         out.write(f"{chr(10) if number else ''}## {first}\n")
@@ -116,17 +131,9 @@ def print_markdown(turns: Sequence[LoggedTurn], out: TextIO, *, names: DisplayNa
         if turn.state != COMPLETE:
             parts.append(f"*({turn.state})*")
         sources = [_source(each, names) for each in turn.sources]
-        parts.append("\n".join(f"{each.n}. {_as_code(location(each))} {_title(each)}".rstrip() for each in sources))
+        parts.append("\n".join(map(footnote, sources)))
         out.write("".join(f"\n{part}\n" for part in parts if part))
     out.flush()
-
-
-def _as_code(text: str) -> str:
-    return f"`` {text} ``" if "`" in text else f"`{text}`"
-
-
-def _title(source: Source) -> str:
-    return "".join(f"\\{each}" if each in "\\`*_[]<>&#" else each for each in source.title)
 
 
 def print_state(state: Mapping[str, Any], out: TextIO, *, json: bool) -> None:

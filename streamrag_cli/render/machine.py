@@ -28,9 +28,13 @@ class JsonLines:
 
 
 class JsonObject:
-    """Collects the events and writes one object at the end of the stream, even after an error."""
+    """Collects the events and writes one object at the end of the stream, even after an error.
 
-    def __init__(self, out: TextIO, err: TextIO) -> None:
+    `thread` is the new conversation that the answer begins in the log, or "".
+    """
+
+    def __init__(self, out: TextIO, err: TextIO, *, thread: str = "") -> None:
+        self._thread = thread
         self._out = out
         self._err = err
         self._events: list[AskEvent] = []
@@ -41,7 +45,7 @@ class JsonObject:
             print_error(self._err, event.message, event.hint)
 
     def close(self) -> None:
-        write_line(self._out, encode(answer_object(self._events, paths=True)))
+        write_line(self._out, encode(answer_object(self._events, paths=True, thread=self._thread)))
 
 
 def write_line(out: TextIO, line: str) -> None:

@@ -29,6 +29,8 @@ class PlainText:
     def handle(self, event: AskEvent) -> None:
         match event:
             case Token(text=text) if self._stream:
+                if not self._wrote:
+                    self._status.handle(event)
                 self._write(text)
             case Token(text=text):
                 self._pending.append(text)
@@ -49,13 +51,14 @@ class PlainText:
         self._status.close()
 
     def _write_footnotes(self, cited: Collection[int]) -> None:
-        lines = [f"- [{each.n}] {footnote(each)}\n" for each in self._sources if each.n in cited]
+        lines = [f"{footnote(each)}\n" for each in self._sources if each.n in cited]
         if lines:
             self._out.write("\n" + "".join(lines))
             self._out.flush()
 
     def _end(self) -> None:
         if self._pending:
+            self._status.handle(Token(text=""))
             self._write("".join(self._pending))
             self._pending = []
         if self._wrote:
@@ -69,14 +72,14 @@ class PlainText:
 
 
 def footnote(source: Source) -> str:
-    """The location and the headings of a source as Markdown; both are literal text.
+    """The number, the location and the headings of a source as an item of a Markdown list; all are literal text.
 
     >>> footnote(Source(n=1, source="a_b.md", page=None, line_start=7, line_end=9, title="Use > `x` *now*", content="",
     ...                 score=1.0, chunk_id=""))
-    '`a_b.md:7` Use \\\\> \\\\`x\\\\` \\\\*now\\\\*'
+    '- [1] `a_b.md:7` Use \\\\> \\\\`x\\\\` \\\\*now\\\\*'
     """
     place = location(source)
     fence = "`" * (max(map(len, re.findall("`+", place)), default=0) + 1)
     padding = " " if place.startswith("`") or place.endswith("`") else ""
     title = re.sub(r"([\\`*_\[\]<>#|~&])", r"\\\1", source.title)
-    return f"{fence}{padding}{place}{padding}{fence} {title}".rstrip()
+    return f"- [{source.n}] {fence}{padding}{place}{padding}{fence} {title}".rstrip()

@@ -15,6 +15,7 @@ class OutputOptions:
     """The output flags of `ask`. On a terminal, the answer always has footnotes.
 
     `hidden_notices` are codes of notices to leave out on a terminal. `editor_uri` is the template of links to files.
+    `thread` is the conversation in which the answer is logged, or "".
     """
 
     json: bool = False
@@ -26,6 +27,7 @@ class OutputOptions:
     footnotes: bool = False
     hidden_notices: frozenset[str] = frozenset()
     editor_uri: str = ""
+    thread: str = ""
 
 
 def renderer_for(options: OutputOptions, *, out: TextIO, err: TextIO, terminal_type: str) -> Renderer[AskEvent]:
@@ -36,7 +38,7 @@ def renderer_for(options: OutputOptions, *, out: TextIO, err: TextIO, terminal_t
     if options.json or options.jsonl:
         from streamrag_cli.render.machine import JsonLines, JsonObject
 
-        return JsonLines(out, err) if options.jsonl else JsonObject(out, err)
+        return JsonLines(out, err) if options.jsonl else JsonObject(out, err, thread=options.thread)
 
     from streamrag_cli.render.status_output import (  # imports rich, 60 ms; JSON output does not need it
         ErrorsOnly,

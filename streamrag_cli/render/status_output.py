@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Protocol, TextIO
 
-from streamrag_cli.events import AskEvent, Citations, Done, Error, Notice, QuestionAsked, Sources
+from streamrag_cli.events import AskEvent, Citations, Done, Error, Notice, QuestionAsked, Sources, Token
 from streamrag_cli.model import Source
 from streamrag_cli.render.consoles import console_for, print_line, size_of
 from streamrag_cli.render.error_output import print_error
@@ -11,7 +11,7 @@ from streamrag_cli.render.timings import stage_lines, timings_line
 
 
 class StatusOutput(Protocol):
-    """Shows all events except the tokens of the answer."""
+    """Shows all events except the tokens of the answer. The first token must still be passed, before it is shown."""
 
     def handle(self, event: AskEvent) -> None: ...
 
@@ -55,8 +55,11 @@ class StatusPanel:
         self._hidden_notices = hidden_notices
         self._editor_uri = editor_uri
         self._sources: tuple[Source, ...] = ()
+        self._is_blank_line_due = False
 
     def handle(self, event: AskEvent) -> None:
+        if isinstance(event, Token | Error | Done):
+            self._print_blank_line()
         match event:
             case QuestionAsked() if self._err.isatty() and (text := search_line(event)):
                 self._line(_cut(text, size_of(self._err)[0] - 1), style="dim")
@@ -93,8 +96,13 @@ class StatusPanel:
         print_sources(
             console, self._sources, is_verbose=self._is_verbose, max_rows=max_rows, editor_uri=self._editor_uri
         )
-        if console.is_terminal:
-            console.print()
+        self._is_blank_line_due = console.is_terminal
+
+    def _print_blank_line(self) -> None:
+        """Print the line between the sources, with the notes on them, and what follows."""
+        if self._is_blank_line_due:
+            self._is_blank_line_due = False
+            console_for(self._err, plain=self._plain).print()
 
     def _print_footnotes(self, cited: Collection[int]) -> None:
         from streamrag_cli.render.source_rows import rows
@@ -125,12 +133,12 @@ def search_line(question: QuestionAsked) -> str:
 
 
 def _cut(text: str, columns: int) -> str:
-    """`text`, cut to this width on the screen; it then ends in `...`."""
+    """`text`, cut to this width on the screen; it then ends in `…`."""
     from rich.cells import cell_len, set_cell_size  # already imported by the console
 
     if cell_len(text) <= columns:
         return text
-    return f"{set_cell_size(text, max(0, columns - 3)).rstrip()}..."
+    return f"{set_cell_size(text, max(0, columns - 1)).rstrip()}…"
 
 
 def _is_or_are(count: int, noun: str) -> str:

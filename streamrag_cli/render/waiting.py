@@ -70,6 +70,6 @@ def waiting_line(detail: str, waited_s: float) -> str:
     """The line to show: the step, and its duration if that is at least a second.
 
     >>> waiting_line("waiting for llama3.2", 0.4), waiting_line("waiting for llama3.2", 1.24)
-    ('waiting for llama3.2...', 'waiting for llama3.2... 1.2 s')
+    ('waiting for llama3.2…', 'waiting for llama3.2… 1.2 s')
     """
-    return f"{detail}... {waited_s:.1f} s" if waited_s >= _COUNTED_AFTER_S else f"{detail}..."
+    return f"{detail}… {waited_s:.1f} s" if waited_s >= _COUNTED_AFTER_S else f"{detail}…"

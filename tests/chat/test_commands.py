@@ -65,7 +65,7 @@ def test_sources_shows_the_whole_passage(user: CommandLine) -> None:
     _, _, passage = DOCUMENTS["lighthouse.md"].partition("\n\n")
     assert code == 0
     assert "".join(passage.split()) in terminal.words
-    assert [line for line in terminal.lines if "no source 9; the last answer has sources 1 to" in line]
+    assert [line for line in terminal.lines if "no source 9; the last answer has " in line]
     assert [line for line in terminal.lines if line.startswith((" 1  docs/", " 1  lighthouse"))]
 
 
@@ -143,7 +143,7 @@ def test_save_writes_the_conversation_and_asks_before_it_overwrites(user: Comman
     saved = (user.directory / "new.md").read_text(encoding="utf-8")
     assert (code, (user.directory / "old.md").read_text()) == (0, "precious")
     assert saved.startswith(f"## {FIRST}\n\nAda Brandt [1].\n\nSources:\n\n- [1] ")
-    assert saved.splitlines()[6].endswith("docs/lighthouse.md:3: The lighthouse")
+    assert saved.splitlines()[6].endswith("docs/lighthouse.md:3` The lighthouse")
     assert [line for line in terminal.lines if "No such file or directory" in line]
     assert [line for line in terminal.lines if "it is not a regular file" in line]
 
@@ -156,11 +156,39 @@ def test_set_changes_the_next_answer(user: CommandLine) -> None:
         ask(terminal, FIRST)
         ask(terminal, "/set model other")
         ask(terminal, "/again")
+        ask(terminal, "/set rewrite off")
         ask(terminal, "/set")
         code = leave(terminal, process)
 
     assert (code, [each.json["model"] for each in answered(server)]) == (0, ["m", "other"])
-    assert {"model = other", "top_k = 5", "log_questions = off"} <= set(terminal.lines)
+    assert {"model = other", "top_k = 5", "log_questions = off", "rewrite = off"} <= set(terminal.lines)
+
+
+def test_a_replaced_answer_is_not_saved(user: CommandLine) -> None:
+    with (
+        OpenAIServer(chat=[answer("Ada Brand."), answer("Ada Brandt.")]) as server,
+        chat_on_terminal(user, "-q", "-k", "1", "--base-url", server.base_url, "-m", "m") as (terminal, process),
+    ):
+        ask(terminal, FIRST)
+        ask(terminal, "/again")
+        ask(terminal, "/save said.md")
+        ask(terminal, "/open")
+        assert leave(terminal, process) == 0
+
+    saved = (user.directory / "said.md").read_text(encoding="utf-8")
+    assert saved.startswith(f"## {FIRST}\n\nAda Brandt.\n\nSources:\n\n- [1] ")
+    assert saved.count(FIRST) == 1
+    assert "streamrag: usage: /open N; the last answer has only source 1" in terminal.lines
+
+
+@pytest.mark.parametrize("word", ["exit", "quit"])
+def test_help_and_quit_need_no_slash_on_a_terminal(user: CommandLine, word: str) -> None:
+    with chat_on_terminal(user, "-q") as (terminal, process):
+        ask(terminal, "help")
+        ask(terminal, word)
+        assert terminal.wait_for_end(process) == 0
+
+    assert "/quit              leave" in terminal.lines
 
 
 @pytest.mark.parametrize(
@@ -208,5 +236,5 @@ def test_a_saved_conversation_marks_incomplete_answers() -> None:
 
     assert as_markdown(exchanges) == (
         "## Question\n\n> Two\n> lines?\n\nHalf\n\n*interrupted before the answer was complete*\n\n"
-        "Sources:\n\n- [1] a.md:3\n\n## Why?\n\n*the model is gone*\n"
+        "Sources:\n\n- [1] `a.md:3`\n\n## Why?\n\n*the model is gone*\n"
     )

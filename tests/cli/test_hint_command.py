@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from streamrag_cli.answer.model_choice import connect_hint
 from streamrag_cli.cli.ask import read_question
 from streamrag_cli.cli.hint_command import HintCommand, shown_base_url
 from tests.support.process import process
@@ -41,12 +42,39 @@ def test_a_question_that_cannot_be_pasted_is_not_repeated_in_hints(question: str
     assert HintCommand(command="ask", question=question).complete("streamrag ask QUESTION") == "streamrag ask QUESTION"
 
 
-def test_a_question_with_text_from_stdin_is_not_repeated_in_hints(tmp_path: Path) -> None:
+@pytest.mark.parametrize("conversation", ["-C", "--thread kq3abcde"])
+def test_a_hint_asks_in_the_same_conversation_but_does_not_search_in_one(conversation: str) -> None:
+    command = HintCommand(command="ask", question="why not?", conversation=conversation)
+
+    assert [command.complete(f"streamrag {each} QUESTION") for each in ("ask --min-score 0", "search")] == [
+        f"streamrag ask --min-score 0 {conversation} 'why not?'",
+        "streamrag search 'why not?'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("hint", "expected"),
+    [
+        ("or accept less: streamrag ask --min-score 0 QUESTION", "or accept less: /set min_score 0, then /again"),
+        ("T: streamrag ask --no-engine QUESTION", "T: /set engine off, then /again"),
+        ("STREAMRAG_TIMEOUT=120 streamrag ask QUESTION", "/set timeout_s 120, then /again"),
+        ("streamrag ask -m 'a b' --base-url U QUESTION", "/set model a b, then /set base_url U, then /again"),
+        ("later: streamrag ask QUESTION", "later: /again"),
+        (connect_hint((), "streamrag ask", " QUESTION"), "to connect one: /set base_url URL, then /again"),
+        ("streamrag search QUESTION", "streamrag search -c laws --base-url http://h:1/v1 why"),
+    ],
+)
+def test_in_a_chat_hints_name_its_commands(hint: str, expected: str) -> None:
+    assert HintCommand(command="chat", question="why", flags=FLAGS).complete(hint) == expected
+
+
+def test_a_hint_for_a_question_with_text_from_stdin_reads_it_again(tmp_path: Path) -> None:
     with (tmp_path / "text").open("w+", encoding="utf-8") as stream:
         here = process(stdin=stream)
         read_question(["How far?"], here, stdin=True, command="ask")
 
-    assert here.hint_command.question == ""
+    hint = here.hint_command.complete("streamrag ask -k 3 QUESTION")
+    assert hint == "streamrag ask -k 3 --stdin 'How far?' < FILE"
 
 
 @pytest.mark.fault("hint-to-ask-again")

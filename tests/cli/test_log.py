@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import signal
 import threading
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from streamrag_cli.history.location import why_not_writable
 from tests.support.command_line import SOON_S, CommandLine, Outcome, ended_within, read_until
 from tests.support.files import write_files
 from tests.support.openai_replies import Hold, answer
@@ -276,8 +278,72 @@ def test_the_list_fits_the_terminal(cold_user: CommandLine) -> None:
         assert terminal.wait_for_end(process) == 0
 
     (line,) = terminal.lines
-    assert line.endswith("...")
+    assert line.endswith("…")
     assert QUESTION in line
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80])
+def test_the_list_shows_the_questions_on_a_narrow_terminal(cold_user: CommandLine, columns: int) -> None:
+    ask(cold_user, QUESTION, "-q")
+    assert cold_user.run("ask", "How tall is a giraffe on Mars?", "--min-score", "1").code == 7
+    with on_terminal(cold_user, "log", columns=columns) as (terminal, process):
+        assert terminal.wait_for_end(process) == 0
+
+    shown = "\n".join(terminal.lines)
+    assert ("How tall is a giraffe on Mars?" in shown, QUESTION in shown, "default" in shown) == (True, True, False)
+
+
+def test_a_first_answer_in_json_names_the_conversation_to_continue(user: CommandLine) -> None:
+    first = json.loads(ask(user, "--json", QUESTION).stdout)
+    second = json.loads(ask(user, "--json", "--thread", first["thread"], LENDING).stdout)
+    unlogged = json.loads(ask(user, "--json", "--no-log", QUESTION).stdout)
+
+    assert [(each["thread"], each["n"]) for each in (first, second)] == [(first["thread"], 1), (first["thread"], 2)]
+    assert {each["thread"] for each in logged(user)} == {first["thread"]}
+    assert not {"thread", "n"} & set(unlogged)
+
+
+def test_questions_that_cannot_be_asked_are_not_logged(user: CommandLine) -> None:
+    outcomes = [user.run("ask", each) for each in ("", "  ", "x" * 20_001)]
+
+    assert [each.code for each in outcomes] == [2, 2, 2]
+    assert logged(user) == []
+
+
+def test_the_notice_of_the_log_comes_with_the_first_answer_not_with_a_failure(user: CommandLine) -> None:
+    failed = user.run("ask", "How tall is a giraffe on Mars?", "--min-score", "1")
+    answered = ask(user, QUESTION)
+
+    assert (failed.code, ANNOUNCED in failed.stderr, ANNOUNCED in answered.stderr) == (7, False, True)
+
+
+@pytest.mark.parametrize("command", [("ask", "why?"), ("chat",), ("log",), ("log", "rm")])
+def test_an_empty_conversation_id_is_a_usage_error(user: CommandLine, command: tuple[str, ...]) -> None:
+    outcome = user.run(*command, "--thread", "")
+
+    assert failure(outcome) == (2, "the id of the conversation is empty", "streamrag log")
+
+
+def test_status_knows_that_the_log_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "closed").mkdir(mode=0o500)
+    reasons = [why_not_writable(tmp_path / each / "streamrag" / "log.db") for each in ("new", "file", "closed")]
+
+    closed = "" if os.geteuid() == 0 else f"{tmp_path / 'closed'} cannot be written"
+    assert reasons == ["", f"{tmp_path / 'file'} is not a folder", closed]
+
+
+def test_continuing_says_which_conversation(cold_user: CommandLine) -> None:
+    ask(cold_user, QUESTION, "-q")
+    (turn,) = logged(cold_user)
+    expected = f'continuing {turn["thread"]}, 1 question, collection default: "{QUESTION}"'
+    with on_terminal(cold_user, "ask", "-C", "and when does it close?", columns=100) as (terminal, process):
+        assert terminal.wait_for_end(process) == 0
+    shown = terminal.lines[0]
+    with on_terminal(cold_user, "ask", "-q", "-C", "and when does it close?", columns=100) as (terminal, process):
+        assert terminal.wait_for_end(process) == 0
+
+    assert (shown, [each for each in terminal.lines if "continuing" in each]) == (expected, [])
 
 
 def test_show_prints_the_question_its_sources_and_the_answer(user: CommandLine) -> None:
@@ -295,7 +361,7 @@ def test_show_prints_the_question_its_sources_and_the_answer(user: CommandLine) 
     assert markdown == (
         "## When does the library open?\n\n"
         "“The library opens at nine in the morning and closes at six in the evening.” [1]\n\n"
-        "1. `library/hours.md:3` Opening hours\n"
+        "- [1] `library/hours.md:3` Opening hours\n"
     )
 
 

@@ -22,7 +22,8 @@ def test_full_prints_whole_passages(cli_with_store: WarmCommandLine) -> None:
 def test_max_chars_cuts_passages_in_text_and_json(cli_with_store: WarmCommandLine) -> None:
     cut = "# Handbook\n\n## Opening hours…"
 
-    assert cli_with_store.run(*QUERY, "--full", "--max-chars", "31").stdout.decode().endswith(f"\n{cut}\n\n")
+    for flags in (("--full",), ()):
+        assert cli_with_store.run(*QUERY, *flags, "--max-chars", "31").stdout.decode().endswith(f"\n{cut}\n\n")
     (hit,) = json.loads(cli_with_store.run(*QUERY, "--json", "--max-chars", "31").stdout)["hits"]
     assert hit["text"] == cut
 

@@ -32,6 +32,12 @@ def test_every_setting_has_a_flag_or_a_reason_for_having_none(setting: Setting) 
     assert set(setting.commands) <= set(COMMANDS)
 
 
+def test_chat_has_the_flags_of_ask() -> None:
+    ask, chat = ({each for flags in options_of(name).values() for each in flags} for name in ("ask", "chat"))
+
+    assert (ask - chat, chat - ask) == ({"question", "--stdin"}, {"--stop-on-error"})
+
+
 def test_table_rows_and_settings_fields_correspond() -> None:
     assert [each.name for each in SETTINGS] == [
         each.name for each in fields(Settings) if each.name != "state_directory"

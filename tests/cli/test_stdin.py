@@ -15,7 +15,7 @@ from tests.support.openai_server import OpenAIServer
 @pytest.mark.parametrize("command", ["ask", "search"])
 def test_a_dash_with_empty_stdin_is_a_usage_error(cold_cli_with_store: CommandLine, command: str) -> None:
     placeholder = "QUERY" if command == "search" else "QUESTION"
-    message = f'streamrag: the question is empty\nhint: streamrag {command} "{placeholder}"\n'
+    message = f'streamrag: the {placeholder.lower()} is empty\nhint: streamrag {command} "{placeholder}"\n'
     empty = Outcome(code=2, stdout=b"", stderr=message)
 
     assert [cold_cli_with_store.run(command, "-", stdin=nothing) for nothing in (b"", b" \n")] == [empty, empty]

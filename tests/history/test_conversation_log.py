@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from streamrag_cli.cli.conversation import Continued
 from streamrag_cli.errors import UsageError
 from streamrag_cli.events import THINKING_SHOWN, AskEvent, Done, Error, Notice, Status, Token
 from streamrag_cli.history.conversation_log import LOGGED, ConversationLog
@@ -143,7 +144,8 @@ def test_a_conversation_has_its_answered_questions_oldest_first(log: Conversatio
         record(log, question, events, thread="abcdefgh")
     record(log, "Elsewhere?", thread="zzzzzzzz")
 
-    assert log.turns("abcdefgh") == (
+    found = log.find(thread="abcdefgh")[::-1]
+    assert Continued(thread="abcdefgh", turns=found, flags={}).answered == (
         Turn(question="First?", answer="One.", cited=("c1",)),
         Turn(question="Second?", answer="Two.", cited=("c1",)),
     )
@@ -170,7 +172,9 @@ def test_a_conversation_is_found_by_the_start_of_its_id(log: ConversationLog) ->
     assert [log.find_thread(each) for each in ("abcd", "ABCX", "abcdefgh")] == ["abcdefgh", "abcxyz22", "abcdefgh"]
     assert [code(each) for each in ("abc", "x", "", "%", "abcdefghi")] == [
         "ambiguous_thread",
-        *["unknown_thread"] * 4,
+        "unknown_thread",
+        "usage",
+        *["unknown_thread"] * 2,
     ]
 
 

@@ -43,7 +43,7 @@ def test_a_question_that_is_searched_as_typed_adds_no_line() -> None:
 def test_a_long_line_is_cut_to_the_width_of_the_terminal(letter: str) -> None:
     (line,) = printed(letter * 500).splitlines()
 
-    assert line.endswith("...")
+    assert line.endswith("…")
     assert 70 <= len(line.encode("gbk", "replace")) <= 80
 
 
