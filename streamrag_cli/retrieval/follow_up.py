@@ -2,7 +2,8 @@
 
 The question and the two questions before it are searched as one weighted query: their words, vectors and tokens are
 combined, and the new question counts four times as much as each of the others. An earlier topic hardly affects a
-question with specific words of its own. A question without such words finds what the conversation is about.
+question with specific words of its own. A question with one such word or none finds what the latest question before it
+is about, which then counts two or four times as much as the older one: the topic may have changed in between.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 QUESTION_WEIGHT: Final = 4
-"""The weight of the new question; each earlier question has the weight 1. Measured: docs/retrieval.md."""
+"""The weight of the new question; an earlier question has the weight 1. Measured: docs/retrieval.md."""
+_LATEST_WEIGHTS: Final = (4, 2)
+"""The weights of the latest earlier question if the new one has no content word, or one."""
 MAX_EARLIER: Final = 2
 MAX_EARLIER_CHARS: Final = 400
 MAX_EARLIER_WORDS: Final = 12
@@ -73,21 +76,27 @@ def needs_conversation(question: str, term_weight: float) -> bool:
     return term_weight < (_FEW_WORDS_WITH_REFERENCE if refers else _FEW_WORDS)
 
 
-def weighted_words(question: Sequence[str], earlier: Mapping[str, int]) -> list[str]:
+def weighted_words(question: Sequence[str], earlier: Mapping[str, tuple[int, int]]) -> list[str]:
     """The words to search for, repeated according to their weights.
 
-    `earlier` maps the words of earlier questions to the number of chunks that contain them. Only the rarest are
-    searched, because they matter most and are found fastest.
+    `earlier` maps the words of earlier questions to the number of chunks that contain them, and to their weight. Only
+    the rarest are searched, because they matter most and are found fastest.
     """
     if not earlier:
         return list(question)
-    known = [word for word, frequency in earlier.items() if frequency]
-    return [*list(question) * QUESTION_WEIGHT, *sorted(known, key=earlier.__getitem__)[:MAX_EARLIER_WORDS]]
+    known = sorted((word for word in earlier if earlier[word][0]), key=lambda word: earlier[word][0])
+    of_earlier = [word for word in known[:MAX_EARLIER_WORDS] for _ in range(earlier[word][1])]
+    return [*list(question) * QUESTION_WEIGHT, *of_earlier]
 
 
-def weights(count: int) -> list[float]:
-    """The weights of `count` questions, the new one first."""
-    return [1.0, *[1 / QUESTION_WEIGHT] * (count - 1)]
+def weights(count: int, content_words: int) -> list[int]:
+    """The weights of `count` questions, the new one first, which has `content_words`, the others newest first.
+
+    >>> weights(3, content_words=5), weights(3, content_words=1), weights(3, content_words=0)
+    ([4, 1, 1], [4, 2, 1], [4, 4, 1])
+    """
+    latest = _LATEST_WEIGHTS[content_words] if content_words < len(_LATEST_WEIGHTS) else 1
+    return [QUESTION_WEIGHT, latest, *[1] * count][:count]
 
 
 def combined_vector(vectors: "Sequence[NDArray[np.float32]]", of_each: Sequence[float]) -> "NDArray[np.float32]":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from streamrag_cli.retrieval.embedder import BUILTIN, EmbeddedQuestion, Embedder
 from streamrag_cli.retrieval.follow_up import (
+    QUESTION_WEIGHT,
     combined_terms,
     combined_vector,
     needs_conversation,
@@ -50,9 +51,11 @@ class Query:
 
     - `vector` has unit length.
     - `words` are repeated according to their weights.
+    - `term_weights` are for quotes. An earlier question counts little in them if the new one has content words.
     - `tokens` is None if the embedder has no token states for the question; `token_weights` has one value per token.
     - `readings` are the ways to understand the question, of which the best one for a hit counts: on its own, with the
-      weighted conversation, and, if it says too little on its own, with the latest or all questions as equal parts.
+      weighted conversation, and, if it says too little on its own, with the latest or all questions as equal parts. A
+      question without content words can also be understood as the previous question.
     - `is_lexical_only` is true if the embedder does not support the script of the question.
     """
 
@@ -82,9 +85,14 @@ def make_query(
     # The built-in embedder does not support an earlier question in another script, but its words count.
     supported = [index for index, text in enumerate(texts) if not index or not (is_english and is_outside_latin(text))]
     vectors = [embedded[index].vector for index in supported]
-    vector = combined_vector(vectors, weights(len(vectors))) if len(vectors) > 1 else vectors[0]
+    of_each = weights(len(texts), content_words=min((len(set(each)) for each in words[0].values()), default=0))
+    of_supported = [of_each[index] for index in supported]
+    vector = combined_vector(vectors, of_supported) if len(vectors) > 1 else vectors[0]
     tokens = None if is_lexical_only else _tokens([embedded[index].tokens for index in supported])
-    term_weights = terms.combined(weights(len(texts)))
+    term_weights = terms.combined([weight / QUESTION_WEIGHT for weight in of_each])
+    for_quotes = term_weights
+    if has_content_words(question):  # a sentence that answers the new question is quoted first
+        for_quotes = terms.combined([1.0, *[1 / QUESTION_WEIGHT] * (len(texts) - 1)])
     readings = [Reading(vectors[0], terms.weights[0])]
     if len(texts) > 1:
         readings.append(Reading(vector, term_weights))
@@ -93,13 +101,15 @@ def make_query(
                 equal = [float(index < count) for index in range(len(texts))]
                 of_vectors = combined_vector(vectors, [equal[index] for index in supported])
                 readings.append(Reading(of_vectors, terms.combined(equal)))
+        if not has_content_words(question) and 1 in supported:
+            readings.append(Reading(vectors[1], terms.weights[1]))
     return Query(
         vector=vector,
-        words=[*terms.weighted_words(), *asked_codes],
-        term_weights=term_weights,
+        words=[*terms.weighted_words(of_each), *asked_codes],
+        term_weights=for_quotes,
         codes=asked_codes,
         tokens=tokens,
-        token_weights=terms.token_weights(supported, embedded) if tokens else None,
+        token_weights=terms.token_weights(supported, of_supported, embedded) if tokens else None,
         readings=readings,
         is_lexical_only=is_lexical_only,
     )
@@ -140,21 +150,26 @@ class _Terms:
             language: combined_terms([each[language] for each in self.weights], of_each) for language in self.weights[0]
         }
 
-    def weighted_words(self) -> list[str]:
+    def weighted_words(self, of_each: Sequence[int]) -> list[str]:
         """The words to search for, unstemmed."""
-        frequencies = {
-            word: min((self._frequencies.get(stem, 0) for stem in of_word), default=0)
+        earlier = {
+            word: (
+                min((self._frequencies.get(stem, 0) for stem in of_word), default=0),
+                max(weight for weight, of_text in zip(of_each[1:], self._words[1:], strict=True) if word in of_text),
+            )
             for word, of_word in zip(self._earlier, self._stems_of_earlier, strict=True)
         }
-        return weighted_words(self._words[0], frequencies)
+        return weighted_words(self._words[0], earlier)
 
-    def token_weights(self, indexes: Sequence[int], embedded: Sequence[EmbeddedQuestion]) -> "NDArray[np.float32]":
+    def token_weights(
+        self, indexes: Sequence[int], of_each: Sequence[int], embedded: Sequence[EmbeddedQuestion]
+    ) -> "NDArray[np.float32]":
         """The weight of each token: the weight of its word, or a small weight for punctuation."""
         import numpy as np
 
         of_tokens = [
             weight * each
-            for weight, index in zip(weights(len(indexes)), indexes, strict=True)
+            for weight, index in zip(of_each, indexes, strict=True)
             if (tokens := embedded[index].tokens)
             for each in self._token_weights(index, tokens)
         ]

@@ -28,6 +28,15 @@ GARDEN = {
     "bees.md": "# Beehives\n\nHives are next to the shed. Each hive is inspected every nine days.\n",
     "sheds.md": "# Sheds\n\nA shed may be three metres long. Its roof must not be higher than a hedge.\n",
 }
+FLAT_AND_TARIFFS = {
+    "flat.md": (
+        "# The flat\n\nThe rent of the flat is 980 pounds. It is due on the third day of a month.\n\n"
+        "A surcharge of 35 pounds applies if it arrives more than five days late.\n"
+    ),
+    "tariffs.md": "# Tariffs\n\nThe Studio tariff costs 12 euros a month. It needs four seats.\n",
+    "refunds.md": "# Money back\n\nMonthly tariffs are not refunded, because every transaction costs a charge.\n",
+    "dogs.md": "# Animals\n\nDogs are forbidden, because the courtyard belongs to a nursery.\n",
+}
 FRENCH = {
     "phare.md": "# Le phare\n\nLe phare de la pointe fut construit en 1874 par Ada Brandt. Il mesure 41 mètres.\n",
     "port.md": "# Le port\n\nUne place au port coûte 18 euros la nuit pour les bateaux de passage.\n",
@@ -43,6 +52,12 @@ def retriever(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Retriever]:
 @pytest.fixture(scope="module")
 def garden(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Retriever]:
     with closing(Retriever.open(make_collection(tmp_path_factory.mktemp("garden"), GARDEN))) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def flat(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Retriever]:
+    with closing(Retriever.open(make_collection(tmp_path_factory.mktemp("flat"), FLAT_AND_TARIFFS))) as opened:
         yield opened
 
 
@@ -123,6 +138,36 @@ def test_the_first_quote_answers_the_follow_up(
     earlier: Sequence[str], question: str, quote: str, garden: Retriever
 ) -> None:
     assert quotes(garden, question, *earlier)[0].startswith(quote)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "question", "source"),
+    [
+        (["How much does the Studio tariff cost?", "What is the rent?"], "When is it due?", "flat.md"),
+        (["How many seats are needed?", "How much is the Studio tariff?", "What is the rent?"], "How much?", "flat.md"),
+        (["What is the rent?", "Are dogs forbidden?"], "Why?", "dogs.md"),
+        (["Are dogs forbidden?", "Are monthly tariffs refunded?"], "Why not?", "refunds.md"),
+        (
+            ["How much does the Studio tariff cost?", "When does a surcharge for rent apply?"],
+            "After how many days?",
+            "flat.md",
+        ),
+    ],
+)
+def test_a_follow_up_after_a_change_of_topic_is_about_the_new_topic(
+    earlier: Sequence[str], question: str, source: str, flat: Retriever
+) -> None:
+    assert best(flat, question, *earlier) == f"docs/{source}"
+
+
+@pytest.mark.parametrize("question", ["Why?", "Why not?", "Warum nicht?", "How so?"])
+def test_a_question_without_content_scores_at_least_as_high_as_the_question_before_it(
+    question: str, flat: Retriever
+) -> None:
+    previous = "Is a refund possible?"
+    before, after = find(flat, previous).hits[0], find(flat, question, previous).hits[0]
+
+    assert (after.source, after.score) == (before.source, pytest.approx(max(before.score, after.score)))
 
 
 def test_a_follow_up_in_french_is_answered_from_the_conversation(tmp_path: Path) -> None:
