@@ -55,9 +55,9 @@ def command(
     if continue_last or thread is not None:
         from streamrag_cli.cli import conversation  # imports SQLite
 
-        found = conversation.to_continue(process, flags, last=continue_last, prefix=thread)
-        continued, history, flags = found.thread, found.answered, options.SettingFlags(found.flags)
-        conversation_line = found.description
+        earlier = conversation.to_continue(process, flags, last=continue_last, prefix=thread)
+        continued, history, flags = earlier.thread, earlier.answered, options.SettingFlags(earlier.flags)
+        conversation_line = earlier.description
         process.hint_command = replace(
             process.hint_command, conversation="-C" if continue_last else f"--thread {continued}"
         )

@@ -46,7 +46,7 @@ def run_chat(
         exchanges = [Exchange.from_log(each) for each in continued.turns]
     settings = settings_from(process, flags)
     is_interactive = process.stdin.isatty()
-    # In a pipe, the hints are for whoever started the chat.
+    # In a pipe, the hints are for the user who started the chat.
     process.hint_command = replace(process.hint_command, command="chat" if is_interactive else "ask")
     runner, local_service = asyncio.Runner(), WarmLocalService()
     process.signals.handle_conversation(resumes=is_interactive)

@@ -29,13 +29,13 @@ class Continued:
 
     @property
     def answered(self) -> tuple[Turn, ...]:
-        """The turns that have an answer, which are those that a question may refer to."""
+        """The turns that have an answer: a question may refer to these."""
         answered = (each for each in self.turns if each.answer)
         return tuple(Turn(question=each.question, answer=each.answer, cited=tuple(each.cited)) for each in answered)
 
     @property
     def description(self) -> str:
-        """One line that says which conversation this is. It ends in its last question."""
+        """One line that identifies the conversation and ends in its last question."""
         last = self.turns[-1]
         count = f"{len(self.turns)} question{'' if len(self.turns) == 1 else 's'}"
         question = " ".join(last.question.split())

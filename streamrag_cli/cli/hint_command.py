@@ -67,7 +67,7 @@ class HintCommand:
 
 
 def _chat_commands(variable: str, words: Sequence[str]) -> str:
-    """The chat commands for an assignment to a variable and the flags of `ask`: those that set them, then `/again`."""
+    """The chat commands for an assignment to a variable and the flags of `ask`: a `/set` for each, then `/again`."""
     from streamrag_cli.settings_table import SETTINGS
 
     name, _, value = variable.partition("=")

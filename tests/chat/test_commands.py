@@ -171,11 +171,11 @@ def test_a_replaced_answer_is_not_saved(user: CommandLine) -> None:
     ):
         ask(terminal, FIRST)
         ask(terminal, "/again")
-        ask(terminal, "/save said.md")
+        ask(terminal, "/save saved.md")
         ask(terminal, "/open")
         assert leave(terminal, process) == 0
 
-    saved = (user.directory / "said.md").read_text(encoding="utf-8")
+    saved = (user.directory / "saved.md").read_text(encoding="utf-8")
     assert saved.startswith(f"## {FIRST}\n\nAda Brandt.\n\nSources:\n\n- [1] ")
     assert saved.count(FIRST) == 1
     assert "streamrag: usage: /open N; the last answer has only source 1" in terminal.lines

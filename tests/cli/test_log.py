@@ -333,7 +333,7 @@ def test_status_knows_that_the_log_cannot_be_written(tmp_path: Path) -> None:
     assert reasons == ["", f"{tmp_path / 'file'} is not a folder", closed]
 
 
-def test_continuing_says_which_conversation(cold_user: CommandLine) -> None:
+def test_continuing_names_the_conversation(cold_user: CommandLine) -> None:
     ask(cold_user, QUESTION, "-q")
     (turn,) = logged(cold_user)
     expected = f'continuing {turn["thread"]}, 1 question, collection default: "{QUESTION}"'

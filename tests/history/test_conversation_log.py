@@ -144,8 +144,8 @@ def test_a_conversation_has_its_answered_questions_oldest_first(log: Conversatio
         record(log, question, events, thread="abcdefgh")
     record(log, "Elsewhere?", thread="zzzzzzzz")
 
-    found = log.find(thread="abcdefgh")[::-1]
-    assert Continued(thread="abcdefgh", turns=found, flags={}).answered == (
+    turns = log.find(thread="abcdefgh")[::-1]
+    assert Continued(thread="abcdefgh", turns=turns, flags={}).answered == (
         Turn(question="First?", answer="One.", cited=("c1",)),
         Turn(question="Second?", answer="Two.", cited=("c1",)),
     )

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -77,6 +78,9 @@ class Everyday:
         self.run("ask list", "ask", "--no-engine", QUESTION, *self.model[:2])
         self.place.run("ask proxy", "env", *PROXIES, *self._program(("ask", "--no-engine", QUESTION, *self.model)))
         self.run("search", "search", "--no-engine", QUESTION)
+        chat = shlex.join(self._program(("chat", "--no-engine")))
+        self.place.run("chat", "sh", "-c", f"echo {shlex.quote(QUESTION)} | {chat}")
+        self.run("log", "log")
         self.run("status", "status")
         self.run("ingest server", "ingest", "docs", "-c", "words", "--embedding", "openai:words", *self.model[:2])
         self.run("bench", "bench", "-n", "1", QUESTION, *self.model)
