@@ -90,7 +90,6 @@ async def _search(request: Request, parameters: QueryParameters) -> Response:
             entry_of(request.scope).record_error(error)
             return reply_to_event(public_error(error), request.url.path)
         case _:
-            entry_of(request.scope).outcome = "abandoned"
             return Response(status_code=204)  # the client has disconnected
 
 

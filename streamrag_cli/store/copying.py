@@ -1,9 +1,9 @@
 """Copies a collection from one store to another with its vectors, so nothing is embedded again."""
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from streamrag_cli.errors import StoreError, UsageError
@@ -64,7 +64,7 @@ def copy_collection(
 
 def _is_same_directory(source: StoreAddress, target: StoreAddress) -> bool:
     try:
-        return os.path.samefile(str(source), str(target))
+        return Path(str(source)).samefile(str(target))
     except OSError:  # one of them is not a directory, does not exist, or cannot be read
         return False
 

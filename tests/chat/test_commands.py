@@ -66,7 +66,7 @@ def test_sources_shows_the_whole_passage(user: CommandLine) -> None:
     assert code == 0
     assert "".join(passage.split()) in terminal.words
     assert [line for line in terminal.lines if "no source 9; the last answer has " in line]
-    assert [line for line in terminal.lines if line.startswith((" 1  docs/", " 1  lighthouse"))]
+    assert [line for line in terminal.lines if line.startswith(" 1  ")]
 
 
 def test_edit_asks_what_the_editor_wrote_and_leaves_no_file(user: CommandLine) -> None:

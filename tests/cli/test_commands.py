@@ -138,7 +138,7 @@ def test_ingest_reports_skipped_files_and_reasons(cli: CommandLine) -> None:
     assert_same_transcript(
         "ingest-skipped",
         in_a_pipe(cli, "streamrag ingest --exclude rules/hours.txt library"),
-        in_a_pipe(cli, "streamrag ingest -v --exclude rules/ library"),
+        in_a_pipe(cli, "streamrag ingest -v --yes --exclude rules/ library"),
         in_a_pipe(cli, "streamrag ingest library/budget.xlsx"),
         in_a_pipe(cli, "streamrag ingest --exclude / library"),
     )

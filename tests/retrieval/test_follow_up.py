@@ -167,7 +167,8 @@ def test_a_question_without_content_scores_at_least_as_high_as_the_question_befo
     previous = "Is a refund possible?"
     before, after = find(flat, previous).hits[0], find(flat, question, previous).hits[0]
 
-    assert (after.source, after.score) == (before.source, pytest.approx(max(before.score, after.score)))
+    assert after.source == before.source
+    assert after.score >= before.score - 1e-6
 
 
 def test_a_follow_up_in_french_is_answered_from_the_conversation(tmp_path: Path) -> None:
