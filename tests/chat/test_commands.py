@@ -9,7 +9,7 @@ from streamrag_cli.cli.editor import command_for
 from streamrag_cli.cli.exchanges import Exchange, as_markdown
 from streamrag_cli.errors import UsageError
 from streamrag_cli.model import Source
-from tests.support.chats import answered, ask, chat_on_terminal, leave, question_of, wait_for_prompt
+from tests.support.chats import answered, ask, chat_on_terminal, leave, question_of
 from tests.support.collection import DOCUMENTS
 from tests.support.command_line import CommandLine
 from tests.support.openai_replies import answer
@@ -92,16 +92,19 @@ def test_edit_asks_what_the_editor_wrote_and_leaves_no_file(user: CommandLine) -
     assert not Path(path).exists()
 
 
-@pytest.mark.parametrize("script", ["exit 3", ": > $1"])
-def test_edit_asks_nothing_if_the_editor_fails_or_leaves_an_empty_file(user: CommandLine, script: str) -> None:
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [("exit 3", "ended with exit code 3"), (": > $1", "nothing to ask: the file is empty")],
+    ids=["failure", "empty file"],
+)
+def test_edit_asks_nothing_if_the_editor_fails_or_leaves_an_empty_file(
+    user: CommandLine, script: str, message: str
+) -> None:
     editor = program(user.directory, script)
-    with chat_on_terminal(user.having(VISUAL=editor), "-q") as (terminal, process):
+    with chat_on_terminal(user.having(VISUAL=editor), "-q", columns=200) as (terminal, process):
         ask(terminal, "/edit")
-        wait_for_prompt(terminal)
-        code = leave(terminal, process)
-
-    output = " ".join(terminal.lines[1:-1])
-    assert (code, "ended with exit code 3" in output or output == "nothing to ask: the file is empty") == (0, True)
+        terminal.wait_for(message)
+        assert leave(terminal, process) == 0
 
 
 def test_open_starts_the_editor_at_the_line_without_a_shell(user: CommandLine) -> None:
