@@ -54,7 +54,7 @@ def test_the_status_line_is_shown_during_a_wait_and_then_erased() -> None:
     async def wait() -> None:
         line = WaitingLine(WritingRenderer(out), out, columns=80)
         line.handle(Status(status="generating", detail="waiting for m"))
-        await out.shows("waiting for m...")
+        await out.shows("waiting for m…")
         line.handle(Token(text="Ada."))
         line.close()
 
@@ -71,7 +71,7 @@ def test_the_status_line_shows_the_seconds_of_a_long_wait() -> None:
     async def wait() -> None:
         line = WaitingLine(WritingRenderer(out), out, columns=80, clock=lambda: next(seconds))
         line.handle(Status(status="generating", detail="waiting for m"))
-        await out.shows("waiting for m... 1.2 s")
+        await out.shows("waiting for m… 1.2 s")
         line.close()
 
     asyncio.run(wait())

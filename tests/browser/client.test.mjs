@@ -199,9 +199,9 @@ test("a slow caller does not cause a timeout", async () => {
     (socket) => socket.end(STREAM + streamOf(EVENTS)),
     async (url) => {
       const seen = [];
-      for await (const event of ragStream("q", { baseUrl: url, silenceTimeoutMs: 50 })) {
+      for await (const event of ragStream("q", { baseUrl: url, silenceTimeoutMs: 400 })) {
         seen.push(event);
-        await new Promise((resolve) => setTimeout(resolve, 60));
+        await new Promise((resolve) => setTimeout(resolve, 450));
       }
       assert.deepEqual(seen, EVENTS);
     },
