@@ -252,19 +252,13 @@ class DocumentRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
-    """The text to read: the chunk with the id `chunk_id`."""
-
-    chunk_id: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
-    """Text of an ingested document, sanitised. `text` is as it was ingested, even if the file has changed since.
+    """Text of an ingested document, sanitised: a chunk, some lines or all of it. It is as it was ingested.
 
-    `source` is the document's name as shown to users, and `title` its heading path. `path` is its absolute path on this
-    machine. `line_start` and `line_end` are lines of the file, counted from 1, both inclusive, or None if the format
-    has no lines.
+    `source` is the document's name as shown to users, and `title` its heading path. `line_start` and `line_end` are
+    lines of the file, counted from 1, both inclusive, or None if the format has no lines. `chunk_id` is "" unless the
+    text is that of one chunk. `path` is the absolute path on this machine, `ingested_at` is ISO 8601 in UTC, and
+    `record` has what the store knows of the file.
     """
 
     source: str
@@ -274,4 +268,41 @@ class Passage:
     line_end: int | None
     text: str
     chunk_id: str
+    path: str = field(default="", metadata=shown(LOCAL))
+    ingested_at: str = field(default="", metadata=shown(LOCAL))
+    record: DocumentRecord | None = field(default=None, metadata=shown(PRIVATE))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadFile:
+    """A file or folder that the last ingest of its root could not read (`failed`) or left out (`skipped`).
+
+    `path` is absolute. `code` is the machine-readable reason of a skip, or "". `seen_at` is the time of the first run
+    with this outcome, as ISO 8601 in UTC.
+    """
+
+    path: str
+    action: str
+    reason: str
+    code: str
+    seen_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentEntry:
+    """A row of a list of documents. `state` is `stored`, `failed` or `skipped`; the last two have a `reason`.
+
+    The times are ISO 8601 in UTC. A file that failed after it had been ingested keeps its chunks; otherwise it has no
+    chunks, and its size and times are None.
+    """
+
+    source: str
+    state: str
+    title: str
+    chunks: int
+    size_bytes: int | None
+    modified_at: str | None
+    ingested_at: str | None
+    reason: str = ""
+    code: str = ""
     path: str = field(default="", metadata=shown(LOCAL))

@@ -127,12 +127,14 @@ class Settings:
         "default",
         parse=value.collection_name,
         flag="-c, --collection NAME",
-        commands=("ask", "chat", "search", "bench", "ingest", "status", "copy", "doctor"),
+        commands=("ask", "chat", "search", "show", "ls", "bench", "ingest", "status", "copy", "doctor"),
         meaning="Name of the collection, a set of documents with one embedder: 1 to 63 letters, digits, `.`, `-` or"
         " `_`.",
         help="Collection to answer from.",
         command_help={
             "search": "Collection to search.",
+            "show": "Collection of the document.",
+            "ls": "Collection to list.",
             "ingest": "Collection to update; created if it does not exist.",
             "status": "Show only this collection. [default: all]",
             "copy": "Collection to copy.",
@@ -143,7 +145,7 @@ class Settings:
         MISSING,
         parse=value.store_at,
         flag="--store STORE",
-        commands=(*_EMBED, "status"),
+        commands=(*_EMBED, "show", "ls", "collections", "status"),
         meaning="Directory of the store, or a `postgresql://` URL.",
         help="Directory or postgresql:// URL.",
         command_help={

@@ -5,7 +5,23 @@ from typing import Annotated, Final
 import typer
 
 from streamrag_cli import __version__
-from streamrag_cli.cli import ask, bench, chat, copy, doctor, engine, evaluate, ingest, log, search, serve, status
+from streamrag_cli.cli import (
+    ask,
+    bench,
+    chat,
+    collections,
+    copy,
+    doctor,
+    engine,
+    evaluate,
+    ingest,
+    log,
+    ls,
+    search,
+    serve,
+    show,
+    status,
+)
 from streamrag_cli.cli.options import Command, Group, with_settings
 from streamrag_cli.errors import ExitCode
 
@@ -43,6 +59,9 @@ for _name, _module in {
     "ask": ask,
     "chat": chat,
     "search": search,
+    "show": show,
+    "ls": ls,
+    "collections": collections,
     "serve": serve,
     "status": status,
     "copy": copy,

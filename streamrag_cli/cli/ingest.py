@@ -18,7 +18,7 @@ def command(
     *,
     paths: Annotated[list[str] | None, typer.Argument(metavar="PATH...", help="Files and folders to ingest.")] = None,
     remove: Annotated[
-        bool, typer.Option("--remove", help="Remove the documents under PATH from the collection.")
+        bool, typer.Option("--remove", help="Remove the documents under PATH, or without PATH the collection of -c.")
     ] = False,
     rebuild: Annotated[
         bool,
@@ -54,6 +54,8 @@ def command(
 
     Hidden, secret, git-ignored, generated and vendored files are skipped unless PATH names the file itself.
     """
+    # Without PATH, a collection that is named by the flag is meant as a whole.
+    remove_all = remove_all or (remove and not paths and bool(process.hint_command.flags.get("-c")))
     _check(paths or [], remove=remove, remove_all=remove_all, rebuild=rebuild)
 
     from streamrag_cli.cli.run import run
@@ -90,7 +92,7 @@ def _check(paths: Sequence[str], *, remove: bool, remove_all: bool, rebuild: boo
         )
     if remove and (rebuild or not (paths or remove_all)):
         raise UsageError(
-            "--remove requires a PATH or --all, and cannot be combined with --rebuild",
+            "--remove requires a PATH, or -c to remove a whole collection, and cannot be combined with --rebuild",
             code="usage",
             hint="streamrag ingest --remove PATH",
         )

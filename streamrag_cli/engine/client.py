@@ -30,8 +30,8 @@ from streamrag_cli.engine.heartbeat import HELLO_TIMEOUT_S, HeartbeatMonitor, wa
 from streamrag_cli.engine.messages import LONGEST_LINE_BYTES, Request
 from streamrag_cli.errors import ExitCode
 from streamrag_cli.events import AskEvent, Done, Error, QuestionAsked, Sources, Status
-from streamrag_cli.model import Passage, Question, Selection
-from streamrag_cli.service.interface import Service
+from streamrag_cli.model import DocumentEntry, Passage, Question
+from streamrag_cli.service.interface import Listing, Selection, Service
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.registry import open_store
 
@@ -77,8 +77,14 @@ class EngineService:
         return self._run(request, settings, partial(self._fallback.search, question, settings))
 
     async def read(self, selection: Selection, settings: Settings) -> Passage:
-        """Always answered by `fallback`: opening a catalog takes a few milliseconds, less than starting an engine."""
+        """Always done by `fallback`: it needs no embedder and no model, which an engine keeps open, only the catalog,
+        which opens in a few milliseconds.
+        """
         return await self._fallback.read(selection, settings)
+
+    async def list(self, listing: Listing, settings: Settings) -> list[DocumentEntry]:
+        """Always done by `fallback`, for the same reason as `read`."""
+        return await self._fallback.list(listing, settings)
 
     def _run(
         self, request: Request, settings: Settings, fallback: Callable[[], AsyncGenerator[AskEvent, None]]

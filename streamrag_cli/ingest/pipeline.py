@@ -82,6 +82,7 @@ def ingest_or_raise(
             embedding = BatchEmbedder(embedder, remembered_texts=request.limits.remembered_texts)
             run = IngestRun(catalog, reading, request, survey)
             yield from run.sync(writer, stack.enter_context(embedding))
+            run.record_unread(writer)
             if run.chunks_written:
                 _calibrate(writer, embedder)
         chunks = catalog.counts().chunks if catalog else 0

@@ -59,6 +59,7 @@ def _remove(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]
             records = _records_under(writer.catalog, below)
             writer.remove(record.path for record in records)
             writer.remove_roots(_roots_under(writer.catalog, below))
+            writer.record_unread(list(map(str, below)), [])
             chunks = writer.catalog.counts().chunks
     yield from (document_event(request.shown_name(record.path), "deleted") for record in records)
     yield done_event(

@@ -9,6 +9,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -24,7 +25,9 @@ from streamrag_cli.ingest.roots import IngestRequest, has_utf_8_name, is_below, 
 from streamrag_cli.ingest.safeguards import FolderSurvey
 from streamrag_cli.ingest.writing import as_events, write
 from streamrag_cli.missing_files import is_missing
+from streamrag_cli.model import UnreadFile
 from streamrag_cli.store.interface import Manifest, Writer
+from streamrag_cli.text import sanitise_line
 
 _FAILS_IF_NAMED: Final = frozenset({"binary", "not_a_regular_file"})
 """Reasons for skipping a file that count as failures if the user named the file explicitly."""
@@ -48,6 +51,7 @@ class IngestRun:
         self.counts: Counter[DocumentAction] = Counter()
         self.skipped: Counter[str] = Counter()
         self.unsupported: Counter[str] = Counter()
+        self.unread: list[FileResult] = []
         self.chunks_written = 0
 
     def compare(self) -> Iterator[DocumentSeen | FileProgress]:
@@ -82,6 +86,8 @@ class IngestRun:
                 result = replace(result, action="failed", code="")
             if result.action == "deleted" and self._is_out_of_reach(result.path):
                 result = replace(result, action="failed")
+            if result.action in {"failed", "skipped"}:
+                self.unread.append(result)
             if result.keeps_stored:
                 self._retained_paths.add(result.path)
             if result.action != "deleted":  # stored documents of missing files are removed at the end
@@ -128,6 +134,28 @@ class IngestRun:
             self.skipped[event.code] += 1
             if event.code == "unsupported":
                 self.unsupported[Path(event.source).suffix.casefold()] += 1
+
+    def record_unread(self, writer: Writer) -> None:
+        """Record the failed and skipped files of a complete run. Does not write if they are the same as before."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        roots = [str(root) for root in outermost(self._survey.roots)]
+        known = {
+            each.path: each for each in writer.catalog.unread_files() if is_below(each.path, list(map(Path, roots)))
+        }
+        files = []
+        for result in self.unread:
+            path = result.path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+            unread = UnreadFile(
+                path=path,
+                action=result.action,
+                reason=sanitise_line(result.reason),
+                code=result.code,
+                seen_at=now,
+            )
+            former = known.get(path)
+            files.append(former if former and replace(former, seen_at=now) == unread else unread)
+        if set(files) != set(known.values()):
+            writer.record_unread(roots, files)
 
     def unread_roots(self) -> list[Path]:
         """The readable root folders in which every file was skipped, or which contain no file."""

@@ -8,11 +8,13 @@ from typing import Any, Final, TextIO
 
 from streamrag_cli.codec import encode
 from streamrag_cli.display_names import DisplayNames
-from streamrag_cli.events import Citations, Done, Error, Sources, Token
+from streamrag_cli.events import AskEvent, Citations, Done, Error, Sources, Token
 from streamrag_cli.history.entry import COMPLETE
 from streamrag_cli.history.reading import LoggedTurn
 from streamrag_cli.json_objects import FORMAT_VERSION
 from streamrag_cli.model import Citation, Source, Timings
+from streamrag_cli.render.consoles import size_of
+from streamrag_cli.render.interface import Renderer
 from streamrag_cli.render.machine import write_line
 from streamrag_cli.text import sanitise, sanitise_line
 
@@ -86,6 +88,61 @@ def show_turn(
             renderer.handle(event)
     finally:
         renderer.close()
+
+
+def show_answer(
+    turn: LoggedTurn,
+    out: TextIO,
+    err: TextIO,
+    *,
+    names: DisplayNames,
+    terminal_type: str,
+    json: bool,
+    plain: bool,
+) -> None:
+    """Show the answer of a turn as `ask --footnotes` shows it, without the sources before it and the timings.
+
+    In a pipe, the output is Markdown.
+    """
+    if json:
+        write_line(out, encode({"version": FORMAT_VERSION, **asdict(turn)}))
+        return
+    from streamrag_cli.render.plain import PlainText
+    from streamrag_cli.render.renderer import NARROWEST_COLUMNS
+    from streamrag_cli.render.status_output import ErrorsOnly
+
+    events = [each for each in _events(turn, names) if not isinstance(each, Done | Error)]
+    if turn.state != COMPLETE:
+        err.write(f"note: this answer is not complete: {sanitise_line(turn.state)}\n")
+        err.flush()
+    status = ErrorsOnly(err)
+    is_live = out.isatty() and not plain and terminal_type != "dumb" and size_of(out)[0] >= NARROWEST_COLUMNS
+    if is_live:
+        from streamrag_cli.render.live import LiveMarkdown
+
+        renderer: Renderer[AskEvent] = LiveMarkdown(out, status, stream=True)
+    else:
+        renderer = PlainText(out, status, stream=True, has_footnotes=True)
+    try:
+        for event in events:
+            renderer.handle(event)
+    finally:
+        renderer.close()
+    if is_live:
+        _print_footnotes(events, out)
+
+
+def _print_footnotes(events: Sequence[AskEvent], out: TextIO) -> None:
+    from streamrag_cli.render.consoles import console_for
+    from streamrag_cli.render.source_rows import rows
+
+    cited = {each.n for event in events if isinstance(event, Citations) for each in event.citations}
+    sources = [each for event in events if isinstance(event, Sources) for each in event.sources if each.n in cited]
+    console = console_for(out, plain=False)
+    if sources:
+        console.print("─" * 5, style="dim")
+    for row in rows(console, sources, has_brackets=True):
+        console.print(row, soft_wrap=True)
 
 
 def _extra_note(turn: LoggedTurn) -> str:

@@ -11,7 +11,6 @@ from fastapi import APIRouter, Body, Header, Query, Request, Response
 from streamrag_cli.codec import public, to_json
 from streamrag_cli.events import AskEvent, Citations, Error, Sources
 from streamrag_cli.json_objects import hits_object
-from streamrag_cli.model import Selection
 from streamrag_cli.server.public import public_error
 from streamrag_cli.server.replies import JsonReply, reply_to_event
 from streamrag_cli.server.request_log import entry_of
@@ -27,6 +26,7 @@ from streamrag_cli.server.requests import (
 )
 from streamrag_cli.server.serving import Serving
 from streamrag_cli.server.streaming import Encoder, while_connected
+from streamrag_cli.service.interface import Selection
 
 router = APIRouter()
 _STREAM: Final[dict[int | str, dict[str, Any]]] = {

@@ -1,32 +1,192 @@
-"""Reads passages and documents of a collection from its catalog, without vectors, an embedder or a model."""
+"""Reads passages and lists documents of a collection from its catalog, without vectors, an embedder or a model."""
 
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from typing import Final
+
+from streamrag_cli.documents.ignore_patterns import parse_rule
 from streamrag_cli.errors import UsageError
-from streamrag_cli.model import Passage, Selection
-from streamrag_cli.store.interface import Manifest, StoredChunk
+from streamrag_cli.model import Chunk, DocumentEntry, DocumentRecord, Passage
+from streamrag_cli.service import document_names
+from streamrag_cli.service.document_text import Line, chunk_at_line, lines_of, selected
+from streamrag_cli.service.interface import Listing, Selection
+from streamrag_cli.store.interface import Manifest
 from streamrag_cli.text import sanitise, sanitise_line
+
+_PLACE: Final = re.compile(
+    r"(?P<path>.+?)(?::(?P<first>\d{1,9})(?:-(?P<last>\d{1,9}))?|[: ]p\.? ?(?P<page>\d{1,9}))", re.DOTALL
+)
+_ID: Final = re.compile(r"[0-9a-f]{6,64}")
+_SHOWN_CHARS: Final = 80
 
 
 def read(manifest: Manifest, selection: Selection) -> Passage:
-    """The selected text. Raises UsageError `no_such_passage`, and the errors of the store."""
-    stored = manifest.chunks([selection.chunk_id]).get(selection.chunk_id)
-    if stored is None:
+    """The selected text. Raises the errors that `Service.read` documents."""
+    if selection.chunk_id:
+        return _chunk(manifest, selection.chunk_id)
+    where = selection.where
+    exact = document_names.exactly_named(manifest, where, selection.names)
+    if exact is None and _ID.fullmatch(where) and (ids := manifest.chunk_ids_from(where, 2)):
+        if len(ids) > 1:
+            raise UsageError(
+                f"several passages have an id that begins with {where!r}",
+                code="ambiguous_passage",
+                hint="use more characters of the id",
+            )
+        return _chunk(manifest, ids[0])
+    place = _PLACE.fullmatch(where)
+    if exact is None and place:
+        record = document_names.find(manifest, place["path"], selection.names)
+        if place["page"]:
+            return _page(manifest, record, int(place["page"]), selection)
+        first = int(place["first"])
+        return _lines(manifest, record, first, int(place["last"]) if place["last"] else None, selection)
+    record = exact or document_names.find(manifest, where, selection.names)
+    return _passage(record, lines_of(manifest.chunks_of(record.path)), title=record.title)
+
+
+def list_documents(manifest: Manifest, listing: Listing) -> list[DocumentEntry]:
+    """The documents that match the listing, ordered by path."""
+    counts = manifest.chunk_counts()
+    unread = {each.path: each for each in manifest.unread_files()}
+    entries: dict[str, DocumentEntry] = {}
+    for record in manifest.documents_under("/"):
+        failure = unread.get(record.path)
+        ingested_at = _time(record.read_at_ns)
+        # An interrupted run reads files without updating the list of unread files.
+        is_failed = failure is not None and failure.action == "failed" and failure.seen_at >= ingested_at
+        entries[record.path] = DocumentEntry(
+            source=sanitise_line(record.source),
+            state="failed" if is_failed else "stored",
+            title=sanitise_line(record.title),
+            chunks=counts.get(record.path, 0),
+            size_bytes=record.size,
+            modified_at=_time(record.mtime_ns),
+            ingested_at=ingested_at,
+            reason=sanitise_line(failure.reason) if failure and is_failed else "",
+            code=failure.code if failure and is_failed else "",
+            path=record.path,
+        )
+    if listing.unread:
+        entries = {path: entry for path, entry in entries.items() if entry.state != "stored"} | {
+            path: DocumentEntry(
+                source=sanitise_line(listing.names.of(path)),
+                state=each.action,
+                title="",
+                chunks=0,
+                size_bytes=None,
+                modified_at=None,
+                ingested_at=None,
+                reason=sanitise_line(each.reason),
+                code=each.code,
+                path=path,
+            )
+            for path, each in unread.items()
+            if path not in entries
+        }
+    matches = matcher(listing.pattern, listing) if listing.pattern else None
+    return [entries[path] for path in sorted(entries) if matches is None or matches(entries[path])]
+
+
+def matcher(pattern: str, listing: Listing) -> Callable[[DocumentEntry], bool]:
+    """Whether a document matches a glob, by the rules of `.gitignore`: a folder matches everything below it.
+
+    The glob is compared with the name as shown, the stored name and, if it is absolute, the path. Raises UsageError
+    `bad_pattern`.
+    """
+    absolute = document_names.absolute_pattern(pattern, listing.names)
+    rule = parse_rule(re.sub("^([!#])", r"\\\1", absolute).encode("utf-8", "surrogateescape"))
+    if rule is None:
+        raise UsageError(f"the pattern {pattern!r} matches nothing", code="bad_pattern", hint="streamrag ls '*.md'")
+
+    def matches(name: str) -> bool:
+        parts = [part.encode("utf-8", "surrogateescape") for part in PurePosixPath(name).parts if part != "/"]
+        return any(rule.matches(parts[:end]) for end in range(1, len(parts) + (not rule.directories_only)))
+
+    if absolute.startswith("/"):
+        return lambda entry: matches(entry.path)
+    return lambda entry: matches(listing.names.of(entry.path)) or matches(entry.source)
+
+
+def _time(nanoseconds: int) -> str:
+    try:
+        return datetime.fromtimestamp(nanoseconds // 1_000_000_000, UTC).isoformat(timespec="seconds")
+    except (OverflowError, ValueError, OSError):  # a file may have any time stamp
+        return ""
+
+
+def _chunk(manifest: Manifest, chunk_id: str) -> Passage:
+    stored = manifest.chunks([chunk_id]).get(chunk_id)
+    record = manifest.document(stored.path) if stored else None
+    if stored is None or record is None:
         raise UsageError(
-            f"no passage has the id {sanitise_line(selection.chunk_id)[:80]!r}",
+            f"no passage has the id {sanitise_line(chunk_id)[:_SHOWN_CHARS]!r}",
             code="no_such_passage",
             hint="search again, because an id changes with the document: streamrag search QUERY",
         )
-    return _passage(stored)
+    return _of_chunk(record, stored.chunk)
 
 
-def _passage(stored: StoredChunk) -> Passage:
-    chunk = stored.chunk
+def _of_chunk(record: DocumentRecord, chunk: Chunk) -> Passage:
     return Passage(
-        source=sanitise_line(stored.source),
+        source=sanitise_line(record.source),
         title=sanitise_line(chunk.title),
         page=chunk.page,
         line_start=chunk.line_start,
         line_end=chunk.line_end,
         text=sanitise(chunk.text),
         chunk_id=chunk.id,
-        path=stored.path,
+        path=record.path,
+        ingested_at=_time(record.read_at_ns),
+        record=record,
     )
+
+
+def _passage(record: DocumentRecord, lines: Sequence[Line], *, title: str, page: int | None = None) -> Passage:
+    return Passage(
+        source=sanitise_line(record.source),
+        title=sanitise_line(title),
+        page=page,
+        line_start=lines[0].first if lines else None,
+        line_end=lines[-1].last if lines else None,
+        text=sanitise("\n".join(line.text for line in lines)),
+        chunk_id="",
+        path=record.path,
+        ingested_at=_time(record.read_at_ns),
+        record=record,
+    )
+
+
+def _page(manifest: Manifest, record: DocumentRecord, page: int, selection: Selection) -> Passage:
+    chunks = manifest.chunks_of(record.path)
+    pages = sorted({chunk.page for chunk in chunks if chunk.page is not None})
+    if page not in pages:
+        name = sanitise_line(selection.names.of(record.path))
+        message = f"{name} has text on the pages {pages[0]} to {pages[-1]}" if pages else f"{name} has no pages"
+        raise UsageError(
+            f"no page {page}: {message}", code="no_such_line", hint=document_names.show_command(record, selection.names)
+        )
+    of_page = [chunk for chunk in chunks if chunk.page == page]
+    return _passage(record, lines_of(of_page), title=of_page[0].title, page=page)
+
+
+def _lines(manifest: Manifest, record: DocumentRecord, first: int, last: int | None, selection: Selection) -> Passage:
+    """Lines `first` to `last`, which is cut at the end of the document; without `last`, the passage at that line."""
+    chunks = manifest.chunks_of(record.path)
+    name = sanitise_line(selection.names.of(record.path))
+    end = max((chunk.line_end for chunk in chunks if chunk.line_end is not None), default=None)
+    hint = document_names.show_command(record, selection.names)
+    if end is None:
+        pages = next((f"; its pages: {hint}:p{chunk.page}" for chunk in chunks if chunk.page), "")
+        raise UsageError(f"the format of {name} has no line numbers{pages}", code="no_such_line", hint=hint)
+    if last is not None and (first < 1 or last < first):
+        raise UsageError(f"{first}-{last} is not a range of lines", code="no_such_line", hint=f"{hint}:1-{end}")
+    if first > end or first < 1:
+        lines_had = f"{end:,} line{'' if end == 1 else 's'}"
+        raise UsageError(f"{name} had {lines_had} when it was ingested", code="no_such_line", hint=f"{hint}:1-{end}")
+    if last is None:
+        return _of_chunk(record, chunk_at_line(chunks, first))
+    lines = selected(lines_of(chunks), first, last)
+    return _passage(record, lines, title=chunk_at_line(chunks, first).title)

@@ -6,7 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 from streamrag_cli.events import AskEvent
-from streamrag_cli.model import Passage, Question, Selection
+from streamrag_cli.model import DocumentEntry, Passage, Question
+from streamrag_cli.service.interface import Listing, Selection
 from streamrag_cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,6 +35,11 @@ class LocalService:
 
         return await _with_manifest(partial(library.read, selection=selection), settings, self._resources)
 
+    async def list(self, listing: Listing, settings: Settings) -> list[DocumentEntry]:
+        from streamrag_cli.service import library
+
+        return await _with_manifest(partial(library.list_documents, listing=listing), settings, self._resources)
+
     def _run(self, operation: _Operation, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
         if self._resources is None:
             return _run_once(operation, question, settings)
@@ -57,6 +63,9 @@ class WarmLocalService:
 
     async def read(self, selection: Selection, settings: Settings) -> Passage:
         return await LocalService(self._opened()).read(selection, settings)
+
+    async def list(self, listing: Listing, settings: Settings) -> list[DocumentEntry]:
+        return await LocalService(self._opened()).list(listing, settings)
 
     async def aclose(self) -> None:
         if self._resources is not None:

@@ -162,6 +162,25 @@ def status_of(store: Store, *, only: str | None = None) -> tuple[CollectionStatu
     return tuple(map(store.status, names))
 
 
+def overview_of(store: Store) -> dict[str, CollectionStatus | StoreError]:
+    """The status of every collection by name, or why it cannot be read. Raises StoreError `store_missing`.
+
+    Errors that concern the whole store, such as `store_unreachable`, are raised.
+    """
+    names = store.collections()
+    if not names:
+        raise StoreError(f"nothing has been ingested into {store}", code="store_missing", hint="streamrag ingest PATH")
+    overview: dict[str, CollectionStatus | StoreError] = {}
+    for name in names:
+        try:
+            overview[name] = store.status(name)
+        except StoreError as error:
+            if error.code not in {"store_damaged", "store_format", "store_missing"}:
+                raise
+            overview[name] = error
+    return overview
+
+
 def missing_collection(store: object, collection: str) -> StoreError:
     """The error for a collection that does not exist; the message shows `str` of `store`."""
     return StoreError(f"no collection {collection!r} in {store}", code="store_missing", hint="streamrag ingest PATH")

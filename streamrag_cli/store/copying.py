@@ -60,6 +60,7 @@ def copy_collection(
         yield from _copy(reader, writer)
         if cosine_range := reader.catalog.meta("cosine_range"):
             writer.set_cosine_range(cosine_range)
+        writer.record_unread((), reader.catalog.unread_files())
 
 
 def _is_same_directory(source: StoreAddress, target: StoreAddress) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from streamrag_cli.errors import StoreError
-from streamrag_cli.model import Chunk, DocumentRecord
+from streamrag_cli.model import Chunk, DocumentRecord, UnreadFile
 from streamrag_cli.store.languages import ENGLISH
 from streamrag_cli.store.time_limit import TimeLimit
 
@@ -95,13 +95,22 @@ class Manifest(Protocol):
     def chunk_at(self, path: str, ordinal: int) -> Chunk | None:
         """The chunk with this number (from 0) in the document at this path, or None."""
 
+    def chunk_counts(self) -> dict[str, int]:
+        """The number of chunks of each document, by path."""
+
     def chunk_ids(self) -> set[str]: ...
+
+    def chunk_ids_from(self, prefix: str, limit: int) -> list[str]:
+        """At most `limit` ids of chunks that begin with `prefix`, which consists of hex digits; sorted."""
 
     def chunks(self, chunk_ids: Iterable[str]) -> dict[str, StoredChunk]:
         """The chunks with these ids. Ids that are not in the collection are left out."""
 
     def existing(self, chunk_ids: Iterable[str]) -> set[str]:
         """The subset of these ids that is in the collection."""
+
+    def unread_files(self) -> list[UnreadFile]:
+        """The files that the last ingest of their root failed to read or skipped, ordered by path."""
 
     def token_states(self, chunk_ids: Collection[str]) -> dict[str, bytes]:
         """The packed token states of these chunks, for late interaction. Chunks without states are left out."""
@@ -205,6 +214,9 @@ class Writer(Protocol):
         """Record the paths that are being ingested, before any document below them is written."""
 
     def remove_roots(self, roots: Iterable[str]) -> None: ...
+
+    def record_unread(self, roots: Sequence[str], files: Sequence[UnreadFile]) -> None:
+        """Replace the records of unread files at or below `roots` with `files`."""
 
     def set_cosine_range(self, cosine_range: str) -> None:
         """Store the measured range of the embedder's cosines, which scores depend on."""

@@ -2,14 +2,16 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import Any, Final
 
-from streamrag_cli.model import Chunk, DocumentRecord
+from streamrag_cli.model import Chunk, DocumentRecord, UnreadFile
 
 RECORD_COLUMNS: Final = "path, source, size, mtime_ns, read_at_ns, sha256, recipe, title, language"
 CHUNK_COLUMNS: Final = "chunk_id, ordinal, body, headings, page, line_start, line_end, char_start, char_end"
+_UNREAD_NAMES: Final = ("path", "action", "reason", "code", "seen_at")
+_MOST_UNREAD: Final = 10_000
 _RECORD_NAMES: Final = RECORD_COLUMNS.split(", ")
 record_row: Final[Callable[[DocumentRecord], tuple[Any, ...]]] = attrgetter(*_RECORD_NAMES)
 _CHUNK_NAMES: Final = ("id", "ordinal", "text", *CHUNK_COLUMNS.split(", ")[3:])
@@ -27,6 +29,34 @@ def record_of(row: Sequence[Any]) -> DocumentRecord:
     if not _have_types(row, _RECORD_TYPES) or not is_stored_path(row[0]):
         raise ValueError("a document has values of the wrong type")
     return DocumentRecord(**dict(zip(_RECORD_NAMES, row, strict=True)))
+
+
+def unread_to_text(files: Iterable[UnreadFile]) -> str:
+    """Unread files as JSON. Of more than 10,000, failed ones are kept rather than skipped ones."""
+    kept = sorted(files, key=lambda each: (each.action != "failed", each.path))[:_MOST_UNREAD]
+    rows = sorted([getattr(each, name) for name in _UNREAD_NAMES] for each in kept)
+    return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
+
+
+def unread_from_text(text: str | None) -> list[UnreadFile]:
+    """The unread files in the result of `unread_to_text`; None has none. Raises ValueError if it is malformed."""
+    try:
+        rows = json.loads(text or "[]")
+    except RecursionError as error:
+        raise ValueError("the unread files are nested") from error
+    is_valid = isinstance(rows, list) and all(
+        isinstance(row, list) and len(row) == len(_UNREAD_NAMES) and _have_types(row, (str,) * len(row)) for row in rows
+    )
+    if not is_valid or not all(is_stored_path(row[0]) for row in rows):
+        raise ValueError("an unread file has values of the wrong type")
+    return [UnreadFile(**dict(zip(_UNREAD_NAMES, row, strict=True))) for row in rows]
+
+
+def with_unread(known: Iterable[UnreadFile], roots: Sequence[str], files: Iterable[UnreadFile]) -> list[UnreadFile]:
+    """The `known` unread files, of which those at or below `roots` are replaced by `files`."""
+    below = tuple(range_below(root)[0] for root in roots)
+    others = (each for each in known if each.path not in roots and not each.path.startswith(below))
+    return list({each.path: each for each in (*others, *files)}.values())
 
 
 def chunk_row(chunk: Chunk) -> tuple[Any, ...]:

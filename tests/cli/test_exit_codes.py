@@ -60,7 +60,7 @@ def outcomes(cli_with_store: CommandLine) -> dict[str, Outcome]:
         ("ingest --rebuild", "no path to ingest", "streamrag ingest --rebuild PATH"),
         (
             "ingest --remove",
-            "--remove requires a PATH or --all, and cannot be combined with --rebuild",
+            "--remove requires a PATH, or -c to remove a whole collection, and cannot be combined with --rebuild",
             "streamrag ingest --remove PATH",
         ),
         ("eval nowhere", "nowhere/qrels.tsv: No such file or directory", "streamrag eval DIR, with corpus.jsonl,"),

@@ -20,8 +20,8 @@ import pytest
 from streamrag_cli.engine.address import UnsafeDirectoryError, address_for, identity
 from streamrag_cli.engine.client import EngineService
 from streamrag_cli.events import AskEvent, Done, QuestionAsked, Sources
-from streamrag_cli.model import Passage, Question, Selection, Turn
-from streamrag_cli.service.interface import Service
+from streamrag_cli.model import DocumentEntry, Passage, Question, Turn
+from streamrag_cli.service.interface import Listing, Selection, Service
 from streamrag_cli.service.local import LocalService
 from streamrag_cli.settings import Settings, read_settings
 from tests.support.collection import make_collection
@@ -370,6 +370,9 @@ class NoService:
     search = ask
 
     async def read(self, selection: Selection, settings: Settings) -> Passage:
+        raise AssertionError("the engine was not used")
+
+    async def list(self, listing: Listing, settings: Settings) -> list[DocumentEntry]:
         raise AssertionError("the engine was not used")
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from zlib import crc32
 
 from streamrag_cli.errors import StoreError
-from streamrag_cli.model import Chunk, DocumentRecord
+from streamrag_cli.model import Chunk, DocumentRecord, UnreadFile
 from streamrag_cli.store.interface import Counts, ScoredIds, StoredChunk
 from streamrag_cli.store.languages import ENGLISH, LANGUAGES
 from streamrag_cli.store.local.database import Database, damaged_catalog
@@ -27,6 +27,9 @@ from streamrag_cli.store.rows import (
     range_below,
     record_of,
     record_row,
+    unread_from_text,
+    unread_to_text,
+    with_unread,
 )
 
 SCHEMA_VERSION: Final = "4"
@@ -174,6 +177,24 @@ class Catalog(Database):
         ids = [chunk_id for (chunk_id,) in self._rows(query, (path, ordinal))]
         return self.chunks(ids)[ids[0]].chunk if ids else None
 
+    def chunk_counts(self) -> dict[str, int]:
+        counted = "SELECT document_id, count(*) AS chunks FROM chunks GROUP BY document_id"
+        return dict(
+            self._rows(
+                f"SELECT path, coalesce(chunks, 0) FROM documents LEFT JOIN ({counted}) ON document_id = documents.id"
+            )
+        )
+
+    def chunk_ids_from(self, prefix: str, limit: int) -> list[str]:
+        query = "SELECT chunk_id FROM chunks WHERE chunk_id >= ? AND chunk_id < ? ORDER BY chunk_id LIMIT ?"
+        return [chunk_id for (chunk_id,) in self._rows(query, (prefix, f"{prefix}g", limit))]
+
+    def unread_files(self) -> list[UnreadFile]:
+        try:
+            return unread_from_text(self.meta("unread_files"))
+        except ValueError as error:
+            raise damaged_catalog(self._file, str(error)) from error
+
     def chunk_ids(self) -> set[str]:
         return {chunk_id for (chunk_id,) in self._rows("SELECT chunk_id FROM chunks")}
 
@@ -275,6 +296,9 @@ class Catalog(Database):
     def remove_roots(self, paths: Iterable[str]) -> None:
         for path in paths:
             self._rows("DELETE FROM roots WHERE path = ?", (path,))
+
+    def record_unread(self, roots: Sequence[str], files: Sequence[UnreadFile]) -> None:
+        self.set_meta("unread_files", unread_to_text(with_unread(self.unread_files(), roots, files)))
 
     def mark_pending(self, chunk_ids: Iterable[str]) -> None:
         """Mark vectors that are about to be written or deleted."""

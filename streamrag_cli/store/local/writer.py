@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from streamrag_cli.errors import StoreError
-from streamrag_cli.model import Chunk, DocumentRecord
+from streamrag_cli.model import Chunk, DocumentRecord, UnreadFile
 from streamrag_cli.store.interface import (
     Embed,
     EmbeddedPassages,
@@ -216,6 +216,10 @@ class CollectionWriter:
         with self._catalog.transaction():
             self._catalog.remove_roots(roots)
         self._save_roots()
+
+    def record_unread(self, roots: Sequence[str], files: Sequence[UnreadFile]) -> None:
+        with self._catalog.transaction():
+            self._catalog.record_unread(roots, files)
 
     def set_cosine_range(self, cosine_range: str) -> None:
         self._catalog.set_meta("cosine_range", cosine_range)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import Any, Final, TypeAlias
 
-from streamrag_cli.model import Chunk, DocumentRecord
+from streamrag_cli.model import Chunk, DocumentRecord, UnreadFile
 from streamrag_cli.store.interface import Counts, StoredChunk
 from streamrag_cli.store.languages import ENGLISH, LANGUAGES
 from streamrag_cli.store.postgres.establish import Connection
@@ -18,6 +18,7 @@ from streamrag_cli.store.rows import (
     is_stored_path,
     range_below,
     record_of,
+    unread_from_text,
 )
 
 _PAGE_SIZE: Final = 500
@@ -121,6 +122,27 @@ class PostgresManifest:
                 (ordinal, path),
             )
             return chunk_of(rows[0]) if rows else None
+
+    def chunk_counts(self) -> dict[str, int]:
+        with self._session() as session:
+            counted = f"SELECT document_id, count(*) AS chunks FROM {session.table('chunks')} GROUP BY document_id"
+            query = (
+                f"SELECT path, coalesce(chunks, 0) FROM {session.table('documents')} AS documents"
+                f" LEFT JOIN ({counted}) AS counted ON document_id = documents.id"
+            )
+            return {path: int(chunks) for path, chunks in session.rows(query)}
+
+    def chunk_ids_from(self, prefix: str, limit: int) -> list[str]:
+        with self._session() as session:
+            query = (
+                f"SELECT chunk_id FROM {session.table('chunks')} WHERE chunk_id >= %s AND chunk_id < %s"
+                " ORDER BY chunk_id LIMIT %s"
+            )
+            return [chunk_id for (chunk_id,) in session.rows(query, (prefix, f"{prefix}g", limit))]
+
+    def unread_files(self) -> list[UnreadFile]:
+        unread: list[UnreadFile] = self._epoch_value("unread_files", unread_from_text)
+        return unread
 
     def chunk_ids(self) -> set[str]:
         with self._session() as session:

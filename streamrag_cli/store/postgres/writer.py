@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any, Final
 
-from streamrag_cli.model import DocumentRecord
+from streamrag_cli.model import DocumentRecord, UnreadFile
 from streamrag_cli.store.interface import (
     Embed,
     EmbeddedPassages,
@@ -26,6 +26,7 @@ from streamrag_cli.store.postgres.errors import translate_errors, translate_malf
 from streamrag_cli.store.postgres.establish import Connection
 from streamrag_cli.store.postgres.manifest import PostgresManifest, Session
 from streamrag_cli.store.postgres.ownership import require_trusted
+from streamrag_cli.store.rows import unread_from_text, unread_to_text, with_unread
 
 _DROP_ATTEMPTS: Final = 50
 """The maximum number of attempts to drop the tables of an epoch, each of which waits 100 ms for readers."""
@@ -196,6 +197,17 @@ class PostgresWriter:
         self._conn.execute(
             f"DELETE FROM {self._conn.table('roots')} WHERE epoch = %s AND path = ANY(%s)", (self._epoch, list(roots))
         )
+
+    def record_unread(self, roots: Sequence[str], files: Sequence[UnreadFile]) -> None:
+        table = self._conn.table("epochs")
+        with self._conn.transaction():  # writers of other folders wait for the row
+            [(known,)] = self._conn.execute(
+                f"SELECT unread_files FROM {table} WHERE id = %s FOR UPDATE", (self._epoch,)
+            ).fetchall()
+            unread = with_unread(unread_from_text(known), roots, files)
+            self._conn.execute(
+                f"UPDATE {table} SET unread_files = %s WHERE id = %s", (unread_to_text(unread), self._epoch)
+            )
 
     def set_cosine_range(self, cosine_range: str) -> None:
         self._conn.execute(

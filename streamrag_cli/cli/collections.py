@@ -1,0 +1,26 @@
+"""The command `streamrag collections`."""
+
+from streamrag_cli.cli import options
+from streamrag_cli.cli.process import Process
+from streamrag_cli.settings import Settings
+
+
+def command(
+    process: Process,
+    *,
+    settings: Settings,
+    json: options.Json = False,
+    plain: options.Plain = False,
+) -> int:
+    """List the collections of a store.
+
+    On a terminal: name, documents, chunks, embedder and last ingest. In a pipe, the same is separated by tabs, with
+    times in UTC.
+    """
+    from streamrag_cli.render.collections import show_collections
+    from streamrag_cli.store.backend import overview_of
+    from streamrag_cli.store.registry import open_store
+
+    store = open_store(settings.store)
+    show_collections(overview_of(store), process.out, process.err, store=str(store), json=json, plain=plain)
+    return 0

@@ -1,0 +1,49 @@
+"""The command `streamrag ls`."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from streamrag_cli.cli import options
+from streamrag_cli.cli.process import Process
+from streamrag_cli.service.interface import Listing
+from streamrag_cli.service.local import LocalService
+from streamrag_cli.settings import Settings
+
+
+def command(
+    process: Process,
+    *,
+    pattern: Annotated[
+        str, typer.Argument(metavar="[GLOB]", help="Only documents that match, such as '*.md' or a folder.")
+    ] = "",
+    failed: Annotated[
+        bool,
+        typer.Option("--failed", help="List files that the last ingest could not read or skipped, with the reason."),
+    ] = False,
+    settings: Settings,
+    json: options.Json = False,
+    plain: options.Plain = False,
+) -> int:
+    """List the documents of a collection.
+
+    On a terminal: path, chunks, size, and the times of the last change and of the ingest. In a pipe, the same is
+    separated by tabs, with sizes in bytes and times in UTC.
+    """
+    from streamrag_cli.render.documents import show_documents
+
+    glob = pattern.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    listing = Listing(pattern=glob, unread=failed, names=process.display_names)
+    entries = asyncio.run(LocalService().list(listing, settings))
+    show_documents(
+        entries,
+        process.out,
+        process.err,
+        collection=settings.collection,
+        names=process.display_names,
+        only_unread=failed,
+        json=json,
+        plain=plain,
+    )
+    return 0

@@ -1,0 +1,153 @@
+"""The command `streamrag show`."""
+
+import asyncio
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from streamrag_cli.cli import options
+from streamrag_cli.cli.process import Process, settings_from
+from streamrag_cli.errors import UsageError
+from streamrag_cli.events import Notice
+from streamrag_cli.missing_files import find_missing_files, has_changed, topmost_missing_folder
+from streamrag_cli.model import Passage
+from streamrag_cli.service.interface import Selection
+from streamrag_cli.service.local import LocalService
+from streamrag_cli.settings import Settings
+from streamrag_cli.store.registry import open_store
+from streamrag_cli.text import sanitise_line
+
+if TYPE_CHECKING:
+    from streamrag_cli.history.reading import LoggedTurn
+
+_HELP = "PATH, PATH:LINE, PATH:FIRST-LAST, PATH:pPAGE, the id of a passage, the number of a source, or last."
+
+
+def command(
+    process: Process,
+    *,
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help=_HELP)],
+    flags: options.SettingFlags,
+    json: options.Json = False,
+    plain: options.Plain = False,
+) -> int:
+    """Show a document, some of its lines, or a passage, as ingested.
+
+    A number is a source of the last answer in this terminal, and last is that answer. PATH may be the end of a path.
+    Calls no model.
+    """
+    where = source.encode("utf-8", "surrogateescape").decode("utf-8", "replace").strip()
+    if not where:
+        raise UsageError("SOURCE is empty", code="usage", hint="streamrag show PATH")
+    if where == "last":
+        return _show_last(process, flags, json=json, plain=plain)
+    notices: list[Notice] = []
+    if number := re.fullmatch(r"\[?(\d{1,3})\]?", where):
+        passage, settings = _source_of_last_answer(process, flags, int(number[1]), notices)
+    else:
+        settings = settings_from(process, flags)
+        passage = _read(Selection(where=where, names=process.display_names), settings)
+
+    from streamrag_cli.render.passage import show_passage
+
+    notices += _state_notices(passage, settings, process)
+    passage = replace(passage, source=sanitise_line(process.display_names.of(passage.path)))
+    show_passage(passage, notices, process.out, process.err, json=json, plain=_is_plain(process, plain=plain))
+    return 0
+
+
+def _read(selection: Selection, settings: Settings) -> Passage:
+    return asyncio.run(LocalService().read(selection, settings))
+
+
+def _is_plain(process: Process, *, plain: bool) -> bool:
+    return plain or process.environment.get("TERM", "") == "dumb"
+
+
+def _source_of_last_answer(
+    process: Process, flags: Mapping[str, object | None], number: int, notices: list[Notice]
+) -> tuple[Passage, Settings]:
+    """Source `number` of the last answer, and the settings with its collection and store."""
+    turn, flags = _last_turn(process, flags)
+    settings = settings_from(process, flags)
+    fields = next((each for each in turn.sources if each["n"] == number), None)
+    if fields is None:
+        count = len(turn.sources)
+        had = f"has {count} source{'' if count == 1 else 's'}" if count else "has no sources"
+        raise UsageError(
+            f"the last answer {had}, so there is no source {number}", code="no_such_source", hint="streamrag show last"
+        )
+    try:
+        return _read(Selection(chunk_id=fields["chunk_id"]), settings), settings
+    except UsageError as error:
+        if error.code != "no_such_passage" or not fields["path"]:
+            raise
+    where = _place(fields)
+    passage = _read(Selection(where=where, names=process.display_names), settings)
+    message = "the document was ingested again since that answer; this is the passage at the same place now"
+    notices.append(Notice(message=message, code="passage_changed"))
+    return passage, settings
+
+
+def _place(fields: Mapping[str, Any]) -> str:
+    if fields["line_start"] is not None:
+        return f"{fields['path']}:{fields['line_start']}-{fields['line_end'] or fields['line_start']}"
+    return f"{fields['path']}:p{fields['page']}" if fields["page"] is not None else str(fields["path"])
+
+
+def _last_turn(
+    process: Process, flags: Mapping[str, object | None]
+) -> "tuple[LoggedTurn, Mapping[str, object | None]]":
+    """The last turn in this terminal, and the flags with its collection and store."""
+    from streamrag_cli.cli.conversation import to_continue
+    from streamrag_cli.history.location import why_not_logged
+
+    try:
+        earlier = to_continue(process, flags, last=True, prefix=None)
+    except UsageError as error:
+        if error.code != "no_conversation":
+            raise
+        reason = why_not_logged(settings_from(process, flags), process.environment, in_ci=process.in_ci)
+        message = f"there is no answer in the log: {reason}" if reason else "there is no answer in the log yet"
+        raise UsageError(message, code="not_in_log", hint='streamrag ask "QUESTION"') from None
+    return earlier.turns[-1], earlier.flags
+
+
+def _show_last(process: Process, flags: Mapping[str, object | None], *, json: bool, plain: bool) -> int:
+    from streamrag_cli.render.log import show_answer
+
+    turn, _ = _last_turn(process, flags)
+    show_answer(
+        turn,
+        process.out,
+        process.err,
+        names=process.display_names,
+        terminal_type=process.environment.get("TERM", ""),
+        json=json,
+        plain=plain,
+    )
+    return 0
+
+
+def _state_notices(passage: Passage, settings: Settings, process: Process) -> list[Notice]:
+    """A notice if the file has changed or no longer exists since it was ingested."""
+    record = passage.record
+    if record is None or not open_store(settings.store).has_local_files:
+        return []
+    names = process.display_names
+    name = names.of(record.path)
+    if find_missing_files([record.path]):
+        removed = names.typed(topmost_missing_folder(Path(record.path)))
+        command = process.with_target_flags(f"streamrag ingest --remove {shlex.quote(removed)}")
+        message, code = f"{name} no longer exists; to remove it from the store: {command}", "source_gone"
+    elif has_changed(record.path, size=record.size, mtime_ns=record.mtime_ns, sha256=record.sha256):
+        command = process.with_target_flags(f"streamrag ingest {shlex.quote(names.typed(record.path))}")
+        message, code = f"{name} has changed since it was ingested; to update it: {command}", "source_changed"
+    else:
+        return []
+    return [Notice(message=sanitise_line(message), code=code)]

@@ -1,0 +1,70 @@
+"""Output of `ls`: one row per document, or JSON."""
+
+from collections.abc import Sequence
+from typing import TextIO
+
+from streamrag_cli.codec import encode, public
+from streamrag_cli.display_names import DisplayNames
+from streamrag_cli.json_objects import FORMAT_VERSION
+from streamrag_cli.model import DocumentEntry
+from streamrag_cli.render.machine import write_line
+from streamrag_cli.render.tables import local_time, print_rows, write_tabbed
+from streamrag_cli.text import sanitise_line
+
+
+def show_documents(
+    entries: Sequence[DocumentEntry],
+    out: TextIO,
+    err: TextIO,
+    *,
+    collection: str,
+    names: DisplayNames,
+    only_unread: bool,
+    json: bool,
+    plain: bool,
+) -> None:
+    """Print a row per document; the path comes first. In a pipe, the path can be used as an argument."""
+    if json:
+        documents = [public(each, paths=True) for each in entries]
+        write_line(out, encode({"version": FORMAT_VERSION, "collection": collection, "documents": documents}))
+        return
+    if not entries:
+        what = "no file failed or was skipped" if only_unread else "no document matches"
+        err.write(f"{what} in the collection {collection!r}\n")
+        return
+    if not out.isatty() or plain:
+        write_tabbed(out, [_tabbed(each, names, only_unread=only_unread) for each in entries])
+    elif only_unread:
+        rows = [[sanitise_line(names.of(each.path)), each.state, each.reason] for each in entries]
+        print_rows(out, ("path", "state", "reason"), rows, styles={"failed": "red", "skipped": "dim"})
+    else:
+        heads = ("path", "chunks", "size", "modified", "ingested")
+        print_rows(out, heads, [_cells(each, names) for each in entries], right=(1, 2), styles={"failed": "red"})
+
+
+def _cells(entry: DocumentEntry, names: DisplayNames) -> list[str]:
+    return [
+        sanitise_line(names.of(entry.path)),
+        f"{entry.chunks:,}",
+        _size(entry.size_bytes or 0),
+        local_time(entry.modified_at or ""),
+        "failed" if entry.state == "failed" else local_time(entry.ingested_at or ""),
+    ]
+
+
+def _tabbed(entry: DocumentEntry, names: DisplayNames, *, only_unread: bool) -> list[str]:
+    path = names.typed(entry.path)
+    if only_unread:
+        return [path, entry.state, entry.reason]
+    return [path, str(entry.chunks), str(entry.size_bytes or 0), entry.modified_at or "", entry.ingested_at or ""]
+
+
+def _size(size_bytes: int) -> str:
+    """The size in units of 1000 bytes.
+
+    >>> _size(12), _size(4_700), _size(1_250_000)
+    ('12 B', '5 kB', '1.2 MB')
+    """
+    if size_bytes < 1000:
+        return f"{size_bytes} B"
+    return f"{size_bytes / 1000:,.0f} kB" if size_bytes < 1_000_000 else f"{size_bytes / 1_000_000:,.1f} MB"

@@ -1,0 +1,76 @@
+"""Output of `show`: text of a document, rendered if it is Markdown and the output is a terminal."""
+
+import time
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+from typing import TextIO
+
+from streamrag_cli.codec import encode, public
+from streamrag_cli.documents.formats import inline_markup
+from streamrag_cli.events import Notice
+from streamrag_cli.json_objects import FORMAT_VERSION
+from streamrag_cli.model import Passage
+from streamrag_cli.render.machine import write_line
+
+
+def show_passage(
+    passage: Passage, notices: Sequence[Notice], out: TextIO, err: TextIO, *, json: bool, plain: bool
+) -> None:
+    """Print the text on `out`. On a terminal, its location precedes it; notices go to `err`, also in a pipe."""
+    if json:
+        listed = [public(each) for each in notices]
+        content = {"version": FORMAT_VERSION, **public(passage, paths=True), "notices": listed, "error": None}
+        write_line(out, encode(content))
+        return
+    is_live = out.isatty() and not plain
+    if is_live:
+        _print_place(passage, err if err.isatty() else out)
+    err.writelines(f"note: {notice.message}\n" for notice in notices)
+    err.flush()
+    if is_live and inline_markup(PurePosixPath(passage.path)) == "markdown":
+        _render_markdown(passage.text, out)
+    else:
+        out.write(passage.text if passage.text.endswith("\n") or not passage.text else f"{passage.text}\n")
+    out.flush()
+
+
+def place_of(passage: Passage) -> str:
+    """The name of the document with its lines or page, as an argument of `show`."""
+    if passage.line_start is not None:
+        end = "" if passage.line_end in {None, passage.line_start} else f"-{passage.line_end}"
+        return f"{passage.source}:{passage.line_start}{end}"
+    return f"{passage.source}:p{passage.page}" if passage.page is not None else passage.source
+
+
+def _print_place(passage: Passage, stream: TextIO) -> None:
+    from rich.cells import cell_len
+    from rich.text import Text
+
+    from streamrag_cli.render.consoles import console_for
+    from streamrag_cli.render.source_rows import cut, shortened_path
+
+    console = console_for(stream, plain=False)
+    columns = console.width - 1
+    row = Text(shortened_path(place_of(passage), columns), style="cyan")
+    room = columns - cell_len(row.plain) - 3
+    heading = passage.title.rpartition(" > ")[2]
+    if heading and room >= 12:
+        row.append(f"   {cut(heading, room)}", style="dim")
+    console.print(row, soft_wrap=True)
+
+
+def _render_markdown(text: str, out: TextIO) -> None:
+    from streamrag_cli.render.consoles import console_for, size_of
+    from streamrag_cli.render.markdown import MarkdownStream
+
+    console = console_for(out, plain=False)
+    columns, lines = size_of(out)
+    stream = MarkdownStream(
+        out,
+        columns=columns,
+        lines=lines,
+        color_system=console.color_system,  # type: ignore[arg-type]  # never "windows" because legacy_windows is off
+        no_color=console.no_color,
+    )
+    stream.feed(text, time.monotonic())
+    stream.finish()

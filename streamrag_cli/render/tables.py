@@ -1,0 +1,69 @@
+"""Tables whose rows are never wrapped, and their form in a pipe."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final, TextIO
+
+from streamrag_cli.text import sanitise_line
+
+_GAP: Final = 2
+_LEAST_FIRST_COLUMNS: Final = 16
+_LEAST_LAST_COLUMNS: Final = 12
+
+
+def write_tabbed(out: TextIO, rows: Sequence[Sequence[str]]) -> None:
+    """Write a line per row, with tabs between the cells and no header."""
+    out.writelines("\t".join(map(sanitise_line, row)) + "\n" for row in rows)
+    out.flush()
+
+
+def local_time(moment: str) -> str:
+    """A time in ISO 8601, in the time zone of this machine and to the minute; "" stays empty."""
+    return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M}" if moment else ""
+
+
+def print_rows(
+    out: TextIO,
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: Sequence[int] = (),
+    styles: Mapping[str, str] | None = None,
+) -> None:
+    """Print a table on a terminal. The columns `right` are aligned to the right; `styles` maps cells to styles.
+
+    If a row does not fit, columns are dropped from the right, except one that is the text of the row (it is cut); the
+    first column, a path or name, is shortened on the left.
+    """
+    from rich.cells import cell_len
+    from rich.text import Text
+
+    from streamrag_cli.render.consoles import console_for
+    from streamrag_cli.render.source_rows import cut, shortened_path
+
+    console = console_for(out, plain=False)
+    room = console.width - 1
+    cells = [[sanitise_line(cell) for cell in row] for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(heads, *cells, strict=True)]
+    has_text = heads[-1] == "reason"
+    if has_text:
+        longest = max(room - widths[1] - 2 * _GAP - _LEAST_LAST_COLUMNS, _LEAST_FIRST_COLUMNS)
+        widths[0] = min(widths[0], longest, max(room // 2, _LEAST_FIRST_COLUMNS))
+        widths[-1] = max(room - sum(widths[:-1]) - _GAP * (len(widths) - 1), 1)
+    else:
+        while len(widths) > 1 and sum(widths) - widths[0] + _GAP * (len(widths) - 1) > room - min(
+            widths[0], max(_LEAST_FIRST_COLUMNS, room // 2)
+        ):
+            widths.pop()
+        widths[0] = min(widths[0], max(room - sum(widths[1:]) - _GAP * (len(widths) - 1), 1))
+    for number, row in enumerate([list(heads), *cells]):
+        line = Text(style="dim" if number == 0 else "")
+        for column, width in enumerate(widths):
+            cell = shortened_path(row[column], width) if column == 0 else cut(row[column], width)
+            padding = " " * max(width - cell_len(cell), 0)
+            if column:
+                line.append(" " * _GAP)
+            text = padding + cell if column in right else cell + padding
+            line.append(text, style=(styles or {}).get(row[column], "") if number else "")
+        line.rstrip()
+        console.print(line, soft_wrap=True)

@@ -1,0 +1,93 @@
+"""Finds the document that a user names: by its path, its name as shown, or the end of its path."""
+
+import difflib
+import glob
+import os
+import shlex
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from streamrag_cli.display_names import DisplayNames
+from streamrag_cli.errors import UsageError
+from streamrag_cli.model import DocumentRecord
+from streamrag_cli.store.interface import Manifest
+from streamrag_cli.text import sanitise_line
+
+_NAMED: Final = 5
+
+
+def exactly_named(manifest: Manifest, name: str, names: DisplayNames) -> DocumentRecord | None:
+    """The document at this path, which may be relative or begin with `~/`."""
+    path = _absolute(name, names)
+    return manifest.document(path) if path else None
+
+
+def find(manifest: Manifest, name: str, names: DisplayNames) -> DocumentRecord:
+    """The document with this path, stored name, or unique end of the path.
+
+    Raises UsageError `ambiguous_document`, which lists the candidates, or `no_such_document`, which names similar ones.
+    """
+    if (exact := exactly_named(manifest, name, names)) is not None:
+        return exact
+    records = list(manifest.documents_under("/"))
+    ending = "/" + name.removeprefix("./").strip("/")
+    named = [each for each in records if each.source == name] or [
+        each for each in records if each.path.endswith(ending) or each.path.casefold().endswith(ending.casefold())
+    ]
+    if len(named) == 1:
+        return named[0]
+    if named:
+        raise _ambiguous(name, named, names)
+    raise _unknown(name, records, names)
+
+
+def absolute_pattern(pattern: str, names: DisplayNames) -> str:
+    """The glob, absolute if it begins with `~/`, `./` or `../`."""
+    if pattern.startswith("~/") and names.home is not None:
+        return f"{glob.escape(str(names.home))}/{pattern[2:]}"
+    folder, is_relative = names.directory, False
+    while folder is not None and (pattern in {".", ".."} or pattern.startswith(("./", "../"))):
+        first, _, pattern = pattern.partition("/")
+        folder, is_relative = (folder.parent if first == ".." else folder), True
+    return f"{glob.escape(str(folder)).rstrip('/')}/{pattern}".removesuffix("/") if is_relative else pattern
+
+
+def show_command(record: DocumentRecord, names: DisplayNames) -> str:
+    """The command that shows the whole document."""
+    return f"streamrag show {shlex.quote(sanitise_line(names.typed(record.path)))}"
+
+
+def _absolute(name: str, names: DisplayNames) -> str | None:
+    if name.startswith("~/") and names.home is not None:
+        return os.path.normpath(names.home / name[2:])
+    if name.startswith("/"):
+        return os.path.normpath(name)
+    return None if names.directory is None else os.path.normpath(names.directory / name)
+
+
+def _ambiguous(name: str, records: list[DocumentRecord], names: DisplayNames) -> UsageError:
+    shown = [sanitise_line(names.of(each.path)) for each in records]
+    more = f" and {len(shown) - _NAMED} more" if len(shown) > _NAMED else ""
+    return UsageError(
+        f"{len(shown)} documents are named {sanitise_line(name)!r}: {', '.join(shown[:_NAMED])}{more}",
+        code="ambiguous_document",
+        hint=show_command(records[0], names),
+    )
+
+
+def _unknown(name: str, records: list[DocumentRecord], names: DisplayNames) -> UsageError:
+    by_name: dict[str, DocumentRecord] = {}
+    for each in records:
+        for key in (names.of(each.path), PurePosixPath(each.path).name, Path(each.path).stem):
+            by_name.setdefault(key.casefold(), each)
+    close = difflib.get_close_matches(name.casefold(), by_name, n=3, cutoff=0.6)
+    near = list({by_name[key].path: by_name[key] for key in close}.values())
+    shown = sanitise_line(name)[:200]
+    if not near:
+        return UsageError(f"no document is named {shown!r}", code="no_such_document", hint="streamrag ls")
+    similar = ", ".join(sanitise_line(names.of(each.path)) for each in near)
+    return UsageError(
+        f"no document is named {shown!r}; similar: {similar}",
+        code="no_such_document",
+        hint=show_command(near[0], names),
+    )

@@ -1,0 +1,77 @@
+"""Puts the text of a document together again from its chunks, with the lines of the file."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from streamrag_cli.model import Chunk
+
+
+@dataclass(slots=True)
+class Line:
+    """A line of a document's text. It is one of the file's lines `first` to `last`; None if the format has no lines.
+
+    The two differ in a chunk that lacks some lines of the file, such as comments.
+    """
+
+    text: str
+    first: int | None = None
+    last: int | None = None
+
+
+def lines_of(chunks: Sequence[Chunk]) -> list[Line]:
+    """The lines of consecutive chunks, in order. Text in which chunks overlap occurs once.
+
+    White space between chunks is not stored, and is restored as far as offsets and line numbers tell.
+    """
+    lines: list[Line] = []
+    position = 0
+    for chunk in chunks:
+        start = max(position, chunk.char_start)
+        if start >= chunk.char_end:
+            continue
+        skipped = start - chunk.char_start
+        new = _lines_of_chunk(chunk)[chunk.text.count("\n", 0, skipped) :]
+        new[0].text = chunk.text[skipped:].partition("\n")[0]
+        gap = chunk.char_start - position
+        if lines and gap > 0:
+            lines += _between(lines[-1], new[0], gap)
+        if lines and (gap <= 0 or _is_same_line(lines[-1], new[0])):
+            separator = " " if gap > 0 else ""
+            lines[-1].text += separator + new.pop(0).text
+        lines += new
+        position = chunk.char_end
+    return lines
+
+
+def selected(lines: Sequence[Line], first: int, last: int) -> list[Line]:
+    """The lines that are, or may be, among the lines `first` to `last` of the file."""
+    return [line for line in lines if (line.first or 0) <= last and (line.last or 0) >= first]
+
+
+def chunk_at_line(chunks: Sequence[Chunk], line: int) -> Chunk:
+    """The chunk that contains a line of the file, or else the next one, or else the last one."""
+    after = (chunk for chunk in chunks if chunk.line_end is not None and chunk.line_end >= line)
+    return next(after, chunks[-1])
+
+
+def _lines_of_chunk(chunk: Chunk) -> list[Line]:
+    texts = chunk.text.split("\n")
+    if chunk.line_start is None or chunk.line_end is None:
+        return [Line(text) for text in texts]
+    start, end, count = chunk.line_start, chunk.line_end, len(texts)
+    missing = max(0, end - start + 1 - count)
+    return [
+        Line(text, min(start + n, end), min(start + n + (missing if n else 0), end)) for n, text in enumerate(texts)
+    ]
+
+
+def _is_same_line(line: Line, following: Line) -> bool:
+    return line.last is not None and line.last == following.first
+
+
+def _between(line: Line, following: Line, gap: int) -> list[Line]:
+    """The empty lines between two chunks, `gap` characters apart."""
+    if line.last is None or following.first is None:
+        return [Line("")] if gap > 1 else []
+    count = min(following.first - line.last, gap) - 1
+    return [Line("", line.last + n, line.last + n) for n in range(1, count + 1)]
