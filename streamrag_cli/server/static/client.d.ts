@@ -39,6 +39,7 @@ export interface Source {
   /** 0 to 1, higher is better. */
   score: number;
   chunk_id: string;
+  matches?: number[][];
   /** The whole passage; only in the reply of `/search`. */
   text?: string;
   /** Other documents with almost the same passage. */
