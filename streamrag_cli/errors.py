@@ -109,7 +109,12 @@ class NothingRelevantError(StreamragError):
     severity = Severity.WARNING
 
 
-_STATUS_OF_CODE: Final = {"rate_limited": 429, "context_too_long": 400, "request_refused": 400}
+_STATUS_OF_CODE: Final = {
+    "rate_limited": 429,
+    "context_too_long": 400,
+    "request_refused": 400,
+    "no_such_passage": 404,
+}
 
 
 def class_of(exit_code: int) -> type[StreamragError]:

@@ -251,3 +251,29 @@ class DocumentRecord:
     recipe: str
     title: str = ""
     language: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """The text to read: the chunk with the id `chunk_id`."""
+
+    chunk_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """Text of an ingested document, sanitised. `text` is as it was ingested, even if the file has changed since.
+
+    `source` is the document's name as shown to users, and `title` its heading path. `path` is its absolute path on this
+    machine. `line_start` and `line_end` are lines of the file, counted from 1, both inclusive, or None if the format
+    has no lines.
+    """
+
+    source: str
+    title: str
+    page: int | None
+    line_start: int | None
+    line_end: int | None
+    text: str
+    chunk_id: str
+    path: str = field(default="", metadata=shown(LOCAL))

@@ -30,7 +30,7 @@ from streamrag_cli.engine.heartbeat import HELLO_TIMEOUT_S, HeartbeatMonitor, wa
 from streamrag_cli.engine.messages import LONGEST_LINE_BYTES, Request
 from streamrag_cli.errors import ExitCode
 from streamrag_cli.events import AskEvent, Done, Error, QuestionAsked, Sources, Status
-from streamrag_cli.model import Question
+from streamrag_cli.model import Passage, Question, Selection
 from streamrag_cli.service.interface import Service
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.registry import open_store
@@ -75,6 +75,10 @@ class EngineService:
     def search(self, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
         request = Request(wants="search", question=question, settings=settings)
         return self._run(request, settings, partial(self._fallback.search, question, settings))
+
+    async def read(self, selection: Selection, settings: Settings) -> Passage:
+        """Always answered by `fallback`: opening a catalog takes a few milliseconds, less than starting an engine."""
+        return await self._fallback.read(selection, settings)
 
     def _run(
         self, request: Request, settings: Settings, fallback: Callable[[], AsyncGenerator[AskEvent, None]]

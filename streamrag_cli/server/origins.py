@@ -45,10 +45,11 @@ def check_host(headers: Headers, settings: ServerSettings) -> None:
     )
 
 
-def check_origin(headers: Headers, allowed: Sequence[str], *, is_question: bool, is_page: bool) -> None:
+def check_origin(headers: Headers, allowed: Sequence[str], *, is_private: bool, is_page: bool) -> None:
     """Refuse requests from pages of other sites, because the client's browser sends its credentials with them.
 
-    `is_page` is true for the web page, which other sites may link to. Raises RefusedError `foreign_origin`.
+    `is_private` is true if the reply has text of documents, `is_page` for the web page, which other sites may link to.
+    Raises RefusedError `foreign_origin`.
     """
     host = headers.get("host", "")
     origin = headers.get("origin")
@@ -63,7 +64,7 @@ def check_origin(headers: Headers, allowed: Sequence[str], *, is_question: bool,
     if site is not None:
         foreign = site not in {"none", "same-origin"} and not follows_a_link
     else:  # browsers send no Sec-Fetch headers over plain HTTP to a host name
-        foreign = is_question and (_has_foreign_referer(headers, host, allowed) or _is_for_display(headers))
+        foreign = is_private and (_has_foreign_referer(headers, host, allowed) or _is_for_display(headers))
     if foreign:
         raise RefusedError(403, "other sites may not use this server", code="foreign_origin", hint=_ALLOW_ORIGIN)
 

@@ -20,6 +20,7 @@ NOT_IN_DOCUMENTS: Final = "The documents do not contain anything about this."
 _BY_CODE: Final[Mapping[str, tuple[str, str]]] = {
     "nothing_relevant": ("nothing in the documents is relevant to the question", "rephrase the question"),
     "empty_question": ("the question is empty", 'send a question, such as {"query": "How long is the warranty?"}'),
+    "no_such_passage": ("there is no such passage", "search again: the documents may have changed"),
     "question_too_long": ("the question is too long", "ask a shorter question"),
     "nothing_to_quote": ("the sources contain no sentence to quote", "read the sources"),
     "key_missing": ("the server has no API key for the model", ""),

@@ -1,21 +1,26 @@
-"""`/rag/stream` and `/rag/stream-with-sources`, which stream the events of an answer, and `/search`."""
+"""`/rag/stream` and `/rag/stream-with-sources`, which stream the events of an answer, `/search` and `/passage`."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Body, Header, Request, Response
+from fastapi import APIRouter, Body, Header, Query, Request, Response
 
-from streamrag_cli.codec import to_json
+from streamrag_cli.codec import public, to_json
 from streamrag_cli.events import AskEvent, Citations, Error, Sources
 from streamrag_cli.json_objects import hits_object
+from streamrag_cli.model import Selection
 from streamrag_cli.server.public import public_error
 from streamrag_cli.server.replies import JsonReply, reply_to_event
 from streamrag_cli.server.request_log import entry_of
 from streamrag_cli.server.requests import (
+    PassageParameters,
     QueryParameters,
     QuestionBody,
     UrlParameters,
+    check_text,
     merge_parameters,
     question_of,
     settings_of,
@@ -75,6 +80,29 @@ async def search_by_get(request: Request, parameters: UrlParameters) -> Response
 async def search_by_post(request: Request, in_url: UrlParameters, body: _Body = None) -> Response:
     """Return only the sources, without calling a model, in the format of `streamrag search --json`."""
     return await _search(request, merge_parameters(in_url, body))
+
+
+@router.get("/passage", tags=["rag"], response_class=JsonReply)
+async def passage(request: Request, parameters: Annotated[PassageParameters, Query()]) -> Response:
+    """Return the whole text of a source, with its location."""
+    serving: Serving = request.app.state.serving
+    check_text(parameters.chunk_id, name="chunk_id")
+    settings = settings_of(request, QueryParameters(collection=parameters.collection))
+    read = serving.service.read(Selection(chunk_id=parameters.chunk_id), settings)
+    found = await while_connected(request.receive, read)
+    if found is None:
+        return Response(status_code=204)  # the client has disconnected
+    return JsonReply(public(replace(found, source=_without_folders(found.source))))
+
+
+def _without_folders(source: str) -> str:
+    """The name of a source without the folders of this machine: an absolute path is cut to its last folder and file.
+
+    >>> _without_folders("docs/guide/install.md"), _without_folders("/srv/private/docs/install.md")
+    ('docs/guide/install.md', 'docs/install.md')
+    """
+    file = PurePosixPath(source)
+    return "/".join(file.parts[1:][-2:]) if file.is_absolute() else source
 
 
 async def _search(request: Request, parameters: QueryParameters) -> Response:

@@ -66,6 +66,15 @@ class QuestionBody(QueryParameters):
     ] = None
 
 
+class PassageParameters(BaseModel):
+    """The parameters of `/passage`."""
+
+    model_config = ConfigDict(extra="forbid", strict=False, title="Passage")
+
+    chunk_id: Annotated[str, Field(max_length=_MAX_NAME_CHARS, description="The `chunk_id` of a source.")]
+    collection: Annotated[str | None, Field(max_length=63, description="Collection of the source.")] = None
+
+
 UrlParameters = Annotated[QueryParameters, Query()]
 
 

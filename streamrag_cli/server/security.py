@@ -26,6 +26,7 @@ from streamrag_cli.settings import ServerSettings
 PEER_UID: Final = "peer_uid"
 """The key in `scope["state"]` that stores the user ID of the connecting process, or None if it is unknown."""
 _PAGE: Final = "/"
+_PASSAGE: Final = "/passage"
 _UNPROTECTED: Final = "/healthz"
 _QUESTION_PREFIXES: Final = ("/rag/", "/v1/chat/", "/search")
 _MAKE_KEY: Final = 'export STREAMRAG_SERVER_KEY="$(openssl rand -hex 32)"'
@@ -34,6 +35,11 @@ _MAKE_KEY: Final = 'export STREAMRAG_SERVER_KEY="$(openssl rand -hex 32)"'
 def is_question_path(path: str) -> bool:
     """Whether a request for `path` asks a question."""
     return path.startswith(_QUESTION_PREFIXES)
+
+
+def returns_documents(path: str) -> bool:
+    """Whether a reply to a request for `path` has text of documents."""
+    return is_question_path(path) or path.rstrip("/") == _PASSAGE
 
 
 def check_access(settings: ServerSettings) -> None:
@@ -86,7 +92,8 @@ class Guard:
     def _check(self, scope: Scope, headers: Headers) -> None:
         check_host(headers, self._settings)
         is_question = is_question_path(scope["path"]) and scope["method"] != "OPTIONS"
-        check_origin(headers, self._settings.cors_origin, is_question=is_question, is_page=scope["path"] == _PAGE)
+        is_private = returns_documents(scope["path"]) and scope["method"] != "OPTIONS"
+        check_origin(headers, self._settings.cors_origin, is_private=is_private, is_page=scope["path"] == _PAGE)
         client = client_group(scope["client"][0] if scope["client"] else "")
         if scope["path"] != _UNPROTECTED:
             if self._keys is not None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from streamrag_cli.answer.pipeline import MAX_QUESTION_CHARS
 from streamrag_cli.server.replies import RefusedError, is_openai
-from streamrag_cli.server.requests import EarlierTurn, QueryParameters, QuestionBody
+from streamrag_cli.server.requests import EarlierTurn, PassageParameters, QueryParameters, QuestionBody
 from streamrag_cli.text import sanitise_line
 
 _MAX_NAME_CHARS: Final = 40
@@ -23,6 +23,8 @@ _CHAT_EXAMPLE: Final = (
     "send Content-Type: application/json and a body such as"
     ' {"model": "streamrag", "messages": [{"role": "user", "content": "How long is the warranty?"}]}'
 )
+_PASSAGE_EXAMPLE: Final = "send the chunk_id of a source or hit"
+_PASSAGE_FIELDS: Final = tuple(PassageParameters.model_fields)
 _UNION_MEMBERS: Final = {"str", "list[Part]", "list[constrained-str]", "list[str]"}
 """Names that Pydantic inserts into the location of an error for the members of a union."""
 _TYPES: Final[Mapping[str, str]] = {
@@ -47,6 +49,9 @@ def invalid_request(path: str, errors: Sequence[Mapping[str, Any]]) -> RefusedEr
     # If a field accepts text or a list and the list is too long, the first error reports only that it is not text.
     first = next((each for each in errors if each["type"] == "too_long"), errors[0])
     status, example = (400, _CHAT_EXAMPLE) if is_openai(path) else (422, _EXAMPLE)
+    is_passage = path == "/passage"
+    if is_passage:
+        example = _PASSAGE_EXAMPLE
     kind, field = str(first["type"]), _field_name(first["loc"])
     if (field, kind) == ("query", "string_too_long"):
         message = f"the question is too long: the limit is {MAX_QUESTION_CHARS} characters"
@@ -56,7 +61,7 @@ def invalid_request(path: str, errors: Sequence[Mapping[str, Any]]) -> RefusedEr
     if not field:
         return RefusedError(status, "the body is not a JSON object", code="bad_request", hint=example)
     message = _message(field, kind, first.get("ctx") or {})
-    hint = _known_fields(first["loc"]) if kind == "extra_forbidden" else example
+    hint = _known_fields(first["loc"], is_passage=is_passage) if kind == "extra_forbidden" else example
     return RefusedError(status, message, code="bad_request", hint=hint, param=field)
 
 
@@ -97,12 +102,13 @@ def _message(field: str, kind: str, limits: Mapping[str, Any]) -> str:
     return f"{field}: {expected}"
 
 
-def _known_fields(loc: Sequence[str | int]) -> str:
+def _known_fields(loc: Sequence[str | int], *, is_passage: bool) -> str:
     """The hint for the unknown field at `loc`."""
     name = str(loc[-1])
-    if loc[0] == "query" and name == "history":
+    if loc[0] == "query" and name == "history" and not is_passage:
         return "send history in the body of a POST request"
-    fields = _FIELDS if loc[0] == "query" else _BODY_FIELDS if len(loc) == 2 else _TURN_FIELDS
+    in_url = _PASSAGE_FIELDS if is_passage else _FIELDS
+    fields = in_url if loc[0] == "query" else _BODY_FIELDS if len(loc) == 2 else _TURN_FIELDS
     close = difflib.get_close_matches(name.casefold(), fields, n=1)
     if name in {"q", "question"} and "query" in fields:
         close = ["query"]

@@ -1,16 +1,19 @@
 """The service that answers in this process, without an engine."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 from streamrag_cli.events import AskEvent
-from streamrag_cli.model import Question
+from streamrag_cli.model import Passage, Question, Selection
 from streamrag_cli.settings import Settings
 
 if TYPE_CHECKING:
     from streamrag_cli.answer.shared_resources import SharedResources
+    from streamrag_cli.store.interface import Manifest
 
+Result = TypeVar("Result")
 _Operation: TypeAlias = Literal["ask", "search"]
 
 
@@ -25,6 +28,11 @@ class LocalService:
 
     def search(self, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
         return self._run("search", question, settings)
+
+    async def read(self, selection: Selection, settings: Settings) -> Passage:
+        from streamrag_cli.service import library
+
+        return await _with_manifest(partial(library.read, selection=selection), settings, self._resources)
 
     def _run(self, operation: _Operation, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
         if self._resources is None:
@@ -46,6 +54,9 @@ class WarmLocalService:
 
     def search(self, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
         return LocalService(self._opened()).search(question, settings)
+
+    async def read(self, selection: Selection, settings: Settings) -> Passage:
+        return await LocalService(self._opened()).read(selection, settings)
 
     async def aclose(self) -> None:
         if self._resources is not None:
@@ -73,3 +84,31 @@ async def _run_once(operation: _Operation, question: Question, settings: Setting
     async with SharedResources() as resources, aclosing(_events(operation, question, settings, resources)) as events:
         async for event in events:
             yield event
+
+
+async def _with_manifest(
+    work: "Callable[[Manifest], Result]", settings: Settings, resources: "SharedResources | None"
+) -> Result:
+    """The result of `work` with the contents of the collection, all from one snapshot if it is open already.
+
+    Without `resources`, only the catalog is opened: no vectors and no embedder.
+    """
+    from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, Cancellation, TimeLimit
+
+    if resources is None:
+        from streamrag_cli.store.backend import missing_collection
+        from streamrag_cli.store.registry import open_store
+
+        store = open_store(settings.store)
+        with store.manifest(settings.collection) as manifest:
+            if manifest is None:
+                raise missing_collection(store, settings.collection)
+            return work(manifest)
+
+    async with resources.retriever(settings) as retriever:
+
+        def in_snapshot(cancellation: Cancellation) -> Result:
+            with retriever.reader.snapshot(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
+                return work(retriever.reader.catalog)
+
+        return await retriever.in_thread(in_snapshot)

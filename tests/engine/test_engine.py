@@ -20,7 +20,7 @@ import pytest
 from streamrag_cli.engine.address import UnsafeDirectoryError, address_for, identity
 from streamrag_cli.engine.client import EngineService
 from streamrag_cli.events import AskEvent, Done, QuestionAsked, Sources
-from streamrag_cli.model import Question, Turn
+from streamrag_cli.model import Passage, Question, Selection, Turn
 from streamrag_cli.service.interface import Service
 from streamrag_cli.service.local import LocalService
 from streamrag_cli.settings import Settings, read_settings
@@ -368,6 +368,9 @@ class NoService:
         raise AssertionError("the engine was not used")
 
     search = ask
+
+    async def read(self, selection: Selection, settings: Settings) -> Passage:
+        raise AssertionError("the engine was not used")
 
 
 def _answer(service: Service, question: Question, settings: Settings) -> list[AskEvent]:

@@ -22,7 +22,14 @@ from tests.support.running_server import RunningServer, running_server
 
 KEY = "k-0123456789abcdef0123456789"
 PLENTY = ServerSettings(rate_limit="1000000/minute", grace_s=3.0)
-ROUTES = ["/", "/static/page.js", "/rag/stream?query=x", "/rag/stream-with-sources?query=x", "/search?query=x"]
+ROUTES = [
+    "/",
+    "/static/page.js",
+    "/rag/stream?query=x",
+    "/rag/stream-with-sources?query=x",
+    "/search?query=x",
+    "/passage?chunk_id=x",
+]
 ROUTES += ["/v1/models", "/readyz", "/metrics", "/collections", "/openapi.json", "/nowhere"]
 
 
