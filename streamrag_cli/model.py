@@ -174,6 +174,7 @@ class Question:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """A numbered hit as shown to users and to the model. `content` is an excerpt of the chunk, `text` all of it.
+    `matches` has the start and end of each word in `content` that the question contains, too, in characters.
 
     `also` names the documents with near-duplicates of the chunk, by their folder if only that differs. `path` is the
     file's absolute path on this machine, for links in a local terminal. `also_paths` are the absolute paths of `also`,
@@ -189,6 +190,7 @@ class Source:
     content: str
     score: float
     chunk_id: str
+    matches: tuple[tuple[int, int], ...] = field(default=(), metadata=shown(IF_SET))
     text: str = field(default="", metadata=shown(IN_OBJECTS))
     path: str = field(default="", metadata=shown(LOCAL))
     also: tuple[str, ...] = field(default=(), metadata=shown(IF_SET))

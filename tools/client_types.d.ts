@@ -28,6 +28,11 @@ export interface Turn {
 
 EVENTS
 
+export interface ErrorEvent {
+  /** The HTTP status, if the server refused the request instead of sending a stream. */
+  http_status?: number;
+}
+
 /**
  * Ask, and read the events as they arrive. The last one is always exactly one `done` or `error`, even if the server
  * refuses or the connection is lost. Never reconnects. Leaving the loop or aborting `signal` stops the model.

@@ -21,6 +21,8 @@ _NOTES: Final[Mapping[str, str]] = {
     "Source": "A numbered passage that the answer may cite as `[n]`.",
     "Source.content": "An excerpt of at most 150 characters, followed by `...` if the passage is longer.",
     "Source.text": "The whole passage; only in the reply of `/search`.",
+    "Source.matches": "The start and end of each word in `content` that the question contains, too, in characters"
+    " (code points).",
     "Source.score": "0 to 1, higher is better.",
     "Source.also": "Other documents with almost the same passage.",
     "Timings": "Milliseconds since the server accepted the question; null for a step that did not happen.",
@@ -89,7 +91,7 @@ def _type(kind: Any, *, without_null: bool = False) -> str:
     if get_origin(kind) is Literal:
         return " | ".join(f'"{part}"' for part in parts)
     if get_origin(kind) is tuple:
-        return f"{_type(parts[0])}[]"
+        return f"{_type(parts[0])}[]" if parts[-1] is Ellipsis else f"[{', '.join(map(_type, parts))}]"
     if get_origin(kind) is Mapping:
         return f"Record<string, {_type(parts[1])}>"
     return _SCALARS.get(kind) or _name(kind)

@@ -10,6 +10,7 @@ from streamrag_cli.answer.sentences import Sentence
 from streamrag_cli.display_names import name_of_copy
 from streamrag_cli.model import Chunk, Hit, Source
 from streamrag_cli.retrieval.lexical import contains_code
+from streamrag_cli.retrieval.matched_words import matched_spans
 from streamrag_cli.retrieval.query import TermWeights
 from streamrag_cli.store.stemming import stems
 from streamrag_cli.text import excerpt, sanitise, sanitise_line
@@ -43,7 +44,7 @@ def as_sources(
         order = [*zip(has_code, is_asked, weights, strict=True)]
         best = max(range(len(sentences)), key=order.__getitem__, default=0)
         role = sentences[best].role if sentences else "text"
-        sources.append(_source(hit, [each for each in sentences[best:] if each.role == role]))
+        sources.append(_source(hit, [each for each in sentences[best:] if each.role == role], question))
     return tuple(sources)
 
 
@@ -59,9 +60,10 @@ def _shown_sentences(hit: Hit, question: str) -> Sequence[Sentence]:
     return [*shown, *(each for each in facts if fact_match(each.text, question, hit.chunk.title))] if shown else facts
 
 
-def _source(hit: Hit, shown: Sequence[Sentence]) -> Source:
+def _source(hit: Hit, shown: Sequence[Sentence], question: str) -> Source:
     chunk = hit.chunk
     text = " ".join(part for each in shown for part in (each.text, each.block.words if each.markdown else "") if part)
+    content = excerpt(text or chunk.text)
     return Source(
         n=hit.rank,
         source=sanitise_line(hit.source),
@@ -69,9 +71,10 @@ def _source(hit: Hit, shown: Sequence[Sentence]) -> Source:
         line_start=_line(chunk, shown[0].line if shown else 0),
         line_end=chunk.line_end,
         title=sanitise_line(chunk.title),
-        content=excerpt(text or chunk.text),
+        content=content,
         score=hit.score,
         chunk_id=chunk.id,
+        matches=matched_spans(content, question, hit.language),
         text=sanitise(chunk.text),
         path=hit.path,
         also=tuple(sanitise_line(name_of_copy(each.source, hit.source)) for each in hit.copies),

@@ -1,6 +1,5 @@
 """Prints sources: one row each on a terminal, one line each elsewhere."""
 
-import re
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
@@ -128,23 +127,12 @@ def _highlighted(text: str, query: str, *, style: str = "") -> "Text":
     """The text with the words of `query` in bold."""
     from rich.text import Text
 
+    from streamrag_cli.retrieval.matched_words import matched_spans  # imports the stemmer
+
     highlighted = Text(text, style=style)
-    for start, end in _matches(text, query):
+    for start, end in matched_spans(text, query):
         highlighted.stylize("bold not dim", start, end)
     return highlighted
-
-
-def _matches(text: str, query: str) -> list[tuple[int, int]]:
-    """The spans of the words in `text` that share a stem with a content word of `query`."""
-    if not query:
-        return []
-    from streamrag_cli.retrieval.lexical import content_words  # imports the stemmer
-    from streamrag_cli.store.stemming import stems
-
-    searched = {stem for of_word in stems(content_words(query)) for stem in of_word}
-    spans = [match.span() for match in re.finditer(r"\w+", text)]
-    stems_of_words = stems([text[start:end] for start, end in spans])
-    return [span for span, of_word in zip(spans, stems_of_words, strict=True) if searched.intersection(of_word)]
 
 
 def _plain_lines(source: Source, *, is_verbose: bool) -> list[str]:

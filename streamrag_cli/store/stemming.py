@@ -35,7 +35,8 @@ _UNSPACED_SCRIPTS: Final = (
 _MAX_CACHED: Final = 30_000  # about 5 MB
 _MAX_CACHED_CHARS: Final = 60
 _cache: Final[dict[str, tuple[str, ...]]] = {}
-_RUN: Final = re.compile(f"[{_UNSPACED_SCRIPTS}]+")
+UNSPACED: Final = re.compile(f"[{_UNSPACED_SCRIPTS}]+")
+"""A run of characters of scripts that are written without spaces."""
 _FULL_WIDTH: Final = {
     code: code - 0xFEE0 for code in (*range(0xFF10, 0xFF1A), *range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B))
 }
@@ -75,7 +76,7 @@ def separate(text: str, language: str = ENGLISH) -> str:
     ('ferry  渡 轮 于 渡轮 轮于 ', 'die fahr')
     """
     if not text.isascii():
-        text = _RUN.sub(_characters_and_pairs, text.translate(_FULL_WIDTH))
+        text = UNSPACED.sub(_characters_and_pairs, text.translate(_FULL_WIDTH))
     return without_endings(text, language)
 
 

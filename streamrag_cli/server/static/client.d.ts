@@ -39,6 +39,8 @@ export interface Source {
   /** 0 to 1, higher is better. */
   score: number;
   chunk_id: string;
+  /** The start and end of each word in `content` that the question contains, too, in characters (code points). */
+  matches?: [number, number][];
   /** The whole passage; only in the reply of `/search`. */
   text?: string;
   /** Other documents with almost the same passage. */
@@ -130,6 +132,11 @@ export interface ErrorEvent {
 }
 
 export type RagEvent = StatusEvent | QuestionAskedEvent | SourcesEvent | TokenEvent | CitationsEvent | NoticeEvent | DoneEvent | ErrorEvent;
+
+export interface ErrorEvent {
+  /** The HTTP status, if the server refused the request instead of sending a stream. */
+  http_status?: number;
+}
 
 /**
  * Ask, and read the events as they arrive. The last one is always exactly one `done` or `error`, even if the server

@@ -112,7 +112,10 @@ async function errorOf(response) {
   const { status } = response;
   const message = typeof body?.error === "string" ? body.error : `the server answered ${status} instead of a stream`;
   const code = typeof body?.code === "string" ? body.code : `http_${status}`;
-  const event = errorEvent(message, code, String(body?.hint ?? ""), TEMPORARY.includes(status));
+  const event = {
+    ...errorEvent(message, code, String(body?.hint ?? ""), TEMPORARY.includes(status)),
+    http_status: status,
+  };
   const wait_s = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
   return wait_s >= 0 ? { ...event, retry_after_s: wait_s } : event;
 }

@@ -2,7 +2,9 @@
 /** The page: sends questions and shows the events of the answers. All decisions are made by the server. */
 
 import { ragStream } from "./client.js";
+import { collectionInAddress, showInAddress } from "./page/address.js";
 import { Conversation } from "./page/conversation.js";
+import { MAX_CONNECTIONS, OpenStream } from "./page/open-streams.js";
 import { scrollTo } from "./page/scrolling.js";
 import { Turn } from "./page/turn.js";
 import * as words from "./page/words.js";
@@ -18,10 +20,17 @@ const conversation = new Conversation(byId("conversation"), new URL(baseUrl).pat
 /** @type {Exchange | null} */
 let exchange = null;
 
+/** After this time without any reply, the page says what it waits for. */
+const SLOW_REPLY_MS = 2_000;
+/** After this time without text of an answer that has begun, the page says so. */
+const STALLED_MS = 10_000;
+
 /** The connection of the turn that is being answered. */
 class Exchange {
   #connection = new AbortController();
+  #stream = new OpenStream();
   #turn;
+  #timer = 0;
   isRunning = true;
 
   /** @param {Turn} turn */
@@ -29,13 +38,14 @@ class Exchange {
     this.#turn = turn;
     stopButton.hidden = false;
     showStatus(words.STATUS.connecting, true);
+    this.#after(SLOW_REPLY_MS, () => this.#showWait());
   }
 
   /** @param {import("./client.js").Turn[]} history */
   async run(history) {
     const options = {
       baseUrl,
-      collection: collection.value || conversation.collection || undefined, // it may not be offered yet
+      collection: this.#turn.record.collection || undefined,
       history,
       signal: this.#connection.signal,
     };
@@ -50,11 +60,30 @@ class Exchange {
 
   /** @param {import("./client.js").RagEvent} event */
   #show(event) {
+    this.#stream.hasBegun = true;
     this.#turn.show(event);
+    clearTimeout(this.#timer);
     if (event.type === "status") showStatus(this.#statusOf(event), true);
+    if (event.type === "token") this.#after(STALLED_MS, () => showStatus(words.STATUS.stalled, true));
     if (event.type === "sources") conversation.save();
     if (event.type === "done") this.#end("done", words.STATUS.done);
     if (event.type === "error") this.#end("error", this.#turn.answer ? words.STATUS.cutOff : words.STATUS.error);
+  }
+
+  /**
+   * @param {number} delayMs
+   * @param {() => void} action is not called if another event or the end comes before
+   */
+  #after(delayMs, action) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(action, delayMs);
+  }
+
+  async #showWait() {
+    const others = await this.#stream.countOthers();
+    if (!this.isRunning || this.#stream.hasBegun) return;
+    showStatus(words.waiting(others, MAX_CONNECTIONS), true);
+    this.#after(SLOW_REPLY_MS, () => this.#showWait());
   }
 
   /** @param {import("./client.js").StatusEvent} event */
@@ -64,11 +93,13 @@ class Exchange {
   }
 
   /**
-   * @param {import("./page/turn.js").Outcome} outcome
+   * @param {import("./page/turn-record.js").Outcome} outcome
    * @param {string} status
    */
   #end(outcome, status) {
     this.isRunning = false;
+    clearTimeout(this.#timer);
+    this.#stream.close();
     this.#turn.end(outcome);
     conversation.save();
     if (document.activeElement === stopButton) question.focus();
@@ -100,7 +131,7 @@ function ask(text) {
   exchange?.stop();
   const history = conversation.history();
   const isFirst = conversation.isEmpty;
-  const turn = new Turn(text);
+  const turn = new Turn(text, collection.value || conversation.collection); // it may not be offered yet
   turn.onAskAgain(() => askAgain(turn));
   conversation.add(turn);
   conversation.save();
@@ -143,23 +174,41 @@ function startNew() {
   question.focus();
 }
 
+/** Show the conversation of this tab. The collection in the address has priority over the one that was kept. */
 function restore() {
   conversation.restore((turn) => turn.onAskAgain(() => askAgain(turn)));
   showLayout();
   conversation.last?.element.scrollIntoView({ block: "start", behavior: "instant" });
+  choose(collectionInAddress() ?? conversation.collection);
+  showInAddress(conversation.collection);
+}
+
+/**
+ * Ask this collection from now on.
+ * @param {string} name "" for the server's default
+ */
+function choose(name) {
+  conversation.collection = name;
+  conversation.save();
+  byId("collection-problem").hidden = true;
+  for (const option of collection.options) option.selected = name ? option.value === name : option.defaultSelected;
 }
 
 async function offerCollections() {
   const response = await fetch(`${baseUrl}collections`).catch(() => null);
   if (!response?.ok) return; // the choice is optional; the error will show when a question is asked
+  /** @type {{ collections: string[], default: string }} */
   const { collections, default: initial } = await response.json();
-  if (!collections.includes(conversation.collection)) conversation.collection = "";
-  if (collections.length < 2) return;
-  const chosen = conversation.collection || initial;
-  collection.replaceChildren(
-    ...collections.map((/** @type {string} */ name) => new Option(name, name, name === initial, name === chosen)),
-  );
-  byId("collection-choice").hidden = false;
+  if (collections.length > 1) {
+    collection.replaceChildren(...collections.map((name) => new Option(name, name, name === initial)));
+    byId("collection-choice").hidden = false;
+  }
+  const wanted = conversation.collection;
+  choose(collections.includes(wanted) ? wanted : "");
+  if (wanted === conversation.collection) return;
+  showInAddress("");
+  byId("collection-problem").textContent = words.noSuchCollection(wanted, collection.value || initial);
+  byId("collection-problem").hidden = false;
 }
 
 form.addEventListener("submit", (event) => {
@@ -177,9 +226,10 @@ document.addEventListener("keydown", (event) => {
 stopButton.addEventListener("click", stop);
 byId("new").addEventListener("click", startNew);
 collection.addEventListener("change", () => {
-  conversation.collection = collection.value;
-  conversation.save();
+  choose(collection.selectedOptions[0].defaultSelected ? "" : collection.value);
+  showInAddress(conversation.collection, { isNewEntry: true });
 });
+addEventListener("popstate", () => choose(collectionInAddress() ?? ""));
 addEventListener("pagehide", stop);
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) conversation.save(); // a hidden tab may be discarded without further events

@@ -1,16 +1,24 @@
 // @ts-check
-/** Links of an answer: shows the host of each link, and turns citations into links to their source. */
+/** Prepares an answer for the page: shows the host of each link, links citations, makes code and tables scrollable. */
+
+import { resolveCitation } from "./citations.js";
+import { copyButton } from "./copying.js";
+import { element } from "./elements.js";
+import * as words from "./words.js";
 
 /**
  * Prepare a fragment of an answer for the page.
  * @param {DocumentFragment} fragment
- * @param {ReadonlyMap<number, string>} sources names of the sources by number
- * @param {string} prefix of the ids of the sources
+ * @param {object} context
+ * @param {ReadonlyMap<number, string>} context.sources names of the sources by number
+ * @param {string} context.prefix of the ids of the sources
+ * @param {boolean} context.isFinished whether the fragment will not be replaced, so that it can have buttons
  */
-export function decorate(fragment, sources, prefix) {
+export function decorate(fragment, { sources, prefix, isFinished }) {
   for (const link of fragment.querySelectorAll("a[href]")) showAddress(/** @type {HTMLAnchorElement} */ (link));
   for (const marker of fragment.querySelectorAll("span.citation")) resolveCitation(marker, sources, prefix);
-  for (const scroller of fragment.querySelectorAll("pre, div.table")) makeScrollable(scroller);
+  for (const scroller of fragment.querySelectorAll("pre, .table")) makeScrollable(scroller);
+  for (const pre of fragment.querySelectorAll("pre")) frameCode(pre, isFinished);
   for (const block of fragment.querySelectorAll("p, h3, h4, h5, h6, li, td, th")) block.setAttribute("dir", "auto");
 }
 
@@ -23,10 +31,7 @@ function showAddress(link) {
   const target = link.protocol === "mailto:" ? decodeLoosely(link.pathname) : link.host;
   const text = (link.textContent ?? "").trim();
   if (text === address || text === target) return;
-  const suffix = document.createElement("span");
-  suffix.className = "address";
-  suffix.textContent = ` (${target})`;
-  link.after(suffix);
+  link.after(element("span", "address", ` (${target})`));
 }
 
 /** @param {string} text */
@@ -38,49 +43,25 @@ function decodeLoosely(text) {
   }
 }
 
-/**
- * @param {Element} marker contains the comma-separated numbers of one `[...]`
- * @param {ReadonlyMap<number, string>} sources
- * @param {string} prefix
- */
-function resolveCitation(marker, sources, prefix) {
-  const numbers = (marker.textContent ?? "").split(",").map(Number);
-  if (marker.closest("a"))
-    marker.replaceWith(`[${numbers.join(", ")}]`); // links cannot be nested
-  else marker.replaceWith(...numbers.map((n) => citationOf(n, sources.get(n), prefix)));
-}
-
-/**
- * @param {number} n
- * @param {string | undefined} source
- * @param {string} prefix
- */
-function citationOf(n, source, prefix) {
-  if (source === undefined) return unknownCitation(n);
-  const link = document.createElement("a");
-  link.className = "citation";
-  link.href = `#${prefix}-source-${n}`;
-  link.textContent = `[${n}]`;
-  link.setAttribute("aria-label", `Source ${n}, ${source}`);
-  link.title = source;
-  return link;
-}
-
-/** @param {number} n */
-function unknownCitation(n) {
-  const marker = document.createElement("span");
-  marker.className = "citation unknown";
-  marker.title = "No source has this number";
-  const spoken = document.createElement("span");
-  spoken.className = "spoken";
-  spoken.textContent = " no such source";
-  marker.append(`[${n}?]`, spoken);
-  return marker;
-}
-
 /** @param {Element} scroller */
 function makeScrollable(scroller) {
   scroller.setAttribute("tabindex", "0"); // so that the keyboard can scroll to the clipped part
   scroller.setAttribute("role", "region");
   scroller.setAttribute("aria-label", scroller.tagName === "PRE" ? "Code" : "Table");
+}
+
+/**
+ * Put a code block into a frame with its language and a button to copy it.
+ * @param {HTMLElement} pre
+ * @param {boolean} isFinished
+ */
+function frameCode(pre, isFinished) {
+  const language = /(?:^|\s)language-(\S+)/.exec(pre.firstElementChild?.className ?? "")?.[1] ?? "";
+  const frame = element("div", "code");
+  const bar = element("div", "bar");
+  bar.append(element("span", "language", language));
+  // Without the last line break, a shell does not run a pasted command at once.
+  if (isFinished) bar.append(copyButton(words.COPY_CODE, () => (pre.textContent ?? "").replace(/\n$/, "")));
+  pre.replaceWith(frame);
+  frame.append(bar, pre);
 }

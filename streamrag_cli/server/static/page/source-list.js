@@ -1,15 +1,23 @@
 // @ts-check
 /** The list of sources next to an answer, and navigation from a citation to its source and back. */
 
+import { announce } from "./announcement.js";
+import { button, element } from "./elements.js";
+import { loadPassage, markedPassage } from "./passage.js";
 import { scrollTo } from "./scrolling.js";
+import * as words from "./words.js";
+
+/** @typedef {import("../client.js").Source} Source */
 
 /**
  * @param {HTMLElement} list
- * @param {readonly import("../client.js").Source[]} sources
- * @param {string} prefix of their ids, because every turn has a source 1
+ * @param {readonly Source[]} sources
+ * @param {object} turn
+ * @param {string} turn.prefix of their ids, because every turn has a source 1
+ * @param {string} turn.collection that the passages are in; "" for the server's default
  */
-export function showSources(list, sources, prefix) {
-  list.replaceChildren(...sources.map((source) => card(source, `${prefix}-source-${source.n}`)));
+export function showSources(list, sources, { prefix, collection }) {
+  list.replaceChildren(...sources.map((source) => card(source, `${prefix}-source-${source.n}`, collection)));
 }
 
 /**
@@ -42,43 +50,44 @@ export function goToSource(list, from, id) {
   reveal(source);
 }
 
-/** @param {HTMLElement} element */
-function reveal(element) {
-  element.focus({ preventScroll: true });
-  scrollTo(element, "nearest");
+/** @param {HTMLElement} target */
+function reveal(target) {
+  target.focus({ preventScroll: true });
+  scrollTo(target, "nearest");
 }
 
 /**
- * @param {import("../client.js").Source} source
+ * @param {Source} source
  * @param {string} id
+ * @param {string} collection
  */
-function card(source, id) {
+function card(source, id, collection) {
   const item = element("li", "source");
   item.id = id;
   item.tabIndex = -1;
   item.append(element("span", "number", String(source.n)), nameLine(source));
   if (source.title) item.append(element("p", "title", source.title));
-  item.append(element("p", "excerpt", source.content), backButton());
+  const excerpt = element("p", "excerpt");
+  excerpt.append(...highlighted(source));
+  const passage = element("div", "passage");
+  passage.id = `${id}-passage`;
+  passage.hidden = true;
+  const buttons = element("div", "buttons");
+  buttons.append(passageButton(item, passage, source, collection), button("back", words.BACK, () => {}));
+  item.append(excerpt, passage, buttons);
   return item;
 }
 
-/** @param {import("../client.js").Source} source */
+/** @param {Source} source */
 function nameLine(source) {
   const line = element("p", "name");
   const location = element("span", "where");
-  location.append(element("bdi", "document", source.source), " ", element("span", "place", placeOf(source)));
+  location.append(element("bdi", "document", source.source), " ", element("span", "place", words.placeOf(source)));
   line.append(location, score(source));
   return line;
 }
 
-/** @param {import("../client.js").Source} source */
-function placeOf({ page, line_start, line_end }) {
-  if (page !== null) return `page ${page}`;
-  if (line_start === null) return "";
-  return line_end === null || line_end === line_start ? `line ${line_start}` : `lines ${line_start}–${line_end}`;
-}
-
-/** @param {import("../client.js").Source} source */
+/** @param {Source} source */
 function score({ score }) {
   const label = element("span", "score");
   label.title = "How well the passage matches the question, from 0 to 1";
@@ -87,21 +96,65 @@ function score({ score }) {
   return label;
 }
 
-function backButton() {
-  const back = /** @type {HTMLButtonElement} */ (element("button", "back", "Back to the answer"));
-  back.type = "button";
-  return back;
+/**
+ * The excerpt, with the words of the question in bold. The server has found them.
+ * @param {Source} source
+ */
+function highlighted({ content, matches = [] }) {
+  const characters = [...content];
+  const nodes = [];
+  let at = 0;
+  for (const [start, end] of matches) {
+    nodes.push(new Text(characters.slice(at, start).join("")));
+    nodes.push(element("mark", "", characters.slice(start, end).join("")));
+    at = end;
+  }
+  return [...nodes, new Text(characters.slice(at).join(""))];
 }
 
 /**
- * @param {string} tag
- * @param {string} className
- * @param {string} text inserted as text, never as HTML
+ * A button that shows the whole passage instead of the excerpt, and hides it again.
+ * @param {HTMLElement} item
+ * @param {HTMLElement} passage
+ * @param {Source} source
+ * @param {string} collection
  */
-function element(tag, className, text = "") {
-  const node = document.createElement(tag);
-  node.className = className;
-  node.textContent = text;
-  if (tag === "p") node.dir = "auto";
-  return node;
+function passageButton(item, passage, source, collection) {
+  let isLoaded = false;
+  const toggle = button("open", words.WHOLE_PASSAGE, async () => {
+    const isOpen = item.classList.toggle("opened");
+    passage.hidden = !isOpen;
+    toggle.setAttribute("aria-expanded", String(isOpen));
+    if (!isOpen || isLoaded) return;
+    passage.replaceChildren(element("p", "loading", words.LOADING));
+    try {
+      showPassage(passage, await loadPassage(source.chunk_id, collection), source);
+      isLoaded = true;
+    } catch (failure) {
+      const message = failure instanceof Error ? failure.message : String(failure);
+      passage.replaceChildren(element("p", "failure", message));
+      announce(message);
+    }
+  });
+  toggle.append(element("span", "spoken", ` of source ${source.n}`));
+  toggle.setAttribute("aria-expanded", "false");
+  toggle.setAttribute("aria-controls", passage.id);
+  return toggle;
+}
+
+/**
+ * @param {HTMLElement} passage
+ * @param {string} text
+ * @param {Source} source
+ */
+function showPassage(passage, text, source) {
+  const block = element("div", "text");
+  block.dir = "auto";
+  block.tabIndex = 0; // so that the keyboard can scroll it
+  block.setAttribute("role", "region");
+  block.setAttribute("aria-label", words.passageOf(source.n));
+  block.append(...markedPassage(text, source.content));
+  passage.replaceChildren(block);
+  const mark = block.querySelector("mark");
+  if (mark) block.scrollTop = mark.offsetTop - block.offsetTop - block.clientHeight / 3;
 }

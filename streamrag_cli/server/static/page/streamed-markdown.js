@@ -36,7 +36,8 @@ export class StreamedMarkdown {
 
   /**
    * @param {HTMLElement} root is emptied, and then managed by this object
-   * @param {(fragment: DocumentFragment) => void} decorate is called for each fragment before it is shown
+   * @param {(fragment: DocumentFragment, isFinished: boolean) => void} decorate is called for each fragment before it is
+   *   shown; one that is not finished will be replaced
    */
   constructor(root, decorate) {
     this.#root = root;
@@ -55,7 +56,7 @@ export class StreamedMarkdown {
   finish() {
     cancelAnimationFrame(this.#frame);
     this.#frame = 0;
-    this.#render();
+    this.#render(true);
   }
 
   #tick = () => {
@@ -65,33 +66,35 @@ export class StreamedMarkdown {
       return;
     }
     this.#frame = 0;
-    this.#render();
+    this.#render(false);
     const endMs = performance.now();
     this.#dueAtMs = endMs + PAUSE_PER_COST * (endMs - startMs);
   };
 
-  #render() {
+  /** @param {boolean} isComplete */
+  #render(isComplete) {
     for (const node of this.#open) node.remove();
     if (this.#mayHaveFinished) this.#renderFinished();
-    this.#open = this.#insert(this.#rest);
+    this.#open = this.#insert(this.#rest, isComplete);
   }
 
   #renderFinished() {
     const { finished, rest, continuesList } = splitFinished(this.#rest);
     this.#mayHaveFinished = false;
     if (!finished) return;
-    this.#insert(finished);
+    this.#insert(finished, true);
     this.#rest = rest;
     this.#list = continuesList ? this.#root.lastElementChild : null;
   }
 
   /**
    * @param {string} text
+   * @param {boolean} isFinished
    * @returns {ChildNode[]} the new nodes
    */
-  #insert(text) {
+  #insert(text, isFinished) {
     const fragment = safeFragment(toHtml(text));
-    this.#decorate(fragment);
+    this.#decorate(fragment, isFinished);
     const first = fragment.firstElementChild;
     /** @type {ChildNode[]} */
     let items = [];

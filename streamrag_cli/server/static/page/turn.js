@@ -1,31 +1,23 @@
 // @ts-check
 /** One turn of the conversation: a question, its answer and its sources, as they arrive or as they were kept. */
 
+import { markUnsupported } from "./citations.js";
+import { copyOnClick } from "./copying.js";
+import { element } from "./elements.js";
+import { showFootnotes, withFootnotes } from "./footnotes.js";
 import { decorate } from "./links.js";
 import { goToSource, markCited, showSources } from "./source-list.js";
 import { StreamedMarkdown } from "./streamed-markdown.js";
+import { isEndOfThinking, TurnRecord } from "./turn-record.js";
 import * as words from "./words.js";
 
 /** @typedef {import("../client.js").RagEvent} RagEvent */
-/** @typedef {"running" | "done" | "error" | "stopped"} Outcome */
-/**
- * What is kept of a turn. `events` are the events so far without status events, and with consecutive tokens as one
- * event. Times are in milliseconds since the question was asked.
- * @typedef {object} TurnRecord
- * @property {string} question
- * @property {RagEvent[]} events
- * @property {Outcome} outcome
- * @property {number | null} firstTokenMs
- * @property {number | null} totalMs
- * @property {boolean} isAskedAgain whether a later turn repeats the question
- */
 
 let count = 0;
 
 export class Turn {
   /** @type {HTMLElement} */
   element;
-  /** @type {TurnRecord} */
   record;
   #prefix = `turn-${(count += 1)}`;
   #startedAtMs = performance.now();
@@ -37,33 +29,34 @@ export class Turn {
   /**
    * A turn whose answer is awaited.
    * @param {string} question
+   * @param {string} collection "" for the server's default
    */
-  constructor(question) {
+  constructor(question, collection) {
     const template = /** @type {HTMLTemplateElement} */ (document.getElementById("turn"));
     const copy = /** @type {DocumentFragment} */ (template.content.cloneNode(true));
     this.element = /** @type {HTMLElement} */ (copy.firstElementChild);
-    this.record = { question, events: [], outcome: "running", firstTokenMs: null, totalMs: null, isAskedAgain: false };
-    this.#answer = new StreamedMarkdown(this.#part("answer"), (part) => decorate(part, this.#names, this.#prefix));
+    this.record = new TurnRecord(question, collection);
+    this.#answer = this.#newAnswer();
     this.#part("asked").textContent = question;
     this.#label(this.element, this.#part("asked"), "asked");
     this.#label(this.#part("evidence"), this.#part("evidence").querySelector("h3"), "sources");
     this.#part("exchange").setAttribute("aria-busy", "true");
-    this.#part("answer").addEventListener("click", (event) => this.#followCitation(event));
+    this.#part("exchange").addEventListener("click", (event) => this.#followLink(event));
+    copyOnClick(this.#part("copy-answer"), () => withFootnotes(this.answer, this.record.citedSources));
   }
 
   /**
-   * A turn as it was kept. Throws an error if `record` is not a `TurnRecord`.
-   * @param {TurnRecord} record
+   * A turn as it was kept. Throws an error if `kept` is not a `TurnRecord`.
+   * @param {TurnRecord} kept
    */
-  static restored(record) {
-    const { question, events, outcome, firstTokenMs, totalMs, isAskedAgain } = record;
-    const turn = new Turn(String(question));
+  static restored(kept) {
+    const turn = new Turn(String(kept.question), String(kept.collection ?? ""));
     turn.#silence();
-    turn.record.firstTokenMs = typeof firstTokenMs === "number" ? firstTokenMs : null;
-    turn.record.totalMs = typeof totalMs === "number" ? totalMs : null;
-    turn.record.isAskedAgain = isAskedAgain === true;
-    for (const event of events) turn.show(event);
-    turn.end(outcome === "running" ? "stopped" : outcome);
+    turn.record.firstTokenMs = typeof kept.firstTokenMs === "number" ? kept.firstTokenMs : null;
+    turn.record.totalMs = typeof kept.totalMs === "number" ? kept.totalMs : null;
+    turn.record.isAskedAgain = kept.isAskedAgain === true;
+    for (const event of kept.events) turn.show(event);
+    turn.end(kept.outcome === "running" ? "stopped" : kept.outcome);
     return turn;
   }
 
@@ -71,14 +64,12 @@ export class Turn {
     return this.record.question;
   }
 
-  /** The answer, as far as it has arrived. */
   get answer() {
-    return this.record.events.map((event) => (event.type === "token" ? event.token : "")).join("");
+    return this.record.answer;
   }
 
-  /** Whether later questions may refer to it: it has an answer, if only that there is none, and is not repeated. */
   get isPartOfTheConversation() {
-    return !this.record.isAskedAgain && (this.answer.trim() !== "" || this.#isNothingRelevant());
+    return this.record.isPartOfTheConversation;
   }
 
   get sourceCount() {
@@ -87,7 +78,7 @@ export class Turn {
 
   /** @param {RagEvent} event */
   show(event) {
-    this.#keep(event);
+    this.record.add(event);
     switch (event.type) {
       case "question":
         return this.#showSearched(event.searched_for);
@@ -98,7 +89,7 @@ export class Turn {
       case "citations":
         return this.#showCitations(event);
       case "notice":
-        return this.#showNote(event.message);
+        return isEndOfThinking(event) ? this.#foldThinking() : this.#showNote(event.message);
       case "done":
         this.record.totalMs ??= performance.now() - this.#startedAtMs;
         return this.#showTimings(event.model);
@@ -109,14 +100,15 @@ export class Turn {
 
   /**
    * No more events will follow.
-   * @param {Outcome} outcome
+   * @param {import("./turn-record.js").Outcome} outcome
    */
   end(outcome) {
     this.record.outcome = outcome;
     this.#answer.finish();
     this.#part("exchange").removeAttribute("aria-busy");
     if (outcome === "stopped") this.#part("timings").prepend(words.stopped(this.#hasText));
-    this.#part("again").hidden = !this.#mayAskAgain();
+    this.#part("again").hidden = !this.record.mayBeAskedAgain;
+    this.#part("copy-answer").hidden = this.answer.trim() === "";
   }
 
   /** Note that a later turn repeats the question. */
@@ -130,20 +122,10 @@ export class Turn {
     this.#part("again").addEventListener("click", action);
   }
 
-  #mayAskAgain() {
-    return this.record.outcome !== "done" && !this.#isNothingRelevant() && !this.record.isAskedAgain;
-  }
-
-  #isNothingRelevant() {
-    return this.record.events.some((event) => event.type === "error" && event.code === "nothing_relevant");
-  }
-
-  /** @param {RagEvent} event */
-  #keep(event) {
-    const { events } = this.record;
-    const last = events.at(-1);
-    if (event.type === "token" && last?.type === "token") last.token += event.token;
-    else if (event.type !== "status") events.push({ ...event });
+  #newAnswer() {
+    return new StreamedMarkdown(this.#part("answer"), (part, isFinished) =>
+      decorate(part, { sources: this.#names, prefix: this.#prefix, isFinished }),
+    );
   }
 
   /** @param {readonly string[]} queries */
@@ -156,7 +138,7 @@ export class Turn {
   /** @param {import("../client.js").Source[]} sources */
   #showSources(sources) {
     for (const { n, source } of sources) this.#names.set(n, source);
-    showSources(this.#part("sources"), sources, this.#prefix);
+    showSources(this.#part("sources"), sources, { prefix: this.#prefix, collection: this.record.collection });
     this.#part("evidence").hidden = sources.length === 0;
   }
 
@@ -170,13 +152,27 @@ export class Turn {
     this.#answer.append(token);
   }
 
-  /** @param {import("../client.js").CitationsEvent} event */
-  #showCitations({ citations, unknown }) {
+  /** Move the text so far, which is not part of the answer, into a closed section above it. */
+  #foldThinking() {
+    this.#answer.finish();
+    const section = element("details", "thinking");
+    section.append(element("summary", "", words.THINKING), ...this.#part("answer").childNodes);
+    this.#part("answer").before(section);
+    this.#answer = this.#newAnswer();
+  }
+
+  /** @param {import("../client.js").CitationsEvent & { unsupported?: readonly number[] }} event */
+  #showCitations({ citations, unknown, unsupported = [] }) {
     markCited(
       this.#part("sources"),
       citations.map(({ n }) => n),
     );
+    showFootnotes(this.#part("footnotes"), this.record.citedSources, this.#prefix);
     if (unknown.length) this.#showNote(words.unknownCitations(unknown));
+    if (unsupported.length === 0) return;
+    this.#answer.finish();
+    markUnsupported(this.#part("answer"), unsupported);
+    this.#showNote(words.unsupportedCitations(unsupported));
   }
 
   /**
@@ -184,9 +180,7 @@ export class Turn {
    * @param {string} message
    */
   #showNote(message) {
-    const item = document.createElement("li");
-    item.textContent = message;
-    this.#part(this.#hasText ? "afterword" : "notices").append(item);
+    this.#part(this.#hasText ? "afterword" : "notices").append(element("li", "", message));
   }
 
   /** @param {string} model */
@@ -196,22 +190,16 @@ export class Turn {
 
   /** @param {import("../client.js").ErrorEvent} event */
   #showError(event) {
-    const message = document.createElement("p");
-    message.textContent = event.error;
     const box = this.#part("problem");
     box.classList.toggle("calm", event.code === "nothing_relevant"); // an answer rather than a failure
-    box.replaceChildren(message);
-    const advice = words.advice(event);
-    if (!advice) return;
-    const hint = document.createElement("p");
-    hint.className = "hint";
-    hint.textContent = advice;
-    box.append(hint);
+    box.replaceChildren(element("p", "", event.error));
+    const advice = words.advice(event, navigator.onLine);
+    if (advice) box.append(element("p", "hint", advice));
   }
 
   /** @param {MouseEvent} event */
-  #followCitation(event) {
-    const link = /** @type {HTMLElement} */ (event.target).closest("a.citation");
+  #followLink(event) {
+    const link = /** @type {HTMLElement} */ (event.target).closest("a.citation, a.reference");
     if (!(link instanceof HTMLAnchorElement)) return;
     event.preventDefault();
     goToSource(this.#part("sources"), link, link.hash.slice(1));

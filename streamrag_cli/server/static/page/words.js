@@ -6,6 +6,7 @@ export const STATUS = {
   connecting: "Asking…",
   retrieving: "Searching the documents…",
   generating: "Writing the answer…",
+  stalled: "Still writing, but the model has sent nothing for a while…",
   retrying: "The model did not answer. Trying again…",
   done: "Answered.",
   error: "No answer.",
@@ -15,6 +16,23 @@ export const STATUS = {
 };
 
 export const FOLLOW_UP = "Ask a follow-up question";
+export const THINKING = "The model’s thinking, which is not part of the answer";
+export const BACK = "Back to the answer";
+export const COPY = "Copy";
+export const COPY_CODE = "Copy the code";
+export const COPIED = "Copied";
+export const NOT_COPIED = "Not copied";
+export const COPIED_ANNOUNCEMENT = "Copied.";
+export const NOT_COPIED_ANNOUNCEMENT = "The browser does not allow copying. Select the text and copy it with the keyboard.";
+export const UNKNOWN = "No source has this number";
+export const UNSUPPORTED = "the passage does not support the sentence";
+export const WHOLE_PASSAGE = "Whole passage";
+export const LOADING = "Loading…";
+export const PASSAGE_GONE = "The document has changed since, and this passage no longer exists. Ask again to get the current one.";
+export const NO_PASSAGE = "The server did not send the passage.";
+
+/** Codes of errors of the client that a missing network connection may cause. */
+const NO_CONNECTION = ["unreachable", "connection_lost"];
 
 /** @param {number} count */
 export function sourcesFound(count) {
@@ -69,7 +87,57 @@ function seconds(ms) {
   return ms < 9_950 ? `${(ms / 1000).toFixed(ms < 995 ? 2 : 1)} s` : `${Math.round(ms / 1000)} s`;
 }
 
-/** @param {import("../client.js").ErrorEvent} event */
-export function advice({ hint, retry_after_s: wait_s }) {
-  return wait_s === undefined ? hint : `try again in ${wait_s} s`;
+/** @param {readonly number[]} numbers */
+export function unsupportedCitations(numbers) {
+  const markers = numbers.map((n) => `[${n}]`).join(", ");
+  return `${numbers.length === 1 ? "The passage" : "The passages"} of ${markers} may not support what the answer says there. Check it.`;
+}
+
+/** @param {number} n */
+export function passageOf(n) {
+  return `Passage of source ${n}`;
+}
+
+/**
+ * The place of a source in its document: a page, lines, or "".
+ * @param {import("../client.js").Source} source
+ */
+export function placeOf({ page, line_start, line_end }) {
+  if (page !== null) return `page ${page}`;
+  if (line_start === null) return "";
+  return line_end === null || line_end === line_start ? `line ${line_start}` : `lines ${line_start}–${line_end}`;
+}
+
+/**
+ * A long wait for the server's first reply.
+ * @param {number} others streams in other tabs
+ * @param {number} mostConnections that a browser opens to a server
+ */
+export function waiting(others, mostConnections) {
+  if (others < mostConnections) return "The server has not replied yet…";
+  return `Waiting for one of the ${others} answers in other tabs: a browser opens at most ${mostConnections} connections to a server.`;
+}
+
+/**
+ * @param {string} name
+ * @param {string} asked
+ */
+export function noSuchCollection(name, asked) {
+  return `There is no collection “${name}” here. Questions are answered from “${asked}”.`;
+}
+
+/** @param {boolean} isOnline whether this device has a network connection */
+export function unreachable(isOnline) {
+  return isOnline ? "The server cannot be reached." : "This device is offline.";
+}
+
+/**
+ * @param {import("../client.js").ErrorEvent} event
+ * @param {boolean} isOnline whether this device has a network connection
+ */
+export function advice({ code, hint, http_status, retry_after_s: wait_s }, isOnline) {
+  if (wait_s !== undefined) return `try again in ${wait_s} s`;
+  if (http_status === 401 && code !== "other_user") return "reload the page, and enter the server’s key as the password";
+  if (NO_CONNECTION.includes(code) && !isOnline) return "this device is offline; ask again when it is connected";
+  return hint;
 }

@@ -1,0 +1,78 @@
+// @ts-check
+/** What is kept of a turn over a reload, and what it says about the turn. */
+
+/** @typedef {import("../client.js").RagEvent} RagEvent */
+/** @typedef {import("../client.js").Source} Source */
+/** @typedef {"running" | "done" | "error" | "stopped"} Outcome */
+
+export class TurnRecord {
+  question;
+  /** The collection that was asked; "" for the server's default. */
+  collection;
+  /** @type {RagEvent[]} the events so far without status events, and with consecutive tokens as one event */
+  events = [];
+  /** @type {Outcome} */
+  outcome = "running";
+  /** @type {number | null} milliseconds since the question was asked */
+  firstTokenMs = null;
+  /** @type {number | null} */
+  totalMs = null;
+  /** Whether a later turn repeats the question. */
+  isAskedAgain = false;
+
+  /**
+   * @param {string} question
+   * @param {string} collection
+   */
+  constructor(question, collection) {
+    this.question = question;
+    this.collection = collection;
+  }
+
+  /** @param {RagEvent} event */
+  add(event) {
+    const last = this.events.at(-1);
+    if (event.type === "token" && last?.type === "token") last.token += event.token;
+    else if (event.type !== "status") this.events.push({ ...event });
+  }
+
+  /** The answer, as far as it has arrived, without thinking that was shown before it. */
+  get answer() {
+    const start = this.events.findLastIndex((event) => isEndOfThinking(event)) + 1;
+    return this.events
+      .slice(start)
+      .map((event) => (event.type === "token" ? event.token : ""))
+      .join("");
+  }
+
+  get isNothingRelevant() {
+    return this.events.some((event) => event.type === "error" && event.code === "nothing_relevant");
+  }
+
+  get mayBeAskedAgain() {
+    return this.outcome !== "done" && !this.isNothingRelevant && !this.isAskedAgain;
+  }
+
+  /** Whether later questions may refer to it: it has an answer, if only that there is none, and is not repeated. */
+  get isPartOfTheConversation() {
+    return !this.isAskedAgain && (this.answer.trim() !== "" || this.isNothingRelevant);
+  }
+
+  /**
+   * The sources that the answer cites.
+   * @returns {Source[]}
+   */
+  get citedSources() {
+    const sources = this.events.flatMap((event) => (event.type === "sources" ? event.sources : []));
+    const cited = this.events.flatMap((event) => (event.type === "citations" ? event.citations : []));
+    return sources.filter((source) => cited.some(({ n }) => n === source.n));
+  }
+}
+
+/**
+ * Whether the tokens before this event are the model's thinking rather than its answer.
+ * @param {RagEvent} event
+ */
+export function isEndOfThinking(event) {
+  return event.type === "notice" && event.code === "thinking_shown";
+}
