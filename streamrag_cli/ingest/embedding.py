@@ -1,8 +1,9 @@
 """The second stage of an ingest: embeds batches of texts in its own thread.
 
-The texts of a batch are embedded longest first, regardless of their document, so that concurrent workers finish at
-about the same time. Each text is embedded once per batch, and the embeddings of recent texts are cached, because
-licences, footers and copies repeat.
+A batch is embedded in parts, in the order of its documents, so that the documents at its beginning are complete when
+the ingest is interrupted. The texts of a part are embedded longest first, so that concurrent workers finish at about
+the same time. Each text is embedded once per batch, and the embeddings of recent texts are cached, because licences,
+footers and copies repeat.
 """
 
 from collections import OrderedDict
@@ -10,15 +11,18 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import sha256
 from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple, Self, overload
+from typing import TYPE_CHECKING, Final, NamedTuple, Self, overload
 
-from streamrag_cli.retrieval.embedder import Embedder, embed_passages
+from streamrag_cli.retrieval.embedder import Embedder, embed_passages, has_tokens
 from streamrag_cli.store.interface import EmbeddedPassages
 from streamrag_cli.store.time_limit import Cancellation
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+_PART_TEXTS: Final = 32
+"""The number of texts in a part of a batch: one to three seconds of work for an embedder in this process."""
 
 
 class Passage(NamedTuple):
@@ -42,6 +46,7 @@ class BatchEmbedder:
         self._stopped = Cancellation()
         self._current: _CancellableTexts | None = None
         self._recent: OrderedDict[bytes, Passage] = OrderedDict()
+        self.embedded_texts = 0
 
     def __enter__(self) -> Self:
         return self
@@ -49,6 +54,10 @@ class BatchEmbedder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Cancel all batches, without waiting for texts that are being embedded."""
         self._stopped.cancel()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
@@ -76,27 +85,32 @@ class BatchEmbedder:
             self._current = None
 
     def _passages(self, texts: Sequence[str], known: "Mapping[str, Passage]") -> EmbeddedPassages:
-        keys = [sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
+        keys = list(map(_key, texts))
         passages = {key: self._recent[key] for key in keys if key in self._recent}
         passages |= {key: known[text] for key, text in zip(keys, texts, strict=True) if text in known}
         new = {key: text for key, text in zip(keys, texts, strict=True) if key not in passages}
-        by_length = sorted(new, key=lambda key: -len(new[key]))
-        self._current = _CancellableTexts([new[key] for key in by_length], self._stopped)
-        embedded = embed_passages(self._embedder, self._current, self._stopped)
-        if new and any(passage.vector.shape != embedded.vectors[0].shape for passage in passages.values()):
-            # The server now has another model under the same name. The store rejects vectors of another dimension.
-            self._recent.clear()
-            return self._passages(texts, {})
-        passages.update(zip(by_length, map(Passage, embedded.vectors, embedded.token_states), strict=True))
+        self._current = _CancellableTexts(list(new.values()), self._stopped)
         self._remember(passages)
-        if not texts:
-            return embedded
-        import numpy as np  # the embedder has imported it
+        size = _PART_TEXTS if has_tokens(self._embedder) else len(new)  # a server gets as few requests as possible
+        in_order = list(new)
+        for start in range(0, len(in_order), size or 1):
+            part = sorted(in_order[start : start + size], key=lambda key: -len(new[key]))
+            embedded = embed_passages(self._embedder, self._current.part([new[key] for key in part]), self._stopped)
+            if any(passage.vector.shape != embedded.vectors[0].shape for passage in passages.values()):
+                # The server now has another model under the same name. The store rejects vectors of another dimension.
+                self._recent.clear()
+                return self._passages(texts, {})
+            found = dict(zip(part, map(Passage, embedded.vectors, embedded.token_states), strict=True))
+            passages.update(found)
+            self.embedded_texts += len(found)
+            self._remember(found)
+        return _rows(keys, passages) if texts else embed_passages(self._embedder, [], self._stopped)
 
-        in_order = [passages[key] for key in keys]
-        return EmbeddedPassages(
-            np.stack([passage.vector for passage in in_order]), [passage.token_states for passage in in_order]
-        )
+    def finished(self, texts: Sequence[str]) -> EmbeddedPassages | None:
+        """The embeddings of `texts` if all of them are embedded already. For the time after an interruption."""
+        keys = list(map(_key, texts))
+        passages = {key: passage for key in keys if (passage := self._recent.get(key))}
+        return _rows(keys, passages) if len(passages) == len(set(keys)) and keys else None
 
     def _remember(self, passages: "dict[bytes, Passage]") -> None:
         for key, passage in list(passages.items())[-self._remembered_texts :]:
@@ -104,6 +118,19 @@ class BatchEmbedder:
             self._recent[key] = passage._replace(vector=passage.vector.copy())  # a view would keep its batch alive
         while len(self._recent) > self._remembered_texts:
             self._recent.popitem(last=False)
+
+
+def _key(text: str) -> bytes:
+    return sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def _rows(keys: Sequence[bytes], passages: "Mapping[bytes, Passage]") -> EmbeddedPassages:
+    import numpy as np  # the embedder has imported it
+
+    in_order = [passages[key] for key in keys]
+    return EmbeddedPassages(
+        np.stack([passage.vector for passage in in_order]), [passage.token_states for passage in in_order]
+    )
 
 
 class _CancellableTexts(Sequence[str]):
@@ -117,6 +144,13 @@ class _CancellableTexts(Sequence[str]):
         self._stopped = stopped
         self._chars = sum(map(len, texts)) or 1
         self._taken = 0
+        self._whole = self
+
+    def part(self, texts: Sequence[str]) -> Self:
+        """Some of the texts in another order. Their share counts as taken from this sequence."""
+        part = type(self)(texts, self._stopped)
+        part._whole = self
+        return part
 
     @property
     def share_taken(self) -> float:
@@ -136,7 +170,7 @@ class _CancellableTexts(Sequence[str]):
         if self._stopped.is_cancelled:
             raise EmbeddingCancelledError
         texts = self._texts[index]
-        self._taken += len(texts) if isinstance(texts, str) else sum(map(len, texts))
+        self._whole._taken += len(texts) if isinstance(texts, str) else sum(map(len, texts))
         return texts
 
 

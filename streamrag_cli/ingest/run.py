@@ -22,6 +22,7 @@ from streamrag_cli.ingest.progress import document_event
 from streamrag_cli.ingest.reading import FileReader, FileResult, Reading
 from streamrag_cli.ingest.roots import IngestRequest, has_utf_8_name, is_below, outermost
 from streamrag_cli.ingest.safeguards import FolderSurvey
+from streamrag_cli.ingest.workload import Workload
 from streamrag_cli.ingest.writing import as_events, write
 from streamrag_cli.missing_files import is_missing
 from streamrag_cli.store.interface import Manifest, Writer
@@ -35,9 +36,15 @@ class IngestRun:
     """One run of an ingest. Its counters are complete when all events have been consumed."""
 
     def __init__(
-        self, catalog: Manifest | None, reading: FileReader, request: IngestRequest, survey: FolderSurvey
+        self,
+        catalog: Manifest | None,
+        reading: FileReader,
+        request: IngestRequest,
+        survey: FolderSurvey,
+        workload: Workload,
     ) -> None:
         """`survey` is consumed. Its files are compared with `catalog`; None means an empty catalog."""
+        self._workload = workload
         self._catalog = catalog
         self._reading = reading
         self._request = request
@@ -57,7 +64,7 @@ class IngestRun:
 
     def sync(self, writer: Writer, embedding: BatchEmbedder) -> Iterator[DocumentSeen | FileProgress]:
         limits = self._request.limits
-        steps = write(self._results(), writer, embedding, limits)
+        steps = write(self._results(), writer, embedding, limits, uninterrupted=self._request.uninterrupted)
         return self._counted(as_events(steps, limits, lambda: embedding.share_done), writer)
 
     def _counted(
@@ -68,7 +75,10 @@ class IngestRun:
                 self.counts[event.action] += 1
                 self.chunks_written += event.chunks
                 self._count_skipped(event)
-            yield event
+                yield event
+            else:
+                passages = self.chunks_written + event.passages
+                yield replace(event, passages=passages, all_passages=self._workload.passages)
 
     def _results(self) -> Iterator[FileResult | Waiting]:
         """Yield the results in the order of discovery, without those of deleted files."""
@@ -78,6 +88,7 @@ class IngestRun:
                 yield step
                 continue
             result = step.future.result() if isinstance(step, Reading) else step
+            self._workload.add_read(result.path, len(result.chunks))
             if result.path in self._named_paths and result.code in _FAILS_IF_NAMED:
                 result = replace(result, action="failed", code="")
             if result.action == "deleted" and self._is_out_of_reach(result.path):
