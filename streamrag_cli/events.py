@@ -162,9 +162,10 @@ class DocumentSeen(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileProgress(Event):
-    """The progress of a slow file: about `embedded` of its `chunks` are embedded. Both are 0 while it is being read.
+    """The progress within a file: about `embedded` of its `chunks` are embedded. Both are 0 while it is being read.
 
-    In the whole ingest, about `passages` passages are embedded, of about `all_passages` (None if unknown).
+    Reported several times a second if an ingest takes longer than a second. In the whole ingest, about `passages`
+    passages are embedded, of about `all_passages` (None if unknown).
     """
 
     kind = "progress"

@@ -1,9 +1,10 @@
 """The command `streamrag ingest`."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +13,10 @@ from streamrag_cli.cli.confirmation import confirmation_for
 from streamrag_cli.cli.process import Process
 from streamrag_cli.errors import UsageError
 from streamrag_cli.settings import Settings
+
+if TYPE_CHECKING:
+    from streamrag_cli.events import IngestEvent
+    from streamrag_cli.render.interface import Renderer
 
 
 def command(
@@ -69,22 +74,33 @@ def command(
         err=process.err,
         next_command=process.with_target_flags("streamrag ask") + ' "your question"',
     )
-    from streamrag_cli.cli.run import run
-    from streamrag_cli.ingest import pipeline  # after the first line of the renderer: it takes 0.2 s
+    with _closing_on_error(renderer):
+        from streamrag_cli.cli.run import run
+        from streamrag_cli.ingest import pipeline  # after the first line of the renderer: it takes 0.2 s
 
-    request = pipeline.IngestRequest(
-        paths=tuple(Path(path) for path in paths or ()),
-        working_directory=process.working_directory,
-        home=process.home,
-        rebuild=rebuild,
-        dry_run=dry_run,
-        environment=process.environment,
-        allow_empty=allow_empty,
-        confirmation=confirmation_for(process, yes=yes),
-        uninterrupted=process.signals.deferred,
-    )
-    operation = pipeline.ingest if not remove else pipeline.remove_all if remove_all else pipeline.remove
-    return run(operation(request, settings), renderer, process, part_of="ingest", hint=_to_continue(process))
+        request = pipeline.IngestRequest(
+            paths=tuple(Path(path) for path in paths or ()),
+            working_directory=process.working_directory,
+            home=process.home,
+            rebuild=rebuild,
+            dry_run=dry_run,
+            environment=process.environment,
+            allow_empty=allow_empty,
+            confirmation=confirmation_for(process, yes=yes),
+            uninterrupted=process.signals.deferred,
+        )
+        operation = pipeline.ingest if not remove else pipeline.remove_all if remove_all else pipeline.remove
+        return run(operation(request, settings), renderer, process, part_of="ingest", hint=_to_continue(process))
+
+
+@contextmanager
+def _closing_on_error(renderer: "Renderer[IngestEvent]") -> Iterator[None]:
+    """Close the renderer if the block raises, so that the terminal is restored."""
+    try:
+        yield
+    except BaseException:
+        renderer.close()
+        raise
 
 
 def _to_continue(process: Process) -> str:

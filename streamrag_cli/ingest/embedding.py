@@ -1,9 +1,9 @@
 """The second stage of an ingest: embeds batches of texts in its own thread.
 
-A batch is embedded in parts, in the order of its documents, so that the documents at its beginning are complete when
-the ingest is interrupted. The texts of a part are embedded longest first, so that concurrent workers finish at about
-the same time. Each text is embedded once per batch, and the embeddings of recent texts are cached, because licences,
-footers and copies repeat.
+A batch is embedded in the order of its documents, so that those at its beginning are complete when the ingest is
+interrupted. Only its last texts are embedded longest first, so that concurrent workers finish at about the same time.
+Each text is embedded once per batch, and the embeddings of recent texts are cached, because licences, footers and
+copies repeat.
 """
 
 from collections import OrderedDict
@@ -13,7 +13,7 @@ from hashlib import sha256
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, NamedTuple, Self, overload
 
-from streamrag_cli.retrieval.embedder import Embedder, embed_passages, has_tokens
+from streamrag_cli.retrieval.embedder import Embedder, embed_passages
 from streamrag_cli.store.interface import EmbeddedPassages
 from streamrag_cli.store.time_limit import Cancellation
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_PART_TEXTS: Final = 32
-"""The number of texts in a part of a batch: one to three seconds of work for an embedder in this process."""
+_SORTED_TEXTS: Final = 16
+"""The number of texts at the end of a batch that are embedded longest first."""
 
 
 class Passage(NamedTuple):
@@ -38,14 +38,19 @@ class BatchEmbedder:
     After a failed batch, all later batches fail too, so that a server that does not respond is not asked repeatedly.
     """
 
-    def __init__(self, embedder: Embedder, *, remembered_texts: int) -> None:
-        """Caches the embeddings of the last `remembered_texts` texts."""
+    def __init__(
+        self, embedder: Embedder, *, remembered_texts: int, known: "Mapping[bytes, Passage] | None" = None
+    ) -> None:
+        """Caches the embeddings of the last `remembered_texts` texts. `known` are embeddings by `text_key`."""
+        self._known = dict(known or {})
         self._embedder = embedder
         self._remembered_texts = remembered_texts
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="embed-batches")
         self._stopped = Cancellation()
         self._current: _CancellableTexts | None = None
         self._recent: OrderedDict[bytes, Passage] = OrderedDict()
+        self._fresh: dict[bytes, Passage] = {}
+        """The embeddings of the current batch."""
         self.embedded_texts = 0
 
     def __enter__(self) -> Self:
@@ -77,7 +82,9 @@ class BatchEmbedder:
 
     def _embed(self, texts: Sequence[str], known: "Mapping[str, Passage]") -> EmbeddedPassages:
         try:
-            return self._passages(texts, known)
+            passages = self._passages(texts, known)
+            self._fresh = {}  # its memory is that of the batch
+            return passages
         except BaseException:
             self._stopped.cancel()
             raise
@@ -85,32 +92,39 @@ class BatchEmbedder:
             self._current = None
 
     def _passages(self, texts: Sequence[str], known: "Mapping[str, Passage]") -> EmbeddedPassages:
-        keys = list(map(_key, texts))
-        passages = {key: self._recent[key] for key in keys if key in self._recent}
+        keys = list(map(text_key, texts))
+        passages = {key: cached[key] for cached in (self._known, self._recent) for key in keys if key in cached}
         passages |= {key: known[text] for key, text in zip(keys, texts, strict=True) if text in known}
         new = {key: text for key, text in zip(keys, texts, strict=True) if key not in passages}
-        self._current = _CancellableTexts(list(new.values()), self._stopped)
-        self._remember(passages)
-        size = _PART_TEXTS if has_tokens(self._embedder) else len(new)  # a server gets as few requests as possible
+        self._fresh = dict(passages)
         in_order = list(new)
-        for start in range(0, len(in_order), size or 1):
-            part = sorted(in_order[start : start + size], key=lambda key: -len(new[key]))
-            embedded = embed_passages(self._embedder, self._current.part([new[key] for key in part]), self._stopped)
-            if any(passage.vector.shape != embedded.vectors[0].shape for passage in passages.values()):
-                # The server now has another model under the same name. The store rejects vectors of another dimension.
-                self._recent.clear()
-                return self._passages(texts, {})
-            found = dict(zip(part, map(Passage, embedded.vectors, embedded.token_states), strict=True))
-            passages.update(found)
-            self.embedded_texts += len(found)
-            self._remember(found)
-        return _rows(keys, passages) if texts else embed_passages(self._embedder, [], self._stopped)
+        in_order[-_SORTED_TEXTS:] = sorted(in_order[-_SORTED_TEXTS:], key=lambda key: -len(new[key]))
+        self._current = _CancellableTexts([new[key] for key in in_order], self._stopped)
+
+        def keep(row: int, vector: "NDArray[np.float32]", token_states: bytes) -> None:
+            self._fresh[in_order[row]] = Passage(vector, token_states)
+
+        embedded = embed_passages(self._embedder, self._current, self._stopped, keep)
+        if new and any(passage.vector.shape != embedded.vectors[0].shape for passage in passages.values()):
+            # The server now has another model under the same name. The store rejects vectors of another dimension.
+            self._recent.clear()
+            self._known.clear()
+            return self._passages(texts, {})
+        self.embedded_texts += len(new)
+        passages.update(zip(in_order, map(Passage, embedded.vectors, embedded.token_states), strict=True))
+        self._remember(passages)
+        return _rows(keys, passages) if texts else embedded
 
     def finished(self, texts: Sequence[str]) -> EmbeddedPassages | None:
         """The embeddings of `texts` if all of them are embedded already. For the time after an interruption."""
-        keys = list(map(_key, texts))
-        passages = {key: passage for key in keys if (passage := self._recent.get(key))}
-        return _rows(keys, passages) if len(passages) == len(set(keys)) and keys else None
+        keys = list(map(text_key, texts))
+        cached = [self._fresh.get(key) or self._recent.get(key) or self._known.get(key) for key in keys]
+        passages = {key: passage for key, passage in zip(keys, cached, strict=True) if passage}
+        return _rows(keys, passages) if keys and all(cached) else None
+
+    def unused(self) -> dict[bytes, Passage]:
+        """The embeddings by `text_key` that the next ingest may need after an interruption."""
+        return self._known | self._recent | self._fresh
 
     def _remember(self, passages: "dict[bytes, Passage]") -> None:
         for key, passage in list(passages.items())[-self._remembered_texts :]:
@@ -120,7 +134,8 @@ class BatchEmbedder:
             self._recent.popitem(last=False)
 
 
-def _key(text: str) -> bytes:
+def text_key(text: str) -> bytes:
+    """The key of a text in the cache of embeddings."""
     return sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
@@ -144,13 +159,6 @@ class _CancellableTexts(Sequence[str]):
         self._stopped = stopped
         self._chars = sum(map(len, texts)) or 1
         self._taken = 0
-        self._whole = self
-
-    def part(self, texts: Sequence[str]) -> Self:
-        """Some of the texts in another order. Their share counts as taken from this sequence."""
-        part = type(self)(texts, self._stopped)
-        part._whole = self
-        return part
 
     @property
     def share_taken(self) -> float:
@@ -170,7 +178,7 @@ class _CancellableTexts(Sequence[str]):
         if self._stopped.is_cancelled:
             raise EmbeddingCancelledError
         texts = self._texts[index]
-        self._whole._taken += len(texts) if isinstance(texts, str) else sum(map(len, texts))
+        self._taken += len(texts) if isinstance(texts, str) else sum(map(len, texts))
         return texts
 
 

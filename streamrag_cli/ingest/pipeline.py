@@ -29,6 +29,7 @@ from streamrag_cli.ingest.roots import (
 from streamrag_cli.ingest.run import IngestRun
 from streamrag_cli.ingest.safeguards import FolderSurvey, confirm_rebuild, reject_missing_roots, survey_folders
 from streamrag_cli.ingest.speed import record_speed, seconds_for
+from streamrag_cli.ingest.unfinished import UnfinishedPassages
 from streamrag_cli.ingest.workload import Workload
 from streamrag_cli.retrieval.calibration import COSINE_RANGE, measure, needs_calibration
 from streamrag_cli.retrieval.embedder import Embedder
@@ -91,10 +92,17 @@ def ingest_or_raise(
             yield from _repair(writer, embedder)
             writer.add_roots(map(str, {*roots, *survey.mounts}))
             catalog = writer.catalog
-            embedding = BatchEmbedder(embedder, remembered_texts=request.limits.remembered_texts)
+            unfinished = UnfinishedPassages(settings.state_directory, embedder.name)
+            embedding = BatchEmbedder(
+                embedder, remembered_texts=request.limits.remembered_texts, known=unfinished.take()
+            )
             run = IngestRun(catalog, reading, request, survey, workload)
             began = time.perf_counter()
-            yield from run.sync(writer, stack.enter_context(embedding))
+            try:
+                yield from run.sync(writer, stack.enter_context(embedding))
+            except BaseException:
+                unfinished.save(embedding.unused())
+                raise
             record_speed(embedder, embedding.embedded_texts, time.perf_counter() - began, settings.state_directory)
             if run.chunks_written:
                 _calibrate(writer, embedder)

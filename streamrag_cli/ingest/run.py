@@ -8,6 +8,7 @@ depend on the timing.
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -56,6 +57,7 @@ class IngestRun:
         self.skipped: Counter[str] = Counter()
         self.unsupported: Counter[str] = Counter()
         self.chunks_written = 0
+        self._passages = 0
 
     def compare(self) -> Iterator[DocumentSeen | FileProgress]:
         """Do a dry run, which writes nothing."""
@@ -65,7 +67,8 @@ class IngestRun:
     def sync(self, writer: Writer, embedding: BatchEmbedder) -> Iterator[DocumentSeen | FileProgress]:
         limits = self._request.limits
         steps = write(self._results(), writer, embedding, limits, uninterrupted=self._request.uninterrupted)
-        return self._counted(as_events(steps, limits, lambda: embedding.share_done), writer)
+        with closing(steps):  # after an interruption elsewhere, it writes what is embedded
+            yield from self._counted(as_events(steps, limits, lambda: embedding.share_done), writer)
 
     def _counted(
         self, events: Iterable[DocumentSeen | FileProgress], writer: Writer | None
@@ -77,8 +80,8 @@ class IngestRun:
                 self._count_skipped(event)
                 yield event
             else:
-                passages = self.chunks_written + event.passages
-                yield replace(event, passages=passages, all_passages=self._workload.passages)
+                self._passages = max(self._passages, self.chunks_written + event.passages)
+                yield replace(event, passages=self._passages, all_passages=self._workload.passages)
 
     def _results(self) -> Iterator[FileResult | Waiting]:
         """Yield the results in the order of discovery, without those of deleted files."""

@@ -6,7 +6,7 @@ store.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
@@ -64,7 +64,7 @@ def write(
     limits: IngestLimits,
     *,
     uninterrupted: Callable[[], AbstractContextManager[object]] = nullcontext,
-) -> Iterator[Batch | FileResult | Waiting]:
+) -> Generator[Batch | FileResult | Waiting, None, None]:
     """Embed and write documents. Yields each batch after its commit, and other results in between.
 
     Within a block of `uninterrupted`, no signal raises an exception. After an interruption, the documents that are
@@ -154,20 +154,19 @@ def _refresh(writer: Writer, refreshed: list[DocumentRecord]) -> None:
 def as_events(
     steps: Iterable[Batch | FileResult | Waiting], limits: IngestLimits, share_done: Callable[[], float]
 ) -> Iterator[DocumentSeen | FileProgress]:
-    """The events of all steps, and progress events for a slow step.
+    """The events of all steps, and progress events while a step is waited for.
 
     `share_done` returns the share of the current batch that is embedded.
     """
-    since: dict[Step, float] = {}
+    report_at = perf_counter() + limits.progress_after_s
     for step in steps:
         match step:
             case Waiting(steps=pending):
-                since = {each: since.get(each) or perf_counter() for each in pending}
                 futures = [each.future for each in pending if each.future]
-                if not wait(futures, timeout=limits.progress_every_s, return_when=FIRST_COMPLETED).done:
-                    report_before = perf_counter() - limits.progress_after_s
-                    slow = [each for each in pending if since[each] < report_before]
-                    yield from (_progress(each, share_done()) for each in slow[:1])
+                wait(futures, timeout=limits.progress_every_s, return_when=FIRST_COMPLETED)
+                if pending and perf_counter() >= report_at:
+                    report_at = perf_counter() + limits.progress_every_s
+                    yield _progress(pending[0], share_done())
             case Batch(documents=documents):
                 yield from map(_event, documents)
             case FileResult():

@@ -136,12 +136,14 @@ class IngestView:
         if self._started is None:
             return Text("looking for files…", style="dim")
         passages = max(self._written, progress.passages if progress else 0)
-        if not passages and not (progress and progress.chunks):
-            counted = f"{self._checked:,} of {counted_noun(self._started.documents, 'file')}"
-            name = f"  {progress.source}" if progress else ""
-            return _in_row(counted, name, columns)
+        name = progress.source if progress else ""
+        if not passages:
+            read = (
+                "reading files" if progress else f"{self._checked:,} of {counted_noun(self._started.documents, 'file')}"
+            )
+            return _in_row(read, name, columns)
         total = progress.all_passages if progress else self._started.passages
-        return _in_row(self._rate.progress(passages, total), f"  {progress.source}" if progress else "", columns)
+        return _in_row(self._rate.progress(passages, total), name, columns)
 
     def _line(self, text: str, style: str = "") -> None:
         self._last_line_at = self._clock()
@@ -158,8 +160,8 @@ def _in_row(counted: str, name: str, columns: int) -> "Text":
 
     row = Text(counted)
     left = columns - row.cell_len - 2
-    if name.strip() and left >= _MIN_NAME_COLUMNS:
-        row.append("  " + shortened_path(name.strip(), left), style="dim")
+    if name and left >= _MIN_NAME_COLUMNS:
+        row.append("  " + shortened_path(name, left), style="dim")
     row.truncate(columns, overflow="ellipsis")
     row.no_wrap = True
     return row
