@@ -56,9 +56,11 @@ def command(
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Suppress progress, notes and the summary.")] = False,
     plain: options.Plain = False,
 ) -> int:
-    """Sync a collection with the files under PATH: add new ones, update changed ones, remove deleted ones.
+    """Sync a collection with files and folders.
 
-    Hidden, secret, git-ignored, generated and vendored files are skipped unless PATH names the file itself.
+    Adds new files, updates changed ones and removes deleted ones. Without PATH, everything that was ingested before is
+    synced again. Hidden, secret, git-ignored, generated and vendored files are skipped unless PATH names the file
+    itself.
     """
     _check(paths or [], remove=remove, remove_all=remove_all, rebuild=rebuild)
 

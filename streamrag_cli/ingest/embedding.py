@@ -83,15 +83,18 @@ class BatchEmbedder:
     def _embed(self, texts: Sequence[str], known: "Mapping[str, Passage]") -> EmbeddedPassages:
         try:
             passages = self._passages(texts, known)
-            self._fresh = {}  # its memory is that of the batch
-            return passages
         except BaseException:
             self._stopped.cancel()
             raise
+        else:
+            self._fresh = {}  # its vectors keep the batch alive
+            return passages
         finally:
             self._current = None
 
     def _passages(self, texts: Sequence[str], known: "Mapping[str, Passage]") -> EmbeddedPassages:
+        if self._stopped.is_cancelled:
+            raise EmbeddingCancelledError
         keys = list(map(text_key, texts))
         passages = {key: cached[key] for cached in (self._known, self._recent) for key in keys if key in cached}
         passages |= {key: known[text] for key, text in zip(keys, texts, strict=True) if text in known}

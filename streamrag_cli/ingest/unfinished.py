@@ -34,7 +34,8 @@ class UnfinishedPassages:
         with contextlib.suppress(OSError):
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             new = self._file.with_suffix(f".{os.getpid()}")
-            with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            new.touch(mode=0o600)
+            with new.open("wb") as file:
                 np.savez(
                     file,
                     keys=np.frombuffer(b"".join(passages), dtype=np.uint8),
