@@ -127,12 +127,19 @@ class Error(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngestStarted(Event):
-    """The files are known but not read yet. `documents` is the number of files to check."""
+    """The files are known but not read yet. `documents` is the number of files to check.
+
+    `new_documents` is the number of those that are new or changed, `passages` about how many passages these have and
+    `seconds` about how long it takes to embed them; each is None if it is unknown.
+    """
 
     kind = "started"
     documents: int
     collection: str
     embedding: str
+    new_documents: int | None = field(default=None, metadata=shown(IF_SET))
+    passages: int | None = field(default=None, metadata=shown(IF_SET))
+    seconds: float | None = field(default=None, metadata=shown(IF_SET))
 
 
 DocumentAction: TypeAlias = Literal["added", "changed", "unchanged", "deleted", "skipped", "failed"]
@@ -155,12 +162,18 @@ class DocumentSeen(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileProgress(Event):
-    """The progress of a slow file: about `embedded` of its `chunks` are embedded. Both are 0 while it is being read."""
+    """The progress within a file: about `embedded` of its `chunks` are embedded. Both are 0 while it is being read.
+
+    Reported several times a second if an ingest takes longer than a second. In the whole ingest, about `passages`
+    passages are embedded, of about `all_passages` (None if unknown).
+    """
 
     kind = "progress"
     source: str
     embedded: int
     chunks: int
+    passages: int = 0
+    all_passages: int | None = field(default=None, metadata=shown(IF_SET))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

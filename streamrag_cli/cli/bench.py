@@ -22,10 +22,10 @@ def command(
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Suppress the progress bar.")] = False,
     plain: options.Plain = False,
 ) -> int:
-    """Measure the time until an answer appears, streamed and not streamed.
+    """Measure the time until an answer appears.
 
-    Uses your documents and your model. Asks the question 2 N + 1 times without the background engine: one warm-up
-    run, then N runs in each mode, alternating.
+    Compares streamed answers with others. Uses your documents and your model. Asks the question 2 N + 1 times without
+    the background engine: one warm-up run, then N runs in each mode, alternating.
     """
     text, _ = read_question([question], process, stdin=False, command="bench")
 

@@ -24,7 +24,7 @@ def command(
     timings: options.Timings = False,
     stop_on_error: Annotated[bool, typer.Option("--stop-on-error", help="Exit after the first failure.")] = False,
 ) -> int:
-    """Ask one question after the other; each one may refer to those before it.
+    """Ask questions that may refer to those before them.
 
     Every answer is shown as by `ask`. If stdin is not a terminal, each of its lines is a question, and the exit code is
     that of the last failure.

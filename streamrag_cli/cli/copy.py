@@ -28,9 +28,9 @@ def command(
     json: options.Json = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Suppress progress and the summary.")] = False,
 ) -> int:
-    """Copy a collection from one store to another, including its vectors.
+    """Copy a collection to another store.
 
-    Nothing is embedded again. The target store does not change until the copy is complete.
+    Its vectors are copied, too. Nothing is embedded again. The target store does not change until the copy is complete.
     """
     settings = _settings({**flags, "store": source}, "--from", process)
     other = _settings({**flags, "store": target}, "--to", process)

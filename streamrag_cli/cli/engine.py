@@ -27,7 +27,7 @@ app = typer.Typer(
 
 @app.command("status", cls=options.Command)
 def status(context: typer.Context, json: options.Json = False) -> int:
-    """Show running engines: process ID, version, uptime, memory and open stores."""
+    """Show running engines."""
     from streamrag_cli.codec import encode
 
     process: Process = context.obj
@@ -50,7 +50,10 @@ def status(context: typer.Context, json: options.Json = False) -> int:
 
 @app.command("stop", cls=options.Command)
 def stop(context: typer.Context) -> int:
-    """Stop all engines of this user, after they have answered the questions in progress."""
+    """Stop all engines of this user.
+
+    They answer the questions in progress first.
+    """
     process: Process = context.obj
     is_usable = _report_if_unusable(process)
     stopped = [address for address in _addresses(process.environment) if _stop(address)]

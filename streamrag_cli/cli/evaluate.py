@@ -33,9 +33,10 @@ def command(
     ),
     plain: options.Plain = False,
 ) -> int:
-    """Measure retrieval quality on questions whose relevant documents are known.
+    """Measure how well retrieval finds what is relevant.
 
-    Ingests DIR into a temporary store: a directory, or a separate schema if the store is in PostgreSQL.
+    The relevant documents of each question must be known. Ingests DIR into a temporary store: a directory, or a
+    separate schema if the store is in PostgreSQL.
 
     A question in queries.jsonl may have a "history", the earlier turns of a conversation:
     [{"question": "...", "answer": "..."}], oldest first. It is then asked as a follow-up.

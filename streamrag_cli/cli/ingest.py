@@ -1,8 +1,10 @@
 """The command `streamrag ingest`."""
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +13,10 @@ from streamrag_cli.cli.confirmation import confirmation_for
 from streamrag_cli.cli.process import Process
 from streamrag_cli.errors import UsageError
 from streamrag_cli.settings import Settings
+
+if TYPE_CHECKING:
+    from streamrag_cli.events import IngestEvent
+    from streamrag_cli.render.interface import Renderer
 
 
 def command(
@@ -50,33 +56,61 @@ def command(
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Suppress progress, notes and the summary.")] = False,
     plain: options.Plain = False,
 ) -> int:
-    """Sync a collection with the files under PATH: add new ones, update changed ones, remove deleted ones.
+    """Sync a collection with files and folders.
 
-    Hidden, secret, git-ignored, generated and vendored files are skipped unless PATH names the file itself.
+    Adds new files, updates changed ones and removes deleted ones. Without PATH, everything that was ingested before is
+    synced again. Hidden, secret, git-ignored, generated and vendored files are skipped unless PATH names the file
+    itself.
     """
     # Without PATH, a collection that is named by the flag is meant as a whole.
     remove_all = remove_all or (remove and not paths and bool(process.hint_command.flags.get("-c")))
     _check(paths or [], remove=remove, remove_all=remove_all, rebuild=rebuild)
 
-    from streamrag_cli.cli.run import run
-    from streamrag_cli.ingest import pipeline
-    from streamrag_cli.render.ingest import ingest_renderer
+    from streamrag_cli.render.ingest import ingest_renderer  # imports rich, 60 ms
 
-    request = pipeline.IngestRequest(
-        paths=tuple(Path(path) for path in paths or ()),
-        working_directory=process.working_directory,
-        home=process.home,
-        rebuild=rebuild,
-        dry_run=dry_run,
-        environment=process.environment,
-        allow_empty=allow_empty,
-        confirmation=confirmation_for(process, yes=yes),
-    )
     renderer = ingest_renderer(
-        json=json, jsonl=jsonl, quiet=quiet, plain=plain, verbose=verbose, out=process.out, err=process.err
+        json=json,
+        jsonl=jsonl,
+        quiet=quiet,
+        plain=plain,
+        verbose=verbose,
+        out=process.out,
+        err=process.err,
+        next_command=process.with_target_flags("streamrag ask") + ' "your question"',
     )
-    operation = pipeline.ingest if not remove else pipeline.remove_all if remove_all else pipeline.remove
-    return run(operation(request, settings), renderer, process, part_of="ingest", hint="streamrag ingest PATH")
+    with _closing_on_error(renderer):
+        from streamrag_cli.cli.run import run
+        from streamrag_cli.ingest import pipeline  # after the first line of the renderer: it takes 0.2 s
+
+        request = pipeline.IngestRequest(
+            paths=tuple(Path(path) for path in paths or ()),
+            working_directory=process.working_directory,
+            home=process.home,
+            rebuild=rebuild,
+            dry_run=dry_run,
+            environment=process.environment,
+            allow_empty=allow_empty,
+            confirmation=confirmation_for(process, yes=yes),
+            uninterrupted=process.signals.deferred,
+        )
+        operation = pipeline.ingest if not remove else pipeline.remove_all if remove_all else pipeline.remove
+        return run(operation(request, settings), renderer, process, part_of="ingest", hint=_to_continue(process))
+
+
+@contextmanager
+def _closing_on_error(renderer: "Renderer[IngestEvent]") -> Iterator[None]:
+    """Close the renderer if the block raises, so that the terminal is restored."""
+    try:
+        yield
+    except BaseException:
+        renderer.close()
+        raise
+
+
+def _to_continue(process: Process) -> str:
+    """The advice after an interruption."""
+    command = f"streamrag {shlex.join(process.arguments)}"
+    return f"run the same command again, it continues: {command}"
 
 
 def _check(paths: Sequence[str], *, remove: bool, remove_all: bool, rebuild: bool) -> None:

@@ -79,7 +79,7 @@ def show(
     md: Annotated[bool, typer.Option("--md", help="Print it as Markdown.")] = False,
     plain: options.Plain = False,
 ) -> int:
-    """Show a turn or a whole conversation as it was shown first, with its sources."""
+    """Show a turn or a whole conversation again, with its sources."""
     from streamrag_cli.render.log import print_markdown, show_turn
 
     process: Process = context.obj
@@ -115,7 +115,9 @@ def remove(
     everything: Annotated[bool, typer.Option("--all", help="Delete the whole log.")] = False,
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask for confirmation before --all.")] = False,
 ) -> int:
-    """Delete turns from the log. Their text is erased from the files, and cannot be recovered."""
+    """Delete turns from the log.
+
+    Their text is erased from the files, and cannot be recovered."""
     process: Process = context.obj
     if sum(map(bool, (ids, older, thread is not None, everything))) != 1:
         raise UsageError("name what to delete: ID..., --older, --thread or --all", code="usage", hint="streamrag log")

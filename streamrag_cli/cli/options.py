@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
+from streamrag_cli.cli.help import write_commands, write_examples
 from streamrag_cli.cli.process import Process, server_settings_from, settings_from
 from streamrag_cli.setting_row import Setting
 from streamrag_cli.settings_table import SERVER_SETTINGS, SETTINGS, ServerSettings, Settings
@@ -48,12 +49,28 @@ class Command(TyperCommand):
         """The arguments as in a man page: `QUESTION` instead of typer's `{QUESTION}`."""
         return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
 
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        write_examples(ctx, formatter)
+        super().format_epilog(ctx, formatter)
+
 
 class Group(TyperGroup):
     """A group of commands that accepts `--debug`, like `Command`."""
 
     def __init__(self, *, params: list[Any], **rest: Any) -> None:
         super().__init__(params=_with_debug(params), **rest)
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """The commands first, and then the options."""
+        write_commands(self, ctx, formatter)
+        super().format_options(ctx, formatter)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Do nothing: `format_options` has written the commands."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        write_examples(ctx, formatter)
+        super().format_epilog(ctx, formatter)
 
 
 class SettingFlags(dict[str, object | None]):

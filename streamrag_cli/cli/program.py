@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import re
+import shutil
 import sys
 import traceback
 from collections.abc import Sequence
@@ -38,6 +39,8 @@ _MEANT_COMMANDS: Final = {
     **dict.fromkeys(("api", "server", "web"), "streamrag serve"),
 }
 """The commands that users of other programs mean by commands that do not exist."""
+_NARROW_COLUMNS: Final = 52
+_MIN_HELP_COLUMNS: Final = 30
 _log: Final = logging.getLogger(__name__)
 
 
@@ -55,7 +58,13 @@ def run_program(process: Process) -> int:
 
 def _run(process: Process) -> ExitCode:
     try:
-        result = app(args=_completed(process.arguments), prog_name="streamrag", standalone_mode=False, obj=process)
+        result = app(
+            args=_completed(process.arguments),
+            prog_name="streamrag",
+            standalone_mode=False,
+            obj=process,
+            terminal_width=_help_columns(),
+        )
     except typer.Abort:
         return ExitCode.INTERRUPTED
     except typer.Exit as request:
@@ -73,6 +82,12 @@ def _run(process: Process) -> ExitCode:
             message = f"{unknown[0]}."  # without a similar name, which means something else
         raise UsageError(message, code="usage", hint=meant or _help_command(process)) from None
     return ExitCode(result or 0)
+
+
+def _help_columns() -> int | None:
+    """The width of help on a terminal that is narrower than click expects; else None."""
+    columns = shutil.get_terminal_size().columns
+    return max(columns - 1, _MIN_HELP_COLUMNS) if columns <= _NARROW_COLUMNS else None
 
 
 def _completed(arguments: Sequence[str]) -> list[str]:

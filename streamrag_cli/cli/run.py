@@ -1,7 +1,7 @@
 """Renders a stream of events until it ends or is interrupted."""
 
 import contextlib
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -42,7 +42,7 @@ def run(
     """
     stream = _RenderedStream(renderer, process, part_of, hint)
     if not isinstance(events, AsyncGenerator):
-        with stream:
+        with stream, closing_if_possible(events):
             for event in events:
                 stream.handle(event)
         return stream.code
@@ -84,6 +84,16 @@ async def _run_async(
             if not exits:
                 return stream.ended_by
             process.exit_immediately(stream.ended_by)
+
+
+@contextmanager
+def closing_if_possible(events: object) -> Iterator[None]:
+    """Close a generator at the end of the block, so that it can finish its work before the process ends."""
+    try:
+        yield
+    finally:
+        if isinstance(events, Generator):
+            events.close()
 
 
 @contextmanager

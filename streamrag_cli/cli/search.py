@@ -30,7 +30,7 @@ def command(
         int | None, typer.Option("--max-chars", metavar="N", min=1, help="Print whole passages, cut to N characters.")
     ] = None,
 ) -> int:
-    """Show the passages that match a query, with their scores and locations. Calls no model."""
+    """Show the passages that match a query, without a model."""
     text, _ = read_question(query or (), process, stdin=False, command="search")
     events = service_for(process, settings).search(Question(text=text, accepted_at=time.perf_counter()), settings)
 

@@ -19,11 +19,12 @@ def command(
     settings: Settings,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Log only errors, and print no notes.")] = False,
 ) -> int:
-    """Serve answers over HTTP: a web page, server-sent events and an OpenAI-compatible API.
+    """Serve a web page and an API over HTTP.
 
-    Unless a key is set (STREAMRAG_SERVER_KEY), only the user who started the server can use it, on this machine. Logs
-    one line to stderr per question and per refused request, without its text. Clients may request fewer sources than
-    -k and a higher minimum score than --min-score.
+    The API has server-sent events and is compatible with that of OpenAI. Unless a key is set (STREAMRAG_SERVER_KEY),
+    only the user who started the server can use it, on this machine. Logs one line to stderr per question and per
+    refused request, without its text. Clients may request fewer sources than -k and a higher minimum score than
+    --min-score.
     """
     if quiet:
         server = replace(server, log="errors")

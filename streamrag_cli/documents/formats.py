@@ -40,6 +40,8 @@ class Format:
     """Replaces `kind` when a name or content is checked for secrets."""
     encoded: Literal["none", "some", "all"] = "none"
     """How much of the text is encoded in the file, so that a search of the raw bytes would miss it."""
+    passage_bytes: int = 750
+    """The size of a file divided by the number of its passages, on average; 0 if sizes do not predict that number."""
     generated: Literal["", "lock", "code", "script"] = ""
     """The signs of generated files to look for."""
     ambiguous_suffixes: str = ""
@@ -113,6 +115,18 @@ def is_supported(path: PurePath) -> bool:
     return format_of(path) is not None
 
 
+def estimated_passages(path: PurePath, size: int) -> int | None:
+    """About how many passages a file of `size` bytes has; None if its size does not predict that.
+
+    >>> [estimated_passages(PurePath(name), 7500) for name in ("guide.md", "scan.pdf")]
+    [10, None]
+    """
+    passage_bytes = (format_of(path) or TEXT).passage_bytes
+    if not passage_bytes:
+        return None
+    return max(1, round(size / passage_bytes)) if size else 0
+
+
 def has_ambiguous_suffix(path: PurePath) -> bool:
     """Whether other kinds of files use this suffix too, so that the name does not determine the format."""
     entry = format_of(path)
@@ -136,7 +150,7 @@ _plain = partial(Format, loader=f"{_LOADERS}.plain:load_plain", sandboxed="none"
 _data = partial(Format, sandboxed="large", kind="records")
 _code = partial(Format, loader=f"{_LOADERS}.code:load_code", sandboxed="large", kind="code", markup="code spans")
 _spans = partial(Format, markup="code spans")
-_fully_encoded = partial(Format, input_type="bytes", encoded="all")
+_fully_encoded = partial(Format, input_type="bytes", encoded="all", passage_bytes=0)
 _partly_encoded = partial(Format, input_type="bytes", encoded="some")
 
 TEXT: Final = _plain(
@@ -169,12 +183,12 @@ for _entry in (
     ),
     Format(name="mdx", loader=f"{_LOADERS}.mdx:load_mdx", suffixes=".mdx", sandboxed="large", markup="markdown"),
     _spans(name="rst", loader=f"{_LOADERS}.rst:load_rst", suffixes=".rst .rest"),
-    _partly_encoded(name="html", loader=f"{_LOADERS}.html:load_html", suffixes=".html .htm .xhtml"),
+    _partly_encoded(name="html", loader=f"{_LOADERS}.html:load_html", suffixes=".html .htm .xhtml", passage_bytes=2600),
     _fully_encoded(name="pdf", loader=f"{_LOADERS}.pdf:load_pdf", suffixes=".pdf"),
     _fully_encoded(name="docx", loader=f"{_LOADERS}.docx:load_docx", suffixes=".docx .docm .dotx .dotm"),
     Format(
         name="notebook", loader=f"{_LOADERS}.notebook:load_notebook", suffixes=".ipynb", markup="markdown",
-        encoded="some",
+        encoded="some", passage_bytes=0,
     ),
     _data(name="table", loader=f"{_LOADERS}.table:load_table", suffixes=".csv .tsv .tab"),
     _data(
@@ -206,8 +220,8 @@ for _entry in (
         ambiguous_suffixes=_DIGITS, matches_content=lambda data: _ROFF.search(data) is not None,
     ),
     _spans(name="latex", loader=f"{_LOADERS}.latex:load_latex", suffixes=".tex .latex .ltx"),
-    _partly_encoded(name="mail", loader=f"{_LOADERS}.mail:load_mail", suffixes=".eml"),
-    _partly_encoded(name="mailbox", loader=f"{_LOADERS}.mail:load_mailbox", suffixes=".mbox .mbx"),
+    _partly_encoded(name="mail", loader=f"{_LOADERS}.mail:load_mail", suffixes=".eml", passage_bytes=0),
+    _partly_encoded(name="mailbox", loader=f"{_LOADERS}.mail:load_mailbox", suffixes=".mbox .mbx", passage_bytes=0),
     Format(name="subtitles", loader=f"{_LOADERS}.subtitles:load_subtitles", suffixes=".srt .vtt", sandboxed="large"),
     _code(name="python", loader=f"{_LOADERS}.python_source:load_python", suffixes=".py .pyi .pyw", generated="code"),
     _code(name="script", suffixes=".js .mjs .cjs .css .jsx", generated="script"),

@@ -1,9 +1,8 @@
 """Detects changed files, reading as little as is safe."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from streamrag_cli.documents import RECIPE
 from streamrag_cli.documents.discovery_results import FoundFile
@@ -15,7 +14,17 @@ from streamrag_cli.model import DocumentRecord
 _TIMESTAMP_RESOLUTION_NS: Final = 2_000_000_000
 
 
-def is_unchanged_by_stat(status: os.stat_result, record: DocumentRecord) -> bool:
+class FileStatus(Protocol):
+    """The part of `os.stat_result` that detects changes."""
+
+    @property
+    def st_size(self) -> int: ...
+
+    @property
+    def st_mtime_ns(self) -> int: ...
+
+
+def is_unchanged_by_stat(status: FileStatus, record: DocumentRecord) -> bool:
     """Whether size, time stamp and recipe prove that the stored document is up to date. If False, it may still be."""
     same = (record.size, record.mtime_ns, record.recipe) == (status.st_size, status.st_mtime_ns, _stored_recipe())
     return same and record.mtime_ns < record.read_at_ns - _TIMESTAMP_RESOLUTION_NS

@@ -1,8 +1,9 @@
 """The second stage of an ingest: embeds batches of texts in its own thread.
 
-The texts of a batch are embedded longest first, regardless of their document, so that concurrent workers finish at
-about the same time. Each text is embedded once per batch, and the embeddings of recent texts are cached, because
-licences, footers and copies repeat.
+A batch is embedded in the order of its documents, so that those at its beginning are complete when the ingest is
+interrupted. Only its last texts are embedded longest first, so that concurrent workers finish at about the same time.
+Each text is embedded once per batch, and the embeddings of recent texts are cached, because licences, footers and
+copies repeat.
 """
 
 from collections import OrderedDict
@@ -10,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import sha256
 from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple, Self, overload
+from typing import TYPE_CHECKING, Final, NamedTuple, Self, overload
 
 from streamrag_cli.retrieval.embedder import Embedder, embed_passages
 from streamrag_cli.store.interface import EmbeddedPassages
@@ -19,6 +20,9 @@ from streamrag_cli.store.time_limit import Cancellation
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+_SORTED_TEXTS: Final = 16
+"""The number of texts at the end of a batch that are embedded longest first."""
 
 
 class Passage(NamedTuple):
@@ -34,14 +38,20 @@ class BatchEmbedder:
     After a failed batch, all later batches fail too, so that a server that does not respond is not asked repeatedly.
     """
 
-    def __init__(self, embedder: Embedder, *, remembered_texts: int) -> None:
-        """Caches the embeddings of the last `remembered_texts` texts."""
+    def __init__(
+        self, embedder: Embedder, *, remembered_texts: int, known: "Mapping[bytes, Passage] | None" = None
+    ) -> None:
+        """Caches the embeddings of the last `remembered_texts` texts. `known` are embeddings by `text_key`."""
+        self._known = dict(known or {})
         self._embedder = embedder
         self._remembered_texts = remembered_texts
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="embed-batches")
         self._stopped = Cancellation()
         self._current: _CancellableTexts | None = None
         self._recent: OrderedDict[bytes, Passage] = OrderedDict()
+        self._fresh: dict[bytes, Passage] = {}
+        """The embeddings of the current batch."""
+        self.embedded_texts = 0
 
     def __enter__(self) -> Self:
         return self
@@ -49,6 +59,10 @@ class BatchEmbedder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Cancel all batches, without waiting for texts that are being embedded."""
         self._stopped.cancel()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
@@ -68,35 +82,52 @@ class BatchEmbedder:
 
     def _embed(self, texts: Sequence[str], known: "Mapping[str, Passage]") -> EmbeddedPassages:
         try:
-            return self._passages(texts, known)
+            passages = self._passages(texts, known)
         except BaseException:
             self._stopped.cancel()
             raise
+        else:
+            self._fresh = {}  # its vectors keep the batch alive
+            return passages
         finally:
             self._current = None
 
     def _passages(self, texts: Sequence[str], known: "Mapping[str, Passage]") -> EmbeddedPassages:
-        keys = [sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
-        passages = {key: self._recent[key] for key in keys if key in self._recent}
+        if self._stopped.is_cancelled:
+            raise EmbeddingCancelledError
+        keys = list(map(text_key, texts))
+        passages = {key: cached[key] for cached in (self._known, self._recent) for key in keys if key in cached}
         passages |= {key: known[text] for key, text in zip(keys, texts, strict=True) if text in known}
         new = {key: text for key, text in zip(keys, texts, strict=True) if key not in passages}
-        by_length = sorted(new, key=lambda key: -len(new[key]))
-        self._current = _CancellableTexts([new[key] for key in by_length], self._stopped)
-        embedded = embed_passages(self._embedder, self._current, self._stopped)
+        self._fresh = dict(passages)
+        in_order = list(new)
+        in_order[-_SORTED_TEXTS:] = sorted(in_order[-_SORTED_TEXTS:], key=lambda key: -len(new[key]))
+        self._current = _CancellableTexts([new[key] for key in in_order], self._stopped)
+
+        def keep(row: int, vector: "NDArray[np.float32]", token_states: bytes) -> None:
+            self._fresh[in_order[row]] = Passage(vector, token_states)
+
+        embedded = embed_passages(self._embedder, self._current, self._stopped, keep)
         if new and any(passage.vector.shape != embedded.vectors[0].shape for passage in passages.values()):
             # The server now has another model under the same name. The store rejects vectors of another dimension.
             self._recent.clear()
+            self._known.clear()
             return self._passages(texts, {})
-        passages.update(zip(by_length, map(Passage, embedded.vectors, embedded.token_states), strict=True))
+        self.embedded_texts += len(new)
+        passages.update(zip(in_order, map(Passage, embedded.vectors, embedded.token_states), strict=True))
         self._remember(passages)
-        if not texts:
-            return embedded
-        import numpy as np  # the embedder has imported it
+        return _rows(keys, passages) if texts else embedded
 
-        in_order = [passages[key] for key in keys]
-        return EmbeddedPassages(
-            np.stack([passage.vector for passage in in_order]), [passage.token_states for passage in in_order]
-        )
+    def finished(self, texts: Sequence[str]) -> EmbeddedPassages | None:
+        """The embeddings of `texts` if all of them are embedded already. For the time after an interruption."""
+        keys = list(map(text_key, texts))
+        cached = [self._fresh.get(key) or self._recent.get(key) or self._known.get(key) for key in keys]
+        passages = {key: passage for key, passage in zip(keys, cached, strict=True) if passage}
+        return _rows(keys, passages) if keys and all(cached) else None
+
+    def unused(self) -> dict[bytes, Passage]:
+        """The embeddings by `text_key` that the next ingest may need after an interruption."""
+        return self._known | self._recent | self._fresh
 
     def _remember(self, passages: "dict[bytes, Passage]") -> None:
         for key, passage in list(passages.items())[-self._remembered_texts :]:
@@ -104,6 +135,20 @@ class BatchEmbedder:
             self._recent[key] = passage._replace(vector=passage.vector.copy())  # a view would keep its batch alive
         while len(self._recent) > self._remembered_texts:
             self._recent.popitem(last=False)
+
+
+def text_key(text: str) -> bytes:
+    """The key of a text in the cache of embeddings."""
+    return sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def _rows(keys: Sequence[bytes], passages: "Mapping[bytes, Passage]") -> EmbeddedPassages:
+    import numpy as np  # the embedder has imported it
+
+    in_order = [passages[key] for key in keys]
+    return EmbeddedPassages(
+        np.stack([passage.vector for passage in in_order]), [passage.token_states for passage in in_order]
+    )
 
 
 class _CancellableTexts(Sequence[str]):

@@ -20,6 +20,6 @@ class IngestLimits:
     remembered_texts: int = 512
     """The number of recent texts whose embeddings are cached. Each takes less than 2 kB, plus 48 bytes per token."""
     progress_after_s: float = 1.0
-    """Progress is reported if a step takes longer than this."""
+    """Progress is reported if the ingest takes longer than this."""
     progress_every_s: float = 0.2
     """The interval between two progress reports."""

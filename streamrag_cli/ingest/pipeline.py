@@ -10,6 +10,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import Final
 
+from streamrag_cli.documents.discovery_results import FoundFile
 from streamrag_cli.errors import ModelServerError, StoreError, StreamragError
 from streamrag_cli.events import IngestEvent, IngestStarted, Notice, as_event
 from streamrag_cli.ingest.embedding import BatchEmbedder
@@ -21,11 +22,15 @@ from streamrag_cli.ingest.roots import (
     IngestRequest,
     missing_root_notices,
     missing_stored_roots,
+    outermost,
     reject_missing_paths,
     roots_to_ingest,
 )
 from streamrag_cli.ingest.run import IngestRun
-from streamrag_cli.ingest.safeguards import confirm_rebuild, reject_missing_roots, survey_folders
+from streamrag_cli.ingest.safeguards import FolderSurvey, confirm_rebuild, reject_missing_roots, survey_folders
+from streamrag_cli.ingest.speed import record_speed, seconds_for
+from streamrag_cli.ingest.unfinished import UnfinishedPassages
+from streamrag_cli.ingest.workload import Workload
 from streamrag_cli.retrieval.calibration import COSINE_RANGE, measure, needs_calibration
 from streamrag_cli.retrieval.embedder import Embedder
 from streamrag_cli.retrieval.language_support import multilingual_suggestion
@@ -61,7 +66,15 @@ def ingest_or_raise(
     confirm_newly_skipped(survey, request, settings)
     if embedder is None:
         embedder = embedder_for(settings, made_with=_bound_embedding(settings, rebuild=request.rebuild))
-    yield IngestStarted(documents=survey.files, collection=settings.collection, embedding=embedder.name)
+    workload = _workload(survey, request, settings)
+    yield IngestStarted(
+        documents=survey.files,
+        collection=settings.collection,
+        embedding=embedder.name,
+        new_documents=workload.files,
+        passages=workload.passages,
+        seconds=None if request.dry_run else seconds_for(workload.passages, embedder, settings.state_directory),
+    )
     yield from missing_root_notices(request, settings)
     store = open_store(settings.store)
     with ExitStack() as stack:
@@ -71,7 +84,7 @@ def ingest_or_raise(
             catalog: Manifest | None = None
             if not request.rebuild:
                 catalog = stack.enter_context(store.manifest(settings.collection))
-            run = IngestRun(catalog, reading, request, survey)
+            run = IngestRun(catalog, reading, request, survey, workload)
             yield from run.compare()
         else:
             opened = store.writer(settings.collection, embedding=embedder.name, rebuild=request.rebuild)
@@ -79,9 +92,18 @@ def ingest_or_raise(
             yield from _repair(writer, embedder)
             writer.add_roots(map(str, {*roots, *survey.mounts}))
             catalog = writer.catalog
-            embedding = BatchEmbedder(embedder, remembered_texts=request.limits.remembered_texts)
-            run = IngestRun(catalog, reading, request, survey)
-            yield from run.sync(writer, stack.enter_context(embedding))
+            unfinished = UnfinishedPassages(settings.state_directory, embedder.name)
+            embedding = BatchEmbedder(
+                embedder, remembered_texts=request.limits.remembered_texts, known=unfinished.take()
+            )
+            run = IngestRun(catalog, reading, request, survey, workload)
+            began = time.perf_counter()
+            try:
+                yield from run.sync(writer, stack.enter_context(embedding))
+            except BaseException:
+                unfinished.save(embedding.unused())
+                raise
+            record_speed(embedder, embedding.embedded_texts, time.perf_counter() - began, settings.state_directory)
             run.record_unread(writer)
             if run.chunks_written:
                 _calibrate(writer, embedder)
@@ -97,6 +119,19 @@ def ingest_or_raise(
         run.counts, chunks_written=run.chunks_written, chunks=chunks, started=started, dry_run=request.dry_run
     )
     yield replace(done, skipped=dict(run.skipped), unsupported=dict(run.unsupported))
+
+
+def _workload(survey: FolderSurvey, request: IngestRequest, settings: Settings) -> Workload:
+    found = (result for result in survey.results if isinstance(result, FoundFile))
+    try:
+        with open_store(settings.store).manifest(settings.collection) as manifest:
+            roots = outermost(survey.roots) if manifest and not request.rebuild else ()
+            stored = (record for root in roots if manifest for record in manifest.documents_under(str(root)))
+            return Workload(found, stored)
+    except StoreError:
+        if not request.rebuild:
+            raise
+        return Workload(found, ())
 
 
 def _bound_embedding(settings: Settings, *, rebuild: bool) -> str | None:

@@ -3,7 +3,7 @@
 import os
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,11 +45,12 @@ class Confirmation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngestRequest:
-    """A request to ingest files. `paths` may be empty only with `rebuild`, which then ingests all recorded roots.
+    """A request to ingest files. Without `paths`, all recorded roots are ingested.
 
     `working_directory`, an absolute path, is the base of relative paths and display names; None if it no longer exists.
     With `allow_empty`, a folder may have no readable files although the store has documents from it. `environment`
-    locates the user's git configuration; if it is None, that configuration is ignored.
+    locates the user's git configuration; if it is None, that configuration is ignored. Within a block of
+    `uninterrupted`, no signal raises an exception.
     """
 
     paths: tuple[Path, ...]
@@ -61,6 +62,7 @@ class IngestRequest:
     allow_empty: bool = True
     confirmation: Confirmation = field(default_factory=Confirmation)
     limits: IngestLimits = field(default_factory=IngestLimits)
+    uninterrupted: Callable[[], AbstractContextManager[object]] = nullcontext
 
     def absolute_paths(self) -> list[Path]:
         """The paths, made absolute. Raises UsageError: `not_utf_8`, `no_working_directory`."""
@@ -106,14 +108,28 @@ def roots_to_ingest(request: IngestRequest, settings: Settings) -> list[Path]:
     record roots.
     """
     paths = request.absolute_paths()
-    if request.rebuild and not paths:
-        paths = _existing(recorded_roots(settings))
-    elif paths and not request.rebuild:
-        paths += _existing(_below(paths, recorded_roots(settings)))
     if not paths:
-        hint = "streamrag ingest --rebuild PATH" if request.rebuild else "streamrag ingest PATH"
-        raise UsageError("no path to ingest", code="no_path", hint=hint)
+        recorded = recorded_roots(settings)
+        paths = _existing(recorded)
+        if not paths:
+            raise _nothing_to_ingest(recorded, request)
+    elif not request.rebuild:
+        paths += _existing(_below(paths, recorded_roots(settings)))
     return sorted(dict.fromkeys(paths), key=lambda path: len(path.parts))
+
+
+def _nothing_to_ingest(recorded: Sequence[Path], request: IngestRequest) -> UsageError:
+    """The error if no PATH is named and no recorded root exists."""
+    if recorded and not request.rebuild:
+        names = sanitise_line(" ".join(map(request.shown_name, recorded)))
+        verb = "does" if len(recorded) == 1 else "do"
+        return UsageError(
+            f"{names} {verb} not exist, so there is nothing to ingest: is the disk or network share mounted?",
+            code="no_path",
+            hint=f"mount it, or remove the documents: {request.removal_command(*recorded)}",
+        )
+    command = "streamrag ingest --rebuild PATH" if request.rebuild else "streamrag ingest PATH"
+    return UsageError("no path to ingest: nothing was ingested before", code="no_path", hint=command)
 
 
 def outermost(roots: Sequence[Path]) -> list[Path]:

@@ -8,6 +8,7 @@ depend on the timing.
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain
@@ -23,6 +24,7 @@ from streamrag_cli.ingest.progress import document_event
 from streamrag_cli.ingest.reading import FileReader, FileResult, Reading
 from streamrag_cli.ingest.roots import IngestRequest, has_utf_8_name, is_below, outermost
 from streamrag_cli.ingest.safeguards import FolderSurvey
+from streamrag_cli.ingest.workload import Workload
 from streamrag_cli.ingest.writing import as_events, write
 from streamrag_cli.missing_files import is_missing
 from streamrag_cli.model import UnreadFile
@@ -38,9 +40,15 @@ class IngestRun:
     """One run of an ingest. Its counters are complete when all events have been consumed."""
 
     def __init__(
-        self, catalog: Manifest | None, reading: FileReader, request: IngestRequest, survey: FolderSurvey
+        self,
+        catalog: Manifest | None,
+        reading: FileReader,
+        request: IngestRequest,
+        survey: FolderSurvey,
+        workload: Workload,
     ) -> None:
         """`survey` is consumed. Its files are compared with `catalog`; None means an empty catalog."""
+        self._workload = workload
         self._catalog = catalog
         self._reading = reading
         self._request = request
@@ -53,6 +61,7 @@ class IngestRun:
         self.unsupported: Counter[str] = Counter()
         self.unread: list[FileResult] = []
         self.chunks_written = 0
+        self._passages = 0
 
     def compare(self) -> Iterator[DocumentSeen | FileProgress]:
         """Do a dry run, which writes nothing."""
@@ -61,8 +70,9 @@ class IngestRun:
 
     def sync(self, writer: Writer, embedding: BatchEmbedder) -> Iterator[DocumentSeen | FileProgress]:
         limits = self._request.limits
-        steps = write(self._results(), writer, embedding, limits)
-        return self._counted(as_events(steps, limits, lambda: embedding.share_done), writer)
+        steps = write(self._results(), writer, embedding, limits, uninterrupted=self._request.uninterrupted)
+        with closing(steps):  # after an interruption elsewhere, it writes what is embedded
+            yield from self._counted(as_events(steps, limits, lambda: embedding.share_done), writer)
 
     def _counted(
         self, events: Iterable[DocumentSeen | FileProgress], writer: Writer | None
@@ -72,7 +82,10 @@ class IngestRun:
                 self.counts[event.action] += 1
                 self.chunks_written += event.chunks
                 self._count_skipped(event)
-            yield event
+                yield event
+            else:
+                self._passages = max(self._passages, self.chunks_written + event.passages)
+                yield replace(event, passages=self._passages, all_passages=self._workload.passages)
 
     def _results(self) -> Iterator[FileResult | Waiting]:
         """Yield the results in the order of discovery, without those of deleted files."""
@@ -82,6 +95,7 @@ class IngestRun:
                 yield step
                 continue
             result = step.future.result() if isinstance(step, Reading) else step
+            self._workload.add_read(result.path, len(result.chunks))
             if result.path in self._named_paths and result.code in _FAILS_IF_NAMED:
                 result = replace(result, action="failed", code="")
             if result.action == "deleted" and self._is_out_of_reach(result.path):

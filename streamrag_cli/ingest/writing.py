@@ -5,8 +5,10 @@ events are not delayed, but never overtake those of a batch that was already ful
 store.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -43,19 +45,36 @@ class Batch:
         return [(result.record, result.chunks) for result in self.documents if result.record]
 
     def progress(self, share: float) -> FileProgress:
-        """The progress of the largest document when the fraction `share` of the batch is embedded."""
-        largest = max(self.documents, key=lambda each: len(each.chunks))
-        count = len(largest.chunks)
-        return FileProgress(source=sanitise_line(largest.shown), embedded=int(count * share), chunks=count)
+        """The progress of the document that is being embedded when the fraction `share` of the batch is embedded."""
+        left = done = int(self.chunks * share)
+        current, embedded = self.documents[-1], 0
+        for each in self.documents:
+            current, embedded = each, min(left, len(each.chunks))
+            left -= len(each.chunks)
+            if left < 0:
+                break
+        source = sanitise_line(current.shown)
+        return FileProgress(source=source, embedded=embedded, chunks=len(current.chunks), passages=done)
 
 
 def write(
-    results: Iterable[FileResult | Waiting], writer: Writer, embedding: BatchEmbedder, limits: IngestLimits
-) -> Iterator[Batch | FileResult | Waiting]:
-    """Embed and write documents. Yields each batch after its commit, and other results in between."""
+    results: Iterable[FileResult | Waiting],
+    writer: Writer,
+    embedding: BatchEmbedder,
+    limits: IngestLimits,
+    *,
+    uninterrupted: Callable[[], AbstractContextManager[object]] = nullcontext,
+) -> Generator[Batch | FileResult | Waiting, None, None]:
+    """Embed and write documents. Yields each batch after its commit, and other results in between.
+
+    Within a block of `uninterrupted`, no signal raises an exception. After an interruption, the documents that are
+    embedded already are written.
+    """
+    pending: deque[Batch] = deque()
 
     def embed(step: Batch | FileResult) -> Batch | FileResult:
         if isinstance(step, Batch):
+            pending.append(step)
             step.future = embedding.begin(step.texts(), _known_passages(step, writer))
             writer.prepare()  # slow for the first batch, which is embedded at the same time
         return step
@@ -64,14 +83,39 @@ def write(
         return limits.events_ahead // (limits.batches_ahead + 1) if isinstance(step, Batch) else 1
 
     refreshed: list[DocumentRecord] = []
-    for step in prefetch(_in_batches(results, limits), embed, weight=weight, size=limits.events_ahead):
-        if isinstance(step, Batch) and step.future:
-            writer.write(step.to_write(), step.future.result())
-            _refresh(writer, refreshed)
-        elif isinstance(step, FileResult) and step.record:
-            refreshed.append(step.record)
-        yield step
+    try:
+        for step in prefetch(_in_batches(results, limits), embed, weight=weight, size=limits.events_ahead):
+            if isinstance(step, Batch) and step.future:
+                passages = step.future.result()
+                with uninterrupted():
+                    writer.write(step.to_write(), passages)
+                    pending.popleft()
+                _refresh(writer, refreshed)
+            elif isinstance(step, FileResult) and step.record:
+                refreshed.append(step.record)
+            yield step
+    except BaseException as error:
+        if not isinstance(error, Exception):  # Ctrl-C, or the events are no longer wanted
+            with uninterrupted():
+                _write_finished(pending, writer, embedding)
+        raise
     _refresh(writer, refreshed)
+
+
+def _write_finished(pending: Iterable[Batch], writer: Writer, embedding: BatchEmbedder) -> None:
+    """Write the documents of pending batches that are embedded already. If that fails, the next ingest embeds them."""
+    embedding.stop()
+    finished = Batch()
+    with suppress(Exception):
+        for batch in pending:
+            if batch.future and batch.future.done() and not batch.future.cancelled():
+                writer.write(batch.to_write(), batch.future.result())
+                continue
+            for result in batch.documents:
+                if embedding.finished([chunk.text_to_embed for chunk in result.chunks]):
+                    finished.add(result)
+        if passages := embedding.finished(finished.texts()):
+            writer.write(finished.to_write(), passages)
 
 
 def _in_batches(
@@ -110,20 +154,19 @@ def _refresh(writer: Writer, refreshed: list[DocumentRecord]) -> None:
 def as_events(
     steps: Iterable[Batch | FileResult | Waiting], limits: IngestLimits, share_done: Callable[[], float]
 ) -> Iterator[DocumentSeen | FileProgress]:
-    """The events of all steps, and progress events for a slow step.
+    """The events of all steps, and progress events while a step is waited for.
 
     `share_done` returns the share of the current batch that is embedded.
     """
-    since: dict[Step, float] = {}
+    report_at = perf_counter() + limits.progress_after_s
     for step in steps:
         match step:
             case Waiting(steps=pending):
-                since = {each: since.get(each) or perf_counter() for each in pending}
                 futures = [each.future for each in pending if each.future]
-                if not wait(futures, timeout=limits.progress_every_s, return_when=FIRST_COMPLETED).done:
-                    report_before = perf_counter() - limits.progress_after_s
-                    slow = [each for each in pending if since[each] < report_before]
-                    yield from (_progress(each, share_done()) for each in slow[:1])
+                wait(futures, timeout=limits.progress_every_s, return_when=FIRST_COMPLETED)
+                if pending and perf_counter() >= report_at:
+                    report_at = perf_counter() + limits.progress_every_s
+                    yield _progress(pending[0], share_done())
             case Batch(documents=documents):
                 yield from map(_event, documents)
             case FileResult():

@@ -16,138 +16,208 @@ from streamrag_cli.events import (
     Notice,
 )
 from streamrag_cli.json_objects import FORMAT_VERSION
-from streamrag_cli.render.consoles import console_for, print_line
+from streamrag_cli.render.consoles import console_for, print_line, size_of
+from streamrag_cli.render.counting import counted_noun, rough_time, rounded
 from streamrag_cli.render.error_output import print_error
 from streamrag_cli.render.machine import JsonLines, write_line
-from streamrag_cli.render.remaining import RemainingTime
+from streamrag_cli.render.passage_rate import PassageRate
+from streamrag_cli.render.skipped_files import secrets_line, skipped_line
 from streamrag_cli.render.timings import duration
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.live import Live
+    from rich.text import Text
 
-_SUFFIXES_SHOWN: Final = 8
-_NAME_SHOWN: Final = 20
+_MIN_NAME_COLUMNS: Final = 10
+_MANY_FILES: Final = 100
+_MANY_PASSAGES: Final = 300
+"""From how much work on it is announced before it starts."""
 SAY_EVERY_S: Final = 5.0
 """The interval between progress lines if stderr is not a terminal."""
-_SKIPPED: Final = {
-    "secret": "possible secret",
-    "gitignored": "ignored by git",
-    "streamragignored": "ignored by .streamragignore",
-    "generated": "generated or vendored",
-    "unsupported": "unsupported format",
-    "binary": "binary",
-    "duplicate": "linked twice",
-    "outside_root": "link that leads outside the folder",
-    "broken_link": "broken link",
-    "not_a_regular_file": "not a regular file",
-}
 _ALWAYS_SHOWN = frozenset({"failed"})
 
 
 class IngestView:
-    """Shows an ingest to users: progress, notes, failed files and a summary."""
+    """Shows an ingest to users: how much there is to do, progress, notes, failed files and a summary.
+
+    On a terminal, progress is one row that is never wrapped. `next_command` is shown at the end if there is something
+    new to ask about.
+    """
 
     def __init__(
-        self, err: TextIO, *, quiet: bool, plain: bool, verbose: bool, clock: Callable[[], float] = time.monotonic
+        self,
+        err: TextIO,
+        *,
+        quiet: bool,
+        plain: bool,
+        verbose: bool,
+        next_command: str = "",
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._err = err
         self._quiet = quiet
         self._verbose = verbose
+        self._next_command = next_command
         self._console = console_for(err, plain=plain)
-        self._bar: Progress | None = None
-        self._task: TaskID | None = None
         self._moves = err.isatty() and not (plain or quiet)
         self._clock = clock
         self._last_line_at = clock()
-        self._finished = 0
-        self._remaining = RemainingTime(clock)
+        self._rate = PassageRate(clock)
+        self._live: Live | None = None
+        self._started: IngestStarted | None = None
+        self._checked = 0
+        self._written = 0
+        self._progress: FileProgress | None = None
+
+    def begin(self) -> None:
+        """Show that the files are being looked for, before the first event."""
+        if self._moves:
+            from rich.live import Live
+
+            self._live = Live(
+                console=self._console, transient=True, refresh_per_second=8, get_renderable=self._row, screen=False
+            )
+            self._live.start()
 
     def handle(self, event: IngestEvent) -> None:
         match event:
-            case IngestStarted(documents=documents) if self._moves:
-                self._start_bar(documents)
+            case IngestStarted():
+                self._started = event
+                self._rate = PassageRate(self._clock)
+                if not self._quiet and (text := workload_line(event)):
+                    self._line(text)
             case DocumentSeen():
                 self._document(event)
-            case FileProgress() if not self._quiet:
-                self._progress(event)
+            case FileProgress():
+                self._progress = event
+                self._rate.add(event.passages)
+                if not self._quiet and self._live is None and self._clock() - self._last_line_at >= SAY_EVERY_S:
+                    self._line(progress_line(event, self._rate))
             case Notice(message=message) if not self._quiet:
                 self._line(f"note: {message}")
             case IngestDone():
-                self._stop_bar()
-                if not self._quiet:
-                    for line in (secrets_line(event), skipped_line(event), summary(event)):
-                        if line:
-                            self._line(line)
+                self._stop()
+                self._show_end(event)
             case Error(message=message, hint=hint):
-                self._stop_bar()
+                self._stop()
                 print_error(self._err, message, hint)
             case _:
                 pass
 
     def close(self) -> None:
-        self._stop_bar()
+        self._stop()
+
+    def _show_end(self, done: IngestDone) -> None:
+        if self._quiet:
+            return
+        for line in (secrets_line(done), skipped_line(done), summary(done)):
+            if line:
+                self._line(line)
+        is_new = done.counts.get("added", 0) or done.counts.get("changed", 0)
+        if self._next_command and self._err.isatty() and is_new and done.chunks and not done.dry_run:
+            self._line(f"next: {self._next_command}", style="dim")
 
     def _document(self, event: DocumentSeen) -> None:
-        if self._bar is not None and self._task is not None and event.action not in {"skipped", "deleted"}:
-            self._finished += 1
-            speed = self._bar.tasks[0].speed
-            self._move_bar(self._finished, f"{speed:.1f} files/s" if speed else "")
+        if event.action not in {"skipped", "deleted"}:
+            self._checked += 1
+        if event.chunks:
+            self._written += event.chunks
+            self._rate.add(self._written)
         if self._verbose or event.action in _ALWAYS_SHOWN or (event.reason and event.action in {"added", "changed"}):
             reason = f": {event.reason}" if event.reason else ""
             self._line(f"{event.action:9} {event.source}{reason}")
 
-    def _progress(self, event: FileProgress) -> None:
-        """Show progress within a file: on the bar, or as a line every `SAY_EVERY_S` seconds."""
-        if self._bar is not None and self._task is not None:
-            share = event.embedded / event.chunks if event.chunks else 0.0
-            name = event.source.rpartition("/")[2]
-            name = name if len(name) <= _NAME_SHOWN else f"{name[: _NAME_SHOWN - 1]}…"
-            rate = f"{event.embedded:,}/{event.chunks:,} of {name}" if event.chunks else f"reading {name}"
-            self._move_bar(self._finished + share, rate)
-        elif self._clock() - self._last_line_at >= SAY_EVERY_S:
-            self._line(progress_line(event))
+    def _row(self) -> "Text":
+        """The progress as one row that fits into the terminal; the file is dim, and shortened first."""
+        from rich.text import Text
 
-    def _move_bar(self, completed: float, rate: str) -> None:
-        if self._bar is None or self._task is None:
-            return
-        total = self._bar.tasks[0].total or 0.0
-        self._bar.update(self._task, completed=completed, rate=rate, left=self._remaining.after(completed, total))
+        columns = max(1, size_of(self._err)[0] - 1)
+        progress = self._progress
+        if self._started is None:
+            return Text("looking for files…", style="dim")
+        passages = max(self._written, progress.passages if progress else 0)
+        name = progress.source if progress else ""
+        if not passages:
+            read = (
+                "reading files" if progress else f"{self._checked:,} of {counted_noun(self._started.documents, 'file')}"
+            )
+            return _in_row(read, name, columns)
+        total = progress.all_passages if progress else self._started.passages
+        return _in_row(self._rate.progress(passages, total), name, columns)
 
-    def _line(self, text: str) -> None:
+    def _line(self, text: str, style: str = "") -> None:
         self._last_line_at = self._clock()
-        print_line(self._bar.console if self._bar else self._console, text)
+        print_line(self._console, text, style=style)
 
-    def _start_bar(self, documents: int) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-        self._bar = Progress(
-            TextColumn("ingesting"),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}", markup=False),
-            TextColumn("{task.fields[left]}"),
-            console=self._console,
-            transient=True,
-        )
-        self._task = self._bar.add_task("ingesting", total=documents, rate="", left="")
-        self._remaining = RemainingTime(self._clock)
-        self._bar.start()
-
-    def _stop_bar(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+    def _stop(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
 
 
-def progress_line(event: FileProgress) -> str:
-    """The progress of a large file as one line.
+def _in_row(counted: str, name: str, columns: int) -> "Text":
+    from rich.text import Text
+
+    row = Text(counted)
+    left = columns - row.cell_len - 2
+    if name and left >= _MIN_NAME_COLUMNS:
+        row.append("  " + shortened_path(name, left), style="dim")
+    row.truncate(columns, overflow="ellipsis")
+    row.no_wrap = True
+    return row
+
+
+def shortened_path(path: str, columns: int) -> str:
+    """The path in at most `columns` columns, shortened on the left, if possible at a directory.
+
+    >>> [shortened_path("guides/install/linux.md", width) for width in (30, 20, 10)]
+    ['guides/install/linux.md', '…/install/linux.md', '…/linux.md']
+    """
+    from rich.cells import cell_len
+
+    if cell_len(path) <= columns:
+        return path
+    parts = path.split("/")
+    for start in range(1, len(parts)):
+        shorter = "…/" + "/".join(parts[start:])
+        if cell_len(shorter) <= columns:
+            return shorter
+    name = parts[-1]
+    while name and cell_len(name) > columns - 1:
+        name = name[1:]
+    return "…" + name
+
+
+def workload_line(started: IngestStarted) -> str:
+    """How much there is to do, as one line; "" if it is little.
+
+    >>> event = IngestStarted(documents=1403, collection="c", embedding="e", new_documents=1403, passages=37_812,
+    ...     seconds=1190.0)
+    >>> workload_line(event)
+    '1,403 files, about 38,000 passages, about 20 min'
+    """
+    files, passages = started.new_documents or 0, started.passages
+    if files < _MANY_FILES and (passages or 0) < _MANY_PASSAGES:
+        return ""
+    parts = [counted_noun(files, "file" if files == started.documents else "new or changed file")]
+    if passages:
+        parts.append(f"about {counted_noun(rounded(passages), 'passage')}")
+    if started.seconds is not None:
+        parts.append(f"about {rough_time(started.seconds)}")
+    return ", ".join(parts)
+
+
+def progress_line(event: FileProgress, rate: PassageRate | None = None) -> str:
+    """The progress as one line.
 
     >>> progress_line(FileProgress(source="big.csv", embedded=1200, chunks=3000))
     '... 1,200 of 3,000 passages of big.csv'
     """
     if not event.chunks:
         return f"... reading {event.source}"
-    return f"... {event.embedded:,} of {event.chunks:,} passages of {event.source}"
+    if rate is None or not event.passages:
+        return f"... {event.embedded:,} of {event.chunks:,} passages of {event.source}"
+    return f"... {rate.progress(event.passages, event.all_passages)}  {event.source}"
 
 
 class IngestLines(JsonLines):
@@ -197,56 +267,30 @@ def summary(done: IngestDone) -> str:
     """The summary of an ingest as one line.
 
     >>> counts = {"added": 2, "changed": 0, "unchanged": 40, "deleted": 1, "skipped": 3, "failed": 0}
-    >>> summary(IngestDone(counts=counts, chunks_written=19, chunks=310, elapsed_ms=1234.5, dry_run=False))
-    '2 added, 40 unchanged, 1 deleted, 3 skipped; 310 chunks in the collection; 1.2 s'
+    >>> summary(IngestDone(counts=counts, chunks_written=19, chunks=3100, elapsed_ms=1234.5, dry_run=False))
+    '2 added, 40 unchanged, 1 deleted, 3 skipped; 3,100 passages in the collection; 1.2 s'
     """
-    counted = ", ".join(f"{count} {action}" for action, count in done.counts.items() if count) or "nothing to do"
+    counted = ", ".join(f"{count:,} {action}" for action, count in done.counts.items() if count) or "nothing to do"
     prefix = "dry run, nothing written: " if done.dry_run else ""
-    chunks = "1 chunk" if done.chunks == 1 else f"{done.chunks} chunks"
-    return f"{prefix}{counted}; {chunks} in the collection; {duration(done.elapsed_ms)}"
-
-
-def skipped_line(done: IngestDone) -> str:
-    """The number of skipped files for each reason, as one line; "" if no file was skipped.
-
-    >>> done = IngestDone(counts={"skipped": 4}, chunks_written=0, chunks=0, elapsed_ms=1.0, dry_run=False,
-    ...     skipped={"unsupported": 3, "hidden": 1}, unsupported={".xlsx": 2, ".pptx": 1})
-    >>> skipped_line(done)
-    '4 skipped: 3 unsupported format (.xlsx 2, .pptx 1), 1 hidden'
-    """
-    by_count = sorted(done.skipped.items(), key=lambda item: -item[1])
-    several = len(by_count) > 1
-    reasons = [
-        (f"{count} " if several else "") + _SKIPPED.get(code, code.replace("_", " ")) + _suffixes(code, done)
-        for code, count in by_count
-    ]
-    return f"{sum(done.skipped.values())} skipped: {', '.join(reasons)}" if reasons else ""
-
-
-def _suffixes(code: str, done: IngestDone) -> str:
-    if code != "unsupported" or not done.unsupported:
-        return ""
-    by_count = sorted(done.unsupported.items(), key=lambda item: (-item[1], item[0]))
-    shown = [f"{suffix or 'no suffix'} {count}" for suffix, count in by_count[:_SUFFIXES_SHOWN]]
-    more = sum(count for _, count in by_count[_SUFFIXES_SHOWN:])
-    return f" ({', '.join([*shown, *([f'others {more}'] if more else [])])})"
-
-
-def secrets_line(done: IngestDone) -> str:
-    """A note about withheld files; "" if there are none."""
-    count = done.skipped.get("secret", 0)
-    if not count:
-        return ""
-    withheld = "file was withheld as a possible secret" if count == 1 else "files were withheld as possible secrets"
-    return f"note: {count} {withheld}; list them with -v, or ingest one by naming it: streamrag ingest FILE"
+    return f"{prefix}{counted}; {counted_noun(done.chunks, 'passage')} in the collection; {duration(done.elapsed_ms)}"
 
 
 def ingest_renderer(
-    *, json: bool, jsonl: bool, quiet: bool, plain: bool, verbose: bool, out: TextIO, err: TextIO
+    *,
+    json: bool,
+    jsonl: bool,
+    quiet: bool,
+    plain: bool,
+    verbose: bool,
+    out: TextIO,
+    err: TextIO,
+    next_command: str = "",
 ) -> IngestView | IngestObject | IngestLines:
     """The renderer for the output flags of `ingest`."""
     if jsonl:
         return IngestLines(out, err)
     if json:
         return IngestObject(out, err)
-    return IngestView(err, quiet=quiet, plain=plain, verbose=verbose)
+    view = IngestView(err, quiet=quiet, plain=plain, verbose=verbose, next_command=next_command)
+    view.begin()
+    return view

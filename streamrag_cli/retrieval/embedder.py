@@ -3,10 +3,10 @@
 An embedder's name is stored with its vectors: vectors with different names are never compared.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol, TypeGuard, runtime_checkable
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, TypeGuard, runtime_checkable
 
 from streamrag_cli.retrieval.token_states import QuestionTokens
 from streamrag_cli.store.interface import EmbeddedPassages
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 BUILTIN: Final = "builtin:all-MiniLM-L6-v2"
 MULTILINGUAL: Final = "multilingual:e5-small"
+
+
+OnEmbedded: TypeAlias = "Callable[[int, NDArray[np.float32], bytes], None]"
+"""Takes the number of a text, its vector and its packed token states."""
 
 
 class Embedder(Protocol):
@@ -54,7 +58,7 @@ class EmbeddedQuestion:
 class TokenEmbedder(Embedder, Protocol):
     """An embedder that also returns a state for each token, for late interaction."""
 
-    def embed_passages(self, texts: Sequence[str]) -> EmbeddedPassages:
+    def embed_passages(self, texts: Sequence[str], embedded: "OnEmbedded | None" = None) -> EmbeddedPassages:
         """Like `embed_documents`, with the token states."""
 
     def embed_question(self, text: str) -> EmbeddedQuestion:
@@ -70,12 +74,22 @@ def has_tokens(embedder: Embedder) -> TypeGuard[TokenEmbedder]:
 
 
 def embed_passages(
-    embedder: Embedder, texts: Sequence[str], cancellation: Cancellation | None = None
+    embedder: Embedder,
+    texts: Sequence[str],
+    cancellation: Cancellation | None = None,
+    embedded: "OnEmbedded | None" = None,
 ) -> EmbeddedPassages:
-    """The vectors of `texts`, and their token states if the embedder has any."""
+    """The vectors of `texts`, and their token states if the embedder has any.
+
+    `embedded` is called for each text, in any thread: as soon as it is embedded, or when a server has replied.
+    """
     if has_tokens(embedder):
-        return embedder.embed_passages(texts)
-    return EmbeddedPassages(embedder.embed_documents(texts, cancellation))
+        return embedder.embed_passages(texts, embedded)
+    passages = EmbeddedPassages(embedder.embed_documents(texts, cancellation))
+    if embedded is not None:
+        for row, vector in enumerate(passages.vectors):
+            embedded(row, vector, passages.token_states[row])
+    return passages
 
 
 def embed_questions(

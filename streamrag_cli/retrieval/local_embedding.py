@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrag_cli.errors import ConfigurationError
-from streamrag_cli.retrieval.embedder import EmbeddedQuestion
+from streamrag_cli.retrieval.embedder import EmbeddedQuestion, OnEmbedded
 from streamrag_cli.retrieval.token_states import QuestionTokens, packed
 from streamrag_cli.store.interface import EmbeddedPassages
 from streamrag_cli.store.time_limit import Cancellation
@@ -85,7 +85,7 @@ class LocalEmbedder:
     ) -> NDArray[np.float32]:
         return self.embed_passages(texts).vectors
 
-    def embed_passages(self, texts: Sequence[str]) -> EmbeddedPassages:
+    def embed_passages(self, texts: Sequence[str], embedded: "OnEmbedded | None" = None) -> EmbeddedPassages:
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
         token_states = [b""] * len(texts)
         if texts:
@@ -96,6 +96,8 @@ class LocalEmbedder:
                 for row in rows:
                     encoded = model.encode_passage(texts[row])
                     vectors[row], token_states[row] = encoded.vector, packed(encoded.states)
+                    if embedded is not None:
+                        embedded(row, vectors[row], token_states[row])
 
             threads = min(self._threads, len(texts))
             with ThreadPoolExecutor(threads, thread_name_prefix="embed") as pool:

@@ -13,7 +13,7 @@ from streamrag_cli.events import FileProgress
 from streamrag_cli.ingest.limits import IngestLimits
 from streamrag_cli.ingest.pipeline import ingest
 from streamrag_cli.render.ingest import SAY_EVERY_S, IngestLines, IngestView
-from streamrag_cli.render.remaining import RemainingTime
+from streamrag_cli.render.passage_rate import PassageRate
 from tests.support.fake_embedder import FakeEmbedder
 from tests.support.ingests import Ingests
 
@@ -87,14 +87,22 @@ def test_json_lines_report_progress_at_most_once_per_second() -> None:
 
     assert isinstance(out.buffer, io.BytesIO)
     assert out.buffer.getvalue().decode().splitlines() == [
-        f'{{"type":"progress","source":"big.csv","embedded":{step},"chunks":9}}' for step in (0, 3)
+        f'{{"type":"progress","source":"big.csv","embedded":{step},"chunks":9,"passages":0}}' for step in (0, 3)
     ]
 
 
-def test_the_remaining_time_is_shown_once_it_is_stable() -> None:
-    readings = iter([0.0, 0.1, 8.0, 9.0, 10.0, 12.0, 14.0, 16.0])
-    remaining = RemainingTime(lambda: next(readings))
+def test_rate_and_remaining_time_are_those_of_the_last_thirty_seconds() -> None:
+    now = 0.0
+    rate = PassageRate(lambda: now)
+    shown = {}
 
-    shown = [remaining.after(completed, 100) for completed in (20, 21, 22, 25, 30, 35, 40)]
+    for second in range(1, 101):
+        now = float(second)
+        rate.add(second * 10 if second <= 50 else 500 + (second - 50) * 2)
+        shown[second] = rate.progress(second * 10 if second <= 50 else 500 + (second - 50) * 2, 1000)
 
-    assert shown == ["", "", "", "", "", "0:26 left", "0:24 left"]
+    assert [shown[second] for second in (2, 50, 100)] == [
+        "20 of about 1,000 passages",
+        "500 of about 1,000 passages · 10/s · 50 s left",
+        "600 of about 1,000 passages · 2.0/s · 3 min left",
+    ]

@@ -1,0 +1,79 @@
+"""What `--help` shows in addition to typer: groups of commands, examples, and where settings come from."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
+    "Ask": ("ask", "chat", "search", "log"),
+    "Documents": ("ingest", "ls", "show", "collections", "status", "copy"),
+    "Serve": ("serve", "mcp", "engine"),
+    "Maintain": ("doctor", "bench", "eval"),
+}
+"""The commands of each group, in the order of `streamrag --help`."""
+_OTHER: Final = "Commands"
+_SETTINGS: Final = (
+    "Settings can also be given in $XDG_CONFIG_HOME/streamrag/config.toml (top_k = 8) and in variables"
+    " (STREAMRAG_TOP_K=8). A flag overrides both."
+)
+EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
+    "streamrag": ("streamrag ingest docs/", 'streamrag ask "How long is the notice period?"'),
+    "ask": (
+        'streamrag ask "How long is the notice period?"',
+        'streamrag ask -C "And for a trial?"',
+    ),
+    "chat": ("streamrag chat", "streamrag chat -c handbook --continue"),
+    "search": ('streamrag search "notice period"', 'streamrag search --json -k 3 "notice period"'),
+    "log": ("streamrag log", "streamrag log show last"),
+    "log show": ("streamrag log show last", "streamrag log show --md 12"),
+    "log rm": ("streamrag log rm 12", "streamrag log rm --older 30d"),
+    "log on": ("streamrag log on",),
+    "log off": ("streamrag log off",),
+    "log status": ("streamrag log status",),
+    "log path": ("streamrag log path",),
+    "ingest": ("streamrag ingest docs/ README.md", "streamrag ingest --remove docs/old"),
+    "ls": ("streamrag ls", "streamrag ls --failed"),
+    "show": ("streamrag show docs/guide.md:12", "streamrag show 2"),
+    "collections": ("streamrag collections",),
+    "status": ("streamrag status", "streamrag status --json"),
+    "copy": ("streamrag copy --from backup/ --to postgresql://localhost/docs",),
+    "serve": ("streamrag serve", "streamrag serve --port 8500 --all-collections"),
+    "mcp": ("streamrag mcp",),
+    "engine": ("streamrag engine status", "streamrag engine stop"),
+    "engine status": ("streamrag engine status --json",),
+    "engine stop": ("streamrag engine stop",),
+    "doctor": ("streamrag doctor", "streamrag doctor --full -c handbook"),
+    "bench": ('streamrag bench "How long is the notice period?"',),
+    "eval": ("streamrag eval questions/",),
+}
+"""Command lines to try, by the name of the command."""
+
+
+def write_commands(group: Any, context: Any, formatter: Any) -> None:
+    """Write the commands of a group: in sections if it is the program itself. No summary is cut off."""
+    commands = {name: command for name in group.list_commands(context) if (command := group.get_command(context, name))}
+    rows = {name: command.get_short_help_str(limit=200) for name, command in commands.items() if not command.hidden}
+    sections = GROUPS if context.parent is None else {}
+    listed = {name for names in sections.values() for name in names}
+    widths = max(map(len, rows), default=0)
+    for title, names in {**sections, _OTHER: tuple(name for name in rows if name not in listed)}.items():
+        if shown := [(name.ljust(widths), rows[name]) for name in names if name in rows]:
+            with formatter.section(title):
+                formatter.write_dl(shown)
+
+
+def write_examples(context: Any, formatter: Any) -> None:
+    """Write the examples of the command of `context`, and where its settings can be given."""
+    name = context.command_path.partition(" ")[2] or context.command_path
+    examples = EXAMPLES.get(name, ())
+    if examples:
+        with formatter.section("Examples" if len(examples) > 1 else "Example"):
+            for example in examples:
+                formatter.write(f"{'':{formatter.current_indent}}{example}\n")
+    if context.parent is None or _has_settings(context.command):
+        formatter.write_paragraph()
+        with formatter.indentation():
+            formatter.write_text(_SETTINGS)
+
+
+def _has_settings(command: Any) -> bool:
+    return any("--store" in parameter.opts for parameter in command.params)

@@ -1,0 +1,75 @@
+"""Keeps the embeddings of passages whose documents an interrupted ingest could not complete, for the next ingest.
+
+They are a cache in the state directory. The next ingest with the same embedder reads it once and deletes it.
+"""
+
+import contextlib
+import hashlib
+import os
+import time
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from streamrag_cli.ingest.embedding import Passage
+
+_MAX_AGE_S: Final = 86_400.0
+
+
+class UnfinishedPassages:
+    """The cache of one embedder. If `state_directory` is "" or unusable, nothing is kept."""
+
+    def __init__(self, state_directory: str, embedder: str) -> None:
+        name = hashlib.sha256(embedder.encode()).hexdigest()[:16]
+        self._file = Path(state_directory, f"unfinished-{name}.npz") if state_directory else None
+
+    def save(self, passages: Mapping[bytes, Passage]) -> None:
+        """Keep the passages, by the key of their text."""
+        if self._file is None or not passages:
+            return
+        import numpy as np  # the embedder has imported it
+
+        states = [passage.token_states for passage in passages.values()]
+        with contextlib.suppress(OSError):
+            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            new = self._file.with_suffix(f".{os.getpid()}")
+            new.touch(mode=0o600)
+            with new.open("wb") as file:
+                np.savez(
+                    file,
+                    keys=np.frombuffer(b"".join(passages), dtype=np.uint8),
+                    vectors=np.stack([passage.vector for passage in passages.values()]),
+                    lengths=np.array(list(map(len, states)), dtype=np.int64),
+                    states=np.frombuffer(b"".join(states), dtype=np.uint8),
+                )
+            new.replace(self._file)
+
+    def take(self) -> dict[bytes, Passage]:
+        """The passages that were kept in the last 24 hours; they are kept no longer."""
+        if self._file is None:
+            return {}
+        try:
+            is_recent = time.time() - self._file.stat().st_mtime < _MAX_AGE_S
+            return self._read(self._file) if is_recent else {}
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+            return {}
+        finally:
+            with contextlib.suppress(OSError):
+                self._file.unlink()
+
+    @staticmethod
+    def _read(file: Path) -> dict[bytes, Passage]:
+        import numpy as np  # the embedder needs it, too
+
+        with np.load(file, allow_pickle=False) as arrays:
+            joined, states = arrays["keys"].tobytes(), arrays["states"].tobytes()
+            passages, at = {}, 0
+            for row, (vector, length) in enumerate(zip(arrays["vectors"], arrays["lengths"].tolist(), strict=True)):
+                key = joined[row * _KEY_BYTES : (row + 1) * _KEY_BYTES]
+                passages[key] = Passage(np.asarray(vector, dtype=np.float32), states[at : at + length])
+                at += length
+        return passages
+
+
+_KEY_BYTES: Final = hashlib.sha256().digest_size

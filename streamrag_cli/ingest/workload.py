@@ -1,0 +1,67 @@
+"""How much there is to embed: an estimate from the sizes of the files, which improves as they are read."""
+
+import os
+from collections.abc import Iterable
+from pathlib import PurePath
+from typing import Final, NamedTuple
+
+from streamrag_cli.documents.discovery_results import FoundFile
+from streamrag_cli.documents.formats import estimated_passages
+from streamrag_cli.ingest.compare import is_unchanged_by_stat
+from streamrag_cli.model import DocumentRecord
+
+_UNKNOWN_SHARE: Final = 0.1
+"""If more of the files than this have an unpredictable number of passages, there is no estimate."""
+_ENOUGH_PASSAGES: Final = 200
+"""Once files with this many estimated passages have been read, they correct the estimate for the others."""
+
+
+class Workload:
+    """The number of passages of the files that are new or changed.
+
+    `files` is the number of these files. `passages` is the number of passages of all of them: known for those that
+    have been read, and estimated for the others; None if it cannot be estimated.
+    """
+
+    def __init__(self, found: Iterable[FoundFile], stored: Iterable[DocumentRecord]) -> None:
+        """`found` are all files of the ingest, `stored` the records of the documents that may be up to date."""
+        new = {file.name: status for file in found if (status := _status_of(file))}
+        for record in stored:
+            status = new.get(record.path)
+            if status and is_unchanged_by_stat(status, record):
+                del new[record.path]
+        self.files = len(new)
+        estimates = {name: estimated_passages(PurePath(name), status.st_size) for name, status in new.items()}
+        self._estimates = {name: passages for name, passages in estimates.items() if passages is not None}
+        self._is_known = self.files - len(self._estimates) <= self.files * _UNKNOWN_SHARE
+        self._unread = sum(self._estimates.values())
+        self._estimated = self._counted = self._read = 0
+
+    @property
+    def passages(self) -> int | None:
+        if not self._is_known:
+            return None
+        ratio = self._counted / self._estimated if self._estimated >= _ENOUGH_PASSAGES else 1.0
+        return self._read + round(self._unread * ratio)
+
+    def add_read(self, path: str, passages: int) -> None:
+        """Replace the estimate for the file at `path`, which has been read and has this many new passages."""
+        estimate = self._estimates.pop(path, 0)
+        if estimate:
+            self._unread -= estimate
+            self._estimated += estimate
+            self._counted += passages
+        self._read += passages
+
+
+class _Status(NamedTuple):
+    st_size: int
+    st_mtime_ns: int
+
+
+def _status_of(file: FoundFile) -> _Status | None:
+    try:
+        status = os.lstat(file.real)
+    except OSError:
+        return None
+    return _Status(status.st_size, status.st_mtime_ns)

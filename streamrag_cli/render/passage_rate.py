@@ -1,0 +1,50 @@
+"""The rate of an ingest in the last 30 seconds, and the remaining time."""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from streamrag_cli.render.counting import counted_noun, rough_time, rounded
+
+_WINDOW_S: Final = 30.0
+_STEADY_S: Final = 5.0
+"""A rate over less time is unreliable."""
+
+
+class PassageRate:
+    """Counts passages. The rate is that of the last 30 seconds."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._counts: deque[tuple[float, int]] = deque([(clock(), 0)])
+
+    def add(self, passages: int) -> None:
+        """Record that `passages` passages are done by now. A lower number than before is ignored."""
+        now = self._clock()
+        if passages < self._counts[-1][1]:
+            return
+        if passages > 0 and self._counts[-1][1] == 0:
+            self._counts = deque([(self._counts[-1][0], 0)])
+        self._counts.append((now, passages))
+        while len(self._counts) > 2 and self._counts[1][0] <= now - _WINDOW_S:
+            self._counts.popleft()
+
+    @property
+    def per_second(self) -> float | None:
+        """Passages per second; None while it is unreliable or if nothing has moved."""
+        (first_at, first), (last_at, last) = self._counts[0], self._counts[-1]
+        elapsed = last_at - first_at
+        return (last - first) / elapsed if elapsed >= _STEADY_S and last > first else None
+
+    def progress(self, passages: int, total: int | None) -> str:
+        """The progress in words: `1,200 of about 3,800 passages · 31/s · 1 min left`.
+
+        `total` is the estimated number of passages, if it is known.
+        """
+        of_total = f"{passages:,} of about {counted_noun(max(passages, rounded(total)), 'passage')}" if total else ""
+        parts = [of_total or counted_noun(passages, "passage")]
+        if (rate := self.per_second) is not None:
+            parts.append(f"{rate:,.0f}/s" if rate >= 3 else f"{rate:.1f}/s")
+            if total and total > passages:
+                parts.append(f"{rough_time((total - passages) / rate)} left")
+        return " · ".join(parts)

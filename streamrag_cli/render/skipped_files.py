@@ -1,0 +1,79 @@
+"""The skipped files of an ingest, counted by what they are."""
+
+from collections import Counter
+from typing import Final
+
+from streamrag_cli.events import IngestDone
+from streamrag_cli.render.counting import counted_noun
+
+_SHOWN: Final = 5
+_BY_CODE: Final = {
+    "secret": "possible secret",
+    "hidden": "hidden|hidden",
+    "gitignored": "ignored by git|ignored by git",
+    "streamragignored": "ignored by .streamragignore|ignored by .streamragignore",
+    "excluded": "excluded|excluded",
+    "generated": "generated or vendored|generated or vendored",
+    "binary": "binary file",
+    "duplicate": "symlink",
+    "outside_root": "symlink",
+    "broken_link": "symlink",
+    "not_a_regular_file": "special file",
+}
+"""What is counted for the code of a reason: a noun whose plural ends in -s, or its singular and plural."""
+_BY_SUFFIX: Final = {
+    suffix: noun
+    for noun, suffixes in {
+        "image": "png jpg jpeg gif webp svg bmp ico tif tiff heic avif psd eps ai",
+        "audio file": "mp3 wav ogg flac m4a aac opus",
+        "video": "mp4 mov avi mkv webm m4v",
+        "archive": "zip gz tar tgz bz2 xz zst 7z rar jar whl deb rpm",
+        "spreadsheet": "xlsx xls xlsm ods numbers",
+        "presentation": "pptx ppt odp key",
+        "font": "ttf otf woff woff2 eot",
+        "e-book": "epub mobi azw3",
+        "word processor file": "doc odt rtf pages wpd",
+        "database": "db sqlite sqlite3 mdb parquet",
+        "program": "exe dll so dylib bin o a pyc class wasm app msi",
+    }.items()
+    for suffix in suffixes.split()
+}
+
+
+def skipped_line(done: IngestDone) -> str:
+    """The skipped files by what they are, as one line; "" if no file was skipped.
+
+    >>> done = IngestDone(counts={"skipped": 6}, chunks_written=0, chunks=0, elapsed_ms=1.0, dry_run=False,
+    ...     skipped={"unsupported": 5, "hidden": 1}, unsupported={".png": 2, ".jpg": 1, ".xyz": 2})
+    >>> skipped_line(done)
+    'Skipped 6: 3 images, 2 .xyz files, 1 hidden'
+    """
+    nouns: Counter[str] = Counter()
+    for code, count in done.skipped.items():
+        if code == "unsupported":
+            for suffix, files in done.unsupported.items():
+                nouns[_noun_for(suffix)] += files
+            nouns["unsupported file"] += count - sum(done.unsupported.values())
+            continue
+        nouns[_BY_CODE.get(code, f"{code.replace('_', ' ')} file")] += count
+    counted = [(noun, count) for noun, count in nouns.most_common() if count]
+    shown = counted if len(counted) <= _SHOWN else counted[: _SHOWN - 1]
+    parts = [counted_noun(count, *noun.split("|")) for noun, count in shown]
+    if rest := sum(count for _, count in counted[len(shown) :]):
+        parts.append(f"{rest:,} other")
+    return f"Skipped {sum(done.skipped.values()):,}: {', '.join(parts)}" if parts else ""
+
+
+def _noun_for(suffix: str) -> str:
+    if not suffix:
+        return "file without a suffix|files without a suffix"
+    return _BY_SUFFIX.get(suffix.removeprefix("."), f"{suffix} file")
+
+
+def secrets_line(done: IngestDone) -> str:
+    """A note about withheld files; "" if there are none."""
+    count = done.skipped.get("secret", 0)
+    if not count:
+        return ""
+    withheld = "file was withheld as a possible secret" if count == 1 else "files were withheld as possible secrets"
+    return f"note: {count} {withheld}; list them with -v, or ingest one by naming it: streamrag ingest FILE"
