@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Sequence
+from typing import Final
 
 from streamrag_cli.events import Citations
 from streamrag_cli.model import Citation, Source
 
 # Not after a word character (an index such as `x[3]`) or a backslash, and not before `(` or `:` (a link).
 # Directly after a `]`, as in `[2][3]`, only a single number counts.
-_MARKER = re.compile(r"(?<![\w\]\\])\[\s*(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\s*\](?![(:])|(?<=\])\[(\d{1,3})\](?![(:])")
+MARKER: Final = re.compile(r"(?<![\w\]\\])\[\s*(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\s*\](?![(:])|(?<=\])\[(\d{1,3})\](?![(:])")
 _ANY_MARKER = (
     r"(?:\[\s{0,3}(?:sources?\s{1,3})?\^?\d{1,3}(?:\s{0,3}[,;\u2013-]\s{0,3}\^?\d{1,3})*\s{0,3}\](?![(:])"
     r"|\u3010\s{0,3}\d{1,3}[^\u3011\n]{0,40}\u3011)"
@@ -18,7 +19,7 @@ _MARKERS = re.compile(
     rf"^{_ANY_MARKER}+[ \t]+|(?<![ \t\\])[ \t]*{_ANY_MARKER}+",
     re.IGNORECASE | re.MULTILINE,
 )
-_CODE = re.compile(r"(```|~~~).*?(?:\1|\Z)|`[^`\n]*`", re.DOTALL)
+CODE: Final = re.compile(r"(```|~~~).*?(?:\1|\Z)|`[^`\n]*`", re.DOTALL)
 
 
 def cited_numbers(answer: str) -> list[int]:
@@ -27,8 +28,8 @@ def cited_numbers(answer: str) -> list[int]:
     >>> cited_numbers("Both do [2][1]. So `x[3]` does not, nor [4](link), but [1, 5] do.")
     [2, 1, 5]
     """
-    prose = _CODE.sub(lambda code: " " * len(code.group()), answer)
-    groups = (match.group(1) or match.group(2) for match in _MARKER.finditer(prose))
+    prose = CODE.sub(lambda code: " " * len(code.group()), answer)
+    groups = (match.group(1) or match.group(2) for match in MARKER.finditer(prose))
     return list(dict.fromkeys(int(number) for group in groups for number in re.findall(r"\d+", group)))
 
 
@@ -51,7 +52,7 @@ def without_markers(answer: str) -> str:
     """
     parts: list[str] = []
     start = 0
-    for code in _CODE.finditer(answer):
+    for code in CODE.finditer(answer):
         parts += [_MARKERS.sub("", answer[start : code.start()]), code.group()]
         start = code.end()
     return "".join([*parts, _MARKERS.sub("", answer[start:])])
