@@ -22,7 +22,7 @@ from streamrag_cli.answer.support import unsupported
 from streamrag_cli.model import Source
 
 _SENTENCE_END: Final = re.compile(r"(?<=[a-z)\"0-9][.!?]) +(?=[A-Z\"])")
-_NUMBER: Final = re.compile(r"(?<![\w.,/:\u2013-])\d[\d,]*(?:\.\d+)?(?![\w/:-]|[.,]\d)")
+_NUMBER: Final = re.compile(r"(?<![\w.,/:\u2013-])\d+(?:,\d{3})*(?:\.\d+)?(?![\w/:-]|[.,]\d)")
 _NUMBER_WORD: Final = re.compile(
     r"\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fifteen|twenty|thirty|forty|fifty)\b"
 )
@@ -114,7 +114,7 @@ def _report(name: str, cases: Sequence[Case], *, show: int) -> None:
         marked[case.kind] += is_marked
         if is_marked == (name == "right") and shown[case.kind] < show:
             shown[case.kind] += 1
-            print(f"    [{case.kind}] {case.statement}\n        Q: {case.question}\n        P: {case.passage.text[:3000]}")
+            print(f"    [{case.kind}] {case.statement}\n        Q: {case.question}\n        A: {case.answer}\n        P: {case.passage.text[:700]}")
     by_kind = ", ".join(f"{kind} {marked[kind] / count:.3f} of {count}" for kind, count in sorted(total.items()))
     print(f"{name}: marked {marked.total() / total.total():.4f} of {total.total()} ({by_kind}); ", end="")
     print(f"{sum(took_ms) / len(took_ms):.2f} ms on average, at most {max(took_ms):.1f} ms")

@@ -34,7 +34,7 @@ def cited_numbers(answer: str) -> list[int]:
 
 
 def resolve(answer: str, sources: Sequence[Source]) -> Citations:
-    """The sources that the answer cites, and the cited numbers that match no source."""
+    """The sources that the answer cites, and the cited numbers that match no source. Does not judge the citations."""
     by_number = {source.n: source for source in sources}
     numbers = cited_numbers(answer)
     cited = [by_number[n] for n in numbers if n in by_number]
@@ -56,3 +56,28 @@ def without_markers(answer: str) -> str:
         parts += [_MARKERS.sub("", answer[start : code.start()]), code.group()]
         start = code.end()
     return "".join([*parts, _MARKERS.sub("", answer[start:])])
+
+
+_NOT_FOUND: Final = re.compile(
+    r"\b(?:not|n['\u2019]t|no|nothing|none|neither|cannot|unable|without)\b[^.!?\n]{0,100}"
+    r"\b(?:documents?|documentation|sources?|passages?|texts?|context|information|excerpts?|files?|notes?|material)\b"
+    r"|\b(?:documents?|documentation|sources?|passages?|texts?|context|information|excerpts?|files?|notes?|material)\b"
+    r"[^.!?\n]{0,60}(?:\b(?:not|no|nothing|cannot|lacks?|silent|without)\b|n['\u2019]t\b)"
+    r"|\b(?:nicht|kein\w*|nichts)\b[^.!?\n]{0,100}\b(?:Dokument\w*|Quelle\w*|Text\w*|Unterlage\w*|Information\w*)"
+    r"|\b(?:Dokument\w*|Quelle\w*|Text\w*|Unterlage\w*|Information\w*)[^.!?\n]{0,80}\b(?:nicht|kein\w*|nichts)\b"
+    r"|\b(?:document|source|texte|document|fuente|testo|fonti|documento|fonte|texto|bron|tekst)\w*[^.!?\n]{0,60}"
+    r"\b(?:ne|pas|aucun\w*|no|non|n\u00e3o|niet|geen)\b"
+    r"|\b(?:ne|aucun\w*|no|non|n\u00e3o|niet|geen)\b[^.!?\n]{0,60}\b(?:document|source|texte|fuente|testo|font|texto|bron|tekst)",
+    re.IGNORECASE,
+)
+_BEGINNING_CHARS: Final = 600
+
+
+def lacks_citations(answer: str) -> bool:
+    """Whether the answer cites nothing in any form, although it does not begin by saying that it found nothing.
+
+    >>> lacks_citations("Ten days."), lacks_citations("Ten days [1]."), lacks_citations("That is not in the documents.")
+    (True, False, False)
+    """
+    prose = CODE.sub(" ", answer)
+    return not (not re.search(r"\w", answer) or _MARKERS.search(prose) or _NOT_FOUND.search(prose[:_BEGINNING_CHARS]))

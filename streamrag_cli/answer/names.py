@@ -15,7 +15,7 @@ from streamrag_cli.store.languages import ENGLISH, FUNCTION_WORDS
 from streamrag_cli.store.stemming import stems
 
 _WORD: Final = re.compile(r"[^\W_]++(?:['\u2019][^\W_]++)*+")
-_POINTS: Final = re.compile(r"(?<![^\W_])(?:[A-Z]\.){2,6}")
+_POINTS: Final = re.compile(r"(?<![^\W_])(?:[A-Z]\.){1,6}(?:[A-Z](?![^\W_])\.?|(?<=[A-Z]\.[A-Z]\.))")
 _CONNECTORS: Final = frozenset("of de von van der den la le al el du da di del bin ibn".split())
 _GENERIC: Final = frozenset(
     "university college school institute academy church cathedral river lake mount mountain mountains sea ocean bay"
@@ -25,7 +25,7 @@ _GENERIC: Final = frozenset(
     " union party house court king queen prince princess emperor pope bishop president minister prime secretary general"
     " colonel captain professor doctor dr mr mrs ms sir lord lady saint st north south east west northern southern"
     " eastern western central new great old upper lower first second third world international national royal united"
-    " american center centre museum library hospital station stadium airport festival day century age era movement"
+    " center centre museum library hospital station stadium airport festival day century age era movement"
     " department office agency bank the and for in on at by with from to a an program programme project team league cup"
     " valley forest desert county district area street super bowl championship award awards section chapter article"
     .split()
@@ -49,8 +49,8 @@ _INITIAL_WORDS: Final = frozenset(
     " population research society language members officials experts students teachers workers".split()
 )
 _COMMON_ACRONYMS: Final = frozenset(
-    "AI API ASCII CEO CI CLI CPU CSS CSV DNS EU FAQ GPU GUI HTML HTTP HTTPS ID IDE IO IP JSON LAN LLM ML OK OS PC PDF"
-    " RAM SDK SQL SSD SSH SSL TCP TLS TODO TV UI UK UN URI URL US USA USB UTC UTF UX VM XML YAML AD BC BCE CE AM PM"
+    "AI API ASCII CEO CI CLI CPU CSS CSV DNS FAQ GPU GUI HTML HTTP HTTPS ID IDE IO IP JSON LAN LLM ML OK OS PC PDF"
+    " RAM SDK SQL SSD SSH SSL TCP TLS TODO TV UI URI URL USB UTC UTF UX VM XML YAML AD BC BCE CE AM PM"
     " SSE RAG NOTE TTY".split()
 )
 _SAME: Final = (
@@ -157,7 +157,7 @@ def names(sentence: str) -> list[Name]:
         if is_initial and (run[0].lower() in _STARTERS or (len(run) > 1 and run[0].lower().endswith(("ing", "ly")))):
             run = run[1:]
             is_initial = False
-        if run and not _is_common(run):
+        if run and not _is_common(run, is_initial=is_initial):
             found.append(Name(tuple(map(bare, run)), is_initial and len(run) == 1))
         at = end
     return found
@@ -167,9 +167,12 @@ _NEVER: Final = frozenset(("i", *MONTHS))
 _STARTERS: Final = FUNCTION_WORDS[ENGLISH] | _INITIAL_WORDS
 
 
-def _is_common(run: Sequence[str]) -> bool:
+def _is_common(run: Sequence[str], *, is_initial: bool) -> bool:
     return len(run) == 1 and (
-        run[0] in _COMMON_ACRONYMS or run[0] in ROMAN or run[0].lower() in UNITS or run[0].lower() in _GENERIC
+        run[0] in _COMMON_ACRONYMS
+        or run[0] in ROMAN
+        or run[0].lower() in UNITS
+        or (is_initial and run[0].lower() in _GENERIC)
     )
 
 
@@ -228,7 +231,8 @@ class KnownWords:
         self._capital_initials = "".join(word[0] if _is_capitalised(word) else " " for word in raw).lower()
         self._stems: set[str] | None = None
         self._before: dict[str, set[str]] = defaultdict(set)
-        for first, second in zip(raw, raw[1:], strict=False):
+        joined = [word for word in raw if word not in _CONNECTORS]
+        for first, second in zip(joined, joined[1:], strict=False):
             self._before[folded(second)].add(folded(first) if _is_capitalised(first) else "")
 
     @property

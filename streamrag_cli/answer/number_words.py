@@ -57,7 +57,7 @@ IMPLIED: Final[Mapping[str, tuple[float, ...]]] = {
     **dict.fromkeys(("either", "neither", "dual", "second", "two"), (2.0,)),
     **dict.fromkeys(("thrice", "triple", "tripled", "triples", "trio"), (3.0,)),
     **dict.fromkeys(("decade", "decades"), (10.0,)),
-    **dict.fromkeys(("century", "centuries", "centennial", "all", "every", "fully", "entire", "entirely"), (100.0,)),
+    **dict.fromkeys(("century", "centuries", "centennial"), (100.0,)),
     "millennium": (1000.0,),
     "fortnight": (14.0, 2.0),
     **dict.fromkeys(("week", "weekly"), (7.0,)),
@@ -150,6 +150,8 @@ EVERY: Final[Mapping[str, float]] = {
 }
 """The seconds of a unit of time that a passage mentions without a number, such as "an hour" or "daily"."""
 
+ALL: Final = frozenset("all every each fully full entire entirely whole wholly completely always".split())
+"""Words for 100 %."""
 APPROXIMATE: Final = frozenset(
     "about approximately approx around roughly circa ca some nearly almost estimated ~ \u2248 close"
     " roundabout averaging average".split()

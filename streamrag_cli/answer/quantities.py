@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from streamrag_cli.answer.number_words import (
+    ALL,
     APPROXIMATE,
     DECADES,
     DIGITS,
@@ -277,6 +278,10 @@ class KnownQuantities:
                 self.values.add((hour + 12) % 24)
 
     @cached_property
+    def _words(self) -> set[str]:
+        return set(re.findall(r"[^\W\d_]+", self.text.lower()))
+
+    @cached_property
     def months(self) -> set[int]:
         """The numbers of the months that the passage may refer to, by name or in dates such as 2019-11-05."""
         named = {MONTHS[word] for word in re.findall(r"[^\W\d_]+", self.text.lower()) if word in MONTHS}
@@ -298,6 +303,8 @@ class KnownQuantities:
         value = form.value
         if quantity.unit == "%" and _key(value / 100) in self.values:
             return True
+        if quantity.unit == "%" and value == 100:
+            return not ALL.isdisjoint(self._words)
         if quantity.kind == "fraction" and _key(value * 100) in self.values:
             return True
         if quantity.kind == "decade":
@@ -316,9 +323,8 @@ class KnownQuantities:
                     if _is_rounded(quantity, form, converted) or abs(converted - value) <= slack * value:
                         return True
         if own and own.dimension == "time":
-            words = set(re.findall(r"[^\W\d_]+", self.text.lower()))
             return any(
-                _is_rounded(quantity, form, EVERY[word] / own.factor) for word in words & EVERY.keys()
+                _is_rounded(quantity, form, EVERY[word] / own.factor) for word in self._words & EVERY.keys()
             )
         return False
 

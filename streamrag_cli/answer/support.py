@@ -15,7 +15,7 @@ from streamrag_cli.answer.names import KnownWords, folded, names, words_of
 from streamrag_cli.answer.number_words import MONTHS, UNITS
 from streamrag_cli.answer.quantities import KnownQuantities, Quantity, quantities, singular
 from streamrag_cli.model import Source
-from streamrag_cli.store.languages import ENGLISH, FUNCTION_WORDS
+from streamrag_cli.store.languages import ENGLISH, FUNCTION_WORDS, language_of
 
 _MAX_PASSAGE_CHARS: Final = 20_000
 _MAX_PASSAGES: Final = 12
@@ -40,7 +40,8 @@ _LARGEST_COUNT: Final = 12
 _MIN_QUOTED_WORDS: Final = 2
 _MIN_WORDS: Final = 4
 _MIN_SHARE: Final = 0.15
-_MIN_ENGLISH_SHARE: Final = 0.2
+_MIN_ENGLISH_SHARE: Final = 0.15
+_LANGUAGE_CHARS: Final = 4_000
 
 
 class Passage:
@@ -86,7 +87,7 @@ def unsupported(answer: str, sources: Sequence[Source], known: Sequence[str] = (
     passages: dict[int, Passage] = {}
     context = [Passage(text) for text in known if text.strip()]
     found: dict[int, None] = {}
-    is_english = _is_english(answer)
+    is_english = _is_english(f"{answer} {known[0] if known else ''}") and _english_words(answer) > 0
     for sentence in cited_sentences(answer):
         numbers = sorted(sentence.numbers)
         if len(numbers) > _MAX_PASSAGES or not all(number in by_number for number in numbers):
@@ -175,7 +176,11 @@ def _month_names(text: str) -> list[str]:
     return [
         month.lower()
         for before, month, digit in found
-        if month.lower() in MONTHS and (digit or before.isdigit() or before.lower() in {"in", "of", "since", "until"})
+        if month.lower() in MONTHS
+        and (
+            month not in {"May", "March", "Mar", "Jan", "Sep", "Dec"}
+            or digit or before.isdigit() or before.lower() in {"in", "of", "since", "until", "by"}
+        )
     ]
 
 
@@ -217,6 +222,10 @@ def _squeezed(text: str) -> str:
 
 
 def _is_english(text: str) -> bool:
-    words = [word[0].lower() for word in words_of(text[:4000])]
-    english = sum(word in FUNCTION_WORDS[ENGLISH] for word in words)
-    return english >= _MIN_ENGLISH_SHARE * len(words)
+    """Whether the text is in English; unlike `language_of`, not for a text without function words."""
+    sample = text[:_LANGUAGE_CHARS]
+    return _english_words(sample) >= _MIN_ENGLISH_SHARE * len(words_of(sample)) and language_of(sample) == ENGLISH
+
+
+def _english_words(text: str) -> int:
+    return sum(word[0].lower() in FUNCTION_WORDS[ENGLISH] for word in words_of(text[:_LANGUAGE_CHARS]))

@@ -2,7 +2,7 @@
 /** One turn of the conversation: a question, its answer and its sources, as they arrive or as they were kept. */
 
 import { decorate } from "./links.js";
-import { goToSource, markCited, showSources } from "./source-list.js";
+import { goToSource, markCited, markUnsupported, showSources } from "./source-list.js";
 import { StreamedMarkdown } from "./streamed-markdown.js";
 import * as words from "./words.js";
 
@@ -171,12 +171,15 @@ export class Turn {
   }
 
   /** @param {import("../client.js").CitationsEvent} event */
-  #showCitations({ citations, unknown }) {
+  #showCitations({ citations, unknown, unsupported }) {
     markCited(
       this.#part("sources"),
       citations.map(({ n }) => n),
     );
     if (unknown.length) this.#showNote(words.unknownCitations(unknown));
+    if (!unsupported?.length) return; // missing in a conversation that the tab kept from an earlier version
+    markUnsupported(this.#part("sources"), unsupported);
+    this.#showNote(words.unsupportedCitations(unsupported));
   }
 
   /**

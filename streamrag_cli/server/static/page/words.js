@@ -50,6 +50,12 @@ export function unknownCitations(numbers) {
   return `The answer cites ${markers}, but there is no such source. Do not rely on those parts.`;
 }
 
+/** @param {readonly number[]} numbers */
+export function unsupportedCitations(numbers) {
+  const markers = numbers.map((n) => `[${n}]`).join(", ");
+  return `${markers} may not support what the answer cites ${numbers.length === 1 ? "it" : "them"} for. Check it.`;
+}
+
 /**
  * @param {number | null} firstTokenMs
  * @param {number | null} totalMs
