@@ -70,11 +70,16 @@ class Token(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Citations(Event):
-    """The citations in the answer; `unknown` are cited numbers that match no source."""
+    """The citations in the answer.
+
+    `unknown` are cited numbers that match no source. `unsupported` are the numbers of cited sources that do not seem to
+    support a sentence that cites them.
+    """
 
     kind = "citations"
     citations: tuple[Citation, ...]
     unknown: tuple[int, ...]
+    unsupported: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +100,9 @@ THINKING_SHOWN: Final = Notice(
 
 QUOTES_ONLY: Final = Notice(message="no model is connected, so these are quotes from the documents", code="quotes_only")
 """The command line appends a hint on how to connect a model."""
+
+
+NO_CITATIONS: Final = Notice(message="The answer cites none of the sources; check it.", code="no_citations")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,7 @@ def answer_object(events: Iterable[AskEvent], *, paths: bool = False, thread: st
         "sources": [],
         "citations": [],
         "unknown_citations": [],
+        "unsupported_citations": [],
         "notices": notices,
         "finish_reason": None,
         "model": None,
@@ -54,7 +55,8 @@ def answer_object(events: Iterable[AskEvent], *, paths: bool = False, thread: st
             case Sources():
                 result["sources"] = fields["sources"]
             case Citations():
-                result |= {"citations": fields["citations"], "unknown_citations": fields["unknown"]}
+                result |= {"citations": fields["citations"]}
+                result |= {f"{kind}_citations": fields[kind] for kind in ("unknown", "unsupported")}
             case Notice():
                 notices.append(public(event))
                 if event == THINKING_SHOWN:

@@ -27,7 +27,8 @@ _NOTES: Final[Mapping[str, str]] = {
     "Source.also": "Other documents with almost the same passage.",
     "Timings": "Milliseconds since the server accepted the question; null for a step that did not happen.",
     "TokenEvent": "The concatenated tokens are the answer.",
-    "CitationsEvent": "`unknown`: numbers that the answer cites although no source has them.",
+    "CitationsEvent": "`unknown`: numbers that the answer cites although no source has them. `unsupported`: numbers of"
+    " sources that do not seem to support a sentence that cites them.",
     "ErrorEvent": "The last event of a stream that failed. Besides the server's codes, the client uses `unreachable`,"
     " `connection_lost`, `malformed`, and `http_STATUS` if the server sent no code.",
     "ErrorEvent.retry_after_s": "Seconds to wait before asking again, if the server sent them.",

@@ -6,14 +6,14 @@ which also closes the connection to the model.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from typing import Final
 
 from streamrag_cli.answer.chat_model import warm_up_client
-from streamrag_cli.answer.citations import resolve
+from streamrag_cli.answer.citations import lacks_citations, resolve
 from streamrag_cli.answer.clock import Clock
 from streamrag_cli.answer.context import find_context
 from streamrag_cli.answer.conversation import generate_with_history
@@ -22,11 +22,14 @@ from streamrag_cli.answer.model_choice import connect_hint, find_local_servers
 from streamrag_cli.answer.quoting import pick_quotes, pieces
 from streamrag_cli.answer.rewriting import RewriteFailedError, self_contained_question
 from streamrag_cli.answer.shared_resources import SharedResources
+from streamrag_cli.answer.support import unsupported
 from streamrag_cli.errors import ExitCode, StreamragError, UsageError
 from streamrag_cli.events import (
+    NO_CITATIONS,
     QUOTES_ONLY,
     THINKING_SHOWN,
     AskEvent,
+    Citations,
     Done,
     Error,
     Notice,
@@ -36,7 +39,7 @@ from streamrag_cli.events import (
     Token,
     as_event,
 )
-from streamrag_cli.model import Question
+from streamrag_cli.model import Question, Source
 from streamrag_cli.retrieval.follow_up import earlier_questions
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.retrieval.search import Retrieved
@@ -172,8 +175,23 @@ async def _search_and_answer(
             if event is THINKING_SHOWN:
                 answer.clear()
             if isinstance(event, Done):
-                yield resolve("".join(answer), sources)
+                for each in _citation_events("".join(answer), sources, question, event, is_quoted=endpoint is None):
+                    yield each
             yield event
+
+
+def _citation_events(
+    answer: str, sources: Sequence[Source], question: Question, done: Done, *, is_quoted: bool
+) -> Iterator[Citations | Notice]:
+    """The citations of the answer, judged if a model wrote it, and a notice if it should have some but has none."""
+    citations = resolve(answer, sources)
+    if is_quoted:
+        yield citations
+        return
+    known = [question.text, question.extra, *(text for each in question.history for text in (each.question, each.answer))]
+    yield replace(citations, unsupported=unsupported(answer, sources, known))
+    if sources and done.finish_reason == "stop" and lacks_citations(answer):
+        yield NO_CITATIONS
 
 
 def _to_search(question: Question, settings: Settings) -> Question:

@@ -189,13 +189,21 @@ def _split(masked: Masked, line: int) -> Iterator[Sentence]:
     """The sentences of a block that begins at `line`."""
     text = masked.text
     start = 0
+    for end in sentence_ends(text):
+        yield from _sentence_if_any(masked, text[start:end], line)
+        line += text.count(LINE, start, end)
+        start = end
+    yield from _sentence_if_any(masked, text[start:], line)
+
+
+def sentence_ends(text: str) -> Iterator[int]:
+    """The offsets in plain text at which a sentence ends and another one begins."""
+    start = 0
     for match in _END.finditer(text):
         last_words = text[max(start, match.end() - _LONGEST_ABBREVIATION) : match.end()].rstrip()
         if not (_ABBREVIATION.search(last_words) or _is_ordinal(last_words, text[match.end() : match.end() + 12])):
-            yield from _sentence_if_any(masked, text[start : match.end()], line)
-            line += text.count(LINE, start, match.end())
+            yield match.end()
             start = match.end()
-    yield from _sentence_if_any(masked, text[start:], line)
 
 
 def _is_ordinal(last_words: str, next_words: str) -> bool:

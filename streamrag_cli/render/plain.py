@@ -37,7 +37,7 @@ class PlainText:
             case Citations() | Done() | Error():
                 self._end()
                 if isinstance(event, Citations) and self._has_footnotes:
-                    self._write_footnotes({each.n for each in event.citations})
+                    self._write_footnotes({each.n for each in event.citations}, event.unsupported)
                 self._status.handle(event)
             case _:
                 if isinstance(event, Sources):
@@ -50,8 +50,9 @@ class PlainText:
         self._end()
         self._status.close()
 
-    def _write_footnotes(self, cited: Collection[int]) -> None:
-        lines = [f"{footnote(each)}\n" for each in self._sources if each.n in cited]
+    def _write_footnotes(self, cited: Collection[int], doubtful: Collection[int]) -> None:
+        cited_sources = [each for each in self._sources if each.n in cited]
+        lines = [f"{footnote(each, is_doubtful=each.n in doubtful)}\n" for each in cited_sources]
         if lines:
             self._out.write("\n" + "".join(lines))
             self._out.flush()
@@ -71,8 +72,10 @@ class PlainText:
         self._wrote = True
 
 
-def footnote(source: Source) -> str:
+def footnote(source: Source, *, is_doubtful: bool = False) -> str:
     """The number, the location and the headings of a source as an item of a Markdown list; all are literal text.
+
+    The number of a doubtful source is written as `[1?]`.
 
     >>> footnote(Source(n=1, source="a_b.md", page=None, line_start=7, line_end=9, title="Use > `x` *now*", content="",
     ...                 score=1.0, chunk_id=""))
@@ -82,4 +85,4 @@ def footnote(source: Source) -> str:
     fence = "`" * (max(map(len, re.findall("`+", place)), default=0) + 1)
     padding = " " if place.startswith("`") or place.endswith("`") else ""
     title = re.sub(r"([\\`*_\[\]<>#|~&])", r"\\\1", source.title)
-    return f"- [{source.n}] {fence}{padding}{place}{padding}{fence} {title}".rstrip()
+    return f"- [{source.n}{'?' if is_doubtful else ''}] {fence}{padding}{place}{padding}{fence} {title}".rstrip()

@@ -1,7 +1,7 @@
 """Prints sources: one row each on a terminal, one line each elsewhere."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Final
 
 from streamrag_cli.model import Source
@@ -73,18 +73,20 @@ def rows(
     *,
     is_verbose: bool = False,
     has_brackets: bool = False,
+    doubtful: Collection[int] = (),
     editor_uri: str = "",
     query: str = "",
     has_passages: bool = False,
 ) -> list["Text"]:
-    """The rows for these sources. With `has_brackets`, numbers are written as citations: `[1]`."""
+    """The rows for these sources. With `has_brackets`, numbers are written as citations: `[1]`, or `[1?]` if doubtful."""
     from rich.cells import cell_len
     from rich.text import Text
 
     if not console.is_terminal:
-        return [Text(line) for source in sources for line in _plain_lines(source, is_verbose=is_verbose)]
+        plain = (_plain_lines(each, is_verbose=is_verbose, is_doubtful=each.n in doubtful) for each in sources)
+        return [Text(line) for lines in plain for line in lines]
     columns = console.width - 1  # some terminals wrap a row that fills the last column
-    labels = [f"[{source.n}]" if has_brackets else f"{source.n:>2}" for source in sources]
+    labels = [f"[{source.n}{'?' if source.n in doubtful else ''}]" if has_brackets else f"{source.n:>2}" for source in sources]
     gap = " " if has_brackets else "  "
     label_columns = max(map(len, labels), default=0) + len(gap)
     room = columns - label_columns
@@ -135,9 +137,9 @@ def _highlighted(text: str, query: str, *, style: str = "") -> "Text":
     return highlighted
 
 
-def _plain_lines(source: Source, *, is_verbose: bool) -> list[str]:
+def _plain_lines(source: Source, *, is_verbose: bool, is_doubtful: bool) -> list[str]:
     suffix = "".join(f" ({note})" for note in notes(source))
-    line = f"[{source.n}] {location(source)}{suffix}"
+    line = f"[{source.n}{'?' if is_doubtful else ''}] {location(source)}{suffix}"
     if not is_verbose:
         return [line]
     return [

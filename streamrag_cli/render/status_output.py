@@ -66,11 +66,14 @@ class StatusPanel:
             case Sources(sources=sources):
                 self._sources = sources
                 self._print_sources()
-            case Citations(citations=citations, unknown=unknown):
-                self._print_footnotes({each.n for each in citations})
+            case Citations(citations=citations, unknown=unknown, unsupported=unsupported):
+                self._print_footnotes({each.n for each in citations}, unsupported)
                 if unknown:
                     markers = " ".join(f"[{n}]" for n in unknown)
                     self._note(f"the answer cites {markers}, but there {_is_or_are(len(self._sources), 'source')}")
+                if unsupported:
+                    markers = " ".join(f"[{n}]" for n in unsupported)
+                    self._note(f"{markers} may not support what the answer cites {'it' if len(unsupported) == 1 else 'them'} for; check it")
             case Notice(message=message, code=code) if code not in self._hidden_notices:
                 self._note(message)
             case Done():
@@ -104,7 +107,7 @@ class StatusPanel:
             self._is_blank_line_due = False
             console_for(self._err, plain=self._plain).print()
 
-    def _print_footnotes(self, cited: Collection[int]) -> None:
+    def _print_footnotes(self, cited: Collection[int], unsupported: Collection[int]) -> None:
         from streamrag_cli.render.source_rows import rows
 
         sources = [source for source in self._sources if source.n in cited]
@@ -112,7 +115,7 @@ class StatusPanel:
             return
         console = console_for(self._err, plain=self._plain)
         self._line("─" * 5, style="dim")
-        for row in rows(console, sources, has_brackets=True, editor_uri=self._editor_uri):
+        for row in rows(console, sources, has_brackets=True, doubtful=unsupported, editor_uri=self._editor_uri):
             console.print(row, soft_wrap=True)
 
     def _note(self, message: str) -> None:

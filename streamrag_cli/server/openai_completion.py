@@ -42,19 +42,20 @@ class Completion:
         citations: dict[str, object] = {}
 
         def as_bytes(event: AskEvent) -> bytes:
+            nonlocal citations
             match event:
                 case Sources():
                     return self._first([public(source) for source in event.sources])
                 case Token():
                     return self._chunk({"content": event.text})
                 case Citations():
-                    citations["citations"] = to_mapping(event)["citations"]
+                    citations |= _citations(event)
                     return b""
                 case Done():
                     return self._last(event.finish_reason, _used(event), **citations)
                 case Error(code="nothing_relevant"):
                     answer = self._chunk({"content": NOT_IN_DOCUMENTS})
-                    return self._first([]) + answer + self._last("stop", _NO_USAGE, citations=[])
+                    return self._first([]) + answer + self._last("stop", _NO_USAGE, citations=[], unsupported_citations=[])
                 case Error():
                     return _event(self._error(event)) + _END
                 case _:
@@ -65,7 +66,7 @@ class Completion:
     async def whole(self, events: AsyncGenerator[AskEvent, None]) -> JsonReply:
         """The complete reply as one object."""
         answer: list[str] = []
-        extra: dict[str, object] = {"sources": [], "citations": []}
+        extra: dict[str, object] = {"sources": [], "citations": [], "unsupported_citations": []}
         async with aclosing(events):
             async for event in events:
                 match event:
@@ -76,7 +77,7 @@ class Completion:
                     case Notice(code=THINKING_SHOWN.code):
                         answer.clear()
                     case Citations():
-                        extra["citations"] = to_mapping(event)["citations"]
+                        extra |= _citations(event)
                     case Done():
                         return self._object("".join(answer), event.finish_reason, _used(event), extra)
                     case Error(code="nothing_relevant"):
@@ -137,3 +138,8 @@ def _usage(usage: Usage | None) -> dict[str, int] | None:
 
 def _event(value: object) -> bytes:
     return f"data: {encode(value)}\n\n".encode()
+
+
+def _citations(event: Citations) -> dict[str, object]:
+    fields = to_mapping(event)
+    return {"citations": fields["citations"], "unsupported_citations": fields["unsupported"]}

@@ -10,6 +10,8 @@ export interface RagAnswer {
   readonly citations: readonly Citation[];
   /** Numbers that the answer cites although no source has them. */
   readonly unknownCitations: readonly number[];
+  /** Numbers of sources that do not seem to support a sentence that cites them. */
+  readonly unsupportedCitations: readonly number[];
   readonly notices: readonly NoticeEvent[];
   readonly timings: Timings | null;
   readonly model: string | null;

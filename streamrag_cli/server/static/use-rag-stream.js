@@ -22,6 +22,7 @@ const IDLE = Object.freeze({
   status: "idle",
   citations: [],
   unknownCitations: [],
+  unsupportedCitations: [],
   notices: [],
   timings: null,
   model: null,
@@ -143,7 +144,12 @@ function applyEvent(state, event) {
     case "token":
       return { ...state, answer: state.answer + event.token };
     case "citations":
-      return { ...state, citations: event.citations, unknownCitations: event.unknown };
+      return {
+        ...state,
+        citations: event.citations,
+        unknownCitations: event.unknown,
+        unsupportedCitations: event.unsupported,
+      };
     case "notice":
       return { ...state, notices: [...state.notices, event] };
     case "done":

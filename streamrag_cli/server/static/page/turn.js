@@ -161,7 +161,7 @@ export class Turn {
     this.#answer = this.#newAnswer();
   }
 
-  /** @param {import("../client.js").CitationsEvent & { unsupported?: readonly number[] }} event */
+  /** @param {import("../client.js").CitationsEvent} event */
   #showCitations({ citations, unknown, unsupported = [] }) {
     markCited(
       this.#part("sources"),
