@@ -5,18 +5,21 @@ import random
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
+from urllib.parse import unquote
 
 import pyte
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from rich.console import Console
-from rich.markdown import Markdown
+from rich.markdown import CodeBlock, Markdown
+from rich.segment import Segment
 from rich.style import Style
-from rich.syntax import SyntaxTheme
 from rich.theme import Theme
 
 from streamrag_cli.render.markdown import MarkdownStream
 from streamrag_cli.render.markdown.parsing import Html, Parser
+from streamrag_cli.render.markdown.rows import PROSE_COLUMNS
+from streamrag_cli.render.markdown.theme import MARKDOWN_STYLES
 from streamrag_cli.text import sanitise
 from tests.support.reflowing_screen import ReflowingScreen
 
@@ -28,14 +31,53 @@ CODE_BACKGROUND: Final = "magenta"
 _BLANK: Final = (" ", "default", "default", False, False, False, False, False)
 
 
-class _CodeTheme(SyntaxTheme):
-    """Gives all code the same background, so that it can be recognised."""
+_FIRST_MARK: Final = 0xF0000
+_MARKED: Final = re.compile(f"(.*)([{chr(_FIRST_MARK)}-{chr(_FIRST_MARK + 0xFFFD)}]).*")
+_STYLE: Final = re.compile(r"\x1b\[[0-9;]*m")
 
-    def get_style_for_token(self, token_type: Any) -> Style:
-        return Style(bgcolor=CODE_BACKGROUND)
 
-    def get_background_style(self) -> Style:
-        return Style(bgcolor=CODE_BACKGROUND)
+class _Marks(CodeBlock):
+    """Shows a private character in place of each line of code; `_with_code` replaces it."""
+
+    lines: list[str]
+
+    @classmethod
+    def create(cls, markdown: Markdown, token: Token) -> "_Marks":
+        element = cls("text", "default")
+        element.lines = markdown.code  # type: ignore[attr-defined]
+        return element
+
+    def __rich_console__(self, console: Any, options: Any) -> Iterator[Segment]:
+        for line in str(self.text).rstrip().split("\n"):
+            yield Segment(chr(_FIRST_MARK + len(self.lines)) + "\n")
+            self.lines.append(line)
+
+
+def _with_code(written: str, code: list[str]) -> Iterator[str]:
+    """Put each line of code at the left edge, on `CODE_BACKGROUND`, without wrapping it."""
+    for row in written.split("\n"):
+        if marked := _MARKED.fullmatch(row):
+            if _STYLE.sub("", marked[1]).strip(" ▌"):
+                yield f"{marked[1]}\x1b[0m"
+            yield f"\x1b[45m{code[ord(marked[2]) - _FIRST_MARK].expandtabs(4)}\x1b[0m"
+        else:
+            yield row
+
+
+def _without_repeated_addresses(children: list[Token]) -> list[Token]:
+    """Show a link whose text is its address as one token."""
+    shown: list[Token] = []
+    for token in children:
+        shown.append(token)
+        if token.type == "link_close":
+            start = max(at for at, each in enumerate(shown) if each.type == "link_open")
+            inside = shown[start + 1 : -1]
+            text = "".join(each.content for each in inside)
+            address, text_address = unquote(str(shown[start].attrs["href"])), unquote(text)
+            is_text = all(each.type.startswith("text") for each in inside)
+            if is_text and address in {text_address, f"{text_address}/", f"mailto:{text_address}"}:
+                shown[start:] = [Token("address", "link_url", 0, content=text)]
+    return shown
 
 
 class Emulator:
@@ -95,34 +137,38 @@ def rendered_whole(
     html: Html = "dropped",
     references: Mapping[int, str] | None = None,
 ) -> Emulator:
-    """The reference: the complete text printed by Rich, with code on `CODE_BACKGROUND`.
+    """The reference: the complete text printed by Rich, with code on `CODE_BACKGROUND` at the left edge.
 
     With `html="shown"`, Rich gets the tokens of a parser with HTML disabled and line breaks for `<br>`. With
     `references` it gets those of streamrag's parser, because only that has citations. Text and tokens are sanitised,
     because an entity can be a control character.
     """
-    styles = {
+    citation_styles = {
         f"markdown.citation-{n}": Style(color="cyan", link=link or None) for n, link in (references or {}).items()
     } | {"markdown.citation-unknown": Style(color="red", bold=True)}
     written = io.StringIO()
     console = Console(
         file=written, force_terminal=True, color_system="standard", legacy_windows=False, no_color=False,
-        width=columns, height=lines, theme=Theme(styles),
+        width=min(columns, PROSE_COLUMNS), height=lines, theme=Theme(MARKDOWN_STYLES | citation_styles),
     )  # fmt: skip
-    theme: Any = _CodeTheme()
-    markdown = Markdown(sanitise(text), hyperlinks=False, code_theme=theme)
+    markdown: Any = Markdown(sanitise(text), hyperlinks=False)
+    markdown.elements = Markdown.elements | {"fence": _Marks, "code_block": _Marks}
+    markdown.code = []
+    markdown.inlines = Markdown.inlines | {"link_url"} | {name.removeprefix("markdown.") for name in citation_styles}
     if references is not None:
         markdown.parsed = Parser(html=html, cited=references).final(sanitise(text))[0]
-        markdown.inlines = Markdown.inlines | {name.removeprefix("markdown.") for name in styles}
     elif html == "shown":
         parser = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"]).disable("text_join")
         markdown.parsed = parser.parse(sanitise(text))
         for token in markdown.parsed:
             token.children = token.children and [part for child in token.children for part in _broken(child)]
+    for token in markdown.parsed:
+        token.children = token.children and _without_repeated_addresses(token.children)
     _make_safe(markdown.parsed)
     console.print(markdown)
     emulator = Emulator(columns, lines)
-    emulator.write(_PADDING.sub("\r\n", written.getvalue()))
+    rows = "\n".join(_with_code(written.getvalue(), markdown.code))
+    emulator.write(_PADDING.sub("\r\n", rows))
     return emulator
 
 

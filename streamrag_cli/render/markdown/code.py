@@ -1,7 +1,6 @@
 """Highlights code line by line, so that the colours of a complete line never change.
 
-A `RegexLexer` keeps a stack of states, with which it can resume at the end of the last line. Only the terminal's own
-colours are used, because they are readable on light and dark backgrounds.
+A `RegexLexer` keeps a stack of states, with which it can resume at the end of the last line.
 """
 
 from collections.abc import Iterable
@@ -10,35 +9,17 @@ from typing import Any, Final
 
 from pygments.lexer import Lexer, RegexLexer
 from pygments.lexers import get_lexer_by_name
-from pygments.token import Comment, Error, Generic, Keyword, Name, Number, Operator, String, _TokenType
+from pygments.token import _TokenType
 from pygments.token import Token as AnyToken
 from pygments.util import ClassNotFound
 from rich.style import Style
 from rich.text import Text
 
+from streamrag_cli.render.markdown.theme import CODE_STYLES
+
 _TAB_CELLS: Final = 4
 _CONTEXT_LINES: Final = 10  # lexers that cannot resume read these lines again
 _LONGEST_OPEN_TOKEN_CHARS: Final = 4000
-
-_STYLES: Final = {
-    AnyToken: Style.null(),
-    Comment: Style(dim=True, italic=True),
-    Keyword: Style(color="magenta"),
-    Operator.Word: Style(color="magenta"),
-    Name.Builtin: Style(color="cyan"),
-    Name.Function: Style(bold=True),
-    Name.Class: Style(bold=True),
-    Name.Tag: Style(color="magenta"),
-    Name.Decorator: Style(color="cyan"),
-    Name.Attribute: Style(color="cyan"),
-    String: Style(color="green"),
-    Number: Style(color="cyan"),
-    Generic.Deleted: Style(color="red"),
-    Generic.Inserted: Style(color="green"),
-    Generic.Heading: Style(bold=True),
-    Generic.Prompt: Style(dim=True),
-    Error: Style.null(),  # an incomplete line may look like an error
-}
 
 
 class Highlighter:
@@ -159,6 +140,6 @@ def _highlighted_last_line(code: str, tokens: Iterable[tuple[int, Any, str]]) ->
 
 @cache
 def _style(kind: Any) -> Style:
-    while kind not in _STYLES:
+    while kind not in CODE_STYLES:
         kind = kind.parent
-    return _STYLES[kind]
+    return CODE_STYLES[kind]

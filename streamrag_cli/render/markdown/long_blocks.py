@@ -29,7 +29,7 @@ class LongText:
 
     def __init__(self, renderer: RowRenderer, lines: list[Line], source: str, *, kind: str, indent: int) -> None:
         self._renderer = renderer
-        self._room = renderer.columns - indent * (2 if kind == "blockquote_open" else 1)
+        self._room = renderer.prose_columns - indent * (2 if kind == "blockquote_open" else 1)
         self._prefix = _prefix(kind, indent)
         self._is_quote = kind == "blockquote_open"
         self._keeps_lines = kind not in {"paragraph_open", "blockquote_open"}

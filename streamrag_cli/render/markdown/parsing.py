@@ -5,9 +5,10 @@ citation if the caller passes the known numbers.
 """
 
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from functools import cache
 from typing import Final, Literal, TypeAlias
+from urllib.parse import unquote
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -18,7 +19,10 @@ from streamrag_cli.text import sanitise, sanitise_line
 Html: TypeAlias = Literal["shown", "dropped"]
 
 UNKNOWN_CITATION: Final = "citation-unknown"
+ADDRESS: Final = "link_url"
+"""The tag of a link whose text is its address, which is shown once."""
 
+_TEXTS: Final = frozenset({"text", "text_special"})
 _BREAK: Final = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _MARKER: Final = re.compile(rf"(?<![\w\]])\[{NUMBERS}\](?![(:])|(?<=\])\[\d{{1,3}}\](?![(:])")
 _NUMBER: Final = re.compile(r"\d+")
@@ -64,13 +68,13 @@ class Parser:
         """Sanitise the tokens: an entity may have become a control character."""
         for token in tokens:
             if token.type == "inline":
-                token.children = list(self._inline(token.children or []))
+                token.children = list(self._inline(_with_addresses_once(token.children or [])))
             else:
                 token.content = sanitise(token.content)
                 token.info = sanitise_line(token.info).strip()
         return tokens
 
-    def _inline(self, children: list[Token]) -> Iterator[Token]:
+    def _inline(self, children: Iterable[Token]) -> Iterator[Token]:
         keys = 0
         for token in children:
             token.content = sanitise(token.content)
@@ -125,6 +129,36 @@ def _blocks(html: Html) -> MarkdownIt:
     parser = _parser(html, definitions_as_tokens=True)
     parser.core.ruler.enableOnly(["normalize", "block"])
     return parser
+
+
+def _with_addresses_once(children: list[Token]) -> Iterator[Token]:
+    """Turn each link whose text is its own address into one token."""
+    opened_at: int | None = None
+    for at, token in enumerate(children):
+        if token.type == "link_open":
+            opened_at = at
+        if token.type == "link_close" and opened_at is not None:
+            inside = children[opened_at + 1 : at]
+            text = "".join(each.content for each in inside)
+            address = str(children[opened_at].attrs.get("href", ""))
+            if all(each.type in _TEXTS for each in inside) and _is_address(text, address):
+                yield Token("address", ADDRESS, 0, content=text)
+            else:
+                yield from children[opened_at : at + 1]
+            opened_at = None
+        elif opened_at is None:
+            yield token
+    if opened_at is not None:
+        yield from children[opened_at:]
+
+
+def _is_address(text: str, address: str) -> bool:
+    """Whether the text of a link shows its whole address.
+
+    >>> [_is_address("https://a.example/b c", f"{each}.example/b%20c") for each in ("https://a", "https://evil")]
+    [True, False]
+    """
+    return unquote(address) in {unquote(text), f"{unquote(text)}/", f"mailto:{unquote(text)}"}
 
 
 def _with_citations(text: str, cited: Container[int]) -> Iterator[Token]:

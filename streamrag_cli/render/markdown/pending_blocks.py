@@ -25,7 +25,7 @@ _LONGEST_LIST_ROWS: Final = 300
 
 @dataclass(slots=True)
 class _Unit:
-    """A part, or lines of code."""
+    """A part, or lines of code. `height` is the number of terminal rows."""
 
     rows: list[Row]
     preceding: Preceding
@@ -33,6 +33,7 @@ class _Unit:
     unresolved: set[str] = field(default_factory=set)
     is_open: bool = False
     lines: list[Text] = field(default_factory=list)
+    height: int = 0
 
     @property
     def may_change(self) -> bool:
@@ -68,7 +69,9 @@ class PendingBlocks:
 
     def add_code(self, lines: list[Text]) -> None:
         """Add lines of code, or the blank rows around a fence."""
-        self._units.append(_Unit(self._renderer.code(lines), self.last, lines=lines))
+        unit = _Unit([], self.last, lines=lines)
+        self._show(unit, self._renderer.code(lines))
+        self._units.append(unit)
 
     def resolve_links(self) -> None:
         """Render blocks with undefined labels again if new definitions have arrived."""
@@ -89,7 +92,7 @@ class PendingBlocks:
             if unit.part is not None:
                 self._render(unit, unit.part)
             else:
-                unit.rows = self._renderer.code(unit.lines)
+                self._show(unit, self._renderer.code(unit.lines))
         self.last = last
 
     def take_settled(self) -> list[Row]:
@@ -105,12 +108,12 @@ class PendingBlocks:
         With `wait_for_numbers`, an ordered list that may still widen its numbers is kept even beyond `room`.
         """
         rows: list[Row] = []
-        height = sum(len(unit.rows) for unit in self._units)
+        height = sum(unit.height for unit in self._units)
         while self._units and height > room:
             if wait_for_numbers and self._units[0].may_widen_numbers:
                 break
             unit = self._units.popleft()
-            height -= len(unit.rows)
+            height -= unit.height
             rows += unit.rows
             self._renderer.parser.definitions.late |= unit.unresolved
         return rows
@@ -121,10 +124,15 @@ class PendingBlocks:
         if is_open and len(str(whole.last_number)) == len(str(first.last_number)):
             rendered = self._renderer.final(part, preceding=Preceding.BLOCK)
             unit.rows += rendered.rows
+            unit.height += self._renderer.live_height(rendered.rows)
             unit.unresolved |= rendered.unresolved
         else:
             self._render(unit, whole)
 
     def _render(self, unit: _Unit, part: Part) -> None:
         rendered = self._renderer.final(part, preceding=unit.preceding)
-        unit.rows, unit.unresolved, self.last = rendered.rows, rendered.unresolved, rendered.last
+        unit.unresolved, self.last = rendered.unresolved, rendered.last
+        self._show(unit, rendered.rows)
+
+    def _show(self, unit: _Unit, rows: list[Row]) -> None:
+        unit.rows, unit.height = rows, self._renderer.live_height(rows)

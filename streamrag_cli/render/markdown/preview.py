@@ -10,7 +10,7 @@ from typing import Final
 
 from streamrag_cli.render.markdown.blocks import LISTS, Blocks
 from streamrag_cli.render.markdown.long_blocks import LongTable, LongText, can_be_continued
-from streamrag_cli.render.markdown.rows import Part, Row, RowRenderer
+from streamrag_cli.render.markdown.rows import Part, Row, RowRenderer, plain_row
 from streamrag_cli.render.markdown.slices import Preceding
 
 _LONG_WORDS_CHARS: Final = 40
@@ -104,7 +104,7 @@ class Preview:
             return None
         text, end = (last.text[: -len(_RESET)], _RESET) if last.text.endswith(_RESET) else (last.text, "")
         cells = last.cells + len(words)
-        if cells > self._renderer.columns or not text.endswith(tail[-_TAIL_CHARS:]):
+        if cells > self._renderer.prose_columns or not text.endswith(tail[-_TAIL_CHARS:]):
             return None
         return [*self._rows[:-1], Row(text=text + words + end, cells=cells, width_is_sure=True)]
 
@@ -112,17 +112,32 @@ class Preview:
         if len(rows) - self._shown_from > room:
             self._shown_from = len(rows) - max(1, room // 2)
         self._shown_from = min(self._shown_from, max(0, len(rows) - 1))
-        return rows[self._shown_from :]
+        return self._fitting(rows[self._shown_from :], room)
+
+    def _fitting(self, rows: list[Row], room: int) -> list[Row]:
+        """The rows, without the first ones if long lines of code make them too high, and with only the ends of those.
+
+        A line that is cut here will be shown completely when it is committed.
+        """
+        columns = self._renderer.columns
+        if all([row.cells <= columns for row in rows]):
+            return rows
+        tallest = max(1, room // 2)
+        rows = [
+            plain_row(row.plain[-tallest * columns // 2 :]) if row.live_height(columns) > tallest else row
+            for row in rows
+        ]
+        while self._renderer.live_height(rows) > room:
+            rows = rows[1:]
+        return rows
 
 
 def _indent_cells(kind: str, source: str, start: int | None) -> int:
     match kind:
-        case "paragraph_open":
+        case "paragraph_open" | "code_block":
             return 0
         case "blockquote_open":
             return 2
-        case "code_block":
-            return 1
         case "ordered_list_open":
             digits = re.match(r"\s*(\d+)", source)
             return len(str(int(digits[1] if start is None and digits else start or 1) + 1)) + 2

@@ -4,7 +4,7 @@ import io
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from markdown_it.token import Token
 from rich.cells import cell_len
@@ -16,18 +16,21 @@ from rich.text import Text
 from rich.theme import Theme
 
 from streamrag_cli.render.markdown.parsing import UNKNOWN_CITATION, Html, Parser, citation_tag
-from streamrag_cli.render.markdown.slices import Preceding, Slice, code_rows, last_of
+from streamrag_cli.render.markdown.slices import Preceding, Slice, last_of
+from streamrag_cli.render.markdown.theme import MARKDOWN_STYLES
 from streamrag_cli.text import sanitise_line
 
 ColorName = Literal["standard", "256", "truecolor"]
 
 NARROWEST_COLUMNS: Final = 12  # Rich subtracts the list indent from the width, and drops the text if nothing is left
+PROSE_COLUMNS: Final = 100  # longer lines are hard to read
 
 _COLOR_SYSTEMS: Final = {
     "standard": ColorSystem.STANDARD,
     "256": ColorSystem.EIGHT_BIT,
     "truecolor": ColorSystem.TRUECOLOR,
 }
+_ESCAPE_CODE: Final = re.compile(r"\x1b\[[0-9;]*m|\x1b\]8;.*?\x1b\\")
 _WIDTH_IS_SURE: Final = re.compile(
     "[ -~\u00a0-\u02ff\u0370-\u0482\u048a-\u052f\u2010-\u2027\u2030-\u205e\u2190-\u21ff\u2200-\u22ff\u2500-\u25ff"
     "\u3000-\u3029\u3030-\u3098\u309b-\u4dbf\u4e00-\ua4cf\uac00-\ud7a3\uff01-\uff60]*"
@@ -36,14 +39,32 @@ _WIDTH_IS_SURE: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One terminal row: text with escape codes, all reset at its end. `cells` is its width according to Rich.
+    """Text with escape codes, all reset at its end. `cells` is its width according to Rich.
 
-    `width_is_sure` is False for emoji, combining marks and other characters whose width differs between terminals.
+    It is one terminal row, except for a long line of code, which the terminal wraps. `width_is_sure` is False for emoji, combining marks and other characters whose width differs between terminals.
     """
 
     text: str
     cells: int
     width_is_sure: bool
+
+    @property
+    def plain(self) -> str:
+        return _ESCAPE_CODE.sub("", self.text)
+
+    def live_height(self, columns: int) -> int:
+        """The number of terminal rows in the live region, where a row whose width is not sure is cut."""
+        if self.cells <= columns or not self.width_is_sure:
+            return 1
+        plain = self.plain
+        if len(plain) == self.cells:
+            return -(-self.cells // columns)
+        rows, used = 1, 0
+        for char in plain:
+            used += cell_len(char)
+            if used > columns:  # a wide character that does not fit moves to the next row
+                rows, used = rows + 1, cell_len(char)
+        return rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +91,10 @@ class Rendered:
 
 
 class RowRenderer:
-    """Renders Markdown to rows of one width. `references` maps citations to their link addresses, or "" for no link."""
+    """Renders Markdown for a terminal of `columns`. `references` maps citations to their links, or "" for no link.
+
+    Text is wrapped at `prose_columns`.
+    """
 
     def __init__(
         self,
@@ -97,18 +121,19 @@ class RowRenderer:
             highlight=False,
             width=80,
             height=25,
-            theme=Theme(_citation_styles(references or {})),
+            theme=Theme(MARKDOWN_STYLES | _citation_styles(references or {})),
         )
         self.columns = columns
 
     @property
     def columns(self) -> int:
-        """The width of rows: that of the terminal, but at least `NARROWEST_COLUMNS`."""
+        """The width of the terminal, but at least `NARROWEST_COLUMNS`."""
         return self._options.max_width
 
     @columns.setter
     def columns(self, columns: int) -> None:
         self._options = self._console.options.update(width=max(columns, NARROWEST_COLUMNS), height=None)
+        self.prose_columns = min(self.columns, PROSE_COLUMNS)
 
     def final(self, part: Part, *, preceding: Preceding) -> Rendered:
         tokens, unresolved = self.parser.final(part.source)
@@ -126,13 +151,21 @@ class RowRenderer:
             tokens[0].attrs["start"] = part.start
         if part.last_number is not None and tokens:
             tokens[0].meta["last_number"] = part.last_number
-        lines = self._lines(
-            Slice(tokens, preceding=Preceding.BLOCK if part.is_continuation else preceding, cited=self._cited)
+        markdown = Slice(
+            tokens,
+            preceding=Preceding.BLOCK if part.is_continuation else preceding,
+            columns=self.columns,
+            prose_columns=self.prose_columns,
+            cited=self._cited,
         )
-        return lines[1:] if part.is_continuation else lines
+        lines = self._console.render_lines(markdown, self._options, pad=False)
+        return markdown.with_code(lines[1:] if part.is_continuation else lines, self._console)
 
     def code(self, lines: Iterable[Text]) -> list[Row]:
-        return [self.row(row) for line in lines for row in code_rows(line, self._console, self._options)]
+        return [self.text_row(line) for line in lines]
+
+    def live_height(self, rows: Iterable[Row]) -> int:
+        return sum([row.live_height(self.columns) for row in rows])
 
     def inline(self, source: str) -> Text:
         """Render inline markup as Rich does, but much faster. Block markers are not interpreted."""
@@ -168,9 +201,6 @@ class RowRenderer:
 
     def text_row(self, text: Text) -> Row:
         return self.row(list(text.render(self._console)))
-
-    def _lines(self, renderable: Any) -> list[list[Segment]]:
-        return self._console.render_lines(renderable, self._options, pad=False)
 
     def row(self, segments: list[Segment]) -> Row:
         visible = [segment for segment in segments if segment.text and not segment.control]

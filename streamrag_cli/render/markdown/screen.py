@@ -5,7 +5,7 @@ screen. The cursor is at the beginning of the row below the live region. A frame
 call. It moves the cursor up only to the first row that differs, and never clears the screen.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from streamrag_cli.render.markdown.rows import Row
@@ -38,7 +38,7 @@ class Screen:
         """Record the new terminal size. Assumes that the terminal wraps rows that are now too long, as most do."""
         narrower = columns < self._columns
         self._columns, self._lines = columns, lines
-        if narrower or len(self._live) > self.live_room or self._stale_rows:
+        if narrower or self._height(self._live) > self.live_room or self._stale_rows:
             self._stale_rows += sum(max(1, -(-row.cells // max(1, columns))) for row in self._live)
             self._live = []
 
@@ -54,11 +54,26 @@ class Screen:
         self._live = list(live)
         if same == len(old) == len(rows) and not self._stale_rows:
             return ""
-        moves = self._to_row(len(old) - same)
+        moves = self._to_row(self._height(old[same:]))
+        if any([row.cells > self._columns for row in (*old[same:], *rows[same:])]):
+            return "".join((_BEGIN, moves, *self._wrapped(rows[same:], live=len(live)), _ERASE_BELOW, _END))
         new = enumerate(rows[same:], same)
         written = [self._written(row, at, len(committed), old, first=at == same) for at, row in new]
         below = _ERASE_BELOW if len(rows) < len(old) else ""
         return "".join((_BEGIN, moves, *written, below, _END))
+
+    def _height(self, rows: Sequence[Row]) -> int:
+        return sum([row.live_height(self._columns) for row in rows])
+
+    def _wrapped(self, rows: Sequence[Row], *, live: int) -> Iterator[str]:
+        """The output for rows some of which the terminal wraps, or has wrapped before."""
+        # A wide character that does not fit into a row leaves a cell of what was there before.
+        if any([len(row.plain) != row.cells or not row.width_is_sure for row in rows if row.cells > self._columns]):
+            yield _ERASE_BELOW
+        for at, row in enumerate(rows, live - len(rows)):
+            text = f"{_CUT_LONG_ROWS}{row.text}{_WRAP_LONG_ROWS}" if at >= 0 and not row.width_is_sure else row.text
+            fills_row = row.cells >= self._columns and (row.cells % self._columns == 0 or not row.width_is_sure)
+            yield f"{text}{'' if fills_row else _ERASE_TO_END_OF_ROW}\r\n"
 
     def _to_row(self, up: int) -> str:
         stale, self._stale_rows = min(self._stale_rows, self.live_room), 0

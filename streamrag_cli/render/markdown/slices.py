@@ -2,16 +2,17 @@
 
 from collections.abc import Iterable, Iterator
 from enum import Enum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from markdown_it.token import Token
 from rich.console import Console, ConsoleOptions, RenderResult
-from rich.markdown import CodeBlock, ListElement, Markdown, MarkdownElement, Paragraph
+from rich.markdown import CodeBlock, ListElement, Markdown, MarkdownElement, Paragraph, TableElement
 from rich.segment import Segment
+from rich.style import Style
 from rich.text import Text
 
 from streamrag_cli.render.markdown.code import Highlighter
-from streamrag_cli.render.markdown.parsing import UNKNOWN_CITATION, citation_tag
+from streamrag_cli.render.markdown.parsing import ADDRESS, UNKNOWN_CITATION, citation_tag
 
 
 class Preceding(Enum):
@@ -22,18 +23,52 @@ class Preceding(Enum):
     BLOCK = "any other block"
 
 
+_CODE_LINE: Final = "code_line"
+_CONTAINER_MARKS: Final = " ▌"
+
+
 class _Code(CodeBlock):
-    """A code block highlighted line by line by `Highlighter`."""
+    """A code block, highlighted line by line by `Highlighter`.
+
+    It renders one placeholder per line of code, because Rich would indent the code of lists and quotes, and cut long
+    lines. `Slice.with_code` replaces the placeholders.
+    """
+
+    lines_of_slice: list[Text]
+
+    @classmethod
+    def create(cls, markdown: Markdown, token: Token) -> "_Code":
+        element = cls(token.info.partition(" ")[0] or "text", "default")
+        assert isinstance(markdown, Slice)  # noqa: S101 - only slices have this element
+        element.lines_of_slice = markdown.code_lines
+        return element
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        code = str(self.text).rstrip() + "\n"
-        new_line = Segment.line()
-        yield new_line
-        for line in Highlighter(self.lexer_name).lines(code):
-            for row in code_rows(line, console, options):
-                yield from row
-                yield new_line
-        yield new_line
+        for line in Highlighter(self.lexer_name).lines(str(self.text).rstrip() + "\n"):
+            yield Segment(" ", Style(meta={_CODE_LINE: len(self.lines_of_slice)}))
+            yield Segment.line()
+            self.lines_of_slice.append(line)
+
+
+class _Table(TableElement):
+    """A table, which may be wider than prose unless it is inside a list or a quote."""
+
+    columns: tuple[int, int]
+
+    @classmethod
+    def create(cls, markdown: Markdown, token: Token) -> "_Table":
+        del token
+        element = cls()
+        assert isinstance(markdown, Slice)  # noqa: S101 - only slices have this element
+        element.columns = markdown.prose_columns, markdown.columns
+        return element
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        prose_columns, columns = self.columns
+        if options.max_width == prose_columns:
+            options = options.update(width=columns)
+        for table in super().__rich_console__(console, options):
+            yield from console.render(table, options)  # type: ignore[arg-type]
 
 
 class _List(ListElement):
@@ -63,17 +98,32 @@ class _Definition(Paragraph):
 
 
 class Slice(Markdown):
-    """Renders tokens with Rich. `preceding` determines whether Rich prints a blank row before the first block."""
+    """Renders tokens with Rich. `preceding` determines whether Rich prints a blank row before the first block.
+
+    Text is wrapped at `prose_columns`, but a table may be as wide as the terminal, which has `columns`.
+    """
 
     elements: ClassVar[dict[str, type[MarkdownElement]]] = Markdown.elements | {
         "fence": _Code,
         "code_block": _Code,
+        "table_open": _Table,
         "bullet_list_open": _List,
         "ordered_list_open": _List,
         "definition_open": _Definition,
     }
 
-    def __init__(self, tokens: list[Token], *, preceding: Preceding, cited: Iterable[int] = ()) -> None:
+    def __init__(
+        self,
+        tokens: list[Token],
+        *,
+        preceding: Preceding,
+        columns: int,
+        prose_columns: int,
+        cited: Iterable[int] = (),
+    ) -> None:
+        self.columns = columns
+        self.prose_columns = prose_columns
+        self.code_lines: list[Text] = []
         # Does not call Rich's __init__, which builds a parser: 0.5 ms, more than a frame takes.
         self.markup = ""
         self.code_theme = self.inline_code_theme = "default"
@@ -82,7 +132,29 @@ class Slice(Markdown):
         self.hyperlinks = False  # a link would hide its address
         self.inline_code_lexer = None
         self.parsed = list(_with_separators(tokens, preceding))
-        self.inlines = Markdown.inlines | {UNKNOWN_CITATION, *(citation_tag(number) for number in cited)}
+        self.inlines = Markdown.inlines | {ADDRESS, UNKNOWN_CITATION, *(citation_tag(number) for number in cited)}
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from super().__rich_console__(console, options.update(width=self.prose_columns))
+
+    def with_code(self, lines: list[list[Segment]], console: Console) -> list[list[Segment]]:
+        """Replace the placeholders in rendered `lines` with the lines of code, which begin at the left edge.
+
+        They are not wrapped, so that copied code has neither an indent nor additional newlines. A bullet or number
+        before the code keeps its own row.
+        """
+        return [row for line in lines for row in self._with_code(line, console)] if self.code_lines else lines
+
+    def _with_code(self, line: list[Segment], console: Console) -> Iterator[list[Segment]]:
+        for at, segment in enumerate(line):
+            number = segment.style.meta.get(_CODE_LINE) if segment.style else None
+            if number is not None:
+                before = line[:at]
+                if "".join(each.text for each in before).strip(_CONTAINER_MARKS):
+                    yield before
+                yield list(self.code_lines[number].render(console))
+                return
+        yield line
 
 
 def _with_separators(tokens: list[Token], preceding: Preceding) -> Iterator[Token]:
@@ -92,12 +164,6 @@ def _with_separators(tokens: list[Token], preceding: Preceding) -> Iterator[Toke
             yield Token("nothing", "", 0)  # an unknown type: Rich draws nothing, but separates the next block
         yield token
         preceding = Preceding.DEFINITION if token.type == "definition_close" else Preceding.NOTHING
-
-
-def code_rows(line: Text, console: Console, options: ConsoleOptions) -> list[list[Segment]]:
-    """One line of code, indented by one cell and folded if it is too long."""
-    room = options.update(width=max(1, options.max_width - 2), height=None, justify="left")
-    return [[Segment(" "), *row] for row in console.render_lines(line, room, pad=False)]
 
 
 def last_of(tokens: list[Token], preceding: Preceding) -> Preceding:

@@ -148,13 +148,13 @@ class MarkdownStream:
                 pending.add(part, is_open=is_open)
             case FenceOpened(language=language):
                 self._code, self._code_is_empty = Highlighter(language), True
-                pending.add_code([Text()] * (1 if pending.last is Preceding.NOTHING else 2))
+                pending.add_code([Text()] * (pending.last is not Preceding.NOTHING))
             case FenceLines(code=code):
                 self._code_is_empty = False
                 pending.add_code(self._code.lines(code) if self._code else [])
             case FenceClosed():
                 self._code = None
-                pending.add_code([Text()] * (2 if self._code_is_empty else 1))
+                pending.add_code([Text()] * self._code_is_empty)
                 pending.last = Preceding.BLOCK
 
     def _committed_and_live(self) -> tuple[list[Row], list[Row]]:
@@ -163,7 +163,8 @@ class MarkdownStream:
         if not room:
             return committed + self._pending.commit_oldest(0, wait_for_numbers=False), []
         rows = self._open_rows()
-        committed += self._pending.commit_oldest(max(0, room - len(rows)))
+        open_height = self._renderer.live_height(rows[-room:])
+        committed += self._pending.commit_oldest(max(0, room - open_height))
         return committed, self._preview.page(self._pending.rows, rows, room)
 
     def _open_rows(self) -> list[Row]:
