@@ -48,7 +48,7 @@ class IngestRequest:
     """A request to ingest files. `paths` may be empty only with `rebuild`, which then ingests all recorded roots.
 
     `working_directory`, an absolute path, is the base of relative paths and display names; None if it no longer exists.
-    With `allow_empty`, a folder may have no readable files although the store has documents from it. `environment`
+    With `confirms_removal`, even the removal of few documents must be confirmed. With `allow_empty`, a folder may have no readable files although the store has documents from it. `environment`
     locates the user's git configuration; if it is None, that configuration is ignored.
     """
 
@@ -59,6 +59,7 @@ class IngestRequest:
     dry_run: bool = False
     environment: Mapping[str, str] | None = None
     allow_empty: bool = True
+    confirms_removal: bool = False
     confirmation: Confirmation = field(default_factory=Confirmation)
     limits: IngestLimits = field(default_factory=IngestLimits)
 
