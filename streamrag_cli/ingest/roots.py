@@ -48,8 +48,9 @@ class IngestRequest:
     """A request to ingest files. `paths` may be empty only with `rebuild`, which then ingests all recorded roots.
 
     `working_directory`, an absolute path, is the base of relative paths and display names; None if it no longer exists.
-    With `confirms_removal`, even the removal of few documents must be confirmed. With `allow_empty`, a folder may have no readable files although the store has documents from it. `environment`
-    locates the user's git configuration; if it is None, that configuration is ignored.
+    With `allow_empty`, a folder may have no readable files although the store has documents from it. With
+    `confirms_removal`, even the removal of few documents must be confirmed. `environment` locates the user's git
+    configuration; if it is None, that configuration is ignored.
     """
 
     paths: tuple[Path, ...]

@@ -14,7 +14,7 @@ from tests.support.postgres_server import fresh_schema
 from tests.support.pseudo_terminal import shown
 from tests.support.warm_command_line import WarmCommandLine, warm
 
-HOURS = "# Hours\n\nThe **library** opens at `nine`.\n\n## Winter\n\nIt closes at four.\n\n\nNobody waits.\n"
+HOURS = "# Hours\n\nThe **library** opens at `nine`.\n\n## Winter\n\nIt closes at four.\n\n\nThe door is locked.\n"
 LONG = "".join(
     f"## Rule {n}\n\nRule number {n} is about shelf {n}. {'It has more words.' * 20}\n\n" for n in range(1, 31)
 )
@@ -51,7 +51,8 @@ def text_of(outcome: Outcome) -> str:
 
 def failure(outcome: Outcome) -> tuple[int, str, str]:
     assert outcome.stdout == b""
-    return outcome.code, *outcome.stderr.removesuffix("\n").split("\nhint: ")
+    message, _, hint = outcome.stderr.removesuffix("\n").partition("\nhint: ")
+    return outcome.code, message, hint
 
 
 def test_a_document_is_printed_as_it_was_ingested(user: WarmCommandLine) -> None:
@@ -66,19 +67,19 @@ def test_lines_are_printed_and_cut_at_the_end(user: WarmCommandLine) -> None:
 
     assert text_of(user.run("show", "long.md:1-1")) == "## Rule 1\n"
     assert text_of(user.run("show", "long.md:7-75")).rstrip("\n") == "\n".join(lines[6:75]).rstrip()
-    assert text_of(user.run("show", "rules/hours.md:7-900")) == "It closes at four.\n\n\nNobody waits.\n"
+    assert text_of(user.run("show", "rules/hours.md:7-900")) == "It closes at four.\n\n\nThe door is locked.\n"
     assert text_of(user.run("show", "rules/hours.md:7")) == HOURS
 
 
 def test_a_single_line_selects_the_passage_at_it(user: WarmCommandLine) -> None:
-    found = json.loads(user.run("show", "long.md:71", "--json").stdout)
+    passage = json.loads(user.run("show", "long.md:71", "--json").stdout)
 
-    assert found["line_start"] <= 71 <= found["line_end"] < LONG.count("\n")
-    assert found["text"] in LONG
-    assert text_of(user.run("show", found["chunk_id"][:12])) == f"{found['text']}\n"
+    assert passage["line_start"] <= 71 <= passage["line_end"] < LONG.count("\n")
+    assert passage["text"] in LONG
+    assert text_of(user.run("show", passage["chunk_id"][:12])) == f"{passage['text']}\n"
 
 
-@pytest.mark.fault("document-not-found")
+@pytest.mark.fault("document-not-passage")
 @pytest.mark.parametrize(
     ("where", "message", "hint"),
     [
@@ -109,9 +110,9 @@ def test_a_single_line_selects_the_passage_at_it(user: WarmCommandLine) -> None:
 def test_a_wrong_place_is_a_usage_error_with_a_command(
     where: str, message: str, hint: str | None, user: WarmCommandLine
 ) -> None:
-    code, said, advice = failure(user.run("show", where))
+    code, error_line, advice = failure(user.run("show", where))
 
-    assert (code, said) == (2, f"streamrag: {message}")
+    assert (code, error_line) == (2, f"streamrag: {message}")
     assert hint in {None, advice}
 
 
@@ -132,10 +133,10 @@ def test_pages_of_a_pdf_are_printed(user: WarmCommandLine) -> None:
 
 
 def test_json_has_the_text_its_place_and_the_path(user: WarmCommandLine) -> None:
-    found = json.loads(text_of(user.run("show", "garden/hours.md", "--json")))
+    passage = json.loads(text_of(user.run("show", "garden/hours.md", "--json")))
 
-    assert found.pop("ingested_at").endswith("+00:00")
-    assert found == {
+    assert passage.pop("ingested_at").endswith("+00:00")
+    assert passage == {
         "version": 1,
         "source": "garden/hours.md",
         "title": "Garden",
@@ -212,7 +213,7 @@ def test_markdown_is_rendered_on_a_terminal_only(user: WarmCommandLine) -> None:
         "The library opens at nine.",
         "Winter",
         "It closes at four.",
-        "Nobody waits.",
+        "The door is locked.",
     ]
     assert screens[40][0] == "rules/hours.md:1-10   Hours"
     assert text == ["notes.txt:1-2   work", "Keys **hang** by the door.", "Lamps too."]

@@ -93,7 +93,7 @@ def test_the_start_of_an_id_is_enough(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "found"),
+    ("pattern", "names"),
     [
         ("", ["Tides 2026.txt", "guide/index.md", "notes/index.md"]),
         ("*.md", ["guide/index.md", "notes/index.md"]),
@@ -114,8 +114,8 @@ def test_the_start_of_an_id_is_enough(settings: Settings) -> None:
         ("*.MD", []),
     ],
 )
-def test_a_glob_selects_documents_and_folders(pattern: str, found: list[str], settings: Settings) -> None:
-    assert listed(pattern, settings) == found
+def test_a_glob_selects_documents_and_folders(pattern: str, names: list[str], settings: Settings) -> None:
+    assert listed(pattern, settings) == names
 
 
 def test_globs_are_relative_to_the_working_directory(settings: Settings) -> None:

@@ -55,27 +55,27 @@ def test_a_rebuild_forgets_unread_files_and_a_copy_keeps_them(store: Store, loca
     assert stored(store) == []
 
 
-def test_of_too_many_unread_files_the_failed_ones_are_kept(store: Store) -> None:
+def test_failed_files_have_priority_over_too_many_skipped_ones(store: Store) -> None:
     skipped = [unread(f"/docs/{n:05}.png", "skipped", "unsupported") for n in range(10_000)]
     with store.writing() as writer:
         writer.record_unread(["/docs"], [*skipped, unread("/docs/z.pdf")])
-        kept = writer.catalog.unread_files()
+        limited = writer.catalog.unread_files()
 
-    assert (len(kept), kept[-1]) == (10_000, unread("/docs/z.pdf"))
+    assert (len(limited), limited[-1]) == (10_000, unread("/docs/z.pdf"))
 
 
 def test_chunks_are_counted_by_document_and_found_by_the_start_of_their_id(store: Store) -> None:
     store.put(APPLES, SHIPS, document("empty.md"))
     apples, pears = sorted(chunk.id for chunk in APPLES[1])
 
-    def found(catalog: Manifest, prefix: str) -> list[str]:
+    def ids_from(catalog: Manifest, prefix: str) -> list[str]:
         return catalog.chunk_ids_from(prefix, 2)
 
     with store.reading() as reader, reader.snapshot():
         catalog = reader.catalog
         assert catalog.chunk_counts() == {"/docs/fruit.md": 2, "/docs/ships.md": 1, "/docs/empty.md": 0}
-        assert (found(catalog, apples), found(catalog, pears[:9])) == ([apples], [pears])
-        assert (len(found(catalog, "")), found(catalog, "0" * 24)) == (2, [])
+        assert (ids_from(catalog, apples), ids_from(catalog, pears[:9])) == ([apples], [pears])
+        assert (len(ids_from(catalog, "")), ids_from(catalog, "0" * 24)) == (2, [])
 
 
 @pytest.mark.parametrize(
