@@ -62,8 +62,9 @@ def command(
     synced again. Hidden, secret, git-ignored, generated and vendored files are skipped unless PATH names the file
     itself.
     """
-    # Without PATH, a collection that is named by the flag is meant as a whole.
-    remove_all = remove_all or (remove and not paths and bool(process.hint_command.flags.get("-c")))
+    # Without PATH, the collection of -c is meant as a whole. In a script, a variable for PATH may be unset by mistake.
+    is_implied = remove and not (paths or remove_all or rebuild) and bool(process.hint_command.flags.get("-c"))
+    remove_all = remove_all or is_implied
     _check(paths or [], remove=remove, remove_all=remove_all, rebuild=rebuild)
 
     from streamrag_cli.render.ingest import ingest_renderer  # imports rich, 60 ms
@@ -90,6 +91,7 @@ def command(
             dry_run=dry_run,
             environment=process.environment,
             allow_empty=allow_empty,
+            confirms_removal=is_implied,
             confirmation=confirmation_for(process, yes=yes),
             uninterrupted=process.signals.deferred,
         )

@@ -96,7 +96,7 @@ def _source_of_last_answer(
 
 def _place(fields: Mapping[str, Any]) -> str:
     if fields["line_start"] is not None:
-        return f"{fields['path']}:{fields['line_start']}-{fields['line_end'] or fields['line_start']}"
+        return f"{fields['path']}:{fields['line_start']}"
     return f"{fields['path']}:p{fields['page']}" if fields["page"] is not None else str(fields["path"])
 
 

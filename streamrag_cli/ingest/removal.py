@@ -10,7 +10,7 @@ from streamrag_cli.errors import StoreError, StreamragError, UsageError
 from streamrag_cli.events import IngestEvent, IngestStarted, Notice, as_event
 from streamrag_cli.ingest.progress import document_event, done_event
 from streamrag_cli.ingest.roots import IngestRequest, is_below
-from streamrag_cli.ingest.safeguards import confirm_removal
+from streamrag_cli.ingest.safeguards import MANY_DOCUMENTS, confirm_removal
 from streamrag_cli.model import DocumentRecord
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.backend import missing_collection
@@ -81,7 +81,8 @@ def _remove_all(request: IngestRequest, settings: Settings) -> Iterator[IngestEv
     records, made_with, chunks = _contents(settings)
     command = f"streamrag ingest --remove --all -c {shlex.quote(settings.collection)}"
     where = f"and the collection {settings.collection!r} itself"
-    confirm_removal(None if records is None else len(records), where, request, command=command)
+    count = None if records is None else len(records)
+    confirm_removal(count, where, request, command=command, limit=-1 if request.confirms_removal else MANY_DOCUMENTS)
     known = records or []
     yield IngestStarted(documents=len(known), collection=settings.collection, embedding=made_with)
     if not request.dry_run:

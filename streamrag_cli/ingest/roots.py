@@ -48,9 +48,10 @@ class IngestRequest:
     """A request to ingest files. Without `paths`, all recorded roots are ingested.
 
     `working_directory`, an absolute path, is the base of relative paths and display names; None if it no longer exists.
-    With `allow_empty`, a folder may have no readable files although the store has documents from it. `environment`
-    locates the user's git configuration; if it is None, that configuration is ignored. Within a block of
-    `uninterrupted`, no signal raises an exception.
+    With `allow_empty`, a folder may have no readable files although the store has documents from it. With
+    `confirms_removal`, even the removal of few documents must be confirmed. `environment` locates the user's git
+    configuration; if it is None, that configuration is ignored. Within a block of `uninterrupted`, no signal raises an
+    exception.
     """
 
     paths: tuple[Path, ...]
@@ -60,6 +61,7 @@ class IngestRequest:
     dry_run: bool = False
     environment: Mapping[str, str] | None = None
     allow_empty: bool = True
+    confirms_removal: bool = False
     confirmation: Confirmation = field(default_factory=Confirmation)
     limits: IngestLimits = field(default_factory=IngestLimits)
     uninterrupted: Callable[[], AbstractContextManager[object]] = nullcontext

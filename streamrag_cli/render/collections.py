@@ -27,7 +27,7 @@ def show_collections(
         collections = [_object(name, each) for name, each in overview.items()]
         write_line(out, encode({"version": FORMAT_VERSION, "store": store, "collections": collections}))
         return
-    rows = [_cells(name, each, for_people=out.isatty() and not plain) for name, each in overview.items()]
+    rows = [_cells(name, each, is_aligned=out.isatty() and not plain) for name, each in overview.items()]
     if out.isatty() and not plain:
         print_rows(out, ("collection", "documents", "chunks", "embedder", "last ingest"), rows, right=(1, 2))
     else:
@@ -43,11 +43,11 @@ def _object(name: str, status: CollectionStatus | StoreError) -> dict[str, objec
     return {"collection": name, **{key: getattr(status, key) for key in _KEYS}, "error": None}
 
 
-def _cells(name: str, status: CollectionStatus | StoreError, *, for_people: bool) -> list[str]:
+def _cells(name: str, status: CollectionStatus | StoreError, *, is_aligned: bool) -> list[str]:
     if isinstance(status, StoreError):
         return [name, "", "", "damaged" if status.code == "store_damaged" else "unreadable", ""]
     last = status.last_ingest or ""
-    if for_people:
+    if is_aligned:
         return [
             name,
             f"{status.documents:,}",

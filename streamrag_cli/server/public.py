@@ -57,7 +57,7 @@ _HINTS_FOR_REFUSALS: Final[Mapping[str, str]] = {
     "foreign_origin": "ask the operator of this server to allow the origin",
 }
 _OWN_ROUTE: Final = re.compile(r"\bGET /(?:collections|openapi\.json|v1/models)\b(?!/)")
-_COMMANDS: Final = "ask|bench|copy|doctor|engine|eval|ingest|search|serve|status"
+_COMMANDS: Final = "ask|bench|collections|copy|doctor|engine|eval|ingest|ls|search|serve|show|status"
 _LOCATION: Final = re.compile(r"(?<![\w.])~?/\w|\b[A-Za-z]:\\|\w://|\b\d+\.\d+\.\d+\.\d+\b|[\w\]]:\d{2,5}\b|localhost")
 _COMMAND: Final = re.compile(
     rf"\bstreamrag (?:{_COMMANDS})\b|\b(?:export|unset|curl|pip|ollama) \S|(?<!\S)--?[a-z]|\b[A-Z]+_[A-Z_]+\b"

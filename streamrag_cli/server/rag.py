@@ -89,10 +89,10 @@ async def passage(request: Request, parameters: Annotated[PassageParameters, Que
     check_text(parameters.chunk_id, name="chunk_id")
     settings = settings_of(request, QueryParameters(collection=parameters.collection))
     read = serving.service.read(Selection(chunk_id=parameters.chunk_id), settings)
-    found = await while_connected(request.receive, read)
-    if found is None:
+    passage_or_none = await while_connected(request.receive, read)
+    if passage_or_none is None:
         return Response(status_code=204)  # the client has disconnected
-    return JsonReply(public(replace(found, source=_without_folders(found.source))))
+    return JsonReply(public(replace(passage_or_none, source=_without_folders(passage_or_none.source))))
 
 
 def _without_folders(source: str) -> str:

@@ -21,7 +21,7 @@ class Line:
 def lines_of(chunks: Sequence[Chunk]) -> list[Line]:
     """The lines of consecutive chunks, in order. Text in which chunks overlap occurs once.
 
-    White space between chunks is not stored, and is restored as far as offsets and line numbers tell.
+    White space between chunks is not stored, and is restored as far as it follows from offsets and line numbers.
     """
     lines: list[Line] = []
     position = 0

@@ -27,7 +27,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """The documents to list: those that match the glob `pattern`, or all. With `unread`, only files without a current
+    """The documents to list: all, or the matches of the glob `pattern`. With `unread`, only files without a current
     version in the collection: failed and skipped ones.
     """
 

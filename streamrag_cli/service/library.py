@@ -19,6 +19,7 @@ _PLACE: Final = re.compile(
     r"(?P<path>.+?)(?::(?P<first>\d{1,9})(?:-(?P<last>\d{1,9}))?|[: ]p\.? ?(?P<page>\d{1,9}))", re.DOTALL
 )
 _ID: Final = re.compile(r"[0-9a-f]{6,64}")
+_ID_CHARS: Final = 32
 _SHOWN_CHARS: Final = 80
 
 
@@ -36,6 +37,8 @@ def read(manifest: Manifest, selection: Selection) -> Passage:
                 hint="use more characters of the id",
             )
         return _chunk(manifest, ids[0])
+    if exact is None and _ID.fullmatch(where) and len(where) == _ID_CHARS:
+        return _chunk(manifest, where)  # raises the error of an unknown id
     place = _PLACE.fullmatch(where)
     if exact is None and place:
         record = document_names.find(manifest, place["path"], selection.names)

@@ -32,9 +32,9 @@ def record_of(row: Sequence[Any]) -> DocumentRecord:
 
 
 def unread_to_text(files: Iterable[UnreadFile]) -> str:
-    """Unread files as JSON. Of more than 10,000, failed ones are kept rather than skipped ones."""
-    kept = sorted(files, key=lambda each: (each.action != "failed", each.path))[:_MOST_UNREAD]
-    rows = sorted([getattr(each, name) for name in _UNREAD_NAMES] for each in kept)
+    """Unread files as JSON: at most 10,000, failed ones rather than skipped ones."""
+    most_important = sorted(files, key=lambda each: (each.action != "failed", each.path))[:_MOST_UNREAD]
+    rows = sorted([getattr(each, name) for name in _UNREAD_NAMES] for each in most_important)
     return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
 
 

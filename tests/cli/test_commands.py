@@ -72,6 +72,34 @@ def test_search_prints_the_expected_transcript(cli_with_library: CommandLine) ->
     assert_same_transcript("search", *parts)
 
 
+def test_show_prints_the_expected_transcript(cli_with_library: CommandLine) -> None:
+    assert_same_transcript(
+        "show",
+        in_a_pipe(cli_with_library, "streamrag show lending.md"),
+        in_a_pipe(cli_with_library, "streamrag show library/rules/lending.md:5-6"),
+        in_a_pipe(cli_with_library, "streamrag show hours.txt --json"),
+        in_a_pipe(cli_with_library, "streamrag show opening.txt"),
+        in_a_pipe(cli_with_library, "streamrag show lending.md:90"),
+        on_a_terminal(cli_with_library, "streamrag show lending.md", columns=80),
+        on_a_terminal(cli_with_library, "streamrag show lending.md", columns=40),
+    )
+
+
+def test_ls_prints_the_expected_transcript(cli_with_library: CommandLine) -> None:
+    assert_same_transcript(
+        "ls",
+        in_a_pipe(cli_with_library, "streamrag ls"),
+        in_a_pipe(cli_with_library, "streamrag ls rules --json"),
+        in_a_pipe(cli_with_library, "streamrag ls --failed"),
+        in_a_pipe(cli_with_library, "streamrag collections"),
+        in_a_pipe(cli_with_library, "streamrag collections --json"),
+        on_a_terminal(cli_with_library, "streamrag ls", columns=80),
+        on_a_terminal(cli_with_library, "streamrag ls", columns=40),
+        on_a_terminal(cli_with_library, "streamrag collections", columns=80),
+        on_a_terminal(cli_with_library, "streamrag collections", columns=40),
+    )
+
+
 def test_status_prints_the_expected_transcript(cli_with_library: CommandLine) -> None:
     assert_same_transcript(
         "status",

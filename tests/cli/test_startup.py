@@ -42,7 +42,9 @@ def test_help_and_version_import_no_heavy_modules(cold_cli: CommandLine, argumen
     assert modules & HEAVY == set()
 
 
-@pytest.mark.parametrize("command", ["ask", "chat", "search", "ingest", "serve", "status", "doctor", "eval"])
+@pytest.mark.parametrize(
+    "command", ["ask", "chat", "search", "show", "ls", "ingest", "serve", "status", "doctor", "eval"]
+)
 def test_command_help_imports_no_heavy_modules(cold_cli: CommandLine, command: str) -> None:
     modules = loaded(cold_cli, "-m", "streamrag_cli", command, "--help")
 

@@ -37,8 +37,8 @@ def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def first_hit(server: RunningServer, query: str, collection: str = "default") -> dict[str, object]:
-    found = request(f"{server.url}/search?query={quote(query)}&collection={collection}").json
-    hit: dict[str, object] = found["hits"][0]
+    reply = request(f"{server.url}/search?query={quote(query)}&collection={collection}").json
+    hit: dict[str, object] = reply["hits"][0]
     return hit
 
 
@@ -166,7 +166,7 @@ def test_a_page_of_another_site_cannot_open_a_passage(settings: Settings) -> Non
     assert (head.status, head.body) == (200, b"")
 
 
-def test_a_passage_is_no_question_of_the_rate_limit(settings: Settings) -> None:
+def test_a_passage_does_not_count_as_a_question_for_the_rate_limit(settings: Settings) -> None:
     with running_server(settings, replace(ALL, rate_limit="1/minute")) as server:
         chunk_id = first_hit(server, "Who built the lighthouse?")["chunk_id"]
         replies = [passage(server, f"chunk_id={chunk_id}") for _ in range(3)]

@@ -26,6 +26,7 @@ _REPLACEMENTS = (
     (r'"score":[\d.]+', '"score":0.0'),
     (r"\b[01]\.\d\d\b", "0.00"),  # of the same width, so that tables stay aligned
     (r"\d\d\d\d-\d\d-\d\dT[\d:.]+\+00:00", "DATE"),
+    (r"\b\d\d\d\d-\d\d-\d\d \d\d:\d\d\b", "DATE AND MINUTE "),  # of the same width
     (r"\b\d[\d,]*(\.\d+)? (ms|s)\b", "TIME"),
     (r"(size +)[\d.]+ MB", r"\1SIZE"),
     (r"[\d,]+ MB free", "SIZE free"),
