@@ -248,31 +248,6 @@ def test_an_irrelevant_question_is_not_styled_as_an_error(browser: Browser, libr
         assert page.value("document.querySelector('.again').hidden")
 
 
-def test_the_page_offers_a_choice_of_collections(browser: Browser, tmp_path: Path) -> None:
-    settings = make_collection(tmp_path)
-    (tmp_path / "manuals").mkdir()
-    (tmp_path / "manuals" / "pump.md").write_text("# The pump\n\nThe bilge pump is rated for 40 litres a minute.\n")
-    manuals = replace(settings, collection="manuals")
-    *_, end = ingest(IngestRequest(paths=(tmp_path / "manuals",), working_directory=tmp_path), manuals)
-    assert isinstance(end, IngestDone)
-
-    both = ServerSettings(collections=("default", "manuals"))
-    with running_server(settings, both) as server, browser.page() as page:
-        page.goto(server.url)
-        page.wait_until("!document.getElementById('collection-choice').hidden")
-        assert page.texts("#collection option") == ["default", "manuals"]
-
-        page.call("selectOption", "#collection", "manuals")
-        page.call("fill", "#question", "What is the bilge pump rated for?")
-        page.call("click", "#ask button")
-        page.wait_until("document.getElementById('status').textContent === 'Answered.'")
-        assert page.texts(".source .document") == ["manuals/pump.md"]
-
-        page.call("reload")
-        page.wait_until("!document.getElementById('collection-choice').hidden")
-        assert page.value("document.querySelector('#collection').value") == "manuals"
-
-
 IN_VIEW = """(() => {
   const { top, bottom } = document.querySelector('%s').getBoundingClientRect();
   return top >= 0 && bottom <= innerHeight;
