@@ -19,9 +19,9 @@ TEXT = "# The pump\n\nThe bilge pump is rated for 40 litres a minute.\n"
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A store with the collections `default`, `manuals` and `private`."""
+    """A store with the collections `default`, `manuals` and `private`, in which every question has hits."""
     folder = tmp_path_factory.mktemp("collections")
-    settings = make_collection(folder)
+    settings = replace(make_collection(folder), min_score=0.0)
     for name in ("manuals", "private"):
         write_files(folder / name, {"pump.md": TEXT})
         request = IngestRequest(paths=(folder / name,), working_directory=folder)

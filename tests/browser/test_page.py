@@ -3,15 +3,11 @@
 import re
 import threading
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from streamrag_cli.events import IngestDone
-from streamrag_cli.ingest.pipeline import IngestRequest, ingest
 from streamrag_cli.settings import ServerSettings, Settings
 from tests.support.chromium import Browser
-from tests.support.collection import make_collection
 from tests.support.openai_replies import Cut, Hold, answer, stream, token
 from tests.support.running_server import running_server
 from tests.support.visit import Visit, Visiting
