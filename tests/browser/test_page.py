@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from streamrag_cli.settings import ServerSettings, Settings
-from tests.support.chromium import Browser
+from tests.support.chromium import Browser, Page
 from tests.support.openai_replies import Cut, Hold, answer, stream, token
 from tests.support.running_server import running_server
 from tests.support.visit import Visit, Visiting
@@ -162,16 +162,27 @@ def test_the_page_can_be_used_without_a_mouse(visiting: Visiting) -> None:
         visit.wait_for_status("Answered.")
 
         assert page.text(".asked") == "What is the fee\nfor a berth?"
-        for _ in range(4):  # from the button to the box, "New", the list of sources, and the citation
-            page.press("Shift+Tab")
-        page.press("Shift+Tab")
-        assert page.focused().startswith('<a href="https://harbour.example/rules"')
+        shift_tab_to(page, '<a href="https://harbour.example/rules"')
         page.press("Tab")
         page.press("Enter")
         assert page.focused() == "turn-1-source-2"
         page.press("Tab")
         page.press("Enter")
+        page.wait_until("document.querySelector('.passage .text')")
+        page.press("Tab")
+        assert page.value("document.activeElement.matches('.passage .text')")
+        page.press("Tab")
+        page.press("Enter")
         assert page.value("document.activeElement.matches('a.citation')")
+
+
+def shift_tab_to(page: Page, start: str) -> None:
+    """Go back from the question to an element of its turn, whose start tag begins like this."""
+    for _ in range(20):
+        page.press("Shift+Tab")
+        if page.focused().startswith(start):
+            return
+    raise AssertionError(page.focused())
 
 
 def test_a_link_opens_a_new_tab_and_shows_its_host(visiting: Visiting) -> None:

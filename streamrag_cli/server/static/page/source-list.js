@@ -85,9 +85,7 @@ function card(source, id, collection) {
   const passage = element("div", "passage");
   passage.id = `${id}-passage`;
   passage.hidden = true;
-  const buttons = element("div", "buttons");
-  buttons.append(passageButton(item, passage, source, collection), button("back", words.BACK, () => {}));
-  item.append(excerpt, passage, buttons);
+  item.append(excerpt, passageButton(item, passage, source, collection), passage, button("back", words.BACK, () => {}));
   return item;
 }
 
