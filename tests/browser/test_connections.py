@@ -3,6 +3,8 @@
 import threading
 from dataclasses import replace
 
+import pytest
+
 from streamrag_cli.settings import ServerSettings, Settings
 from tests.support.chromium import Browser, Page
 from tests.support.openai_replies import MODEL, Hold, Stall, answer, stream, token
@@ -15,6 +17,7 @@ CONNECTIONS = 6
 """A browser opens at most this many connections to a server over HTTP/1.1."""
 
 
+@pytest.mark.fault("browser-connections")
 def test_a_seventh_tab_shows_what_it_waits_for_and_gets_the_first_free_connection(visiting: Visiting) -> None:
     releases = [threading.Event() for _ in range(CONNECTIONS)]
     held = [answer("Begun", " and ended.", between=[Hold(release)]) for release in releases]
@@ -56,6 +59,7 @@ def test_an_answer_that_stalls_is_reported(visiting: Visiting) -> None:
         visit.wait_for_status("Still writing, but the model has sent nothing for a while…")
 
 
+@pytest.mark.fault("page-connection")
 def test_a_restart_of_the_server_cuts_the_answer_off_and_it_can_be_asked_again(
     browser: Browser, library: Settings
 ) -> None:
@@ -89,6 +93,7 @@ def test_a_restart_of_the_server_cuts_the_answer_off_and_it_can_be_asked_again(
         release.set()
 
 
+@pytest.mark.fault("page-connection")
 def test_a_device_without_a_network_is_reported(visiting: Visiting) -> None:
     with visiting(answer("Ada Brandt.")) as visit:
         visit.page.set_offline(True)
@@ -104,6 +109,7 @@ def test_a_device_without_a_network_is_reported(visiting: Visiting) -> None:
         assert visit.page.text(".answer") == "Ada Brandt."
 
 
+@pytest.mark.fault("page-connection")
 def test_a_changed_key_is_reported_with_what_to_do(browser: Browser, library: Settings) -> None:
     credentials = {"username": "anyone", "password": "first-harbour-key"}
     with browser.page(httpCredentials=credentials) as page:

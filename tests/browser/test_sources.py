@@ -116,6 +116,7 @@ def test_a_whole_passage_opens_below_its_source_with_the_excerpt_marked(visiting
         page.wait_until("document.querySelector('.passage .text')")
 
 
+@pytest.mark.fault("passage-gone")
 def test_a_passage_that_no_longer_exists_is_reported(visiting: Visiting) -> None:
     with visiting(answer("18 euros [1].")) as visit:
         page = visit.page
