@@ -29,6 +29,8 @@ def test_axe_finds_no_serious_violations(dark: bool, phone: bool, visiting: Visi
         visit.ask_and_wait("What is the fee for a berth, and what else?")
         violations_at["answered"] = serious(visit.page)
         visit.page.call("click", "a.citation")
+        visit.page.call("click", ".source.reached .open")
+        visit.page.wait_until("document.querySelector('.passage .text')")
         violations_at["at a source"] = serious(visit.page)
         visit.ask_and_wait("And what is cut off?", status="cut off")
         violations_at["failed"] = serious(visit.page)
@@ -58,7 +60,7 @@ def test_the_status_is_announced_and_tokens_are_not(visiting: Visiting) -> None:
             "[...document.querySelectorAll('[aria-live], [role=status], [role=alert]')].map(e => e.id || e.className)"
         )
 
-        assert live == ["notices notes", "afterword notes", "problem", "status"]
+        assert live == ["notices notes", "afterword notes", "problem", "status", "collection-problem", "announcement"]
         assert visit.page.value("document.querySelector('[aria-live] .answer, [role=status] .answer')") is None
 
 

@@ -217,6 +217,20 @@ def test_two_tabs_have_their_own_conversations(visiting: Visiting) -> None:
         assert earlier_messages(visit.model.requests[2]) == [LIGHTHOUSE, "Ada Brandt."]
 
 
+def test_thinking_before_an_answer_is_folded_away_and_not_part_of_it(visiting: Visiting) -> None:
+    replies = [answer("Hm, **who** [1]?", "</think>", "Ada Brandt [1]."), answer("In 1921.")]
+    with visiting(replies) as visit:
+        page = visit.page
+        visit.ask_and_wait(LIGHTHOUSE)
+        shown = (answers(page), page.texts(".thinking p"), page.value("document.querySelector('.thinking').open"))
+        visit.ask_and_wait(LAMP)
+
+        assert shown == (["Ada Brandt [1]."], ["Hm, who [1]?"], False)
+        assert earlier_messages(visit.model.requests[1]) == [LIGHTHOUSE, "Ada Brandt."]
+        page.call("reload")
+        assert (answers(page)[0], page.texts(".thinking p")) == ("Ada Brandt [1].", ["Hm, who [1]?"])
+
+
 @pytest.mark.fault("active-content")
 def test_hostile_texts_are_inert_after_a_reload(visiting: Visiting) -> None:
     question = "<img src=x onerror=alert(1)> What is it that the pirate says, and what is the pirate's name?"

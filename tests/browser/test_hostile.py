@@ -25,7 +25,24 @@ def test_a_hostile_answer_is_inert(pieces: str, visiting: Visiting) -> None:
         assert [markup for markup in HOSTILE_HTML if unescape(markup) not in shown] == []
         assert "The end of the hostile answer" in shown
         assert set(page.value(ELEMENTS)) <= {
-            *("A", "CODE", "DIV", "EM", "H3", "P", "PRE", "SPAN", "STRONG", "TABLE", "TBODY", "TD", "TH", "THEAD", "TR")
+            *(
+                "A",
+                "BUTTON",
+                "CODE",
+                "DIV",
+                "EM",
+                "H3",
+                "P",
+                "PRE",
+                "SPAN",
+                "STRONG",
+                "TABLE",
+                "TBODY",
+                "TD",
+                "TH",
+                "THEAD",
+                "TR",
+            )
         }
         assert {link.partition(":")[0] for link in page.value(LINKS)} == {"http"}
         assert "(attacker.example)" in shown

@@ -3,15 +3,11 @@
 import re
 import threading
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from streamrag_cli.events import IngestDone
-from streamrag_cli.ingest.pipeline import IngestRequest, ingest
 from streamrag_cli.settings import ServerSettings, Settings
-from tests.support.chromium import Browser
-from tests.support.collection import make_collection
+from tests.support.chromium import Browser, Page
 from tests.support.openai_replies import Cut, Hold, answer, stream, token
 from tests.support.running_server import running_server
 from tests.support.visit import Visit, Visiting
@@ -166,16 +162,27 @@ def test_the_page_can_be_used_without_a_mouse(visiting: Visiting) -> None:
         visit.wait_for_status("Answered.")
 
         assert page.text(".asked") == "What is the fee\nfor a berth?"
-        for _ in range(4):  # from the button to the box, "New", the list of sources, and the citation
-            page.press("Shift+Tab")
-        page.press("Shift+Tab")
-        assert page.focused().startswith('<a href="https://harbour.example/rules"')
+        shift_tab_to(page, '<a href="https://harbour.example/rules"')
         page.press("Tab")
         page.press("Enter")
         assert page.focused() == "turn-1-source-2"
         page.press("Tab")
         page.press("Enter")
+        page.wait_until("document.querySelector('.passage .text')")
+        page.press("Tab")
+        assert page.value("document.activeElement.matches('.passage .text')")
+        page.press("Tab")
+        page.press("Enter")
         assert page.value("document.activeElement.matches('a.citation')")
+
+
+def shift_tab_to(page: Page, start: str) -> None:
+    """Go back from the question to an element of its turn, whose start tag begins like this."""
+    for _ in range(20):
+        page.press("Shift+Tab")
+        if page.focused().startswith(start):
+            return
+    raise AssertionError(page.focused())
 
 
 def test_a_link_opens_a_new_tab_and_shows_its_host(visiting: Visiting) -> None:
@@ -246,31 +253,6 @@ def test_an_irrelevant_question_is_not_styled_as_an_error(browser: Browser, libr
         ]
         assert page.value("document.querySelector('.problem').className") == "problem calm"
         assert page.value("document.querySelector('.again').hidden")
-
-
-def test_the_page_offers_a_choice_of_collections(browser: Browser, tmp_path: Path) -> None:
-    settings = make_collection(tmp_path)
-    (tmp_path / "manuals").mkdir()
-    (tmp_path / "manuals" / "pump.md").write_text("# The pump\n\nThe bilge pump is rated for 40 litres a minute.\n")
-    manuals = replace(settings, collection="manuals")
-    *_, end = ingest(IngestRequest(paths=(tmp_path / "manuals",), working_directory=tmp_path), manuals)
-    assert isinstance(end, IngestDone)
-
-    both = ServerSettings(collections=("default", "manuals"))
-    with running_server(settings, both) as server, browser.page() as page:
-        page.goto(server.url)
-        page.wait_until("!document.getElementById('collection-choice').hidden")
-        assert page.texts("#collection option") == ["default", "manuals"]
-
-        page.call("selectOption", "#collection", "manuals")
-        page.call("fill", "#question", "What is the bilge pump rated for?")
-        page.call("click", "#ask button")
-        page.wait_until("document.getElementById('status').textContent === 'Answered.'")
-        assert page.texts(".source .document") == ["manuals/pump.md"]
-
-        page.call("reload")
-        page.wait_until("!document.getElementById('collection-choice').hidden")
-        assert page.value("document.querySelector('#collection').value") == "manuals"
 
 
 IN_VIEW = """(() => {

@@ -66,6 +66,10 @@ class Page:
         """Another tab with the same profile. It is closed with this one."""
         return Page(self._browser, self._browser.command(page=self._number, tab=True))
 
+    def set_offline(self, offline: bool) -> None:
+        """Disconnect all tabs of this profile from the network, or connect them."""
+        self._browser.command(page=self._number, offline=offline)
+
     def goto(self, url: str) -> None:
         self.call("goto", url)
 

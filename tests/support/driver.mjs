@@ -2,7 +2,8 @@
  * Controls a browser over pipes: one JSON command per line on stdin, one JSON result per line on stdout.
  *
  * `{"open": {...}}` opens a page with a new profile and returns its number; `{"page": n, "tab": true}` opens another page
- * with the profile of page `n`; `{"page": n, "close": true}` closes a profile with its pages;
+ * with the profile of page `n`; `{"page": n, "close": true}` closes a profile with its pages; `{"page": n, "offline": true}`
+ * disconnects it from the network;
  * `{"page": n, "call": "keyboard.press", "with": ["Enter"]}` calls playwright; `{"page": n, "until": "..."}` waits until
  * an expression is true; `{"page": n, "seen": true}` returns the requests, dialogs, messages and errors of the page.
  */
@@ -17,6 +18,7 @@ const browser = await chromium.launch({
   args: [
     ...["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"],
     ...["--disable-component-update", "--disable-sync"],
+    "--host-resolver-rules=MAP *.test 127.0.0.1", // a name that is not a secure context
   ],
 });
 const pages = [];
@@ -50,6 +52,7 @@ async function run(command) {
   const { context, page, seen } = pages[command.page];
   if (command.tab) return open(context);
   if (command.close) return context.close();
+  if ("offline" in command) return context.setOffline(command.offline);
   if (command.seen) return seen;
   if (command.until) return until(page, command.until);
   const names = command.call.split(".");

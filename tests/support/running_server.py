@@ -38,11 +38,11 @@ class RunningServer:
 
 @contextlib.contextmanager
 def running_server(
-    settings: Settings, server: ServerSettings | None = None, limits: Limits | None = None
+    settings: Settings, server: ServerSettings | None = None, limits: Limits | None = None, *, port: int = 0
 ) -> Iterator[RunningServer]:
-    """Serve on a free port during the block, then stop the server and wait for it."""
+    """Serve on `port`, or on a free port, during the block, then stop the server and wait for it."""
     server_settings = server or ServerSettings(rate_limit="1000000/minute", grace_s=3.0)
-    with listening_socket(server_settings.host, 0) as listening:
+    with listening_socket(server_settings.host, port) as listening:
         port = listening.getsockname()[1]
         running = make_server(settings, replace(server_settings, port=port), limits)
         thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]}, name="server")

@@ -94,7 +94,7 @@ async function request(query, options, signal) {
     });
   } catch (failure) {
     if (signal.aborted) throw failure;
-    throw new StreamFailure(errorEvent("the server cannot be reached", "unreachable", "try again in a moment", true));
+    throw new StreamFailure(errorEvent("the server cannot be reached", "unreachable", "check that it is running, and ask again", true));
   }
 }
 

@@ -17,11 +17,11 @@ export function resolveCitation(marker, sources, prefix) {
 }
 
 /**
- * Mark the citations of these sources, because the passages do not support the sentences.
+ * Mark the citations of these sources, whose passages do not seem to support a sentence that cites them.
  * @param {HTMLElement} answer
  * @param {readonly number[]} numbers
  */
-export function markUnsupported(answer, numbers) {
+export function markUnsupportedCitations(answer, numbers) {
   for (const link of answer.querySelectorAll("a.citation")) {
     const n = Number(/\d+/.exec(link.textContent ?? "")?.[0]);
     if (!numbers.includes(n)) continue;

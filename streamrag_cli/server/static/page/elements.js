@@ -9,7 +9,7 @@
  */
 export function element(tag, className, text = "") {
   const node = document.createElement(tag);
-  node.className = className;
+  if (className) node.className = className;
   node.textContent = text;
   if (tag === "p") node.dir = "auto";
   return node;

@@ -5,10 +5,9 @@ import { element } from "./elements.js";
 import * as words from "./words.js";
 
 const baseUrl = new URL(".", document.baseURI).href;
-const LETTERS = /[\p{L}\p{M}\p{N}]+/gu;
-const NO_LETTERS = "[^\\p{L}\\p{N}]+";
-/** An excerpt may end in the middle of a passage's markup: then a shorter beginning of it is marked. */
-const LENGTHS = [Infinity, 16, 8, 4];
+const WORD = /[\p{L}\p{M}\p{N}]+/gu;
+const BETWEEN_WORDS = "[^\\p{L}\\p{N}]+";
+const LEAST_WORDS = 4;
 
 /**
  * Load a passage. Rejects with an `Error` whose message is for the user.
@@ -41,25 +40,17 @@ export function markedPassage(text, excerpt) {
 }
 
 /**
- * Where the words of an excerpt are in a text, which may have markup and line breaks between them.
+ * Where an excerpt is in a text, which may have markup and line breaks between its words. If other text is between
+ * them, such as a heading, this is the longest part from its beginning that is found.
  * @param {string} text
  * @param {string} excerpt
  * @returns {[start: number, end: number] | null}
  */
 export function findExcerpt(text, excerpt) {
-  const parts = excerpt.match(LETTERS) ?? [];
-  for (const length of LENGTHS.filter((each) => each === Infinity || each < parts.length)) {
-    if (parts.length === 0) break;
-    const match = new RegExp(`(?<![\\p{L}\\p{N}])${parts.slice(0, length).join(NO_LETTERS)}`, "u").exec(text);
-    if (match) return [match.index, match.index + match[0].length + endOfSentence(text, match)];
+  const parts = excerpt.match(WORD) ?? [];
+  for (let count = parts.length; count >= Math.min(parts.length, LEAST_WORDS) && count > 0; count -= 1) {
+    const match = new RegExp(`(?<![\\p{L}\\p{N}])${parts.slice(0, count).join(BETWEEN_WORDS)}[.!?]?`, "u").exec(text);
+    if (match) return [match.index, match.index + match[0].length];
   }
   return null;
-}
-
-/**
- * @param {string} text
- * @param {RegExpExecArray} match
- */
-function endOfSentence(text, match) {
-  return /^[.!?…]?/.exec(text.slice(match.index + match[0].length))?.[0].length ?? 0;
 }

@@ -32,6 +32,19 @@ export function markCited(list, numbers) {
 }
 
 /**
+ * Mark the sources that do not seem to support what the answer cites them for.
+ * @param {HTMLElement} list
+ * @param {readonly number[]} numbers
+ */
+export function markUnsupported(list, numbers) {
+  for (const number of list.querySelectorAll(".number")) {
+    if (!numbers.includes(Number(number.textContent))) continue;
+    number.closest(".source")?.classList.add("unsupported");
+    number.append("?");
+  }
+}
+
+/**
  * Scroll to a source, highlight it, and show a button that leads back.
  * @param {HTMLElement} list
  * @param {HTMLElement} from the citation that was followed
@@ -72,9 +85,7 @@ function card(source, id, collection) {
   const passage = element("div", "passage");
   passage.id = `${id}-passage`;
   passage.hidden = true;
-  const buttons = element("div", "buttons");
-  buttons.append(passageButton(item, passage, source, collection), button("back", words.BACK, () => {}));
-  item.append(excerpt, passage, buttons);
+  item.append(excerpt, passageButton(item, passage, source, collection), passage, button("back", words.BACK, () => {}));
   return item;
 }
 

@@ -52,11 +52,13 @@ export class StreamedMarkdown {
     this.#frame ||= requestAnimationFrame(this.#tick);
   }
 
-  /** Render the rest immediately: no more text will follow. */
+  /** Render the rest immediately and for the last time: no more text will follow. */
   finish() {
     cancelAnimationFrame(this.#frame);
     this.#frame = 0;
     this.#render(true);
+    this.#rest = "";
+    this.#open = [];
   }
 
   #tick = () => {

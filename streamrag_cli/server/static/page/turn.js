@@ -1,12 +1,12 @@
 // @ts-check
 /** One turn of the conversation: a question, its answer and its sources, as they arrive or as they were kept. */
 
-import { markUnsupported } from "./citations.js";
+import { markUnsupportedCitations } from "./citations.js";
 import { copyOnClick } from "./copying.js";
 import { element } from "./elements.js";
 import { showFootnotes, withFootnotes } from "./footnotes.js";
 import { decorate } from "./links.js";
-import { goToSource, markCited, showSources } from "./source-list.js";
+import { goToSource, markCited, markUnsupported, showSources } from "./source-list.js";
 import { StreamedMarkdown } from "./streamed-markdown.js";
 import { isEndOfThinking, TurnRecord } from "./turn-record.js";
 import * as words from "./words.js";
@@ -171,7 +171,8 @@ export class Turn {
     if (unknown.length) this.#showNote(words.unknownCitations(unknown));
     if (unsupported.length === 0) return;
     this.#answer.finish();
-    markUnsupported(this.#part("answer"), unsupported);
+    markUnsupportedCitations(this.#part("answer"), unsupported);
+    markUnsupported(this.#part("sources"), unsupported);
     this.#showNote(words.unsupportedCitations(unsupported));
   }
 

@@ -25,7 +25,7 @@ export const NOT_COPIED = "Not copied";
 export const COPIED_ANNOUNCEMENT = "Copied.";
 export const NOT_COPIED_ANNOUNCEMENT = "The browser does not allow copying. Select the text and copy it with the keyboard.";
 export const UNKNOWN = "No source has this number";
-export const UNSUPPORTED = "the passage does not support the sentence";
+export const UNSUPPORTED = "the passage may not support the sentence";
 export const WHOLE_PASSAGE = "Whole passage";
 export const LOADING = "Loading…";
 export const PASSAGE_GONE = "The document has changed since, and this passage no longer exists. Ask again to get the current one.";
@@ -90,7 +90,7 @@ function seconds(ms) {
 /** @param {readonly number[]} numbers */
 export function unsupportedCitations(numbers) {
   const markers = numbers.map((n) => `[${n}]`).join(", ");
-  return `${numbers.length === 1 ? "The passage" : "The passages"} of ${markers} may not support what the answer says there. Check it.`;
+  return `${markers} may not support what the answer cites ${numbers.length === 1 ? "it" : "them"} for. Check it.`;
 }
 
 /** @param {number} n */
