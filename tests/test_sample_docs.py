@@ -1,19 +1,20 @@
-"""The sample documents answer questions that everybody can check, without a model."""
+"""The sample documents answer questions that everybody can check, and the transcripts about them are real."""
 
 import asyncio
+import re
 from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 
 from streamrag_cli.errors import ExitCode
-from streamrag_cli.events import AskEvent, Error, IngestDone, Sources, Token
-from streamrag_cli.ingest.pipeline import IngestRequest, ingest
+from streamrag_cli.events import AskEvent, Error, Sources, Token
 from streamrag_cli.model import Question
 from streamrag_cli.service.local import WarmLocalService
 from streamrag_cli.settings import Settings
 from tests.support.collection import QUESTION
 from tests.support.command_line import ROOT
+from tools.make_transcripts import Session, pages, with_real_output
 
 ANSWERS = {
     QUESTION: ("tenant-faq.html", "within three months"),
@@ -24,7 +25,7 @@ ANSWERS = {
     "What was the reading of the electricity meter?": ("handover-record.docx", "48,213 kWh"),
     "Where is the scratch in the worktop?": ("handover-record.docx", "scratch of 12 cm"),
     "How often do I descale the machine if the water is hard?": ("espresso-machine.md", "4 weeks"),
-    "Why is there no crema?": ("espresso-machine.md", "use fresher beans"),
+    "Why does my espresso have no crema?": ("espresso-machine.md", "use fresher beans"),
     "How long is the warranty of the espresso machine?": ("espresso-machine.md", "two years"),
     "What does E18 mean?": ("washing-machine.txt", "the water does not drain"),
     "How often should I clean the lint filter of the washing machine?": ("washing-machine.txt", "every two months"),
@@ -55,16 +56,31 @@ ANSWERS = {
 UNANSWERED = (
     "Who won the chess championship in 1972?",
     "How do I prune an apple tree?",
-    "Welche Berge gibt es in Peru?",
+    "Wie hoch ist der höchste Berg in Peru?",
 )
 
 
+_VARYING = re.compile(r"\d[\d,.]* (?:min \d+ )?m?s\b|(?<=^continuing )\w+", re.MULTILINE)
+"""Times and the id of a conversation."""
+
+
 @pytest.fixture(scope="module")
-def events(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[AskEvent]]:
+def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    """A user with a folder of sample documents. `transcripts` ingests them, as README.md does."""
+    return Session(tmp_path_factory.mktemp("sample_docs"))
+
+
+@pytest.fixture(scope="module")
+def transcripts(session: Session) -> dict[Path, str]:
+    """The text of each page with the output of its commands in this run."""
+    return {page: with_real_output(page.read_text(encoding="utf-8"), session.output) for page in pages()}
+
+
+@pytest.fixture(scope="module")
+def events(session: Session, transcripts: dict[Path, str]) -> dict[str, list[AskEvent]]:
     """The events of each question. No model is configured."""
-    settings = Settings(store=tmp_path_factory.mktemp("sample_docs") / "store")
-    *_, end = ingest(IngestRequest(paths=(ROOT / "sample_docs",), working_directory=ROOT), settings)
-    assert isinstance(end, IngestDone), end
+    assert transcripts
+    settings = Settings(store=session.user.store)
 
     async def ask_all() -> dict[str, list[AskEvent]]:
         service, answers = WarmLocalService(), {}
@@ -75,6 +91,21 @@ def events(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[AskEvent]
         return answers
 
     return asyncio.run(ask_all())
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_a_transcript_shows_what_its_commands_print(transcripts: dict[Path, str], page: Path) -> None:
+    written = page.read_text(encoding="utf-8")
+
+    assert _VARYING.sub("TIME", written) == _VARYING.sub("TIME", transcripts[page]), "run: make transcripts"
+
+
+def test_the_time_next_to_the_slogan_is_that_of_the_transcript() -> None:
+    above, _, below = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Install")
+    times = re.findall(r"^first words ([\d.,]+ m?s)|first words after ([\d.,]+ m?s)", above, re.MULTILINE)
+
+    assert below
+    assert [first or second for first, second in times] == [times[0][0]] * 2
 
 
 @pytest.mark.parametrize("question", ANSWERS)

@@ -1,6 +1,6 @@
 """Records a session with a streamed answer: `docs/session.svg` for the README, `docs/session.cast` for asciinema.
 
-    python -m tools.record_session
+    make transcripts
 
 The program runs on a pseudo-terminal with the sample documents. The model server is that of the tests, which writes a
 fixed answer at the speed of a small model.
@@ -22,26 +22,23 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
+from tests.support.collection import QUESTION
 from tests.support.command_line import CommandLine
 from tests.support.openai_replies import Delay, answer
 from tests.support.openai_server import OpenAIServer
 from tests.support.pseudo_terminal import on_terminal
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-COLUMNS: Final = 92
-ROWS: Final = 48
-QUESTION: Final = "Why does the browser ask twice after a clean end of an event stream?"
+COLUMNS: Final = 80
+ROWS: Final = 40
 ANSWER: Final = """\
-## Why it asks twice
+You get it back **within three months** of handing over the flat and returning all keys [2]. Usually it takes six weeks
+[1].
 
-A browser **cannot tell** a server that finished from one that fell over [1]. After a clean end it waits for the
-reconnection time and sends the *same* GET request again, and the model is paid a second time [1].
+- Up to **300 euros** may be kept until the heating bill of your last year is settled [1][2].
+- Unpaid rent and damage beyond normal wear can be deducted, each with its invoice [2].
 
-Three remedies, each enough for a case of its own:
-
-1. **Close it in the page** on the closing event, with `source.close()` [2].
-2. **Answer 204** to a request with `Last-Event-ID`: that stops the browser for good [2].
-3. Ask with **POST** and let the stream only read the answer [2].
+Write your new address and account number into the handover record [1].
 """
 
 
@@ -52,8 +49,8 @@ def main() -> None:
         subprocess.run(ingest, check=True, cwd=ROOT, env=user.environment)
         pieces = answer(*_pieces(ANSWER), between=(Delay(0.03),))
         with OpenAIServer(chat=pieces, models=("small-model",)) as server:
-            recorded = _record(user, ["ask", "-k", "3", QUESTION, "--base-url", server.base_url])
-    typed = f'$ streamrag ask -k 3 "{QUESTION}"\r\n'
+            recorded = _record(user, ["ask", QUESTION, "--base-url", server.base_url])
+    typed = f'$ streamrag ask "{QUESTION}"\r\n'
     _write_cast(typed, recorded, ROOT / "docs" / "session.cast")
     _write_svg(typed.encode() + b"".join(data for _, data in recorded), ROOT / "docs" / "session.svg")
 
