@@ -11,10 +11,10 @@ so that the transcripts have no notices that appear once a day, and the engine i
 import json
 import re
 import shutil
-import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -92,17 +92,24 @@ def _with_time_of_first_words(page: str) -> str:
     return _FIRST_WORDS_IN_PROSE.sub(shown[0], page, count=1) if shown else page
 
 
-def main() -> None:
+@contextmanager
+def session_with_engine() -> Iterator[Session]:
+    """A session in a temporary folder, with the engine on as by default."""
     with tempfile.TemporaryDirectory() as scratch:
         runtime = Path(scratch, "run")
         runtime.mkdir(mode=0o700)
         session = Session(Path(scratch), STREAMRAG_ENGINE="on", XDG_RUNTIME_DIR=str(runtime))
         try:
-            for page in pages():
-                text = with_real_output(page.read_text(encoding="utf-8"), session.output)
-                page.write_text(_with_time_of_first_words(text), encoding="utf-8")
+            yield session
         finally:
-            subprocess.run([*PROGRAM, "engine", "stop"], env=session.user.environment, check=False)
+            session.user.run("engine", "stop")
+
+
+def main() -> None:
+    with session_with_engine() as session:
+        for page in pages():
+            text = with_real_output(page.read_text(encoding="utf-8"), session.output)
+            page.write_text(_with_time_of_first_words(text), encoding="utf-8")
 
 
 if __name__ == "__main__":
