@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Iterator
 from contextlib import aclosing
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from streamrag_cli.service.local import WarmLocalService
 from streamrag_cli.settings import Settings
 from tests.support.collection import QUESTION
 from tests.support.command_line import ROOT
-from tools.make_transcripts import Session, pages, with_real_output
+from tools.make_transcripts import Session, pages, session_with_engine, with_real_output
 
+pytestmark = pytest.mark.timeout(400)  # the first test ingests the documents and runs all transcripts
 ANSWERS = {
     QUESTION: ("tenant-faq.html", "within three months"),
     "How high is the deposit for the flat?": ("lease.pdf", "2,790 euros"),
@@ -65,9 +67,10 @@ _VARYING = re.compile(r"\d[\d,.]* (?:min \d+ )?m?s\b|(?<=^continuing )\w+", re.M
 
 
 @pytest.fixture(scope="module")
-def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
+def session() -> Iterator[Session]:
     """A user with a folder of sample documents. `transcripts` ingests them, as README.md does."""
-    return Session(tmp_path_factory.mktemp("sample_docs"))
+    with session_with_engine() as session:
+        yield session
 
 
 @pytest.fixture(scope="module")

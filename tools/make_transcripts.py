@@ -34,8 +34,8 @@ _FIRST_WORDS_IN_PROSE: Final = re.compile(r"(?<=first words after )[\d.,]+ m?s")
 
 def pages() -> list[Path]:
     """The pages that contain transcripts, README.md first."""
-    found = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-    return [page for page in found if _BLOCK.search(page.read_text(encoding="utf-8"))]
+    candidates = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    return [page for page in candidates if _BLOCK.search(page.read_text(encoding="utf-8"))]
 
 
 class Session:
