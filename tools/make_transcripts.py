@@ -87,7 +87,7 @@ def with_real_output(page: str, output: Callable[[str], str]) -> str:
 
 
 def _with_time_of_first_words(page: str) -> str:
-    """Repeat the time of the first transcript in the sentence above it."""
+    """Repeat the time of the first transcript next to the slogan."""
     shown = _FIRST_WORDS.search(page)
     return _FIRST_WORDS_IN_PROSE.sub(shown[0], page, count=1) if shown else page
 
