@@ -8,7 +8,7 @@ DEMO   := .demo-store
 # Without compiled files, each of the processes that run the tests compiles all of them again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test quick check install node lock clean
+.PHONY: demo test quick check install node transcripts lock clean
 
 install: $(VENV)/installed
 
@@ -21,7 +21,7 @@ $(VENV)/installed: pyproject.toml requirements.lock
 # Ingest the sample documents and ask a question. Needs no key, model or network.
 demo: install
 	$(BIN)/streamrag ingest --store $(DEMO) sample_docs
-	$(BIN)/streamrag ask --store $(DEMO) "Why does the browser ask twice after a clean end of an event stream?"
+	$(BIN)/streamrag ask --store $(DEMO) "When do I get my deposit back?"
 
 # Lint, types, import contracts and all tests. CONTRIBUTING.md lists the programs that some tests need.
 test: check node
@@ -43,6 +43,11 @@ check: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.check_english
+
+# Run the commands of all transcripts in README.md and docs/ again and record the session of the README.
+transcripts: install
+	$(BIN)/python -m tools.make_transcripts
+	$(BIN)/python -m tools.record_session
 
 # Update requirements.lock to the newest versions that pyproject.toml allows.
 lock:

@@ -33,11 +33,11 @@ from typing import Any, Final
 
 from benchmarks.recording_server import FIRST_TOKEN, RecordingServer
 
-QUESTION: Final = "Why does the browser ask twice after a clean end of an event stream?"
+QUESTION: Final = "When do I get my deposit back?"
 ROOT: Final = Path(__file__).resolve().parent.parent
 PROGRAM: Final = str(Path(sysconfig.get_path("scripts"), "streamrag"))
 PLAIN: Final = str(ROOT / "benchmarks" / "baseline.py")
-SOURCE_ON_SCREEN: Final = b"eventsource-"
+SOURCE_ON_SCREEN: Final = b"tenant-faq"
 _LIMIT_S: Final = 60.0
 
 

@@ -109,8 +109,6 @@ ALLOWED: Final = (
     ("streamrag_cli/render/", "side by side"),
     ("streamrag_cli/render/doctor.py", "found"),
     ("streamrag_cli/store/languages.py", "shall"),  # a stop word
-    ("tools/record_session.py", "for good"),  # quoted from sample_docs
-    ("tools/record_session.py", "tell"),
     ("tests/", "given"),  # Hypothesis
     ("tests/engine/test_sessions.py", "wants"),  # a field of `Request`
     ("tests/faults/test_fuzz.py", "wants"),
@@ -134,7 +132,6 @@ ALLOWED: Final = (
     ("tests/retrieval/test_near_duplicates.py", "stood at"),
     ("tests/retrieval/test_near_duplicates.py", "remark"),
     ("tests/store/test_languages.py", "says of"),
-    ("tests/support/collection.py", "at once"),
     ("tests/support/transcripts.py", "renew"),  # an environment variable
 )
 """Correct uses: the beginning of a path and the phrase."""

@@ -2,11 +2,10 @@
 # requires-python = ">=3.11"
 # dependencies = ["python-docx>=1.1.2", "reportlab>=4.2"]
 # ///
-"""Creates the PDF and the Word file of `sample_docs/` from the Markdown in `tools/sample_docs`.
+"""Creates the PDF and the Word files of `sample_docs/` from the Markdown in `tools/sample_docs`.
 
 Their text is kept as Markdown, so that changes can be reviewed. The same source produces the same bytes. Only the
-markup of the two sources is supported: three levels of headings, paragraphs, one-line or indented bullets, pipe tables
-and indented formulas.
+markup of the sources is supported: two levels of headings, paragraphs, one-line or indented bullets and pipe tables.
 
     uv run tools/make_sample_docs.py
 """
@@ -26,9 +25,9 @@ ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest date of a zip entry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """One block. Only tables have `rows`, and only headings have a `level` (1 to 3)."""
+    """One block. Only tables have `rows`, and only headings have a `level` (1 or 2)."""
 
-    kind: str  # heading, paragraph, bullet, formula, table
+    kind: str  # heading, paragraph, bullet, table
     text: str = ""
     level: int = 0
     rows: tuple[tuple[str, ...], ...] = ()
@@ -45,8 +44,6 @@ def parse(source: str) -> list[Block]:
         elif part.startswith("|"):
             cells = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines]
             blocks.append(Block(kind="table", rows=(cells[0], *cells[2:])))
-        elif part.startswith("    "):
-            blocks.append(Block(kind="formula", text=part.strip()))
         elif part.startswith("- "):
             items = "\n".join(lines)[2:].split("\n- ")
             blocks.extend(Block(kind="bullet", text=" ".join(item.split())) for item in items)
@@ -56,56 +53,34 @@ def parse(source: str) -> list[Block]:
 
 
 def pdf(blocks: list[Block]) -> bytes:
-    """Render the blocks on A4 pages with page numbers, with standard fonts, so that no font is embedded."""
+    """Render headings and paragraphs in two columns on A4 pages, with standard fonts, so that no font is embedded."""
     from reportlab.lib.pagesizes import A4
-    from reportlab.lib.styles import ParagraphStyle, getSampleStyleSheet
+    from reportlab.lib.styles import ParagraphStyle
     from reportlab.lib.units import cm
-    from reportlab.platypus import CondPageBreak, Flowable, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
+    from reportlab.platypus import BaseDocTemplate, Flowable, Frame, PageTemplate, Paragraph
 
-    sheet = getSampleStyleSheet()
-    body = ParagraphStyle(
-        "body", parent=sheet["Normal"], fontName="Times-Roman", fontSize=10.5, leading=13, spaceAfter=6
+    body = ParagraphStyle("body", fontName="Times-Roman", fontSize=10, leading=12.5, spaceAfter=5)
+    title = ParagraphStyle("title", fontName="Times-Bold", fontSize=15, leading=18, spaceAfter=8)
+    heading = ParagraphStyle(
+        "heading", fontName="Times-Bold", fontSize=11.5, leading=14, spaceBefore=6, spaceAfter=3, keepWithNext=True
     )
-    cell = ParagraphStyle("cell", parent=body, fontSize=9.5, leading=11, spaceAfter=0)
-    formula = ParagraphStyle("formula", parent=body, fontName="Courier", fontSize=9, leftIndent=18)
-    bullet = ParagraphStyle("bullet", parent=body, leftIndent=14, bulletIndent=2)
-    grid = TableStyle([("LINEBELOW", (0, 0), (-1, 0), 0.8, "black"), ("LINEBELOW", (0, 1), (-1, -1), 0.2, "grey")])
 
     def flowable(block: Block) -> Flowable:
-        match block.kind:
-            case "heading":
-                return Paragraph(block.text, sheet["Title" if block.level == 1 else f"Heading{block.level}"])
-            case "table":
-                return Table([[Paragraph(text, cell) for text in row] for row in block.rows], style=grid)
-            case "formula":
-                return Paragraph(block.text, formula)
-            case "bullet":
-                return Paragraph(block.text, bullet, bulletText="-")
-            case _:
-                return Paragraph(block.text.replace("*how much*", "<i>how much</i>"), body)
+        if block.kind == "heading":
+            return Paragraph(block.text, title if block.level == 1 else heading)
+        return Paragraph(block.text, body)
 
     def number(canvas: Any, document: Any) -> None:
         canvas.setFont("Times-Roman", 9)
         canvas.drawCentredString(A4[0] / 2, 1.2 * cm, f"Page {document.page}")
 
-    story: list[Flowable] = []
-    for block in blocks:
-        if block.kind == "heading":
-            story.append(CondPageBreak(3 * cm))
-        story.append(flowable(block))
-        if block.kind == "table":
-            story.append(Spacer(1, 8))
+    margin, gap = 2 * cm, 0.8 * cm
+    width, height = (A4[0] - 2 * margin - gap) / 2, A4[1] - 2 * margin
+    columns = [Frame(left, margin, width, height, 0, 0, 0, 0) for left in (margin, margin + width + gap)]
     buffer = io.BytesIO()
-    template = SimpleDocTemplate(
-        buffer,
-        pagesize=A4,
-        leftMargin=2.2 * cm,
-        rightMargin=2.2 * cm,
-        title=blocks[0].text,
-        author="streamrag",
-        invariant=1,
-    )
-    template.build(story, onFirstPage=number, onLaterPages=number)
+    template = BaseDocTemplate(buffer, pagesize=A4, title=blocks[0].text, author="streamrag", invariant=1)
+    template.addPageTemplates(PageTemplate(frames=columns, onPage=number))
+    template.build([flowable(block) for block in blocks])
     return buffer.getvalue()
 
 
@@ -145,8 +120,8 @@ def without_dates(archive: bytes) -> bytes:
 
 
 def main() -> None:
-    """Write both documents into `sample_docs/`."""
-    for name, make in (("finding-passages.pdf", pdf), ("timeouts-and-retries.docx", docx)):
+    """Write the documents into `sample_docs/`."""
+    for name, make in (("lease.pdf", pdf), ("handover-record.docx", docx), ("mietvertrag-garage.docx", docx)):
         source = SOURCES / Path(name).with_suffix(".md").name
         (TARGETS / name).write_bytes(make(parse(source.read_text(encoding="utf-8"))))
 

@@ -1,6 +1,6 @@
 """Records a session with a streamed answer: `docs/session.svg` for the README, `docs/session.cast` for asciinema.
 
-    python -m tools.record_session
+    make transcripts
 
 The program runs on a pseudo-terminal with the sample documents. The model server is that of the tests, which writes a
 fixed answer at the speed of a small model.
@@ -9,9 +9,6 @@ fixed answer at the speed of a small model.
 import io
 import json
 import re
-import subprocess
-import sys
-import tempfile
 import time
 from itertools import groupby
 from pathlib import Path
@@ -22,44 +19,45 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
+from tests.support.collection import QUESTION
 from tests.support.command_line import CommandLine
-from tests.support.openai_replies import Delay, answer
+from tests.support.openai_replies import DONE, Delay, Reply, finish, stream, token
 from tests.support.openai_server import OpenAIServer
 from tests.support.pseudo_terminal import on_terminal
+from tools.make_transcripts import session_with_engine
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-COLUMNS: Final = 92
-ROWS: Final = 48
-QUESTION: Final = "Why does the browser ask twice after a clean end of an event stream?"
+COLUMNS: Final = 80
+ROWS: Final = 40
+MODEL: Final = "small-model"
 ANSWER: Final = """\
-## Why it asks twice
+You get it back **within three months** of handing over the flat and returning all keys [2]. Usually it takes six weeks
+[1].
 
-A browser **cannot tell** a server that finished from one that fell over [1]. After a clean end it waits for the
-reconnection time and sends the *same* GET request again, and the model is paid a second time [1].
+- Up to **300 euros** may be kept until the heating bill of your last year is settled [1][2].
+- Unpaid rent and damage beyond normal wear can be deducted, each with its invoice [2].
 
-Three remedies, each enough for a case of its own:
-
-1. **Close it in the page** on the closing event, with `source.close()` [2].
-2. **Answer 204** to a request with `Last-Event-ID`: that stops the browser for good [2].
-3. Ask with **POST** and let the stream only read the answer [2].
+Write your new address and account number into the handover record [1].
 """
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as scratch:
-        user = CommandLine(home=Path(scratch), directory=ROOT)
-        ingest = [sys.executable, "-m", "streamrag_cli", "ingest", "-q", "sample_docs"]
-        subprocess.run(ingest, check=True, cwd=ROOT, env=user.environment)
-        pieces = answer(*_pieces(ANSWER), between=(Delay(0.03),))
-        with OpenAIServer(chat=pieces, models=("small-model",)) as server:
-            recorded = _record(user, ["ask", "-k", "3", QUESTION, "--base-url", server.base_url])
-    typed = f'$ streamrag ask -k 3 "{QUESTION}"\r\n'
-    _write_cast(typed, recorded, ROOT / "docs" / "session.cast")
+    with session_with_engine() as session:
+        session.output("streamrag ingest -q sample_docs")
+        with OpenAIServer(chat=_reply(), models=(MODEL,)) as server:
+            recorded = _record(session.user, ["ask", QUESTION, "--base-url", server.base_url])
+        folder = bytes(session.user.directory)
+    typed = f'$ streamrag ask "{QUESTION}"\r\n'
+    _write_cast(typed, recorded, folder, ROOT / "docs" / "session.cast")
     _write_svg(typed.encode() + b"".join(data for _, data in recorded), ROOT / "docs" / "session.svg")
 
 
-def _pieces(text: str) -> list[str]:
-    return [f"{word} " for word in text.split(" ")]
+def _reply() -> Reply:
+    """The answer word by word, without counts of tokens, since no model has counted any."""
+    words = (step for word in ANSWER.split(" ") for step in (token(f"{word} "), Delay(0.03)))
+    steps = (*words, finish("stop"), DONE)
+    named = (step.replace(b"test-model", MODEL.encode()) if isinstance(step, bytes) else step for step in steps)
+    return stream(*named)
 
 
 def _record(user: CommandLine, arguments: list[str]) -> list[tuple[float, bytes]]:
@@ -78,7 +76,7 @@ def _record(user: CommandLine, arguments: list[str]) -> list[tuple[float, bytes]
     return recorded
 
 
-def _write_cast(typed: str, recorded: list[tuple[float, bytes]], file: Path) -> None:
+def _write_cast(typed: str, recorded: list[tuple[float, bytes]], folder: bytes, file: Path) -> None:
     """Write version 2 of asciinema's format: a header, then one event per line."""
     lines: list[object] = [{"version": 2, "width": COLUMNS, "height": ROWS, "title": "streamrag"}, [0.0, "o", typed]]
     pending = b""
@@ -86,7 +84,7 @@ def _write_cast(typed: str, recorded: list[tuple[float, bytes]], file: Path) -> 
         pending += data
         if pending.rfind(b"\x1b]") > pending.rfind(b"\x1b\\"):
             continue  # the piece ends inside the address of a link
-        shown = pending.replace(bytes(ROOT), b"/home/you/streamrag")  # hide the path of this machine
+        shown = pending.replace(folder, b"/home/you/streamrag")  # hide the path of this machine
         lines.append([round(at_s, 3), "o", shown.decode("utf-8", "replace")])
         pending = b""
     file.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")

@@ -95,12 +95,12 @@ def test_no_output_is_lost_at_extreme_widths(terminals: dict[str, Terminal], quo
     words = terminals[f"quotes, {columns}"].words
 
     assert "".join(quotes.split()) in words
-    assert "sample_docs/pipes-and-signals.txt" in words
+    assert "sample_docs/lease.pdf" in words
 
 
 @pytest.mark.fault("terminal-resized")
 def test_an_answer_is_complete_on_a_terminal_of_twenty_columns(terminals: dict[str, Terminal]) -> None:
-    for part in ("Aboldbeginning[1].", "firstpoint", "secondpoint", "pipes-and-signals.txt"):
+    for part in ("Aboldbeginning[1].", "firstpoint", "secondpoint", "tenant-faq.html"):
         assert part in terminals["20 columns"].words
 
 

@@ -31,7 +31,7 @@ DOCUMENTS: Mapping[str, str] = {
 }
 
 
-QUESTION = "Why is a token flushed at once into a pipe?"
+QUESTION = "When do I get my deposit back?"
 """A question that `sample_docs` answers."""
 
 

@@ -2,7 +2,7 @@
 /**
  * Asks a streamrag server and yields its events as they arrive.
  *
- *     for await (const event of ragStream("How long is a trial?")) {
+ *     for await (const event of ragStream("When do I get my deposit back?")) {
  *       if (event.type === "token") write(event.token);
  *       if (event.type === "error") showError(event.error, event.hint);
  *     }
