@@ -27,9 +27,10 @@ _REPLACEMENTS = (
     (r"\b[01]\.\d\d\b", "0.00"),  # of the same width, so that tables stay aligned
     (r"\d\d\d\d-\d\d-\d\dT[\d:.]+\+00:00", "DATE"),
     (r"\b\d[\d,]*(\.\d+)? (ms|s)\b", "TIME"),
-    (r"(size +)[\d.]+ MB", r"\1SIZE"),
+    (r"\b\d+\.\d MB\b", "0.0 MB"),
+    (r"\d\d\d\d-\d\d-\d\d \d\d:\d\d", "YYYY-MM-DD hh:mm"),
     (r"[\d,]+ MB free", "SIZE free"),
-    (r"(no local model server is running|\S+( \S+)? runs at http://[^\"\n]*)", "MODEL SERVERS HERE"),
+    (r"(no local model\s+server is\s+running|\S+( \S+)? runs at http://[^\"\n]*)", "MODEL SERVERS HERE"),
     (r"(ms_per_query +)[\d.]+", r"\1TIME"),
     (r"; (to connect one|to use \S+( \S+)? on this machine): .* QUESTION", "; HOW TO CONNECT ONE"),
 )
