@@ -12,7 +12,7 @@ from typing import Final
 
 import typer
 
-from streamrag_cli.cli import streams
+from streamrag_cli.cli import completion, streams
 from streamrag_cli.cli.app import app
 from streamrag_cli.cli.logging_setup import configure_library_logging, without_keys
 from streamrag_cli.cli.process import Process
@@ -55,6 +55,8 @@ def run_program(process: Process) -> int:
 
 
 def _run(process: Process) -> ExitCode:
+    if completion.is_needed(process.arguments, process.environment):
+        completion.prepare(process.environment)
     try:
         result = app(
             args=_completed(process.arguments),
