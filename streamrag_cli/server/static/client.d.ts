@@ -127,6 +127,7 @@ export interface ErrorEvent {
   retryable: boolean;
   /** Seconds to wait before asking again, if the server sent them. */
   retry_after_s?: number;
+  nearest?: Source[];
 }
 
 export type RagEvent = StatusEvent | QuestionAskedEvent | SourcesEvent | TokenEvent | CitationsEvent | NoticeEvent | DoneEvent | ErrorEvent;
