@@ -78,8 +78,8 @@ def hits_object(
 ) -> dict[str, object]:
     """The object that `search --json` prints (with `paths`) and `/search` returns (without)."""
     hits = [public(source, paths=paths, texts=True) for source in sources]
-    found = {"version": FORMAT_VERSION, "query": query, "hits": hits, "error": _error_object(error)}
-    return found | _nearest(error, paths=paths)
+    result = {"version": FORMAT_VERSION, "query": query, "hits": hits, "error": _error_object(error)}
+    return result | _nearest(error, paths=paths)
 
 
 def failure_object(command: str, error: Error) -> dict[str, object]:

@@ -30,7 +30,7 @@ def command(
         typer.Argument(
             metavar="[QUESTION]...",
             help="The question. Without it, or with -, stdin is read.",
-            shell_complete=completion.nothing,
+            autocompletion=completion.nothing,
         ),
     ] = None,
     stdin: Annotated[bool, typer.Option("--stdin", help="Add the text on stdin to the question.")] = False,

@@ -18,7 +18,7 @@ def command(
     question: Annotated[
         str,
         typer.Argument(
-            metavar="QUESTION", help="The question, or - to read it from stdin.", shell_complete=completion.nothing
+            metavar="QUESTION", help="The question, or - to read it from stdin.", autocompletion=completion.nothing
         ),
     ],
     runs: Annotated[int, typer.Option("-n", "--runs", min=1, max=1000, metavar="N", help="Runs per mode.")] = _RUNS,

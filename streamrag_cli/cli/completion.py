@@ -5,24 +5,26 @@ matches, and ignores `XDG_CONFIG_HOME` in fish. Only processes that complete, in
 """
 
 import contextlib
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+import typer
+
+from streamrag_cli.settings import Settings, read_settings
 
 VARIABLE: Final = "_STREAMRAG_COMPLETE"
 _FLAGS: Final = frozenset({"--install-completion", "--show-completion"})
 _LIMIT_S: Final = 1.0
 _NOTHING: Final = ":nothing:"
-"""The only line of a reply if nothing may be completed, not even file names. No name contains a colon at its start."""
+"""The end of the only line of a reply if nothing may be completed, not even file names."""
 _BASH: Final = """
 %(complete_func)s() {
     local IFS=$'\\n'
     COMPREPLY=( $( env COMP_WORDS="${COMP_WORDS[*]}" \\
                    COMP_CWORD=$COMP_CWORD \\
                    %(autocomplete_var)s=complete_bash $1 ) )
-    if [[ "${COMPREPLY[0]}" == ":nothing:" ]]; then
+    if [[ "${COMPREPLY[0]}" == *":nothing:" ]]; then
         COMPREPLY=()
         compopt +o default
     fi
@@ -31,15 +33,6 @@ _BASH: Final = """
 
 complete -o default -F %(complete_func)s %(prog_name)s
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One completion."""
-
-    value: str
-    help: str | None = None
-    type: str = "plain"
 
 
 def is_needed(arguments: Sequence[str], environment: Mapping[str, str]) -> bool:
@@ -73,27 +66,27 @@ def _without_marker(complete: Any, replacement: str) -> Any:
     return wrapped
 
 
-def nothing(_context: Any, _parameter: Any, _incomplete: str) -> list[Any]:
+def nothing(incomplete: str) -> list[str]:
     """Complete nothing, for free text."""
-    return [Item(_NOTHING)]
+    return [incomplete + _NOTHING]  # typer drops completions that do not start with what was typed
 
 
-def collections(context: Any, _parameter: Any, incomplete: str) -> list[Any]:
+def collections(ctx: typer.Context, incomplete: str) -> list[str]:
     """The names of the collections in the store. A store on another machine is not asked."""
     from streamrag_cli.store.registry import open_store
 
     names: Sequence[str] = ()
     with contextlib.suppress(Exception):  # a message would be inserted into the command line
-        store = open_store(_settings(context).store)
+        store = open_store(_settings(ctx).store)
         names = store.collections() if store.has_local_files else ()
     return _matching(names, incomplete)
 
 
-def models(context: Any, _parameter: Any, incomplete: str) -> list[Any]:
+def models(ctx: typer.Context, incomplete: str) -> list[str]:
     """The models of the server that the user has named, if it replies within a second."""
     names: Sequence[str] = ()
     with contextlib.suppress(Exception):
-        settings = _settings(context)
+        settings = _settings(ctx)
         if settings.base_url:
             from streamrag_cli.answer.model_choice import models_of
 
@@ -101,12 +94,10 @@ def models(context: Any, _parameter: Any, incomplete: str) -> list[Any]:
     return _matching(names, incomplete)
 
 
-def _settings(context: Any) -> Any:
-    from streamrag_cli.settings import read_settings
-
-    given = {name: context.params.get(name) for name in ("store", "base_url")}
-    return read_settings(given, os.environ if context.obj is None else context.obj.environment)
+def _settings(ctx: typer.Context) -> Settings:
+    given = {name: ctx.params.get(name) for name in ("store", "base_url")}
+    return read_settings(given, ctx.obj.environment)
 
 
-def _matching(names: Sequence[str], incomplete: str) -> list[Any]:
-    return [Item(name) for name in names if name.startswith(incomplete)] or [Item(_NOTHING)]
+def _matching(names: Sequence[str], incomplete: str) -> list[str]:
+    return [name for name in names if name.startswith(incomplete)] or nothing(incomplete)

@@ -38,7 +38,7 @@ def entries(
             "--collection",
             metavar="NAME",
             help="Show only questions to this collection.",
-            shell_complete=completion.collections,
+            autocompletion=completion.collections,
         ),
     ] = "",
     thread: Annotated[
@@ -85,7 +85,7 @@ def show(
         typer.Argument(
             metavar="[ID]",
             help="The number of a turn, the id of a conversation, or last.",
-            shell_complete=completion.nothing,
+            autocompletion=completion.nothing,
         ),
     ] = "last",
     md: Annotated[bool, typer.Option("--md", help="Print it as Markdown.")] = False,
@@ -117,7 +117,7 @@ def remove(
     ids: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[ID]...", help="Numbers of turns, or ids of conversations.", shell_complete=completion.nothing
+            metavar="[ID]...", help="Numbers of turns, or ids of conversations.", autocompletion=completion.nothing
         ),
     ] = None,
     older: Annotated[

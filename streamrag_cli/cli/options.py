@@ -128,7 +128,7 @@ def _replacements(parameter: inspect.Parameter, command: str) -> Iterator[inspec
             kind: Any = bool if setting.switch else list[str] | None if setting.repeated else str | None
             completed = _COMPLETED.get(setting.name)
             option = typer.Option(
-                *setting.flags, metavar=setting.metavar, help=setting.flag_help(command), shell_complete=completed
+                *setting.flags, metavar=setting.metavar, help=setting.flag_help(command), autocompletion=completed
             )
             default = False if setting.switch else None
             yield inspect.Parameter(setting.name, keyword_only, default=default, annotation=Annotated[kind, option])

@@ -20,7 +20,7 @@ def command(
         typer.Argument(
             metavar="[QUERY]...",
             help="The query. Without it, or with -, stdin is read.",
-            shell_complete=completion.nothing,
+            autocompletion=completion.nothing,
         ),
     ] = None,
     settings: Settings,

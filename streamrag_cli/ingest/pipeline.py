@@ -121,16 +121,16 @@ def ingest_or_raise(
 
 
 def _workload(survey: FolderSurvey, request: IngestRequest, settings: Settings) -> Workload:
-    found = (result for result in survey.results if isinstance(result, FoundFile))
+    files = (result for result in survey.results if isinstance(result, FoundFile))
     try:
         with open_store(settings.store).manifest(settings.collection) as manifest:
             roots = outermost(survey.roots) if manifest and not request.rebuild else ()
             stored = (record for root in roots if manifest for record in manifest.documents_under(str(root)))
-            return Workload(found, stored)
+            return Workload(files, stored)
     except StoreError:
         if not request.rebuild:
             raise
-        return Workload(found, ())
+        return Workload(files, ())
 
 
 def _bound_embedding(settings: Settings, *, rebuild: bool) -> str | None:

@@ -1,4 +1,4 @@
-"""Completion in bash, zsh and fish: what a shell offers for a command line."""
+"""Completion in bash, zsh and fish."""
 
 import pytest
 
@@ -19,7 +19,7 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
 
 
 def in_bash(user: CommandLine, line: str) -> list[str]:
-    """What bash offers at the end of `line`, with file names if it would complete these."""
+    """The completions in bash at the end of `line`."""
     words = line.split(" ")
     array = " ".join(f"'{word}'" for word in words)
     script = f"""
@@ -99,6 +99,21 @@ def test_completion_is_installed_where_the_shell_looks_for_it(cold_cli: CommandL
 
     assert (outcome.code, outcome.stderr) == (0, "")
     assert "_STREAMRAG_COMPLETE" in (cold_cli.home / file).read_text(encoding="utf-8")
+
+
+@pytest.mark.fault("completion")
+def test_completion_offers_nothing_if_the_store_or_the_server_fails(cold_cli: CommandLine) -> None:
+    (cold_cli.directory / "broken").mkdir()
+    (cold_cli.directory / "broken" / "collections").write_text("not a folder", encoding="utf-8")
+    lines = [
+        "streamrag ask --store broken -c h",
+        "streamrag ask --base-url http://127.0.0.1:9/v1 -m x",
+        "streamrag ask --base-url nonsense -m x",
+    ]
+
+    for line in lines:
+        outcome = cold_cli.having(_STREAMRAG_COMPLETE="complete_zsh", _TYPER_COMPLETE_ARGS=line).run()
+        assert (outcome.code, outcome.stdout, outcome.stderr) == (0, b"true\n", ""), line
 
 
 def test_completion_imports_no_heavy_modules(user: CommandLine) -> None:

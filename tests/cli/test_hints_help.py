@@ -1,5 +1,6 @@
 """Every hint is a command that helps: tests provoke an error, run the command in its hint, and see the effect."""
 
+import json
 import re
 import shlex
 import signal
@@ -30,7 +31,7 @@ def command_in(outcome: Outcome, **placeholders: str) -> list[str]:
 
 @pytest.fixture
 def island(cli: WarmCommandLine) -> WarmCommandLine:
-    """A user with a folder of two documents that are not ingested."""
+    """A user with a folder of two documents, which are not ingested."""
     folder = cli.directory / "island"
     folder.mkdir()
     (folder / "lighthouse.md").write_text("The lighthouse opens at ten in the morning.", encoding="utf-8")
@@ -43,16 +44,16 @@ def island(cli: WarmCommandLine) -> WarmCommandLine:
 def test_the_hint_for_a_missing_collection_ingests_into_it(
     island: WarmCommandLine, command: str, flags: tuple[str, ...]
 ) -> None:
-    asked = (command, *flags) if command == "status" else (command, *flags, QUESTION)
-    failed = island.run(*asked)
+    arguments = (command, *flags) if command == "status" else (command, *flags, QUESTION)
+    failed = island.run(*arguments)
     ingested = island.run(*command_in(failed, PATH="island"))
 
     assert failed.code == 5
     assert ingested.code == 0, ingested
-    assert island.run(*asked).code == 0
+    assert island.run(*arguments).code == 0
 
 
-def test_the_error_for_a_missing_collection_names_those_that_exist(island: WarmCommandLine) -> None:
+def test_the_error_for_a_missing_collection_names_the_existing_ones(island: WarmCommandLine) -> None:
     for name in ("sea", "shore"):
         assert island.run("ingest", "-q", "island", "-c", name).code == 0
 
@@ -147,7 +148,8 @@ def test_the_hint_after_an_interruption_continues_the_ingest(cold_cli: CommandLi
                 break
         process.send_signal(signal.SIGINT)
         stdout, stderr = process.communicate(timeout=30)
-    interrupted = Outcome(code=process.returncode, stdout=stdout, stderr=stderr.decode())
+    hint = json.loads(stdout.splitlines()[-1])["hint"]
+    interrupted = Outcome(code=process.returncode, stdout=stdout, stderr=f"hint: {hint}\n{stderr.decode()}")
     command = command_in(interrupted)
 
     assert interrupted.code == 130

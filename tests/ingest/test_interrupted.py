@@ -66,6 +66,7 @@ def resumable(ingests: Ingests, tmp_path: Path) -> Ingests:
     return replace(ingests, settings=replace(ingests.settings, state_directory=str(tmp_path / "state")))
 
 
+@pytest.mark.fault("ingest-interrupted")
 def test_documents_that_are_embedded_are_written_before_their_batch_is_complete(resumable: Ingests) -> None:
     for number in range(6):
         resumable.put(f"docs/{number}.md", f"row{number} of the tide table")
@@ -80,6 +81,7 @@ def test_documents_that_are_embedded_are_written_before_their_batch_is_complete(
     assert words(rest.texts) == sorted({f"row{number}" for number in range(6)} - set(words(model.texts[:4])))
 
 
+@pytest.mark.fault("ingest-interrupted")
 def test_passages_of_an_incomplete_document_are_not_embedded_again(resumable: Ingests) -> None:
     rows = "".join(f"# Row {number}\n\n{f'row{number} of the tide table. ' * 30}\n\n" for number in range(10))
     resumable.put("docs/tides.md", rows)
@@ -118,6 +120,7 @@ def test_without_a_path_the_known_roots_are_synced(ingests: Ingests) -> None:
     assert ingests.run() == {"docs/new.md": "added", "notes.md": "unchanged", "docs/a.md": "deleted"}
 
 
+@pytest.mark.fault("ingest-known-roots")
 def test_without_a_path_a_root_that_is_missing_keeps_its_documents(ingests: Ingests) -> None:
     ingests.put("docs/a.md", "text a")
     ingests.put("disk/b.md", "text b")
