@@ -131,8 +131,8 @@ class Error(Event):
 class IngestStarted(Event):
     """The files are known but not read yet. `documents` is the number of files to check.
 
-    `new_documents` is the number of those that are new or changed, `passages` about how many passages these have and
-    `seconds` about how long it takes to embed them; each is None if it is unknown.
+    `new_documents` is the number of new or changed files. `passages` is the estimated number of their passages, and
+    `seconds` the estimated time to embed these. Each is None if it is unknown.
     """
 
     kind = "started"

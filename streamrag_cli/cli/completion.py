@@ -1,6 +1,6 @@
 """Completion in shells: names of collections and models, files where files are meant, and nothing for questions.
 
-Typer installs and runs completion. `prepare` changes what it does not do: it completes file names wherever nothing else
+Typer installs and runs completion. `prepare` changes what it does not do: it completes file names if nothing else
 matches, and ignores `XDG_CONFIG_HOME` in fish. Only processes that complete, install or show completion call it.
 """
 
@@ -95,8 +95,8 @@ def models(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def _settings(ctx: typer.Context) -> Settings:
-    given = {name: ctx.params.get(name) for name in ("store", "base_url")}
-    return read_settings(given, ctx.obj.environment)
+    flags = {name: ctx.params.get(name) for name in ("store", "base_url")}
+    return read_settings(flags, ctx.obj.environment)
 
 
 def _matching(names: Sequence[str], incomplete: str) -> list[str]:
