@@ -99,8 +99,10 @@ def ingest_or_raise(
             run = IngestRun(catalog, reading, request, survey, workload)
             began = time.perf_counter()
             try:
-                yield from run.sync(writer, stack.enter_context(embedding))
-            except BaseException:
+                yield from run.sync(
+                    writer, stack.enter_context(embedding), keep=lambda: unfinished.save(embedding.unused())
+                )
+            except Exception:
                 unfinished.save(embedding.unused())
                 raise
             record_speed(embedder, embedding.embedded_texts, time.perf_counter() - began, settings.state_directory)
