@@ -17,7 +17,7 @@ for clients of a server.
 import re
 from collections.abc import Mapping
 from enum import IntEnum
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 
 class ExitCode(IntEnum):
@@ -104,6 +104,9 @@ class DocumentError(StreamragError):
 
 
 class NothingRelevantError(StreamragError):
+    """`nearest` are the best sources, although they are not relevant. Retrieval puts its result there first."""
+
+    nearest: "tuple[Any, ...]" = ()
     exit_code = ExitCode.NOTHING_RELEVANT
     http_status = 404
     severity = Severity.WARNING

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, Literal, TypeAlias, get_args
 
-from streamrag_cli.errors import StreamragError
+from streamrag_cli.errors import NothingRelevantError, StreamragError
 from streamrag_cli.model import IF_SET, PRIVATE, ROUNDED_UP, Citation, Source, Timings, Usage, shown
 from streamrag_cli.text import sanitise_line
 
@@ -121,7 +121,8 @@ class Done(Event):
 class Error(Event):
     """The stream ends here and is incomplete. `exit_code` is for the process and not part of the public format.
 
-    `retry_after_s` is the delay that the model server requests, if any.
+    `retry_after_s` is the delay that the model server requests, if any. `nearest` are the best sources if none is
+    relevant.
     """
 
     kind = "error"
@@ -131,14 +132,15 @@ class Error(Event):
     retryable: bool
     exit_code: int = field(metadata=shown(PRIVATE))
     retry_after_s: float | None = field(default=None, metadata=shown(IF_SET, ROUNDED_UP))
+    nearest: tuple[Source, ...] = field(default=(), metadata=shown(IF_SET))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngestStarted(Event):
     """The files are known but not read yet. `documents` is the number of files to check.
 
-    `new_documents` is the number of those that are new or changed, `passages` about how many passages these have and
-    `seconds` about how long it takes to embed them; each is None if it is unknown.
+    `new_documents` is the number of new or changed files. `passages` is the estimated number of their passages, and
+    `seconds` the estimated time to embed these. Each is None if it is unknown.
     """
 
     kind = "started"
@@ -217,4 +219,5 @@ def as_event(error: StreamragError) -> Error:
         retryable=error.retryable,
         exit_code=error.exit_code,
         retry_after_s=error.retry_after_s,
+        nearest=error.nearest if isinstance(error, NothingRelevantError) else (),
     )

@@ -108,7 +108,7 @@ IN_PUBLIC: list[tuple[AskEvent | IngestEvent, dict[str, Any]]] = [
     ),
     (
         events.FileProgress(source="a.md", embedded=3, chunks=4),
-        {"type": "progress", "source": "a.md", "embedded": 3, "chunks": 4},
+        {"type": "progress", "source": "a.md", "embedded": 3, "chunks": 4, "passages": 0},
     ),
     (
         events.IngestDone(

@@ -29,8 +29,7 @@ def every_help(*command: str) -> Iterator[tuple[str, str]]:
     """The command line and the help of `command` and of all its subcommands, as the help itself lists them."""
     text = help_of(*command)
     yield " ".join(("streamrag", *command)), text.rstrip()
-    _, _, listed = text.partition("\nCommands:\n")
-    for name in re.findall(r"^  ([a-z]+) ", listed.partition("\n\n")[0], flags=re.MULTILINE):
+    for name in re.findall(r"^  ([a-z]+)  +[A-Z]", text.partition("\nOptions:\n")[0], flags=re.MULTILINE):
         yield from every_help(*command, name)
 
 

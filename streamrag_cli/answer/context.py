@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from streamrag_cli.answer.excerpts import as_sources
 from streamrag_cli.answer.focus import CHARS as FOCUSED_CHARS
 from streamrag_cli.answer.focus import PASSAGES, focus, focused
+from streamrag_cli.errors import NothingRelevantError
 from streamrag_cli.missing_files import find_missing_files
 from streamrag_cli.model import Hit, Question, Source
 from streamrag_cli.model_server.network_policy import is_this_machine
@@ -56,14 +57,20 @@ def find_context(
     chars = _context_chars(settings) if for_model else None
     checks_files = open_store(settings.store).has_local_files and not for_visitors
     find_missing = find_missing_files if checks_files else None
-    retrieved = retriever.retrieve(
-        question.text,
-        history=question.history,
-        limit=max(settings.top_k, PASSAGES) if chars is not None and not for_visitors else settings.top_k,
-        min_score=settings.min_score,
-        find_missing=find_missing,
-        cancellation=cancellation,
-    )
+    try:
+        retrieved = retriever.retrieve(
+            question.text,
+            history=question.history,
+            limit=max(settings.top_k, PASSAGES) if chars is not None and not for_visitors else settings.top_k,
+            min_score=settings.min_score,
+            find_missing=find_missing,
+            cancellation=cancellation,
+        )
+    except NothingRelevantError as error:
+        # A client of a server must not see passages below the minimum score that its operator has set.
+        nearest = () if for_visitors else error.nearest
+        error.nearest = tuple(source for each in nearest for source in _sources(each, question))
+        raise
     texts: Sequence[str] = ()
     if chars is not None:
         started = perf_counter()

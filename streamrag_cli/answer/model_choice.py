@@ -104,6 +104,15 @@ def connect_hint(servers: Sequence[LocalServer], command: str, rest: str = "") -
     return f"to connect one: export OPENAI_API_KEY=KEY, or {command} --base-url URL{rest}"
 
 
+def models_of(base_url: str, api_key: str | None, *, timeout_s: float) -> list[str]:
+    """The chat models that a server lists; their names are safe to show.
+
+    Raises ConfigurationError, ModelServerError, and ValueError if the reply is not a list of models.
+    """
+    endpoint = ModelEndpoint.checked(model=None, base_url=base_url, api_key=api_key)
+    return [errors.shown_model(name) for name in _chat_models(_fetch_list(endpoint, timeout_s))]
+
+
 def _only_model(endpoint: ModelEndpoint, timeout_s: float) -> str:
     body = _fetch_list(endpoint, timeout_s)
     try:

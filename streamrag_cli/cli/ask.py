@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from streamrag_cli.cli import options
+from streamrag_cli.cli import completion, options
 from streamrag_cli.cli.process import Process, settings_from
 from streamrag_cli.cli.streams import read_all
 from streamrag_cli.errors import UsageError
@@ -27,7 +27,11 @@ def command(
     *,
     question: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[QUESTION]...", help="The question. Without it, or with -, stdin is read."),
+        typer.Argument(
+            metavar="[QUESTION]...",
+            help="The question. Without it, or with -, stdin is read.",
+            autocompletion=completion.nothing,
+        ),
     ] = None,
     stdin: Annotated[bool, typer.Option("--stdin", help="Add the text on stdin to the question.")] = False,
     continue_last: options.ContinueLast = False,

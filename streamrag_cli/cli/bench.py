@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 import typer
 
-from streamrag_cli.cli import options
+from streamrag_cli.cli import completion, options
 from streamrag_cli.cli.ask import read_question
 from streamrag_cli.cli.process import Process
 from streamrag_cli.settings import Settings
@@ -15,7 +15,12 @@ _RUNS: Final = 5
 def command(
     process: Process,
     *,
-    question: Annotated[str, typer.Argument(metavar="QUESTION", help="The question, or - to read it from stdin.")],
+    question: Annotated[
+        str,
+        typer.Argument(
+            metavar="QUESTION", help="The question, or - to read it from stdin.", autocompletion=completion.nothing
+        ),
+    ],
     runs: Annotated[int, typer.Option("-n", "--runs", min=1, max=1000, metavar="N", help="Runs per mode.")] = _RUNS,
     settings: Settings,
     json: options.Json = False,

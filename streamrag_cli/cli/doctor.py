@@ -20,6 +20,7 @@ def command(
     flags: options.SettingFlags,
     json: options.Json = False,
     plain: options.Plain = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Show the details of what is in order.")] = False,
 ) -> int:
     """Check the whole setup and print a fix for every problem.
 
@@ -36,7 +37,9 @@ def command(
         screen=_screen(process, plain=plain),
         full=full,
     )
-    return show_findings(run_checks(context), out=process.out, json=json, plain=plain)
+    return show_findings(
+        run_checks(context), out=process.out, json=json, plain=plain, verbose=verbose, home=str(process.home or "")
+    )
 
 
 def _screen(process: Process, *, plain: bool) -> "Screen":

@@ -1,4 +1,4 @@
-"""What `--help` shows in addition to typer: groups of commands, examples, and where settings come from."""
+"""The parts of `--help` that typer does not have: groups of commands, examples, and the sources of settings."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -62,7 +62,7 @@ def write_commands(group: Any, context: Any, formatter: Any) -> None:
 
 
 def write_examples(context: Any, formatter: Any) -> None:
-    """Write the examples of the command of `context`, and where its settings can be given."""
+    """Write the examples of the command of `context`, and how else to set its settings."""
     name = context.command_path.partition(" ")[2] or context.command_path
     examples = EXAMPLES.get(name, ())
     if examples:

@@ -77,7 +77,7 @@ def command(
         verbose=verbose,
         out=process.out,
         err=process.err,
-        next_command=process.with_target_flags("streamrag ask") + ' "your question"',
+        next_command=process.with_target_flags("streamrag ask") + ' "..."',
     )
     with _closing_on_error(renderer):
         from streamrag_cli.cli.run import run

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from streamrag_cli.cli import options
+from streamrag_cli.cli import completion, options
 from streamrag_cli.cli.process import Process, settings_from
 from streamrag_cli.errors import UsageError
 
@@ -32,7 +32,14 @@ def entries(
         str, typer.Option("-q", "--query", metavar="WORDS", help="Show only turns with all these words.")
     ] = "",
     collection: Annotated[
-        str, typer.Option("-c", "--collection", metavar="NAME", help="Show only questions to this collection.")
+        str,
+        typer.Option(
+            "-c",
+            "--collection",
+            metavar="NAME",
+            help="Show only questions to this collection.",
+            autocompletion=completion.collections,
+        ),
     ] = "",
     thread: Annotated[
         str | None,
@@ -74,7 +81,12 @@ def entries(
 def show(
     context: typer.Context,
     which: Annotated[
-        str, typer.Argument(metavar="[ID]", help="The number of a turn, the id of a conversation, or last.")
+        str,
+        typer.Argument(
+            metavar="[ID]",
+            help="The number of a turn, the id of a conversation, or last.",
+            autocompletion=completion.nothing,
+        ),
     ] = "last",
     md: Annotated[bool, typer.Option("--md", help="Print it as Markdown.")] = False,
     plain: options.Plain = False,
@@ -103,7 +115,10 @@ def show(
 def remove(
     context: typer.Context,
     ids: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID]...", help="Numbers of turns, or ids of conversations.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[ID]...", help="Numbers of turns, or ids of conversations.", autocompletion=completion.nothing
+        ),
     ] = None,
     older: Annotated[
         str, typer.Option("--older", metavar="AGE", help="Delete turns that are older, such as 30d, 12h or 2026-01-31.")

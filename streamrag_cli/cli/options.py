@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
+from streamrag_cli.cli import completion
 from streamrag_cli.cli.help import write_commands, write_examples
 from streamrag_cli.cli.process import Process, server_settings_from, settings_from
 from streamrag_cli.setting_row import Setting
@@ -80,6 +81,12 @@ class SettingFlags(dict[str, object | None]):
     """
 
 
+_COMPLETED: Final[Mapping[str, Any]] = {
+    "collection": completion.collections,
+    "collections": completion.collections,
+    "model": completion.models,
+}
+"""How a shell completes the value of a setting's flag; the others are completed with file names."""
 _READERS: Final[Mapping[type[Any], tuple[tuple[Setting, ...], Callable[..., Any]]]] = {
     Settings: (SETTINGS, settings_from),
     ServerSettings: (SERVER_SETTINGS, server_settings_from),
@@ -119,7 +126,10 @@ def _replacements(parameter: inspect.Parameter, command: str) -> Iterator[inspec
     for setting in _READERS[parameter.annotation][0]:
         if command in setting.commands:
             kind: Any = bool if setting.switch else list[str] | None if setting.repeated else str | None
-            option = typer.Option(*setting.flags, metavar=setting.metavar, help=setting.flag_help(command))
+            completed = _COMPLETED.get(setting.name)
+            option = typer.Option(
+                *setting.flags, metavar=setting.metavar, help=setting.flag_help(command), autocompletion=completed
+            )
             default = False if setting.switch else None
             yield inspect.Parameter(setting.name, keyword_only, default=default, annotation=Annotated[kind, option])
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import typer
 
-from streamrag_cli.cli import streams
+from streamrag_cli.cli import completion, streams
 from streamrag_cli.cli.app import app
 from streamrag_cli.cli.logging_setup import configure_library_logging, without_keys
 from streamrag_cli.cli.process import Process
@@ -26,18 +26,20 @@ from streamrag_cli.text import sanitise
 
 # click's UsageError; recent versions of typer vendor click
 _UsageError: type[typer.BadParameter] = typer.BadParameter.__bases__[0]
-_MEANT_COMMANDS: Final = {
-    **dict.fromkeys(("add", "index", "load", "reindex", "sync", "update", "upload"), "streamrag ingest PATH"),
-    **dict.fromkeys(("delete", "remove", "rm"), "streamrag ingest --remove PATH"),
-    **dict.fromkeys(("find", "grep", "query", "retrieve"), 'streamrag search "QUERY"'),
-    **dict.fromkeys(("answer", "question", "run"), 'streamrag ask "QUESTION"'),
-    **dict.fromkeys(("documents", "files", "list"), "streamrag ls"),
-    **dict.fromkeys(("cat", "open", "passage", "print", "read", "source", "view"), "streamrag show PATH"),
-    **dict.fromkeys(("info", "stats"), "streamrag status"),
-    **dict.fromkeys(("check", "config", "settings"), "streamrag doctor"),
-    **dict.fromkeys(("conversations", "history"), "streamrag log"),
-    **dict.fromkeys(("api", "server", "web"), "streamrag serve"),
-}
+_MEANT: Final = (
+    ("streamrag ingest PATH", "add index load reindex sync update upload import embed"),
+    ("streamrag ingest --remove PATH", "delete remove rm forget"),
+    ('streamrag search "QUERY"', "find grep query retrieve"),
+    ('streamrag ask "QUESTION"', "answer question run"),
+    ("streamrag ls", "list files documents"),
+    ("streamrag show PATH", "cat get open passage print read source view"),
+    ("streamrag status", "info stats state"),
+    ("streamrag doctor", "check config settings diagnose"),
+    ("streamrag log", "conversations history"),
+    ("streamrag serve", "api server web start"),
+    ("streamrag engine stop", "stop kill"),
+)
+MEANT_COMMANDS: Final = {name: hint for hint, names in _MEANT for name in names.split()}
 """The commands that users of other programs mean by commands that do not exist."""
 _NARROW_COLUMNS: Final = 52
 _MIN_HELP_COLUMNS: Final = 30
@@ -57,6 +59,8 @@ def run_program(process: Process) -> int:
 
 
 def _run(process: Process) -> ExitCode:
+    if completion.is_needed(process.arguments, process.environment):
+        completion.prepare(process.environment)
     try:
         result = app(
             args=_completed(process.arguments),
@@ -77,7 +81,7 @@ def _run(process: Process) -> ExitCode:
     except _UsageError as error:
         message = error.format_message()
         unknown = re.match("No such command '(.*?)'", message)
-        meant = _MEANT_COMMANDS.get(unknown[1], "") if unknown else ""
+        meant = MEANT_COMMANDS.get(unknown[1], "") if unknown else ""
         if unknown and meant:
             message = f"{unknown[0]}."  # without a similar name, which means something else
         raise UsageError(message, code="usage", hint=meant or _help_command(process)) from None
@@ -106,8 +110,7 @@ def _help_command(process: Process) -> str:
 
 def _command_in(process: Process) -> str:
     command = next((each for each in process.arguments if not each.startswith("-")), "")
-    names = {each.name for each in app.registered_commands} | {each.name for each in app.registered_groups}
-    return command if command in names else ""
+    return command if command in _COMMANDS else ""
 
 
 def _report(error: BaseException, process: Process) -> ExitCode:

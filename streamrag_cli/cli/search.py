@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from streamrag_cli.cli import options
+from streamrag_cli.cli import completion, options
 from streamrag_cli.cli.ask import read_question, service_for
 from streamrag_cli.cli.process import Process
 from streamrag_cli.model import Question
@@ -16,7 +16,12 @@ def command(
     process: Process,
     *,
     query: Annotated[
-        list[str] | None, typer.Argument(metavar="[QUERY]...", help="The query. Without it, or with -, stdin is read.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[QUERY]...",
+            help="The query. Without it, or with -, stdin is read.",
+            autocompletion=completion.nothing,
+        ),
     ] = None,
     settings: Settings,
     json: options.Json = False,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from streamrag_cli.display_names import DisplayNames, name_of_copy
-from streamrag_cli.events import AskEvent, Citations, Notice, Sources
+from streamrag_cli.events import AskEvent, Citations, Error, Notice, Sources
 from streamrag_cli.missing_files import topmost_missing_folder
 from streamrag_cli.model import Source
 from streamrag_cli.text import sanitise_line
@@ -50,6 +50,8 @@ async def with_shown_names(
                     yield Sources(sources=renamed)
                     if notice := _missing_notice(renamed, names):
                         yield notice
+                case Error(nearest=nearest) if nearest:
+                    yield replace(event, nearest=tuple(_with_shown_name(each, names) for each in nearest))
                 case Citations(citations=citations):
                     renamed_citations = (
                         replace(each, source=shown.get(each.chunk_id, each.source)) for each in citations

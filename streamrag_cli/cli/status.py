@@ -32,5 +32,15 @@ def command(
             with_target_flags(command, collection="" if collection == settings.collection else collection)
         )
 
-    show_status(str(store), collections, missing=missing, removal=removal, out=process.out, json=json, plain=plain)
+    show_status(
+        str(store),
+        collections,
+        missing=missing,
+        removal=removal,
+        shown_name=process.display_names.of,
+        home=str(process.home or ""),
+        out=process.out,
+        json=json,
+        plain=plain,
+    )
     return 0

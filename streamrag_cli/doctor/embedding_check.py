@@ -30,9 +30,9 @@ def check_embedding(settings: Settings) -> Iterator[Finding]:
     dimension = len(vector)
     if collection and collection.dimension is not None and collection.dimension != dimension:
         raise dimension_mismatch(settings.collection, stored=collection.dimension, returned=dimension)
-    result = f"{embedder.name} returned a vector in {elapsed_ms:,.0f} ms with {dimension} dimensions"
     match = f", as in the collection {settings.collection!r}" if collection else ""
-    yield ok("embedding", result + match, figures={"dimension": dimension, "elapsed_ms": round(elapsed_ms, 1)})
+    result = f"{embedder.name}, {dimension} dimensions{match}; one vector took {elapsed_ms:,.0f} ms"
+    yield ok("embedding", result, figures={"dimension": dimension, "elapsed_ms": round(elapsed_ms, 1)})
 
 
 def _collection(settings: Settings) -> CollectionStatus | None:

@@ -24,7 +24,7 @@ def check_store(settings: Settings, flags: Mapping[str, object | None], *, full:
     existing = store.collections()
     checked = [settings.collection] if flags.get("collection") else existing
     if settings.collection not in existing:
-        error = missing_collection(store, settings.collection)
+        error = missing_collection(store, settings.collection, existing=store.collections())
         yield failed("store", error, hint=_with_flags(settings.collection, error.hint, settings, flags))
     for name in (each for each in checked if each in existing):
         checks = (_check_collection(store, name, full=full), _check_roots(store, name), _check_languages(store, name))

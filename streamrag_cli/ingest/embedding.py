@@ -81,6 +81,7 @@ class BatchEmbedder:
         return self._thread.submit(self._embed, texts, known)
 
     def _embed(self, texts: Sequence[str], known: "Mapping[str, Passage]") -> EmbeddedPassages:
+        self._current = None  # not at the end, when the progress of this batch may still be read
         try:
             passages = self._passages(texts, known)
         except BaseException:
@@ -89,8 +90,6 @@ class BatchEmbedder:
         else:
             self._fresh = {}  # its vectors keep the batch alive
             return passages
-        finally:
-            self._current = None
 
     def _passages(self, texts: Sequence[str], known: "Mapping[str, Passage]") -> EmbeddedPassages:
         if self._stopped.is_cancelled:

@@ -99,8 +99,10 @@ def ingest_or_raise(
             run = IngestRun(catalog, reading, request, survey, workload)
             began = time.perf_counter()
             try:
-                yield from run.sync(writer, stack.enter_context(embedding))
-            except BaseException:
+                yield from run.sync(
+                    writer, stack.enter_context(embedding), keep=lambda: unfinished.save(embedding.unused())
+                )
+            except Exception:
                 unfinished.save(embedding.unused())
                 raise
             record_speed(embedder, embedding.embedded_texts, time.perf_counter() - began, settings.state_directory)
@@ -122,16 +124,16 @@ def ingest_or_raise(
 
 
 def _workload(survey: FolderSurvey, request: IngestRequest, settings: Settings) -> Workload:
-    found = (result for result in survey.results if isinstance(result, FoundFile))
+    files = (result for result in survey.results if isinstance(result, FoundFile))
     try:
         with open_store(settings.store).manifest(settings.collection) as manifest:
             roots = outermost(survey.roots) if manifest and not request.rebuild else ()
             stored = (record for root in roots if manifest for record in manifest.documents_under(str(root)))
-            return Workload(found, stored)
+            return Workload(files, stored)
     except StoreError:
         if not request.rebuild:
             raise
-        return Workload(found, ())
+        return Workload(files, ())
 
 
 def _bound_embedding(settings: Settings, *, rebuild: bool) -> str | None:

@@ -44,7 +44,7 @@ def _remove(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]
     with store.manifest(settings.collection) as manifest:
         made_with = manifest.meta("embedding") if manifest else None
         if manifest is None or made_with is None:
-            raise missing_collection(store, settings.collection)
+            raise missing_collection(store, settings.collection, existing=store.collections())
         records, chunks = _records_under(manifest, below), manifest.counts().chunks
         roots = _roots_under(manifest, below)
     if not records and not roots:
@@ -106,7 +106,8 @@ def _contents(settings: Settings) -> tuple[list[DocumentRecord] | None, str, int
     try:
         with open_store(settings.store).manifest(settings.collection) as manifest:
             if manifest is None:
-                raise missing_collection(settings.store, settings.collection)
+                existing = open_store(settings.store).collections()
+                raise missing_collection(settings.store, settings.collection, existing=existing)
             return list(manifest.documents_under("/")), manifest.meta("embedding") or "", manifest.counts().chunks
     except StoreError as error:
         if error.code not in {"store_damaged", "store_format"}:

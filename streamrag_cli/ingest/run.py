@@ -7,7 +7,7 @@ depend on the timing.
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -68,9 +68,13 @@ class IngestRun:
         events = as_events(self._results(), self._request.limits, lambda: 0.0)
         return self._counted(events, None)
 
-    def sync(self, writer: Writer, embedding: BatchEmbedder) -> Iterator[DocumentSeen | FileProgress]:
+    def sync(
+        self, writer: Writer, embedding: BatchEmbedder, keep: Callable[[], None]
+    ) -> Iterator[DocumentSeen | FileProgress]:
+        """Do the ingest. After an interruption, `keep` is called to cache what is embedded."""
         limits = self._request.limits
-        steps = write(self._results(), writer, embedding, limits, uninterrupted=self._request.uninterrupted)
+        uninterrupted = self._request.uninterrupted
+        steps = write(self._results(), writer, embedding, limits, uninterrupted=uninterrupted, keep=keep)
         with closing(steps):  # after an interruption elsewhere, it writes what is embedded
             yield from self._counted(as_events(steps, limits, lambda: embedding.share_done), writer)
 

@@ -62,7 +62,7 @@ class UnfinishedPassages:
     def _read(file: Path) -> dict[bytes, Passage]:
         import numpy as np  # the embedder needs it, too
 
-        with np.load(file, allow_pickle=False) as arrays:
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
             joined, states = arrays["keys"].tobytes(), arrays["states"].tobytes()
             passages, at = {}, 0
             for row, (vector, length) in enumerate(zip(arrays["vectors"], arrays["lengths"].tolist(), strict=True)):

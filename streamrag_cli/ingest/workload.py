@@ -19,13 +19,13 @@ _ENOUGH_PASSAGES: Final = 200
 class Workload:
     """The number of passages of the files that are new or changed.
 
-    `files` is the number of these files. `passages` is the number of passages of all of them: known for those that
-    have been read, and estimated for the others; None if it cannot be estimated.
+    `files` is the number of these files. `passages` is the number of their passages: known for the files that have
+    been read, and estimated for the others; None if it cannot be estimated.
     """
 
-    def __init__(self, found: Iterable[FoundFile], stored: Iterable[DocumentRecord]) -> None:
-        """`found` are all files of the ingest, `stored` the records of the documents that may be up to date."""
-        new = {file.name: status for file in found if (status := _status_of(file))}
+    def __init__(self, files: Iterable[FoundFile], stored: Iterable[DocumentRecord]) -> None:
+        """`files` are all files of the ingest, `stored` the records of the documents that may be up to date."""
+        new = {file.name: status for file in files if (status := _status_of(file))}
         for record in stored:
             status = new.get(record.path)
             if status and is_unchanged_by_stat(status, record):

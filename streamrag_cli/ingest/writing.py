@@ -64,19 +64,24 @@ def write(
     limits: IngestLimits,
     *,
     uninterrupted: Callable[[], AbstractContextManager[object]] = nullcontext,
+    keep: Callable[[], None] = lambda: None,
 ) -> Generator[Batch | FileResult | Waiting, None, None]:
     """Embed and write documents. Yields each batch after its commit, and other results in between.
 
-    Within a block of `uninterrupted`, no signal raises an exception. After an interruption, the documents that are
-    embedded already are written.
+    Within a block of `uninterrupted`, no signal raises an exception. After an interruption, `keep` is called to cache
+    what is embedded, and then the documents that are complete are written, unless that would have to open the store
+    first: the process must end within a second.
     """
     pending: deque[Batch] = deque()
+    is_prepared = False
 
     def embed(step: Batch | FileResult) -> Batch | FileResult:
+        nonlocal is_prepared
         if isinstance(step, Batch):
             pending.append(step)
             step.future = embedding.begin(step.texts(), _known_passages(step, writer))
             writer.prepare()  # slow for the first batch, which is embedded at the same time
+            is_prepared = True
         return step
 
     def weight(step: Batch | FileResult) -> int:
@@ -97,14 +102,16 @@ def write(
     except BaseException as error:
         if not isinstance(error, Exception):  # Ctrl-C, or the events are no longer wanted
             with uninterrupted():
-                _write_finished(pending, writer, embedding)
+                embedding.stop()
+                keep()
+                if is_prepared:
+                    _write_finished(pending, writer, embedding)
         raise
     _refresh(writer, refreshed)
 
 
 def _write_finished(pending: Iterable[Batch], writer: Writer, embedding: BatchEmbedder) -> None:
     """Write the documents of pending batches that are embedded already. If that fails, the next ingest embeds them."""
-    embedding.stop()
     finished = Batch()
     with suppress(Exception):
         for batch in pending:

@@ -36,6 +36,15 @@ def print_line(console: "Console", text: str, *, style: str = "") -> None:
     console.print(Text(text, style=style), soft_wrap=True)
 
 
+def with_tilde(text: str, home: str) -> str:
+    """The text with the home directory at the start of paths replaced by `~`.
+
+    >>> with_tilde("/home/ada/data: 3 MB free", "/home/ada")
+    '~/data: 3 MB free'
+    """
+    return text.replace(f"{home}/", "~/") if home.strip("/") else text
+
+
 class AskingBar:
     """A progress bar that counts answered questions. It is shown only if `moves` is set."""
 

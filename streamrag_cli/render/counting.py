@@ -1,4 +1,4 @@
-"""Numbers for people: counted nouns, rounded numbers and rough times."""
+"""Formats counted nouns, rounded numbers and rough times."""
 
 
 def counted_noun(count: int, noun: str, plural: str = "") -> str:

@@ -10,7 +10,7 @@ from streamrag_cli.json_objects import hits_object
 from streamrag_cli.model import Source
 from streamrag_cli.render.error_output import print_error
 from streamrag_cli.render.machine import write_line
-from streamrag_cli.render.source_rows import location, notes, print_sources
+from streamrag_cli.render.source_rows import location, notes, print_nearest, print_sources
 
 
 class Hits:
@@ -53,10 +53,12 @@ class Hits:
                 self._err.write(f"note: {message}\n")
             case Error():
                 if self._json:
-                    self._write(hits_object((), query=self._query, error=event))
+                    self._write(hits_object((), query=self._query, error=event, paths=True))
                 elif self._jsonl:
                     write_line(self._out, to_json(event))
                 print_error(self._err, event.message, event.hint)
+                if not (self._quiet or self._json or self._jsonl):
+                    print_nearest(self._err, event.nearest, editor_uri=self._editor_uri, query=self._query)
             case _:
                 pass
 

@@ -38,7 +38,7 @@ _ALWAYS_SHOWN = frozenset({"failed"})
 
 
 class IngestView:
-    """Shows an ingest to users: how much there is to do, progress, notes, failed files and a summary.
+    """Shows an ingest to users: the amount of work, progress, notes, failed files and a summary.
 
     On a terminal, progress is one row that is never wrapped. `next_command` is shown at the end if there is something
     new to ask about.
@@ -189,7 +189,7 @@ def shortened_path(path: str, columns: int) -> str:
 
 
 def workload_line(started: IngestStarted) -> str:
-    """How much there is to do, as one line; "" if it is little.
+    """The amount of work as one line; "" if it is little.
 
     >>> event = IngestStarted(documents=1403, collection="c", embedding="e", new_documents=1403, passages=37_812,
     ...     seconds=1190.0)

@@ -19,7 +19,7 @@ class PassageRate:
         self._counts: deque[tuple[float, int]] = deque([(clock(), 0)])
 
     def add(self, passages: int) -> None:
-        """Record that `passages` passages are done by now. A lower number than before is ignored."""
+        """Record that `passages` passages are done. A lower number than before is ignored."""
         now = self._clock()
         if passages < self._counts[-1][1]:
             return

@@ -2,9 +2,10 @@
 
 import textwrap
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TextIO
 
 from streamrag_cli.model import Source
+from streamrag_cli.render.consoles import console_for, print_line
 from streamrag_cli.render.links import uri_of
 
 if TYPE_CHECKING:
@@ -36,6 +37,17 @@ def notes(source: Source) -> list[str]:
         more = f" and {len(source.also) - _COPIES_NAMED} more" if len(source.also) > _COPIES_NAMED else ""
         texts.append(f"also: {', '.join(source.also[:_COPIES_NAMED])}{more}")
     return texts
+
+
+def print_nearest(
+    err: TextIO, sources: Sequence[Source], *, plain: bool = False, editor_uri: str = "", query: str = ""
+) -> None:
+    """Print the sources that are nearest to a question for which nothing is relevant."""
+    if not sources:
+        return
+    console = console_for(err, plain=plain)
+    print_line(console, "nearest, but probably not about this:", style="dim")
+    print_sources(console, sources, is_verbose=console.is_terminal, editor_uri=editor_uri, query=query)
 
 
 def print_sources(

@@ -1,12 +1,14 @@
-"""Output of `status`: the collections of a store, as text or as one JSON object."""
+"""Output of `status`: the collections of a store, one row each, or as one JSON object."""
 
 from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
 from typing import TextIO
 
 from streamrag_cli.codec import encode, public
 from streamrag_cli.json_objects import FORMAT_VERSION
-from streamrag_cli.render.consoles import console_for, print_line
+from streamrag_cli.render.consoles import console_for, print_line, size_of, with_tilde
 from streamrag_cli.render.machine import write_line
+from streamrag_cli.render.table import Column, table_rows
 from streamrag_cli.store.backend import CollectionStatus
 from streamrag_cli.text import sanitise_line
 
@@ -17,6 +19,8 @@ def show_status(
     *,
     missing: Collection[str],
     removal: Callable[[str, str], str],
+    shown_name: Callable[[str], str],
+    home: str,
     out: TextIO,
     json: bool,
     plain: bool,
@@ -24,31 +28,60 @@ def show_status(
     """Print the collections of the store, as text or as one JSON object.
 
     `missing` are roots that no longer exist. `removal(collection, root)` returns the command that removes the
-    documents of a root.
+    documents of a root, and `shown_name(root)` its name for the user. `home` is shown as `~`.
     """
     if json:
         objects = [public(each) | _gone_roots(each.roots, missing) for each in collections]
         write_line(out, encode({"version": FORMAT_VERSION, "store": store, "collections": objects}))
         return
     console = console_for(out, plain=plain)
-    print_line(console, sanitise_line(f"store       {store}"))
+    width = size_of(out)[0] - 1 if out.isatty() else None
+    print_line(console, sanitise_line(f"store: {with_tilde(store, home)}"))
+    print_line(console, "")
+    title, *rows = table_rows(_columns(collections, shown_name), width)
+    print_line(console, title, style="dim")
+    for row in rows:
+        print_line(console, row)
     for each in collections:
-        lines = {
-            "collection": each.collection,
-            "documents": f"{each.documents:,}",
-            "chunks": f"{each.chunks:,}",
-            "embedding": f"{each.embedding}, {each.dimension} dimensions" if each.dimension else each.embedding,
-            "size": f"{each.size_bytes / 1e6:,.1f} MB",
-            "last ingest": each.last_ingest or "never completed",
-            "from": ", ".join(each.roots) or "nothing",
-        }
-        console.print()
-        for name, value in lines.items():
-            print_line(console, sanitise_line(f"{name:<12}{value}"))
         for root in each.roots:
             if root in missing:
                 note = f"note: {root} no longer exists; to remove its documents: "
                 print_line(console, sanitise_line(note + removal(each.collection, root)))
+
+
+def _columns(collections: Sequence[CollectionStatus], shown_name: Callable[[str], str]) -> list[Column]:
+    return [
+        Column(title="COLLECTION", cells=[each.collection for each in collections]),
+        Column(title="DOCUMENTS", cells=[f"{each.documents:,}" for each in collections], is_number=True),
+        Column(title="PASSAGES", cells=[f"{each.chunks:,}" for each in collections], is_number=True, drop_order=1),
+        Column(
+            title="SIZE",
+            cells=[f"{each.size_bytes / 1e6:,.1f} MB" for each in collections],
+            is_number=True,
+            drop_order=4,
+        ),
+        Column(title="LAST INGEST", cells=[_local_time(each.last_ingest) for each in collections], drop_order=2),
+        Column(title="EMBEDDER", cells=[_embedder(each) for each in collections], drop_order=5),
+        Column(
+            title="FROM",
+            cells=[", ".join(map(shown_name, each.roots)) or "nothing" for each in collections],
+            drop_order=3,
+        ),
+    ]
+
+
+def _size(collection: CollectionStatus) -> str:
+    return f"{collection.size_bytes / 1e6:,.1f} MB"
+
+
+def _embedder(collection: CollectionStatus) -> str:
+    """The name by which `--embedding` selects the embedder."""
+    kind, _, model = collection.embedding.partition(":")
+    return collection.embedding if kind == "openai" else kind or model
+
+
+def _local_time(moment: str | None) -> str:
+    return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M}" if moment else "never completed"
 
 
 def _gone_roots(roots: Sequence[str], missing: Collection[str]) -> dict[str, list[str]]:

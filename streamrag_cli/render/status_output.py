@@ -83,8 +83,15 @@ class StatusPanel:
                     self._line(line, style="dim")
             case Error(message=message, hint=hint):
                 print_error(self._err, message, hint)
+                self._print_nearest(event)
             case _:
                 pass
+
+    def _print_nearest(self, error: Error) -> None:
+        if error.nearest:
+            from streamrag_cli.render.source_rows import print_nearest
+
+            print_nearest(self._err, error.nearest, plain=self._plain, editor_uri=self._editor_uri)
 
     def close(self) -> None:
         self._err.flush()

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import Final, Self, TypeVar
 
@@ -96,12 +97,14 @@ class Retriever:
             cancellation=cancellation,
         )
         if not retrieved.hits:
-            raise NothingRelevantError(
+            error = NothingRelevantError(
                 f"nothing relevant in the documents: best match scored {retrieved.best_score:.2f},"
                 f" below --min-score {min_score:.2f}",
                 code="nothing_relevant",
                 hint="rephrase the question, or accept weaker matches: streamrag ask --min-score 0 QUESTION",
             )
+            error.nearest = (replace(retrieved, hits=retrieved.nearest),)
+            raise error
         return retrieved
 
     def chunk_after(self, hit: Hit, *, cancellation: Cancellation | None = None) -> Chunk | None:

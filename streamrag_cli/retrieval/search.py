@@ -50,6 +50,9 @@ class EmbeddingChangedError(Exception):
     """The collection has been rebuilt with another embedder, before or after the question was embedded."""
 
 
+_NEAREST: Final = 3
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retrieved:
     """The hits, best first, and data of the search that answers reuse.
@@ -62,6 +65,7 @@ class Retrieved:
     - `token_states` maps chunk ids of hits to their packed token states, if the embedder has any.
     - `is_lexical_only` is true if the embedder does not support the script of the question; `question_vector` is then
       zero.
+    - `nearest` are the best hits, even if they are below the minimum score.
     - `searched_for` are the queries of a follow-up: the question, and earlier ones, newest first. It is empty for a
       question without earlier ones.
     """
@@ -75,6 +79,7 @@ class Retrieved:
     token_states: Mapping[str, bytes] = field(default_factory=dict)
     is_lexical_only: bool = False
     searched_for: tuple[str, ...] = ()
+    nearest: tuple[Hit, ...] = ()
 
 
 def retrieve(
@@ -131,6 +136,7 @@ def retrieve(
         spent_ms=stages.spent_ms,
         is_lexical_only=query.is_lexical_only,
         searched_for=texts if earlier else (),
+        nearest=tuple(hits[:_NEAREST]),
     )
 
 

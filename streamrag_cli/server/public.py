@@ -84,7 +84,7 @@ def public_error(error: Error, *, for_operator: bool = False) -> Error:
         message, hint = error.message, error.hint if error.hint and is_public(error.hint) else hint
     if for_operator and not _LOCATION.search(error.hint):
         hint = error.hint
-    return replace(error, message=message, hint=hint)
+    return replace(error, message=message, hint=hint, nearest=())
 
 
 def public_notice(notice: Notice) -> Notice:

@@ -1,14 +1,16 @@
 """The interface that every backend implements; `registry.open_store` returns the store at an address."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from streamrag_cli.errors import StoreError
 from streamrag_cli.store.address import StoreAddress
 from streamrag_cli.store.interface import Manifest, Reader, Writer, damaged
+
+_NAMED: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +158,7 @@ def status_of(store: Store, *, only: str | None = None) -> tuple[CollectionStatu
     """The status of all collections, or of one. Raises StoreError `store_missing` or `store_damaged`."""
     names = [name for name in store.collections() if only in {None, name}]
     if not names and only:
-        raise missing_collection(store, only)
+        raise missing_collection(store, only, existing=store.collections())
     if not names:
         raise StoreError(f"nothing has been ingested into {store}", code="store_missing", hint="streamrag ingest PATH")
     return tuple(map(store.status, names))
@@ -181,9 +183,12 @@ def overview_of(store: Store) -> dict[str, CollectionStatus | StoreError]:
     return overview
 
 
-def missing_collection(store: object, collection: str) -> StoreError:
-    """The error for a collection that does not exist; the message shows `str` of `store`."""
-    return StoreError(f"no collection {collection!r} in {store}", code="store_missing", hint="streamrag ingest PATH")
+def missing_collection(store: object, collection: str, *, existing: Sequence[str] = ()) -> StoreError:
+    """The error for a collection that does not exist; the message shows `str` of `store` and the `existing` ones."""
+    named = f"; it has {', '.join(existing[:_NAMED])}" if existing else ""
+    named += f" and {len(existing) - _NAMED} more" if len(existing) > _NAMED else ""
+    message = f"no collection {collection!r} in {store}{named}"
+    return StoreError(message, code="store_missing", hint="streamrag ingest PATH")
 
 
 def damaged_collection(collection: str, why: str) -> StoreError:

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ def test_status_prints_the_expected_transcript(cli_with_library: CommandLine) ->
         in_a_pipe(cli_with_library, "streamrag status"),
         in_a_pipe(cli_with_library, "streamrag status --json"),
         in_a_pipe(cli_with_library, "streamrag status -c elsewhere"),
-        on_a_terminal(cli_with_library, "streamrag status", columns=200),
+        *(on_a_terminal(cli_with_library, "streamrag status", columns=columns) for columns in (40, 80, 100, 200)),
     )
 
 
@@ -116,7 +117,8 @@ def test_doctor_prints_the_expected_transcript(cli_with_library: CommandLine) ->
         lambda: in_a_pipe(user, "streamrag doctor"),
         lambda: in_a_pipe(user, "streamrag doctor --json"),
         lambda: in_a_pipe(user, "streamrag doctor -c elsewhere"),
-        lambda: on_a_terminal(user, "streamrag doctor", columns=200),
+        *(partial(on_a_terminal, user, "streamrag doctor", columns=columns) for columns in (40, 80, 100, 200)),
+        lambda: on_a_terminal(user, "streamrag doctor -v"),
     )
     assert_same_transcript("doctor", *parts)
 
@@ -172,10 +174,20 @@ def test_ingest_reports_skipped_files_and_reasons(cli: CommandLine) -> None:
     )
 
 
-def test_ingest_leaves_one_line_on_a_terminal(cli: CommandLine) -> None:
+def test_ingest_leaves_its_summary_on_a_terminal(cli: CommandLine) -> None:
     write_library(cli.directory)
 
-    assert_same_transcript("ingest-terminal", on_a_terminal(cli, "streamrag ingest library"))
+    assert_same_transcript(
+        "ingest-terminal",
+        *(on_a_terminal(cli, f"streamrag ingest library -c w{columns}", columns=columns) for columns in (40, 80, 200)),
+        on_a_terminal(cli, "streamrag ingest -c w80"),
+    )
+
+
+def test_help_prints_the_expected_transcript(cli: CommandLine) -> None:
+    parts = [on_a_terminal(cli, "streamrag --help", columns=columns) for columns in (40, 80, 100, 200)]
+
+    assert_same_transcript("help", *parts, on_a_terminal(cli, "streamrag ingest --help", columns=80))
 
 
 def test_eval_prints_the_expected_transcript(cli: CommandLine) -> None:
@@ -221,7 +233,7 @@ def test_json_output_has_exactly_the_documented_keys() -> None:
     assert [list(each) for each in doctor["checks"]] == [[*check, "figures"]] * 10
     assert list(ingested) == ["version", "failed", "error", *done]
     assert [list(line) for line in lines] == [
-        ["type", "documents", "collection", "embedding"],
+        ["type", "documents", "collection", "embedding", "new_documents"],
         *[["type", "source", "action", "chunks", "reason", "code"]] * 5,
         ["type", "done", *done],
     ]

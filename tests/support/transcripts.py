@@ -28,9 +28,10 @@ _REPLACEMENTS = (
     (r"\d\d\d\d-\d\d-\d\dT[\d:.]+\+00:00", "DATE"),
     (r"\b\d\d\d\d-\d\d-\d\d \d\d:\d\d\b", "DATE AND MINUTE "),  # of the same width
     (r"\b\d[\d,]*(\.\d+)? (ms|s)\b", "TIME"),
-    (r"(size +)[\d.]+ MB", r"\1SIZE"),
+    (r"\b\d+\.\d MB\b", "0.0 MB"),
+    (r"\d\d\d\d-\d\d-\d\d \d\d:\d\d", "YYYY-MM-DD hh:mm"),
     (r"[\d,]+ MB free", "SIZE free"),
-    (r"(no local model server is running|\S+( \S+)? runs at http://[^\"\n]*)", "MODEL SERVERS HERE"),
+    (r"(no local model\s+server is\s+running|\S+( \S+)? runs at http://[^\"\n]*)", "MODEL SERVERS HERE"),
     (r"(ms_per_query +)[\d.]+", r"\1TIME"),
     (r"; (to connect one|to use \S+( \S+)? on this machine): .* QUESTION", "; HOW TO CONNECT ONE"),
 )

@@ -95,11 +95,15 @@ export interface TokenEvent {
   token: string;
 }
 
-/** `unknown`: numbers that the answer cites although no source has them. */
+/**
+ * `unknown`: numbers that the answer cites although no source has them. `unsupported`: numbers of sources that do
+ * not seem to support a sentence that cites them.
+ */
 export interface CitationsEvent {
   type: "citations";
   citations: Citation[];
   unknown: number[];
+  unsupported: number[];
 }
 
 export interface NoticeEvent {
@@ -129,6 +133,7 @@ export interface ErrorEvent {
   retryable: boolean;
   /** Seconds to wait before asking again, if the server sent them. */
   retry_after_s?: number;
+  nearest?: Source[];
 }
 
 export type RagEvent = StatusEvent | QuestionAskedEvent | SourcesEvent | TokenEvent | CitationsEvent | NoticeEvent | DoneEvent | ErrorEvent;

@@ -16,7 +16,7 @@ from streamrag_cli.store.local.catalog import Catalog
 from streamrag_cli.store.local.database import damaged_catalog
 from streamrag_cli.store.local.epoch import OpenEpoch
 from streamrag_cli.store.local.index_fingerprint import damaged_vectors
-from streamrag_cli.store.local.layout import Layout
+from streamrag_cli.store.local.layout import Layout, collections
 from streamrag_cli.store.local.vector_fingerprints import changed_vectors
 from streamrag_cli.store.local.vectors import Vectors
 from streamrag_cli.store.stemming import MOST_WORDS, match_expression, rarest_words, stems
@@ -181,7 +181,9 @@ class CollectionReader:
     def _active_epoch(self) -> str:
         active = self._layout.active_epoch()
         if active is None:
-            raise missing_collection(self._layout.store, self._layout.collection)
+            raise missing_collection(
+                self._layout.store, self._layout.collection, existing=collections(self._layout.store)
+            )
         return active.epoch
 
 
