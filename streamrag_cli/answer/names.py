@@ -27,7 +27,7 @@ _GENERIC: Final = frozenset(
     " eastern western central new great old upper lower first second third world international national royal united"
     " center centre museum library hospital station stadium airport festival day century age era movement"
     " department office agency bank the and for in on at by with from to a an program programme project team league cup"
-    " valley forest desert county district area street super bowl championship award awards section chapter article"
+    " valley forest desert county district area street super bowl championship award awards section chapter article duke count earl baron king edict"
     .split()
 )
 _INITIAL_WORDS: Final = frozenset(
@@ -157,10 +157,24 @@ def names(sentence: str) -> list[Name]:
         if is_initial and (run[0].lower() in _STARTERS or (len(run) > 1 and run[0].lower().endswith(("ing", "ly")))):
             run = run[1:]
             is_initial = False
+        if is_initial and len(run) == 1 and not _is_subject(run[0], sentence[words[end - 1].end() :]):
+            run = []
         if run and not _is_common(run, is_initial=is_initial):
             found.append(Name(tuple(map(bare, run)), is_initial and len(run) == 1))
         at = end
     return found
+
+
+_COMMON_ENDING: Final = re.compile(r"(?:[st]ion|ment|ness|ity|[ae]nce|ship|age|ism|ure|ing|ed|ly|s|al|able|ible|ful|less|ware)$")
+_VERB: Final = re.compile(
+    r"(?:['\u2019]s\b|,? (?:is|was|has|had|were|are|will|did|does|became|began|won|wrote|made|led|built|founded|died|said"
+    r"|and [A-Z]|[a-z]{3,}ed)\b)"
+)
+
+
+def _is_subject(word: str, rest: str) -> bool:
+    """Whether the first word of a sentence is likely to be a name: a verb or another name follows."""
+    return not _COMMON_ENDING.search(word.lower()) and _VERB.match(rest) is not None
 
 
 _NEVER: Final = frozenset(("i", *MONTHS))
@@ -275,7 +289,16 @@ class KnownWords:
                 return True
             if "".join(map(folded, name.words)) in self.all:
                 return True
-        words = [word for word in name.words if word.lower() not in _CONNECTORS and word.lower() != "the"]
+        parts: list[list[str]] = [[]]
+        for word in name.words:
+            if word.lower() in _CONNECTORS:
+                parts.append([])
+            elif word.lower() != "the":
+                parts[-1].append(word)
+        parts = [part for part in parts if part] or [list(name.words)]
+        return self._has_part(parts[-1]) and (len(parts) == 1 or any(map(self._has_part, parts[:-1])) or len(parts[0]) > 1)
+
+    def _has_part(self, words: Sequence[str]) -> bool:
         specific = [word for word in words if word.lower() not in _GENERIC and word not in ROMAN] or words
         found = [self.has_word(word) for word in specific]
         if all(found):

@@ -129,6 +129,7 @@ UNITS: Final[Mapping[str, Unit]] = {
         lb_lbs_pound_pounds=453.6,
         tonne_tonnes_ton_tons=1e6,
     ),
+    **_units("volume", cl_centilitre_centilitres=1e-2, dl_decilitre_decilitres=0.1),
     **_units("volume", ml_millilitre_millilitres_milliliter_milliliters=1e-3, l_litre_litres_liter_liters=1.0),
     **_units("area", ha_hectare_hectares=1.0, acre_acres=0.4047),
     **_units("frequency", hz=1.0, khz=1e3, mhz=1e6, ghz=1e9),
@@ -152,6 +153,10 @@ EVERY: Final[Mapping[str, float]] = {
 
 ALL: Final = frozenset("all every each fully full entire entirely whole wholly completely always".split())
 """Words for 100 %."""
+BETWEEN: Final = frozenset(
+    "working business consecutive calendar nautical square cubic full whole more further additional extra other".split()
+)
+"""Words between a number and its unit or noun."""
 APPROXIMATE: Final = frozenset(
     "about approximately approx around roughly circa ca some nearly almost estimated ~ \u2248 close"
     " roundabout averaging average".split()

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from streamrag_cli.answer.number_words import (
     ALL,
     APPROXIMATE,
+    BETWEEN,
     DECADES,
     DIGITS,
     EVERY,
@@ -37,7 +38,7 @@ _GROUPED: Final = re.compile(r"\d{1,3}(?:([,.'\u2019\u00a0\u202f])\d{3})(?:\1\d{
 _SPLIT: Final = re.compile(r"[:/]")
 _ISO_DATE: Final = re.compile(r"\d{4}-\d{1,2}(?:-\d{1,2})?(?!\d)")
 _ABBREVIATED: Final = {"k": 1e3, "m": 1e6, "bn": 1e9, "b": 1e9, "tn": 1e12}
-_SAME_YEAR_DIGITS: Final = 2
+_CONSTANTS: Final = (2, 7, 12, 24, 52, 60, 100, 365, 1000)
 _HEDGE_TOKENS: Final = 4
 
 
@@ -223,6 +224,10 @@ def _with_context(quantity: Quantity, tokens: Sequence[_Token], first: int, afte
         unit = "%"
     elif not unit and word in UNITS:
         unit = word
+    elif not unit and word in BETWEEN and at + 1 < len(tokens) and tokens[at + 1].text.lower() in UNITS:
+        unit = tokens[at + 1].text.lower()
+    elif not unit and first > 1 and tokens[first - 1].text in "=:" and tokens[first - 2].text.lower() in UNITS:
+        unit = tokens[first - 2].text.lower()  # flush_ms = 250
     hedge = ""
     for token in tokens[max(0, first - _HEDGE_TOKENS) : first]:
         hint = token.text.lower()
@@ -308,7 +313,7 @@ class KnownQuantities:
         if quantity.kind == "fraction" and _key(value * 100) in self.values:
             return True
         if quantity.kind == "decade":
-            return any(value <= each < value + 10 for each in self.values)
+            return any(value <= (each % 100 if value < 100 else each) < value + 10 for each in self.values)
         if quantity.kind == "ordinal" and quantity.noun.startswith("centur"):
             return any((value - 1) * 100 <= each <= value * 100 for each in self.values)
         own = UNITS.get(quantity.unit)
@@ -334,14 +339,39 @@ class KnownQuantities:
 
     @cached_property
     def _sorted(self) -> list[float]:
-        return sorted({form.value for each in self._found for form in each.forms})[:60]
+        return sorted({form.value for each in self._found for form in each.forms})[:40]
 
-    def can_be_computed(self, quantity: Quantity) -> bool:
-        """Whether the number is the sum, difference, product or ratio of two numbers of the passage, or their total."""
-        values = self._sorted
-        totals = [sum(values), *(a + b for a in values for b in values), *(abs(a - b) for a in values for b in values)]
-        totals += [a / b for a in values for b in values if b] + [a * b for a in values for b in values]
-        return any(_is_rounded(quantity, form, total) for form in quantity.forms for total in totals)
+    def has_share(self, quantity: Quantity, share: float) -> bool:
+        """Whether the number is this share of a number in the passage."""
+        return any(_is_rounded(quantity, form, share * value) for form in quantity.forms for value in self._sorted)
+
+    def can_be_computed(self, quantity: Quantity, *, among: Sequence[Quantity] = ()) -> bool:
+        """Whether the number is a sum, difference, product or ratio of two numbers of the passage, or their total.
+
+        If there are numbers `among`, only those are used, and not their total.
+        """
+        values = [form.value for each in among for form in each.forms[:1]][:40] if among else self._sorted
+        return any(
+            _is_rounded(quantity, form, result)
+            for form in quantity.forms
+            for result in _results(values, with_constants=not among)
+        )
+
+
+def _results(values: Sequence[float], *, with_constants: bool) -> Iterator[float]:
+    yield sum(values)
+    for first in values:
+        for second in values:
+            yield first + second
+            yield first - second
+            yield first * second
+            if second:
+                yield first / second
+                yield 100 * first / second
+        if with_constants:
+            for constant in _CONSTANTS:
+                yield first * constant
+                yield first / constant
 
 
 def singular(noun: str) -> str:
