@@ -4,6 +4,7 @@ Every function takes time linear in the length of the text.
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -38,6 +39,8 @@ _GROUPED: Final = re.compile(r"\d{1,3}(?:([,.'\u2019\u00a0\u202f])\d{3})(?:\1\d{
 _SPLIT: Final = re.compile(r"[:/]")
 _ISO_DATE: Final = re.compile(r"\d{4}-\d{1,2}(?:-\d{1,2})?(?!\d)")
 _ABBREVIATED: Final = {"k": 1e3, "m": 1e6, "bn": 1e9, "b": 1e9, "tn": 1e12}
+_MAX_NUMBERS: Final = 500
+_MAX_OPERANDS: Final = 24
 _CONSTANTS: Final = (2, 7, 12, 24, 52, 60, 100, 365, 1000)
 _HEDGE_TOKENS: Final = 4
 
@@ -251,7 +254,7 @@ class KnownQuantities:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self._found = quantities(text)
+        self._found = quantities(text)[:_MAX_NUMBERS]
         self.values: set[float] = set()
         self.codes = {part.lower() for each in self._found if not each.forms for part in (each.text,)}
         for each in self._found:
@@ -338,24 +341,38 @@ class KnownQuantities:
         return {form.value for each in self._found for form in each.forms if singular(each.noun) == noun}
 
     @cached_property
-    def _sorted(self) -> list[float]:
-        return sorted({form.value for each in self._found for form in each.forms})[:40]
+    def _distinct(self) -> list[float]:
+        return sorted({form.value for each in self._found for form in each.forms})[:_MAX_OPERANDS]
+
+    @cached_property
+    def _results(self) -> list[float]:
+        return sorted(_results(self._distinct, with_constants=True))
 
     def has_share(self, quantity: Quantity, share: float) -> bool:
         """Whether the number is this share of a number in the passage."""
-        return any(_is_rounded(quantity, form, share * value) for form in quantity.forms for value in self._sorted)
+        return _is_among(quantity, sorted(share * value for value in self._distinct))
 
-    def can_be_computed(self, quantity: Quantity, *, among: Sequence[Quantity] = ()) -> bool:
-        """Whether the number is a sum, difference, product or ratio of two numbers of the passage, or their total.
+    def can_be_computed(self, quantity: Quantity) -> bool:
+        """Whether the number is a sum, difference, product or ratio of two numbers of the passage, or their total."""
+        return _is_among(quantity, self._results)
 
-        If there are numbers `among`, only those are used, and not their total.
-        """
-        values = [form.value for each in among for form in each.forms[:1]][:40] if among else self._sorted
-        return any(
-            _is_rounded(quantity, form, result)
-            for form in quantity.forms
-            for result in _results(values, with_constants=not among)
-        )
+
+def is_computed(quantity: Quantity, operands: Sequence[Quantity]) -> bool:
+    """Whether the number is a sum, difference, product or ratio of two of the operands."""
+    values = [form.value for each in operands for form in each.forms[:1]][:_MAX_OPERANDS]
+    return _is_among(quantity, sorted(_results(values, with_constants=False)))
+
+
+def _is_among(quantity: Quantity, ordered: Sequence[float]) -> bool:
+    """Whether the number is one of the `ordered` values, perhaps rounded."""
+    for form in quantity.forms:
+        slack = max(0.5 * form.step, 0.34 * form.value if quantity.hedge else 0.0)
+        at = bisect_left(ordered, form.value - slack)
+        while at < len(ordered) and ordered[at] <= form.value + slack:
+            if _is_rounded(quantity, form, ordered[at]):
+                return True
+            at += 1
+    return False
 
 
 def _results(values: Sequence[float], *, with_constants: bool) -> Iterator[float]:
