@@ -5,6 +5,7 @@
 Statements are made from the questions, answers and sentences of a set in the format of BEIR whose queries have
 `answers`. Right ones cite the passage that they come from. Wrong ones have another number or another name of the same
 kind, taken from another passage, or cite another passage. Every second article is for tuning, the others for the report.
+Also judges the hand-written answers of `written_answers.py`.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from benchmarks.written_answers import WRITTEN
 from streamrag_cli.answer.support import unsupported
 from streamrag_cli.model import Source
 
@@ -28,8 +30,8 @@ _NUMBER_WORD: Final = re.compile(
 )
 _NAME: Final = re.compile(r"(?<=[a-z,] )(?:[A-Z][a-z]{2,}(?: (?:of |de )?[A-Z][a-z]{2,}){0,2})(?=[ ,.;])")
 _SUBJECT: Final = re.compile(
-    r"(?:Who|What|Which(?: [a-z]+){1,2}|What(?: [a-z]+){1,2}) ((?:is|was|were|are|has|had|can|will|would|led|made|won|wrote|"
-    r"founded|created|discovered|became|began|ruled|built|signed|controls|caused|helped|used|produced|[a-z]+ed) .+)\?"
+    r"(?:Who|What|Which(?: [a-z]+){1,2}|What(?: [a-z]+){1,2}) ((?:is|was|were|are|has|had|can|will|would|led|made"
+    r"|won|wrote|founded|created|discovered|became|began|ruled|built|signed|controls|caused|helped|used|produced|[a-z]+ed) .+)\?"
 )
 _WHEN: Final = re.compile(r"(?:When|In what year|In which year|What year) (?:did|was|were|is) (.+)\?")
 _WHERE: Final = re.compile(r"(?:Where|In what (?:city|country|state)) (?:did|was|were|is|are|do|does) (.+)\?")
@@ -84,7 +86,9 @@ def main() -> None:
     titles = sorted({each.title for each in passages.values()})
     chosen = set(titles[0 if arguments.half == "tune" else 1 :: 2])
     chance = random.Random(4)
-    right = [case for each in passages.values() if each.title in chosen for case in _right(each, asked[each.id], chance)]
+    right = [
+        case for each in passages.values() if each.title in chosen for case in _right(each, asked[each.id], chance)
+    ]
     pool = [each for each in passages.values() if each.title in chosen]
     groups = {
         "right": right,
@@ -95,26 +99,47 @@ def main() -> None:
     }
     for name, cases in groups.items():
         _report(name, [case for case in cases if case.passage.text], show=arguments.show)
+    written = {
+        name: [
+            Case("written", text, Passage("", "", each.passage), each.question)
+            for each in WRITTEN
+            for text in texts(each)
+        ]
+        for name, texts in (("right", lambda each: each.right), ("with an error", lambda each: each.wrong))
+    }
+    for name, cases in written.items():
+        _report(name, cases, show=arguments.show, is_marked_already=True)
 
 
-def _report(name: str, cases: Sequence[Case], *, show: int) -> None:
+def _report(name: str, cases: Sequence[Case], *, show: int, is_marked_already: bool = False) -> None:
     marked: Counter[str] = Counter()
     total: Counter[str] = Counter()
     shown: Counter[str] = Counter()
     took_ms = []
     for case in cases:
         source = Source(
-            n=1, source="passage.txt", page=None, line_start=1, line_end=9, title=case.passage.title, content="",
-            score=1.0, chunk_id="c", text=case.passage.text,
+            n=1,
+            source="passage.txt",
+            page=None,
+            line_start=1,
+            line_end=9,
+            title=case.passage.title,
+            content="",
+            score=1.0,
+            chunk_id="c",
+            text=case.passage.text,
         )
-        started = time.perf_counter()
-        is_marked = bool(unsupported(f"{case.statement.rstrip('.')} [1].", [source], [case.question]))
-        took_ms.append(1000 * (time.perf_counter() - started))
+        started = time.thread_time()
+        answer = case.statement if is_marked_already else f"{case.statement.rstrip('.')} [1]."
+        is_marked = bool(unsupported(answer, [source], [case.question]))
+        took_ms.append(1000 * (time.thread_time() - started))
         total[case.kind] += 1
         marked[case.kind] += is_marked
         if is_marked == (name == "right") and shown[case.kind] < show:
             shown[case.kind] += 1
-            print(f"    [{case.kind}] {case.statement}\n        Q: {case.question}\n        A: {case.answer}\n        P: {case.passage.text[:700]}")
+            print(
+                f"    [{case.kind}] {case.statement}\n        Q: {case.question}\n        A: {case.answer}\n        P: {case.passage.text[:700]}"
+            )
     by_kind = ", ".join(f"{kind} {marked[kind] / count:.3f} of {count}" for kind, count in sorted(total.items()))
     print(f"{name}: marked {marked.total() / total.total():.4f} of {total.total()} ({by_kind}); ", end="")
     print(f"{sum(took_ms) / len(took_ms):.2f} ms on average, at most {max(took_ms):.1f} ms")
@@ -183,7 +208,9 @@ def _other_forms(sentence: str) -> str:
     sentence = re.sub(r"(?<=\d),(?=\d{3})", "", sentence)
     sentence = re.sub(r"(\d+) ?%", r"\1 percent", sentence)
     sentence = re.sub(r"\b([A-Z][a-z]+) (\d{1,2}), (\d{4})", r"\2 \1 \3", sentence)
-    sentence = re.sub(r"(?<![\d.,-])(\d\d?)(?= [a-z])", lambda m: words[int(m[1])] if int(m[1]) < 13 else m[1], sentence)
+    sentence = re.sub(
+        r"(?<![\d.,-])(\d\d?)(?= [a-z])", lambda m: words[int(m[1])] if int(m[1]) < 13 else m[1], sentence
+    )
     return re.sub(r"\b(?:two|three|four|five|six|seven|eight|nine|ten)\b", lambda m: str(words.index(m[0])), sentence)
 
 
@@ -212,8 +239,10 @@ def _shape(number: str) -> str:
     plain = number.replace(",", "")
     if "." in number:
         return "decimal"
-    return "year" if len(plain) == 4 and plain[:2] in {"10", "11", "12", "13", "14", "15", "16", "17", "18", "19", "20"} else (
-        "small" if len(plain) < 3 else "large"
+    return (
+        "year"
+        if len(plain) == 4 and plain[:2] in {"10", "11", "12", "13", "14", "15", "16", "17", "18", "19", "20"}
+        else ("small" if len(plain) < 3 else "large")
     )
 
 
@@ -236,14 +265,16 @@ def _wrong_name(case: Case, right: Sequence[Case], chance: random.Random) -> Ite
                 yield replace(case, statement=case.statement.replace(case.answer, other.answer, 1))
                 return
         return
-    matches = [each for each in _NAME.finditer(case.statement) if each[0] not in case.question and not _is_month(each[0])]
+    matches = [
+        each for each in _NAME.finditer(case.statement) if each[0] not in case.question and not _is_month(each[0])
+    ]
     for _ in range(40 if matches else 0):
-        other_passage = chance.choice(right).passage
-        names = [each[0] for each in _NAME.finditer(other_passage.text) if not _is_month(each[0])]
-        if names and other_passage.title != case.passage.title:
-            match, other = chance.choice(matches), chance.choice(names)
-            if other not in case.passage.text + case.question:
-                statement = case.statement[: match.start()] + other + case.statement[match.end() :]
+        elsewhere = chance.choice(right).passage
+        names = [each[0] for each in _NAME.finditer(elsewhere.text) if not _is_month(each[0])]
+        if names and elsewhere.title != case.passage.title:
+            match, name = chance.choice(matches), chance.choice(names)
+            if name not in case.passage.text + case.question:
+                statement = case.statement[: match.start()] + name + case.statement[match.end() :]
                 yield replace(case, statement=statement)
                 return
 

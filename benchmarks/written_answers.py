@@ -12,7 +12,7 @@ class Written(NamedTuple):
 
 WRITTEN: Final = (
     Written(
-        "# Espresso machine K2\n\n## Descaling\n\nDescale every 200 cups or every 3 months, whichever comes first. Mix"
+        "# Espresso machine K2\n\n## Descaling\n\nDescale every 200 cups or every 3 months, whichever comes first."
         " 100 ml of descaler with 900 ml of water. The program takes about 25 minutes. The tank of the K2 holds 1.8"
         " litres; the K2 Pro has a tank of 2.5 litres. The boiler heats up in 1,283 ms.",
         "How do I descale the machine?",
@@ -121,19 +121,19 @@ WRITTEN: Final = (
     Written(
         "streams.toml\n\n[buffer]\nsize_kb = 64\nflush_ms = 250\n\n[limits]\nmax_clients = 4096\nidle_s = 300\n\nThe"
         " buffer is flushed when it is full or after `flush_ms`. Clients that send nothing for `idle_s` are closed with"
-        " code 4001 (\"idle timeout\").",
+        ' code 4001 ("idle timeout").',
         "When is the buffer flushed?",
         (
             "The buffer holds 65,536 bytes and is flushed after a quarter of a second at the latest [1].",
             "Up to 4,096 clients can connect at the same time [1].",
             "Idle clients are disconnected after 5 minutes with the code 4001 [1].",
-            "They see the message \"idle timeout\" [1].",
+            'They see the message "idle timeout" [1].',
             "Set it in the `[buffer]` section:\n\n```toml\n[buffer]\nflush_ms = 100\n```\n\nThe default is 250 [1].",
             "The buffer is flushed in two cases: it is full, or `flush_ms` milliseconds have passed [1].",
         ),
         (
             "Idle clients are disconnected after 15 minutes [1].",
-            "They see the message \"connection reset by administrator\" [1].",
+            'They see the message "connection reset by administrator" [1].',
             "Up to 2,048 clients can connect [1].",
         ),
     ),

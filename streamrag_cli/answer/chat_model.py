@@ -115,8 +115,8 @@ async def stream_chat(
     `timeout_s` is how long the server may go without sending a piece of the answer or of reasoning; comments that only
     keep the connection open do not count. `client_for` provides the client for an endpoint, `options` are sent
     unchanged, and `defaults` unless there is such an option. A default that the server refuses is left out, and its
-    name is passed to `on_refused`. `on_step` is called after each step of a request. An answer that exceeds `limits` is cut. Raises
-    ModelServerError and ConfigurationError; the pieces that were yielded before stay valid.
+    name is passed to `on_refused`. `on_step` is called after each step of a request. An answer that exceeds `limits` is
+    cut. Raises ModelServerError and ConfigurationError; the pieces that were yielded before stay valid.
     """
     retries = 0
     model_time = _ModelTime(limits.seconds)

@@ -62,7 +62,9 @@ async def generate(
     `mark` fences the sources in the prompt; it is removed from the answer.
     """
     model_cache = ModelCache(settings.state_directory)
-    generate_with = partial(_generate_with, question, prompt, mark=mark, settings=settings, clock=clock, resources=resources)
+    generate_with = partial(
+        _generate_with, question, prompt, mark=mark, settings=settings, clock=clock, resources=resources
+    )
     is_cached_model = not settings.model and endpoint.model == model_cache.get(endpoint.url)
     try:
         async with aclosing(generate_with(endpoint=endpoint)) as events:

@@ -18,9 +18,7 @@ class LeakedMarkFilter:
         self._pending = ""
         rest = r"(?: (?:source \[\d{1,3}\]|text\b))?(?:>>)?"
         self._leak = re.compile(rf"(?:<<)?{re.escape(mark)}{rest}") if mark else None
-        self._partial = re.compile(
-            rf"(?:<<)?{re.escape(mark)}(?:>| (?:s(?:o(?:u(?:r(?:c(?:e(?: (?:\[(?:\d{{1,3}}\]?)?)?)?)?)?)?)?)?|t(?:e(?:x)?)?)?>?)?\Z"
-        )
+        self._unfinished = re.compile(rf"(?:<<)?{re.escape(mark)}[^\n>]{{0,{_LONGEST_REST}}}>?\Z")
 
     def feed(self, text: str) -> str:
         """The text that can be shown after this piece arrived."""
@@ -46,8 +44,8 @@ class LeakedMarkFilter:
     def _held_from(self) -> int:
         """The offset from which the text may belong to a mark that is not complete yet."""
         text, mark = self._pending, self._mark
-        tail = max(0, len(text) - len(mark) - len(_OPENING) - _LONGEST_REST)
-        if match := self._partial.search(text, tail):
+        tail = max(0, len(text) - len(mark) - len(_OPENING) - _LONGEST_REST - 1)
+        if match := self._unfinished.search(text, tail):
             return match.start()
         for start in range(max(0, len(text) - len(mark) - len(_OPENING)), len(text)):
             part = text[start:]

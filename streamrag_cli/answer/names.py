@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from streamrag_cli.answer.number_words import MONTHS, ROMAN, UNITS
@@ -27,8 +28,8 @@ _GENERIC: Final = frozenset(
     " eastern western central new great old upper lower first second third world international national royal united"
     " center centre museum library hospital station stadium airport festival day century age era movement"
     " department office agency bank the and for in on at by with from to a an program programme project team league cup"
-    " valley forest desert county district area street super bowl championship award awards section chapter article duke count earl baron king edict"
-    .split()
+    " valley forest desert county district area street super bowl championship award awards section chapter"
+    " article duke count earl baron king edict".split()
 )
 _INITIAL_WORDS: Final = frozenset(
     "according additionally afterwards ago almost already also although always among another anyone anything apart"
@@ -165,10 +166,12 @@ def names(sentence: str) -> list[Name]:
     return found
 
 
-_COMMON_ENDING: Final = re.compile(r"(?:[st]ion|ment|ness|ity|[ae]nce|ship|age|ism|ure|ing|ed|ly|s|al|able|ible|ful|less|ware)$")
+_COMMON_ENDING: Final = re.compile(
+    r"(?:[st]ion|ment|ness|ity|[ae]nce|ship|age|ism|ure|ing|ed|ly|s|al|able|ible|ful|less|ware)$"
+)
 _VERB: Final = re.compile(
-    r"(?:['\u2019]s\b|,? (?:is|was|has|had|were|are|will|did|does|became|began|won|wrote|made|led|built|founded|died|said"
-    r"|and [A-Z]|[a-z]{3,}ed)\b)"
+    r"(?:['\u2019]s\b|,? (?:is|was|has|had|were|are|will|did|does|became|began|won|wrote|made|led|built|founded|died"
+    r"|said|and [A-Z]|[a-z]{3,}ed)\b)"
 )
 
 
@@ -220,7 +223,7 @@ def _end_of_run(sentence: str, words: Sequence[re.Match[str]], at: int) -> int:
 
 def _begins_clause(sentence: str, words: Sequence[re.Match[str]], at: int) -> bool:
     before = sentence[words[at - 1].end() if at else 0 : words[at].start()]
-    return at == 0 or any(mark in before for mark in ".!?:;\n|\u2014\u2022\"\u201c\u2018(")
+    return at == 0 or any(mark in before for mark in '.!?:;\n|\u2014\u2022"\u201c\u2018(')
 
 
 class KnownWords:
@@ -232,21 +235,19 @@ class KnownWords:
         self.all = set(map(folded, raw))
         self.all.update(part for word in raw for part in _camel_parts(word))
         ordered = [folded(word) for word in raw]
-        self._pairs = {first + second for first, second in zip(ordered, ordered[1:], strict=False)}
+        self._pairs = {first + second for first, second in pairwise(ordered)}
         capitalised = {folded(word) for word in raw if _is_capitalised(word)}
         self._by_prefix: dict[str, list[str]] = defaultdict(list)
         for word in capitalised:
             self._by_prefix[word[:_SHORTEST_PREFIX]].append(word)
         self._acronyms = {word.lower() for word in raw if word.isupper() and 2 <= len(word) <= 8}
         content = [word for word in ordered if word not in FUNCTION_WORDS[ENGLISH]]
-        self._initials = (
-            "".join(word[0] for word in ordered) + " " + "".join(word[0] for word in content)
-        )
+        self._initials = "".join(word[0] for word in ordered) + " " + "".join(word[0] for word in content)
         self._capital_initials = "".join(word[0] if _is_capitalised(word) else " " for word in raw).lower()
         self._stems: set[str] | None = None
         self._before: dict[str, set[str]] = defaultdict(set)
         joined = [word for word in raw if word not in _CONNECTORS]
-        for first, second in zip(joined, joined[1:], strict=False):
+        for first, second in pairwise(joined):
             self._before[folded(second)].add(folded(first) if _is_capitalised(first) else "")
 
     @property
@@ -296,7 +297,9 @@ class KnownWords:
             elif word.lower() != "the":
                 parts[-1].append(word)
         parts = [part for part in parts if part] or [list(name.words)]
-        return self._has_part(parts[-1]) and (len(parts) == 1 or any(map(self._has_part, parts[:-1])) or len(parts[0]) > 1)
+        return self._has_part(parts[-1]) and (
+            len(parts) == 1 or any(map(self._has_part, parts[:-1])) or len(parts[0]) > 1
+        )
 
     def _has_part(self, words: Sequence[str]) -> bool:
         specific = [word for word in words if word.lower() not in _GENERIC and word not in ROMAN] or words
@@ -321,7 +324,9 @@ def _camel_parts(word: str) -> Iterable[str]:
 
 
 def _common_prefix(first: str, second: str) -> int:
-    return next((at for at, (a, b) in enumerate(zip(first, second, strict=False)) if a != b), min(len(first), len(second)))
+    return next(
+        (at for at, (a, b) in enumerate(zip(first, second, strict=False)) if a != b), min(len(first), len(second))
+    )
 
 
 def _differs_by_one(first: str, second: str) -> bool:

@@ -11,8 +11,7 @@ DIGITS: Final[Mapping[str, float]] = {
     )
 }
 TENS: Final[Mapping[str, float]] = {
-    word: 10.0 * value
-    for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)
+    word: 10.0 * value for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)
 } | {"fourty": 40.0}
 MAGNITUDES: Final[Mapping[str, float]] = {
     **dict.fromkeys(("hundred", "hundreds"), 1e2),
@@ -30,9 +29,7 @@ ORDINALS: Final[Mapping[str, float]] = {
         1,
     )
 } | {"thirtieth": 30.0, "fortieth": 40.0, "fiftieth": 50.0, "hundredth": 100.0}
-DECADES: Final[Mapping[str, float]] = {
-    f"{word[:-1]}ies": value for word, value in TENS.items() if word != "fourty"
-}
+DECADES: Final[Mapping[str, float]] = {f"{word[:-1]}ies": value for word, value in TENS.items() if word != "fourty"}
 FRACTIONS: Final[Mapping[str, float]] = {
     "half": 1 / 2,
     "halves": 1 / 2,
@@ -77,11 +74,7 @@ class Unit(NamedTuple):
 
 
 def _units(dimension: str, **factors: float) -> dict[str, Unit]:
-    return {
-        name: Unit(dimension, factor)
-        for names, factor in factors.items()
-        for name in names.split("_")
-    }
+    return {name: Unit(dimension, factor) for names, factor in factors.items() for name in names.split("_")}
 
 
 UNITS: Final[Mapping[str, Unit]] = {

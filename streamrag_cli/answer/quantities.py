@@ -83,6 +83,9 @@ class _Token(NamedTuple):
         return any(map(str.isdigit, self.text))
 
 
+_NOTHING: Final = _Token("", 0, 0)
+
+
 def quantities(text: str) -> list[Quantity]:
     """The numbers in `text`, in order."""
     tokens = [_Token(match[0], *match.span()) for match in _TOKEN.finditer(text)]
@@ -220,33 +223,35 @@ def _with_context(quantity: Quantity, tokens: Sequence[_Token], first: int, afte
         forms, end, at = _scaled(forms, scale), tokens[at].end, at + 1
     if at < len(tokens) and tokens[at].text in "-\u2010\u2011" and tokens[at].start == end:
         at += 1
-    word = tokens[at].text.lower() if at < len(tokens) else ""
-    if word == "%" or word == "percent" or word == "percentage":
+    word, following = (each.text.lower() for each in (*tokens[at : at + 2], _NOTHING, _NOTHING)[:2])
+    before, earlier = (each.text.lower() for each in (*tokens[max(0, first - 2) : first][::-1], _NOTHING, _NOTHING)[:2])
+    if word in {"%", "percent", "percentage"} or (word, following) == ("per", "cent"):
         unit = "%"
-    elif word == "per" and at + 1 < len(tokens) and tokens[at + 1].text.lower() == "cent":
-        unit = "%"
-    elif not unit and word in UNITS:
-        unit = word
-    elif not unit and word in BETWEEN and at + 1 < len(tokens) and tokens[at + 1].text.lower() in UNITS:
-        unit = tokens[at + 1].text.lower()
-    elif not unit and first > 1 and tokens[first - 1].text in "=:" and tokens[first - 2].text.lower() in UNITS:
-        unit = tokens[first - 2].text.lower()  # flush_ms = 250
-    hedge = ""
-    for token in tokens[max(0, first - _HEDGE_TOKENS) : first]:
-        hint = token.text.lower()
-        if hint in ".;!?":
-            hedge = ""
-        elif hint in APPROXIMATE:
-            hedge = "about"
-        elif hint in LOWER_BOUND:
-            hedge = "over"
-        elif hint in UPPER_BOUND:
-            hedge = "under"
-    before = tokens[first - 1].text.lower() if first else ""
+    elif not unit:
+        is_named_before = before in {"=", ":"} and earlier in UNITS  # flush_ms = 250
+        unit = word if word in UNITS else following if word in BETWEEN and following in UNITS else ""
+        unit = unit or (earlier if is_named_before else "")
     noun = word if word.isalpha() else ""
-    if noun and at + 1 < len(tokens) and not noun.endswith("s") and tokens[at + 1].text.lower().endswith("s"):
-        noun = tokens[at + 1].text.lower()  # "three main kinds"
+    if noun and following.endswith("s") and not noun.endswith("s"):
+        noun = following  # "three main kinds"
+    hedge = _hedge(tokens[max(0, first - _HEDGE_TOKENS) : first])
     return replace(quantity, forms=forms, unit=unit, hedge=hedge, noun=noun, before=before)
+
+
+def _hedge(tokens: Sequence[_Token]) -> str:
+    """How exact a number claims to be, by the words before it."""
+    hedge = ""
+    for token in tokens:
+        word = token.text.lower()
+        if word in {".", ";", "!", "?"}:
+            hedge = ""
+        elif word in APPROXIMATE:
+            hedge = "about"
+        elif word in LOWER_BOUND:
+            hedge = "over"
+        elif word in UPPER_BOUND:
+            hedge = "under"
+    return hedge
 
 
 class KnownQuantities:
@@ -331,9 +336,7 @@ class KnownQuantities:
                     if _is_rounded(quantity, form, converted) or abs(converted - value) <= slack * value:
                         return True
         if own and own.dimension == "time":
-            return any(
-                _is_rounded(quantity, form, EVERY[word] / own.factor) for word in self._words & EVERY.keys()
-            )
+            return any(_is_rounded(quantity, form, EVERY[word] / own.factor) for word in self._words & EVERY.keys())
         return False
 
     def counted(self, noun: str) -> set[float]:

@@ -8,13 +8,13 @@ errs on the side of the answer: a model may convert, round, count and rephrase.
 import re
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Final
 
 from streamrag_cli.answer.cited_sentences import CitedPart, CitedSentence, cited_sentences
 from streamrag_cli.answer.names import KnownWords, folded, names, words_of
-from streamrag_cli.answer.number_words import MONTHS, UNITS
+from streamrag_cli.answer.number_words import MONTHS
 from streamrag_cli.answer.quantities import KnownQuantities, Quantity, is_computed, quantities, singular
 from streamrag_cli.model import Source
 from streamrag_cli.store.languages import ENGLISH, FUNCTION_WORDS, language_of
@@ -27,21 +27,29 @@ _MAX_EARLIER: Final = 10
 _TIME_LIMIT_S: Final = 0.05
 """The limit on the CPU time for one answer. An ordinary answer takes 2 to 5 ms."""
 _ABSENT: Final = re.compile(
-    r"\b(?:(?:do(?:es)?|did|is|are|was|were|has|have|can|could)(?: not|n['\u2019]t)|cannot|no(?:ne|thing)?|neither|without)\b"
-    r"[^.!?]{0,80}\b(?:mention|specif|state|stating|say|contain|include|provid|describ|cover|list|explain|give|address|detail"
+    r"\b(?:(?:do(?:es)?|did|is|are|was|were|has|have|can|could)(?: not|n['\u2019]t)|cannot|no(?:ne|thing)?|neither"
+    r"|without)\b"
+    r"[^.!?]{0,80}\b(?:mention|specif|state|stating|say"
+    r"|contain|include|provid|describ|cover|list|explain|give"
+    r"|address|detail"
     r"|information|document|source|indicat|discuss|answer|define)",
     re.IGNORECASE,
 )
 _COMPUTED: Final = re.compile(
     r"\b(?:totals?|sums? up|sum of|altogether|combined|together|difference|on average|averages?"
-    r"|times as|[a-z]+er (?:than|by)|more (?:than|by)|less by|years? (?:later|earlier|after|before|old)|apart|lasted|adds? up"
+    r"|times as|[a-z]+er (?:than|by)|more (?:than|by)|less by|years? (?:later|earlier|after|before|old)"
+    r"|apart|lasted|adds? up"
     r"|percentage points?|(?:rose|rise|fell|fall|grew|increased?|decreased?|dropped|went (?:up|down))\b)"
     r"|[=\u00d7]|\d\s*[+*]\s*\d",
     re.IGNORECASE,
 )
-_QUOTED: Final = re.compile(r"[\"\u201c\u201d\u201e\u00ab\u300c]([^\"\u201c\u201d\u201e\u00ab\u00bb\u300c\u300d\n]{3,300})[\"\u201c\u201d\u00bb\u300d]")
+_QUOTED: Final = re.compile(
+    r"[\"\u201c\u201d\u201e\u00ab\u300c]([^\"\u201c\u201d\u201e\u00ab\u00bb\u300c\u300d\n]{3,300})[\"\u201c\u201d\u00bb\u300d]"
+)
 _CODE: Final = re.compile(r"`+([^`\n]{1,200})`+")
-_IDENTIFIER: Final = re.compile(r"--[a-z][a-z-]{2,40}|[A-Za-z]{2,40}(?:_[A-Za-z]{1,40}){1,6}|[a-z]{2,20}(?:[A-Z][a-z]{2,20}){1,5}")
+_IDENTIFIER: Final = re.compile(
+    r"--[a-z][a-z-]{2,40}|[A-Za-z]{2,40}(?:_[A-Za-z]{1,40}){1,6}|[a-z]{2,20}(?:[A-Z][a-z]{2,20}){1,5}"
+)
 _NUMBERED: Final = frozenset("step option point item method approach case tip rule reason way answer note".split())
 _WEEKDAYS: Final = frozenset("monday tuesday wednesday thursday friday saturday sunday".split())
 _LARGEST_COUNT: Final = 12
@@ -188,7 +196,9 @@ def _has_quantity(
         return True
     if len(others) > 1 and is_computed(quantity, others):
         return True
-    return _COMPUTED.search(sentence) is not None and any(passage.quantities.can_be_computed(quantity) for passage in cited)
+    return _COMPUTED.search(sentence) is not None and any(
+        passage.quantities.can_be_computed(quantity) for passage in cited
+    )
 
 
 def _has_unknown_name(at: int, part: str, everything: Sequence[Passage]) -> bool:
@@ -226,7 +236,9 @@ def _month_names(text: str) -> list[str]:
         if month.lower() in MONTHS
         and (
             month not in {"May", "March", "Mar", "Jan", "Sep", "Dec"}
-            or digit or before.isdigit() or before.lower() in {"in", "of", "since", "until", "by"}
+            or digit
+            or before.isdigit()
+            or before.lower() in {"in", "of", "since", "until", "by"}
         )
     ]
 
