@@ -4,7 +4,8 @@
 
 Statements are made from the questions, answers and sentences of a set in the format of BEIR whose queries have
 `answers`. Right ones cite the passage that they come from. Wrong ones have another number or another name of the same
-kind, taken from another passage, or cite another passage. Every second article is for tuning, the others for the report.
+kind, taken from another passage, or cite another passage. Every second article is for tuning, the others for the
+report.
 Also judges the hand-written answers of `written_answers.py`.
 """
 
@@ -31,7 +32,7 @@ _NUMBER_WORD: Final = re.compile(
 _NAME: Final = re.compile(r"(?<=[a-z,] )(?:[A-Z][a-z]{2,}(?: (?:of |de )?[A-Z][a-z]{2,}){0,2})(?=[ ,.;])")
 _SUBJECT: Final = re.compile(
     r"(?:Who|What|Which(?: [a-z]+){1,2}|What(?: [a-z]+){1,2}) ((?:is|was|were|are|has|had|can|will|would|led|made"
-    r"|won|wrote|founded|created|discovered|became|began|ruled|built|signed|controls|caused|helped|used|produced|[a-z]+ed) .+)\?"
+    r"|won|wrote|founded|created|became|began|ruled|built|signed|controls|caused|helped|used|produced|[a-z]+ed) .+)\?"
 )
 _WHEN: Final = re.compile(r"(?:When|In what year|In which year|What year) (?:did|was|were|is) (.+)\?")
 _WHERE: Final = re.compile(r"(?:Where|In what (?:city|country|state)) (?:did|was|were|is|are|do|does) (.+)\?")
@@ -138,7 +139,7 @@ def _report(name: str, cases: Sequence[Case], *, show: int, is_marked_already: b
         if is_marked == (name == "right") and shown[case.kind] < show:
             shown[case.kind] += 1
             print(
-                f"    [{case.kind}] {case.statement}\n        Q: {case.question}\n        A: {case.answer}\n        P: {case.passage.text[:700]}"
+                f"    [{case.kind}] {case.statement}\n        Q: {case.question}\n        P: {case.passage.text[:700]}"
             )
     by_kind = ", ".join(f"{kind} {marked[kind] / count:.3f} of {count}" for kind, count in sorted(total.items()))
     print(f"{name}: marked {marked.total() / total.total():.4f} of {total.total()} ({by_kind}); ", end="")
@@ -224,8 +225,8 @@ def _wrong_number(case: Case, pool: Sequence[Passage], chance: random.Random) ->
         matches = [each for each in matches if each[0] in case.answer]
     if not matches:
         return
-    match = chance.choice(matches)
-    for _ in range(40):
+    for _ in range(60):
+        match = chance.choice(matches)
         others = [each[0] for each in pattern.finditer(chance.choice(pool).text) if _shape(each[0]) == _shape(match[0])]
         if others and (other := chance.choice(others)) not in case.passage.text and other not in case.question:
             statement = case.statement[: match.start()] + other + case.statement[match.end() :]

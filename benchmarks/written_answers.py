@@ -22,7 +22,7 @@ WRITTEN: Final = (
             "The whole program runs for roughly half an hour [1].",
             "The K2 Pro's tank is 0.7 litres larger than that of the K2 [1].",
             "**Heating:** the boiler needs about 1.3 s [1].",
-            "1. Fill in the mixture, ten percent of which is descaler.\n2. Start the program, which ends after 25 min [1].",
+            "1. Fill in the mixture, a tenth of which is descaler.\n2. Start the program, over after 25 min [1].",
             "There are two models, the K2 and the K2 Pro, with tanks of 1.8 L and 2.5 L respectively [1].",
             "Step 3: rinse the tank thoroughly with fresh water [1].",
         ),
@@ -87,7 +87,7 @@ WRITTEN: Final = (
             "The total baking time is 55 minutes [1].",
             "Bake hot at 240°C for a quarter of an hour, and then lower the oven to 200°C [1].",
             "Each loaf contains 300 g of flour, so the total of 600 g is divided by two [1].",
-            "The ingredients are:\n\n- 600 grams of rye flour [1]\n- 450 millilitres of water [1]\n- 12 grams of salt [1]",
+            "Ingredients:\n\n- 600 grams of rye flour [1]\n- 450 millilitres of water [1]\n- 12 grams of salt [1]",
             "| ingredient | amount |\n|---|---|\n| starter | 120 g [1] |\n| salt | 12 g [1] |",
         ),
         (

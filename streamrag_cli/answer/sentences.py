@@ -58,10 +58,13 @@ _ELSEWHERE: Final = (
 _POINTER: Final = re.compile(
     r"(?:for (?:more|further|additional|full|complete)[\w ,]{0,60}?)?(?:please )?(?:also )?"
     rf"(?:see|refer to|consult|check out|check|visit|read|have a look at|take a look at)\b[^`:/]{{0,100}}{_ELSEWHERE}"
+    r"|(?:please )?(?:see|refer to|consult)\b[^:]{0,100}\bfor (?:(?:more|further|additional|full|complete|a full|all) )?"
+    r"(?:information|details|explanations?|guidance|instructions)\b[\w' ,]{0,100}[.!]?|see also\W{0,3}"
+    r"|for (?:more|further|additional|full) (?:information|details)[\w' ,]{0,60},? see\b.{0,100}"
     rf"|(?:read|learn|find out) more\b[^`:/]{{0,100}}|(?:you (?:can|will) find )?(?:(?:more|further|additional|full) )?"
     r"(?:information|details|examples|explanations?)\b(?! (?:is|are) (?:stored|kept|sent|shown))[^`:/]{0,60}"
     rf"\b(?:found|available|described|in|on|at)\b[^`:/]{{0,60}}{_ELSEWHERE}"
-    rf"|(?:this|it|that|[\w ]{{1,40}}) (?:is|are) (?:described|explained|documented|covered|discussed)\b[^`:/]{{0,60}}{_ELSEWHERE}",
+    rf"|[\w ]{{1,40}} (?:is|are) (?:described|explained|documented|covered|discussed)\b[^`:/]{{0,60}}{_ELSEWHERE}",
     re.IGNORECASE,
 )
 _URL: Final = re.compile(r"<?(?:https?|ftp)://\S+>?")
