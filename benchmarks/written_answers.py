@@ -56,7 +56,8 @@ WRITTEN: Final = (
     ),
     Written(
         "## Retries\n\nA failed request is repeated up to twice, after 0.5 s and after 2 s. Only the statuses 429, 502,"
-        " 503 and 504 are retried. `Retry-After` is honoured up to 30 s. Set `CLIENT_RETRIES=0` to disable it. The total"
+        " 503 and 504 are retried. `Retry-After` is honoured up to 30 s. Set `CLIENT_RETRIES=0` to disable it."
+        " The total"
         " time limit is 60 s and includes the waits.",
         "How often is a request retried?",
         (
@@ -158,7 +159,8 @@ WRITTEN: Final = (
     ),
     Written(
         "Python 3.11 is required; 3.13 is supported since version 2.4.0. Install it with `pip install tidewatch` (about"
-        " 12 MB). On macOS, Homebrew works as well. The command `tidewatch serve --port 8080` starts the server. Data is"
+        " 12 MB). On macOS, Homebrew works as well. The command `tidewatch serve --port 8080` starts the"
+        " server. Data is"
         " kept in SQLite under `~/.local/share/tidewatch`.",
         "How do I install it?",
         (

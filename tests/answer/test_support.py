@@ -9,8 +9,10 @@ from streamrag_cli.answer.support import unsupported
 from streamrag_cli.model import Source
 
 FERRY = (
-    "The ferry Aurora was built in Gdynia in 1998 by Hanna Lind. It carries 1,200 passengers and 85 cars, and crosses the"
-    " sound in 2.5 hours. A ticket costs 40 euros; children pay half. Captain Osei says that she is “the quietest ship”."
+    "The ferry Aurora was built in Gdynia in 1998 by Hanna Lind. It carries 1,200 passengers and 85 cars, and"
+    " crosses the"
+    " sound in 2.5 hours. A ticket costs 40 euros; children pay half. Captain Osei says that she is “the"
+    " quietest ship”."
 )
 MILL = "The mill at Orsa grinds rye and barley. It was restored in 2011 with money from the parish."
 

@@ -32,6 +32,7 @@ OBJECT_KEYS = [
     "sources",
     "citations",
     "unknown_citations",
+    "unsupported_citations",
     "notices",
     "finish_reason",
     "model",
