@@ -68,7 +68,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A statement that cites `passage`, and what the user asked."""
+    """A statement that cites `passage`, and what the user questions."""
 
     kind: str
     statement: str
@@ -83,12 +83,12 @@ def main() -> None:
     parser.add_argument("--half", choices=("tune", "report"), default="report")
     parser.add_argument("--show", type=int, default=0, help="print this many misjudged statements of each kind")
     arguments = parser.parse_args()
-    passages, asked = _read(arguments.set)
+    passages, questions = _read(arguments.set)
     titles = sorted({each.title for each in passages.values()})
     chosen = set(titles[0 if arguments.half == "tune" else 1 :: 2])
     chance = random.Random(4)
     right = [
-        case for each in passages.values() if each.title in chosen for case in _right(each, asked[each.id], chance)
+        case for each in passages.values() if each.title in chosen for case in _right(each, questions[each.id], chance)
     ]
     pool = [each for each in passages.values() if each.title in chosen]
     groups = {
@@ -155,20 +155,20 @@ def _read(folder: Path) -> tuple[dict[str, Passage], dict[str, list[tuple[str, s
     for line in (folder / "queries.jsonl").read_text().splitlines():
         row = json.loads(line)
         queries[row["_id"]] = (row["text"].strip(), row["answers"][0])
-    asked: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    questions: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for line in (folder / "qrels.tsv").read_text().splitlines()[1:]:
         query, passage, _ = line.split("\t")
-        asked[passage].append(queries[query])
-    return passages, asked
+        questions[passage].append(queries[query])
+    return passages, questions
 
 
-def _right(passage: Passage, asked: Sequence[tuple[str, str]], chance: random.Random) -> Iterator[Case]:
-    for question, answer in asked:
+def _right(passage: Passage, questions: Sequence[tuple[str, str]], chance: random.Random) -> Iterator[Case]:
+    for question, answer in questions:
         for kind, statement in _declaratives(question, answer):
             yield Case(kind, statement, passage, question, answer)
-    if not asked:
+    if not questions:
         return
-    question = asked[0][0]
+    question = questions[0][0]
     sentences = [each.strip() for each in _SENTENCE_END.split(passage.text) if 6 <= len(each.split()) <= 45]
     for sentence in chance.sample(sentences, min(3, len(sentences))):
         yield Case("sentence", sentence, passage, question)
@@ -216,7 +216,7 @@ def _other_forms(sentence: str) -> str:
 
 
 def _wrong_number(case: Case, pool: Sequence[Passage], chance: random.Random) -> Iterator[Case]:
-    """The statement with another number of the same kind in place of one that its question does not have."""
+    """The statement with another number of the same kind instead of one that its question does not have."""
     pattern = _NUMBER if _NUMBER.search(case.answer or case.statement) else _NUMBER_WORD
     if case.kind == "other forms":
         return

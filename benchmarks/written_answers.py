@@ -12,7 +12,7 @@ class Written(NamedTuple):
 
 WRITTEN: Final = (
     Written(
-        "# Espresso machine K2\n\n## Descaling\n\nDescale every 200 cups or every 3 months, whichever comes first."
+        "# Espresso machine K2\n\n## Descaling\n\nDescale every 200 cups or every 3 months, if that is sooner."
         " 100 ml of descaler with 900 ml of water. The program takes about 25 minutes. The tank of the K2 holds 1.8"
         " litres; the K2 Pro has a tank of 2.5 litres. The boiler heats up in 1,283 ms.",
         "How do I descale the machine?",
@@ -68,7 +68,7 @@ WRITTEN: Final = (
             "Everything together may take no longer than one minute [1].",
             "The waits sum up to 2.5 seconds [1].",
             "Client errors such as a wrong password are not retried, because only overload and gateway errors are [1].",
-            "If the server sends a Retry-After header, the client obeys it, but for no more than half a minute [1].",
+            "If the server sends a Retry-After header, the client obeys it, for at most half a minute [1].",
         ),
         (
             "Only the statuses 408, 502 and 503 are retried [1].",
@@ -149,7 +149,7 @@ WRITTEN: Final = (
             "The share of timely answers rose by 7 percentage points, from 85% to 92% [1].",
             "In 2023 the team handled over 18,000 tickets [1].",
             "More than nine out of ten tickets were answered on time in 2023 [1].",
-            "On Saturdays and Sundays nobody answers, since the hours are Monday to Friday only [1].",
+            "On Saturdays and Sundays there are no answers, since the hours are Monday to Friday only [1].",
         ),
         (
             "Support is available on weekdays from 9:45 to 17:00 [1].",

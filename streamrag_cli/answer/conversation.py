@@ -20,7 +20,7 @@ from streamrag_cli.settings import Settings
 
 _CODE: Final = "history_cut"
 _WITHOUT_HISTORY: Final = Notice(
-    message="the conversation is too long for the model: the question is asked without it", code=_CODE
+    message="the conversation is too long for the model: the question is question_to_send without it", code=_CODE
 )
 
 
@@ -38,13 +38,13 @@ async def generate_with_history(
     if settings.history_chars and (notice := _cut_notice(earlier)):
         yield notice
     mark = new_mark()
-    asked = replace(question, instructions=_instructions(settings, question))
+    question_to_send = replace(question, instructions=_instructions(settings, question))
     stream = partial(
         generate, question, endpoint=endpoint, mark=mark, settings=settings, clock=clock, resources=resources
     )
     has_begun = False
     try:
-        async with aclosing(stream(prompt=_prompt(asked, context, earlier.turns, mark))) as events:
+        async with aclosing(stream(prompt=_prompt(question_to_send, context, earlier.turns, mark))) as events:
             async for event in events:
                 has_begun = has_begun or isinstance(event, Token)
                 yield event
@@ -54,7 +54,7 @@ async def generate_with_history(
     else:
         return
     yield _WITHOUT_HISTORY
-    async with aclosing(stream(prompt=_prompt(asked, context, None, mark))) as events:
+    async with aclosing(stream(prompt=_prompt(question_to_send, context, None, mark))) as events:
         async for event in events:
             yield event
 

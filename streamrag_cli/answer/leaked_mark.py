@@ -25,8 +25,8 @@ class LeakedMarkFilter:
         if self._leak is None:
             return text
         self._pending += text
-        held = self._held_from()
-        shown, self._pending = self._pending[:held], self._pending[held:]
+        end = self._complete_until()
+        shown, self._pending = self._pending[:end], self._pending[end:]
         return self._leak.sub("", shown)
 
     def finish(self) -> str:
@@ -41,7 +41,7 @@ class LeakedMarkFilter:
         """Forget the text held back."""
         self._pending = ""
 
-    def _held_from(self) -> int:
+    def _complete_until(self) -> int:
         """The offset from which the text may belong to a mark that is not complete yet."""
         text, mark = self._pending, self._mark
         tail = max(0, len(text) - len(mark) - len(_OPENING) - _LONGEST_REST - 1)

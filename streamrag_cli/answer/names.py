@@ -37,13 +37,13 @@ _INITIAL_WORDS: Final = frozenset(
     " consider contrary copy create currently days despite different double during each earlier early either else"
     " enough even ever every everyone everything example except few finally find first following fourth further"
     " generally get give given go good half hence here high however if important indeed initially instead it its keep"
-    " know last late later least less let like likewise little long look lots make many maybe meanwhile might more"
-    " moreover most much must near nearly neither never nevertheless next no nobody none nor note nothing now often"
+    " know last late later least less let like likewise little long look lots make many maybe might more"
+    " moreover most much must near nearly neither never nevertheless next no none nor note nothing now often"
     " old once one only open originally other others otherwise overall part people perhaps please press previously"
     " put rather read recently remember run say second see send set several short similarly since small so some"
-    " someone something sometimes soon start step still stop such summary take thanks then there therefore thereby"
+    " someone something sometimes soon start step still stop such summary take thanks then there therefore"
     " third though three thus time today together too try turn two type typically unless unlike until upon use using"
-    " usually various well what whatever whenever wherever whereas whether while within without work write yes yet you"
+    " usually various well what whenever whereas whether while within without work write yes yet you"
     " your default limit rate answer question source sources document documents text result error warning tip yeah"
     " okay sure approximately roughly about nearly around children men women scientists researchers life water light"
     " music government power land trade food money religion art science war death education evidence law nature"
@@ -146,7 +146,7 @@ def names(sentence: str) -> list[Name]:
     words = words_of(sentence)
     if len(words) > 3 and sum(_is_capitalised(each[0]) for each in words) > 0.7 * len(words):
         return []
-    found: list[Name] = []
+    result: list[Name] = []
     at = 0
     while at < len(words):
         if not _is_capitalised(words[at][0]) or words[at][0].lower() in _NEVER:
@@ -161,9 +161,9 @@ def names(sentence: str) -> list[Name]:
         if is_initial and len(run) == 1 and not _is_subject(run[0], sentence[words[end - 1].end() :]):
             run = []
         if run and not _is_common(run, is_initial=is_initial):
-            found.append(Name(tuple(map(bare, run)), is_initial and len(run) == 1))
+            result.append(Name(tuple(map(bare, run)), is_initial and len(run) == 1))
         at = end
-    return found
+    return result
 
 
 _COMMON_ENDING: Final = re.compile(
@@ -171,7 +171,7 @@ _COMMON_ENDING: Final = re.compile(
 )
 _VERB: Final = re.compile(
     r"(?:['\u2019]s\b|,? (?:is|was|has|had|were|are|will|did|does|became|began|won|wrote|made|led|built|founded|died"
-    r"|said|and [A-Z]|[a-z]{3,}ed)\b)"
+    r"|and [A-Z]|[a-z]{3,}ed)\b)"
 )
 
 
@@ -303,11 +303,11 @@ class KnownWords:
 
     def _has_part(self, words: Sequence[str]) -> bool:
         specific = [word for word in words if word.lower() not in _GENERIC and word not in ROMAN] or words
-        found = [self.has_word(word) for word in specific]
-        if all(found):
+        is_known = [self.has_word(word) for word in specific]
+        if all(is_known):
             return True
-        if not found[-1]:
-            return sum(found) > len(found) / 2
+        if not is_known[-1]:
+            return sum(is_known) > len(is_known) / 2
         return not self._contradicts(specific)
 
     def _contradicts(self, words: Sequence[str]) -> bool:

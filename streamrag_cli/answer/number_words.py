@@ -1,4 +1,4 @@
-"""English number words, units and the words that say how exact a number is."""
+"""English number words, units and words for the precision of a number."""
 
 from collections.abc import Mapping
 from typing import Final, NamedTuple

@@ -200,15 +200,15 @@ def _forms(digits: str) -> tuple[Form, ...]:
         return ()
     if digits.isdecimal():
         return (Form(float(digits)),)
-    found: list[Form] = []
+    forms: list[Form] = []
     head, mark, tail = digits.partition("." if "." in digits else ",")
     if mark and head.isdecimal() and tail.isdecimal() and not (mark == "," and len(tail) == 3):
-        found.append(Form(float(f"{head}.{tail}"), 10.0 ** -len(tail)))
+        forms.append(Form(float(f"{head}.{tail}"), 10.0 ** -len(tail)))
     if grouped := _GROUPED.fullmatch(digits):
         fraction = grouped[2] or ""
         whole = re.sub(r"\D", "", digits.removesuffix(fraction) if fraction else digits)
-        found.append(Form(float(f"{whole}.{fraction[1:] or 0}"), 10.0 ** -max(0, len(fraction) - 1)))
-    return tuple(found)
+        forms.append(Form(float(f"{whole}.{fraction[1:] or 0}"), 10.0 ** -max(0, len(fraction) - 1)))
+    return tuple(forms)
 
 
 def _scaled(forms: Sequence[Form], scale: float) -> tuple[Form, ...]:
@@ -259,10 +259,10 @@ class KnownQuantities:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self._found = quantities(text)[:_MAX_NUMBERS]
+        self._quantities = quantities(text)[:_MAX_NUMBERS]
         self.values: set[float] = set()
-        self.codes = {part.lower() for each in self._found if not each.forms for part in (each.text,)}
-        for each in self._found:
+        self.codes = {part.lower() for each in self._quantities if not each.forms for part in (each.text,)}
+        for each in self._quantities:
             self.values.update(_key(form.value) for form in each.forms)
             if each.kind == "decade" and each.is_word:
                 self.values.update(_key(1900 + form.value) for form in each.forms)
@@ -276,13 +276,13 @@ class KnownQuantities:
         for word in set(re.findall(r"\b[IVXL]{1,6}\b", self.text)):
             if word in ROMAN:
                 self.values.add(float(ROMAN[word]))
-        for first, second in pairwise(self._found):
+        for first, second in pairwise(self._quantities):
             gap = self.text[first.end : second.start]
             if gap.strip() in {"-", "\u2013", "/"} and first.forms and second.forms and len(second.text) == 2:
                 self.values.add(first.forms[0].value // 100 * 100 + second.forms[0].value)  # 1939-45
         for match in _ISO_DATE.finditer(self.text):
             self.values.update(float(part) for part in match[0].split("-"))
-        for each in self._found:
+        for each in self._quantities:
             hour = each.forms[0].value if each.forms else 99.0
             is_time = self.text[each.end : each.end + 1] == ":" or self.text[each.end : each.end + 5].lower().strip(
                 " ."
@@ -300,7 +300,7 @@ class KnownQuantities:
         named = {MONTHS[word] for word in re.findall(r"[^\W\d_]+", self.text.lower()) if word in MONTHS}
         is_date = re.compile(r"\d[-/.]\d{1,2}[-/.]\d")
         if is_date.search(self.text):
-            named |= {int(form.value) for each in self._found for form in each.forms if 1 <= form.value <= 12}
+            named |= {int(form.value) for each in self._quantities for form in each.forms if 1 <= form.value <= 12}
             named |= {int(part) for match in _ISO_DATE.finditer(self.text) for part in match[0].split("-")[1:]}
         return named
 
@@ -325,7 +325,7 @@ class KnownQuantities:
         if quantity.kind == "ordinal" and quantity.noun.startswith("centur"):
             return any((value - 1) * 100 <= each <= value * 100 for each in self.values)
         own = UNITS.get(quantity.unit)
-        for known in self._found:
+        for known in self._quantities:
             other = UNITS.get(known.unit)
             for each in known.forms:
                 if _is_rounded(quantity, form, each.value):
@@ -340,12 +340,12 @@ class KnownQuantities:
         return False
 
     def counted(self, noun: str) -> set[float]:
-        """The numbers that stand before `noun`, a word in lower case without its plural ending."""
-        return {form.value for each in self._found for form in each.forms if singular(each.noun) == noun}
+        """The numbers directly before `noun`, a word in lower case without its plural ending."""
+        return {form.value for each in self._quantities for form in each.forms if singular(each.noun) == noun}
 
     @cached_property
     def _distinct(self) -> list[float]:
-        return sorted({form.value for each in self._found for form in each.forms})[:_MAX_OPERANDS]
+        return sorted({form.value for each in self._quantities for form in each.forms})[:_MAX_OPERANDS]
 
     @cached_property
     def _results(self) -> list[float]:

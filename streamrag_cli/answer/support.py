@@ -87,12 +87,12 @@ class Passage:
     def counts(self) -> set[int]:
         """The lengths of the lists in the passage: of bullets, and of items in a sentence."""
         bullets = len(re.findall(r"^[ \t]{0,20}(?:[-*+\u2022]|\d{1,3}[.)])[ \t]", self.text, re.MULTILINE))
-        found = {bullets, len(re.findall(r"^#", self.text, re.MULTILINE))}
+        lengths = {bullets, len(re.findall(r"^#", self.text, re.MULTILINE))}
         for sentence in re.split(r"[.;:\n]", self.text):
             commas = sentence.count(",")
             if re.search(r"\b(?:and|or)\b|&", sentence):
-                found |= {2, commas + 1, commas + 2}
-        return found
+                lengths |= {2, commas + 1, commas + 2}
+        return lengths
 
 
 def unsupported(answer: str, sources: Sequence[Source], known: Sequence[str] = ()) -> tuple[int, ...]:
@@ -102,9 +102,9 @@ def unsupported(answer: str, sources: Sequence[Source], known: Sequence[str] = (
     """
     by_number = {source.n: source for source in sources}
     passages: dict[int, Passage] = {}
-    asked = [Passage(text) for text in known if text.strip()]
+    written = [Passage(text) for text in known if text.strip()]
     earlier: deque[Passage] = deque(maxlen=_MAX_EARLIER)
-    found: dict[int, None] = {}
+    doubtful: dict[int, None] = {}
     started_s = time.thread_time()
     is_english = _is_english(f"{answer} {known[0] if known else ''}") and _english_words(answer) > 0
     for sentence in cited_sentences(answer):
@@ -116,11 +116,11 @@ def unsupported(answer: str, sources: Sequence[Source], known: Sequence[str] = (
         if _ABSENT.search(sentence.text):
             continue
         cited = [passages.setdefault(number, _passage(by_number[number])) for number in numbers]
-        marked = _unsupported_parts(sentence, cited, [*asked, *earlier], is_english=is_english)
-        found.update(dict.fromkeys(number for part in marked for number in part.numbers))
+        marked = _unsupported_parts(sentence, cited, [*written, *earlier], is_english=is_english)
+        doubtful.update(dict.fromkeys(number for part in marked for number in part.numbers))
         if not marked:
             earlier.append(Passage(sentence.text))
-    return tuple(found)
+    return tuple(doubtful)
 
 
 def _passage(source: Source) -> Passage:
@@ -229,10 +229,10 @@ def _has_unknown_identifier(part: str, everything: Sequence[Passage]) -> bool:
 
 def _month_names(text: str) -> list[str]:
     """The months in the text, in lower case. "May" and "March" count only next to a number, "of" or "in"."""
-    found = re.findall(r"(?:(\w+)[ ,]+)?\b([A-Z][a-z]{2,8})\b(?= ?(\d)?)", text)
+    months = re.findall(r"(?:(\w+)[ ,]+)?\b([A-Z][a-z]{2,8})\b(?= ?(\d)?)", text)
     return [
         month.lower()
-        for before, month, digit in found
+        for before, month, digit in months
         if month.lower() in MONTHS
         and (
             month not in {"May", "March", "Mar", "Jan", "Sep", "Dec"}

@@ -56,13 +56,14 @@ def test_a_server_given_by_its_url_gets_a_low_temperature_unless_another_is_set(
     assert [each.json["temperature"] for each in (default, configured, requested)] == [0.1, 0.7, 1.5]
 
 
+@pytest.mark.fault("temperature-refused")
 def test_a_refused_temperature_is_left_out_and_not_sent_again(settings: Settings, tmp_path: Path) -> None:
     def reply(request: LoggedRequest) -> Reply:
         if "temperature" in request.json:
             return failure(400, "Unsupported value: 'temperature' does not support 0.1. Only the default is supported.")
         return answer("Ada [1].")
 
-    async def twice() -> list[str]:
+    async def twice() -> list[bool]:
         with OpenAIServer(chat=reply) as server:
             for _ in range(2):
                 question = Question(text="Who built the lighthouse?", accepted_at=time.perf_counter())
@@ -76,11 +77,11 @@ def test_a_refused_temperature_is_left_out_and_not_sent_again(settings: Settings
 
 
 def test_the_mark_is_a_stop_sequence_if_the_limit_of_four_allows(settings: Settings) -> None:
-    _, (alone,) = ask(answer("Ada [1]."), settings)
+    _, (single,) = ask(answer("Ada [1]."), settings)
     _, (with_others,) = ask(answer("Ada [1]."), settings, options={"stop": ["END", "###"]})
     _, (full,) = ask(answer("Ada [1]."), settings, options={"stop": ["a1", "b2", "c3", "d4"]})
 
-    assert alone.json["stop"] == [mark_of(alone)]
+    assert single.json["stop"] == [mark_of(single)]
     assert with_others.json["stop"] == ["END", "###", mark_of(with_others)]
     assert full.json["stop"] == ["a1", "b2", "c3", "d4"]
 
@@ -94,6 +95,7 @@ def test_a_server_that_refuses_stop_sequences_is_asked_without_them(settings: Se
     assert (text, ["stop" in each.json for each in requests]) == ("Ada [1].", [True, False])
 
 
+@pytest.mark.fault("mark-leaks")
 def test_a_leaked_mark_is_cut_out_of_the_answer(settings: Settings) -> None:
     def reply(request: LoggedRequest) -> Reply:
         mark = mark_of(request)

@@ -1,4 +1,4 @@
-"""Citations whose passage does not support their sentence are found, and others are left alone."""
+"""Citations whose passage does not support their sentence are marked, and no others."""
 
 import time
 
@@ -45,10 +45,10 @@ def test_no_correct_answer_is_marked(answer: str) -> None:
 
 def test_nearly_all_answers_with_an_error_are_marked() -> None:
     cases = [(each, text) for each in WRITTEN for text in each.wrong]
-    found = [unsupported(text, [source(1, each.passage)], [each.question]) for each, text in cases]
+    results = [unsupported(text, [source(1, each.passage)], [each.question]) for each, text in cases]
 
     assert len(cases) >= 30
-    assert found.count((1,)) >= 0.95 * len(cases)
+    assert results.count((1,)) >= 0.95 * len(cases)
 
 
 @pytest.mark.parametrize(
@@ -65,6 +65,7 @@ def test_nearly_all_answers_with_an_error_are_marked() -> None:
         "Set `QUIET_ENGINES` to make her quieter [1].",
     ],
 )
+@pytest.mark.fault("wrong-citation")
 def test_a_number_name_quotation_or_setting_that_the_passage_lacks_is_found(answer: str) -> None:
     assert marked(answer) in {(1,), (2,)}
 
@@ -78,7 +79,7 @@ def test_a_number_name_quotation_or_setting_that_the_passage_lacks_is_found(answ
         "A child's ticket is 20 euros, 50% of the regular 40 euros [1].",
         "She is more than 25 years old [2][1], restored in 2011 [2].",
         "It was built in the 1990s by Lind [1].",
-        "The documents do not say whether Rostock built a ship in 1950 [1].",
+        "The documents do not mention a ship that Rostock built in 1950 [1].",
         "```\ntimeout = 99\n```\nThe ferry is quiet [1].",
     ],
 )

@@ -93,11 +93,15 @@ export interface TokenEvent {
   token: string;
 }
 
-/** `unknown`: numbers that the answer cites although no source has them. */
+/**
+ * `unknown`: numbers that the answer cites although no source has them. `unsupported`: numbers of sources that do
+ * not seem to support a sentence that cites them.
+ */
 export interface CitationsEvent {
   type: "citations";
   citations: Citation[];
   unknown: number[];
+  unsupported: number[];
 }
 
 export interface NoticeEvent {
