@@ -100,14 +100,11 @@ def main() -> None:
     }
     for name, cases in groups.items():
         _report(name, [case for case in cases if case.passage.text], show=arguments.show)
-    written = {
-        name: [
-            Case("written", text, Passage("", "", each.passage), each.question)
-            for each in WRITTEN
-            for text in texts(each)
-        ]
-        for name, texts in (("right", lambda each: each.right), ("with an error", lambda each: each.wrong))
-    }
+    written: dict[str, list[Case]] = {"right": [], "with an error": []}
+    for each in WRITTEN:
+        passage = Passage("", "", each.passage)
+        written["right"] += [Case("written", text, passage, each.question) for text in each.right]
+        written["with an error"] += [Case("written", text, passage, each.question) for text in each.wrong]
     for name, cases in written.items():
         _report(name, cases, show=arguments.show, is_marked_already=True)
 

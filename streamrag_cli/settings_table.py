@@ -127,7 +127,6 @@ class Settings:
     )
     max_answer_tokens: int = setting(
         value.DEFAULT_ANSWER_TOKENS,
-        "STREAMRAG_MAX_TOKENS",
         parse=value.integer_between(1, 1_000_000),
         flag="--max-tokens, --max-answer-tokens N",
         commands=("ask", "chat", "serve"),
