@@ -180,7 +180,7 @@ WRITTEN: Final = (
     ),
     Written(
         "The committee consists of Prof. Leila Haddad (chair), Dr. Jonas Weiß and Mei-Ling Chen. It met on 5 November"
-        " 2019 and on 12 Feb 2020. The World Health Organization sent an observer. Of the 40 proposals, a quarter were"
+        " 2019 and on 12 Feb 2020. The World Health Organization sent an observer. From 40 proposals, a quarter were"
         " accepted and 22 were rejected; the others were postponed.",
         "Who is on the committee?",
         (
