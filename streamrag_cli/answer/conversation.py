@@ -20,7 +20,7 @@ from streamrag_cli.settings import Settings
 
 _CODE: Final = "history_cut"
 _WITHOUT_HISTORY: Final = Notice(
-    message="the conversation is too long for the model: the question is question_to_send without it", code=_CODE
+    message="the conversation is too long for the model: the question is asked without it", code=_CODE
 )
 
 
