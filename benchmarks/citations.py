@@ -4,7 +4,9 @@
 
 Statements are made from the questions, answers and sentences of a set in the format of BEIR whose queries have
 `answers`. Right ones cite the passage that they come from. Wrong ones have another number or another name of the same
-kind, taken from another passage, or cite another passage. Every second article is for tuning, the others for the report.
+kind, taken from another passage, or cite another passage. Every second article is for tuning, the others for the
+report.
+Also judges the hand-written answers of `written_answers.py`.
 """
 
 import argparse
@@ -18,6 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from benchmarks.written_answers import WRITTEN
 from streamrag_cli.answer.support import unsupported
 from streamrag_cli.model import Source
 
@@ -28,8 +31,8 @@ _NUMBER_WORD: Final = re.compile(
 )
 _NAME: Final = re.compile(r"(?<=[a-z,] )(?:[A-Z][a-z]{2,}(?: (?:of |de )?[A-Z][a-z]{2,}){0,2})(?=[ ,.;])")
 _SUBJECT: Final = re.compile(
-    r"(?:Who|What|Which(?: [a-z]+){1,2}|What(?: [a-z]+){1,2}) ((?:is|was|were|are|has|had|can|will|would|led|made|won|wrote|"
-    r"founded|created|discovered|became|began|ruled|built|signed|controls|caused|helped|used|produced|[a-z]+ed) .+)\?"
+    r"(?:Who|What|Which(?: [a-z]+){1,2}|What(?: [a-z]+){1,2}) ((?:is|was|were|are|has|had|can|will|would|led|made"
+    r"|won|wrote|founded|created|became|began|ruled|built|signed|controls|caused|helped|used|produced|[a-z]+ed) .+)\?"
 )
 _WHEN: Final = re.compile(r"(?:When|In what year|In which year|What year) (?:did|was|were|is) (.+)\?")
 _WHERE: Final = re.compile(r"(?:Where|In what (?:city|country|state)) (?:did|was|were|is|are|do|does) (.+)\?")
@@ -65,7 +68,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A statement that cites `passage`, and what the user asked."""
+    """A statement that cites `passage`, and what the user questions."""
 
     kind: str
     statement: str
@@ -80,11 +83,13 @@ def main() -> None:
     parser.add_argument("--half", choices=("tune", "report"), default="report")
     parser.add_argument("--show", type=int, default=0, help="print this many misjudged statements of each kind")
     arguments = parser.parse_args()
-    passages, asked = _read(arguments.set)
+    passages, questions = _read(arguments.set)
     titles = sorted({each.title for each in passages.values()})
     chosen = set(titles[0 if arguments.half == "tune" else 1 :: 2])
     chance = random.Random(4)
-    right = [case for each in passages.values() if each.title in chosen for case in _right(each, asked[each.id], chance)]
+    right = [
+        case for each in passages.values() if each.title in chosen for case in _right(each, questions[each.id], chance)
+    ]
     pool = [each for each in passages.values() if each.title in chosen]
     groups = {
         "right": right,
@@ -95,26 +100,44 @@ def main() -> None:
     }
     for name, cases in groups.items():
         _report(name, [case for case in cases if case.passage.text], show=arguments.show)
+    written: dict[str, list[Case]] = {"right": [], "with an error": []}
+    for each in WRITTEN:
+        passage = Passage("", "", each.passage)
+        written["right"] += [Case("written", text, passage, each.question) for text in each.right]
+        written["with an error"] += [Case("written", text, passage, each.question) for text in each.wrong]
+    for name, cases in written.items():
+        _report(name, cases, show=arguments.show, is_marked_already=True)
 
 
-def _report(name: str, cases: Sequence[Case], *, show: int) -> None:
+def _report(name: str, cases: Sequence[Case], *, show: int, is_marked_already: bool = False) -> None:
     marked: Counter[str] = Counter()
     total: Counter[str] = Counter()
     shown: Counter[str] = Counter()
     took_ms = []
     for case in cases:
         source = Source(
-            n=1, source="passage.txt", page=None, line_start=1, line_end=9, title=case.passage.title, content="",
-            score=1.0, chunk_id="c", text=case.passage.text,
+            n=1,
+            source="passage.txt",
+            page=None,
+            line_start=1,
+            line_end=9,
+            title=case.passage.title,
+            content="",
+            score=1.0,
+            chunk_id="c",
+            text=case.passage.text,
         )
-        started = time.perf_counter()
-        is_marked = bool(unsupported(f"{case.statement.rstrip('.')} [1].", [source], [case.question]))
-        took_ms.append(1000 * (time.perf_counter() - started))
+        started = time.thread_time()
+        answer = case.statement if is_marked_already else f"{case.statement.rstrip('.')} [1]."
+        is_marked = bool(unsupported(answer, [source], [case.question]))
+        took_ms.append(1000 * (time.thread_time() - started))
         total[case.kind] += 1
         marked[case.kind] += is_marked
         if is_marked == (name == "right") and shown[case.kind] < show:
             shown[case.kind] += 1
-            print(f"    [{case.kind}] {case.statement}\n        Q: {case.question}\n        A: {case.answer}\n        P: {case.passage.text[:700]}")
+            print(
+                f"    [{case.kind}] {case.statement}\n        Q: {case.question}\n        P: {case.passage.text[:700]}"
+            )
     by_kind = ", ".join(f"{kind} {marked[kind] / count:.3f} of {count}" for kind, count in sorted(total.items()))
     print(f"{name}: marked {marked.total() / total.total():.4f} of {total.total()} ({by_kind}); ", end="")
     print(f"{sum(took_ms) / len(took_ms):.2f} ms on average, at most {max(took_ms):.1f} ms")
@@ -129,20 +152,20 @@ def _read(folder: Path) -> tuple[dict[str, Passage], dict[str, list[tuple[str, s
     for line in (folder / "queries.jsonl").read_text().splitlines():
         row = json.loads(line)
         queries[row["_id"]] = (row["text"].strip(), row["answers"][0])
-    asked: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    questions: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for line in (folder / "qrels.tsv").read_text().splitlines()[1:]:
         query, passage, _ = line.split("\t")
-        asked[passage].append(queries[query])
-    return passages, asked
+        questions[passage].append(queries[query])
+    return passages, questions
 
 
-def _right(passage: Passage, asked: Sequence[tuple[str, str]], chance: random.Random) -> Iterator[Case]:
-    for question, answer in asked:
+def _right(passage: Passage, questions: Sequence[tuple[str, str]], chance: random.Random) -> Iterator[Case]:
+    for question, answer in questions:
         for kind, statement in _declaratives(question, answer):
             yield Case(kind, statement, passage, question, answer)
-    if not asked:
+    if not questions:
         return
-    question = asked[0][0]
+    question = questions[0][0]
     sentences = [each.strip() for each in _SENTENCE_END.split(passage.text) if 6 <= len(each.split()) <= 45]
     for sentence in chance.sample(sentences, min(3, len(sentences))):
         yield Case("sentence", sentence, passage, question)
@@ -183,12 +206,14 @@ def _other_forms(sentence: str) -> str:
     sentence = re.sub(r"(?<=\d),(?=\d{3})", "", sentence)
     sentence = re.sub(r"(\d+) ?%", r"\1 percent", sentence)
     sentence = re.sub(r"\b([A-Z][a-z]+) (\d{1,2}), (\d{4})", r"\2 \1 \3", sentence)
-    sentence = re.sub(r"(?<![\d.,-])(\d\d?)(?= [a-z])", lambda m: words[int(m[1])] if int(m[1]) < 13 else m[1], sentence)
+    sentence = re.sub(
+        r"(?<![\d.,-])(\d\d?)(?= [a-z])", lambda m: words[int(m[1])] if int(m[1]) < 13 else m[1], sentence
+    )
     return re.sub(r"\b(?:two|three|four|five|six|seven|eight|nine|ten)\b", lambda m: str(words.index(m[0])), sentence)
 
 
 def _wrong_number(case: Case, pool: Sequence[Passage], chance: random.Random) -> Iterator[Case]:
-    """The statement with another number of the same kind in place of one that its question does not have."""
+    """The statement with another number of the same kind instead of one that its question does not have."""
     pattern = _NUMBER if _NUMBER.search(case.answer or case.statement) else _NUMBER_WORD
     if case.kind == "other forms":
         return
@@ -197,8 +222,8 @@ def _wrong_number(case: Case, pool: Sequence[Passage], chance: random.Random) ->
         matches = [each for each in matches if each[0] in case.answer]
     if not matches:
         return
-    match = chance.choice(matches)
-    for _ in range(40):
+    for _ in range(60):
+        match = chance.choice(matches)
         others = [each[0] for each in pattern.finditer(chance.choice(pool).text) if _shape(each[0]) == _shape(match[0])]
         if others and (other := chance.choice(others)) not in case.passage.text and other not in case.question:
             statement = case.statement[: match.start()] + other + case.statement[match.end() :]
@@ -212,8 +237,10 @@ def _shape(number: str) -> str:
     plain = number.replace(",", "")
     if "." in number:
         return "decimal"
-    return "year" if len(plain) == 4 and plain[:2] in {"10", "11", "12", "13", "14", "15", "16", "17", "18", "19", "20"} else (
-        "small" if len(plain) < 3 else "large"
+    return (
+        "year"
+        if len(plain) == 4 and plain[:2] in {"10", "11", "12", "13", "14", "15", "16", "17", "18", "19", "20"}
+        else ("small" if len(plain) < 3 else "large")
     )
 
 
@@ -236,14 +263,16 @@ def _wrong_name(case: Case, right: Sequence[Case], chance: random.Random) -> Ite
                 yield replace(case, statement=case.statement.replace(case.answer, other.answer, 1))
                 return
         return
-    matches = [each for each in _NAME.finditer(case.statement) if each[0] not in case.question and not _is_month(each[0])]
+    matches = [
+        each for each in _NAME.finditer(case.statement) if each[0] not in case.question and not _is_month(each[0])
+    ]
     for _ in range(40 if matches else 0):
-        other_passage = chance.choice(right).passage
-        names = [each[0] for each in _NAME.finditer(other_passage.text) if not _is_month(each[0])]
-        if names and other_passage.title != case.passage.title:
-            match, other = chance.choice(matches), chance.choice(names)
-            if other not in case.passage.text + case.question:
-                statement = case.statement[: match.start()] + other + case.statement[match.end() :]
+        elsewhere = chance.choice(right).passage
+        names = [each[0] for each in _NAME.finditer(elsewhere.text) if not _is_month(each[0])]
+        if names and elsewhere.title != case.passage.title:
+            match, name = chance.choice(matches), chance.choice(names)
+            if name not in case.passage.text + case.question:
+                statement = case.statement[: match.start()] + name + case.statement[match.end() :]
                 yield replace(case, statement=statement)
                 return
 

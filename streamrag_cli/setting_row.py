@@ -8,13 +8,17 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
 from typing import Any, Final
 
+from streamrag_cli.regular_files import read_regular_file
 from streamrag_cli.store.address import StoreAddress
 from streamrag_cli.store.registry import store_address
 
 MAX_TOP_K: Final = 100
 DEFAULT_ANSWER_TOKENS: Final = 8192
+DEFAULT_TEMPERATURE: Final = 0.1
+MAX_INSTRUCTIONS_CHARS: Final = 8000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +148,24 @@ def one_of(*words: str) -> Callable[[str], str]:
         return raw.lower()
 
     return parse
+
+
+def text_or_file(raw: str) -> str:
+    """The text itself, or the content of the file whose absolute path follows an `@`."""
+    text = raw
+    if raw.startswith("@"):
+        path = Path(raw[1:]).expanduser()
+        if not path.is_absolute():
+            raise ValueError("must name its file by an absolute path, because it does not depend on the directory")
+        try:
+            text = read_regular_file(path, 4 * MAX_INSTRUCTIONS_CHARS).decode()
+        except UnicodeDecodeError:
+            raise ValueError("must name a file in UTF-8") from None
+        except OSError as error:
+            raise ValueError(f"names a file that cannot be read: {error.strerror or error}") from None
+    if len(text) > MAX_INSTRUCTIONS_CHARS:
+        raise ValueError(f"must have at most {MAX_INSTRUCTIONS_CHARS} characters, but has {len(text)}")
+    return text.strip()
 
 
 def context_size(raw: str) -> str:

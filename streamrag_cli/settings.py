@@ -70,7 +70,7 @@ def _values(
         flag = flags.get(setting.name)
         variable = next((name for name in setting.variables if environment.get(name, "").strip()), None)
         if flag is not None:
-            values[setting.name] = _parse(setting, _as_text(flag), where=setting.flag)
+            values[setting.name] = _parse(setting, _flag_text(setting, flag), where=setting.flag)
         elif variable is not None:
             values[setting.name] = _parse(setting, environment[variable].strip(), where=variable)
         elif setting.name in in_file:
@@ -78,6 +78,14 @@ def _values(
                 setting, _as_text(in_file[setting.name]), where=f"{setting.name} in {file_path}"
             )
     return values
+
+
+def _flag_text(setting: Setting, flag: object) -> str:
+    """The value of a flag as text. The path after `@` may be relative to the working directory, unlike elsewhere."""
+    text = _as_text(flag)
+    if setting.metavar and "@FILE" in setting.metavar and text.startswith("@"):
+        return f"@{Path(text[1:]).expanduser().absolute()}"
+    return text
 
 
 def _as_text(value: object) -> str:

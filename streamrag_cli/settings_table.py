@@ -107,10 +107,28 @@ class Settings:
         no_flag=_RARE,
         meaning="Seconds to wait for a model server that sends nothing.",
     )
+    temperature: float | None = setting(
+        None,
+        parse=value.number_between(0, 2),
+        flag="--temperature T",
+        commands=("ask", "chat", "serve"),
+        meaning="Sampling temperature of the model, 0 to 2. It is left out if the model server refuses it.",
+        help="Sampling temperature of the model, 0 to 2.",
+        default_text=f"{value.DEFAULT_TEMPERATURE} for a server given by its URL",
+    )
+    instructions: str = setting(
+        "",
+        parse=value.text_or_file,
+        flag="--instructions TEXT|@FILE",
+        commands=("ask", "chat", "serve"),
+        meaning="Additional instructions for the model, such as `Answer in one sentence.`, or `@` and the absolute path"
+        f" of a file with them; at most {value.MAX_INSTRUCTIONS_CHARS} characters.",
+        help="Additional instructions for the model, or a file with them.",
+    )
     max_answer_tokens: int = setting(
         value.DEFAULT_ANSWER_TOKENS,
         parse=value.integer_between(1, 1_000_000),
-        flag="--max-answer-tokens N",
+        flag="--max-tokens, --max-answer-tokens N",
         commands=("ask", "chat", "serve"),
         meaning="Maximum tokens per answer; a longer answer is cut off. Unless it is the default, the limit is"
         " also sent to the model server.",

@@ -70,8 +70,13 @@ IN_PUBLIC: list[tuple[AskEvent | IngestEvent, dict[str, Any]]] = [
     (events.Sources(sources=(SOURCE,)), {"type": "sources", "sources": [SOURCE_IN_PUBLIC]}),
     (events.Token(text="Hé\n\u2028\ud800"), {"type": "token", "token": "Hé\n\u2028\ud800"}),
     (
-        events.Citations(citations=(Citation(n=1, source="docs/a.md", chunk_id="c1"),), unknown=(9,)),
-        {"type": "citations", "citations": [{"n": 1, "source": "docs/a.md", "chunk_id": "c1"}], "unknown": [9]},
+        events.Citations(citations=(Citation(n=1, source="docs/a.md", chunk_id="c1"),), unknown=(9,), unsupported=(1,)),
+        {
+            "type": "citations",
+            "citations": [{"n": 1, "source": "docs/a.md", "chunk_id": "c1"}],
+            "unknown": [9],
+            "unsupported": [1],
+        },
     ),
     (events.Notice(message="m", code="c"), {"type": "notice", "message": "m", "code": "c"}),
     (

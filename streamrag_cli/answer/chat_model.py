@@ -105,6 +105,8 @@ async def stream_chat(
     client_for: ClientFor,
     limits: AnswerLimits = _DEFAULT_LIMITS,
     options: Mapping[str, object] = _NO_OPTIONS,
+    defaults: Mapping[str, object] = _NO_OPTIONS,
+    on_refused: Callable[[str], None] = lambda _: None,
     on_step: Callable[[str], None] = lambda _: None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> AsyncGenerator[ModelPiece, None]:
@@ -112,12 +114,13 @@ async def stream_chat(
 
     `timeout_s` is how long the server may go without sending a piece of the answer or of reasoning; comments that only
     keep the connection open do not count. `client_for` provides the client for an endpoint, `options` are sent
-    unchanged, and `on_step` is called after each step of a request. An answer that exceeds `limits` is cut. Raises
-    ModelServerError and ConfigurationError; the pieces that were yielded before stay valid.
+    unchanged, and `defaults` unless there is such an option. A default that the server refuses is left out, and its
+    name is passed to `on_refused`. `on_step` is called after each step of a request. An answer that exceeds `limits` is
+    cut. Raises ModelServerError and ConfigurationError; the pieces that were yielded before stay valid.
     """
     retries = 0
     model_time = _ModelTime(limits.seconds)
-    request = ChatRequest.of(messages, endpoint, limits=limits, options=options)
+    request = ChatRequest.of(messages, endpoint, limits=limits, options=options, defaults=defaults)
     started_at_s = time.monotonic()
     while True:
         model_has_begun = False
@@ -132,6 +135,8 @@ async def stream_chat(
             if model_has_begun:
                 raise failure.error from failure.cause
             if (accepted := request.without_refused_parameters(failure.status, failure.server_text)) is not None:
+                for name in request.form.defaults - accepted.form.defaults:
+                    on_refused(name)
                 request = accepted
                 continue
             waited_s = time.monotonic() - started_at_s

@@ -1,7 +1,8 @@
 """The request to a chat model, adapted to servers that reject some parameters."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Final, Self
 
 from streamrag_cli.answer.request_form import RequestForm
@@ -10,6 +11,8 @@ from streamrag_cli.setting_row import DEFAULT_ANSWER_TOKENS
 
 _MAX_CHARS_PER_TOKEN: Final = 1000  # bounds memory regardless of the size of a piece
 _USUAL_CHARS_PER_TOKEN: Final = 8  # prose has 4 to 5
+_MAX_STOPS: Final = 4
+"""The protocol's limit on stop sequences."""
 _LIMIT_NAMES: Final = ("max_tokens", "max_completion_tokens")
 
 
@@ -36,13 +39,18 @@ class AnswerLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatRequest:
-    """A request to a chat model. `form` selects the optional parts of the protocol; `options` are sent unchanged."""
+    """A request to a chat model.
+
+    `form` selects the optional parts of the protocol. `options` are sent unchanged. `defaults` are sent unless there
+    is such an option or the server refuses them; the stop sequences of both are combined.
+    """
 
     messages: Sequence[tuple[str, str]]
     endpoint: ModelEndpoint
     limits: AnswerLimits
     options: Mapping[str, object]
     form: RequestForm
+    defaults: Mapping[str, object] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -52,10 +60,13 @@ class ChatRequest:
         *,
         limits: AnswerLimits,
         options: Mapping[str, object],
+        defaults: Mapping[str, object] = MappingProxyType({}),
     ) -> Self:
         names: tuple[str, ...] = ("max_completion_tokens",) if endpoint.is_openai else _LIMIT_NAMES
-        form = RequestForm(limit_names=names if limits.asks_server else ())
-        return cls(messages=messages, endpoint=endpoint, limits=limits, options=options, form=form)
+        form = RequestForm(
+            limit_names=names if limits.asks_server else (), defaults=frozenset(defaults) - (options.keys() - {"stop"})
+        )
+        return cls(messages=messages, endpoint=endpoint, limits=limits, options=options, form=form, defaults=defaults)
 
     @property
     def encodable_messages(self) -> list[tuple[str, str]]:
@@ -71,14 +82,30 @@ class ChatRequest:
             "model": self.endpoint.model,
             "stream": form.streamed,
             **({"stream_options": {"include_usage": True}} if form.with_usage and form.streamed else {}),
+            **{name: self.defaults[name] for name in sorted(form.defaults)},
             **self.options,
+            **self._stop,
             **dict.fromkeys(form.limit_names[:1], self.limits.tokens),
         }
+
+    @property
+    def _stop(self) -> dict[str, object]:
+        """The stop sequences of the options together with our own, as far as the limit allows."""
+        requested = self.options.get("stop")
+        if "stop" not in self.form.defaults or not requested:
+            return {}
+        own = self.defaults["stop"]
+        stops = [*_as_list(requested), *_as_list(own)]
+        return {"stop": stops if len(stops) <= _MAX_STOPS else requested}
 
     def without_refused_parameters(self, status: int | None, server_text: str) -> Self | None:
         """The request to send after this error reply; None if the reply did not refuse a parameter."""
         form = self.form.without_refused_parameters(status, server_text)
         return None if form is None else replace(self, form=form)
+
+
+def _as_list(value: object) -> list[object]:
+    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def _encodable(text: str) -> str:

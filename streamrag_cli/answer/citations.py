@@ -9,7 +9,9 @@ from streamrag_cli.model import Citation, Source
 
 # Not after a word character (an index such as `x[3]`) or a backslash, and not before `(` or `:` (a link).
 # Directly after a `]`, as in `[2][3]`, only a single number counts.
-MARKER: Final = re.compile(r"(?<![\w\]\\])\[\s*(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\s*\](?![(:])|(?<=\])\[(\d{1,3})\](?![(:])")
+MARKER: Final = re.compile(
+    r"(?<![\w\]\\])\[\s*(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\s*\](?![(:])|(?<=\])\[(\d{1,3})\](?![(:])"
+)
 _ANY_MARKER = (
     r"(?:\[\s{0,3}(?:sources?\s{1,3})?\^?\d{1,3}(?:\s{0,3}[,;\u2013-]\s{0,3}\^?\d{1,3})*\s{0,3}\](?![(:])"
     r"|\u3010\s{0,3}\d{1,3}[^\u3011\n]{0,40}\u3011)"

@@ -9,7 +9,9 @@ from streamrag_cli.answer.sentences import sentence_ends
 
 _BLOCK_START: Final = re.compile(r"[ \t]*(?:[-*+\u2022][ \t]|\d{1,3}[.)][ \t]|#{1,6}[ \t]|>|\|)")
 _LINE_MARK: Final = re.compile(r"^[ \t>]{0,20}(?:[-*+\u2022][ \t]+|\d{1,3}[.)][ \t]+|#{1,6}[ \t]+|\|)?")
-_LABEL: Final = re.compile(r"^(?:\*\*|__)[^*_\n]{1,80}(?:\*\*|__)(?=[ \t]*[:\u2013\u2014.-])|^(?:\*\*|__)[^*_\n]{1,80}:(?:\*\*|__)")
+_LABEL: Final = re.compile(
+    r"^(?:\*\*|__)[^*_\n]{1,80}(?:\*\*|__)(?=[ \t]*[:\u2013\u2014.-])|^(?:\*\*|__)[^*_\n]{1,80}:(?:\*\*|__)"
+)
 _LINK: Final = re.compile(r"!?\[([^\[\]\n]{1,200})\]\((?:[^()\s]{1,500})\)")
 _EMPHASIS: Final = re.compile(r"(?<![\w*])[*_]{1,3}(?=\S)|(?<=\S)[*_]{1,3}(?![\w*])")
 _LEADING_MARKERS: Final = re.compile(r"(?:\s*\[\s*\d{1,3}(?:\s*[,;]\s*\d{1,3})*\s*\](?![(:]))+[.,;]?")

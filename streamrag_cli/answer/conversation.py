@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -9,7 +10,7 @@ from streamrag_cli.answer.clock import Clock
 from streamrag_cli.answer.context import Context
 from streamrag_cli.answer.earlier_turns import EarlierTurns, earlier_turns
 from streamrag_cli.answer.generation import generate
-from streamrag_cli.answer.prompt import Message, messages
+from streamrag_cli.answer.prompt import Message, messages, new_mark
 from streamrag_cli.answer.shared_resources import SharedResources
 from streamrag_cli.errors import ModelServerError
 from streamrag_cli.events import AskEvent, Notice, Token
@@ -36,10 +37,14 @@ async def generate_with_history(
     earlier = earlier_turns(question.history, chars=settings.history_chars)
     if settings.history_chars and (notice := _cut_notice(earlier)):
         yield notice
-    stream = partial(generate, question, endpoint=endpoint, settings=settings, clock=clock, resources=resources)
+    mark = new_mark()
+    question_to_send = replace(question, instructions=_instructions(settings, question))
+    stream = partial(
+        generate, question, endpoint=endpoint, mark=mark, settings=settings, clock=clock, resources=resources
+    )
     has_begun = False
     try:
-        async with aclosing(stream(prompt=_prompt(question, context, earlier.turns))) as events:
+        async with aclosing(stream(prompt=_prompt(question_to_send, context, earlier.turns, mark))) as events:
             async for event in events:
                 has_begun = has_begun or isinstance(event, Token)
                 yield event
@@ -49,12 +54,17 @@ async def generate_with_history(
     else:
         return
     yield _WITHOUT_HISTORY
-    async with aclosing(stream(prompt=_prompt(question, context, None))) as events:
+    async with aclosing(stream(prompt=_prompt(question_to_send, context, None, mark))) as events:
         async for event in events:
             yield event
 
 
-def _prompt(question: Question, context: Context, history: Sequence[Turn] | None) -> list[Message]:
+def _instructions(settings: Settings, question: Question) -> str:
+    """The user's instructions, which are the same for every question, and then those of a client."""
+    return "\n\n".join(filter(None, (settings.instructions, question.instructions)))
+
+
+def _prompt(question: Question, context: Context, history: Sequence[Turn] | None, mark: str) -> list[Message]:
     """The prompt with these earlier turns. If `history` is None, it has no part of the conversation."""
     is_single = history is None
     return messages(
@@ -64,6 +74,7 @@ def _prompt(question: Question, context: Context, history: Sequence[Turn] | None
         extra=question.extra,
         history=history or (),
         instructions=question.instructions,
+        mark=mark,
     )
 
 

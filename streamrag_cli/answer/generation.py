@@ -9,6 +9,7 @@ from streamrag_cli.answer.chat_model import (
     ModelDidNotStream,
     ModelFinished,
     ModelLoading,
+    ModelPiece,
     ModelRetractsThinking,
     ModelRetrying,
     ModelText,
@@ -16,17 +17,18 @@ from streamrag_cli.answer.chat_model import (
 )
 from streamrag_cli.answer.chat_request import AnswerLimits
 from streamrag_cli.answer.clock import Clock
+from streamrag_cli.answer.leaked_mark import LeakedMarkFilter
 from streamrag_cli.answer.model_choice import choose_endpoint
 from streamrag_cli.answer.prompt import Message
 from streamrag_cli.answer.shared_resources import SharedResources
-from streamrag_cli.errors import ConfigurationError
+from streamrag_cli.errors import ConfigurationError, StreamragError
 from streamrag_cli.events import THINKING_SHOWN, AskEvent, Done, Notice, Status, Token
 from streamrag_cli.model import Question
 from streamrag_cli.model_server.endpoint import ModelEndpoint
 from streamrag_cli.model_server.errors import empty_answer
-from streamrag_cli.model_server.model_cache import ModelCache
+from streamrag_cli.model_server.model_cache import ModelCache, RefusedDefaults
 from streamrag_cli.new_thread import run_in_new_thread
-from streamrag_cli.setting_row import DEFAULT_ANSWER_TOKENS
+from streamrag_cli.setting_row import DEFAULT_ANSWER_TOKENS, DEFAULT_TEMPERATURE
 from streamrag_cli.settings import Settings
 from streamrag_cli.text import sanitise, sanitise_line
 
@@ -50,13 +52,19 @@ async def generate(
     prompt: Sequence[Message],
     endpoint: ModelEndpoint,
     *,
+    mark: str = "",
     settings: Settings,
     clock: Clock,
     resources: SharedResources,
 ) -> AsyncGenerator[AskEvent, None]:
-    """Stream the model's answer. If the server no longer has the cached model, use the one that it has now."""
+    """Stream the model's answer. If the server no longer has the cached model, use the one that it has now.
+
+    `mark` fences the sources in the prompt; it is removed from the answer.
+    """
     model_cache = ModelCache(settings.state_directory)
-    generate_with = partial(_generate_with, question, prompt, settings=settings, clock=clock, resources=resources)
+    generate_with = partial(
+        _generate_with, question, prompt, mark=mark, settings=settings, clock=clock, resources=resources
+    )
     is_cached_model = not settings.model and endpoint.model == model_cache.get(endpoint.url)
     try:
         async with aclosing(generate_with(endpoint=endpoint)) as events:
@@ -81,6 +89,7 @@ async def _generate_with(
     prompt: Sequence[Message],
     endpoint: ModelEndpoint,
     *,
+    mark: str,
     settings: Settings,
     clock: Clock,
     resources: SharedResources,
@@ -88,6 +97,7 @@ async def _generate_with(
     waiting = f"waiting for {sanitise_line(endpoint.model)}"
     yield Status(status="generating", detail=waiting)
     clock.end("context")
+    refused = RefusedDefaults(settings.state_directory, endpoint)
     stream = stream_chat(
         prompt,
         endpoint=endpoint,
@@ -95,11 +105,14 @@ async def _generate_with(
         client_for=resources.client,
         limits=answer_limits(question, settings),
         options=question.options,
+        defaults=refused.without(_defaults(endpoint, settings, mark)),
+        on_refused=refused.remember,
         on_step=clock.end,
     )
     loading = False
-    async with aclosing(stream):
-        async for part in stream:
+    leaks = LeakedMarkFilter(mark)
+    async with aclosing(_with_rest(stream, leaks)) as parts:
+        async for part in parts:
             match part:
                 case ModelText(text=text):
                     if safe := sanitise(text):
@@ -127,6 +140,42 @@ async def _generate_with(
                 case ModelFinished() as finished:
                     for event in _final_events(finished, endpoint, clock):
                         yield event
+
+
+async def _with_rest(stream: AsyncGenerator[ModelPiece, None], leaks: LeakedMarkFilter) -> AsyncGenerator[ModelPiece]:
+    """The pieces with the mark removed from their text. Text held back is not lost if the stream fails."""
+    async with aclosing(stream):
+        try:
+            async for part in stream:
+                match part:
+                    case ModelText(text=text):
+                        if shown := leaks.feed(text):
+                            yield ModelText(text=shown)
+                        continue
+                    case ModelRetractsThinking():
+                        leaks.discard()
+                    case ModelFinished():
+                        if rest := leaks.finish():
+                            yield ModelText(text=rest)
+                    case _:
+                        pass
+                yield part
+        except StreamragError:
+            if rest := leaks.finish():
+                yield ModelText(text=rest)
+            raise
+
+
+def _defaults(endpoint: ModelEndpoint, settings: Settings, mark: str) -> dict[str, object]:
+    """The parameters to send although no client requested them.
+
+    OpenAI's own models do not repeat the mark, and some refuse `stop` and every `temperature` but 1.
+    """
+    temperature = settings.temperature
+    if temperature is None and not endpoint.is_openai:
+        temperature = DEFAULT_TEMPERATURE
+    defaults: dict[str, object] = {} if temperature is None else {"temperature": temperature}
+    return defaults | ({"stop": [mark]} if mark and not endpoint.is_openai else {})
 
 
 def _final_events(finished: ModelFinished, endpoint: ModelEndpoint, clock: Clock) -> list[AskEvent]:

@@ -54,6 +54,8 @@ _RENDERED_DIFFERENTLY: Final = re.compile(
 )
 """Text that Markdown would render differently, or a number in brackets, which would look like a citation."""
 _SPECIAL_CHARACTERS: Final = re.compile(r"[\\`*_~&<\[\]]")
+_ROLE: Final = re.compile(r"\{[a-z][a-z:-]{1,30}\}`([^`<\v]{1,200}?)\s?(?:<[^<>`]{1,200}>)?`(?!`)")
+"""A role of MyST Markdown, such as {ref}`the options <options>`."""
 _MAX_PASSES: Final = 6
 _CJK: Final = "\u3000-\u30ff\u3400-\u9fff\uff00-\uffef\uac00-\ud7af"
 _INNER_BREAK: Final = re.compile(rf"(?<=[{_CJK}])\v(?=[{_CJK}])")
@@ -116,6 +118,8 @@ def mask(lines: str, markup: Markup) -> Masked:
     text = _PRIVATE.sub("\N{REPLACEMENT CHARACTER}", lines).replace("\n", LINE)
     if markup == "none":
         return Masked(text)
+    if markup == "markdown" and "{" in text:
+        text = _ROLE.sub(r"\1", text)
     masked = _without_code(text, escapes=markup == "markdown") if "`" in text or "\\" in text else Masked(text)
     if markup == "markdown":
         masked.text = _without_markup(masked.text)

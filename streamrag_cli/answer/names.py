@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from streamrag_cli.answer.number_words import MONTHS, ROMAN, UNITS
@@ -27,8 +28,8 @@ _GENERIC: Final = frozenset(
     " eastern western central new great old upper lower first second third world international national royal united"
     " center centre museum library hospital station stadium airport festival day century age era movement"
     " department office agency bank the and for in on at by with from to a an program programme project team league cup"
-    " valley forest desert county district area street super bowl championship award awards section chapter article"
-    .split()
+    " valley forest desert county district area street super bowl championship award awards section chapter"
+    " article duke count earl baron king edict".split()
 )
 _INITIAL_WORDS: Final = frozenset(
     "according additionally afterwards ago almost already also although always among another anyone anything apart"
@@ -36,13 +37,13 @@ _INITIAL_WORDS: Final = frozenset(
     " consider contrary copy create currently days despite different double during each earlier early either else"
     " enough even ever every everyone everything example except few finally find first following fourth further"
     " generally get give given go good half hence here high however if important indeed initially instead it its keep"
-    " know last late later least less let like likewise little long look lots make many maybe meanwhile might more"
-    " moreover most much must near nearly neither never nevertheless next no nobody none nor note nothing now often"
+    " know last late later least less let like likewise little long look lots make many maybe might more"
+    " moreover most much must near nearly neither never nevertheless next no none nor note nothing now often"
     " old once one only open originally other others otherwise overall part people perhaps please press previously"
     " put rather read recently remember run say second see send set several short similarly since small so some"
-    " someone something sometimes soon start step still stop such summary take thanks then there therefore thereby"
+    " someone something sometimes soon start step still stop such summary take thanks then there therefore"
     " third though three thus time today together too try turn two type typically unless unlike until upon use using"
-    " usually various well what whatever whenever wherever whereas whether while within without work write yes yet you"
+    " usually various well what whenever whereas whether while within without work write yes yet you"
     " your default limit rate answer question source sources document documents text result error warning tip yeah"
     " okay sure approximately roughly about nearly around children men women scientists researchers life water light"
     " music government power land trade food money religion art science war death education evidence law nature"
@@ -145,7 +146,7 @@ def names(sentence: str) -> list[Name]:
     words = words_of(sentence)
     if len(words) > 3 and sum(_is_capitalised(each[0]) for each in words) > 0.7 * len(words):
         return []
-    found: list[Name] = []
+    result: list[Name] = []
     at = 0
     while at < len(words):
         if not _is_capitalised(words[at][0]) or words[at][0].lower() in _NEVER:
@@ -157,10 +158,26 @@ def names(sentence: str) -> list[Name]:
         if is_initial and (run[0].lower() in _STARTERS or (len(run) > 1 and run[0].lower().endswith(("ing", "ly")))):
             run = run[1:]
             is_initial = False
+        if is_initial and len(run) == 1 and not _is_subject(run[0], sentence[words[end - 1].end() :]):
+            run = []
         if run and not _is_common(run, is_initial=is_initial):
-            found.append(Name(tuple(map(bare, run)), is_initial and len(run) == 1))
+            result.append(Name(tuple(map(bare, run)), is_initial and len(run) == 1))
         at = end
-    return found
+    return result
+
+
+_COMMON_ENDING: Final = re.compile(
+    r"(?:[st]ion|ment|ness|ity|[ae]nce|ship|age|ism|ure|ing|ed|ly|s|al|able|ible|ful|less|ware)$"
+)
+_VERB: Final = re.compile(
+    r"(?:['\u2019]s\b|,? (?:is|was|has|had|were|are|will|did|does|became|began|won|wrote|made|led|built|founded|died"
+    r"|and [A-Z]|[a-z]{3,}ed)\b)"
+)
+
+
+def _is_subject(word: str, rest: str) -> bool:
+    """Whether the first word of a sentence is likely to be a name: a verb or another name follows."""
+    return not _COMMON_ENDING.search(word.lower()) and _VERB.match(rest) is not None
 
 
 _NEVER: Final = frozenset(("i", *MONTHS))
@@ -206,7 +223,7 @@ def _end_of_run(sentence: str, words: Sequence[re.Match[str]], at: int) -> int:
 
 def _begins_clause(sentence: str, words: Sequence[re.Match[str]], at: int) -> bool:
     before = sentence[words[at - 1].end() if at else 0 : words[at].start()]
-    return at == 0 or any(mark in before for mark in ".!?:;\n|\u2014\u2022\"\u201c\u2018(")
+    return at == 0 or any(mark in before for mark in '.!?:;\n|\u2014\u2022"\u201c\u2018(')
 
 
 class KnownWords:
@@ -218,21 +235,19 @@ class KnownWords:
         self.all = set(map(folded, raw))
         self.all.update(part for word in raw for part in _camel_parts(word))
         ordered = [folded(word) for word in raw]
-        self._pairs = {first + second for first, second in zip(ordered, ordered[1:], strict=False)}
+        self._pairs = {first + second for first, second in pairwise(ordered)}
         capitalised = {folded(word) for word in raw if _is_capitalised(word)}
         self._by_prefix: dict[str, list[str]] = defaultdict(list)
         for word in capitalised:
             self._by_prefix[word[:_SHORTEST_PREFIX]].append(word)
         self._acronyms = {word.lower() for word in raw if word.isupper() and 2 <= len(word) <= 8}
         content = [word for word in ordered if word not in FUNCTION_WORDS[ENGLISH]]
-        self._initials = (
-            "".join(word[0] for word in ordered) + " " + "".join(word[0] for word in content)
-        )
+        self._initials = "".join(word[0] for word in ordered) + " " + "".join(word[0] for word in content)
         self._capital_initials = "".join(word[0] if _is_capitalised(word) else " " for word in raw).lower()
         self._stems: set[str] | None = None
         self._before: dict[str, set[str]] = defaultdict(set)
         joined = [word for word in raw if word not in _CONNECTORS]
-        for first, second in zip(joined, joined[1:], strict=False):
+        for first, second in pairwise(joined):
             self._before[folded(second)].add(folded(first) if _is_capitalised(first) else "")
 
     @property
@@ -275,13 +290,24 @@ class KnownWords:
                 return True
             if "".join(map(folded, name.words)) in self.all:
                 return True
-        words = [word for word in name.words if word.lower() not in _CONNECTORS and word.lower() != "the"]
+        parts: list[list[str]] = [[]]
+        for word in name.words:
+            if word.lower() in _CONNECTORS:
+                parts.append([])
+            elif word.lower() != "the":
+                parts[-1].append(word)
+        parts = [part for part in parts if part] or [list(name.words)]
+        return self._has_part(parts[-1]) and (
+            len(parts) == 1 or any(map(self._has_part, parts[:-1])) or len(parts[0]) > 1
+        )
+
+    def _has_part(self, words: Sequence[str]) -> bool:
         specific = [word for word in words if word.lower() not in _GENERIC and word not in ROMAN] or words
-        found = [self.has_word(word) for word in specific]
-        if all(found):
+        is_known = [self.has_word(word) for word in specific]
+        if all(is_known):
             return True
-        if not found[-1]:
-            return sum(found) > len(found) / 2
+        if not is_known[-1]:
+            return sum(is_known) > len(is_known) / 2
         return not self._contradicts(specific)
 
     def _contradicts(self, words: Sequence[str]) -> bool:
@@ -298,7 +324,9 @@ def _camel_parts(word: str) -> Iterable[str]:
 
 
 def _common_prefix(first: str, second: str) -> int:
-    return next((at for at, (a, b) in enumerate(zip(first, second, strict=False)) if a != b), min(len(first), len(second)))
+    return next(
+        (at for at, (a, b) in enumerate(zip(first, second, strict=False)) if a != b), min(len(first), len(second))
+    )
 
 
 def _differs_by_one(first: str, second: str) -> bool:

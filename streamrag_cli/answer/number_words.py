@@ -1,4 +1,4 @@
-"""English number words, units and the words that say how exact a number is."""
+"""English number words, units and words for the precision of a number."""
 
 from collections.abc import Mapping
 from typing import Final, NamedTuple
@@ -11,8 +11,7 @@ DIGITS: Final[Mapping[str, float]] = {
     )
 }
 TENS: Final[Mapping[str, float]] = {
-    word: 10.0 * value
-    for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)
+    word: 10.0 * value for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)
 } | {"fourty": 40.0}
 MAGNITUDES: Final[Mapping[str, float]] = {
     **dict.fromkeys(("hundred", "hundreds"), 1e2),
@@ -30,9 +29,7 @@ ORDINALS: Final[Mapping[str, float]] = {
         1,
     )
 } | {"thirtieth": 30.0, "fortieth": 40.0, "fiftieth": 50.0, "hundredth": 100.0}
-DECADES: Final[Mapping[str, float]] = {
-    f"{word[:-1]}ies": value for word, value in TENS.items() if word != "fourty"
-}
+DECADES: Final[Mapping[str, float]] = {f"{word[:-1]}ies": value for word, value in TENS.items() if word != "fourty"}
 FRACTIONS: Final[Mapping[str, float]] = {
     "half": 1 / 2,
     "halves": 1 / 2,
@@ -77,11 +74,7 @@ class Unit(NamedTuple):
 
 
 def _units(dimension: str, **factors: float) -> dict[str, Unit]:
-    return {
-        name: Unit(dimension, factor)
-        for names, factor in factors.items()
-        for name in names.split("_")
-    }
+    return {name: Unit(dimension, factor) for names, factor in factors.items() for name in names.split("_")}
 
 
 UNITS: Final[Mapping[str, Unit]] = {
@@ -129,6 +122,7 @@ UNITS: Final[Mapping[str, Unit]] = {
         lb_lbs_pound_pounds=453.6,
         tonne_tonnes_ton_tons=1e6,
     ),
+    **_units("volume", cl_centilitre_centilitres=1e-2, dl_decilitre_decilitres=0.1),
     **_units("volume", ml_millilitre_millilitres_milliliter_milliliters=1e-3, l_litre_litres_liter_liters=1.0),
     **_units("area", ha_hectare_hectares=1.0, acre_acres=0.4047),
     **_units("frequency", hz=1.0, khz=1e3, mhz=1e6, ghz=1e9),
@@ -152,6 +146,10 @@ EVERY: Final[Mapping[str, float]] = {
 
 ALL: Final = frozenset("all every each fully full entire entirely whole wholly completely always".split())
 """Words for 100 %."""
+BETWEEN: Final = frozenset(
+    "working business consecutive calendar nautical square cubic full whole more further additional extra other".split()
+)
+"""Words between a number and its unit or noun."""
 APPROXIMATE: Final = frozenset(
     "about approximately approx around roughly circa ca some nearly almost estimated ~ \u2248 close"
     " roundabout averaging average".split()

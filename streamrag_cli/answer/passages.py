@@ -27,7 +27,7 @@ _RULING: Final = re.compile(r"[\s=\-~^\"'*+#_`.:|>]*$")
 _UNDERLINE: Final = re.compile(r"([=\-~^\"'*+#_`.:])\1{2,}[ \t]*$")
 _COLUMN: Final = re.compile(r"(?<=[^\s.!?:])[ \t]{3,}(?=\S)")
 _QUOTE_MARK: Final = re.compile(r"(?:[ \t]{0,3}>[ \t]?)+")
-_DEFINITION: Final = re.compile(r"[ \t]{0,3}\[(?!\^)[^\[\]]+\]:[ \t]*\S+[ \t]*(?:[\"'(].*)?$")
+_DEFINITION: Final = re.compile(r"[ \t]{0,3}\[(?!\^)[^\[\]]+\]:[ \t]*\S*[ \t]*(?:[\"'(].*)?$")
 _ADMONITION: Final = re.compile(
     r"[ \t>]*(?:!!!.*|\?\?\?\+?.*|:{3,}.*|\[![\w-]+\][+-]?.*|\.\.[ \t]+[\w-]+::[ \t]*"
     r"|[*_]{0,3}(?:note|tip|hint|info|important|warning|caution|danger|attention)s?"

@@ -188,7 +188,11 @@ def _citation_events(
     if is_quoted:
         yield citations
         return
-    known = [question.text, question.extra, *(text for each in question.history for text in (each.question, each.answer))]
+    known = [
+        question.text,
+        question.extra,
+        *(text for each in question.history for text in (each.question, each.answer)),
+    ]
     yield replace(citations, unsupported=unsupported(answer, sources, known))
     if sources and done.finish_reason == "stop" and lacks_citations(answer):
         yield NO_CITATIONS

@@ -1,7 +1,7 @@
 """Builds the prompt: instructions, the numbered sources as fenced data, and the question."""
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from streamrag_cli.model import Hit, Turn
 from streamrag_cli.text import sanitise, sanitise_line
@@ -28,6 +28,10 @@ answer; the rules above on sources and citations stay as they are.
 {text}"""
 
 
+def new_mark() -> str:
+    return secrets.token_hex(8)
+
+
 def messages(
     question: str,
     hits: Sequence[Hit],
@@ -36,17 +40,17 @@ def messages(
     extra: str = "",
     history: Sequence[Turn] = (),
     instructions: str = "",
-    new_mark: Callable[[], str] = lambda: secrets.token_hex(8),
+    mark: str = "",
 ) -> list[Message]:
     """The messages to send, as (role, text) pairs. `extra` is text that the user piped in with the question.
 
     `texts` contains the text to send for each hit; the default is its whole passage. Earlier turns (`history`, oldest
     first, as `earlier_turns` prepares them) are sent as messages. A client's `instructions` are appended to our own,
-    because the templates of many models allow only one system message. The mark is random, so that no document can
+    because the templates of many models allow only one system message. The `mark` is random, so that no document can
     close its own fence. It is sent with the sources, so that the instructions are the same for every question and a
     server can cache them.
     """
-    mark = new_mark()
+    mark = mark or new_mark()
     sent = texts or [hit.chunk.text for hit in hits]
     fenced = "\n\n".join(_fenced(hit, text, mark) for hit, text in zip(hits, sent, strict=True))
     context = f"\n\nThe user adds this text:\n<<{mark} text\n{sanitise(extra)}\n{mark}>>" if extra.strip() else ""

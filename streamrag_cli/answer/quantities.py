@@ -4,6 +4,7 @@ Every function takes time linear in the length of the text.
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,6 +14,7 @@ from typing import Final, NamedTuple
 from streamrag_cli.answer.number_words import (
     ALL,
     APPROXIMATE,
+    BETWEEN,
     DECADES,
     DIGITS,
     EVERY,
@@ -37,7 +39,9 @@ _GROUPED: Final = re.compile(r"\d{1,3}(?:([,.'\u2019\u00a0\u202f])\d{3})(?:\1\d{
 _SPLIT: Final = re.compile(r"[:/]")
 _ISO_DATE: Final = re.compile(r"\d{4}-\d{1,2}(?:-\d{1,2})?(?!\d)")
 _ABBREVIATED: Final = {"k": 1e3, "m": 1e6, "bn": 1e9, "b": 1e9, "tn": 1e12}
-_SAME_YEAR_DIGITS: Final = 2
+_MAX_NUMBERS: Final = 500
+_MAX_OPERANDS: Final = 24
+_CONSTANTS: Final = (2, 7, 12, 24, 52, 60, 100, 365, 1000)
 _HEDGE_TOKENS: Final = 4
 
 
@@ -77,6 +81,9 @@ class _Token(NamedTuple):
     @property
     def is_number(self) -> bool:
         return any(map(str.isdigit, self.text))
+
+
+_NOTHING: Final = _Token("", 0, 0)
 
 
 def quantities(text: str) -> list[Quantity]:
@@ -193,15 +200,15 @@ def _forms(digits: str) -> tuple[Form, ...]:
         return ()
     if digits.isdecimal():
         return (Form(float(digits)),)
-    found: list[Form] = []
+    forms: list[Form] = []
     head, mark, tail = digits.partition("." if "." in digits else ",")
     if mark and head.isdecimal() and tail.isdecimal() and not (mark == "," and len(tail) == 3):
-        found.append(Form(float(f"{head}.{tail}"), 10.0 ** -len(tail)))
+        forms.append(Form(float(f"{head}.{tail}"), 10.0 ** -len(tail)))
     if grouped := _GROUPED.fullmatch(digits):
         fraction = grouped[2] or ""
         whole = re.sub(r"\D", "", digits.removesuffix(fraction) if fraction else digits)
-        found.append(Form(float(f"{whole}.{fraction[1:] or 0}"), 10.0 ** -max(0, len(fraction) - 1)))
-    return tuple(found)
+        forms.append(Form(float(f"{whole}.{fraction[1:] or 0}"), 10.0 ** -max(0, len(fraction) - 1)))
+    return tuple(forms)
 
 
 def _scaled(forms: Sequence[Form], scale: float) -> tuple[Form, ...]:
@@ -216,29 +223,35 @@ def _with_context(quantity: Quantity, tokens: Sequence[_Token], first: int, afte
         forms, end, at = _scaled(forms, scale), tokens[at].end, at + 1
     if at < len(tokens) and tokens[at].text in "-\u2010\u2011" and tokens[at].start == end:
         at += 1
-    word = tokens[at].text.lower() if at < len(tokens) else ""
-    if word == "%" or word == "percent" or word == "percentage":
+    word, following = (each.text.lower() for each in (*tokens[at : at + 2], _NOTHING, _NOTHING)[:2])
+    before, earlier = (each.text.lower() for each in (*tokens[max(0, first - 2) : first][::-1], _NOTHING, _NOTHING)[:2])
+    if word in {"%", "percent", "percentage"} or (word, following) == ("per", "cent"):
         unit = "%"
-    elif word == "per" and at + 1 < len(tokens) and tokens[at + 1].text.lower() == "cent":
-        unit = "%"
-    elif not unit and word in UNITS:
-        unit = word
-    hedge = ""
-    for token in tokens[max(0, first - _HEDGE_TOKENS) : first]:
-        hint = token.text.lower()
-        if hint in ".;!?":
-            hedge = ""
-        elif hint in APPROXIMATE:
-            hedge = "about"
-        elif hint in LOWER_BOUND:
-            hedge = "over"
-        elif hint in UPPER_BOUND:
-            hedge = "under"
-    before = tokens[first - 1].text.lower() if first else ""
+    elif not unit:
+        is_named_before = before in {"=", ":"} and earlier in UNITS  # flush_ms = 250
+        unit = word if word in UNITS else following if word in BETWEEN and following in UNITS else ""
+        unit = unit or (earlier if is_named_before else "")
     noun = word if word.isalpha() else ""
-    if noun and at + 1 < len(tokens) and not noun.endswith("s") and tokens[at + 1].text.lower().endswith("s"):
-        noun = tokens[at + 1].text.lower()  # "three main kinds"
+    if noun and following.endswith("s") and not noun.endswith("s"):
+        noun = following  # "three main kinds"
+    hedge = _hedge(tokens[max(0, first - _HEDGE_TOKENS) : first])
     return replace(quantity, forms=forms, unit=unit, hedge=hedge, noun=noun, before=before)
+
+
+def _hedge(tokens: Sequence[_Token]) -> str:
+    """How exact a number claims to be, by the words before it."""
+    hedge = ""
+    for token in tokens:
+        word = token.text.lower()
+        if word in {".", ";", "!", "?"}:
+            hedge = ""
+        elif word in APPROXIMATE:
+            hedge = "about"
+        elif word in LOWER_BOUND:
+            hedge = "over"
+        elif word in UPPER_BOUND:
+            hedge = "under"
+    return hedge
 
 
 class KnownQuantities:
@@ -246,10 +259,10 @@ class KnownQuantities:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self._found = quantities(text)
+        self._quantities = quantities(text)[:_MAX_NUMBERS]
         self.values: set[float] = set()
-        self.codes = {part.lower() for each in self._found if not each.forms for part in (each.text,)}
-        for each in self._found:
+        self.codes = {part.lower() for each in self._quantities if not each.forms for part in (each.text,)}
+        for each in self._quantities:
             self.values.update(_key(form.value) for form in each.forms)
             if each.kind == "decade" and each.is_word:
                 self.values.update(_key(1900 + form.value) for form in each.forms)
@@ -263,13 +276,13 @@ class KnownQuantities:
         for word in set(re.findall(r"\b[IVXL]{1,6}\b", self.text)):
             if word in ROMAN:
                 self.values.add(float(ROMAN[word]))
-        for first, second in pairwise(self._found):
+        for first, second in pairwise(self._quantities):
             gap = self.text[first.end : second.start]
             if gap.strip() in {"-", "\u2013", "/"} and first.forms and second.forms and len(second.text) == 2:
                 self.values.add(first.forms[0].value // 100 * 100 + second.forms[0].value)  # 1939-45
         for match in _ISO_DATE.finditer(self.text):
             self.values.update(float(part) for part in match[0].split("-"))
-        for each in self._found:
+        for each in self._quantities:
             hour = each.forms[0].value if each.forms else 99.0
             is_time = self.text[each.end : each.end + 1] == ":" or self.text[each.end : each.end + 5].lower().strip(
                 " ."
@@ -287,7 +300,7 @@ class KnownQuantities:
         named = {MONTHS[word] for word in re.findall(r"[^\W\d_]+", self.text.lower()) if word in MONTHS}
         is_date = re.compile(r"\d[-/.]\d{1,2}[-/.]\d")
         if is_date.search(self.text):
-            named |= {int(form.value) for each in self._found for form in each.forms if 1 <= form.value <= 12}
+            named |= {int(form.value) for each in self._quantities for form in each.forms if 1 <= form.value <= 12}
             named |= {int(part) for match in _ISO_DATE.finditer(self.text) for part in match[0].split("-")[1:]}
         return named
 
@@ -308,11 +321,11 @@ class KnownQuantities:
         if quantity.kind == "fraction" and _key(value * 100) in self.values:
             return True
         if quantity.kind == "decade":
-            return any(value <= each < value + 10 for each in self.values)
+            return any(value <= (each % 100 if value < 100 else each) < value + 10 for each in self.values)
         if quantity.kind == "ordinal" and quantity.noun.startswith("centur"):
             return any((value - 1) * 100 <= each <= value * 100 for each in self.values)
         own = UNITS.get(quantity.unit)
-        for known in self._found:
+        for known in self._quantities:
             other = UNITS.get(known.unit)
             for each in known.forms:
                 if _is_rounded(quantity, form, each.value):
@@ -323,25 +336,62 @@ class KnownQuantities:
                     if _is_rounded(quantity, form, converted) or abs(converted - value) <= slack * value:
                         return True
         if own and own.dimension == "time":
-            return any(
-                _is_rounded(quantity, form, EVERY[word] / own.factor) for word in self._words & EVERY.keys()
-            )
+            return any(_is_rounded(quantity, form, EVERY[word] / own.factor) for word in self._words & EVERY.keys())
         return False
 
     def counted(self, noun: str) -> set[float]:
-        """The numbers that stand before `noun`, a word in lower case without its plural ending."""
-        return {form.value for each in self._found for form in each.forms if singular(each.noun) == noun}
+        """The numbers directly before `noun`, a word in lower case without its plural ending."""
+        return {form.value for each in self._quantities for form in each.forms if singular(each.noun) == noun}
 
     @cached_property
-    def _sorted(self) -> list[float]:
-        return sorted({form.value for each in self._found for form in each.forms})[:60]
+    def _distinct(self) -> list[float]:
+        return sorted({form.value for each in self._quantities for form in each.forms})[:_MAX_OPERANDS]
+
+    @cached_property
+    def _results(self) -> list[float]:
+        return sorted(_results(self._distinct, with_constants=True))
+
+    def has_share(self, quantity: Quantity, share: float) -> bool:
+        """Whether the number is this share of a number in the passage."""
+        return _is_among(quantity, sorted(share * value for value in self._distinct))
 
     def can_be_computed(self, quantity: Quantity) -> bool:
-        """Whether the number is the sum, difference, product or ratio of two numbers of the passage, or their total."""
-        values = self._sorted
-        totals = [sum(values), *(a + b for a in values for b in values), *(abs(a - b) for a in values for b in values)]
-        totals += [a / b for a in values for b in values if b] + [a * b for a in values for b in values]
-        return any(_is_rounded(quantity, form, total) for form in quantity.forms for total in totals)
+        """Whether the number is a sum, difference, product or ratio of two numbers of the passage, or their total."""
+        return _is_among(quantity, self._results)
+
+
+def is_computed(quantity: Quantity, operands: Sequence[Quantity]) -> bool:
+    """Whether the number is a sum, difference, product or ratio of two of the operands."""
+    values = [form.value for each in operands for form in each.forms[:1]][:_MAX_OPERANDS]
+    return _is_among(quantity, sorted(_results(values, with_constants=False)))
+
+
+def _is_among(quantity: Quantity, ordered: Sequence[float]) -> bool:
+    """Whether the number is one of the `ordered` values, perhaps rounded."""
+    for form in quantity.forms:
+        slack = max(0.5 * form.step, 0.34 * form.value if quantity.hedge else 0.0)
+        at = bisect_left(ordered, form.value - slack)
+        while at < len(ordered) and ordered[at] <= form.value + slack:
+            if _is_rounded(quantity, form, ordered[at]):
+                return True
+            at += 1
+    return False
+
+
+def _results(values: Sequence[float], *, with_constants: bool) -> Iterator[float]:
+    yield sum(values)
+    for first in values:
+        for second in values:
+            yield first + second
+            yield first - second
+            yield first * second
+            if second:
+                yield first / second
+                yield 100 * first / second
+        if with_constants:
+            for constant in _CONSTANTS:
+                yield first * constant
+                yield first / constant
 
 
 def singular(noun: str) -> str:

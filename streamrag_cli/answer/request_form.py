@@ -19,17 +19,24 @@ _SYSTEM_REFUSED: Final = re.compile(
 )
 
 
+_STOP_REFUSED: Final = re.compile(
+    rf"['\"`]stop['\"`]|\bstop\b.{{0,60}}{_REFUSED}|(?:{_REFUSED}|invalid|unknown|unrecognized).{{0,60}}\bstop\b"
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestForm:
     """The optional parts in use: token counts at the end of the stream, streaming, and a system message.
 
     `limit_names` are the parameter names still to try for the token limit: a server supports one of them, or none.
+    `defaults` are the names of the parameters that are sent without being requested: `temperature`, `stop`.
     """
 
     with_usage: bool = True
     streamed: bool = True
     system_role: bool = True
     limit_names: tuple[str, ...] = ()
+    defaults: frozenset[str] = frozenset()
 
     def without_refused_parameters(self, status: int | None, server_text: str) -> Self | None:
         """The form to retry with after this error reply; None if the reply did not refuse a part."""
@@ -40,6 +47,10 @@ class RequestForm:
             return replace(self, with_usage=False)
         if self.limit_names and self.limit_names[0] in words:
             return replace(self, limit_names=self.limit_names[1:])
+        if "temperature" in self.defaults and "temperature" in words:
+            return replace(self, defaults=self.defaults - {"temperature"})
+        if "stop" in self.defaults and _STOP_REFUSED.search(words):
+            return replace(self, defaults=self.defaults - {"stop"})
         if self.system_role and _SYSTEM_REFUSED.search(words):
             return replace(self, system_role=False)
         if self.streamed and _STREAM_REFUSED.search(words):

@@ -30,7 +30,8 @@ _VALUE: Final = re.compile(r"[\w\"'/.$@<{-][^:=\n]{0,80}[:=]")
 _CAPITAL: Final = f"[A-Z0-9\u00c0-\u00de\u0400-\u042f{CODE_CHARACTERS}]"
 _END: Final = re.compile(
     rf"(?<=[.!?])[\"')\]\u201d\u2019]*\s+(?=[\"'(\[\u201c\u2018`]*{_CAPITAL})"
-    r"|(?<=[\u3002\uff01\uff1f])[\"')\u201d\u2019\u300d\u300f\uff09]*\s*(?=\S)|(?<=[\u061f\u06d4\u0964])[\"')\u201d]*\s+"
+    r"|(?<=[\u3002\uff01\uff1f])[\"')\u201d\u2019\u300d\u300f\uff09]*\s*(?=\S)"
+    r"|(?<=[\u061f\u06d4\u0964])[\"')\u201d]*\s+"
 )
 _ABBREVIATION: Final = re.compile(
     r"(?:\b(?:e\.g|i\.e|etc|cf|vs|approx|Mr|Mrs|Ms|Dr|Prof|St|No|Fig|Eq|Inc|Ltd|Co|Jr|Sr|Gen|Col|Lt|Rev|Mt|ca|"
@@ -51,12 +52,25 @@ _MONTH: Final = re.compile(
 _LONGEST_ABBREVIATION: Final = 20
 _ANNOUNCES: Final = re.compile(r"[:\uff1a][\"')\]*_]*$")
 _ANNOUNCES_CODE: Final = re.compile(r"\b(?:follow(?:s|ing)|below|like (?:this|so))\b", re.IGNORECASE)
+_ELSEWHERE: Final = (
+    r"\b(?:documentation|docs|manual|guide|reference|readme|details|information|above|below|chapter|section"
+    r"|page|tutorial"
+    r"|wiki|website|faq)\b[\w ]{0,40}[.!]?"
+)
 _POINTER: Final = re.compile(
-    r"(?:for (?:more|further|additional|full)[\w ,]{0,60}?)?(?:please )?(?:see|refer to|consult|check out)\b"
-    r"[^`:/]{0,100}\b(?:documentation|docs|manual|guide|reference|readme|details|information|above|below)\b"
-    r"[\w ]{0,40}[.!]?",
+    r"(?:for (?:more|further|additional|full|complete)[\w ,]{0,60}?)?(?:please )?(?:also )?"
+    rf"(?:see|refer to|consult|check out|check|visit|read|have a look at|take a look at)\b[^`:/]{{0,100}}{_ELSEWHERE}"
+    r"|(?:please )?(?:see|refer to|consult)\b[^:]{0,100}\bfor (?:(?:more|further|additional|full|complete"
+    r"|a full|all) )?"
+    r"(?:information|details|explanations?|guidance|instructions)\b[\w' ,]{0,100}[.!]?|see also\W{0,3}"
+    r"|for (?:more|further|additional|full) (?:information|details)[\w' ,]{0,60},? see\b.{0,100}"
+    rf"|(?:read|learn|find out) more\b[^`:/]{{0,100}}|(?:you (?:can|will) find )?(?:(?:more|further|additional|full) )?"
+    r"(?:information|details|examples|explanations?)\b(?! (?:is|are) (?:stored|kept|sent|shown))[^`:/]{0,60}"
+    rf"\b(?:found|available|described|in|on|at)\b[^`:/]{{0,60}}{_ELSEWHERE}"
+    rf"|[\w ]{{1,40}} (?:is|are) (?:described|explained|documented|covered)\b[^`:/]{{0,60}}{_ELSEWHERE}",
     re.IGNORECASE,
 )
+_URL: Final = re.compile(r"<?(?:https?|ftp)://\S+>?")
 _WORD: Final = re.compile(r"\w+")
 _WITHOUT_SPACES: Final = re.compile("[\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
@@ -241,7 +255,8 @@ def _sentence(masked: Masked, part: str, line: int) -> Sentence:
 def _is_quotable(sentence: Sentence) -> bool:
     if sentence.block.markdown:
         return _WORD.search(sentence.text) is not None
-    return _has_words(sentence.text) and not (len(sentence.text) < 200 and _POINTER.fullmatch(sentence.text))
+    is_pointer = len(sentence.text) < 200 and (_POINTER.fullmatch(sentence.text) or _URL.fullmatch(sentence.text))
+    return _has_words(sentence.text) and not is_pointer
 
 
 def _has_words(text: str) -> bool:

@@ -39,6 +39,7 @@ _MEANT: Final = (
     ("streamrag serve", "api server web start"),
     ("streamrag engine stop", "stop kill"),
 )
+_COMMANDS: Final = {each.name for each in app.registered_commands} | {each.name for each in app.registered_groups}
 MEANT_COMMANDS: Final = {name: hint for hint, names in _MEANT for name in names.split()}
 """The commands that users of other programs mean by commands that do not exist."""
 _NARROW_COLUMNS: Final = 52

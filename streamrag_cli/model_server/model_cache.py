@@ -1,4 +1,5 @@
-"""Caches the model's name for servers that offer only one model, so that not every question has to request the list.
+"""Caches the model's name for servers that offer only one model, so that not every question has to request the list,
+and the parameters that a model refuses.
 
 The cache is a file in the user's state directory. It contains hashes instead of URLs, because the URLs of some gateways
 contain a key. If the file cannot be read, the list is requested.
@@ -9,7 +10,10 @@ import hashlib
 import json
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
+
+from streamrag_cli.model_server.endpoint import ModelEndpoint
 
 
 class ModelCache:
@@ -51,6 +55,24 @@ class ModelCache:
                 os.replace(temporary, self._file)  # noqa: PTH105 - atomic for readers
             finally:
                 temporary.unlink(missing_ok=True)
+
+
+class RefusedDefaults:
+    """The parameters that a model refuses, although we send them by default."""
+
+    def __init__(self, directory: str, endpoint: ModelEndpoint) -> None:
+        self._cache = ModelCache(directory)
+        self._model = f"{endpoint.url}\n{endpoint.model}"
+
+    def without(self, defaults: Mapping[str, object]) -> dict[str, object]:
+        """The `defaults` that the model has not refused yet."""
+        return {name: value for name, value in defaults.items() if self._cache.get(self._key(name)) is None}
+
+    def remember(self, name: str) -> None:
+        self._cache.remember(self._key(name), "refused")
+
+    def _key(self, name: str) -> str:
+        return f"{self._model}\nwithout {name}"
 
 
 def _digest(url: str) -> str:

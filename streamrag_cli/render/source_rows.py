@@ -90,7 +90,9 @@ def rows(
     query: str = "",
     has_passages: bool = False,
 ) -> list["Text"]:
-    """The rows for these sources. With `has_brackets`, numbers are written as citations: `[1]`, or `[1?]` if doubtful."""
+    """The rows for these sources. With `has_brackets`, numbers are written as citations: `[1]`, or `[1?]` if
+    doubtful.
+    """
     from rich.cells import cell_len
     from rich.text import Text
 
@@ -98,7 +100,9 @@ def rows(
         plain = (_plain_lines(each, is_verbose=is_verbose, is_doubtful=each.n in doubtful) for each in sources)
         return [Text(line) for lines in plain for line in lines]
     columns = console.width - 1  # some terminals wrap a row that fills the last column
-    labels = [f"[{source.n}{'?' if source.n in doubtful else ''}]" if has_brackets else f"{source.n:>2}" for source in sources]
+    labels = [
+        f"[{source.n}{'?' if source.n in doubtful else ''}]" if has_brackets else f"{source.n:>2}" for source in sources
+    ]
     gap = " " if has_brackets else "  "
     label_columns = max(map(len, labels), default=0) + len(gap)
     room = columns - label_columns

@@ -73,7 +73,8 @@ class StatusPanel:
                     self._note(f"the answer cites {markers}, but there {_is_or_are(len(self._sources), 'source')}")
                 if unsupported:
                     markers = " ".join(f"[{n}]" for n in unsupported)
-                    self._note(f"{markers} may not support what the answer cites {'it' if len(unsupported) == 1 else 'them'} for; check it")
+                    it = "it" if len(unsupported) == 1 else "them"
+                    self._note(f"{markers} may not support what the answer cites {it} for; check it")
             case Notice(message=message, code=code) if code not in self._hidden_notices:
                 self._note(message)
             case Done():

@@ -55,7 +55,9 @@ class Completion:
                     return self._last(event.finish_reason, _used(event), **citations)
                 case Error(code="nothing_relevant"):
                     answer = self._chunk({"content": NOT_IN_DOCUMENTS})
-                    return self._first([]) + answer + self._last("stop", _NO_USAGE, citations=[], unsupported_citations=[])
+                    return (
+                        self._first([]) + answer + self._last("stop", _NO_USAGE, citations=[], unsupported_citations=[])
+                    )
                 case Error():
                     return _event(self._error(event)) + _END
                 case _:

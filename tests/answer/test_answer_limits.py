@@ -74,9 +74,9 @@ def test_an_endless_answer_is_cut_off_even_without_a_configured_limit() -> None:
 
 
 def test_an_answer_exactly_at_the_token_limit_is_complete(settings: Settings) -> None:
-    events, _ = events_of(answer("one ", "two ", "three"), replace(settings, max_answer_tokens=3))
+    events, _ = events_of(answer("one ", "two ", "three [1]"), replace(settings, max_answer_tokens=3))
 
-    assert (text(events), ending(events)) == ("one two three", ([], "stop"))
+    assert (text(events), ending(events)) == ("one two three [1]", ([], "stop"))
 
 
 def test_thinking_does_not_count_toward_the_token_limit_unless_it_is_endless() -> None:

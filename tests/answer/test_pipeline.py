@@ -131,11 +131,59 @@ def test_an_answer_cut_off_after_n_tokens_ends_with_one_error(count: int, settin
 
 
 def test_a_retry_is_announced_and_the_answer_is_complete(settings: Settings) -> None:
-    events, requests = ask_model([failure(429, "slow down", headers={"Retry-After": "0"}), answer("Ada.")], settings)
+    events, requests = ask_model(
+        [failure(429, "slow down", headers={"Retry-After": "0"}), answer("Ada [1].")], settings
+    )
 
     assert kinds(events) == ["Status", "Sources", "Status", "Status", "Notice", "Token", "Citations", "Done"]
     assert [each.status for each in events if isinstance(each, Status)] == ["retrieving", "generating", "retrying"]
     assert requests == 2
+
+
+def notices(events: list[AskEvent]) -> list[str]:
+    return [each.code for each in events if isinstance(each, Notice)]
+
+
+@pytest.mark.fault("wrong-citation")
+def test_an_answer_of_a_model_without_citations_has_a_notice(settings: Settings) -> None:
+    events, _ = ask_model(answer("Ada Brandt built it."), settings)
+
+    assert kinds(events)[-4:] == ["Token", "Citations", "Notice", "Done"]
+    assert events[-2] == Notice(message="The answer cites none of the sources; check it.", code="no_citations")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        answer("Ada Brandt [1]."),
+        answer("Ada Brandt [9]."),
+        answer("That is not in the documents."),
+        answer("The sources do not mention who built it."),
+        answer("Das steht nicht in den Dokumenten."),
+        stream(token("Ada Brandt built"), finish("length")),
+        stream(token("Ada Brandt built"), Cut(reset=False)),
+    ],
+    ids=["cited", "unknown", "absent", "not mentioned", "German", "cut", "interrupted"],
+)
+def test_an_answer_that_cites_or_found_nothing_or_is_incomplete_has_no_such_notice(
+    settings: Settings, reply: Reply
+) -> None:
+    assert "no_citations" not in notices(ask_model(reply, settings)[0])
+
+
+def test_quotes_without_a_model_are_not_judged(settings: Settings) -> None:
+    events = ask_quotes(QUESTION, settings)
+
+    assert "no_citations" not in notices(events)
+    assert [each.unsupported for each in events if isinstance(each, Citations)] == [()]
+
+
+def test_a_citation_that_does_not_support_its_sentence_is_reported(settings: Settings) -> None:
+    events, _ = ask_model(answer("Ada Brandt built it [1]. ", "It has 4,711 steps [1]."), settings)
+    right, _ = ask_model(answer("Ada Brandt built the lighthouse [1]."), settings)
+
+    assert [each.unsupported for each in (*events, *right) if isinstance(each, Citations)] == [(1,), ()]
+    assert answer_object(events)["unsupported_citations"] == [1]
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def hit(text: str, *, page: int | None = None) -> Hit:
 
 
 def test_sources_are_numbered_and_enclosed_in_marks() -> None:
-    _, (role, prompt) = messages("Why?", [hit("Because {it} is.")], new_mark=lambda: "MARK")
+    _, (role, prompt) = messages("Why?", [hit("Because {it} is.")], mark="MARK")
 
     assert (role, prompt) == (
         "user",
@@ -33,7 +33,7 @@ def test_sources_are_numbered_and_enclosed_in_marks() -> None:
 
 
 def test_the_instructions_cover_citations_missing_answers_and_prompt_injection() -> None:
-    (role, instructions), _ = messages("Why?", [hit("text")], new_mark=lambda: "MARK")
+    (role, instructions), _ = messages("Why?", [hit("text")], mark="MARK")
 
     assert role == "system"
     assert "[1] or [2][3]" in instructions
@@ -64,7 +64,7 @@ def test_control_characters_are_not_sent_to_the_model() -> None:
 
 
 def test_piped_text_is_enclosed_in_its_own_marks() -> None:
-    _, (_, prompt) = messages("Why?", [hit("text")], extra="log line", new_mark=lambda: "MARK")
+    _, (_, prompt) = messages("Why?", [hit("text")], extra="log line", mark="MARK")
 
     assert "<<MARK text\nlog line\nMARK>>\n\nQuestion: Why?" in prompt
 
@@ -83,15 +83,15 @@ def test_only_the_last_message_of_a_conversation_contains_the_sources() -> None:
     history = [Turn(question="What is a fjord?", answer="An inlet of the sea [1]."), Turn(question="How wide?")]
 
     (_, system), *rest = messages(
-        "How deep?", [hit("Deep.")], history=history, instructions="Write in Danish.", new_mark=lambda: "MARK"
+        "How deep?", [hit("Deep.")], history=history, instructions="Write in Danish.", mark="MARK"
     )
 
-    assert system.startswith(messages("How deep?", [hit("Deep.")], new_mark=lambda: "MARK")[0][1])
+    assert system.startswith(messages("How deep?", [hit("Deep.")], mark="MARK")[0][1])
     assert system.endswith("Write in Danish.")
     assert rest == [
         ("user", "What is a fjord?"),
         ("assistant", "An inlet of the sea [1]."),
         ("user", "How wide?"),
         ("assistant", "(no answer)"),
-        ("user", messages("How deep?", [hit("Deep.")], new_mark=lambda: "MARK")[1][1]),
+        ("user", messages("How deep?", [hit("Deep.")], mark="MARK")[1][1]),
     ]

@@ -32,6 +32,7 @@ OBJECT_KEYS = [
     "sources",
     "citations",
     "unknown_citations",
+    "unsupported_citations",
     "notices",
     "finish_reason",
     "model",
@@ -43,7 +44,7 @@ EVENT_KEYS = {
     "status": ["type", "status"],
     "sources": ["type", "sources"],
     "token": ["type", "token"],
-    "citations": ["type", "citations", "unknown"],
+    "citations": ["type", "citations", "unknown", "unsupported"],
     "notice": ["type", "message", "code"],
     "done": ["type", "done", "finish_reason", "model", "usage", "timings"],
     "error": ["type", "error", "code", "hint", "retryable"],
@@ -160,6 +161,7 @@ def test_json_is_one_object_with_exact_keys(outcomes: dict[str, Outcome]) -> Non
         "answer": "It is [1] and [9].",
         "complete": True,
         "unknown_citations": [9],
+        "unsupported_citations": [],
         "notices": [
             {"message": "the model reached its token limit, so the answer is cut off", "code": "finish_length"}
         ],

@@ -77,7 +77,7 @@ def test_each_piece_arrives_before_the_model_sends_the_next(
 
     assert before_any == ["status", "sources", "status"]
     assert arrived == ["a", "b", "c", "d"]
-    assert rest == ["citations", "done"]
+    assert rest == ["citations", "notice", "done"]
 
 
 @both

@@ -1,0 +1,32 @@
+"""The mark of the prompt is removed from an answer, no matter how the answer is split into pieces."""
+
+import pytest
+
+from streamrag_cli.answer.leaked_mark import LeakedMarkFilter
+
+MARK = "3f09ab12cd34ef56"
+
+
+def filtered(pieces: list[str], mark: str = MARK) -> str:
+    leaks = LeakedMarkFilter(mark)
+    return "".join([*(leaks.feed(piece) for piece in pieces), leaks.finish()])
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (f"Ten days <<{MARK} source [2]>> at most.", "Ten days  at most."),
+        (f"Ten days{MARK}>>", "Ten days"),
+        (f"<<{MARK} text\nTen", "\nTen"),
+        ("Ten days <<", "Ten days "),
+        ("if a << 3 or a <<= 3fold", "if a << 3 or a <<= 3fold"),
+        ("The end of 3f09ab", "The end of 3f09ab"),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
+def test_the_mark_is_removed_and_other_text_is_kept(answer: str, expected: str, size: int) -> None:
+    assert filtered([answer[at : at + size] for at in range(0, len(answer), size)]) == expected
+
+
+def test_ordinary_text_is_not_delayed() -> None:
+    assert LeakedMarkFilter(MARK).feed("Ten days.") == "Ten days."
