@@ -52,7 +52,7 @@ def test_the_status_line_is_shown_during_a_wait_and_then_erased() -> None:
     out = WatchedTerminal()
 
     async def wait() -> None:
-        line = WaitingLine(WritingRenderer(out), out, columns=80)
+        line = WaitingLine(WritingRenderer(out), out, columns=lambda: 80)
         line.handle(Status(status="generating", detail="waiting for m"))
         await out.shows("waiting for m…")
         line.handle(Token(text="Ada."))
@@ -69,7 +69,7 @@ def test_the_status_line_shows_the_seconds_of_a_long_wait() -> None:
     seconds = iter([0.0, 1.24, *[2.5] * 1000])
 
     async def wait() -> None:
-        line = WaitingLine(WritingRenderer(out), out, columns=80, clock=lambda: next(seconds))
+        line = WaitingLine(WritingRenderer(out), out, columns=lambda: 80, clock=lambda: next(seconds))
         line.handle(Status(status="generating", detail="waiting for m"))
         await out.shows("waiting for m… 1.2 s")
         line.close()
@@ -84,7 +84,7 @@ def test_the_status_line_never_wraps() -> None:
     out = WatchedTerminal()
 
     async def wait() -> None:
-        line = WaitingLine(WritingRenderer(out), out, columns=20)
+        line = WaitingLine(WritingRenderer(out), out, columns=lambda: 20)
         line.handle(Status(status="generating", detail="waiting for a model with a long name"))
         await out.shows("waiting")
         line.close()
@@ -99,8 +99,10 @@ def test_no_status_line_is_shown_without_detail_or_on_a_narrow_terminal() -> Non
     out = io.StringIO()
 
     async def wait() -> None:
-        WaitingLine(WritingRenderer(out), out, columns=80).handle(Status(status="generating"))
-        WaitingLine(WritingRenderer(out), out, columns=10).handle(Status(status="generating", detail="waiting for m"))
+        WaitingLine(WritingRenderer(out), out, columns=lambda: 80).handle(Status(status="generating"))
+        WaitingLine(WritingRenderer(out), out, columns=lambda: 10).handle(
+            Status(status="generating", detail="waiting for m")
+        )
 
     asyncio.run(wait())
 
