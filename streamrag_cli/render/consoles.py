@@ -1,4 +1,4 @@
-"""Rich consoles that print text without interpreting it, when to use colour, a progress bar, and the terminal's size."""
+"""Rich consoles that print text without interpreting it, the choice of colour, a progress bar, and terminal sizes."""
 
 import os
 from collections.abc import Mapping, MutableMapping

@@ -112,7 +112,7 @@ def rows(
             lines = textwrap.indent(source.text.strip("\n"), indent)
             result += [*(highlighted(line, query) for line in lines.split("\n")), Text()]
         elif is_verbose and source.content:
-            result.append(highlighted(indent + cut(source.content, room), query, style="dim"))
+            result.append(highlighted(indent + cut(source.content, room), query))
     return result
 
 
