@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from streamrag_cli.events import AskEvent, Status, Token
+from streamrag_cli.events import AskEvent, Citations, Notice, Status, Token
 from streamrag_cli.render.waiting import WaitingLine
 
 
@@ -107,3 +107,85 @@ def test_no_status_line_is_shown_without_detail_or_on_a_narrow_terminal() -> Non
     asyncio.run(wait())
 
     assert out.getvalue() == ""
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+async def paused(out: WatchedTerminal, clock: Clock, *, gives_up_s: float | None = 60.0) -> WaitingLine:
+    """A waiting line in the middle of an answer. Its timer runs at once, because the clock is ahead of it."""
+    line = WaitingLine(WritingRenderer(out), out, columns=lambda: 80, gives_up_s=gives_up_s, clock=clock)
+    line.handle(Status(status="generating", detail="waiting for m"))
+    line.handle(Token(text="Half a "))
+    return line
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.fault("model-stalls")
+def test_a_pause_in_an_answer_is_shown_until_the_next_token() -> None:
+    out, clock = WatchedTerminal(), Clock()
+
+    async def wait() -> None:
+        line = await paused(out, clock)
+        clock.now_s = 12.9
+        await out.shows("no data for 12 s, gives up at 60 s")
+        line.handle(Token(text="sentence."))
+        line.close()
+
+    asyncio.run(wait())
+
+    assert out.getvalue().startswith("Half a \r\x1b[2Kno data")
+    assert last_line(out.getvalue()) == "sentence.|"
+
+
+@pytest.mark.timeout(20)
+def test_a_pause_is_not_shown_without_a_limit_or_after_the_answer() -> None:
+    out, clock = WatchedTerminal(), Clock()
+
+    async def wait() -> None:
+        unlimited = await paused(out, clock, gives_up_s=None)
+        ended = await paused(out, clock)
+        ended.handle(Citations(citations=(), unknown=()))
+        clock.now_s = 30.0
+        await asyncio.sleep(0)
+        assert [each._timer for each in (unlimited, ended)] == [None, None]
+
+    asyncio.run(wait())
+
+    assert "no data" not in out.getvalue()
+
+
+@pytest.mark.timeout(20)
+def test_a_notice_does_not_end_the_wait() -> None:
+    out = WatchedTerminal()
+
+    async def wait() -> None:
+        line = WaitingLine(WritingRenderer(out), out, columns=lambda: 80)
+        line.handle(Status(status="retrying", detail="waiting for m, retry 1 of 2"))
+        line.handle(Notice(message="busy; retrying in 0.5 s, 1 of 2", code="retrying"))
+        await out.shows("waiting for m, retry 1 of 2…")
+        line.close()
+
+    asyncio.run(wait())
+
+
+@pytest.mark.timeout(20)
+def test_a_line_that_a_narrower_window_has_wrapped_is_erased_completely() -> None:
+    out, columns = WatchedTerminal(), [80]
+
+    async def wait() -> None:
+        line = WaitingLine(WritingRenderer(out), out, columns=lambda: columns[0])
+        line.handle(Status(status="generating", detail="waiting for a model with a long name"))
+        await out.shows("long name…")
+        columns[0] = 15
+        line.handle(Token(text="Ada."))
+        line.close()
+
+    asyncio.run(wait())
+
+    assert out.getvalue().endswith("\r\x1b[2A\x1b[JAda.|")

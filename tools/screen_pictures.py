@@ -13,13 +13,18 @@ from typing import Any, Final
 
 import pyte
 
-_PALETTES: Final = {
-    # name: background, text, and the colours 0 to 15
-    "light": ("#ffffff", "#171421", "171421 c01c28 26a269 a2734c 12488b a347ba 2aa1b3 d0cfcc 5e5c64 f66151 33da7a e9ad0c 2a7bde c061cb 33c7de ffffff"),
-    "dark": ("#171421", "#d0cfcc", "171421 c01c28 26a269 a2734c 12488b a347ba 2aa1b3 d0cfcc 5e5c64 f66151 33da7a e9ad0c 2a7bde c061cb 33c7de ffffff"),
-    "solarized-light": ("#fdf6e3", "#657b83", "073642 dc322f 859900 b58900 268bd2 d33682 2aa198 eee8d5 002b36 cb4b16 586e75 657b83 839496 6c71c4 93a1a1 fdf6e3"),
-    "solarized-dark": ("#002b36", "#839496", "073642 dc322f 859900 b58900 268bd2 d33682 2aa198 eee8d5 002b36 cb4b16 586e75 657b83 839496 6c71c4 93a1a1 fdf6e3"),
-}  # fmt: skip
+_USUAL: Final = (
+    "171421 c01c28 26a269 a2734c 12488b a347ba 2aa1b3 d0cfcc 5e5c64 f66151 33da7a e9ad0c 2a7bde c061cb 33c7de ffffff"
+)
+_SOLARIZED: Final = (
+    "073642 dc322f 859900 b58900 268bd2 d33682 2aa198 eee8d5 002b36 cb4b16 586e75 657b83 839496 6c71c4 93a1a1 fdf6e3"
+)
+_PALETTES: Final = {  # background, text, and the colours 0 to 15
+    "light": ("#ffffff", "#171421", _USUAL),
+    "dark": ("#171421", "#d0cfcc", _USUAL),
+    "solarized-light": ("#fdf6e3", "#657b83", _SOLARIZED),
+    "solarized-dark": ("#002b36", "#839496", _SOLARIZED),
+}
 _NAMES: Final = "black red green brown blue magenta cyan white".split()
 _CELL: Final = (8.43, 18)  # pixels of a monospaced letter of 14 px
 _DIM: Final = "\x1b[2m"
@@ -44,7 +49,9 @@ def screen_rows(recording: str, columns: int, lines: int) -> list[list[Any]]:
     screen = pyte.HistoryScreen(columns, lines, history=10_000)
     text = recording.replace("\r\n", "\n").replace("\n", "\r\n")
     pyte.Stream(screen).feed(text.replace(_DIM, _DIM_MARK).replace("\x1b[1;2m", "\x1b[1;5m"))
-    rows = [[row[x] for x in range(columns)] for row in (*screen.history.top, *map(screen.buffer.__getitem__, range(lines)))]
+    rows = [
+        [row[x] for x in range(columns)] for row in (*screen.history.top, *map(screen.buffer.__getitem__, range(lines)))
+    ]
     while rows and not "".join(cell.data for cell in rows[-1]).strip():
         rows.pop()
     return rows
@@ -71,9 +78,10 @@ def _cell(cell: Any, x: float, y: float, palette: str) -> str:
     look = f'fill="{_colour(cell.fg, palette, bold=cell.bold)}"'
     look += ' font-weight="bold"' * cell.bold + ' font-style="italic"' * cell.italics
     look += ' text-decoration="underline"' * cell.underscore + ' fill-opacity="0.5"' * cell.blink
-    shape = "" if cell.bg == "default" else (
-        f'<rect x="{x:.1f}" y="{y - 14:.1f}" width="{_CELL[0]}" height="{_CELL[1]}" fill="{_colour(cell.bg, palette)}"/>'
-    )
+    shape = ""
+    if cell.bg != "default":
+        box = f'x="{x:.1f}" y="{y - 14:.1f}" width="{_CELL[0]}" height="{_CELL[1]}"'
+        shape = f'<rect {box} fill="{_colour(cell.bg, palette)}"/>'
     return f'{shape}<text x="{x:.1f}" y="{y:.1f}" {look}>{escape(cell.data)}</text>'
 
 
