@@ -118,7 +118,7 @@ class Clock:
 
 
 async def paused(out: WatchedTerminal, clock: Clock, *, gives_up_s: float | None = 60.0) -> WaitingLine:
-    """A waiting line in the middle of an answer. Its timer runs at once, because the clock is ahead of it."""
+    """A waiting line in the middle of an answer. Tests set the clock ahead of its timer."""
     line = WaitingLine(WritingRenderer(out), out, columns=lambda: 80, gives_up_s=gives_up_s, clock=clock)
     line.handle(Status(status="generating", detail="waiting for m"))
     line.handle(Token(text="Half a "))

@@ -28,7 +28,7 @@ _PALETTES: Final = {  # background, text, and the colours 0 to 15
 _NAMES: Final = "black red green brown blue magenta cyan white".split()
 _CELL: Final = (8.43, 18)  # pixels of a monospaced letter of 14 px
 _DIM: Final = "\x1b[2m"
-_DIM_MARK: Final = "\x1b[5m"  # pyte knows no dim text, so it is passed as blinking
+_DIM_MARK: Final = "\x1b[5m"  # pyte does not support dim text, so it is passed as blinking
 
 
 def main() -> None:

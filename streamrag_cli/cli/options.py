@@ -85,7 +85,7 @@ class SettingFlags(dict[str, object | None]):
 
 
 class OutputFlags(dict[str, bool]):
-    """Values of the flags that say how answers are printed, by parameter name."""
+    """Values of the output flags of `ask` and `chat`, by parameter name."""
 
 
 _OUTPUT_FLAGS: Final[Mapping[str, Any]] = {

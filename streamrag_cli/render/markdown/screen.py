@@ -70,7 +70,7 @@ class Screen:
 
     def _wrapped(self, rows: Sequence[Row], *, live: int) -> Iterator[str]:
         """The output for rows some of which the terminal wraps, or has wrapped before."""
-        # A wide character that does not fit into a row leaves a cell of what was there before.
+        # A wide character that does not fit into a row leaves a cell of the old text.
         if any(len(row.plain) != row.cells or not row.width_is_sure for row in rows if row.cells > self._columns):
             yield _ERASE_BELOW
         for at, row in enumerate(rows, live - len(rows)):
