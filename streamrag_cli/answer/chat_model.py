@@ -21,6 +21,7 @@ from streamrag_cli.answer.thinking import always_thinks
 from streamrag_cli.model import Usage
 from streamrag_cli.model_server import errors
 from streamrag_cli.model_server.endpoint import ModelEndpoint
+from streamrag_cli.model_server.retries import BACKOFF_S
 
 if TYPE_CHECKING:
     from streamrag_cli.model_server.client import StreamingClient
@@ -49,10 +50,12 @@ class ModelActivity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRetrying:
-    """The request failed and is retried after `wait_s` seconds."""
+    """The request failed. Retry `number` of at most `limit` follows after `wait_s` seconds."""
 
     message: str
     wait_s: float
+    number: int
+    limit: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +153,7 @@ async def stream_chat(
             if wait_s is None:
                 raise failure.error from failure.cause
             retries += 1
-            yield ModelRetrying(message=failure.error.message, wait_s=wait_s)
+            yield ModelRetrying(message=failure.error.message, wait_s=wait_s, number=retries, limit=len(BACKOFF_S))
             await sleep(wait_s)
         else:
             return

@@ -118,9 +118,9 @@ async def _generate_with(
                     if safe := sanitise(text):
                         clock.token()
                         yield Token(text=safe)
-                case ModelRetrying(message=message):
-                    yield Status(status="retrying", detail=waiting)
-                    yield Notice(message=sanitise_line(message), code="retrying")
+                case ModelRetrying(number=number, limit=limit):
+                    yield Status(status="retrying", detail=f"{waiting}, retry {number} of {limit}")
+                    yield Notice(message=retry_message(part), code="retrying")
                 case ModelLoading(limit_s=limit_s):
                     yield Status(status="retrying", detail=f"{waiting} to load")
                     if not loading:
@@ -201,6 +201,15 @@ def _final_events(finished: ModelFinished, endpoint: ModelEndpoint, clock: Clock
         timings=clock.timings(finished.usage),
     )
     return [*events, done]
+
+
+def retry_message(retry: ModelRetrying) -> str:
+    """Why and when the request is sent again.
+
+    >>> retry_message(ModelRetrying(message="localhost:8000 is busy", wait_s=0.5, number=1, limit=2))
+    'localhost:8000 is busy; retrying in 0.5 s, 1 of 2'
+    """
+    return f"{sanitise_line(retry.message)}; retrying in {round(retry.wait_s, 1):g} s, {retry.number} of {retry.limit}"
 
 
 def cut_notice(limit: str) -> Notice:

@@ -14,7 +14,7 @@ from streamrag_cli.cli import completion, options
 from streamrag_cli.cli.process import Process, settings_from
 from streamrag_cli.cli.streams import read_all
 from streamrag_cli.errors import UsageError
-from streamrag_cli.events import QUOTES_ONLY, AskEvent, Done
+from streamrag_cli.events import AskEvent, Done
 from streamrag_cli.model import Question, Turn
 from streamrag_cli.service.interface import Service
 from streamrag_cli.service.local import LocalService
@@ -37,14 +37,7 @@ def command(
     continue_last: options.ContinueLast = False,
     thread: options.Thread = None,
     flags: options.SettingFlags,
-    json: options.Json = False,
-    jsonl: options.JsonLines = False,
-    no_stream: options.NoStream = False,
-    quiet: options.Quiet = False,
-    plain: options.Plain = False,
-    verbose: options.Verbose = False,
-    footnotes: options.Footnotes = False,
-    timings: options.Timings = False,
+    output: options.OutputFlags,
 ) -> int:
     """Answer a question from your documents, with its sources.
 
@@ -72,7 +65,7 @@ def command(
         extra=extra,
         accepted_at=accepted_at,
         startup_ms=_startup_ms(accepted_at),
-        with_stages=timings,
+        with_stages=output["timings"],
         history=history,
         thread=continued,
     )
@@ -80,45 +73,27 @@ def command(
     events = service_for(process, settings).ask(request, settings)
     stages.end("engine")
     logged = request
+    announces = not (output["json"] or output["jsonl"] or output["quiet"])
     if settings.log_questions == "on":
         from streamrag_cli.cli.conversation import new_thread, recorded
 
         logged = replace(request, thread=continued or new_thread(process, settings))
-        events = recorded(events, logged, settings, process, announce=not (json or jsonl or quiet))
-    if timings:
+        events = recorded(events, logged, settings, process, announce=announces)
+    if output["timings"]:
         events = _with_stages(events, stages.spent_ms)
 
     # Imported only now, while the engine already works on the question.
+    from streamrag_cli.cli.output import output_options
     from streamrag_cli.cli.run import run
     from streamrag_cli.cli.source_names import with_shown_names
-    from streamrag_cli.render.renderer import OutputOptions, renderer_for
+    from streamrag_cli.render.renderer import renderer_for
 
-    output = OutputOptions(
-        json=json,
-        jsonl=jsonl,
-        stream=not no_stream,
-        quiet=quiet,
-        plain=plain,
-        verbose=verbose,
-        footnotes=footnotes,
-        hidden_notices=_hidden_notices(settings, process),
-        editor_uri=settings.editor_uri,
-        thread=logged.thread,
-    )
-    if conversation_line and process.err.isatty() and not (json or jsonl or quiet):
-        conversation.print_description(conversation_line, process, plain=plain)
+    if conversation_line and process.err.isatty() and announces:
+        conversation.print_description(conversation_line, process, plain=output["plain"])
     terminal_type = process.environment.get("TERM", "")
-    renderer = renderer_for(output, out=process.out, err=process.err, terminal_type=terminal_type)
+    shown_as = output_options(output, settings, thread=logged.thread)
+    renderer = renderer_for(shown_as, out=process.out, err=process.err, terminal_type=terminal_type)
     return run(with_shown_names(events, process.display_names), renderer, process, part_of="answer")
-
-
-def _hidden_notices(settings: Settings, process: Process) -> frozenset[str]:
-    """On a terminal, the advice to connect a model is shown once a day; the timings always name `quotes`."""
-    if settings.names_a_model or not process.err.isatty():
-        return frozenset()
-    from streamrag_cli.cli.once_a_day import is_first_today
-
-    return frozenset() if is_first_today(settings.state_directory, QUOTES_ONLY.code) else frozenset({QUOTES_ONLY.code})
 
 
 def service_for(process: Process, settings: Settings, local: Service | None = None) -> Service:

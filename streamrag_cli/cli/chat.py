@@ -14,14 +14,7 @@ def command(
     continue_last: options.ContinueLast = False,
     thread: options.Thread = None,
     flags: options.SettingFlags,
-    json: Annotated[bool, typer.Option("--json", help="Print each answer as one JSON object on a line.")] = False,
-    jsonl: options.JsonLines = False,
-    no_stream: options.NoStream = False,
-    quiet: options.Quiet = False,
-    plain: options.Plain = False,
-    verbose: options.Verbose = False,
-    footnotes: options.Footnotes = False,
-    timings: options.Timings = False,
+    output: options.OutputFlags,
     stop_on_error: Annotated[bool, typer.Option("--stop-on-error", help="Exit after the first failure.")] = False,
 ) -> int:
     """Ask questions that may refer to those before them.
@@ -30,23 +23,12 @@ def command(
     that of the last failure.
     """
     from streamrag_cli.cli.chat_start import run_chat  # imports asyncio and the renderers, 40 ms
-    from streamrag_cli.render.renderer import OutputOptions
 
-    output = OutputOptions(
-        json=json,
-        jsonl=jsonl,
-        stream=not no_stream,
-        quiet=quiet,
-        plain=plain,
-        verbose=verbose,
-        footnotes=footnotes,
-    )
     return run_chat(
         process,
         flags,
         output,
         continues_last=continue_last,
         thread_prefix=thread,
-        timings=timings,
         stops_on_error=stop_on_error,
     )

@@ -14,6 +14,8 @@ from streamrag_cli.cli.chat_input import MAX_LINE_BYTES, ChatInput
 from streamrag_cli.cli.conversation import new_thread, recorded
 from streamrag_cli.cli.exchanges import Exchange
 from streamrag_cli.cli.keyboard import Keyboard
+from streamrag_cli.cli.options import OutputFlags
+from streamrag_cli.cli.output import output_options
 from streamrag_cli.cli.process import Process, settings_from
 from streamrag_cli.cli.signals import Interrupted
 from streamrag_cli.errors import ExitCode, StreamragError, UsageError
@@ -49,9 +51,8 @@ class ChatSession:
     local_service: Service
     flags: dict[str, object | None]
     settings: Settings
-    output: OutputOptions
+    output_flags: OutputFlags
     run_command: Callable[["ChatSession", str], ExitCode]
-    timings: bool
     stops_on_error: bool
     thread: str = ""
     exchanges: list[Exchange] = field(default_factory=list)
@@ -78,6 +79,10 @@ class ChatSession:
     def sources(self) -> Sequence[Source]:
         """The sources of the last answer that has any."""
         return next((each.sources for each in reversed(self.exchanges) if each.sources), ())
+
+    @property
+    def output(self) -> OutputOptions:
+        return output_options(self.output_flags, self.settings)
 
     def run(self) -> ExitCode:
         """Answer every question; return the exit code of the last failure, or OK if the questions were typed.
@@ -130,7 +135,7 @@ class ChatSession:
         question = Question(
             text=text,
             accepted_at=time.perf_counter(),
-            with_stages=self.timings,
+            with_stages=self.output_flags["timings"],
             history=tuple(each.turn for each in earlier if each.answer and each not in self._superseded),
             thread=self.thread,
             n=len(self.exchanges) + 1,
@@ -183,7 +188,6 @@ class ChatSession:
     def change_setting(self, name: str, value: str) -> None:
         """Change a setting for later questions. Raises UsageError or ConfigurationError."""
         self.settings = settings_from(self.process, {**self.flags, name: value})
-        self.output = replace(self.output, editor_uri=self.settings.editor_uri)
         self.flags[name] = value
 
     def begin_thread(self) -> None:
@@ -233,7 +237,10 @@ class ChatSession:
 
         process = self.process
         terminal_type = process.environment.get("TERM", "")
-        output = replace(self.output, hidden_notices=_SHOWN_ONCE & self._shown_notices)
+        hides_notice, shown_notices = self.output.hides_notice, _SHOWN_ONCE & self._shown_notices
+        output = replace(
+            self.output, hides_notice=lambda code: code in shown_notices or bool(hides_notice and hides_notice(code))
+        )
         renderer = renderer_for(output, out=process.out, err=process.err, terminal_type=terminal_type)
         if not (process.out.isatty() or self.output.json or self.output.jsonl):
             renderer = _Separated(renderer, self)

@@ -12,14 +12,14 @@ from streamrag_cli.cli.chat_input import ChatInput, PipedLines, PlainLines
 from streamrag_cli.cli.chat_session import ChatSession
 from streamrag_cli.cli.exchanges import Exchange
 from streamrag_cli.cli.keyboard import Keyboard
-from streamrag_cli.cli.options import SettingFlags
+from streamrag_cli.cli.options import OutputFlags, SettingFlags
 from streamrag_cli.cli.process import Process, settings_from
 from streamrag_cli.cli.signals import Interrupted
 from streamrag_cli.errors import ExitCode
 from streamrag_cli.history.conversation_log import MOST_TURNS, ConversationLog
 from streamrag_cli.history.location import LogError, why_not_logged
-from streamrag_cli.render.consoles import size_of
-from streamrag_cli.render.renderer import NARROWEST_COLUMNS, OutputOptions
+from streamrag_cli.render.consoles import is_dumb, size_of
+from streamrag_cli.render.renderer import NARROWEST_COLUMNS
 from streamrag_cli.service.local import WarmLocalService
 from streamrag_cli.settings import Settings
 
@@ -29,11 +29,10 @@ _GREETING: Final = "/help lists the commands, Ctrl-D leaves"
 def run_chat(
     process: Process,
     flags: SettingFlags,
-    output: OutputOptions,
+    output: OutputFlags,
     *,
     continues_last: bool,
     thread_prefix: str | None,
-    timings: bool,
     stops_on_error: bool,
 ) -> ExitCode:
     """Chat until the end of the input; return the exit code. Ctrl-C ends only what runs, if stdin is a terminal."""
@@ -53,10 +52,10 @@ def run_chat(
     try:
         with (
             Keyboard(process.stdin) if is_interactive else nullcontext() as keyboard,
-            _input(process, keyboard, runner, settings, exchanges, plain=output.plain) as chat_input,
+            _input(process, keyboard, runner, settings, exchanges, plain=output["plain"]) as chat_input,
         ):
-            if is_interactive and not output.quiet:
-                _greet(process, continued, plain=output.plain)
+            if is_interactive and not output["quiet"]:
+                _greet(process, continued, plain=output["plain"])
             code = ChatSession(
                 process=process,
                 input=chat_input,
@@ -65,9 +64,8 @@ def run_chat(
                 local_service=local_service,
                 flags=dict(flags),
                 settings=settings,
-                output=replace(output, editor_uri=settings.editor_uri),
+                output_flags=output,
                 run_command=run_command,
-                timings=timings,
                 stops_on_error=stops_on_error,
                 thread=thread,
                 exchanges=exchanges,
@@ -98,7 +96,8 @@ def _input(
         yield PipedLines(process)
         return
     terminal = next((each for each in (process.err, process.out) if each.isatty()), None)
-    is_plain = plain or process.environment.get("TERM", "") in {"", "dumb"}
+    terminal_type = process.environment.get("TERM", "")
+    is_plain = plain or not terminal_type or is_dumb(terminal_type)
     if terminal is None or is_plain or size_of(terminal)[0] < NARROWEST_COLUMNS:
         yield PlainLines(process, terminal, keyboard)
         return

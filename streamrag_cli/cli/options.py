@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Final
 
@@ -35,16 +36,36 @@ Timings = Annotated[
 ]
 
 
-def _with_debug(params: list[Any]) -> list[Any]:
-    text = "Print tracebacks and log messages."
-    return [*params, TyperOption(param_decls=["--debug"], is_flag=True, expose_value=False, help=text)]
+def _with_global_flags(params: list[Any]) -> list[Any]:
+    """Add the flags of every command: `--debug`, which `Process` reads before they are parsed, and `--color`."""
+    debug = TyperOption(
+        param_decls=["--debug"], is_flag=True, expose_value=False, help="Print tracebacks and log messages."
+    )
+    color = TyperOption(
+        param_decls=["--color"],
+        metavar="WHEN",
+        expose_value=False,
+        callback=_choose_color,
+        help="Use colour: always (also in a pipe), auto (on a terminal) or never.",
+    )
+    return [*params, color, debug]
+
+
+def _choose_color(_context: Any, _option: Any, choice: str | None) -> None:
+    if choice is None:
+        return
+    from streamrag_cli.render.consoles import choose_color
+
+    if choice not in {"always", "auto", "never"}:
+        raise typer.BadParameter(f"{choice!r} is not always, auto or never", param_hint="--color")
+    choose_color(choice, os.environ)  # type: ignore[arg-type]
 
 
 class Command(TyperCommand):
-    """A command that accepts `--debug`, which `Process` reads from the arguments before they are parsed."""
+    """A command that accepts the flags of every command."""
 
     def __init__(self, *, params: list[Any], **rest: Any) -> None:
-        super().__init__(params=_with_debug(params), **rest)
+        super().__init__(params=_with_global_flags(params), **rest)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """The arguments as in a man page: `QUESTION` instead of typer's `{QUESTION}`."""
@@ -56,10 +77,10 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """A group of commands that accepts `--debug`, like `Command`."""
+    """A group of commands that accepts the flags of every command."""
 
     def __init__(self, *, params: list[Any], **rest: Any) -> None:
-        super().__init__(params=_with_debug(params), **rest)
+        super().__init__(params=_with_global_flags(params), **rest)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """The commands first, and then the options."""
@@ -87,6 +108,21 @@ _COMPLETED: Final[Mapping[str, Any]] = {
     "model": completion.models,
 }
 """How a shell completes the value of a setting's flag; the others are completed with file names."""
+class OutputFlags(dict[str, bool]):
+    """Values of the output flags of `ask` and `chat`, by parameter name."""
+
+
+_OUTPUT_FLAGS: Final[Mapping[str, Any]] = {
+    "json": Json,
+    "jsonl": JsonLines,
+    "no_stream": NoStream,
+    "quiet": Quiet,
+    "plain": Plain,
+    "verbose": Verbose,
+    "footnotes": Footnotes,
+    "timings": Timings,
+}
+_CHAT_JSON: Final = Annotated[bool, typer.Option("--json", help="Print each answer as one JSON object on a line.")]
 _READERS: Final[Mapping[type[Any], tuple[tuple[Setting, ...], Callable[..., Any]]]] = {
     Settings: (SETTINGS, settings_from),
     ServerSettings: (SERVER_SETTINGS, server_settings_from),
@@ -97,11 +133,13 @@ _READERS: Final[Mapping[type[Any], tuple[tuple[Setting, ...], Callable[..., Any]
 def with_settings(name: str, command: Callable[..., int]) -> Callable[..., int]:
     """Wrap `command` for typer, adding the flags of every setting that the tables assign to it.
 
-    A parameter of type `Settings`, `ServerSettings` or `SettingFlags` is replaced by the flags of its table.
+    A parameter of type `Settings`, `ServerSettings` or `SettingFlags` is replaced by the flags of its table, and one of
+    type `OutputFlags` by the output flags.
     The argument `process` is taken from the typer context.
     """
     own = inspect.signature(command, eval_str=True).parameters.values()
     readers = {each.name: _READERS[each.annotation] for each in own if each.annotation in _READERS}
+    outputs = [each.name for each in own if each.annotation is OutputFlags]
     accepted = [setting for rows, _ in readers.values() for setting in rows if name in setting.commands]
     parameters = [replacement for each in own for replacement in _replacements(each, name)]
     parameters.append(inspect.Parameter("typer_context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context))
@@ -109,6 +147,8 @@ def with_settings(name: str, command: Callable[..., int]) -> Callable[..., int]:
     @functools.wraps(command)
     def run(typer_context: typer.Context, **arguments: Any) -> int:
         flags = SettingFlags({each.name: _value(each, arguments.pop(each.name)) for each in accepted})
+        for each in outputs:
+            arguments[each] = OutputFlags({flag: arguments.pop(flag) for flag in _OUTPUT_FLAGS})
         settings = {each: read(typer_context.obj, flags) for each, (_, read) in readers.items()}
         return command(process=typer_context.obj, **arguments, **settings)
 
@@ -119,6 +159,11 @@ def with_settings(name: str, command: Callable[..., int]) -> Callable[..., int]:
 def _replacements(parameter: inspect.Parameter, command: str) -> Iterator[inspect.Parameter]:
     keyword_only = inspect.Parameter.KEYWORD_ONLY
     if parameter.annotation is Process:
+        return
+    if parameter.annotation is OutputFlags:
+        for flag, annotation in _OUTPUT_FLAGS.items():
+            shown = _CHAT_JSON if (command, flag) == ("chat", "json") else annotation
+            yield inspect.Parameter(flag, keyword_only, default=False, annotation=shown)
         return
     if parameter.annotation not in _READERS:
         yield parameter.replace(kind=keyword_only)

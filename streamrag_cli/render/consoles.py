@@ -1,39 +1,102 @@
-"""Rich consoles that print text without interpreting it, a progress bar, and the size of a terminal."""
+"""Rich consoles that print text without interpreting it, the choice of colour, a progress bar, and terminal sizes."""
 
 import os
-from typing import TYPE_CHECKING, TextIO
+from collections.abc import Mapping, MutableMapping
+from typing import TYPE_CHECKING, Final, Literal, TextIO, TypeAlias
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
 
+ColorChoice: TypeAlias = Literal["auto", "always", "never"]
+
+_FORCE_VARIABLES: Final = ("FORCE_COLOR", "CLICOLOR_FORCE")
+_NOT_SET: Final = frozenset({"", "0", "false"})
+_DUMB_TERMINALS: Final = frozenset({"dumb", "unknown"})
+
+
+def color_choice(environment: Mapping[str, str]) -> ColorChoice:
+    """When to use colour, as the variables `NO_COLOR`, `FORCE_COLOR` and `CLICOLOR_FORCE` say.
+
+    >>> color_choice({}), color_choice({"FORCE_COLOR": "1"}), color_choice({"FORCE_COLOR": "1", "NO_COLOR": "1"})
+    ('auto', 'always', 'never')
+    """
+    if environment.get("NO_COLOR"):
+        return "never"
+    is_forced = any(environment.get(name, "").lower() not in _NOT_SET for name in _FORCE_VARIABLES)
+    return "always" if is_forced else "auto"
+
+
+def choose_color(choice: ColorChoice, environment: MutableMapping[str, str]) -> None:
+    """Replace the variables, from which Rich and prompt_toolkit also read the choice."""
+    for name in ("NO_COLOR", *_FORCE_VARIABLES):
+        environment.pop(name, None)
+    if choice != "auto":
+        environment["NO_COLOR" if choice == "never" else "FORCE_COLOR"] = "1"
+
+
+def is_dumb(terminal_type: str) -> bool:
+    """Whether a terminal with this `TERM` cannot move its cursor."""
+    return terminal_type.lower() in _DUMB_TERMINALS
+
+
+def has_forced_color(*, plain: bool) -> bool:
+    """Whether to use colour even in a pipe."""
+    return not plain and color_choice(os.environ) == "always"
+
+
 def console_for(stream: TextIO, *, plain: bool) -> "Console":
     """A console on `stream` without markup, emoji codes or automatic highlighting.
 
-    Uses colour if the terminal supports it and `NO_COLOR` is not set. With `plain`, or if `stream` is not a terminal,
-    writes no control codes.
+    It is a terminal (`is_terminal`) unless `plain` is set, `stream` is not one, or `TERM` is dumb. Only a terminal gets
+    alignment and links, and colour if it supports it. `NO_COLOR` and `FORCE_COLOR` change only the colour.
     """
     from rich.console import Console  # imports rich, 60 ms
 
-    colour = None if plain or not stream.isatty() else "auto"
+    is_terminal = stream.isatty() and not plain and not is_dumb(os.environ.get("TERM", ""))
+    colour = "auto" if is_terminal else "standard" if has_forced_color(plain=plain) else None
     return Console(
         file=stream,
         markup=False,
         emoji=False,
         highlight=False,
         color_system=colour,  # type: ignore[arg-type]
-        force_terminal=False if plain else None,
+        force_terminal=is_terminal,
         width=None if stream.isatty() else 100,
         legacy_windows=False,
     )
 
 
-def print_line(console: "Console", text: str, *, style: str = "") -> None:
-    """Print one line without wrapping it; the terminal wraps it."""
+def print_line(console: "Console", text: str, *, style: str = "", label: str = "") -> None:
+    """Print one line, after a bold label. A terminal wraps it between words, without adding newlines to copied text."""
     from rich.text import Text
 
-    console.print(Text(text, style=style), soft_wrap=True)
+    line = Text(f"{label}{text}" if not console.is_terminal else at_words(f"{label}{text}", console.width), style=style)
+    line.stylize("bold", 0, len(label))
+    console.print(line, soft_wrap=True)
+
+
+def at_words(line: str, columns: int) -> str:
+    """The line with spaces so that a terminal of this width wraps it before words, instead of within them.
+
+    >>> at_words("to connect one: streamrag ask", 20)
+    'to connect one:     streamrag ask'
+    """
+    from rich.cells import cell_len
+
+    parts: list[str] = []
+    used = 0
+    for number, word in enumerate(line.split(" ")):
+        width = cell_len(word)
+        gap = 1 if number else 0
+        if used and used + gap + width >= columns > width:
+            gap, used = columns - used, 0
+        else:
+            used += gap
+        parts.append(" " * gap + word)
+        used = (used + width) % columns
+    return "".join(parts)
 
 
 def with_tilde(text: str, home: str) -> str:
@@ -54,10 +117,10 @@ class AskingBar:
         self._bar: Progress | None = None
 
     def move(self, done: int, total: int) -> None:
-        if self._moves and self._bar is None:
+        if self._moves and self._bar is None and (console := console_for(self._err, plain=False)).is_terminal:
             from rich.progress import Progress
 
-            self._bar = Progress(console=console_for(self._err, plain=False), transient=True)
+            self._bar = Progress(console=console, transient=True)
             self._bar.add_task("asking", total=total)
             self._bar.start()
         if self._bar is not None:

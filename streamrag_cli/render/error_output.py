@@ -2,12 +2,20 @@
 
 from typing import TextIO
 
+from streamrag_cli.render.consoles import at_words, size_of
 from streamrag_cli.text import sanitise_line
 
 
 def print_error(err: TextIO, message: str, hint: str = "") -> None:
     """Print the error on `err`, without control characters."""
-    err.write(f"streamrag: {sanitise_line(message)}\n")
-    if hint:
-        err.write(f"hint: {sanitise_line(hint)}\n")
+    for line in (f"streamrag: {sanitise_line(message)}", f"hint: {sanitise_line(hint)}" if hint else ""):
+        if line:
+            err.write(f"{_at_words(line, err)}\n")
     err.flush()
+
+
+def _at_words(line: str, err: TextIO) -> str:
+    if not err.isatty():
+        return line
+    columns = size_of(err)[0]
+    return at_words(line, columns) if len(line) >= columns // 2 else line

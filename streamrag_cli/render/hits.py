@@ -8,9 +8,10 @@ from streamrag_cli.codec import encode, public, to_json
 from streamrag_cli.events import AskEvent, Error, Notice, Sources
 from streamrag_cli.json_objects import hits_object
 from streamrag_cli.model import Source
+from streamrag_cli.render.consoles import console_for, has_forced_color
 from streamrag_cli.render.error_output import print_error
 from streamrag_cli.render.machine import write_line
-from streamrag_cli.render.source_rows import location, notes, print_nearest, print_sources
+from streamrag_cli.render.source_rows import highlighted, location, notes, print_nearest, print_sources
 
 
 class Hits:
@@ -43,7 +44,7 @@ class Hits:
         self._json = json
         self._jsonl = jsonl
         self._quiet = quiet
-        self._has_rows = out.isatty() and not (plain or quiet)
+        self._plain = plain or quiet
 
     def handle(self, event: AskEvent) -> None:
         match event:
@@ -72,10 +73,10 @@ class Hits:
         elif self._jsonl:
             for source in sources:
                 self._write(public(source))
-        elif self._has_rows:
-            from streamrag_cli.render.consoles import console_for
-
-            console = console_for(self._out, plain=False)
+        elif self._plain or not (self._out.isatty() or has_forced_color(plain=False)):
+            self._out.writelines(self._line(source) for source in sources)
+            self._out.flush()
+        elif (console := console_for(self._out, plain=False)).is_terminal:
             print_sources(
                 console,
                 sources,
@@ -84,15 +85,18 @@ class Hits:
                 query=self._query,
                 editor_uri=self._editor_uri,
             )
-        elif self._full:
-            for source in sources:
-                self._out.write(f"{location(source)}\t{source.score:.2f}\n{source.text.strip()}\n\n")
-            self._out.flush()
         else:
+            from rich.segment import Segments
+
             for source in sources:
-                suffix = "".join(f"\t({note})" for note in notes(source))
-                self._out.write(f"{location(source)}\t{source.score:.2f}\t{source.content}{suffix}\n")
-            self._out.flush()
+                line = highlighted(self._line(source), self._query)
+                console.print(Segments(line.render(console)), soft_wrap=True, end="")  # a Text would lose its tabs
+
+    def _line(self, source: Source) -> str:
+        if self._full:
+            return f"{location(source)}\t{source.score:.2f}\n{source.text.strip()}\n\n"
+        suffix = "".join(f"\t({note})" for note in notes(source))
+        return f"{location(source)}\t{source.score:.2f}\t{source.content}{suffix}\n"
 
     def _write(self, value: object) -> None:
         write_line(self._out, encode(value))

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Iterable
-from typing import TextIO
+from typing import ClassVar, TextIO
 
 from streamrag_cli.events import AskEvent, Citations, Done, Error, Sources, Token
 from streamrag_cli.model import Source
@@ -19,7 +19,11 @@ from streamrag_cli.render.status_output import StatusOutput
 
 
 class LiveMarkdown:
-    """Renders each token as it arrives; with `stream=False`, renders the answer when it is complete."""
+    """Renders Markdown on a terminal.
+
+    Renders each token as it arrives; with `stream=False`, renders the answer when it is complete."""
+
+    _moves_cursor: ClassVar = True
 
     def __init__(self, out: TextIO, status: StatusOutput, *, stream: bool, editor_uri: str = "") -> None:
         self._editor_uri = editor_uri
@@ -60,7 +64,7 @@ class LiveMarkdown:
     def _begin(self) -> MarkdownStream:
         self._status.handle(Token(text=""))
         console = console_for(self._out, plain=False)
-        self._size = columns, lines = size_of(self._out)
+        self._size = columns, lines = self._size_now()
         self._answer = MarkdownStream(
             self._out,
             columns=columns,
@@ -68,14 +72,18 @@ class LiveMarkdown:
             color_system=console.color_system,  # type: ignore[arg-type]  # never "windows" because legacy_windows is off
             no_color=console.no_color,
             references=None if self._sources is None else self._addresses(self._sources),
+            moves_cursor=self._moves_cursor,
         )
         return self._answer
+
+    def _size_now(self) -> tuple[int, int]:
+        return size_of(self._out)
 
     def _addresses(self, sources: Iterable[Source]) -> dict[int, str]:
         return {source.n: uri_of(source, self._editor_uri) for source in sources}
 
     def _update_size(self, answer: MarkdownStream, now_s: float) -> None:
-        size = size_of(self._out)
+        size = self._size_now()
         if size != self._size:
             self._size = size
             answer.resize(*size, now_s)
@@ -113,3 +121,35 @@ class LiveMarkdown:
             self._update_size(answer, time.monotonic())
             answer.finish("".join(self._pending))
             self._pending = []
+
+
+class AppendedMarkdown(LiveMarkdown):
+    """Renders Markdown in colour for a pipe, such as to `less -R`: a block is written when it can no longer change.
+
+    It is laid out for the terminal `screen` and has no links, which pagers may not know. With `has_footnotes`, the
+    cited sources follow as a Markdown list.
+    """
+
+    _moves_cursor: ClassVar = False
+
+    def __init__(
+        self, out: TextIO, status: StatusOutput, *, screen: TextIO, stream: bool, has_footnotes: bool = False
+    ) -> None:
+        super().__init__(out, status, stream=stream)
+        self._screen = screen
+        self._has_footnotes = has_footnotes
+
+    def handle(self, event: AskEvent) -> None:
+        if isinstance(event, Citations) and self._has_footnotes:
+            from streamrag_cli.render.plain import footnotes
+
+            self._end()
+            self._out.write(footnotes(event, self._sources or ()))
+            self._out.flush()
+        super().handle(event)
+
+    def _size_now(self) -> tuple[int, int]:
+        return size_of(self._screen)
+
+    def _addresses(self, sources: Iterable[Source]) -> dict[int, str]:
+        return {source.n: "" for source in sources}

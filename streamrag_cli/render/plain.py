@@ -1,7 +1,7 @@
 """Prints the answer as plain text, to a pipe or to a terminal that cannot redraw."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Sequence
 from typing import TextIO
 
 from streamrag_cli.events import AskEvent, Citations, Done, Error, Sources, Token
@@ -37,7 +37,8 @@ class PlainText:
             case Citations() | Done() | Error():
                 self._end()
                 if isinstance(event, Citations) and self._has_footnotes:
-                    self._write_footnotes({each.n for each in event.citations}, event.unsupported)
+                    self._out.write(footnotes(event, self._sources))
+                    self._out.flush()
                 self._status.handle(event)
             case _:
                 if isinstance(event, Sources):
@@ -49,13 +50,6 @@ class PlainText:
     def close(self) -> None:
         self._end()
         self._status.close()
-
-    def _write_footnotes(self, cited: Collection[int], doubtful: Collection[int]) -> None:
-        cited_sources = [each for each in self._sources if each.n in cited]
-        lines = [f"{footnote(each, is_doubtful=each.n in doubtful)}\n" for each in cited_sources]
-        if lines:
-            self._out.write("\n" + "".join(lines))
-            self._out.flush()
 
     def _end(self) -> None:
         if self._pending:
@@ -70,6 +64,14 @@ class PlainText:
         self._out.write(text)
         self._out.flush()
         self._wrote = True
+
+
+def footnotes(citations: Citations, sources: Sequence[Source]) -> str:
+    """The cited sources as a Markdown list below an answer, or ""."""
+    cited = {each.n for each in citations.citations}
+    cited_sources = [each for each in sources if each.n in cited]
+    lines = [f"{footnote(each, is_doubtful=each.n in citations.unsupported)}\n" for each in cited_sources]
+    return "\n" + "".join(lines) if lines else ""
 
 
 def footnote(source: Source, *, is_doubtful: bool = False) -> str:

@@ -1,10 +1,11 @@
 """Chooses the renderer of an answer."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TextIO
 
 from streamrag_cli.events import AskEvent
-from streamrag_cli.render.consoles import size_of
+from streamrag_cli.render.consoles import has_forced_color, is_dumb, size_of
 from streamrag_cli.render.interface import Renderer
 
 NARROWEST_COLUMNS: Final = 12  # Rich subtracts the list indent from the width, and drops the text if nothing is left
@@ -14,8 +15,9 @@ NARROWEST_COLUMNS: Final = 12  # Rich subtracts the list indent from the width, 
 class OutputOptions:
     """The output flags of `ask`. On a terminal, the answer always has footnotes.
 
-    `hidden_notices` are codes of notices to leave out on a terminal. `editor_uri` is the template of links to files.
-    `thread` is the conversation in which the answer is logged, or "".
+    `hides_notice` is called with the code of each notice that would be shown on a terminal. `editor_uri` is the
+    template of links to files. `thread` is the conversation in which the answer is logged, or "". `gives_up_s` is the
+    time after which a model server that sends nothing counts as stalled; None without a model server.
     """
 
     json: bool = False
@@ -25,15 +27,17 @@ class OutputOptions:
     plain: bool = False
     verbose: bool = False
     footnotes: bool = False
-    hidden_notices: frozenset[str] = frozenset()
+    hides_notice: Callable[[str], bool] | None = None
     editor_uri: str = ""
     thread: str = ""
+    gives_up_s: float | None = None
 
 
 def renderer_for(options: OutputOptions, *, out: TextIO, err: TextIO, terminal_type: str) -> Renderer[AskEvent]:
     """The renderer for these options and streams.
 
-    A terminal that cannot move its cursor (`dumb`) or that is too narrow for a list gets plain text.
+    A terminal that cannot move its cursor (`dumb`) or that is too narrow for a list gets plain text. With
+    `--color=always`, this text is rendered in colour, but without moving the cursor.
     """
     if options.json or options.jsonl:
         from streamrag_cli.render.machine import JsonLines, JsonObject
@@ -45,17 +49,18 @@ def renderer_for(options: OutputOptions, *, out: TextIO, err: TextIO, terminal_t
         StatusPanel,
     )
 
-    plain = options.plain or terminal_type == "dumb"
+    plain = options.plain or is_dumb(terminal_type)
+    is_colored = has_forced_color(plain=options.plain)
     is_live = out.isatty() and not plain and size_of(out)[0] >= NARROWEST_COLUMNS
     status = (
         ErrorsOnly(err)
         if options.quiet
         else StatusPanel(
             err,
-            plain=plain,
+            plain=plain and not is_colored,
             is_verbose=options.verbose,
-            has_footnotes=is_live,
-            hidden_notices=options.hidden_notices if err.isatty() else (),
+            has_footnotes=is_live and err.isatty(),
+            hides_notice=options.hides_notice if err.isatty() else None,
             editor_uri=options.editor_uri,
         )
     )
@@ -64,6 +69,10 @@ def renderer_for(options: OutputOptions, *, out: TextIO, err: TextIO, terminal_t
         from streamrag_cli.render.live import LiveMarkdown
 
         renderer = LiveMarkdown(out, status, stream=options.stream, editor_uri=options.editor_uri)
+    elif is_colored:
+        from streamrag_cli.render.live import AppendedMarkdown
+
+        renderer = AppendedMarkdown(out, status, screen=err, stream=options.stream, has_footnotes=options.footnotes)
     else:
         from streamrag_cli.render.plain import PlainText
 
@@ -71,5 +80,7 @@ def renderer_for(options: OutputOptions, *, out: TextIO, err: TextIO, terminal_t
     if err.isatty() and not plain and not options.quiet:
         from streamrag_cli.render.waiting import WaitingLine
 
-        return WaitingLine(renderer, err, columns=size_of(err)[0])
+        return WaitingLine(
+            renderer, err, columns=lambda: size_of(err)[0], gives_up_s=options.gives_up_s if is_live else None
+        )
     return renderer

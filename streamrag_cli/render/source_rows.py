@@ -122,14 +122,14 @@ def rows(
             row.append(" " * (location_columns - cell_len(place)) + _GAP)
             row.append_text(heading)
         elif source.path in source.gone_paths:
-            row.stylize("yellow")
+            row.stylize("red")
         result.append(row)
         indent = " " * label_columns
         if has_passages:
             lines = textwrap.indent(source.text.strip("\n"), indent)
-            result += [*(_highlighted(line, query) for line in lines.split("\n")), Text()]
+            result += [*(highlighted(line, query) for line in lines.split("\n")), Text()]
         elif is_verbose and source.content:
-            result.append(_highlighted(indent + cut(source.content, room), query, style="dim"))
+            result.append(highlighted(indent + cut(source.content, room), query))
     return result
 
 
@@ -141,7 +141,7 @@ def _location_columns(places: Sequence[str], usual: int) -> int:
     return min(max(map(cell_len, places), default=0), max(usual, *names, 0))
 
 
-def _highlighted(text: str, query: str, *, style: str = "") -> "Text":
+def highlighted(text: str, query: str, *, style: str = "") -> "Text":
     """The text with the words of `query` in bold."""
     from rich.text import Text
 
@@ -185,7 +185,7 @@ def _heading(source: Source, columns: int, *, is_verbose: bool) -> "Text":
     room = columns - cell_len(suffix)
     title = cut(source.title.rpartition(" > ")[2], room) if room > 1 else ""
     text = Text(title)
-    text.append(suffix if title else cut(suffix.lstrip(), columns), style="yellow" if is_missing else "dim")
+    text.append(suffix if title else cut(suffix.lstrip(), columns), style="red" if is_missing else "dim")
     return text
 
 

@@ -1,12 +1,13 @@
 """Prints everything except the answer on stderr: sources, notices, timings, errors."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Protocol, TextIO
 
 from streamrag_cli.events import AskEvent, Citations, Done, Error, Notice, QuestionAsked, Sources, Token
 from streamrag_cli.model import Source
 from streamrag_cli.render.consoles import console_for, print_line, size_of
 from streamrag_cli.render.error_output import print_error
+from streamrag_cli.render.source_rows import cut
 from streamrag_cli.render.timings import stage_lines, timings_line
 
 
@@ -35,7 +36,8 @@ class ErrorsOnly:
 class StatusPanel:
     """Shows the sources as rows, and notices, timings and errors as lines.
 
-    With `has_footnotes`, the sources that the answer cites are shown again after it.
+    With `has_footnotes`, the sources that the answer cites are shown again after it. `hides_notice` is called with the
+    code of each notice.
     """
 
     def __init__(
@@ -45,14 +47,14 @@ class StatusPanel:
         plain: bool,
         is_verbose: bool = False,
         has_footnotes: bool = False,
-        hidden_notices: Collection[str] = (),
+        hides_notice: Callable[[str], bool] | None = None,
         editor_uri: str = "",
     ) -> None:
         self._err = err
         self._plain = plain
         self._is_verbose = is_verbose
         self._has_footnotes = has_footnotes
-        self._hidden_notices = hidden_notices
+        self._hides_notice = hides_notice
         self._editor_uri = editor_uri
         self._sources: tuple[Source, ...] = ()
         self._is_blank_line_due = False
@@ -62,7 +64,7 @@ class StatusPanel:
             self._print_blank_line()
         match event:
             case QuestionAsked() if self._err.isatty() and (text := search_line(event)):
-                self._line(_cut(text, size_of(self._err)[0] - 1), style="dim")
+                self._line(cut(text, size_of(self._err)[0] - 1), style="dim")
             case Sources(sources=sources):
                 self._sources = sources
                 self._print_sources()
@@ -75,12 +77,13 @@ class StatusPanel:
                     markers = " ".join(f"[{n}]" for n in unsupported)
                     it = "it" if len(unsupported) == 1 else "them"
                     self._note(f"{markers} may not support what the answer cites {it} for; check it")
-            case Notice(message=message, code=code) if code not in self._hidden_notices:
+            case Notice(message=message, code=code) if not (self._hides_notice and self._hides_notice(code)):
                 self._note(message)
             case Done():
                 columns = size_of(self._err)[0] - 1 if self._err.isatty() else None
                 self._line(timings_line(event, columns=columns), style="dim")
-                for line in stage_lines(event.timings.stages or {}):
+                is_aligned = console_for(self._err, plain=self._plain).is_terminal
+                for line in stage_lines(event.timings.stages or {}, is_aligned=is_aligned):
                     self._line(line, style="dim")
             case Error(message=message, hint=hint):
                 print_error(self._err, message, hint)
@@ -127,7 +130,7 @@ class StatusPanel:
             console.print(row, soft_wrap=True)
 
     def _note(self, message: str) -> None:
-        self._line(f"note: {message}", style="yellow")
+        print_line(console_for(self._err, plain=self._plain), message, label="note: ")
 
     def _line(self, text: str, *, style: str) -> None:
         print_line(console_for(self._err, plain=self._plain), text, style=style)
@@ -141,15 +144,6 @@ def search_line(question: QuestionAsked) -> str:
     if not others:
         return ""
     return f"{'also searched' if typed in queries else 'searched'} for: {' | '.join(others)}"
-
-
-def _cut(text: str, columns: int) -> str:
-    """`text`, cut to this width on the screen; it then ends in `…`."""
-    from rich.cells import cell_len, set_cell_size  # already imported by the console
-
-    if cell_len(text) <= columns:
-        return text
-    return f"{set_cell_size(text, max(0, columns - 1)).rstrip()}…"
 
 
 def _is_or_are(count: int, noun: str) -> str:

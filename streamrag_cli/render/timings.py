@@ -19,23 +19,31 @@ def timings_line(done: Done, *, columns: int | None = None) -> str:
     >>> timings_line(done, columns=40)
     'first words 320 ms · done 2.1 s'
     """
+    from rich.cells import cell_len  # already imported by the console
+
     times = done.timings
     steps = (("first words", times.first_token_ms), ("done", times.total_ms))
     parts = [f"{label} {duration(value)}" for label, value in steps if value is not None]
     parts.append(done.model)
     if done.usage is not None:
         parts.append(f"{done.usage.input_tokens:,} + {done.usage.output_tokens:,} tokens")
-    while columns is not None and len(parts) > 1 and len(" · ".join(parts)) > columns:
+    while columns is not None and len(parts) > 1 and cell_len(" · ".join(parts)) > columns:
         parts.pop()
     return " · ".join(parts)
 
 
-def stage_lines(stages: Mapping[str, float]) -> list[str]:
-    """The time spent in each stage, one line per stage; steps of a stage are indented below it.
+def stage_lines(stages: Mapping[str, float], *, is_aligned: bool = True) -> list[str]:
+    """The time spent in each stage, one line per stage.
+
+    If they are aligned, steps of a stage are indented below it.
 
     >>> stage_lines({"imports": 61.24, "retrieval": 20.0, "retrieval: embed": 8.5})
     ['  imports        61.2 ms', '  retrieval      20.0 ms', '    embed         8.5 ms']
+    >>> stage_lines({"retrieval": 20.0, "retrieval: embed": 8.5}, is_aligned=False)
+    ['retrieval 20.0 ms', 'retrieval: embed 8.5 ms']
     """
+    if not is_aligned:
+        return [f"{name} {spent:.1f} ms" for name, spent in stages.items()]
     named = [
         ("    " + name.partition(": ")[2] if ": " in name else "  " + name, spent) for name, spent in stages.items()
     ]

@@ -1,69 +1,107 @@
-"""Shows a line that describes the current step and how long it has taken. The line is erased before other output."""
+"""Shows a line that describes what is waited for and how long it has taken. It is erased before other output."""
 
 import asyncio
 import time
 from collections.abc import Callable
 from typing import Final, TextIO
 
-from streamrag_cli.events import AskEvent, Status
+from streamrag_cli.events import AskEvent, Notice, Status, Token
 from streamrag_cli.render.interface import Renderer
 
 _EVERY_S: Final = 0.1
 _SHOWN_AFTER_S: Final = 0.3  # shorter waits would only flicker
+_STALLED_AFTER_S: Final = 2.0
 _COUNTED_AFTER_S: Final = 1.0
 _NARROWEST_COLUMNS: Final = 20
 _ERASE_LINE: Final = "\r\x1b[2K"
 
 
 class WaitingLine:
-    """Shows `Status` events on the last line of a terminal, and erases them before any other event is shown.
+    """Shows `Status` events, and pauses in the middle of an answer, on the last line of a terminal.
 
-    Requires a running event loop for its timer.
+    Pauses are shown if `gives_up_s` is set, the time after which the model server counts as stalled; tokens then
+    require a running event loop for a timer, as `Status` events do.
     """
 
     def __init__(
-        self, renderer: Renderer[AskEvent], err: TextIO, *, columns: int, clock: Callable[[], float] = time.monotonic
+        self,
+        renderer: Renderer[AskEvent],
+        err: TextIO,
+        *,
+        columns: Callable[[], int],
+        gives_up_s: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._renderer = renderer
         self._err = err
         self._columns = columns
+        self._gives_up_s = gives_up_s
         self._clock = clock
         self._detail = ""
         self._since_s = 0.0
+        self._is_answering = False
         self._shown = ""
         self._timer: asyncio.TimerHandle | None = None
 
     def handle(self, event: AskEvent) -> None:
         self._erase()
-        if isinstance(event, Status) and event.detail and self._columns >= _NARROWEST_COLUMNS:
-            if event.detail != self._detail:
-                self._detail, self._since_s = event.detail, self._clock()
-            self._wait_for(_SHOWN_AFTER_S)
+        match event:
+            case Status(detail=detail) if detail:
+                self._is_answering = False
+                if detail != self._detail:
+                    self._detail, self._since_s = detail, self._clock()
+                self._stop_timer()
+            case Token():
+                self._detail, self._since_s, self._is_answering = "", self._clock(), self._gives_up_s is not None
+            case Notice() | Status():
+                pass  # what was waited for is still waited for
+            case _:
+                self._detail, self._is_answering = "", False
         self._renderer.handle(event)
+        if not (self._detail or self._is_answering):
+            self._stop_timer()
+        elif self._timer is None:  # a timer that runs is not replaced for each token: that would cost more
+            self._set_timer(_STALLED_AFTER_S if self._is_answering else _SHOWN_AFTER_S)
 
     def close(self) -> None:
+        self._stop_timer()
         self._erase()
         self._renderer.close()
 
-    def _wait_for(self, delay_s: float) -> None:
+    def _set_timer(self, delay_s: float) -> None:
         self._timer = asyncio.get_running_loop().call_later(delay_s, self._draw)
 
-    def _draw(self) -> None:
-        line = waiting_line(self._detail, self._clock() - self._since_s)[: self._columns - 1]
-        if line != self._shown:
-            self._err.write(f"{_ERASE_LINE}{line}")
-            self._err.flush()
-            self._shown = line
-        self._wait_for(_EVERY_S)
-
-    def _erase(self) -> None:
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _draw(self) -> None:
+        columns = self._columns()
+        waited_s = self._clock() - self._since_s
+        if self._is_answering and waited_s < _STALLED_AFTER_S:
+            self._set_timer(_STALLED_AFTER_S - waited_s)
+            return
+        line = self._line(waited_s)[: columns - 1] if columns >= _NARROWEST_COLUMNS else ""
+        if line != self._shown:
+            self._replace(line)
+        self._set_timer(_EVERY_S)
+
+    def _line(self, waited_s: float) -> str:
+        if self._is_answering and self._gives_up_s is not None:
+            return stall_line(waited_s, self._gives_up_s)
+        return waiting_line(self._detail, waited_s)
+
+    def _erase(self) -> None:
         if self._shown:
-            self._err.write(_ERASE_LINE)
-            self._err.flush()
-            self._shown = ""
+            self._replace("")
+
+    def _replace(self, line: str) -> None:
+        rows = -(-len(self._shown) // self._columns())  # more than one if the window has become narrower
+        erase = f"\r\x1b[{rows - 1}A\x1b[J" if rows > 1 else _ERASE_LINE
+        self._err.write(f"{erase}{line}")
+        self._err.flush()
+        self._shown = line
 
 
 def waiting_line(detail: str, waited_s: float) -> str:
@@ -73,3 +111,12 @@ def waiting_line(detail: str, waited_s: float) -> str:
     ('waiting for llama3.2…', 'waiting for llama3.2… 1.2 s')
     """
     return f"{detail}… {waited_s:.1f} s" if waited_s >= _COUNTED_AFTER_S else f"{detail}…"
+
+
+def stall_line(waited_s: float, gives_up_s: float) -> str:
+    """The line to show during a pause in the middle of an answer.
+
+    >>> stall_line(12.7, 60.0)
+    'no data for 12 s, gives up at 60 s'
+    """
+    return f"no data for {int(waited_s)} s, gives up at {gives_up_s:g} s"

@@ -66,8 +66,6 @@ class Retrieved:
     - `is_lexical_only` is true if the embedder does not support the script of the question; `question_vector` is then
       zero.
     - `nearest` are the best hits, even if they are below the minimum score.
-    - `searched_for` are the queries of a follow-up: the question, and earlier ones, newest first. It is empty for a
-      question without earlier ones.
     """
 
     hits: tuple[Hit, ...]
@@ -78,7 +76,6 @@ class Retrieved:
     codes: tuple[str, ...] = ()
     token_states: Mapping[str, bytes] = field(default_factory=dict)
     is_lexical_only: bool = False
-    searched_for: tuple[str, ...] = ()
     nearest: tuple[Hit, ...] = ()
 
 
@@ -135,7 +132,6 @@ def retrieve(
         best_score=hits[0].score if hits else 0.0,
         spent_ms=stages.spent_ms,
         is_lexical_only=query.is_lexical_only,
-        searched_for=texts if earlier else (),
         nearest=tuple(hits[:_NEAREST]),
     )
 

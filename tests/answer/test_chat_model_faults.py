@@ -271,7 +271,10 @@ def test_temporary_failures_are_retried_twice_with_an_announcement(
 
     assert conversation.error is not None
     message = conversation.error.message
-    assert conversation.pieces == [ModelRetrying(message=message, wait_s=wait_s) for wait_s in waits_s]
+    assert conversation.pieces == [
+        ModelRetrying(message=message, wait_s=wait_s, number=number, limit=2)
+        for number, wait_s in enumerate(waits_s, start=1)
+    ]
     assert (conversation.code, conversation.error.exit_code) == (code, ExitCode.MODEL_SERVER)
     assert (conversation.waits_s, requests) == (waits_s, 3)
     assert "<" not in message

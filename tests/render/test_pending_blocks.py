@@ -124,4 +124,4 @@ def test_pending_blocks_are_laid_out_again_after_a_resize() -> None:
     stream.resize(80, 20, 2.0)
     stream.finish()
 
-    assert emulator.text == ["[a]" + " word" * 12, "", "", " code", "", "", "end"]
+    assert emulator.text == ["[a]" + " word" * 12, "", "code", "", "end"]

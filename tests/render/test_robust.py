@@ -170,4 +170,4 @@ def test_the_no_color_option_keeps_all_other_styles() -> None:
     stream.feed("**bold** `code`\n\n## head\n", 1.0)
     stream.finish()
 
-    assert set(re.findall(r"\x1b\[([0-9;]*)m", out.getvalue())) == {"1", "4", "0"}
+    assert set(re.findall(r"\x1b\[([0-9;]*)m", out.getvalue())) == {"1", "1;4", "0"}

@@ -104,18 +104,6 @@ def test_nothing_is_found_if_the_whole_conversation_is_off_topic(retriever: Retr
         find(retriever, "And in Haskell?", "Which language has macros?")
 
 
-def test_the_searched_queries_are_reported_newest_first(retriever: Retriever) -> None:
-    earlier = ["What is the range of the tides?", "  ", "Who built the lighthouse?"]
-
-    assert find(retriever, "And its lamp?", *earlier).searched_for == (
-        "And its lamp?",
-        "Who built the lighthouse?",
-        "What is the range of the tides?",
-    )
-    assert find(retriever, "Who built the lighthouse?").searched_for == ()
-    assert find(retriever, "Who built the lighthouse?", "Who built the lighthouse?").searched_for == ()
-
-
 def test_hits_are_unique_and_ranked_with_decreasing_scores(retriever: Retriever) -> None:
     hits = retriever.retrieve(
         "And its lamp?", history=[Turn(question="Who built the lighthouse?")], limit=3, min_score=0.0

@@ -19,7 +19,19 @@ class ReflowingScreen(pyte.HistoryScreen):
         super().__init__(columns, lines, history=1_000_000)
 
     def draw(self, data: str) -> None:
-        super().draw("".join(char for char in data if wcwidth(char) > 0 or unicodedata.combining(char)))
+        text = "".join(char for char in data if wcwidth(char) > 0 or unicodedata.combining(char))
+        if self.cursor.x + 2 * len(text) <= self.columns or pyte.modes.DECAWM not in self.mode:
+            super().draw(text)
+            return
+        for char in text:
+            row, wraps = self.buffer[self.cursor.y], self.cursor.x == self.columns and wcwidth(char) > 0
+            super().draw(char)
+            if wraps:
+                self._wrapped_rows.add(id(row))
+
+    def linefeed(self) -> None:
+        self._wrapped_rows.discard(id(self.buffer[self.cursor.y]))
+        super().linefeed()
 
     def resize(self, lines: int | None = None, columns: int | None = None) -> None:
         new_lines, new_columns = lines or self.lines, columns or self.columns

@@ -37,7 +37,7 @@ _STYLE: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class _Marks(CodeBlock):
-    """Shows a private character in place of each line of code; `_with_code` replaces it."""
+    """Shows a private character instead of each line of code; `_with_code` replaces it."""
 
     lines: list[str]
 

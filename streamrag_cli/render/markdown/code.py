@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from pygments.lexer import Lexer, RegexLexer
 from pygments.lexers import get_lexer_by_name
-from pygments.token import _TokenType
 from pygments.token import Token as AnyToken
+from pygments.token import _TokenType
 from pygments.util import ClassNotFound
 from rich.style import Style
 from rich.text import Text

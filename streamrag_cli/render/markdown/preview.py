@@ -120,7 +120,7 @@ class Preview:
         A line that is cut here will be shown completely when it is committed.
         """
         columns = self._renderer.columns
-        if all([row.cells <= columns for row in rows]):
+        if all(row.cells <= columns for row in rows):
             return rows
         tallest = max(1, room // 2)
         rows = [

@@ -41,7 +41,8 @@ _WIDTH_IS_SURE: Final = re.compile(
 class Row:
     """Text with escape codes, all reset at its end. `cells` is its width according to Rich.
 
-    It is one terminal row, except for a long line of code, which the terminal wraps. `width_is_sure` is False for emoji, combining marks and other characters whose width differs between terminals.
+    It is one terminal row, except for a long line of code, which the terminal wraps. `width_is_sure` is False for
+    emoji, combining marks and other characters whose width differs between terminals.
     """
 
     text: str

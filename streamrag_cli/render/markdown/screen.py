@@ -6,7 +6,7 @@ call. It moves the cursor up only to the first row that differs, and never clear
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import ClassVar, Final
 
 from streamrag_cli.render.markdown.rows import Row
 
@@ -22,6 +22,9 @@ _ECHOED_CELLS: Final = 2  # a terminal echoes ^C at the cursor
 
 class Screen:
     """Tracks the live region of a terminal."""
+
+    to_beginning: ClassVar = "\r"
+    """Moves the cursor to the beginning of its row."""
 
     def __init__(self, columns: int, lines: int) -> None:
         self._columns = columns
@@ -55,7 +58,7 @@ class Screen:
         if same == len(old) == len(rows) and not self._stale_rows:
             return ""
         moves = self._to_row(self._height(old[same:]))
-        if any([row.cells > self._columns for row in (*old[same:], *rows[same:])]):
+        if any(row.cells > self._columns for row in (*old[same:], *rows[same:])):
             return "".join((_BEGIN, moves, *self._wrapped(rows[same:], live=len(live)), _ERASE_BELOW, _END))
         new = enumerate(rows[same:], same)
         written = [self._written(row, at, len(committed), old, first=at == same) for at, row in new]
@@ -63,12 +66,12 @@ class Screen:
         return "".join((_BEGIN, moves, *written, below, _END))
 
     def _height(self, rows: Sequence[Row]) -> int:
-        return sum([row.live_height(self._columns) for row in rows])
+        return sum(row.live_height(self._columns) for row in rows)
 
     def _wrapped(self, rows: Sequence[Row], *, live: int) -> Iterator[str]:
         """The output for rows some of which the terminal wraps, or has wrapped before."""
-        # A wide character that does not fit into a row leaves a cell of what was there before.
-        if any([len(row.plain) != row.cells or not row.width_is_sure for row in rows if row.cells > self._columns]):
+        # A wide character that does not fit into a row leaves a cell of the old text.
+        if any(len(row.plain) != row.cells or not row.width_is_sure for row in rows if row.cells > self._columns):
             yield _ERASE_BELOW
         for at, row in enumerate(rows, live - len(rows)):
             text = f"{_CUT_LONG_ROWS}{row.text}{_WRAP_LONG_ROWS}" if at >= 0 and not row.width_is_sure else row.text
@@ -97,6 +100,16 @@ class Screen:
         covered = sure and row.cells >= before.cells
         erase = "" if covered or row.cells >= self._columns else _ERASE_TO_END_OF_ROW
         return f"{text}{erase}\r\n"
+
+
+class Appending(Screen):
+    """Only appends committed rows, and moves no cursor."""
+
+    to_beginning: ClassVar = ""
+
+    def frame(self, committed: Sequence[Row], live: Sequence[Row]) -> str:
+        del live
+        return "".join(f"{row.text}\n" for row in committed)
 
 
 def _added(before: str, after: str) -> str | None:

@@ -17,7 +17,7 @@ from streamrag_cli.render.markdown.parsing import Html
 from streamrag_cli.render.markdown.pending_blocks import PendingBlocks
 from streamrag_cli.render.markdown.preview import Preview
 from streamrag_cli.render.markdown.rows import NARROWEST_COLUMNS, ColorName, Row, RowRenderer, plain_row
-from streamrag_cli.render.markdown.screen import Screen
+from streamrag_cli.render.markdown.screen import Appending, Screen
 from streamrag_cli.render.markdown.slices import Preceding
 from streamrag_cli.text import sanitise
 
@@ -31,7 +31,7 @@ class MarkdownStream:
 
     `references` maps the numbers of citations (`[n]`) to the addresses to link to, or to "" for no link. A number
     without an entry is shown with a question mark. If `references` is None, all such markers stay unchanged. `html`
-    selects whether HTML is shown as text or dropped as in Rich.
+    selects whether HTML is shown as text or dropped as in Rich. Without `moves_cursor`, blocks are only appended.
     """
 
     def __init__(
@@ -44,13 +44,14 @@ class MarkdownStream:
         no_color: bool = False,
         references: Mapping[int, str] | None = None,
         html: Html = "shown",
+        moves_cursor: bool = True,
     ) -> None:
         self._out = out
         self._columns = columns
         self._renderer = RowRenderer(
             columns, color_system=color_system, no_color=no_color, references=references, html=html
         )
-        self._screen = Screen(columns, lines)
+        self._screen = Screen(columns, lines) if moves_cursor else Appending(columns, lines)
         self._blocks = Blocks(self._renderer.parser)
         self._pending = PendingBlocks(self._renderer)
         self._preview = Preview(self._renderer)
@@ -114,7 +115,7 @@ class MarkdownStream:
             committed += [plain_row(line) for line in plain.split("\n")]
             self._new.clear()
         # Needed even if nothing is left to show: a terminal may have echoed ^C at the cursor.
-        to_beginning = "" if self._last_frame_s is None and not text else "\r"
+        to_beginning = self._screen.to_beginning if self._last_frame_s is not None or text else ""
         self._write(self._screen.frame(committed, []) or to_beginning)
         self._due_s = None
 

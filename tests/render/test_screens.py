@@ -1,0 +1,88 @@
+"""Golden screens: `ask` and `search` on terminals of 40 to 200 columns, as an emulator shows them.
+
+To write the files again after a deliberate change: STREAMRAG_RENEW_TRANSCRIPTS=1 pytest tests/render/test_screens.py
+"""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support.command_line import CommandLine
+from tests.support.openai_replies import answer
+from tests.support.openai_server import OpenAIServer
+from tests.support.pseudo_terminal import shown
+from tests.support.warm_command_line import warm
+
+SCREENS = Path(__file__).parent / "screens"
+WIDTHS = (40, 80, 100, 200)
+DOCUMENT = """# Brewing
+
+## Water
+
+Use 60 g of coffee for a litre of water, and keep the water at 94 degrees while it runs through the filter.
+
+## Cleaning
+
+Rinse the machine with `citric acid` after every fifty pots, or when the pump gets louder.
+"""
+QUESTION = "How much coffee do I need for a litre of water?"
+ANSWER = (
+    "Take **60 g** of coffee for a litre [1], at 94 degrees; the scale of the shop at <https://scales.example/kitchen>"
+    " is exact enough, and `kettle --hold 94` keeps the temperature while the water runs through the filter.\n\n",
+    "1. Grind the beans:\n\n   ```sh\n"
+    "   grind --beans 60 --setting medium --output filter.ground && echo ready to brew\n   ```\n"
+    "2. Pour the water slowly.\n\n",
+    "> Rinse the machine after every fifty pots, or when the pump gets louder.\n\n| step | time |\n|---|--:|\n"
+    "| bloom | 30 s |\n| brew | 4 min |\n",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def user(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
+    """A user with two documents in the store."""
+    home = tmp_path_factory.mktemp("screens")
+    folder = home / "work" / "handbooks" / "kitchen"
+    folder.mkdir(parents=True)
+    (folder / "coffee-machine-of-the-second-floor.md").write_text(DOCUMENT, encoding="utf-8")
+    (folder / "tea.md").write_text("# Tea\n\nA pot of tea takes four minutes and no coffee.\n", encoding="utf-8")
+    user = CommandLine(home=home, directory=home / "work")
+    with warm(user) as warm_user:
+        assert warm_user.run("ingest", "handbooks").code == 0
+    return user.having(STREAMRAG_LOG_QUESTIONS="off")
+
+
+def golden(name: str, columns: int, lines: list[str]) -> None:
+    file = SCREENS / f"{name}-{columns}.txt"
+    *before, timings = lines
+    timings = re.sub(r"\b[\d.]+ m?s(?= ·|$)", "N ms", timings) if timings.startswith("first words ") else timings
+    if columns == min(WIDTHS):
+        timings = timings.partition(" ms · done")[0]  # whether more fits depends on the times
+    text = "".join(f"{line}\n" for line in [*before, timings])
+    if os.environ.get("STREAMRAG_RENEW_TRANSCRIPTS"):
+        SCREENS.mkdir(exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    assert text == file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
+def test_an_answer_looks_as_recorded(user: CommandLine, columns: int) -> None:
+    with OpenAIServer(chat=answer(*ANSWER)) as server:
+        terminal = shown(user, "ask", QUESTION, "--base-url", server.base_url, "-m", "test-model", columns=columns)
+
+    golden("ask", columns, terminal.lines)
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
+def test_hits_look_as_recorded(user: CommandLine, columns: int) -> None:
+    golden("search", columns, shown(user, "search", QUESTION, columns=columns).lines)
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
+def test_quotes_look_as_recorded_with_the_note_only_the_first_time(user: CommandLine, columns: int) -> None:
+    new = user.having(XDG_STATE_HOME=str(user.home / f"state-{columns}"))
+    first, second = (shown(new, "ask", QUESTION, columns=columns).lines for _ in range(2))
+
+    golden("quotes", columns, first)
+    assert [line for line in second if line.startswith("note: ")] == []
