@@ -219,7 +219,7 @@ def test_an_unreadable_file_is_listed_and_all_other_files_are_ingested(cli: Comm
 
     assert (outcome.code, outcome.stdout) == (6, b"")
     assert outcome.stderr.startswith("failed    bad.pdf: ")
-    assert outcome.stderr.splitlines()[-1].startswith("1 added, 1 failed; 1 chunk in the collection; ")
+    assert outcome.stderr.splitlines()[-1].startswith("1 added, 1 failed; 1 passage in the collection; ")
 
 
 @pytest.mark.fault("unsupported-files")
@@ -231,7 +231,7 @@ def test_ingesting_a_named_file_of_unknown_format_exits_with_6(cli: CommandLine)
         6,
         "failed    budget.xlsx: unsupported format (.xlsx): binary, not text",
     )
-    assert (discovered.code, "1 skipped: unsupported format (.xlsx 1)" in discovered.stderr) == (0, True)
+    assert (discovered.code, "Skipped 1: 1 spreadsheet" in discovered.stderr) == (0, True)
 
 
 def test_a_file_name_that_is_not_utf_8_does_not_stop_the_ingest(cli: CommandLine) -> None:
