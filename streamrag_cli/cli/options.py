@@ -108,6 +108,8 @@ _COMPLETED: Final[Mapping[str, Any]] = {
     "model": completion.models,
 }
 """How a shell completes the value of a setting's flag; the others are completed with file names."""
+
+
 class OutputFlags(dict[str, bool]):
     """Values of the output flags of `ask` and `chat`, by parameter name."""
 
