@@ -92,23 +92,8 @@ def ingest_or_raise(
             yield from _repair(writer, embedder)
             writer.add_roots(map(str, {*roots, *survey.mounts}))
             catalog = writer.catalog
-            unfinished = UnfinishedPassages(settings.state_directory, embedder.name)
-            embedding = BatchEmbedder(
-                embedder, remembered_texts=request.limits.remembered_texts, known=unfinished.take()
-            )
             run = IngestRun(catalog, reading, request, survey, workload)
-            began = time.perf_counter()
-            try:
-                yield from run.sync(
-                    writer, stack.enter_context(embedding), keep=lambda: unfinished.save(embedding.unused())
-                )
-            except Exception:
-                unfinished.save(embedding.unused())
-                raise
-            record_speed(embedder, embedding.embedded_texts, time.perf_counter() - began, settings.state_directory)
-            run.record_unread(writer)
-            if run.chunks_written:
-                _calibrate(writer, embedder)
+            yield from _sync(run, writer, embedder, request, settings)
         chunks = catalog.counts().chunks if catalog else 0
         yield from missing_stored_roots(request, settings, catalog)
         if catalog and run.chunks_written and (suggestion := multilingual_suggestion(catalog)):
@@ -121,6 +106,24 @@ def ingest_or_raise(
         run.counts, chunks_written=run.chunks_written, chunks=chunks, started=started, dry_run=request.dry_run
     )
     yield replace(done, skipped=dict(run.skipped), unsupported=dict(run.unsupported))
+
+
+def _sync(
+    run: IngestRun, writer: Writer, embedder: Embedder, request: IngestRequest, settings: Settings
+) -> Iterator[IngestEvent]:
+    unfinished = UnfinishedPassages(settings.state_directory, embedder.name)
+    remembered_texts = request.limits.remembered_texts
+    with BatchEmbedder(embedder, remembered_texts=remembered_texts, known=unfinished.take()) as embedding:
+        began = time.perf_counter()
+        try:
+            yield from run.sync(writer, embedding, keep=lambda: unfinished.save(embedding.unused()))
+        except Exception:
+            unfinished.save(embedding.unused())
+            raise
+        record_speed(embedder, embedding.embedded_texts, time.perf_counter() - began, settings.state_directory)
+    run.record_unread(writer)
+    if run.chunks_written:
+        _calibrate(writer, embedder)
 
 
 def _workload(survey: FolderSurvey, request: IngestRequest, settings: Settings) -> Workload:
