@@ -14,7 +14,7 @@ def matched_spans(text: str, query: str, language: str = ENGLISH) -> tuple[Span,
 
     Positions count characters. In scripts without spaces, each pair of characters counts as a word.
 
-    >>> matched_spans("A token is flushed at once.", "Why flush tokens?")
+    >>> matched_spans("A token is flushed early.", "Why flush tokens?")
     ((2, 7), (11, 18))
     >>> matched_spans("末班渡轮于八点开航。", "渡轮什么时候开航？")
     ((2, 4), (7, 9))

@@ -236,6 +236,7 @@ test("a refused request is an error event with the server's message and the time
           code: "rate_limited",
           hint: "ask more slowly",
           retryable: true,
+          http_status: 429,
           retry_after_s: 7,
         },
       ]);

@@ -1,4 +1,4 @@
-"""What the web page shows if connections are busy, lost or refused."""
+"""Messages of the web page if connections are busy, lost or refused."""
 
 import threading
 from dataclasses import replace
@@ -20,8 +20,8 @@ CONNECTIONS = 6
 @pytest.mark.fault("browser-connections")
 def test_a_seventh_tab_shows_what_it_waits_for_and_gets_the_first_free_connection(visiting: Visiting) -> None:
     releases = [threading.Event() for _ in range(CONNECTIONS)]
-    held = [answer("Begun", " and ended.", between=[Hold(release)]) for release in releases]
-    with visiting([*held, answer("The seventh.")]) as visit:
+    slow_replies = [answer("Begun", " and ended.", between=[Hold(release)]) for release in releases]
+    with visiting([*slow_replies, answer("The seventh.")]) as visit:
         tabs = [visit, *(replace(visit, page=visit.page.new_tab()) for _ in range(CONNECTIONS))]
         for tab in tabs[1:]:
             tab.page.goto(visit.url)

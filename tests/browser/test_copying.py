@@ -16,7 +16,7 @@ NAMED = ServerSettings(rate_limit="1000000/minute", grace_s=3.0, allow_host=("ha
 
 
 def pasted(visit: Visit) -> str:
-    """What the clipboard has."""
+    """The text in the clipboard."""
     visit.page.call("fill", "#question", "")
     visit.page.call("focus", "#question")
     visit.page.press("Control+V")

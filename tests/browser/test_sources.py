@@ -139,7 +139,7 @@ def test_a_passage_that_no_longer_exists_is_reported(visiting: Visiting) -> None
 
 @pytest.mark.fault("active-content")
 def test_a_hostile_passage_is_shown_as_text(visiting: Visiting) -> None:
-    with visiting(answer("The pirate says so [1].")) as visit:
+    with visiting(answer("The pirate sings [1].")) as visit:
         visit.ask_and_wait("What is it that the pirate says, and what is the pirate's name?")
         page = visit.page
         page.value("document.querySelectorAll('.open').forEach((each) => each.click())")
@@ -157,7 +157,7 @@ def test_a_hostile_passage_is_shown_as_text(visiting: Visiting) -> None:
 def test_the_excerpt_is_found_in_a_passage_with_markup() -> None:
     passages = {
         "in markup": ("# Fees\n\nThe **fee** is\n`18 euros`. More.", "The fee is 18 euros."),
-        "cut": ("A short sentence that goes on and on.", "A short sentence that..."),
+        "cut": ("A short sentence that continues for long.", "A short sentence that..."),
         "partly": ("one two three four [five](http://x.example) six seven eight", "one two three four five six seven"),
         "not at all": ("something else", "one two three four five"),
         "within a word": ("unfair fair", "fair"),

@@ -20,9 +20,9 @@ const conversation = new Conversation(byId("conversation"), new URL(baseUrl).pat
 /** @type {Exchange | null} */
 let exchange = null;
 
-/** After this time without any reply, the page says what it waits for. */
+/** After this time without any reply, the page shows why it waits. */
 const SLOW_REPLY_MS = 2_000;
-/** After this time without text of an answer that has begun, the page says so. */
+/** After this time without text of an answer that has begun, the page reports it. */
 const STALLED_MS = 10_000;
 
 /** The connection of the turn that is being answered. */
@@ -184,7 +184,7 @@ function restore() {
 }
 
 /**
- * Ask this collection from now on.
+ * Ask this collection with the next questions.
  * @param {string} name "" for the server's default
  */
 function choose(name) {

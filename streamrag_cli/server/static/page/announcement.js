@@ -1,7 +1,7 @@
 // @ts-check
 
 /**
- * Let screen readers say something, even if it is what they said last.
+ * Have screen readers read a text aloud, even if it is the same as the last one.
  * @param {string} text
  */
 export function announce(text) {

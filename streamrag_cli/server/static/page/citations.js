@@ -1,5 +1,5 @@
 // @ts-check
-/** Citations of an answer: links to their sources, and marks on those that the user must not rely on. */
+/** Citations of an answer: links to their sources, and marks on unreliable ones. */
 
 import { element } from "./elements.js";
 import * as words from "./words.js";

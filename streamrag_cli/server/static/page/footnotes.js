@@ -8,7 +8,7 @@ import { placeOf } from "./words.js";
 
 /**
  * @param {HTMLElement} list
- * @param {readonly Source[]} sources those that the answer cites
+ * @param {readonly Source[]} sources cited by the answer
  * @param {string} prefix of the ids of the sources
  */
 export function showFootnotes(list, sources, prefix) {
@@ -33,7 +33,7 @@ function footnote(source, prefix) {
 /**
  * An answer as Markdown, with the cited sources below it.
  * @param {string} answer
- * @param {readonly Source[]} sources those that the answer cites
+ * @param {readonly Source[]} sources cited by the answer
  */
 export function withFootnotes(answer, sources) {
   return [answer.trim(), sources.map(asMarkdown).join("\n")].filter(Boolean).join("\n\n") + "\n";

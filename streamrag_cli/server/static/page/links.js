@@ -60,7 +60,7 @@ function frameCode(pre, isFinished) {
   const frame = element("div", "code");
   const bar = element("div", "bar");
   bar.append(element("span", "language", language));
-  // Without the last line break, a shell does not run a pasted command at once.
+  // Without the last line break, a shell does not run a pasted command immediately.
   if (isFinished) bar.append(copyButton(words.COPY_CODE, () => (pre.textContent ?? "").replace(/\n$/, "")));
   pre.replaceWith(frame);
   frame.append(bar, pre);

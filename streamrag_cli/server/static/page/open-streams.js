@@ -11,7 +11,7 @@ const NAME = "streamrag streams";
 const REPLY_TIME_MS = 200;
 export const MAX_CONNECTIONS = 6;
 
-/** A stream of this tab, from the question to its end. Until `close` is called, it answers other tabs. */
+/** The stream of a question in this tab. Until `close` is called, it answers other tabs. */
 export class OpenStream {
   /** Whether the server has begun to reply. */
   hasBegun = false;
