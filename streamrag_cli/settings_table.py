@@ -74,6 +74,7 @@ class Settings:
         flag="--min-score S",
         commands=_RETRIEVE,
         meaning="Minimum score of a source, 0 to 1.",
+        help="Minimum score of a source.",
     )
     context: str = setting(
         "",
