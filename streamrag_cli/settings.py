@@ -83,7 +83,7 @@ def _values(
 def _flag_text(setting: Setting, flag: object) -> str:
     """The value of a flag as text. The path after `@` may be relative to the working directory, unlike elsewhere."""
     text = _as_text(flag)
-    if setting.metavar and "@FILE" in setting.metavar and text.startswith("@"):
+    if setting.name == "instructions" and text.startswith("@"):
         return f"@{Path(text[1:]).expanduser().absolute()}"
     return text
 

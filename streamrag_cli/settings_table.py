@@ -74,6 +74,7 @@ class Settings:
         flag="--min-score S",
         commands=_RETRIEVE,
         meaning="Minimum score of a source, 0 to 1.",
+        help="Minimum score of a source.",
     )
     context: str = setting(
         "",
@@ -119,11 +120,11 @@ class Settings:
     instructions: str = setting(
         "",
         parse=value.text_or_file,
-        flag="--instructions TEXT|@FILE",
+        flag="--instructions TEXT",
         commands=("ask", "chat", "serve"),
         meaning="Additional instructions for the model, such as `Answer in one sentence.`, or `@` and the absolute path"
         f" of a file with them; at most {value.MAX_INSTRUCTIONS_CHARS} characters.",
-        help="Additional instructions for the model, or a file with them.",
+        help="Additional instructions for the model, or @FILE with them.",
     )
     max_answer_tokens: int = setting(
         value.DEFAULT_ANSWER_TOKENS,
