@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
 _BASE32: Final = _LETTERS + "234567"
 _THREAD_CHARS: Final = 8
+_START_AFTER_S: Final = 0.3
+"""A question whose search takes longer is written before it ends; starting the writer would delay faster ones."""
 _LAST_WRITE_S: Final = 2.5
 _INTERRUPTED_WRITE_S: Final = 0.4  # less than the grace period of a signal
 _NOT_ASKED: Final = frozenset({"empty_question", "question_too_long"})
@@ -133,6 +135,12 @@ class ConversationLog:
         entry = Entry(question, settings, thread=thread, terminal=terminal, started_at=_utc(time.time()))
         recording = Recording(entry, announce=announce)
         started = refused = False
+        timer: asyncio.TimerHandle | None = None
+
+        def start() -> None:
+            nonlocal started
+            started = started or self._start(recording)
+
         try:
             async with aclosing(events):
                 async for event in events:
@@ -141,19 +149,23 @@ class ConversationLog:
                     ends = not refused and isinstance(event, Done | Error)
                     if ends:
                         recording.finish()
-                    if not started and (ends or isinstance(event, Token)):
-                        started = self._start(recording)
+                    if ends or isinstance(event, Token):
+                        start()
                     if ends:
                         await asyncio.wait({asyncio.wrap_future(recording.ended)}, timeout=_LAST_WRITE_S)
                         for notice in _notices(recording):
                             yield notice
+                    if timer is None and isinstance(event, Status):  # a question that is searched was not refused
+                        timer = asyncio.get_running_loop().call_later(_START_AFTER_S, start)
                     yield event
-                    if not started and isinstance(event, Status) and event.status == "generating":
-                        started = self._start(recording)  # the model needs time for its first token
+                    if isinstance(event, Status) and event.status == "generating":
+                        start()  # the model needs time for its first token
         finally:
+            if timer is not None:
+                timer.cancel()
             recording.finish()
-            if not started and not refused:
-                started = self._start(recording)
+            if not refused:
+                start()
             if started and not recording.ended.done():
                 _wait(recording)
 

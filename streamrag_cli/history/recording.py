@@ -50,7 +50,7 @@ class Recording:
 
     def write(self, db: "sqlite3.Connection") -> None:
         """Write until the recording is finished. Runs in the thread of the writer. Raises sqlite3.Error."""
-        from streamrag_cli.history.rows import insert, is_busy, note_first, prune, update
+        from streamrag_cli.history.rows import erase_from_wal, insert, is_busy, note_first, prune, update
 
         row: int | None = None
         while True:
@@ -67,6 +67,7 @@ class Recording:
                 if finished or not is_busy(error):
                     raise
             if finished:
+                erase_from_wal(db)
                 return
             self._changed.wait()
             self._finished.wait(EVERY_S)

@@ -56,9 +56,9 @@ def update(db: sqlite3.Connection, row: int, entry: Entry, *, finished: bool) ->
 
 
 def prune(db: sqlite3.Connection, now: str, keep_days: int) -> None:
-    """Delete conversations whose last turn is older than `keep_days`; checked once a day. Erases no free pages.
+    """Delete conversations whose last turn is older than `keep_days`; checked once a day.
 
-    `now` is in ISO 8601 (UTC).
+    `now` is in ISO 8601 (UTC). Call `erase_from_wal` afterwards.
     """
     if fact(db, "pruned") == now[:10]:
         return
@@ -80,6 +80,12 @@ def delete_turns(db: sqlite3.Connection, where: str, values: Sequence[object]) -
         db.execute("INSERT INTO turns_fts (turns_fts) VALUES ('optimize')")
         set_fact(db, "erasing", "1")
     return deleted
+
+
+def erase_from_wal(db: sqlite3.Connection) -> None:
+    """After a deletion, empty the write-ahead log. If another process reads the log, the next call tries again."""
+    if fact(db, "erasing") is not None and not db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+        db.execute("DELETE FROM facts WHERE name = 'erasing'")
 
 
 def is_busy(error: sqlite3.Error) -> bool:

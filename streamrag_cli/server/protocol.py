@@ -19,6 +19,8 @@ from streamrag_cli.server.security import PEER_UID
 from streamrag_cli.server.serving import Serving
 
 _DISCARDED_BYTES: Final = 1 << 20
+_FRAMING_BYTES: Final = 1 << 16
+"""How much longer than its body a chunked request may be. Parsing a million tiny chunks takes seconds."""
 _TOO_LONG: Final = RefusedError(414, "the URL is too long", code="too_long", hint="send the question by POST")
 _TOO_MANY_PARAMETERS: Final = RefusedError(
     414, "the URL has too many parameters", code="too_long", hint="send each parameter once"
@@ -37,6 +39,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._send_timer: asyncio.TimerHandle | None = None
         self._head_bytes = 0
         self._field_bytes = 0
+        self._framing_bytes = 0
         self._reading_head = True
         self._reading = False
         self._refused: RefusedError | None = None
@@ -72,18 +75,23 @@ class LimitedProtocol(HttpToolsProtocol):
             return
         if self._reading_head:
             self._head_bytes += len(data)
+        elif self._reading:
+            self._framing_bytes += len(data)
         super().data_received(data)
         self._limit_idle_time()
         # httptools has not yet reported a header line whose end has not arrived.
         if self._reading_head and self._head_bytes - self._url_bytes() > self._limits.headers_bytes:
             self._refused = self._refused or _HEADERS_TOO_LARGE
+        if self._reading and self._framing_bytes > _FRAMING_BYTES:
+            self.transport.abort()
+            return
         if self._refused is not None and not self.transport.is_closing():
             self._answer(self._refused)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._reading = self._reading_head = True
-        self._field_bytes = 0
+        self._field_bytes = self._framing_bytes = 0
         self._expect_request(self._limits.headers_s)
 
     def on_url(self, url: bytes) -> None:
@@ -113,6 +121,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self.scope["query_string"] = query.partition(b"#")[0]
 
     def on_body(self, body: bytes) -> None:
+        self._framing_bytes -= len(body)
         if self._refused is None:
             super().on_body(body)
 

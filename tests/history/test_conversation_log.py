@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import multiprocessing
 import stat
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
@@ -19,6 +20,7 @@ from streamrag_cli.history.conversation_log import LOGGED, ConversationLog
 from streamrag_cli.history.deletion import delete
 from streamrag_cli.history.reading import LoggedTurn
 from streamrag_cli.model import Question, Turn
+from tests.support.command_line import LIMIT_S
 from tests.support.logs import SETTINGS, answer_events, bytes_of, record, until_logged
 
 
@@ -304,7 +306,7 @@ def test_conversations_are_deleted_after_their_days_are_over(log: ConversationLo
     record(log, "And now?", thread="livethread", settings=replace(SETTINGS, log_keep_days=30))
 
     assert [each.thread for each in log.find()] == ["livethread", "livethread"]
-    assert b"pelican" not in log.file.read_bytes()
+    assert b"pelican" not in bytes_of(log)
 
 
 def test_old_conversations_are_looked_for_only_once_a_day(log: ConversationLog) -> None:
@@ -321,3 +323,25 @@ def _execute(log: ConversationLog, statement: str) -> None:
     db = open_to_write(log.file)
     db.execute(statement)
     db.close()
+
+
+@pytest.mark.fault("log-killed")
+def test_a_question_is_written_before_a_slow_search_ends(log: ConversationLog) -> None:
+    async def service() -> AsyncGenerator[AskEvent, None]:
+        yield Status(status="retrieving")
+        await asyncio.Event().wait()
+
+    async def run() -> list[tuple[str, str]]:
+        events = log.record(service(), Question(text="Why so slow?", accepted_at=0.0), SETTINGS, terminal="")
+        async with aclosing(events):
+            await anext(events)
+            waiting = asyncio.create_task(anext(events))
+            deadline_s = time.monotonic() + LIMIT_S
+            while not log.find():
+                assert time.monotonic() < deadline_s
+                await asyncio.sleep(0.01)
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+            return [(each.question, each.state) for each in log.find()]
+
+    assert asyncio.run(run()) == [("Why so slow?", "interrupted")]
