@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from streamrag_cli.cli import options
+from streamrag_cli.cli import filter_flags, options
 from streamrag_cli.cli.process import Process, settings_from
 from streamrag_cli.cli.streams import read_all
 from streamrag_cli.errors import UsageError
@@ -33,6 +33,10 @@ def command(
     continue_last: options.ContinueLast = False,
     thread: options.Thread = None,
     flags: options.SettingFlags,
+    in_: filter_flags.In = None,
+    since: filter_flags.Since = None,
+    format_: filter_flags.Format = None,
+    tag: filter_flags.Tag = None,
     json: options.Json = False,
     jsonl: options.JsonLines = False,
     no_stream: options.NoStream = False,
@@ -62,6 +66,7 @@ def command(
             process.hint_command, conversation="-C" if continue_last else f"--thread {continued}"
         )
     settings = settings_from(process, flags)
+    wanted = filter_flags.filter_from(process, in_, since, format_, tag)
     text, extra = read_question(question or (), process, stdin=stdin, command="ask")
     request = Question(
         text=text,
@@ -71,6 +76,7 @@ def command(
         with_stages=timings,
         history=history,
         thread=continued,
+        filter=wanted,
     )
     stages.end("settings")
     events = service_for(process, settings).ask(request, settings)

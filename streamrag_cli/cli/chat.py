@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from streamrag_cli.cli import options
+from streamrag_cli.cli import filter_flags, options
 from streamrag_cli.cli.process import Process
 
 
@@ -14,6 +14,10 @@ def command(
     continue_last: options.ContinueLast = False,
     thread: options.Thread = None,
     flags: options.SettingFlags,
+    in_: filter_flags.In = None,
+    since: filter_flags.Since = None,
+    format_: filter_flags.Format = None,
+    tag: filter_flags.Tag = None,
     json: Annotated[bool, typer.Option("--json", help="Print each answer as one JSON object on a line.")] = False,
     jsonl: options.JsonLines = False,
     no_stream: options.NoStream = False,
@@ -45,6 +49,7 @@ def command(
         process,
         flags,
         output,
+        wanted=filter_flags.filter_from(process, in_, since, format_, tag),
         continues_last=continue_last,
         thread_prefix=thread,
         timings=timings,

@@ -18,6 +18,7 @@ from streamrag_cli.cli.signals import Interrupted
 from streamrag_cli.errors import ExitCode
 from streamrag_cli.history.conversation_log import MOST_TURNS, ConversationLog
 from streamrag_cli.history.location import LogError, why_not_logged
+from streamrag_cli.model import Filter
 from streamrag_cli.render.consoles import size_of
 from streamrag_cli.render.renderer import NARROWEST_COLUMNS, OutputOptions
 from streamrag_cli.service.local import WarmLocalService
@@ -31,6 +32,7 @@ def run_chat(
     flags: SettingFlags,
     output: OutputOptions,
     *,
+    wanted: Filter,
     continues_last: bool,
     thread_prefix: str | None,
     timings: bool,
@@ -67,6 +69,7 @@ def run_chat(
                 settings=settings,
                 output=replace(output, editor_uri=settings.editor_uri),
                 run_command=run_command,
+                filter=wanted,
                 timings=timings,
                 stops_on_error=stops_on_error,
                 thread=thread,

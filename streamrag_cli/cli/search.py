@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from streamrag_cli.cli import options
+from streamrag_cli.cli import filter_flags, options
 from streamrag_cli.cli.ask import read_question, service_for
 from streamrag_cli.cli.process import Process
 from streamrag_cli.model import Question
@@ -19,6 +19,10 @@ def command(
         list[str] | None, typer.Argument(metavar="[QUERY]...", help="The query. Without it, or with -, stdin is read.")
     ] = None,
     settings: Settings,
+    in_: filter_flags.In = None,
+    since: filter_flags.Since = None,
+    format_: filter_flags.Format = None,
+    tag: filter_flags.Tag = None,
     json: options.Json = False,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="Print one JSON object per source.")] = False,
     quiet: Annotated[
@@ -31,8 +35,10 @@ def command(
     ] = None,
 ) -> int:
     """Show the passages that match a query, with their scores and locations. Calls no model."""
+    wanted = filter_flags.filter_from(process, in_, since, format_, tag)
     text, _ = read_question(query or (), process, stdin=False, command="search")
-    events = service_for(process, settings).search(Question(text=text, accepted_at=time.perf_counter()), settings)
+    question = Question(text=text, accepted_at=time.perf_counter(), filter=wanted)
+    events = service_for(process, settings).search(question, settings)
 
     # Imported only now, while the engine already searches.
     from streamrag_cli.cli.run import run

@@ -70,6 +70,23 @@ def suffixes() -> frozenset[str]:
     return frozenset(_BY_SUFFIX)
 
 
+def names_of(word: str) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """The suffixes and whole file names that the name of a format or a suffix stands for; None if it is unknown.
+
+    >>> names_of("html"), names_of(".MD"), names_of("word")
+    ((('.html', '.htm', '.xhtml'), ()), (('.md',), ()), None)
+    """
+    word = word.strip().casefold().lstrip("*.")
+    if entry := next((each for each in (*_BY_SUFFIX.values(), *_BY_NAME.values()) if each.name == word), None):
+        return tuple(entry.suffixes.split()), tuple(entry.names.split())
+    return ((f".{word}",), ()) if f".{word}" in _BY_SUFFIX else None
+
+
+def format_names() -> list[str]:
+    """The names of all formats, sorted."""
+    return sorted({each.name for each in (*_BY_SUFFIX.values(), *_BY_NAME.values())})
+
+
 def format_of(path: PurePath) -> Format | None:
     """The format registered for the file's name, or None.
 

@@ -8,13 +8,13 @@ from functools import partial
 from typing import Final, Self, TypeVar
 
 from streamrag_cli.errors import ConfigurationError, NothingRelevantError, StoreError
-from streamrag_cli.model import Chunk, Hit, Turn
+from streamrag_cli.model import Chunk, Filter, Hit, Turn
 from streamrag_cli.retrieval.embedder import Embedder
 from streamrag_cli.retrieval.embeddings import make_embedder
 from streamrag_cli.retrieval.follow_up import earlier_questions
 from streamrag_cli.retrieval.near_duplicates import FindMissing
 from streamrag_cli.retrieval.recent_questions import RecentQuestions
-from streamrag_cli.retrieval.search import EmbeddingChangedError, Retrieved, retrieve
+from streamrag_cli.retrieval.search import NO_FILTER, EmbeddingChangedError, Retrieved, retrieve
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.interface import Reader, busy, embedding_mismatch
 from streamrag_cli.store.registry import open_store
@@ -79,19 +79,21 @@ class Retriever:
         history: Sequence[Turn] = (),
         limit: int,
         min_score: float,
+        wanted: Filter = NO_FILTER,
         find_missing: FindMissing | None = None,
         cancellation: Cancellation | None = None,
     ) -> Retrieved:
         """Return the best chunks. `history` has the earlier turns of the conversation, oldest first.
 
-        `find_missing` finds files that no longer exist. Raises NothingRelevantError if no chunk reaches `min_score`,
-        and the errors of `search.retrieve`.
+        `wanted` restricts the documents, and `find_missing` finds files that no longer exist. Raises
+        NothingRelevantError if no chunk reaches `min_score`, and the errors of `search.retrieve`.
         """
         retrieved = self._search(
             question,
             earlier=earlier_questions(question, history),
             limit=limit,
             min_score=min_score,
+            wanted=wanted,
             find_missing=find_missing,
             cancellation=cancellation,
         )
@@ -116,6 +118,7 @@ class Retriever:
         earlier: Sequence[str],
         limit: int,
         min_score: float,
+        wanted: Filter,
         find_missing: FindMissing | None,
         cancellation: Cancellation | None,
     ) -> Retrieved:
@@ -126,6 +129,7 @@ class Retriever:
             earlier=earlier,
             limit=limit,
             min_score=min_score,
+            wanted=wanted,
             find_missing=find_missing,
             cancellation=cancellation,
             recent=self._recent,

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from streamrag_cli.answer.pipeline import MAX_QUESTION_CHARS
 from streamrag_cli.model import Question, Turn
 from streamrag_cli.server.replies import RefusedError
-from streamrag_cli.server.requests import check_text
+from streamrag_cli.server.requests import FilterParameters, check_text
 
 MODEL: Final = "streamrag"
 _ROLES: Final = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
@@ -51,8 +51,11 @@ class StreamOptions(BaseModel):
     include_usage: bool = False
 
 
-class ChatRequest(BaseModel):
-    """A request of OpenAI's API. Sampling options are passed on to the model; unknown fields are ignored."""
+class ChatRequest(FilterParameters):
+    """A request of OpenAI's API, which may also have the fields of a filter.
+
+    Sampling options are passed on to the model; unknown fields are ignored.
+    """
 
     model_config = ConfigDict(extra="ignore")
 
@@ -108,6 +111,7 @@ class ChatRequest(BaseModel):
             instructions="\n\n".join(text for role, text in messages if role == "system" and text.strip()),
             options=self.options,
             max_tokens=self.max_completion_tokens or self.max_tokens,
+            filter=self.filter(),
         )
 
     def _refuse_unsupported_options(self) -> None:

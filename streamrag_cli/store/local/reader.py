@@ -1,16 +1,19 @@
 """A local collection, open for reading."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
+from math import ceil
 from pathlib import Path
 from threading import Lock, local
 from typing import Final
 
 from streamrag_cli.errors import StreamragError
+from streamrag_cli.model import Filter
 from streamrag_cli.store.backend import missing_collection
-from streamrag_cli.store.interface import Counts, FloatArray, ScoredIds, StoredChunk, busy
+from streamrag_cli.store.interface import Counts, FloatArray, ScoredIds, Selection, StoredChunk, busy
 from streamrag_cli.store.local import index_fingerprint
 from streamrag_cli.store.local.catalog import Catalog
 from streamrag_cli.store.local.database import damaged_catalog
@@ -24,6 +27,10 @@ from streamrag_cli.store.time_limit import TimeLimit
 
 _MIN_CHUNKS_FOR_THREAD: Final = 5_000
 """With at least this many chunks, a vector search takes longer than starting a thread."""
+_MAX_SEARCHED_BY_IDS: Final = 2000
+"""If a filter selects more chunks than this, it is faster to search all of them for more hits, and to filter these."""
+_SURPLUS: Final = 1.25
+"""By how much the number of these hits exceeds the expected number."""
 
 
 class CollectionReader:
@@ -41,6 +48,7 @@ class CollectionReader:
         self._catalog: tuple[OpenEpoch, Catalog] | None = None
         self._thread_state = local()
         self._counted: tuple[tuple[str, int], Counts] | None = None
+        self._selected: tuple[tuple[str, int], Filter, Selection] | None = None
 
     @contextmanager
     def snapshot(self, limit: TimeLimit | None = None) -> Iterator[None]:
@@ -104,26 +112,43 @@ class CollectionReader:
                 raise damaged_catalog(session.epoch.catalog_file, why)
         return [chunks[chunk_id] for chunk_id in chunk_ids]
 
-    def search_text(self, words: Sequence[str], limit: int) -> ScoredIds:
+    def select(self, wanted: Filter) -> Selection:
+        # Cached like the counts: the questions of a chat, and each question itself, resolve the same filter repeatedly.
         with self._session() as session:
-            return session.search_text(words, limit)
+            state = session.epoch.name, session.generation
+            selected = self._selected
+            if selected is None or selected[:2] != (state, wanted):
+                self._selected = selected = state, wanted, session.catalog.select(wanted)
+            return selected[2]
+
+    def within(self, chunk_ids: Iterable[str], selection: Selection) -> set[str]:
+        with self._session() as session:
+            return session.catalog.within(chunk_ids, selection)
+
+    def search_text(self, words: Sequence[str], limit: int, selection: Selection | None = None) -> ScoredIds:
+        with self._session() as session:
+            return session.search_text(words, limit, selection)
 
     def document_frequencies(self, terms: Iterable[str]) -> dict[str, int]:
         with self._session() as session:
             return session.document_frequencies(terms)
 
-    def nearest(self, vector: FloatArray, limit: int) -> ScoredIds:
+    def nearest(self, vector: FloatArray, limit: int, selection: Selection | None = None) -> ScoredIds:
         with self._session() as session:
-            return session.vectors().nearest(vector, limit)
+            found = session.vector_search(vector, limit, selection)()
+            return session.selected(found, vector, limit, selection)
 
-    def search_both(self, words: Sequence[str], vector: FloatArray, limit: int) -> tuple[ScoredIds, ScoredIds]:
+    def search_both(
+        self, words: Sequence[str], vector: FloatArray, limit: int, selection: Selection | None = None
+    ) -> tuple[ScoredIds, ScoredIds]:
         """Run both searches. In a large collection they run concurrently, because neither holds the GIL."""
         with self._session() as session:
             if self.counts().chunks < _MIN_CHUNKS_FOR_THREAD:
-                return session.search_text(words, limit), session.vectors().nearest(vector, limit)
+                return session.search_text(words, limit, selection), self.nearest(vector, limit, selection)
             with ThreadPoolExecutor(1, thread_name_prefix="nearest") as pool:
-                nearest = pool.submit(session.vectors().nearest, vector, limit)
-                return session.search_text(words, limit), nearest.result()
+                nearest = pool.submit(session.vector_search(vector, limit, selection))
+                texts = session.search_text(words, limit, selection)
+                return texts, session.selected(nearest.result(), vector, limit, selection)
 
     def cosines(self, vector: FloatArray, ids: Sequence[str]) -> dict[str, float]:
         with self._session() as session:
@@ -209,11 +234,38 @@ class _Session:
             self._limit.check()
         return self._vectors
 
-    def search_text(self, words: Sequence[str], limit: int) -> ScoredIds:
+    def vector_search(self, vector: FloatArray, limit: int, selection: Selection | None) -> Callable[[], ScoredIds]:
+        """The part of a vector search that reads only Chroma, so that another thread can run it.
+
+        If many chunks are selected, all are searched, for so many hits that `selected` keeps enough of them.
+        """
+        vectors = self.vectors()
+        if selection is None:
+            return partial(vectors.nearest, vector, limit)
+        if self._is_searched_by_ids(selection):
+            return partial(vectors.nearest_of, vector, self.catalog.selected_chunk_ids(selection), limit)
+        share = selection.chunks / max(1, vectors.loaded)
+        return partial(vectors.nearest, vector, ceil(limit / share * _SURPLUS))
+
+    def selected(self, found: ScoredIds, vector: FloatArray, limit: int, selection: Selection | None) -> ScoredIds:
+        """The selected ones of the hits of `vector_search`. If they are too few, the selected chunks are searched."""
+        if selection is None or self._is_searched_by_ids(selection):
+            return found
+        allowed = self.catalog.within([chunk_id for chunk_id, _ in found], selection)
+        kept = [each for each in found if each[0] in allowed][:limit]
+        if len(kept) >= limit / 2:
+            return kept
+        return self.vectors().nearest_of(vector, self.catalog.selected_chunk_ids(selection), limit)
+
+    @staticmethod
+    def _is_searched_by_ids(selection: Selection) -> bool:
+        return selection.chunks <= _MAX_SEARCHED_BY_IDS
+
+    def search_text(self, words: Sequence[str], limit: int, selection: Selection | None) -> ScoredIds:
         weights = self._weights(words)
         by_weight = {weight: [word for word in weights if weights[word] == weight] for weight in weights.values()}
         matches = {match_expression(of_weight): weight for weight, of_weight in by_weight.items()}
-        return self.catalog.search_text(matches, limit)
+        return self.catalog.search_text(matches, limit, selection)
 
     def _weights(self, words: Sequence[str]) -> dict[str, int]:
         """The words to search for, unstemmed, with their weights. A word that the index splits becomes a phrase."""

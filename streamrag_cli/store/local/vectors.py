@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
 _DATABASE: Final = "chroma.sqlite3"
 AT_A_TIME: Final = 2000  # Chroma refuses more than 5461 records in one call
+_COMPARED: Final = 150
+"""At most this many vectors are read and compared one by one, which takes less time than a search among given ids."""
+_THOROUGHNESS: Final = 4
 _LEAST_NAME_CHARS: Final = 3
 _COSINE: Final = {"hnsw": {"space": "cosine"}}
 _WRITE_ERRORS: Final = ("disk is full", "readonly", "read-only", "no space left", "permission denied", "unable to open")
@@ -112,6 +115,11 @@ class Vectors:
         with self._translate_errors():
             self._close()
 
+    @property
+    def loaded(self) -> int:
+        """The number of vectors when they were opened, or last added."""
+        return self._loaded
+
     def count(self) -> int:
         with self._translate_errors():
             return self._collection.count()
@@ -130,18 +138,42 @@ class Vectors:
             expected = min(limit, self._loaded)
             if not expected:
                 return []
-            result = self._collection.query(
-                query_embeddings=vector[None, :],
-                n_results=expected,
-                include=["distances"],
-            )
-            ids, distances = result["ids"][0], result["distances"]
-            if len(ids) < expected:
+            found = self._query(vector, expected)
+            if len(found) < expected:
                 # Another process may have deleted vectors. Count only now, because counting is slower than searching.
                 expected = min(expected, self._collection.count())
-        if distances is None or len(ids) < expected / 2:
-            raise damaged_vectors(self._directory, f"their index finds only {len(ids)} of {expected} vectors")
-        return [(each, 1.0 - distance) for each, distance in zip(ids, distances[0], strict=True)]
+        if len(found) < expected / 2:
+            raise damaged_vectors(self._directory, f"their index finds only {len(found)} of {expected} vectors")
+        return found
+
+    def nearest_of(self, vector: FloatArray, ids: Sequence[str], limit: int) -> ScoredIds:
+        """Like `nearest`, but only among these ids. Unknown ids are ignored.
+
+        Exact for few ids. For more, more results than `limit` are requested, because that makes Chroma search its index
+        more thoroughly.
+        """
+        found: ScoredIds = []
+        if len(ids) <= _COMPARED:
+            cosines = self.cosines(vector, ids)
+            found = list(cosines.items())
+        else:
+            with self._translate_errors():
+                for start in range(0, len(ids), AT_A_TIME):
+                    part = ids[start : start + AT_A_TIME]
+                    found += self._query(vector, min(len(part), _THOROUGHNESS * limit), part)
+        return sorted(found, key=lambda each: (-each[1], each[0]))[:limit]
+
+    def _query(self, vector: FloatArray, limit: int, ids: Sequence[str] | None = None) -> ScoredIds:
+        result = self._collection.query(
+            query_embeddings=vector[None, :],
+            n_results=limit,
+            include=["distances"],
+            ids=None if ids is None else list(ids),
+        )
+        found_ids, distances = result["ids"][0], result["distances"]
+        if distances is None:
+            return []
+        return [(each, 1.0 - distance) for each, distance in zip(found_ids, distances[0], strict=True)]
 
     def cosines(self, vector: FloatArray, ids: Sequence[str], check: "VectorCheck | None" = None) -> dict[str, float]:
         """The exact cosine of each id to `vector`, which has unit length. Unknown ids are left out.
