@@ -42,6 +42,8 @@ class Format:
     """How much of the text is encoded in the file, so that a search of the raw bytes would miss it."""
     generated: Literal["", "lock", "code", "script"] = ""
     """The signs of generated files to look for."""
+    has_front_matter: bool = False
+    """Whether documents may begin with front matter, which has their date and tags."""
     ambiguous_suffixes: str = ""
     """Suffixes that other kinds of files use too."""
     matches_content: Callable[[bytes], bool] | None = None
@@ -125,6 +127,12 @@ def inline_markup(path: PurePath) -> Markup:
     return (format_of(path) or TEXT).markup
 
 
+def has_front_matter(path: PurePath) -> bool:
+    """Whether a file with this name may begin with front matter."""
+    entry = format_of(path)
+    return entry is not None and entry.has_front_matter
+
+
 def is_supported(path: PurePath) -> bool:
     """Whether a file with this name is read when it is found in a folder."""
     return format_of(path) is not None
@@ -182,9 +190,12 @@ for _entry in (
     _plain(name="bibliography", suffixes=".bib", kind_for_secrets="prose"),
     Format(
         name="markdown", loader=f"{_LOADERS}.markdown:load_markdown", suffixes=".md .markdown .mkd .mdown .qmd .rmd",
-        sandboxed="large", markup="markdown",
+        sandboxed="large", markup="markdown", has_front_matter=True,
     ),
-    Format(name="mdx", loader=f"{_LOADERS}.mdx:load_mdx", suffixes=".mdx", sandboxed="large", markup="markdown"),
+    Format(
+        name="mdx", loader=f"{_LOADERS}.mdx:load_mdx", suffixes=".mdx", sandboxed="large", markup="markdown",
+        has_front_matter=True,
+    ),
     _spans(name="rst", loader=f"{_LOADERS}.rst:load_rst", suffixes=".rst .rest"),
     _partly_encoded(name="html", loader=f"{_LOADERS}.html:load_html", suffixes=".html .htm .xhtml"),
     _fully_encoded(name="pdf", loader=f"{_LOADERS}.pdf:load_pdf", suffixes=".pdf"),
@@ -215,7 +226,7 @@ for _entry in (
     ),
     _spans(
         name="asciidoc", loader=f"{_LOADERS}.asciidoc:load_asciidoc", suffixes=".adoc .asciidoc .asc",
-        ambiguous_suffixes=".asc", matches_content=lambda data: _ARMOUR.search(data) is None,
+        has_front_matter=True, ambiguous_suffixes=".asc", matches_content=lambda data: _ARMOUR.search(data) is None,
     ),
     _spans(name="org", loader=f"{_LOADERS}.org:load_org", suffixes=".org"),
     Format(

@@ -14,9 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
+from pathlib import PurePath
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
+from streamrag_cli.documents.formats import has_front_matter
 from streamrag_cli.errors import NothingRelevantError, StoreError
 from streamrag_cli.model import Filter, Hit
 from streamrag_cli.retrieval.calibration import score_curve
@@ -157,7 +159,7 @@ def select(reader: Reader, wanted: Filter) -> Selection | None:
     if selection.documents:
         return selection if len(selection.documents) < reader.counts().documents else None
     hint = "streamrag ls"
-    if selection.unknown_tags:
+    if any(has_front_matter(PurePath(path)) for path in selection.untagged):
         hint = (
             "documents that an earlier version ingested have no tags in the store until they are ingested again:"
             " streamrag ingest"

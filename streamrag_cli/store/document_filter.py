@@ -27,8 +27,8 @@ FetchRows: TypeAlias = Callable[[str, str, int], Iterable[FilterRow]]
 """Returns the documents with `low <= path < high` in the order of bytes, modified at `since_ns` or later."""
 
 
-def allowed_documents(wanted: Filter, fetch: FetchRows) -> tuple[list[int], int]:
-    """The sorted ids of the documents that `wanted` allows, and how many it excludes because their tags are unknown.
+def allowed_documents(wanted: Filter, fetch: FetchRows) -> tuple[list[int], list[str]]:
+    """The sorted ids of the documents that `wanted` allows, and the paths that it excludes as their tags are unknown.
 
     Raises ValueError if the store has malformed tags.
     """
@@ -42,11 +42,11 @@ def allowed_documents(wanted: Filter, fetch: FetchRows) -> tuple[list[int], int]
     if wanted.suffixes or wanted.file_names:
         rows = [row for row in rows if _has_name(row.path, wanted.suffixes, wanted.file_names)]
     if not wanted.tags:
-        return sorted(row.id for row in rows), 0
+        return sorted(row.id for row in rows), []
     required = {tag.casefold() for tag in wanted.tags}
-    known = {row.id: tags_of(row.tags) for row in rows}
-    ids = [each for each, tags in known.items() if tags and required <= {tag.casefold() for tag in tags}]
-    return sorted(ids), sum(tags is None for tags in known.values())
+    tagged = [(row, tags_of(row.tags)) for row in rows]
+    ids = [row.id for row, tags in tagged if tags and required <= {tag.casefold() for tag in tags}]
+    return sorted(ids), [row.path for row, tags in tagged if tags is None]
 
 
 def _matching(pattern: PathPattern, fetch: FetchRows, since_ns: int) -> list[FilterRow]:

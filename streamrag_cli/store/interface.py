@@ -67,13 +67,13 @@ class Counts:
 class Selection:
     """The documents that a filter allows, as ids of the backend, and the number of their chunks.
 
-    `unknown_tags` is the number of documents that it may exclude only because their tags are unknown. A selection is
-    valid for one state of the collection.
+    `untagged` are the paths of documents that it excludes because their tags are unknown. A selection is valid for one
+    state of the collection.
     """
 
     documents: tuple[int, ...]
     chunks: int
-    unknown_tags: int = 0
+    untagged: tuple[str, ...] = ()
 
 
 class Manifest(Protocol):

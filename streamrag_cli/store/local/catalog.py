@@ -254,11 +254,11 @@ class Catalog(Database):
             return map(FilterRow._make, self._rows(query, (low, high, since_ns)))
 
         try:
-            ids, unknown = allowed_documents(wanted, fetch)
+            ids, untagged = allowed_documents(wanted, fetch)
         except (AttributeError, TypeError, ValueError) as error:
             raise damaged_catalog(self._file, "a document has values of the wrong type") from error
         [(chunks,)] = self._rows(f"SELECT count(*) FROM chunks WHERE {_IN_DOCUMENTS}", (json.dumps(ids),))
-        return Selection(documents=tuple(ids), chunks=chunks, unknown_tags=unknown)
+        return Selection(documents=tuple(ids), chunks=chunks, untagged=tuple(untagged))
 
     def selected_chunk_ids(self, selection: Selection) -> list[str]:
         rows = self._rows(f"SELECT chunk_id FROM chunks WHERE {_IN_DOCUMENTS}", (json.dumps(selection.documents),))

@@ -23,9 +23,9 @@ def select(session: Session, wanted: Filter) -> Selection:
     def fetch(low: str, high: str, since_ns: int) -> Iterator[FilterRow]:
         return map(FilterRow._make, session.rows(query, (low, high, since_ns)))
 
-    ids, unknown = allowed_documents(wanted, fetch)
+    ids, untagged = allowed_documents(wanted, fetch)
     [(chunks,)] = session.rows(f"SELECT count(*) FROM {session.table('chunks')} WHERE document_id = ANY(%s)", (ids,))
-    return Selection(documents=tuple(ids), chunks=int(chunks), unknown_tags=unknown)
+    return Selection(documents=tuple(ids), chunks=int(chunks), untagged=tuple(untagged))
 
 
 def within(session: Session, chunk_ids: Iterable[str], selection: Selection) -> set[str]:
