@@ -158,7 +158,7 @@ def select(reader: Reader, wanted: Filter) -> Selection | None:
     selection = reader.select(wanted)
     if selection.documents:
         return selection if len(selection.documents) < reader.counts().documents else None
-    hint = "streamrag ls"
+    hint = "list the documents: streamrag ls"
     if any(has_front_matter(PurePath(path)) for path in selection.untagged):
         hint = (
             "documents that an earlier version ingested have no tags in the store until they are ingested again:"

@@ -8,7 +8,7 @@ from functools import partial
 from math import ceil
 from pathlib import Path
 from threading import Lock, local
-from typing import Final
+from typing import Any, Final
 
 from streamrag_cli.errors import StreamragError
 from streamrag_cli.model import Filter
@@ -21,16 +21,19 @@ from streamrag_cli.store.local.epoch import OpenEpoch
 from streamrag_cli.store.local.index_fingerprint import damaged_vectors
 from streamrag_cli.store.local.layout import Layout
 from streamrag_cli.store.local.vector_fingerprints import changed_vectors
-from streamrag_cli.store.local.vectors import Vectors
+from streamrag_cli.store.local.vectors import Vectors, best_of
 from streamrag_cli.store.stemming import MOST_WORDS, match_expression, rarest_words, stems
 from streamrag_cli.store.time_limit import TimeLimit
 
 _MIN_CHUNKS_FOR_THREAD: Final = 5_000
 """With at least this many chunks, a vector search takes longer than starting a thread."""
-_MAX_SEARCHED_BY_IDS: Final = 2000
-"""If a filter selects more chunks than this, it is faster to search all of them for more hits, and to filter these."""
-_SURPLUS: Final = 1.25
-"""By how much the number of these hits exceeds the expected number."""
+_MAX_COMPARED: Final = 3000
+"""The vectors of at most this many selected chunks are all compared with the question. They take up to 5 MB of memory."""
+_EXPECTED_SHARE: Final = 0.75
+_LEAST_SHARE: Final = 0.5
+"""If more chunks are selected, a search for vectors is expected to find .75 times the requested number of selected ones,
+and must find .5 times as many. A higher share makes a search slower and hardly changes its best hits."""
+_MAX_FETCHED: Final = 5000
 
 
 class CollectionReader:
@@ -49,6 +52,7 @@ class CollectionReader:
         self._thread_state = local()
         self._counted: tuple[tuple[str, int], Counts] | None = None
         self._selected: tuple[tuple[str, int], Filter, Selection] | None = None
+        self._cache: dict[str, Any] = {}
 
     @contextmanager
     def snapshot(self, limit: TimeLimit | None = None) -> Iterator[None]:
@@ -178,7 +182,7 @@ class CollectionReader:
         epoch = self._enter_epoch()
         try:
             with epoch.snapshot(limit) as catalog, ExitStack() as stack:
-                self._thread_state.session = _Session(self._layout, epoch, catalog, stack, limit)
+                self._thread_state.session = _Session(self._layout, epoch, catalog, stack, limit, self._cache)
                 try:
                     yield self._thread_state.session
                 finally:
@@ -213,8 +217,14 @@ class CollectionReader:
 class _Session:
     """The reads of one thread: a snapshot of the catalog, and Chroma if it is needed."""
 
-    def __init__(
-        self, layout: Layout, epoch: OpenEpoch, catalog: Catalog, stack: ExitStack, limit: TimeLimit | None
+    def __init__(  # noqa: PLR0917
+        self,
+        layout: Layout,
+        epoch: OpenEpoch,
+        catalog: Catalog,
+        stack: ExitStack,
+        limit: TimeLimit | None,
+        cache: dict[str, Any],
     ) -> None:
         self.epoch = epoch
         self.catalog = catalog
@@ -222,6 +232,7 @@ class _Session:
         self._layout = layout
         self._stack = stack
         self._limit = limit
+        self._cache = cache
         self._vectors: Vectors | None = None
         self._frequencies: dict[str, int] = {}
 
@@ -235,31 +246,46 @@ class _Session:
         return self._vectors
 
     def vector_search(self, vector: FloatArray, limit: int, selection: Selection | None) -> Callable[[], ScoredIds]:
-        """The part of a vector search that reads only Chroma, so that another thread can run it.
+        """The part of a vector search that reads no catalog, so that another thread can run it.
 
-        If many chunks are selected, all are searched, for so many hits that `selected` keeps enough of them.
+        The vectors of few selected chunks are all compared. If many are selected, all vectors are searched, for so many
+        hits that `selected` keeps enough of them.
         """
         vectors = self.vectors()
         if selection is None:
             return partial(vectors.nearest, vector, limit)
-        if self._is_searched_by_ids(selection):
-            return partial(vectors.nearest_of, vector, self.catalog.selected_chunk_ids(selection), limit)
-        share = selection.chunks / max(1, vectors.loaded)
-        return partial(vectors.nearest, vector, ceil(limit / share * _SURPLUS))
+        if selection.chunks <= _MAX_COMPARED:
+            return partial(best_of, *self._selected_vectors(selection), vector, limit)
+        count = ceil(limit * _EXPECTED_SHARE * vectors.loaded / selection.chunks)
+        if count <= _MAX_FETCHED:
+            return partial(vectors.nearest, vector, count)
+        return partial(vectors.nearest_of, vector, self.catalog.selected_chunk_ids(selection), limit)
 
     def selected(self, found: ScoredIds, vector: FloatArray, limit: int, selection: Selection | None) -> ScoredIds:
         """The selected ones of the hits of `vector_search`. If they are too few, the selected chunks are searched."""
-        if selection is None or self._is_searched_by_ids(selection):
+        if selection is None or selection.chunks <= _MAX_COMPARED:
             return found
         allowed = self.catalog.within([chunk_id for chunk_id, _ in found], selection)
         kept = [each for each in found if each[0] in allowed][:limit]
-        if len(kept) >= limit / 2:
+        if len(kept) >= limit * _LEAST_SHARE:
             return kept
         return self.vectors().nearest_of(vector, self.catalog.selected_chunk_ids(selection), limit)
 
-    @staticmethod
-    def _is_searched_by_ids(selection: Selection) -> bool:
-        return selection.chunks <= _MAX_SEARCHED_BY_IDS
+    def _selected_vectors(self, selection: Selection) -> tuple[list[str], FloatArray]:
+        """The ids and vectors of the selected chunks. Reading them takes 0.05 ms each, so they are cached."""
+        import numpy as np
+
+        key = self.epoch.name, self.generation, selection
+        cached = self._cache.get("vectors")
+        if cached is None or cached[0] != key:
+            stored = self.vectors().get(self.catalog.selected_chunk_ids(selection), self.check_vectors)
+            if lost := selection.chunks - len(stored):
+                self.raise_damaged(f"{lost} of {selection.chunks} vectors cannot be read")
+            matrix = np.array(list(stored.values()), dtype=np.float32)
+            # Chroma rounds the stored vectors, so divide by their length.
+            matrix /= np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-12)
+            self._cache["vectors"] = cached = key, list(stored), matrix
+        return cached[1:]
 
     def search_text(self, words: Sequence[str], limit: int, selection: Selection | None) -> ScoredIds:
         weights = self._weights(words)

@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
 _DATABASE: Final = "chroma.sqlite3"
 AT_A_TIME: Final = 2000  # Chroma refuses more than 5461 records in one call
-_COMPARED: Final = 150
-"""At most this many vectors are read and compared one by one, which takes less time than a search among given ids."""
 _THOROUGHNESS: Final = 4
 _LEAST_NAME_CHARS: Final = 3
 _COSINE: Final = {"hnsw": {"space": "cosine"}}
@@ -147,20 +145,15 @@ class Vectors:
         return found
 
     def nearest_of(self, vector: FloatArray, ids: Sequence[str], limit: int) -> ScoredIds:
-        """Like `nearest`, but only among these ids. Unknown ids are ignored.
+        """Like `nearest`, but only among these ids. Unknown ids are ignored. Takes 50 to 100 ms.
 
-        Exact for few ids. For more, more results than `limit` are requested, because that makes Chroma search its index
-        more thoroughly.
+        More results than `limit` are requested, because that makes Chroma search its index more thoroughly.
         """
         found: ScoredIds = []
-        if len(ids) <= _COMPARED:
-            cosines = self.cosines(vector, ids)
-            found = list(cosines.items())
-        else:
-            with self._translate_errors():
-                for start in range(0, len(ids), AT_A_TIME):
-                    part = ids[start : start + AT_A_TIME]
-                    found += self._query(vector, min(len(part), _THOROUGHNESS * limit), part)
+        with self._translate_errors():
+            for start in range(0, len(ids), AT_A_TIME):
+                part = ids[start : start + AT_A_TIME]
+                found += self._query(vector, min(len(part), _THOROUGHNESS * limit), part)
         return sorted(found, key=lambda each: (-each[1], each[0]))[:limit]
 
     def _query(self, vector: FloatArray, limit: int, ids: Sequence[str] | None = None) -> ScoredIds:
@@ -275,6 +268,14 @@ class Vectors:
             if refused := cannot_open(each, self._directory, writing=self._writes):
                 return refused
         return None
+
+
+def best_of(ids: Sequence[str], matrix: FloatArray, vector: FloatArray, limit: int) -> ScoredIds:
+    """The ids of the rows of `matrix` with the highest cosines to `vector`, best first. All vectors have unit length."""
+    import numpy as np
+
+    cosines = matrix @ vector if ids else np.zeros(0, dtype=np.float32)
+    return [(ids[row], float(cosines[row])) for row in np.argsort(-cosines, kind="stable")[:limit]]
 
 
 def chroma_name(collection: str) -> str:
