@@ -28,11 +28,11 @@ from streamrag_cli.store.time_limit import TimeLimit
 _MIN_CHUNKS_FOR_THREAD: Final = 5_000
 """With at least this many chunks, a vector search takes longer than starting a thread."""
 _MAX_COMPARED: Final = 3000
-"""The vectors of at most this many selected chunks are all compared with the question. They take up to 5 MB of memory."""
+"""The vectors of at most this many selected chunks are all compared with the question. They take up to 5 MB."""
 _EXPECTED_SHARE: Final = 0.75
 _LEAST_SHARE: Final = 0.5
-"""If more chunks are selected, a search for vectors is expected to find .75 times the requested number of selected ones,
-and must find .5 times as many. A higher share makes a search slower and hardly changes its best hits."""
+"""If more chunks are selected, a vector search is expected to find .75 times the requested number of selected ones, and
+must find .5 times as many. A higher share makes a search slower and hardly changes its best hits."""
 _MAX_FETCHED: Final = 5000
 
 

@@ -271,7 +271,7 @@ class Vectors:
 
 
 def best_of(ids: Sequence[str], matrix: FloatArray, vector: FloatArray, limit: int) -> ScoredIds:
-    """The ids of the rows of `matrix` with the highest cosines to `vector`, best first. All vectors have unit length."""
+    """The ids of the rows of `matrix` with the highest cosines to `vector`, best first. All have unit length."""
     import numpy as np
 
     cosines = matrix @ vector if ids else np.zeros(0, dtype=np.float32)
