@@ -63,9 +63,8 @@ def main() -> None:
     for name in FILTERS:
         median = statistics.median(spent[name])
         ratio = median / statistics.median(spent[f"without {name}"])
-        print(
-            f"{name:>7} {recalls.get(name, math.nan):10.3f} {firsts[name] * 1000:9.1f} {median * 1000:10.1f} {ratio:6.2f}"
-        )
+        recall, first = recalls.get(name, math.nan), firsts[name]
+        print(f"{name:>7} {recall:10.3f} {first * 1000:9.1f} {median * 1000:10.1f} {ratio:6.2f}")
 
 
 def _seconds(retriever: "Retriever", question: str, wanted: Filter) -> float:

@@ -106,7 +106,8 @@ def _nanoseconds(since: str, now_s: float, *, flag: str) -> int:
         message = f"{flag}: {since[:_SHOWN_CHARS]!r} is neither a date nor an age"
         hint = "give a date such as 2026-01-31 or 2026-01-31T08:00, or an age such as 12h, 7d or 8w"
         raise UsageError(message, code="bad_filter", hint=hint) from None
-    return int(datetime.fromisoformat(moment).timestamp()) * 1_000_000_000
+    nanoseconds = int(datetime.fromisoformat(moment).timestamp()) * 1_000_000_000
+    return max(-(1 << 63), min(nanoseconds, (1 << 63) - 1))  # the range of integers in a database
 
 
 def _unknown_format(written: str) -> UsageError:

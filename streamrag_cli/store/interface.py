@@ -65,7 +65,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """The documents that a filter allows, as ids of the backend, and the number of their chunks.
+    """The documents that a filter allows, as ids of the backend, and the number of their chunks, out of `total` chunks.
 
     `untagged` are the paths of documents that it excludes because their tags are unknown. A selection is valid for one
     state of the collection.
@@ -73,6 +73,7 @@ class Selection:
 
     documents: tuple[int, ...]
     chunks: int
+    total: int
     untagged: tuple[str, ...] = ()
 
 

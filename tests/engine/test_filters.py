@@ -1,6 +1,7 @@
 """A question keeps its filter on the way to the engine."""
 
 import json
+from pathlib import Path
 
 from streamrag_cli.codec import to_line
 from streamrag_cli.engine.messages import Request, read_request
@@ -15,7 +16,7 @@ def test_a_request_is_decoded_with_its_filter() -> None:
         patterns=(PathPattern("/srv/*", "srv/*"),), since_ns=-5, suffixes=(".md",), file_names=("readme",), tags=("a",)
     )
     request = Request(
-        wants="ask", question=Question(text="Why?", accepted_at=1.0, filter=wanted), settings=Settings(store="/s")
+        wants="ask", question=Question(text="Why?", accepted_at=1.0, filter=wanted), settings=Settings(store=Path("/s"))
     )
 
     assert read_request(to_line(request)).question == request.question

@@ -246,7 +246,7 @@ class Catalog(Database):
 
     # Filters
 
-    def select(self, wanted: Filter) -> Selection:
+    def select(self, wanted: Filter, total: int) -> Selection:
         columns = self._columns("id, path, source, tags")
         query = f"SELECT {columns} FROM documents WHERE path >= ? AND path < ? AND mtime_ns >= ?"
 
@@ -258,7 +258,7 @@ class Catalog(Database):
         except (AttributeError, TypeError, ValueError) as error:
             raise damaged_catalog(self._file, "a document has values of the wrong type") from error
         [(chunks,)] = self._rows(f"SELECT count(*) FROM chunks WHERE {_IN_DOCUMENTS}", (json.dumps(ids),))
-        return Selection(documents=tuple(ids), chunks=chunks, untagged=tuple(untagged))
+        return Selection(documents=tuple(ids), chunks=chunks, total=total, untagged=tuple(untagged))
 
     def selected_chunk_ids(self, selection: Selection) -> list[str]:
         rows = self._rows(f"SELECT chunk_id FROM chunks WHERE {_IN_DOCUMENTS}", (json.dumps(selection.documents),))

@@ -29,11 +29,12 @@ _MIN_CHUNKS_FOR_THREAD: Final = 5_000
 """With at least this many chunks, a vector search takes longer than starting a thread."""
 _MAX_COMPARED: Final = 3000
 """The vectors of at most this many selected chunks are all compared with the question. They take up to 5 MB."""
-_EXPECTED_SHARE: Final = 0.75
-_LEAST_SHARE: Final = 0.5
-"""If more chunks are selected, a vector search is expected to find .75 times the requested number of selected ones, and
-must find .5 times as many. A higher share makes a search slower and hardly changes its best hits."""
+_EXPECTED_SHARE: Final = 0.5
+_LEAST_SHARE: Final = 0.25
+"""If more chunks are selected, a vector search is expected to find .5 times the requested number of selected ones, and
+must find .25 times as many. A higher share makes a search slower and hardly changes its best hits."""
 _MAX_FETCHED: Final = 5000
+_TEXT_SURPLUS: Final = 1.5
 
 
 class CollectionReader:
@@ -122,7 +123,7 @@ class CollectionReader:
             state = session.epoch.name, session.generation
             selected = self._selected
             if selected is None or selected[:2] != (state, wanted):
-                self._selected = selected = state, wanted, session.catalog.select(wanted)
+                self._selected = selected = state, wanted, session.catalog.select(wanted, self.counts().chunks)
             return selected[2]
 
     def within(self, chunk_ids: Iterable[str], selection: Selection) -> set[str]:
@@ -256,7 +257,7 @@ class _Session:
             return partial(vectors.nearest, vector, limit)
         if selection.chunks <= _MAX_COMPARED:
             return partial(best_of, *self._selected_vectors(selection), vector, limit)
-        count = ceil(limit * _EXPECTED_SHARE * vectors.loaded / selection.chunks)
+        count = ceil(limit * _EXPECTED_SHARE * selection.total / selection.chunks)
         if count <= _MAX_FETCHED:
             return partial(vectors.nearest, vector, count)
         return partial(vectors.nearest_of, vector, self.catalog.selected_chunk_ids(selection), limit)
@@ -265,8 +266,7 @@ class _Session:
         """The selected ones of the hits of `vector_search`. If they are too few, the selected chunks are searched."""
         if selection is None or selection.chunks <= _MAX_COMPARED:
             return found
-        allowed = self.catalog.within([chunk_id for chunk_id, _ in found], selection)
-        kept = [each for each in found if each[0] in allowed][:limit]
+        kept = self._only_selected(found, selection)[:limit]
         if len(kept) >= limit * _LEAST_SHARE:
             return kept
         return self.vectors().nearest_of(vector, self.catalog.selected_chunk_ids(selection), limit)
@@ -291,7 +291,18 @@ class _Session:
         weights = self._weights(words)
         by_weight = {weight: [word for word in weights if weights[word] == weight] for weight in weights.values()}
         matches = {match_expression(of_weight): weight for weight, of_weight in by_weight.items()}
+        if selection is not None and selection.chunks * 2 > selection.total:
+            # Filtering some more hits is faster than looking up every matching chunk, and as exact.
+            count = ceil(limit * _TEXT_SURPLUS * selection.total / selection.chunks)
+            found = self.catalog.search_text(matches, count)
+            kept = self._only_selected(found, selection)
+            if len(kept) >= limit or len(found) < count:
+                return kept[:limit]
         return self.catalog.search_text(matches, limit, selection)
+
+    def _only_selected(self, found: ScoredIds, selection: Selection) -> ScoredIds:
+        allowed = self.catalog.within([chunk_id for chunk_id, _ in found], selection)
+        return [each for each in found if each[0] in allowed]
 
     def _weights(self, words: Sequence[str]) -> dict[str, int]:
         """The words to search for, unstemmed, with their weights. A word that the index splits becomes a phrase."""

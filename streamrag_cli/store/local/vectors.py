@@ -113,11 +113,6 @@ class Vectors:
         with self._translate_errors():
             self._close()
 
-    @property
-    def loaded(self) -> int:
-        """The number of vectors when they were opened, or last added."""
-        return self._loaded
-
     def count(self) -> int:
         with self._translate_errors():
             return self._collection.count()

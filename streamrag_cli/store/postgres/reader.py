@@ -114,7 +114,7 @@ class PostgresReader:
     def nearest(self, vector: FloatArray, limit: int, selection: Selection | None = None) -> ScoredIds:
         with self.session() as session:
             if selection is not None:
-                return selections.nearest(session, vector, limit, selection, self.counts().chunks)
+                return selections.nearest(session, vector, limit, selection)
             return selections.nearest_of_all(session, vector, limit)
 
     def search_both(

@@ -25,7 +25,8 @@ def select(session: Session, wanted: Filter) -> Selection:
 
     ids, untagged = allowed_documents(wanted, fetch)
     [(chunks,)] = session.rows(f"SELECT count(*) FROM {session.table('chunks')} WHERE document_id = ANY(%s)", (ids,))
-    return Selection(documents=tuple(ids), chunks=int(chunks), untagged=tuple(untagged))
+    [(total,)] = session.rows(f"SELECT chunks FROM {session.shared('epochs')} WHERE id = %s", (session.epoch,))
+    return Selection(documents=tuple(ids), chunks=int(chunks), total=int(total), untagged=tuple(untagged))
 
 
 def within(session: Session, chunk_ids: Iterable[str], selection: Selection) -> set[str]:
@@ -42,10 +43,10 @@ def nearest_of_all(session: Session, vector: FloatArray, limit: int) -> ScoredId
     return session.rows(query, (vector, vector))
 
 
-def nearest(session: Session, vector: FloatArray, limit: int, selection: Selection, total: int) -> ScoredIds:
-    """Like `nearest_of_all`, in the selected documents. `total` is the number of chunks in the collection."""
+def nearest(session: Session, vector: FloatArray, limit: int, selection: Selection) -> ScoredIds:
+    """Like `nearest_of_all`, in the selected documents."""
     if selection.chunks > _MAX_COMPARED:
-        found = nearest_of_all(session, vector, ceil(limit * total / selection.chunks * _SURPLUS))
+        found = nearest_of_all(session, vector, ceil(limit * selection.total / selection.chunks * _SURPLUS))
         allowed = within(session, (chunk_id for chunk_id, _ in found), selection)
         kept = [each for each in found if each[0] in allowed][:limit]
         if len(kept) >= limit / 2:
