@@ -8,7 +8,8 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from streamrag_cli.answer.pipeline import MAX_QUESTION_CHARS
-from streamrag_cli.model import Question, Turn
+from streamrag_cli.errors import UsageError
+from streamrag_cli.model import Filter, Question, Turn
 from streamrag_cli.server.replies import RefusedError
 from streamrag_cli.server.requests import FilterParameters, check_text
 
@@ -111,8 +112,14 @@ class ChatRequest(FilterParameters):
             instructions="\n\n".join(text for role, text in messages if role == "system" and text.strip()),
             options=self.options,
             max_tokens=self.max_completion_tokens or self.max_tokens,
-            filter=self.filter(),
+            filter=self._filter(),
         )
+
+    def _filter(self) -> Filter:
+        try:
+            return self.filter()
+        except UsageError as error:  # OpenAI's API has status 400 for all invalid requests
+            raise RefusedError(400, error.message, code=error.code, hint=error.hint) from None
 
     def _refuse_unsupported_options(self) -> None:
         response_format = self.response_format or {"type": "text"}

@@ -38,8 +38,8 @@ def _as_list(value: Any) -> Any:
 
 _Words = Annotated[
     list[Annotated[str, Field(max_length=_MAX_WORD_CHARS)]] | None,
-    BeforeValidator(_as_list),
     Field(max_length=_MAX_WORDS, fail_fast=True),
+    BeforeValidator(_as_list),
 ]
 
 
