@@ -52,12 +52,12 @@ def main() -> None:
     with closing(Retriever.open(Settings(store=arguments.store))) as retriever:
         retriever.embedder = embedder
         _seconds(retriever, questions[0], NO_FILTER)
-        firsts = {name: _seconds(retriever, questions[0], wanted) for name, wanted in FILTERS.items()}
+        firsts = {name: _seconds(retriever, questions[0], scope) for name, scope in FILTERS.items()}
         spent: dict[str, list[float]] = {}
-        for name, wanted in FILTERS.items():  # the reader caches one filter
-            _seconds(retriever, questions[0], wanted)
+        for name, scope in FILTERS.items():  # the reader caches one filter
+            _seconds(retriever, questions[0], scope)
             for question in questions[1:]:
-                spent.setdefault(name, []).append(_seconds(retriever, question, wanted))
+                spent.setdefault(name, []).append(_seconds(retriever, question, scope))
                 spent.setdefault(f"without {name}", []).append(_seconds(retriever, question, NO_FILTER))
     print("allowed  recall@10  first ms  median ms  ratio")
     for name in FILTERS:
@@ -67,25 +67,25 @@ def main() -> None:
         print(f"{name:>7} {recall:10.3f} {first * 1000:9.1f} {median * 1000:10.1f} {ratio:6.2f}")
 
 
-def _seconds(retriever: "Retriever", question: str, wanted: Filter) -> float:
+def _seconds(retriever: "Retriever", question: str, scope: Filter) -> float:
     started = time.perf_counter()
-    retriever.retrieve(question, limit=5, min_score=0.0, wanted=wanted)
+    retriever.retrieve(question, limit=5, min_score=0.0, scope=scope)
     return time.perf_counter() - started
 
 
-def _recall(retriever: "Retriever", embedder: LookedUp, questions: list[str], wanted: Filter) -> float:
+def _recall(retriever: "Retriever", embedder: LookedUp, questions: list[str], scope: Filter) -> float:
     import numpy as np
 
     reader = retriever.reader
     with reader.snapshot():
-        selection = reader.select(wanted)
+        selection = reader.select(scope)
         ids = sorted(reader.within(reader.catalog.chunk_ids(), selection))
         matrix = reader.vectors(ids)
         recalls = []
         for question in questions:
             vector = embedder.embed_query(question)
             exact = {ids[row] for row in np.argsort(-(matrix @ vector))[:10]}
-            used = None if wanted.is_empty else selection
+            used = None if scope.is_empty else selection
             recalls.append(len(exact & {each for each, _ in reader.nearest(vector, CANDIDATES, used)[:10]}) / 10)
     return statistics.mean(recalls)
 

@@ -61,7 +61,7 @@ def find_context(
         history=question.history,
         limit=max(settings.top_k, PASSAGES) if chars is not None and not for_visitors else settings.top_k,
         min_score=settings.min_score,
-        wanted=question.filter,
+        scope=question.filter,
         find_missing=find_missing,
         cancellation=cancellation,
     )
@@ -78,7 +78,7 @@ def find_context(
         retriever.embedder,
         retrieved,
         cited,
-        wanted=question.filter,
+        scope=question.filter,
         find_missing=find_missing,
         cancellation=cancellation,
     )

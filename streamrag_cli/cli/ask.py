@@ -66,7 +66,7 @@ def command(
             process.hint_command, conversation="-C" if continue_last else f"--thread {continued}"
         )
     settings = settings_from(process, flags)
-    wanted = filter_flags.filter_from(process, in_, since, format_, tag)
+    scope = filter_flags.filter_from(process, in_, since, format_, tag)
     text, extra = read_question(question or (), process, stdin=stdin, command="ask")
     request = Question(
         text=text,
@@ -76,7 +76,7 @@ def command(
         with_stages=timings,
         history=history,
         thread=continued,
-        filter=wanted,
+        filter=scope,
     )
     stages.end("settings")
     events = service_for(process, settings).ask(request, settings)

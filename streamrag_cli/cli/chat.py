@@ -49,7 +49,7 @@ def command(
         process,
         flags,
         output,
-        wanted=filter_flags.filter_from(process, in_, since, format_, tag),
+        scope=filter_flags.filter_from(process, in_, since, format_, tag),
         continues_last=continue_last,
         thread_prefix=thread,
         timings=timings,

@@ -11,7 +11,9 @@ from streamrag_cli.model import Filter
 
 In = Annotated[
     list[str] | None,
-    typer.Option("--in", metavar="GLOB", help="Use only this file or folder, or those that match, such as '*.md'."),
+    typer.Option(
+        "--in", metavar="GLOB", help="Use only this file or folder, or files that match a pattern such as '*.md'."
+    ),
 ]
 Since = Annotated[
     str | None,

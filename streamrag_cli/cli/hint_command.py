@@ -22,10 +22,10 @@ _KEY: Final = re.compile(r"@|\bsk-")
 class HintCommand:
     """The arguments of the command to repeat.
 
-    `flags` are those flags of the command line that select the collection, the store and the model, `filter` are those
-    that restrict the documents, and `conversation` are `-C` or `--thread ID`. `question` is "" unless the command line
-    contained it. `reads_stdin` is set if text on stdin was added to it. In a chat on a terminal, `command` is `chat`:
-    hints name its commands.
+    `flags` are the flags of the command line that select the collection, the store and the model, `filter` are the
+    flags that restrict the documents, and `conversation` are `-C` or `--thread ID`. `question` is "" unless the command
+    line contained it. `reads_stdin` is set if text on stdin was added to it. In a chat on a terminal, `command` is
+    `chat`: hints name its commands.
     """
 
     command: str

@@ -35,9 +35,9 @@ def command(
     ] = None,
 ) -> int:
     """Show the passages that match a query, with their scores and locations. Calls no model."""
-    wanted = filter_flags.filter_from(process, in_, since, format_, tag)
+    scope = filter_flags.filter_from(process, in_, since, format_, tag)
     text, _ = read_question(query or (), process, stdin=False, command="search")
-    question = Question(text=text, accepted_at=time.perf_counter(), filter=wanted)
+    question = Question(text=text, accepted_at=time.perf_counter(), filter=scope)
     events = service_for(process, settings).search(question, settings)
 
     # Imported only now, while the engine already searches.

@@ -24,13 +24,13 @@ def cited_passages(
     retrieved: Retrieved,
     chunk_ids: Sequence[str],
     *,
-    wanted: Filter = NO_FILTER,
+    scope: Filter = NO_FILTER,
     find_missing: FindMissing | None = None,
     cancellation: Cancellation | None = None,
 ) -> Retrieved:
     """`retrieved` with the cited passages as its only hits, ranked after its own hits.
 
-    Passages that are already hits, no longer exist or are not `wanted` are left out, and at most `MAX_PASSAGES` are
+    Passages that are already hits, no longer exist or are not `scope` are left out, and at most `MAX_PASSAGES` are
     returned. They are scored like the hits, but never higher than the last of them.
     """
     own = {hit.chunk.id for hit in retrieved.hits}
@@ -38,7 +38,7 @@ def cited_passages(
     if not ids_to_add:
         return replace(retrieved, hits=())
     with reader.snapshot(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
-        selection = select(reader, wanted)
+        selection = select(reader, scope)
         stored = reader.catalog.chunks(reader.within(ids_to_add, selection) if selection else ids_to_add)
         ids = [chunk_id for chunk_id in ids_to_add if chunk_id in stored][:MAX_PASSAGES]
         cosines = reader.cosines(retrieved.question_vector, ids) if ids else {}

@@ -79,13 +79,13 @@ class Retriever:
         history: Sequence[Turn] = (),
         limit: int,
         min_score: float,
-        wanted: Filter = NO_FILTER,
+        scope: Filter = NO_FILTER,
         find_missing: FindMissing | None = None,
         cancellation: Cancellation | None = None,
     ) -> Retrieved:
         """Return the best chunks. `history` has the earlier turns of the conversation, oldest first.
 
-        `wanted` restricts the documents, and `find_missing` finds files that no longer exist. Raises
+        `scope` restricts the documents, and `find_missing` finds files that no longer exist. Raises
         NothingRelevantError if no chunk reaches `min_score`, and the errors of `search.retrieve`.
         """
         retrieved = self._search(
@@ -93,7 +93,7 @@ class Retriever:
             earlier=earlier_questions(question, history),
             limit=limit,
             min_score=min_score,
-            wanted=wanted,
+            scope=scope,
             find_missing=find_missing,
             cancellation=cancellation,
         )
@@ -118,7 +118,7 @@ class Retriever:
         earlier: Sequence[str],
         limit: int,
         min_score: float,
-        wanted: Filter,
+        scope: Filter,
         find_missing: FindMissing | None,
         cancellation: Cancellation | None,
     ) -> Retrieved:
@@ -129,7 +129,7 @@ class Retriever:
             earlier=earlier,
             limit=limit,
             min_score=min_score,
-            wanted=wanted,
+            scope=scope,
             find_missing=find_missing,
             cancellation=cancellation,
             recent=self._recent,

@@ -88,14 +88,14 @@ def retrieve(
     earlier: Sequence[str] = (),
     limit: int,
     min_score: float = 0.0,
-    wanted: Filter = NO_FILTER,
+    scope: Filter = NO_FILTER,
     find_missing: FindMissing | None = None,
     cancellation: Cancellation | None = None,
     recent: RecentQuestions | None = None,
 ) -> Retrieved:
     """The `limit` best chunks with a score of at least `min_score`, without near-duplicates.
 
-    Only documents that the filter `wanted` allows are searched; scores are the same as without a filter.
+    Only documents that the filter `scope` allows are searched; scores are the same as without a filter.
     `earlier` are the questions before a follow-up, newest first. `find_missing` finds files that no longer exist.
     `cancellation` also cancels the embedder. `recent` are the questions whose vectors are known.
 
@@ -108,7 +108,7 @@ def retrieve(
         if reader.embedding != embedder.name:  # the old embedder may fail, and must not get the question
             raise EmbeddingChangedError
         count_chunks(reader)  # before opening Chroma, which an empty collection does not have
-        select(reader, wanted)  # before the question is sent to an embedder that may charge for it
+        select(reader, scope)  # before the question is sent to an embedder that may charge for it
     texts = (question, *earlier)
     embed = partial((recent or RecentQuestions()).embed, embedder, texts, cancellation)
     embedded = _embedded(reader, embed, cancellation)
@@ -119,7 +119,7 @@ def retrieve(
             raise EmbeddingChangedError
         query = make_query(reader, embedder, texts, embedded, total=total)
         stages.end("terms")
-        lexical, cosines = _candidates(reader, query, select(reader, wanted), stages)
+        lexical, cosines = _candidates(reader, query, select(reader, scope), stages)
         groups = DuplicateGroups(question, find_missing)
         ranked, states = _fused(lexical, cosines), dict[str, bytes]()
         if query.tokens:
@@ -151,11 +151,11 @@ def count_chunks(reader: Reader) -> int:
     return count
 
 
-def select(reader: Reader, wanted: Filter) -> Selection | None:
+def select(reader: Reader, scope: Filter) -> Selection | None:
     """The documents that the filter allows, or None for all. Raises NothingRelevantError `no_document_matches`."""
-    if wanted.is_empty:
+    if scope.is_empty:
         return None
-    selection = reader.select(wanted)
+    selection = reader.select(scope)
     if selection.documents:
         return selection if len(selection.documents) < reader.counts().documents else None
     hint = "list the documents: streamrag ls"
@@ -165,7 +165,7 @@ def select(reader: Reader, wanted: Filter) -> Selection | None:
             " streamrag ingest"
         )
     raise NothingRelevantError(
-        f"no document of the collection matches {wanted.text or 'the filter'}", code="no_document_matches", hint=hint
+        f"no document of the collection matches {scope.text or 'the filter'}", code="no_document_matches", hint=hint
     )
 
 

@@ -27,23 +27,23 @@ FetchRows: TypeAlias = Callable[[str, str, int], Iterable[FilterRow]]
 """Returns the documents with `low <= path < high` in the order of bytes, modified at `since_ns` or later."""
 
 
-def allowed_documents(wanted: Filter, fetch: FetchRows) -> tuple[list[int], list[str]]:
-    """The sorted ids of the documents that `wanted` allows, and the paths that it excludes as their tags are unknown.
+def allowed_documents(scope: Filter, fetch: FetchRows) -> tuple[list[int], list[str]]:
+    """The sorted ids of the documents that `scope` allows, and the paths that it excludes as their tags are unknown.
 
     Raises ValueError if the store has malformed tags.
     """
     candidates: dict[int, FilterRow] = {}
-    since_ns = -(1 << 63) if wanted.since_ns is None else wanted.since_ns
-    for pattern in wanted.patterns:
+    since_ns = -(1 << 63) if scope.since_ns is None else scope.since_ns
+    for pattern in scope.patterns:
         candidates |= {row.id: row for row in _matching(pattern, fetch, since_ns)}
-    if not wanted.patterns:
+    if not scope.patterns:
         candidates = {row.id: row for row in fetch("", LAST, since_ns)}
     rows: Iterable[FilterRow] = candidates.values()
-    if wanted.suffixes or wanted.file_names:
-        rows = [row for row in rows if _has_name(row.path, wanted.suffixes, wanted.file_names)]
-    if not wanted.tags:
+    if scope.suffixes or scope.file_names:
+        rows = [row for row in rows if _has_name(row.path, scope.suffixes, scope.file_names)]
+    if not scope.tags:
         return sorted(row.id for row in rows), []
-    required = {tag.casefold() for tag in wanted.tags}
+    required = {tag.casefold() for tag in scope.tags}
     tagged = [(row, tags_of(row.tags)) for row in rows]
     ids = [row.id for row, tags in tagged if tags and required <= {tag.casefold() for tag in tags}]
     return sorted(ids), [row.path for row, tags in tagged if tags is None]
@@ -102,8 +102,8 @@ def matcher(pattern: str) -> Callable[[str], object]:
 def _expression(pattern: str) -> str:
     """The regular expression of a pattern.
 
-    Patterns come from clients. Atomic groups keep the time linear in the length of a name: of the places where the
-    part between two stars matches, only the first one can matter.
+    Patterns come from clients. Atomic groups keep the time linear in the length of a name. Only the first place
+    where the part between two stars matches can matter.
     """
     runs: list[list[str]] = [[]]  # the components between `**`
     for component in filter(None, pattern.split("/")):

@@ -166,7 +166,7 @@ class Reader(Protocol):
         The ids must come from a search in the same `snapshot()`: an id that is missing means `store_damaged`.
         """
 
-    def select(self, wanted: Filter) -> Selection:
+    def select(self, scope: Filter) -> Selection:
         """The documents that a filter allows."""
 
     def within(self, chunk_ids: Iterable[str], selection: Selection) -> set[str]:

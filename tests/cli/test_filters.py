@@ -17,7 +17,7 @@ OLD_S = 1_500_000_000
 FILES = {
     "manual/v1/pump.md": "---\ntags: [Water, old]\n---\n# Pump\n\nThe pump of the first series needs oil each month.\n",
     "manual/v2/pump.md": "---\ntags: [water]\n---\n# Pump\n\nThe pump of the second series needs no oil at all.\n",
-    "letters/pump.txt": "Dear Ada, the pump in the cellar was out of oil again last winter. Yours, Max.\n",
+    "letters/pump.txt": "Hello Ada, the pump in the cellar was out of oil again last winter. Yours, Max.\n",
 }
 QUESTION = "Does the pump need oil?"
 
@@ -83,8 +83,8 @@ def test_a_chat_keeps_the_filter_until_it_is_changed(user: WarmCommandLine) -> N
     questions = f"{QUESTION}\n/filter --in letters --format text\n{QUESTION}\n/filter off\n{QUESTION}\n/filter --in\n"
     outcome = user.run("chat", "--jsonl", "--tag", "old", stdin=questions.encode())
 
-    found = [json.loads(line) for line in outcome.stdout.splitlines()]
-    shown = [{each["source"] for each in event["sources"]} for event in found if event["type"] == "sources"]
+    events = [json.loads(line) for line in outcome.stdout.splitlines()]
+    shown = [{each["source"] for each in event["sources"]} for event in events if event["type"] == "sources"]
     assert shown[:2] == [{"manual/v1/pump.md"}, {"letters/pump.txt"}]
     assert len(shown[2]) > 1
     assert "--in letters --format text\n" in outcome.stderr

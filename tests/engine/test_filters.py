@@ -1,4 +1,4 @@
-"""A question keeps its filter on the way to the engine."""
+"""The engine gets the filter of a question."""
 
 import json
 from pathlib import Path
@@ -12,14 +12,13 @@ from tests.support.warm_command_line import WarmCommandLine
 
 
 def test_a_request_is_decoded_with_its_filter() -> None:
-    wanted = Filter(
+    scope = Filter(
         patterns=(PathPattern("/srv/*", "srv/*"),), since_ns=-5, suffixes=(".md",), file_names=("readme",), tags=("a",)
     )
-    request = Request(
-        wants="ask", question=Question(text="Why?", accepted_at=1.0, filter=wanted), settings=Settings(store=Path("/s"))
-    )
+    question = Question(text="Why?", accepted_at=1.0, filter=scope)
+    line = to_line(Request(wants="ask", question=question, settings=Settings(store=Path("/s"))))
 
-    assert read_request(to_line(request)).question == request.question
+    assert read_request(line).question == question
 
 
 def test_the_engine_answers_within_the_filter(user: WarmCommandLine) -> None:

@@ -1,4 +1,4 @@
-"""Tags of documents, and of those that an earlier version stored without them."""
+"""Tags of documents, including documents that an earlier version stored without tags."""
 
 import sqlite3
 from contextlib import closing

@@ -22,7 +22,7 @@ def names(pattern: str) -> Filter:
 
 def test_copies_outside_the_filter_are_not_listed(tmp_path: Path) -> None:
     with closing(Retriever.open(make_collection(tmp_path, DOCUMENTS))) as retriever:
-        [hit] = retriever.retrieve(QUESTION, limit=3, min_score=0.0, wanted=names("docs/[23].0")).hits
+        [hit] = retriever.retrieve(QUESTION, limit=3, min_score=0.0, scope=names("docs/[23].0")).hits
         everywhere = retriever.retrieve(QUESTION, limit=3, min_score=0.0).hits
 
     assert {hit.source, *(copy.source for copy in hit.copies)} == {"docs/2.0/anemometer.md", "docs/3.0/anemometer.md"}
@@ -33,7 +33,7 @@ def test_a_filter_does_not_change_the_score_of_a_hit(retriever: Retriever) -> No
     question = "When was the lighthouse built?"
 
     everywhere = retriever.retrieve(question, limit=5, min_score=0.0).hits
-    [hit] = retriever.retrieve(question, limit=5, min_score=0.0, wanted=names("docs/lighthouse.md")).hits
+    [hit] = retriever.retrieve(question, limit=5, min_score=0.0, scope=names("docs/lighthouse.md")).hits
 
     assert hit.chunk == everywhere[0].chunk
     assert hit.score == pytest.approx(everywhere[0].score, abs=1e-4)
@@ -42,20 +42,20 @@ def test_a_filter_does_not_change_the_score_of_a_hit(retriever: Retriever) -> No
 def test_cited_passages_outside_the_filter_are_left_out(retriever: Retriever) -> None:
     clams = retriever.retrieve("How are clams cooked?", limit=1, min_score=0.0).hits[0].chunk.id
     tides = retriever.retrieve("What is the range at springs?", limit=1, min_score=0.0).hits[0].chunk.id
-    wanted = Filter(suffixes=(".txt",))
-    retrieved = retriever.retrieve("high waters", limit=1, min_score=0.0, wanted=Filter(suffixes=(".md",)))
+    scope = Filter(suffixes=(".txt",))
+    retrieved = retriever.retrieve("high waters", limit=1, min_score=0.0, scope=Filter(suffixes=(".md",)))
 
-    def cited(wanted: Filter) -> list[str]:
-        found = cited_passages(retriever.reader, retriever.embedder, retrieved, [clams, tides], wanted=wanted)
-        return [hit.chunk.id for hit in found.hits]
+    def cited(scope: Filter) -> list[str]:
+        passages = cited_passages(retriever.reader, retriever.embedder, retrieved, [clams, tides], scope=scope)
+        return [hit.chunk.id for hit in passages.hits]
 
-    assert cited(wanted) == [tides]
+    assert cited(scope) == [tides]
     assert set(cited(Filter())) >= {tides}
 
 
 def test_a_filter_that_matches_nothing_has_its_own_error(retriever: Retriever) -> None:
     with pytest.raises(NothingRelevantError) as caught:
-        retriever.retrieve("high water", limit=5, min_score=0.0, wanted=names("nowhere"))
+        retriever.retrieve("high water", limit=5, min_score=0.0, scope=names("nowhere"))
 
     assert (caught.value.code, caught.value.message, caught.value.hint) == (
         "no_document_matches",

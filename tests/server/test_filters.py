@@ -30,7 +30,7 @@ def sources(hits: list[dict[str, Any]]) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "expected"),
+    ("scope", "expected"),
     [
         ({}, EVERYWHERE),
         ({"in": "docs/tides.txt"}, {"docs/tides.txt"}),
@@ -41,10 +41,10 @@ def sources(hits: list[dict[str, Any]]) -> set[str]:
     ],
 )
 def test_search_takes_the_fields_of_a_filter_in_the_body_and_in_the_url(
-    wanted: dict[str, Any], expected: set[str], server: RunningServer
+    scope: dict[str, Any], expected: set[str], server: RunningServer
 ) -> None:
-    posted = post_json(f"{server.url}/search", {"query": QUESTION, **wanted})
-    pairs = [(name, each) for name, value in wanted.items() for each in ([value] if isinstance(value, str) else value)]
+    posted = post_json(f"{server.url}/search", {"query": QUESTION, **scope})
+    pairs = [(name, each) for name, value in scope.items() for each in ([value] if isinstance(value, str) else value)]
     url = "&".join([f"{server.url}/search?query=lighthouse", *(f"{name}={each}" for name, each in pairs)])
 
     assert sources(posted.json["hits"]) == expected
@@ -52,7 +52,7 @@ def test_search_takes_the_fields_of_a_filter_in_the_body_and_in_the_url(
 
 
 @contextmanager
-def asked(settings: Settings) -> Iterator[tuple[RunningServer, OpenAIServer]]:
+def serving_with_model(settings: Settings) -> Iterator[tuple[RunningServer, OpenAIServer]]:
     with (
         OpenAIServer(chat=answer("Ada.")) as model,
         running_server(replace(settings, base_url=model.base_url, model="m")) as server,
@@ -63,7 +63,7 @@ def asked(settings: Settings) -> Iterator[tuple[RunningServer, OpenAIServer]]:
 def test_the_answer_routes_use_only_allowed_documents(settings: Settings) -> None:
     body = json.dumps({"query": "high waters at springs", "in": ["docs/tides.txt"]}).encode()
     headers = {"Content-Type": "application/json"}
-    with asked(settings) as (server, model):
+    with serving_with_model(settings) as (server, model):
         for path in ("/rag/stream-with-sources", "/rag/stream"):
             with streaming(f"{server.url}{path}", "POST", body=body, headers=headers) as answered:
                 events = {event["type"]: event for event in answered.events()}
@@ -73,7 +73,7 @@ def test_the_answer_routes_use_only_allowed_documents(settings: Settings) -> Non
 
 
 def test_openai_clients_send_the_fields_as_extra_fields(settings: Settings) -> None:
-    with asked(settings) as (server, _):
+    with serving_with_model(settings) as (server, _):
         with openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=0) as client:
             completion = client.chat.completions.create(
                 model="streamrag",
@@ -94,7 +94,7 @@ def test_openai_clients_send_the_fields_as_extra_fields(settings: Settings) -> N
 
 
 @pytest.mark.parametrize(
-    ("wanted", "status", "code", "message"),
+    ("scope", "status", "code", "message"),
     [
         ({"in": "letters"}, 404, "no_document_matches", "no document matches the filter"),
         ({"tag": "fire"}, 404, "no_document_matches", "no document matches the filter"),
@@ -109,9 +109,9 @@ def test_openai_clients_send_the_fields_as_extra_fields(settings: Settings) -> N
     ],
 )
 def test_an_invalid_filter_is_refused_with_a_message(
-    wanted: dict[str, Any], status: int, code: str, message: str, server: RunningServer
+    scope: dict[str, Any], status: int, code: str, message: str, server: RunningServer
 ) -> None:
-    reply = post_json(f"{server.url}/search", {"query": QUESTION, **wanted})
+    reply = post_json(f"{server.url}/search", {"query": QUESTION, **scope})
 
     assert (reply.status, reply.code, reply.json["error"]) == (status, code, message)
 

@@ -43,9 +43,9 @@ def path(pattern: str, name: str = "") -> Filter:
     return Filter(patterns=(PathPattern(pattern, name),))
 
 
-def found(reader: Reader, wanted: Filter) -> tuple[set[str], set[str]]:
+def texts_found(reader: Reader, scope: Filter) -> tuple[set[str], set[str]]:
     """The texts that full text and vectors find."""
-    selection = reader.select(wanted)
+    selection = reader.select(scope)
     vector = FakeEmbedder().embed_query("ferry")
     texts, nearest = reader.search_both(["ferry"], vector, 10, selection)
     assert (texts, nearest) == (
@@ -57,7 +57,7 @@ def found(reader: Reader, wanted: Filter) -> tuple[set[str], set[str]]:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "expected"),
+    ("scope", "expected"),
     [
         (path("/docs/boats"), {0, 1}),
         (path("/docs/boats/*.txt"), {1}),
@@ -76,12 +76,12 @@ def found(reader: Reader, wanted: Filter) -> tuple[set[str], set[str]]:
     ],
 )
 def test_both_searches_return_only_chunks_of_allowed_documents(
-    wanted: Filter, expected: set[int], reader: Reader
+    scope: Filter, expected: set[int], reader: Reader
 ) -> None:
     texts = {[FERRY, TUG, TRAM][number][1][0].text for number in expected}
 
-    assert found(reader, wanted) == (texts, texts)
-    selection = reader.select(wanted)
+    assert texts_found(reader, scope) == (texts, texts)
+    selection = reader.select(scope)
     assert (len(selection.documents), selection.chunks) == (len(expected), len(expected))
     ids = {each[1][0].id: each[1][0].text for each in (FERRY, TUG, TRAM)}
     assert {ids[each] for each in reader.within([*ids, "no such id"], selection)} == texts
@@ -101,12 +101,12 @@ def test_a_filter_does_not_change_scores(reader: Reader) -> None:
 
 def test_a_selection_follows_changes_of_the_documents(store: Store) -> None:
     store.put(FERRY, TUG)
-    wanted = Filter(tags=("sea",))
+    scope = Filter(tags=("sea",))
     with store.reading() as reader:
-        before = len(reader.select(wanted).documents)
+        before = len(reader.select(scope).documents)
         with store.writing() as writer:
             writer.remove([TUG[0].path])
-        after = len(reader.select(wanted).documents)
+        after = len(reader.select(scope).documents)
 
     assert (before, after) == (2, 1)
 
@@ -179,13 +179,13 @@ def before_and_after_upgrade(store: Store) -> None:
     with store.reading() as reader:
         record = reader.catalog.document(FERRY[0].path)
         selection = reader.select(Filter(tags=("sea",)))
-        assert found(reader, path("/docs/boats/tug.txt"))[0] == {TUG[1][0].text}
+        assert texts_found(reader, path("/docs/boats/tug.txt"))[0] == {TUG[1][0].text}
     assert record == replace(FERRY[0], tags=None)
     assert (selection.documents, sorted(selection.untagged)) == ((), [FERRY[0].path, TUG[0].path])
 
     store.put(TRAM)
     with store.reading() as reader:
-        assert found(reader, Filter(tags=("traffic",)))[0] == {TRAM[1][0].text}
+        assert texts_found(reader, Filter(tags=("traffic",)))[0] == {TRAM[1][0].text}
         assert by_text(reader, "ferry") == ALL
         assert sorted(reader.select(Filter(tags=("traffic",))).untagged) == [FERRY[0].path, TUG[0].path]
 

@@ -148,7 +148,7 @@ class Catalog(Database):
         return "language" if self._has_languages else "''"
 
     def _columns(self, columns: str) -> str:
-        """Columns of documents, with constants for those that this format lacks."""
+        """Columns of documents, with constants for columns that this format lacks."""
         columns = columns.replace("language", self._language)
         return columns if self._has_tags else columns.replace("date", "''").replace("tags", "NULL")
 
@@ -246,7 +246,7 @@ class Catalog(Database):
 
     # Filters
 
-    def select(self, wanted: Filter, total: int) -> Selection:
+    def select(self, scope: Filter, total: int) -> Selection:
         columns = self._columns("id, path, source, tags")
         query = f"SELECT {columns} FROM documents WHERE path >= ? AND path < ? AND mtime_ns >= ?"
 
@@ -254,7 +254,7 @@ class Catalog(Database):
             return map(FilterRow._make, self._rows(query, (low, high, since_ns)))
 
         try:
-            ids, untagged = allowed_documents(wanted, fetch)
+            ids, untagged = allowed_documents(scope, fetch)
         except (AttributeError, TypeError, ValueError) as error:
             raise damaged_catalog(self._file, "a document has values of the wrong type") from error
         [(chunks,)] = self._rows(f"SELECT count(*) FROM chunks WHERE {_IN_DOCUMENTS}", (json.dumps(ids),))

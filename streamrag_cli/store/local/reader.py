@@ -117,13 +117,13 @@ class CollectionReader:
                 raise damaged_catalog(session.epoch.catalog_file, why)
         return [chunks[chunk_id] for chunk_id in chunk_ids]
 
-    def select(self, wanted: Filter) -> Selection:
+    def select(self, scope: Filter) -> Selection:
         # Cached like the counts: the questions of a chat, and each question itself, resolve the same filter repeatedly.
         with self._session() as session:
             state = session.epoch.name, session.generation
             selected = self._selected
-            if selected is None or selected[:2] != (state, wanted):
-                self._selected = selected = state, wanted, session.catalog.select(wanted, self.counts().chunks)
+            if selected is None or selected[:2] != (state, scope):
+                self._selected = selected = state, scope, session.catalog.select(scope, self.counts().chunks)
             return selected[2]
 
     def within(self, chunk_ids: Iterable[str], selection: Selection) -> set[str]:
@@ -140,8 +140,8 @@ class CollectionReader:
 
     def nearest(self, vector: FloatArray, limit: int, selection: Selection | None = None) -> ScoredIds:
         with self._session() as session:
-            found = session.vector_search(vector, limit, selection)()
-            return session.selected(found, vector, limit, selection)
+            hits = session.vector_search(vector, limit, selection)()
+            return session.selected(hits, vector, limit, selection)
 
     def search_both(
         self, words: Sequence[str], vector: FloatArray, limit: int, selection: Selection | None = None
@@ -262,13 +262,13 @@ class _Session:
             return partial(vectors.nearest, vector, count)
         return partial(vectors.nearest_of, vector, self.catalog.selected_chunk_ids(selection), limit)
 
-    def selected(self, found: ScoredIds, vector: FloatArray, limit: int, selection: Selection | None) -> ScoredIds:
+    def selected(self, hits: ScoredIds, vector: FloatArray, limit: int, selection: Selection | None) -> ScoredIds:
         """The selected ones of the hits of `vector_search`. If they are too few, the selected chunks are searched."""
         if selection is None or selection.chunks <= _MAX_COMPARED:
-            return found
-        kept = self._only_selected(found, selection)[:limit]
-        if len(kept) >= limit * _LEAST_SHARE:
-            return kept
+            return hits
+        selected_hits = self._only_selected(hits, selection)[:limit]
+        if len(selected_hits) >= limit * _LEAST_SHARE:
+            return selected_hits
         return self.vectors().nearest_of(vector, self.catalog.selected_chunk_ids(selection), limit)
 
     def _selected_vectors(self, selection: Selection) -> tuple[list[str], FloatArray]:
@@ -294,15 +294,15 @@ class _Session:
         if selection is not None and selection.chunks * 2 > selection.total:
             # Filtering some more hits is faster than looking up every matching chunk, and as exact.
             count = ceil(limit * _TEXT_SURPLUS * selection.total / selection.chunks)
-            found = self.catalog.search_text(matches, count)
-            kept = self._only_selected(found, selection)
-            if len(kept) >= limit or len(found) < count:
-                return kept[:limit]
+            hits = self.catalog.search_text(matches, count)
+            selected_hits = self._only_selected(hits, selection)
+            if len(selected_hits) >= limit or len(hits) < count:
+                return selected_hits[:limit]
         return self.catalog.search_text(matches, limit, selection)
 
-    def _only_selected(self, found: ScoredIds, selection: Selection) -> ScoredIds:
-        allowed = self.catalog.within([chunk_id for chunk_id, _ in found], selection)
-        return [each for each in found if each[0] in allowed]
+    def _only_selected(self, hits: ScoredIds, selection: Selection) -> ScoredIds:
+        allowed = self.catalog.within([chunk_id for chunk_id, _ in hits], selection)
+        return [each for each in hits if each[0] in allowed]
 
     def _weights(self, words: Sequence[str]) -> dict[str, int]:
         """The words to search for, unstemmed, with their weights. A word that the index splits becomes a phrase."""

@@ -131,25 +131,25 @@ class Vectors:
             expected = min(limit, self._loaded)
             if not expected:
                 return []
-            found = self._query(vector, expected)
-            if len(found) < expected:
+            hits = self._query(vector, expected)
+            if len(hits) < expected:
                 # Another process may have deleted vectors. Count only now, because counting is slower than searching.
                 expected = min(expected, self._collection.count())
-        if len(found) < expected / 2:
-            raise damaged_vectors(self._directory, f"their index finds only {len(found)} of {expected} vectors")
-        return found
+        if len(hits) < expected / 2:
+            raise damaged_vectors(self._directory, f"their index finds only {len(hits)} of {expected} vectors")
+        return hits
 
     def nearest_of(self, vector: FloatArray, ids: Sequence[str], limit: int) -> ScoredIds:
         """Like `nearest`, but only among these ids. Unknown ids are ignored. Takes 50 to 100 ms.
 
         More results than `limit` are requested, because that makes Chroma search its index more thoroughly.
         """
-        found: ScoredIds = []
+        hits: ScoredIds = []
         with self._translate_errors():
             for start in range(0, len(ids), AT_A_TIME):
                 part = ids[start : start + AT_A_TIME]
-                found += self._query(vector, min(len(part), _THOROUGHNESS * limit), part)
-        return sorted(found, key=lambda each: (-each[1], each[0]))[:limit]
+                hits += self._query(vector, min(len(part), _THOROUGHNESS * limit), part)
+        return sorted(hits, key=lambda each: (-each[1], each[0]))[:limit]
 
     def _query(self, vector: FloatArray, limit: int, ids: Sequence[str] | None = None) -> ScoredIds:
         result = self._collection.query(
@@ -158,10 +158,10 @@ class Vectors:
             include=["distances"],
             ids=None if ids is None else list(ids),
         )
-        found_ids, distances = result["ids"][0], result["distances"]
+        hit_ids, distances = result["ids"][0], result["distances"]
         if distances is None:
             return []
-        return [(each, 1.0 - distance) for each, distance in zip(found_ids, distances[0], strict=True)]
+        return [(each, 1.0 - distance) for each, distance in zip(hit_ids, distances[0], strict=True)]
 
     def cosines(self, vector: FloatArray, ids: Sequence[str], check: "VectorCheck | None" = None) -> dict[str, float]:
         """The exact cosine of each id to `vector`, which has unit length. Unknown ids are left out.

@@ -36,7 +36,7 @@ class Session:
         return self.conn.table(name, self.epoch)
 
     def columns(self, columns: str) -> str:
-        """Columns of documents, with constants for those that the schema lacks."""
+        """Columns of documents, with constants for columns that the schema lacks."""
         return columns if self.has_tags else columns.replace("date", "'' AS date").replace("tags", "NULL AS tags")
 
     def shared(self, name: str) -> str:

@@ -83,13 +83,13 @@ class PostgresReader:
             raise self._damaged(f"{len(lost)} chunks listed in its indexes are missing")
         return [chunks[each] for each in chunk_ids]
 
-    def select(self, wanted: Filter) -> Selection:
+    def select(self, scope: Filter) -> Selection:
         # Cached, because each question resolves its filter twice, and the questions of a chat have the same one.
         with self.session() as session:
             state = session.epoch, self._manifest.generation
             selected = self._selected
-            if selected is None or selected[:2] != (state, wanted):
-                self._selected = selected = state, wanted, selections.select(session, wanted)
+            if selected is None or selected[:2] != (state, scope):
+                self._selected = selected = state, scope, selections.select(session, scope)
             return selected[2]
 
     def within(self, chunk_ids: Iterable[str], selection: Selection) -> set[str]:

@@ -15,7 +15,7 @@ _MAX_COMPARED: Final = 5000
 _SURPLUS: Final = 1.25
 
 
-def select(session: Session, wanted: Filter) -> Selection:
+def select(session: Session, scope: Filter) -> Selection:
     """The documents that the filter allows. Raises ValueError if the store has malformed tags."""
     columns = session.columns("id, path, source, tags")
     query = f"SELECT {columns} FROM {session.table('documents')} WHERE path >= %s AND path < %s AND mtime_ns >= %s"
@@ -23,7 +23,7 @@ def select(session: Session, wanted: Filter) -> Selection:
     def fetch(low: str, high: str, since_ns: int) -> Iterator[FilterRow]:
         return map(FilterRow._make, session.rows(query, (low, high, since_ns)))
 
-    ids, untagged = allowed_documents(wanted, fetch)
+    ids, untagged = allowed_documents(scope, fetch)
     [(chunks,)] = session.rows(f"SELECT count(*) FROM {session.table('chunks')} WHERE document_id = ANY(%s)", (ids,))
     [(total,)] = session.rows(f"SELECT chunks FROM {session.shared('epochs')} WHERE id = %s", (session.epoch,))
     return Selection(documents=tuple(ids), chunks=int(chunks), total=int(total), untagged=tuple(untagged))
@@ -46,11 +46,11 @@ def nearest_of_all(session: Session, vector: FloatArray, limit: int) -> ScoredId
 def nearest(session: Session, vector: FloatArray, limit: int, selection: Selection) -> ScoredIds:
     """Like `nearest_of_all`, in the selected documents."""
     if selection.chunks > _MAX_COMPARED:
-        found = nearest_of_all(session, vector, ceil(limit * selection.total / selection.chunks * _SURPLUS))
-        allowed = within(session, (chunk_id for chunk_id, _ in found), selection)
-        kept = [each for each in found if each[0] in allowed][:limit]
-        if len(kept) >= limit / 2:
-            return kept
+        hits = nearest_of_all(session, vector, ceil(limit * selection.total / selection.chunks * _SURPLUS))
+        allowed = within(session, (chunk_id for chunk_id, _ in hits), selection)
+        selected_hits = [each for each in hits if each[0] in allowed][:limit]
+        if len(selected_hits) >= limit / 2:
+            return selected_hits
     chunks = f"SELECT chunk_id FROM {session.table('chunks')} WHERE document_id = ANY(%s)"
     return session.rows(
         f"SELECT chunk_id, {cosine(session.conn)} AS cosine FROM {session.table('vectors')}"
