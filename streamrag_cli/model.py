@@ -48,6 +48,7 @@ class Document:
     - `title` is the title that the document gives itself, or "".
     - `summary` is metadata of the document (description, tags, imports) on one line, or "". It is searched with the
       first chunk and never quoted.
+    - `date` and `tags` are metadata from the front matter, as the author wrote them; empty if there is none.
     - `notes` are notes for the user, such as that decoding lost characters; one short line each.
     """
 
@@ -57,6 +58,8 @@ class Document:
     sections: tuple[Section, ...]
     line_numbers: Sequence[int] | None
     summary: str = ""
+    date: str = ""
+    tags: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -132,6 +135,42 @@ class Turn:
     cited: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class PathPattern:
+    """A pattern for documents and folders; a folder stands for everything below it.
+
+    `path` is compared with the absolute paths of documents, unless it is "". `name` is compared with their names as
+    shown to clients, but only if `path` matches no document. `*` and `?` do not match a slash; `**` matches any number
+    of folders.
+    """
+
+    path: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Restricts a question to the documents that satisfy every part. A part that is empty restricts nothing.
+
+    - `patterns`: one of them matches the document.
+    - `since_ns`: the file was modified then or later, in nanoseconds since the Unix epoch.
+    - `suffixes` and `file_names`, both in lower case: its file has one of these suffixes or whole names.
+    - `tags`: it has all of them; upper and lower case are equal.
+    - `text` is the filter as the user wrote it, for messages.
+    """
+
+    patterns: tuple[PathPattern, ...] = ()
+    since_ns: int | None = None
+    suffixes: tuple[str, ...] = ()
+    file_names: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    text: str = ""
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.patterns or self.suffixes or self.file_names or self.tags) and self.since_ns is None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """A question with its context. `accepted_at` is the `perf_counter` value at which it was accepted; all timings
@@ -142,7 +181,7 @@ class Question:
     is the id of the conversation, or "" if it has none. `n` is the number of this turn in the conversation,
     which also counts questions without an answer; `history` does not have those. `instructions` are additional
     instructions for the model. `options`, such as `temperature`, are sent to the model server unchanged.
-    `max_tokens` can only lower the limit in the settings.
+    `max_tokens` can only lower the limit in the settings. `filter` restricts the documents that may answer.
     """
 
     text: str
@@ -156,6 +195,7 @@ class Question:
     instructions: str = ""
     options: Mapping[str, object] = field(default_factory=dict)
     max_tokens: int | None = None
+    filter: Filter = Filter()
 
     @property
     def is_in_conversation(self) -> bool:
@@ -253,6 +293,8 @@ class DocumentRecord:
     recipe: str
     title: str = ""
     language: str = ""
+    date: str = ""
+    tags: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

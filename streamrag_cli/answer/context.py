@@ -63,6 +63,7 @@ def find_context(
             history=question.history,
             limit=max(settings.top_k, PASSAGES) if chars is not None and not for_visitors else settings.top_k,
             min_score=settings.min_score,
+            scope=question.filter,
             find_missing=find_missing,
             cancellation=cancellation,
         )
@@ -80,7 +81,13 @@ def find_context(
     if not (for_model and cited):
         return context
     also = cited_passages(
-        retriever.reader, retriever.embedder, retrieved, cited, find_missing=find_missing, cancellation=cancellation
+        retriever.reader,
+        retriever.embedder,
+        retrieved,
+        cited,
+        scope=question.filter,
+        find_missing=find_missing,
+        cancellation=cancellation,
     )
     cited_texts = _whole(also)
     if chars is not None and sum(map(len, cited_texts)) > chars // _CITED_SHARE:

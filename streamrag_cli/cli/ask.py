@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from streamrag_cli.cli import completion, options
+from streamrag_cli.cli import completion, filter_flags, options
 from streamrag_cli.cli.process import Process, settings_from
 from streamrag_cli.cli.streams import read_all
 from streamrag_cli.errors import UsageError
@@ -37,6 +37,10 @@ def command(
     continue_last: options.ContinueLast = False,
     thread: options.Thread = None,
     flags: options.SettingFlags,
+    in_: filter_flags.In = None,
+    since: filter_flags.Since = None,
+    format_: filter_flags.Format = None,
+    tag: filter_flags.Tag = None,
     output: options.OutputFlags,
 ) -> int:
     """Answer a question from your documents, with its sources.
@@ -59,6 +63,7 @@ def command(
             process.hint_command, conversation="-C" if continue_last else f"--thread {continued}"
         )
     settings = settings_from(process, flags)
+    scope = filter_flags.filter_from(process, in_, since, format_, tag)
     text, extra = read_question(question or (), process, stdin=stdin, command="ask")
     request = Question(
         text=text,
@@ -68,6 +73,7 @@ def command(
         with_stages=output["timings"],
         history=history,
         thread=continued,
+        filter=scope,
     )
     stages.end("settings")
     events = service_for(process, settings).ask(request, settings)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from streamrag_cli.cli import options
+from streamrag_cli.cli import filter_flags, options
 from streamrag_cli.cli.process import Process
 
 
@@ -14,6 +14,10 @@ def command(
     continue_last: options.ContinueLast = False,
     thread: options.Thread = None,
     flags: options.SettingFlags,
+    in_: filter_flags.In = None,
+    since: filter_flags.Since = None,
+    format_: filter_flags.Format = None,
+    tag: filter_flags.Tag = None,
     output: options.OutputFlags,
     stop_on_error: Annotated[bool, typer.Option("--stop-on-error", help="Exit after the first failure.")] = False,
 ) -> int:
@@ -28,6 +32,7 @@ def command(
         process,
         flags,
         output,
+        scope=filter_flags.filter_from(process, in_, since, format_, tag),
         continues_last=continue_last,
         thread_prefix=thread,
         stops_on_error=stop_on_error,

@@ -3,13 +3,14 @@
 import os
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from streamrag_cli.cli.chat_session import NO_SOURCES, ChatSession
 from streamrag_cli.errors import ExitCode, UsageError
+from streamrag_cli.model import Filter
 from streamrag_cli.setting_row import Setting
 from streamrag_cli.settings_table import SETTINGS
 from streamrag_cli.text import sanitise, sanitise_line
@@ -155,6 +156,29 @@ def _shown(session: ChatSession, name: str) -> str:
     return words.get(value) or sanitise_line(str(value)) if isinstance(value, bool | str | None) else str(value)
 
 
+def _filter(session: ChatSession, rest: str) -> None:
+    words = _words(rest)
+    if words == ["off"]:
+        session.filter = Filter()
+        session.process.hint_command = replace(session.process.hint_command, filter=())
+    elif words:
+        session.filter = _filter_from(session, words)
+    session.print(session.filter.text or "all documents are used")
+
+
+def _filter_from(session: ChatSession, words: list[str]) -> Filter:
+    from streamrag_cli.cli.filter_flags import filter_from
+
+    values: dict[str, list[str]] = {"--in": [], "--since": [], "--format": [], "--tag": []}
+    pairs = list(zip(words[::2], words[1::2], strict=False))
+    if len(words) % 2 or any(flag not in values for flag, _ in pairs):
+        raise UsageError("usage: /filter [--in GLOB] [--since DATE] [--format NAME] [--tag TAG], or off", code="usage")
+    for flag, value in pairs:
+        values[flag].append(value)
+    within, since, formats, tags = values.values()
+    return filter_from(session.process, within, since[-1] if since else None, formats, tags)
+
+
 def _save(session: ChatSession, name: str) -> None:
     from streamrag_cli.cli.exchanges import as_markdown
 
@@ -229,6 +253,9 @@ _COMMANDS: Final = {
         ChatCommand(usage="/new", help="start a new conversation", run=_new),
         ChatCommand(usage="/again [-m MODEL]", help="ask the last question again", run=_again),
         ChatCommand(usage="/set [NAME VALUE]", help="change a setting, or list all", run=_set, needs_terminal=True),
+        ChatCommand(
+            usage="/filter [FLAGS]", help="use only some documents: --in, --since, --format, --tag, or off", run=_filter
+        ),
         ChatCommand(usage="/save FILE.md", help="save the conversation", run=_save, needs_terminal=True),
         ChatCommand(usage="/edit [TEXT]", help="write a question in your editor", run=_edit, needs_terminal=True),
         ChatCommand(usage="/help", help="list the commands", run=_help),

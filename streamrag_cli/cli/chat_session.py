@@ -20,7 +20,7 @@ from streamrag_cli.cli.process import Process, settings_from
 from streamrag_cli.cli.signals import Interrupted
 from streamrag_cli.errors import ExitCode, StreamragError, UsageError
 from streamrag_cli.events import QUOTES_ONLY, AskEvent, Status, Token
-from streamrag_cli.model import Question, Source
+from streamrag_cli.model import Filter, Question, Source
 from streamrag_cli.render.error_output import print_error
 from streamrag_cli.render.interface import Renderer
 from streamrag_cli.render.renderer import OutputOptions, renderer_for
@@ -40,8 +40,9 @@ _INTERRUPTED: Final = "interrupted before the answer was complete"
 class ChatSession:
     """A chat on a terminal (with a `keyboard`), or over a file or pipe.
 
-    `flags` are the settings given as flags or with `/set`. `local_service` answers if the engine does not. `exchanges`
-    are the questions of the current conversation, and `thread` is its id, or "" if it is not logged.
+    `flags` are the settings given as flags or with `/set`, and `filter` is that of every question. `local_service`
+    answers if the engine does not. `exchanges` are the questions of the current conversation, and `thread` is its id,
+    or "" if it is not logged.
     """
 
     process: Process
@@ -52,6 +53,7 @@ class ChatSession:
     flags: dict[str, object | None]
     settings: Settings
     output_flags: OutputFlags
+    filter: Filter
     run_command: Callable[["ChatSession", str], ExitCode]
     stops_on_error: bool
     thread: str = ""
@@ -139,6 +141,7 @@ class ChatSession:
             history=tuple(each.turn for each in earlier if each.answer and each not in self._superseded),
             thread=self.thread,
             n=len(self.exchanges) + 1,
+            filter=self.filter,
         )
         flag = f"--thread {self.thread}" if self.thread and question.history else ""
         self.process.hint_command = replace(self.process.hint_command, question=text, conversation=flag)

@@ -18,6 +18,7 @@ from streamrag_cli.cli.signals import Interrupted
 from streamrag_cli.errors import ExitCode
 from streamrag_cli.history.conversation_log import MOST_TURNS, ConversationLog
 from streamrag_cli.history.location import LogError, why_not_logged
+from streamrag_cli.model import Filter
 from streamrag_cli.render.consoles import is_dumb, size_of
 from streamrag_cli.render.renderer import NARROWEST_COLUMNS
 from streamrag_cli.service.local import WarmLocalService
@@ -31,6 +32,7 @@ def run_chat(
     flags: SettingFlags,
     output: OutputFlags,
     *,
+    scope: Filter,
     continues_last: bool,
     thread_prefix: str | None,
     stops_on_error: bool,
@@ -66,6 +68,7 @@ def run_chat(
                 settings=settings,
                 output_flags=output,
                 run_command=run_command,
+                filter=scope,
                 stops_on_error=stops_on_error,
                 thread=thread,
                 exchanges=exchanges,

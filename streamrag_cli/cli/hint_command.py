@@ -22,9 +22,10 @@ _KEY: Final = re.compile(r"@|\bsk-")
 class HintCommand:
     """The arguments of the command to repeat.
 
-    `flags` are those flags of the command line that select the collection, the store and the model, and
-    `conversation` are `-C` or `--thread ID`. `question` is "" unless the command line contained it. `reads_stdin` is
-    set if text on stdin was added to it. In a chat on a terminal, `command` is `chat`: hints name its commands.
+    `flags` are the flags of the command line that select the collection, the store and the model, `filter` are the
+    flags that restrict the documents, and `conversation` are `-C` or `--thread ID`. `question` is "" unless the command
+    line contained it. `reads_stdin` is set if text on stdin was added to it. In a chat on a terminal, `command` is
+    `chat`: hints name its commands.
     """
 
     command: str
@@ -32,6 +33,7 @@ class HintCommand:
     flags: Mapping[str, str] = field(default_factory=dict)
     conversation: str = ""
     reads_stdin: bool = False
+    filter: Sequence[str] = ()
 
     def complete(self, hint: str) -> str:
         """Fill in this command's flags and question if `hint` ends in `streamrag ask FLAGS QUESTION`.
@@ -54,6 +56,7 @@ class HintCommand:
         command = "search" if is_search else "ask"
         start = f"{hint[: match.end('before')]} {command}{match['flags']}"
         start = with_flags(start, match["flags"], flags)
+        start += f" {shlex.join(self.filter)}" if self.filter else ""
         if is_search:
             return f"{start} {question}"
         conversation = f" {self.conversation}" if self.conversation else ""

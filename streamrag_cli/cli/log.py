@@ -58,7 +58,7 @@ def entries(
     """
     if context.invoked_subcommand:
         return 0
-    from streamrag_cli.history.moments import start_of
+    from streamrag_cli.moments import start_of
     from streamrag_cli.render.log import print_turns
 
     process: Process = context.obj
@@ -137,7 +137,7 @@ def remove(
     if sum(map(bool, (ids, older, thread is not None, everything))) != 1:
         raise UsageError("name what to delete: ID..., --older, --thread or --all", code="usage", hint="streamrag log")
     from streamrag_cli.history.deletion import delete, delete_everything
-    from streamrag_cli.history.moments import start_of
+    from streamrag_cli.moments import start_of
 
     log = _log(process)
     deleted: int | None

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from streamrag_cli.cli import completion, options
+from streamrag_cli.cli import completion, filter_flags, options
 from streamrag_cli.cli.ask import read_question, service_for
 from streamrag_cli.cli.process import Process
 from streamrag_cli.model import Question
@@ -24,6 +24,10 @@ def command(
         ),
     ] = None,
     settings: Settings,
+    in_: filter_flags.In = None,
+    since: filter_flags.Since = None,
+    format_: filter_flags.Format = None,
+    tag: filter_flags.Tag = None,
     json: options.Json = False,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="Print one JSON object per source.")] = False,
     quiet: Annotated[
@@ -36,8 +40,10 @@ def command(
     ] = None,
 ) -> int:
     """Show the passages that match a query, without a model."""
+    scope = filter_flags.filter_from(process, in_, since, format_, tag)
     text, _ = read_question(query or (), process, stdin=False, command="search")
-    events = service_for(process, settings).search(Question(text=text, accepted_at=time.perf_counter()), settings)
+    question = Question(text=text, accepted_at=time.perf_counter(), filter=scope)
+    events = service_for(process, settings).search(question, settings)
 
     # Imported only now, while the engine already searches.
     from streamrag_cli.cli.run import run

@@ -44,6 +44,8 @@ class Format:
     """The size of a file divided by the number of its passages, on average; 0 if sizes do not predict that number."""
     generated: Literal["", "lock", "code", "script"] = ""
     """The signs of generated files to look for."""
+    has_front_matter: bool = False
+    """Whether documents may begin with front matter, which has their date and tags."""
     ambiguous_suffixes: str = ""
     """Suffixes that other kinds of files use too."""
     matches_content: Callable[[bytes], bool] | None = None
@@ -70,6 +72,23 @@ def unregister(entry: Format) -> None:
 
 def suffixes() -> frozenset[str]:
     return frozenset(_BY_SUFFIX)
+
+
+def names_of(word: str) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """The suffixes and whole file names that the name of a format or a suffix stands for; None if it is unknown.
+
+    >>> names_of("html"), names_of(".MD"), names_of("word")
+    ((('.html', '.htm', '.xhtml'), ()), (('.md',), ()), None)
+    """
+    word = word.strip().casefold().lstrip("*.")
+    if entry := next((each for each in (*_BY_SUFFIX.values(), *_BY_NAME.values()) if each.name == word), None):
+        return tuple(entry.suffixes.split()), tuple(entry.names.split())
+    return ((f".{word}",), ()) if f".{word}" in _BY_SUFFIX else None
+
+
+def format_names() -> list[str]:
+    """The names of all formats, sorted."""
+    return sorted({each.name for each in (*_BY_SUFFIX.values(), *_BY_NAME.values())})
 
 
 def format_of(path: PurePath) -> Format | None:
@@ -108,6 +127,12 @@ def inline_markup(path: PurePath) -> Markup:
     Plain text and code comments have no other markup, but backticks mark code in them as well.
     """
     return (format_of(path) or TEXT).markup
+
+
+def has_front_matter(path: PurePath) -> bool:
+    """Whether a file with this name may begin with front matter."""
+    entry = format_of(path)
+    return entry is not None and entry.has_front_matter
 
 
 def is_supported(path: PurePath) -> bool:
@@ -179,9 +204,12 @@ for _entry in (
     _plain(name="bibliography", suffixes=".bib", kind_for_secrets="prose"),
     Format(
         name="markdown", loader=f"{_LOADERS}.markdown:load_markdown", suffixes=".md .markdown .mkd .mdown .qmd .rmd",
-        sandboxed="large", markup="markdown",
+        sandboxed="large", markup="markdown", has_front_matter=True,
     ),
-    Format(name="mdx", loader=f"{_LOADERS}.mdx:load_mdx", suffixes=".mdx", sandboxed="large", markup="markdown"),
+    Format(
+        name="mdx", loader=f"{_LOADERS}.mdx:load_mdx", suffixes=".mdx", sandboxed="large", markup="markdown",
+        has_front_matter=True,
+    ),
     _spans(name="rst", loader=f"{_LOADERS}.rst:load_rst", suffixes=".rst .rest"),
     _partly_encoded(name="html", loader=f"{_LOADERS}.html:load_html", suffixes=".html .htm .xhtml", passage_bytes=2600),
     _fully_encoded(name="pdf", loader=f"{_LOADERS}.pdf:load_pdf", suffixes=".pdf"),
@@ -212,7 +240,7 @@ for _entry in (
     ),
     _spans(
         name="asciidoc", loader=f"{_LOADERS}.asciidoc:load_asciidoc", suffixes=".adoc .asciidoc .asc",
-        ambiguous_suffixes=".asc", matches_content=lambda data: _ARMOUR.search(data) is None,
+        has_front_matter=True, ambiguous_suffixes=".asc", matches_content=lambda data: _ARMOUR.search(data) is None,
     ),
     _spans(name="org", loader=f"{_LOADERS}.org:load_org", suffixes=".org"),
     Format(

@@ -55,7 +55,7 @@ def document_from_json(payload: bytes) -> Document:
         raise DocumentError(**answer["error"])
     plain = answer["document"]
     sections = tuple(Section(**{**each, "headings": tuple(each["headings"])}) for each in plain["sections"])
-    return Document(**{**plain, "sections": sections, "notes": tuple(plain["notes"])})
+    return Document(**{**plain, "sections": sections, "notes": tuple(plain["notes"]), "tags": tuple(plain["tags"])})
 
 
 def _exactly(stream: _Readable, length: int) -> bytes:

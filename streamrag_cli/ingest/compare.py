@@ -1,11 +1,12 @@
 """Detects changed files, reading as little as is safe."""
 
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Final, Protocol
 
 from streamrag_cli.documents import RECIPE
 from streamrag_cli.documents.discovery_results import FoundFile
+from streamrag_cli.documents.formats import has_front_matter
 from streamrag_cli.documents.read import RawFile, read_file
 from streamrag_cli.documents.withheld import RULES
 from streamrag_cli.model import DocumentRecord
@@ -25,9 +26,17 @@ class FileStatus(Protocol):
 
 
 def is_unchanged_by_stat(status: FileStatus, record: DocumentRecord) -> bool:
-    """Whether size, time stamp and recipe prove that the stored document is up to date. If False, it may still be."""
+    """Whether size, time stamp and recipe prove that the stored document is up to date. If False, it may still be.
+
+    A document whose tags an earlier version did not store is not.
+    """
     same = (record.size, record.mtime_ns, record.recipe) == (status.st_size, status.st_mtime_ns, _stored_recipe())
-    return same and record.mtime_ns < record.read_at_ns - _TIMESTAMP_RESOLUTION_NS
+    return same and not lacks_tags(record) and record.mtime_ns < record.read_at_ns - _TIMESTAMP_RESOLUTION_NS
+
+
+def lacks_tags(record: DocumentRecord) -> bool:
+    """Whether the document may have tags that are not in the store, because an earlier version ingested it."""
+    return record.tags is None and has_front_matter(PurePath(record.path))
 
 
 def read_record(file: FoundFile, source: str, *, limit_bytes: int) -> tuple[DocumentRecord, RawFile]:
@@ -46,10 +55,10 @@ def read_record(file: FoundFile, source: str, *, limit_bytes: int) -> tuple[Docu
 
 
 def refreshed(stored: DocumentRecord, current: DocumentRecord) -> DocumentRecord | None:
-    """`current` with the title and language of `stored`, if both have the same content and `RECIPE`; else None."""
+    """`current` with the metadata of `stored`, if both have the same content and `RECIPE`; else None."""
     if (stored.sha256, _chunking_version(stored.recipe)) != (current.sha256, _chunking_version(current.recipe)):
         return None
-    return replace(current, title=stored.title, language=stored.language)
+    return replace(current, title=stored.title, language=stored.language, date=stored.date, tags=stored.tags)
 
 
 def _stored_recipe() -> str:

@@ -16,7 +16,7 @@ from streamrag_cli.documents.sandbox import Loader
 from streamrag_cli.documents.withheld import Withheld, withhold_reason, withhold_reason_for_text
 from streamrag_cli.errors import DocumentError
 from streamrag_cli.events import DocumentAction
-from streamrag_cli.ingest.compare import read_record, refreshed
+from streamrag_cli.ingest.compare import lacks_tags, read_record, refreshed
 from streamrag_cli.model import Chunk, DocumentRecord
 from streamrag_cli.store.languages import ENGLISH, language_of
 
@@ -97,6 +97,9 @@ class FileReader:
         if withheld := withhold_reason(file, raw):
             return _withheld_result(file, shown, withheld)
         if known and (refreshed_record := refreshed(known, record)):
+            if self._reads_chunks and lacks_tags(refreshed_record):
+                document = self._loader.load(path, raw)
+                refreshed_record = replace(refreshed_record, date=document.date, tags=document.tags)
             return FileResult(path=file.name, shown=shown, action="unchanged", record=refreshed_record)
         if not file.is_named and not content_matches_name(path, raw.data):
             return _withheld_result(file, shown, Withheld("unsupported", "its content does not match its file name"))
@@ -108,7 +111,7 @@ class FileReader:
             document = replace(document, title=document.title or title_from_name(path, file.root))
             chunks = list(chunk(document))
             language = language_of(document.text) if text_kind(path) == "prose" else ENGLISH
-            record = replace(record, title=document.title, language=language)
+            record = replace(record, title=document.title, language=language, date=document.date, tags=document.tags)
             note = "; ".join(document.notes) or ("" if chunks else "contains no text")
         action: DocumentAction = "changed" if known else "added"
         return FileResult(path=file.name, shown=shown, action=action, reason=note, record=record, chunks=chunks)

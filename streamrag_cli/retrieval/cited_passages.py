@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from streamrag_cli.model import Hit
+from streamrag_cli.model import Filter, Hit
 from streamrag_cli.retrieval.calibration import score_curve
 from streamrag_cli.retrieval.embedder import BUILTIN, Embedder
 from streamrag_cli.retrieval.lexical import is_outside_latin
 from streamrag_cli.retrieval.near_duplicates import FindMissing
 from streamrag_cli.retrieval.relevance import coverage, relevance_of_words
-from streamrag_cli.retrieval.search import Retrieved
+from streamrag_cli.retrieval.search import NO_FILTER, Retrieved, select
 from streamrag_cli.store.interface import Reader, StoredChunk
 from streamrag_cli.store.stemming import stems
 from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, Cancellation, TimeLimit
@@ -24,20 +24,22 @@ def cited_passages(
     retrieved: Retrieved,
     chunk_ids: Sequence[str],
     *,
+    scope: Filter = NO_FILTER,
     find_missing: FindMissing | None = None,
     cancellation: Cancellation | None = None,
 ) -> Retrieved:
     """`retrieved` with the cited passages as its only hits, ranked after its own hits.
 
-    Passages that are already hits or no longer exist are left out, and at most `MAX_PASSAGES` are returned. They are
-    scored like the hits, but never higher than the last of them.
+    Passages that are already hits, no longer exist or are not `scope` are left out, and at most `MAX_PASSAGES` are
+    returned. They are scored like the hits, but never higher than the last of them.
     """
     own = {hit.chunk.id for hit in retrieved.hits}
     ids_to_add = [chunk_id for chunk_id in dict.fromkeys(chunk_ids) if chunk_id not in own]
     if not ids_to_add:
         return replace(retrieved, hits=())
     with reader.snapshot(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
-        stored = reader.catalog.chunks(ids_to_add)
+        selection = select(reader, scope)
+        stored = reader.catalog.chunks(reader.within(ids_to_add, selection) if selection else ids_to_add)
         ids = [chunk_id for chunk_id in ids_to_add if chunk_id in stored][:MAX_PASSAGES]
         cosines = reader.cosines(retrieved.question_vector, ids) if ids else {}
         curve = score_curve(embedder, reader.catalog)

@@ -9,13 +9,13 @@ from functools import partial
 from typing import Final, Self, TypeVar
 
 from streamrag_cli.errors import ConfigurationError, NothingRelevantError, StoreError
-from streamrag_cli.model import Chunk, Hit, Turn
+from streamrag_cli.model import Chunk, Filter, Hit, Turn
 from streamrag_cli.retrieval.embedder import Embedder
 from streamrag_cli.retrieval.embeddings import make_embedder
 from streamrag_cli.retrieval.follow_up import earlier_questions
 from streamrag_cli.retrieval.near_duplicates import FindMissing
 from streamrag_cli.retrieval.recent_questions import RecentQuestions
-from streamrag_cli.retrieval.search import DimensionError, EmbeddingChangedError, Retrieved, retrieve
+from streamrag_cli.retrieval.search import NO_FILTER, DimensionError, EmbeddingChangedError, Retrieved, retrieve
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.interface import Reader, busy, dimension_mismatch, embedding_mismatch
 from streamrag_cli.store.registry import open_store
@@ -80,19 +80,21 @@ class Retriever:
         history: Sequence[Turn] = (),
         limit: int,
         min_score: float,
+        scope: Filter = NO_FILTER,
         find_missing: FindMissing | None = None,
         cancellation: Cancellation | None = None,
     ) -> Retrieved:
         """Return the best chunks. `history` has the earlier turns of the conversation, oldest first.
 
-        `find_missing` finds files that no longer exist. Raises NothingRelevantError if no chunk reaches `min_score`,
-        and the errors of `search.retrieve`.
+        `scope` restricts the documents, and `find_missing` finds files that no longer exist. Raises
+        NothingRelevantError if no chunk reaches `min_score`, and the errors of `search.retrieve`.
         """
         retrieved = self._search(
             question,
             earlier=earlier_questions(question, history),
             limit=limit,
             min_score=min_score,
+            scope=scope,
             find_missing=find_missing,
             cancellation=cancellation,
         )
@@ -119,6 +121,7 @@ class Retriever:
         earlier: Sequence[str],
         limit: int,
         min_score: float,
+        scope: Filter,
         find_missing: FindMissing | None,
         cancellation: Cancellation | None,
     ) -> Retrieved:
@@ -129,6 +132,7 @@ class Retriever:
             earlier=earlier,
             limit=limit,
             min_score=min_score,
+            scope=scope,
             find_missing=find_missing,
             cancellation=cancellation,
             recent=self._recent,

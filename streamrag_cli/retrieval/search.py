@@ -14,11 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
+from pathlib import PurePath
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
-from streamrag_cli.errors import StoreError
-from streamrag_cli.model import Hit
+from streamrag_cli.documents.formats import has_front_matter
+from streamrag_cli.errors import NothingRelevantError, StoreError
+from streamrag_cli.model import Filter, Hit
 from streamrag_cli.retrieval.calibration import score_curve
 from streamrag_cli.retrieval.embedder import BUILTIN, EmbeddedQuestion, Embedder
 from streamrag_cli.retrieval.lexical import contains_code, is_outside_latin
@@ -28,7 +30,7 @@ from streamrag_cli.retrieval.recent_questions import RecentQuestions
 from streamrag_cli.retrieval.relevance import coverage, relevance_of_words
 from streamrag_cli.retrieval.token_states import late_interaction
 from streamrag_cli.stages import Stages
-from streamrag_cli.store.interface import Reader
+from streamrag_cli.store.interface import Reader, Selection
 from streamrag_cli.store.stemming import stems
 from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, Cancellation, TimeLimit
 
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+NO_FILTER: Final = Filter()
 CANDIDATES: Final = 100  # from full-text search and from vector search each
 _CODE_COVERAGE: Final = 0.75
 """A chunk that contains a code from the question, such as an article number, gets at least this coverage."""
@@ -96,24 +99,27 @@ def retrieve(
     earlier: Sequence[str] = (),
     limit: int,
     min_score: float = 0.0,
+    scope: Filter = NO_FILTER,
     find_missing: FindMissing | None = None,
     cancellation: Cancellation | None = None,
     recent: RecentQuestions | None = None,
 ) -> Retrieved:
     """The `limit` best chunks with a score of at least `min_score`, without near-duplicates.
 
+    Only documents that the filter `scope` allows are searched; scores are the same as without a filter.
     `earlier` are the questions before a follow-up, newest first. `find_missing` finds files that no longer exist.
     `cancellation` also cancels the embedder. `recent` are the questions whose vectors are known.
 
     Raises StoreError (`store_empty` if there are no chunks, `retrieval_timeout` if the store takes longer than
-    `RETRIEVAL_LIMIT_S`, `interrupted` after `cancellation`), EmbeddingChangedError, DimensionError, and the errors of
-    the embedder.
+    `RETRIEVAL_LIMIT_S`, `interrupted` after `cancellation`), EmbeddingChangedError, DimensionError, the errors of
+    the embedder, and NothingRelevantError `no_document_matches` if the filter allows no document.
     """
     stages = Stages(perf_counter())
     with reader.snapshot(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
         if reader.embedding != embedder.name:  # the old embedder may fail, and must not get the question
             raise EmbeddingChangedError
         count_chunks(reader)  # before opening Chroma, which an empty collection does not have
+        select(reader, scope)  # before the question is sent to an embedder that may charge for it
     texts = (question, *earlier)
     embed = partial((recent or RecentQuestions()).embed, embedder, texts, cancellation)
     embedded = _embedded(reader, embed, cancellation)
@@ -125,7 +131,7 @@ def retrieve(
         _check_dimension(reader, embedded)
         query = make_query(reader, embedder, texts, embedded, total=total)
         stages.end("terms")
-        lexical, cosines = _candidates(reader, query, stages)
+        lexical, cosines = _candidates(reader, query, select(reader, scope), stages)
         groups = DuplicateGroups(question, find_missing)
         ranked, states = _fused(lexical, cosines), dict[str, bytes]()
         if query.tokens:
@@ -164,6 +170,24 @@ def _check_dimension(reader: Reader, embedded: Sequence[EmbeddedQuestion]) -> No
         raise DimensionError(stored=stored, returned=returned)
 
 
+def select(reader: Reader, scope: Filter) -> Selection | None:
+    """The documents that the filter allows, or None for all. Raises NothingRelevantError `no_document_matches`."""
+    if scope.is_empty:
+        return None
+    selection = reader.select(scope)
+    if selection.documents:
+        return selection if len(selection.documents) < reader.counts().documents else None
+    hint = "list the documents: streamrag ls"
+    if any(has_front_matter(PurePath(path)) for path in selection.untagged):
+        hint = (
+            "documents that an earlier version ingested have no tags in the store until they are ingested again:"
+            " streamrag ingest"
+        )
+    raise NothingRelevantError(
+        f"no document of the collection matches {scope.text or 'the filter'}", code="no_document_matches", hint=hint
+    )
+
+
 def _embedded(
     reader: Reader, embed: Callable[[], list[EmbeddedQuestion]], cancellation: Cancellation | None
 ) -> list[EmbeddedQuestion]:
@@ -177,9 +201,11 @@ def _embedded(
         return embedded
 
 
-def _candidates(reader: Reader, query: Query, stages: Stages) -> tuple[dict[str, float], dict[str, float]]:
+def _candidates(
+    reader: Reader, query: Query, selection: Selection | None, stages: Stages
+) -> tuple[dict[str, float], dict[str, float]]:
     """The BM25 scores of the full-text hits, and the exact cosines of all candidates."""
-    text_hits, vector_hits = reader.search_both(query.words, query.vector, CANDIDATES)
+    text_hits, vector_hits = reader.search_both(query.words, query.vector, CANDIDATES, selection)
     lexical, nearest = dict(text_hits), dict(vector_hits)
     stages.end("full text")
     known = reader.catalog.existing(nearest)  # Chroma may contain chunks that an ingest is still writing

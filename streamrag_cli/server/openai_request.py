@@ -8,9 +8,10 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from streamrag_cli.answer.pipeline import MAX_QUESTION_CHARS
-from streamrag_cli.model import Question, Turn
+from streamrag_cli.errors import UsageError
+from streamrag_cli.model import Filter, Question, Turn
 from streamrag_cli.server.replies import RefusedError
-from streamrag_cli.server.requests import check_text
+from streamrag_cli.server.requests import FilterParameters, check_text
 
 MODEL: Final = "streamrag"
 _ROLES: Final = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
@@ -51,8 +52,11 @@ class StreamOptions(BaseModel):
     include_usage: bool = False
 
 
-class ChatRequest(BaseModel):
-    """A request of OpenAI's API. Sampling options are passed on to the model; unknown fields are ignored."""
+class ChatRequest(FilterParameters):
+    """A request of OpenAI's API, which may also have the fields of a filter.
+
+    Sampling options are passed on to the model; unknown fields are ignored.
+    """
 
     model_config = ConfigDict(extra="ignore")
 
@@ -108,7 +112,14 @@ class ChatRequest(BaseModel):
             instructions="\n\n".join(text for role, text in messages if role == "system" and text.strip()),
             options=self.options,
             max_tokens=self.max_completion_tokens or self.max_tokens,
+            filter=self._filter(),
         )
+
+    def _filter(self) -> Filter:
+        try:
+            return self.filter()
+        except UsageError as error:  # OpenAI's API has status 400 for all invalid requests
+            raise RefusedError(400, error.message, code=error.code, hint=error.hint) from None
 
     def _refuse_unsupported_options(self) -> None:
         response_format = self.response_format or {"type": "text"}

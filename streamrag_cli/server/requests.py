@@ -7,12 +7,13 @@ from itertools import islice
 from typing import Annotated, Any, Final
 
 from fastapi import Query, Request
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from streamrag_cli.answer.model_choice import DEFAULT_MODEL
 from streamrag_cli.answer.pipeline import MAX_QUESTION_CHARS
+from streamrag_cli.documents.filters import FilterWords, pattern_for_names, read_filter
 from streamrag_cli.errors import UsageError
-from streamrag_cli.model import Question, Turn
+from streamrag_cli.model import Filter, Question, Turn
 from streamrag_cli.server.replies import RefusedError
 from streamrag_cli.server.request_log import entry_of
 from streamrag_cli.server.serving import Serving
@@ -21,6 +22,9 @@ from streamrag_cli.settings import Settings, with_request
 
 _MAX_NAME_CHARS: Final = 200
 _MAX_FIELDS: Final = 100
+_MAX_WORDS: Final = 20
+_MAX_WORD_CHARS: Final = 500
+"""The maximum number of values of a filter in a request, and of characters of each."""
 MAX_TURNS: Final = 20
 """The maximum number of earlier turns in a request."""
 MAX_ANSWER_CHARS: Final = 100_000
@@ -28,7 +32,42 @@ MAX_ANSWER_CHARS: Final = 100_000
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
-class QueryParameters(BaseModel):
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+_Words = Annotated[
+    list[Annotated[str, Field(max_length=_MAX_WORD_CHARS)]] | None,
+    Field(max_length=_MAX_WORDS, fail_fast=True),
+    BeforeValidator(_as_list),
+]
+
+
+class FilterParameters(BaseModel):
+    """The fields that restrict a question to some documents. Each list may also be one string."""
+
+    model_config = ConfigDict(populate_by_name=False)
+
+    in_: Annotated[
+        _Words,
+        Field(alias="in", description="Patterns for names of documents as in `sources`; a folder includes all below."),
+    ] = None
+    since: Annotated[
+        str | None,
+        Field(max_length=_MAX_WORD_CHARS, description="Only files modified since this date or age, such as 7d."),
+    ] = None
+    format: Annotated[_Words, Field(description="Only these formats or suffixes, such as pdf.")] = None
+    tag: Annotated[_Words, Field(description="Only documents with all of these tags.")] = None
+
+    def filter(self) -> Filter:
+        """The filter. Patterns match only names that clients see. Raises UsageError `bad_filter` or `bad_request`."""
+        words = FilterWords(within=self.in_ or (), since=self.since, formats=self.format or (), tags=self.tag or ())
+        for each in words.arguments(""):
+            check_text(each, name="the filter")
+        return read_filter(words, now_s=time.time(), pattern_of=pattern_for_names, prefix="")
+
+
+class QueryParameters(FilterParameters):
     """The parameters of a question. For a parameter that is omitted, the server's setting applies."""
 
     model_config = ConfigDict(extra="forbid", strict=False, title="Question")
@@ -91,7 +130,12 @@ def question_of(parameters: QueryParameters) -> Question:
     if not query.strip():
         raise UsageError("the question is empty", code="empty_question")
     earlier = parameters.history if isinstance(parameters, QuestionBody) else None
-    return Question(text=query, accepted_at=time.perf_counter(), history=tuple(map(_turn, earlier or ())))
+    return Question(
+        text=query,
+        accepted_at=time.perf_counter(),
+        history=tuple(map(_turn, earlier or ())),
+        filter=parameters.filter(),
+    )
 
 
 def _turn(earlier: EarlierTurn) -> Turn:

@@ -7,15 +7,23 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from pydantic import BaseModel
+
 from streamrag_cli.answer.pipeline import MAX_QUESTION_CHARS
 from streamrag_cli.server.replies import RefusedError, is_openai
 from streamrag_cli.server.requests import EarlierTurn, PassageParameters, QueryParameters, QuestionBody
 from streamrag_cli.text import sanitise_line
 
 _MAX_NAME_CHARS: Final = 40
-_FIELDS: Final = tuple(QueryParameters.model_fields)
-_BODY_FIELDS: Final = tuple(QuestionBody.model_fields)
-_TURN_FIELDS: Final = tuple(EarlierTurn.model_fields)
+
+
+def _names(model: type[BaseModel]) -> tuple[str, ...]:
+    return tuple(each.alias or name for name, each in model.model_fields.items())
+
+
+_FIELDS: Final = _names(QueryParameters)
+_BODY_FIELDS: Final = _names(QuestionBody)
+_TURN_FIELDS: Final = _names(EarlierTurn)
 _EXAMPLE: Final = (
     'send Content-Type: application/json and a body such as {"query": "How long is the warranty?", "k": 3}'
 )

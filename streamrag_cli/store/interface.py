@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from streamrag_cli.errors import StoreError
-from streamrag_cli.model import Chunk, DocumentRecord, UnreadFile
+from streamrag_cli.model import Chunk, DocumentRecord, Filter, UnreadFile
 from streamrag_cli.store.languages import ENGLISH
 from streamrag_cli.store.time_limit import TimeLimit
 
@@ -61,6 +61,20 @@ class Counts:
 
     documents: int
     chunks: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """The documents that a filter allows, as ids of the backend, and the number of their chunks, out of `total` chunks.
+
+    `untagged` are the paths of documents that it excludes because their tags are unknown. A selection is valid for one
+    state of the collection.
+    """
+
+    documents: tuple[int, ...]
+    chunks: int
+    total: int
+    untagged: tuple[str, ...] = ()
 
 
 class Manifest(Protocol):
@@ -161,8 +175,16 @@ class Reader(Protocol):
         The ids must come from a search in the same `snapshot()`: an id that is missing means `store_damaged`.
         """
 
-    def search_text(self, words: Sequence[str], limit: int) -> ScoredIds:
+    def select(self, scope: Filter) -> Selection:
+        """The documents that a filter allows."""
+
+    def within(self, chunk_ids: Iterable[str], selection: Selection) -> set[str]:
+        """The subset of these ids that are chunks of the selected documents."""
+
+    def search_text(self, words: Sequence[str], limit: int, selection: Selection | None = None) -> ScoredIds:
         """Ids of chunks that contain any of the words, with their BM25 scores, best first.
+
+        With a `selection`, only its documents are searched. The scores are those of a search in all documents.
 
         If there are too many words, only the rarest are searched (`stemming.rarest_words`). A word that occurs several
         times in `words` counts as often, up to four times.
@@ -171,10 +193,15 @@ class Reader(Protocol):
     def document_frequencies(self, terms: Iterable[str]) -> dict[str, int]:
         """The number of chunks that contain each stemmed term."""
 
-    def nearest(self, vector: FloatArray, limit: int) -> ScoredIds:
-        """Ids of chunks with their cosines to `vector`, a unit vector, best first. The search is approximate."""
+    def nearest(self, vector: FloatArray, limit: int, selection: Selection | None = None) -> ScoredIds:
+        """Ids of chunks with their cosines to `vector`, a unit vector, best first.
 
-    def search_both(self, words: Sequence[str], vector: FloatArray, limit: int) -> tuple[ScoredIds, ScoredIds]:
+        The search is approximate. In a small `selection`, it is exact.
+        """
+
+    def search_both(
+        self, words: Sequence[str], vector: FloatArray, limit: int, selection: Selection | None = None
+    ) -> tuple[ScoredIds, ScoredIds]:
         """The results of `search_text` and `nearest`."""
 
     def cosines(self, vector: FloatArray, ids: Sequence[str]) -> dict[str, float]:

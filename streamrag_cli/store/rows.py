@@ -8,18 +8,18 @@ from typing import Any, Final
 
 from streamrag_cli.model import LONGEST_CHUNK_CHARS, Chunk, DocumentRecord, UnreadFile
 
-RECORD_COLUMNS: Final = "path, source, size, mtime_ns, read_at_ns, sha256, recipe, title, language"
+RECORD_COLUMNS: Final = "path, source, size, mtime_ns, read_at_ns, sha256, recipe, title, language, date, tags"
 CHUNK_COLUMNS: Final = "chunk_id, ordinal, body, headings, page, line_start, line_end, char_start, char_end"
 _UNREAD_NAMES: Final = ("path", "action", "reason", "code", "seen_at")
 _MOST_UNREAD: Final = 10_000
 _RECORD_NAMES: Final = RECORD_COLUMNS.split(", ")
-record_row: Final[Callable[[DocumentRecord], tuple[Any, ...]]] = attrgetter(*_RECORD_NAMES)
+_record_values: Final[Callable[[DocumentRecord], tuple[Any, ...]]] = attrgetter(*_RECORD_NAMES)
 _CHUNK_NAMES: Final = ("id", "ordinal", "text", *CHUNK_COLUMNS.split(", ")[3:])
 _values_of: Final[Callable[[Chunk], tuple[Any, ...]]] = attrgetter(*_CHUNK_NAMES)
 
 
 _INVALID_IN_PATH: Final = re.compile("[\0\ud800-\udfff]")
-_RECORD_TYPES: Final[tuple[Any, ...]] = (str, str, int, int, int, str, str, str, str)
+_RECORD_TYPES: Final[tuple[Any, ...]] = (str, str, int, int, int, str, str, str, str, str, (str, type(None)))
 _POSITION: Final = (int, type(None))
 _CHUNK_TYPES: Final[tuple[Any, ...]] = (str, int, str, str, _POSITION, _POSITION, _POSITION, int, int)
 
@@ -28,7 +28,22 @@ def record_of(row: Sequence[Any]) -> DocumentRecord:
     """The record in a row of RECORD_COLUMNS. Raises ValueError if a type is wrong or the path is not absolute."""
     if not _have_types(row, _RECORD_TYPES) or not is_stored_path(row[0]):
         raise ValueError("a document has values of the wrong type")
-    return DocumentRecord(**dict(zip(_RECORD_NAMES, row, strict=True)))
+    return DocumentRecord(**dict(zip(_RECORD_NAMES, row, strict=True)) | {"tags": tags_of(row[-1])})
+
+
+def record_row(record: DocumentRecord) -> tuple[Any, ...]:
+    *values, tags = _record_values(record)
+    return *values, tags_text(tags)
+
+
+def tags_text(tags: Sequence[str] | None) -> str | None:
+    """The tags as JSON; None if they are unknown."""
+    return None if tags is None else json.dumps(tags, ensure_ascii=False)
+
+
+def tags_of(text: str | None) -> tuple[str, ...] | None:
+    """The tags in a column that `tags_text` wrote. Raises ValueError."""
+    return None if text is None else _texts_of(text, "the tags of a document")
 
 
 def unread_to_text(files: Iterable[UnreadFile]) -> str:
@@ -71,13 +86,18 @@ def chunk_of(row: Sequence[Any]) -> Chunk:
     values = dict(zip(_CHUNK_NAMES, row, strict=True))
     if max(len(values["text"]), len(values["headings"])) > LONGEST_CHUNK_CHARS:
         raise ValueError("the text of a chunk is too long")
+    return Chunk(**values | {"headings": _texts_of(values["headings"], "the headings of a chunk")})
+
+
+def _texts_of(source: str, name: str) -> tuple[str, ...]:
+    """The texts of a list in JSON. Raises ValueError."""
     try:
-        headings = json.loads(values["headings"])
+        texts = json.loads(source)
     except RecursionError as error:
-        raise ValueError("the headings of a chunk are nested") from error
-    if not isinstance(headings, list) or not all(isinstance(each, str) for each in headings):
-        raise ValueError("the headings of a chunk are not a list of texts")
-    return Chunk(**values | {"headings": tuple(headings)})
+        raise ValueError(f"{name} are nested") from error
+    if not isinstance(texts, list) or not all(isinstance(each, str) for each in texts):
+        raise ValueError(f"{name} are not a list of texts")
+    return tuple(texts)
 
 
 def _have_types(row: Sequence[object], types: Sequence[Any]) -> bool:

@@ -6,6 +6,7 @@ from streamrag_cli.answer.excerpts import as_sources
 from streamrag_cli.answer.facts import fact_match
 from streamrag_cli.answer.quoting import pick_quotes
 from streamrag_cli.documents.chunking import chunk
+from streamrag_cli.documents.loaders.markdown import load_markdown
 from streamrag_cli.model import Hit
 from streamrag_cli.retrieval.search import Retrieved
 from streamrag_cli.store.stemming import stems
@@ -106,3 +107,27 @@ def test_a_question_that_repeats_one_word_is_compared_within_a_second() -> None:
 
     assert fact_match("owner: Ida Falk", "who " * 5000) == ""
     assert time.process_time() - started_s < 1
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("tags: [Sea, 'two words']\n", ("Sea", "two words")),
+        ("tags:\n  - sea\n  - '#harbour'\n  - sea\n", ("sea", "harbour")),
+        ("tag: sea, harbour\n", ("sea", "harbour")),
+        ("title: Sea\nkeywords: [none]\n", ()),
+        ("tags:\n", ()),
+    ],
+)
+def test_tags_are_kept_as_metadata(source: str, expected: tuple[str, ...]) -> None:
+    document = load_markdown("/n/a.md", f"---\n{source}date: 2026-03-01\n---\nText.\n")
+
+    assert (document.tags, document.date) == (expected, "2026-03-01")
+
+
+def test_toml_has_tags_too_and_their_number_is_limited() -> None:
+    many = ", ".join(f'"t{n}"' for n in range(500))
+
+    tags = load_markdown("/n/a.md", f"+++\ntags = [{many}]\n+++\nText.\n").tags
+
+    assert (tags[0], len(tags)) == ("t0", 100)

@@ -113,6 +113,7 @@ def _as_format_2(catalog: Path) -> None:
             DROP TRIGGER chunks_inserted; DROP TRIGGER chunks_deleted;
             DROP TABLE chunks_terms; DROP TABLE chunks_fts; DROP VIEW chunks_words;
             DROP TABLE token_states; DROP INDEX documents_in_language; ALTER TABLE documents DROP COLUMN language;
+            ALTER TABLE documents DROP COLUMN date; ALTER TABLE documents DROP COLUMN tags;
             CREATE VIRTUAL TABLE chunks_fts USING fts5 (
                 title, body, content = 'chunks', content_rowid = 'id', tokenize = 'porter unicode61'
             );

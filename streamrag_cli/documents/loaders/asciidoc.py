@@ -6,6 +6,7 @@ directives are dropped everywhere, even in code, because the AsciiDoc preprocess
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from streamrag_cli.documents.loaders.asciidoc_inline import inline_text, with_attributes
@@ -44,7 +45,8 @@ def load_asciidoc(path: str, text: str) -> Document:
     reader = _Reader(text, skipped=text.count("\n", 0, about.length))
     reader.read()
     summary = "; ".join(each for each in (about.summary, reader.summary) if each)
-    return reader.out.document(path, title=about.title, summary=clean_heading(summary))
+    document = reader.out.document(path, title=about.title, summary=clean_heading(summary))
+    return replace(document, date=about.date, tags=about.tags)
 
 
 class _Reader:

@@ -5,7 +5,8 @@ that users may ask about. Front matter is parsed line by line, and nothing is ev
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Final, NamedTuple
 
 from streamrag_cli.documents.outline import clean_heading
@@ -38,12 +39,15 @@ _MONTHS: Final = "January February March April May June July August September Oc
 _LINE_CHARS: Final = 2000
 _FACT_CHARS: Final = 200
 _MAX_FACTS: Final = 12
+_MAX_TAGS: Final = 100
+_TAGGING: Final = ("tags", "tag")
 _MAX_LINES: Final = 60
 
 
 class FrontMatter(NamedTuple):
     """Parsed front matter. `length` is its length in characters, 0 if there is none.
 
+    `date` is the value of the entry with this name, and `tags` are those of `tags` and `tag`, as the author wrote them.
     `facts` has one entry for each line between the delimiters: `NAME: VALUES` for a fact, else "". It is empty
     without facts, or if there are more than 60 lines.
     """
@@ -52,6 +56,8 @@ class FrontMatter(NamedTuple):
     title: str
     summary: str
     facts: tuple[str, ...] = ()
+    date: str = ""
+    tags: tuple[str, ...] = ()
 
 
 def front_matter(text: str) -> FrontMatter:
@@ -68,7 +74,21 @@ def front_matter(text: str) -> FrontMatter:
     )
     dates = [words for value in entries.get("date", ())[:1] if (words := _date_in_words(value))]
     summary = "; ".join(each for each in (summary, *dates) if each)
-    return FrontMatter(match.end(), clean_heading(title), clean_heading(summary), _facts(listed, match[0]))
+    return FrontMatter(
+        match.end(),
+        clean_heading(title),
+        clean_heading(summary),
+        _facts(listed, match[0]),
+        clean_heading(" ".join(entries.get("date", ())[:1])),
+        _tags(entries),
+    )
+
+
+def _tags(entries: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """The tags, without `#` and duplicates. A text instead of a list may have several, separated by commas."""
+    words = (word for name in _TAGGING for value in entries.get(name, ()) for word in value.split(","))
+    tags = (clean_heading(word).strip("#\"' ") for word in words)
+    return tuple(islice(dict.fromkeys(tag for tag in tags if tag), _MAX_TAGS))
 
 
 def _facts(entries: list[tuple[int, str, list[str]]], source: str) -> tuple[str, ...]:

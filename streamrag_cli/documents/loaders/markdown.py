@@ -62,6 +62,8 @@ def markdown_document(path: str, about: FrontMatter, text: str, lines: Sequence[
         text=text,
         title=title,
         summary=about.summary,
+        date=about.date,
+        tags=about.tags,
         sections=sections_from(headings, len(text)),
         line_numbers=lines,
     )

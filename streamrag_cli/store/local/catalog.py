@@ -12,8 +12,9 @@ from typing import Any, Final
 from zlib import crc32
 
 from streamrag_cli.errors import StoreError
-from streamrag_cli.model import Chunk, DocumentRecord, UnreadFile
-from streamrag_cli.store.interface import Counts, ScoredIds, StoredChunk
+from streamrag_cli.model import Chunk, DocumentRecord, Filter, UnreadFile
+from streamrag_cli.store.document_filter import FilterRow, allowed_documents
+from streamrag_cli.store.interface import Counts, ScoredIds, Selection, StoredChunk
 from streamrag_cli.store.languages import ENGLISH, LANGUAGES
 from streamrag_cli.store.local.database import Database, damaged_catalog
 from streamrag_cli.store.local.full_text import create_index, merge, register, run_script, upgrade_index
@@ -27,26 +28,29 @@ from streamrag_cli.store.rows import (
     range_below,
     record_of,
     record_row,
+    tags_text,
     unread_from_text,
     unread_to_text,
     with_unread,
 )
 
-SCHEMA_VERSION: Final = "4"
-_OLDER_VERSIONS: Final = frozenset({"2", "3"})
-"""Formats that readers accept and writers upgrade. They lack languages and token states. The full-text index of format
-2 also lacks Chinese words."""
+SCHEMA_VERSION: Final = "5"
+_OLDER_VERSIONS: Final = frozenset({"2", "3", "4"})
+"""Formats that readers accept and writers upgrade. They lack the dates and tags of documents."""
+_WITHOUT_LANGUAGES: Final = frozenset({"2", "3"})
+"""Formats that also lack languages and token states. The full-text index of format 2 also lacks Chinese words."""
 _SCHEMA: Final = Path(__file__).with_name("schema.sql")
 _OLDER_TABLES: Final = ("roots", "documents", "chunks", "chunks_fts", "chunks_terms", "vectors_in_doubt")
 _NUMBERS: Final = frozenset({"generation", "dimension", "dropped"})
 _NUMBER: Final = re.compile(r"[0-9]{1,15}")
 _BATCH_SIZE: Final = 500  # below SQLite's limit on the variables of one statement
 _MERGED_PAGES: Final = 1000
+_IN_DOCUMENTS: Final = "document_id IN (SELECT value FROM json_each(?))"
 
 
 class Catalog(Database):
     _found_checksums = False
-    _found_current = False
+    _version: str | None = None
 
     def _prepare(self, *, write: bool, create: bool) -> None:
         self._db.execute("PRAGMA temp_store = MEMORY")
@@ -66,17 +70,11 @@ class Catalog(Database):
                 self.set_meta("generation", "0")
         self._require_tables("meta")
         version = self.meta("schema_version")
-        self._found_current = write or version == SCHEMA_VERSION
-        if version == SCHEMA_VERSION:
-            self._require_tables(*_OLDER_TABLES, "token_states")
-        elif version in _OLDER_VERSIONS:
-            self._require_tables(*_OLDER_TABLES)
+        self._version = SCHEMA_VERSION if write else version
+        if version in {SCHEMA_VERSION, *_OLDER_VERSIONS}:
+            self._require_tables(*_OLDER_TABLES, *([] if version in _WITHOUT_LANGUAGES else ["token_states"]))
         if version in _OLDER_VERSIONS and write:
-            with self.transaction():
-                self._db.execute("ALTER TABLE documents ADD COLUMN language TEXT NOT NULL DEFAULT ''")
-                run_script(self._db, _SCHEMA)
-                upgrade_index(self._db)
-                self.set_meta("schema_version", SCHEMA_VERSION)
+            self._upgrade(has_languages=version not in _WITHOUT_LANGUAGES)
         elif version == SCHEMA_VERSION and write and not self._has_checksums:
             with self.transaction():
                 run_script(self._db, _SCHEMA)
@@ -89,10 +87,29 @@ class Catalog(Database):
             )
 
     @property
-    def _is_older(self) -> bool:
-        if not self._found_current:  # a writer may upgrade the format at any time, but never back
-            self._found_current = self.meta("schema_version") == SCHEMA_VERSION
-        return not self._found_current
+    def _has_languages(self) -> bool:
+        return self._format() not in _WITHOUT_LANGUAGES
+
+    @property
+    def _has_tags(self) -> bool:
+        return self._format() not in _OLDER_VERSIONS
+
+    def _format(self) -> str | None:
+        if self._version in _OLDER_VERSIONS:  # a writer may upgrade the format at any time, but never back
+            self._version = self.meta("schema_version")
+        return self._version
+
+    def _upgrade(self, *, has_languages: bool) -> None:
+        """Upgrade the tables of an older format. The tags of its documents are unknown."""
+        with self.transaction():
+            if not has_languages:
+                self._db.execute("ALTER TABLE documents ADD COLUMN language TEXT NOT NULL DEFAULT ''")
+            self._db.execute("ALTER TABLE documents ADD COLUMN date TEXT NOT NULL DEFAULT ''")
+            self._db.execute("ALTER TABLE documents ADD COLUMN tags TEXT")
+            run_script(self._db, _SCHEMA)
+            if not has_languages:
+                upgrade_index(self._db)
+            self.set_meta("schema_version", SCHEMA_VERSION)
 
     def _require_tables(self, *names: str) -> None:
         """Raise StoreError if a table is missing or is a view, which could run indefinitely or return other rows."""
@@ -129,7 +146,7 @@ class Catalog(Database):
         return Counts(documents=documents, chunks=chunks)
 
     def languages(self) -> list[str]:
-        if self._is_older:
+        if not self._has_languages:
             return [ENGLISH]
         # One index lookup per language; DISTINCT would scan the whole index.
         exists = "EXISTS (SELECT 1 FROM documents WHERE language = value)"
@@ -137,7 +154,7 @@ class Catalog(Database):
         return sorted(language for (language,) in rows)
 
     def foreign_chunks(self) -> int:
-        if self._is_older:
+        if not self._has_languages:
             return 0
         of_documents = "SELECT id FROM documents WHERE language <> ?"
         return int(self._rows(f"SELECT count(*) FROM chunks WHERE document_id IN ({of_documents})", (ENGLISH,))[0][0])
@@ -145,7 +162,12 @@ class Catalog(Database):
     @property
     def _language(self) -> str:
         """The SQL expression for a document's language; a constant in formats without this column."""
-        return "''" if self._is_older else "language"
+        return "language" if self._has_languages else "''"
+
+    def _columns(self, columns: str) -> str:
+        """Columns of documents, with constants for columns that this format lacks."""
+        columns = columns.replace("language", self._language)
+        return columns if self._has_tags else columns.replace("date", "''").replace("tags", "NULL")
 
     def roots(self) -> list[str]:
         roots = [path for (path,) in self._rows("SELECT path FROM roots ORDER BY path")]
@@ -163,8 +185,7 @@ class Catalog(Database):
         return in_pages(lambda after: self._records(where, (root, *range_below(root), after, _BATCH_SIZE)))
 
     def _records(self, where: str, values: Sequence[object]) -> list[DocumentRecord]:
-        columns = RECORD_COLUMNS.replace("language", self._language)
-        rows = self._rows(f"SELECT {columns} FROM documents {where}", values)
+        rows = self._rows(f"SELECT {self._columns(RECORD_COLUMNS)} FROM documents {where}", values)
         try:
             return [record_of(row) for row in rows]
         except ValueError as error:
@@ -229,7 +250,7 @@ class Catalog(Database):
         return {chunk_id for (chunk_id,) in rows}
 
     def token_states(self, chunk_ids: Collection[str]) -> dict[str, bytes]:
-        if self._is_older:
+        if not self._has_languages:
             return {}
         checksum = (
             "(SELECT token_states FROM checksums WHERE checksums.id = chunks.id)" if self._has_checksums else "NULL"
@@ -258,15 +279,44 @@ class Catalog(Database):
             self._found_checksums = bool(exists)
         return self._found_checksums
 
+    # Filters
+
+    def select(self, scope: Filter, total: int) -> Selection:
+        columns = self._columns("id, path, source, tags")
+        query = f"SELECT {columns} FROM documents WHERE path >= ? AND path < ? AND mtime_ns >= ?"
+
+        def fetch(low: str, high: str, since_ns: int) -> Iterator[FilterRow]:
+            return map(FilterRow._make, self._rows(query, (low, high, since_ns)))
+
+        try:
+            ids, untagged = allowed_documents(scope, fetch)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise damaged_catalog(self._file, "a document has values of the wrong type") from error
+        [(chunks,)] = self._rows(f"SELECT count(*) FROM chunks WHERE {_IN_DOCUMENTS}", (json.dumps(ids),))
+        return Selection(documents=tuple(ids), chunks=chunks, total=total, untagged=tuple(untagged))
+
+    def selected_chunk_ids(self, selection: Selection) -> list[str]:
+        rows = self._rows(f"SELECT chunk_id FROM chunks WHERE {_IN_DOCUMENTS}", (json.dumps(selection.documents),))
+        return [chunk_id for (chunk_id,) in rows]
+
+    def within(self, chunk_ids: Iterable[str], selection: Selection) -> set[str]:
+        documents = set(selection.documents)
+        rows = self._rows_for("SELECT chunk_id, document_id FROM chunks WHERE chunk_id IN ({})", chunk_ids)
+        return {chunk_id for chunk_id, document in rows if document in documents}
+
     # Full text
 
-    def search_text(self, matches: Mapping[str, int], limit: int) -> ScoredIds:
+    def search_text(self, matches: Mapping[str, int], limit: int, selection: Selection | None = None) -> ScoredIds:
         """Chunk ids with their BM25 scores, best (highest) first.
 
         `matches` maps FTS5 expressions to weights. BM25 is a sum over words, so the score of a chunk that matches
         several expressions is their weighted sum.
         """
         one = "SELECT rowid AS id, ? * -bm25(chunks_fts, 1.0, 1.0) AS score FROM chunks_fts WHERE chunks_fts MATCH ?"
+        if selection is not None:
+            # Without the plus sign, SQLite would search the index once for every selected chunk.
+            one += f" AND +rowid IN (SELECT id FROM chunks WHERE {_IN_DOCUMENTS})"
+        documents = [] if selection is None else [json.dumps(selection.documents)]
         scored = " UNION ALL ".join([one] * len(matches))
         if len(matches) > 1:
             scored = f"SELECT id, sum(score) AS score FROM ({scored}) GROUP BY id"
@@ -275,7 +325,7 @@ class Catalog(Database):
             f"SELECT chunk_id, score FROM ({scored} ORDER BY score DESC, 1 LIMIT ?) JOIN chunks USING (id)"
             " ORDER BY score DESC, id"
         )
-        values = [value for match, weight in matches.items() for value in (weight, match)]
+        values = [value for match, weight in matches.items() for value in (weight, match, *documents)]
         return [(chunk_id, score) for chunk_id, score in self._rows(query, (*values, limit))] if matches else []
 
     def document_frequencies(self, terms: Iterable[str]) -> dict[str, int]:
@@ -331,7 +381,7 @@ class Catalog(Database):
         """
         former = self.remove(record.path)
         cursor = self._execute(
-            f"INSERT INTO documents ({RECORD_COLUMNS}, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO documents ({RECORD_COLUMNS}, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (*record_row(record), _checksum((record.path, record.source))),
         )
         rows = map(chunk_row, chunks)
@@ -376,9 +426,9 @@ class Catalog(Database):
         checksum = _checksum((record.path, record.source))
         values = record.source, checksum, record.size, record.mtime_ns, record.read_at_ns
         self._rows(
-            "UPDATE documents SET source = ?, checksum = ?, size = ?, mtime_ns = ?, read_at_ns = ?, recipe = ?"
-            " WHERE path = ?",
-            (*values, record.recipe, record.path),
+            "UPDATE documents SET source = ?, checksum = ?, size = ?, mtime_ns = ?, read_at_ns = ?, recipe = ?,"
+            " date = ?, tags = ? WHERE path = ?",
+            (*values, record.recipe, record.date, tags_text(record.tags), record.path),
         )
 
     def compact(self) -> None:

@@ -54,10 +54,12 @@ class RustCollection:
         result = self._core.get(self._id, id_list, None, limit, 0, None, list(include), *_DATABASE)
         return {"ids": result.ids, **{each: getattr(result, each) for each in include}}
 
-    def query(self, query_embeddings: FloatArray, *, n_results: int, include: Sequence[str]) -> dict[str, Any]:
+    def query(
+        self, query_embeddings: FloatArray, *, n_results: int, include: Sequence[str], ids: Sequence[str] | None = None
+    ) -> dict[str, Any]:
         """`query_embeddings` has the shape (questions, dimension); each result has one list per question."""
         result = self._core.query(
-            self._id, None, list(query_embeddings), n_results, None, None, list(include), *_DATABASE
+            self._id, ids, list(query_embeddings), n_results, None, None, list(include), *_DATABASE
         )
         return {"ids": result.ids, **{each: getattr(result, each) for each in include}}
 

@@ -1,16 +1,19 @@
 """A local collection, open for reading."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
+from math import ceil
 from pathlib import Path
 from threading import Lock, local
-from typing import Final
+from typing import Any, Final
 
 from streamrag_cli.errors import StreamragError
+from streamrag_cli.model import Filter
 from streamrag_cli.store.backend import missing_collection
-from streamrag_cli.store.interface import Counts, FloatArray, ScoredIds, StoredChunk, busy
+from streamrag_cli.store.interface import Counts, FloatArray, ScoredIds, Selection, StoredChunk, busy
 from streamrag_cli.store.local import index_fingerprint
 from streamrag_cli.store.local.catalog import Catalog
 from streamrag_cli.store.local.database import damaged_catalog
@@ -18,12 +21,20 @@ from streamrag_cli.store.local.epoch import OpenEpoch
 from streamrag_cli.store.local.index_fingerprint import damaged_vectors
 from streamrag_cli.store.local.layout import Layout, collections
 from streamrag_cli.store.local.vector_fingerprints import changed_vectors
-from streamrag_cli.store.local.vectors import Vectors
+from streamrag_cli.store.local.vectors import Vectors, best_of
 from streamrag_cli.store.stemming import MOST_WORDS, match_expression, rarest_words, stems
 from streamrag_cli.store.time_limit import TimeLimit
 
 _MIN_CHUNKS_FOR_THREAD: Final = 5_000
 """With at least this many chunks, a vector search takes longer than starting a thread."""
+_MAX_COMPARED: Final = 3000
+"""The vectors of at most this many selected chunks are all compared with the question. They take up to 5 MB."""
+_EXPECTED_SHARE: Final = 0.5
+_LEAST_SHARE: Final = 0.25
+"""If more chunks are selected, a vector search is expected to find .5 times the requested number of selected ones, and
+must find .25 times as many. A higher share makes a search slower and hardly changes its best hits."""
+_MAX_FETCHED: Final = 5000
+_TEXT_SURPLUS: Final = 1.5
 
 
 class CollectionReader:
@@ -41,6 +52,8 @@ class CollectionReader:
         self._catalog: tuple[OpenEpoch, Catalog] | None = None
         self._thread_state = local()
         self._counted: tuple[tuple[str, int], Counts] | None = None
+        self._selected: tuple[tuple[str, int], Filter, Selection] | None = None
+        self._cache: dict[str, Any] = {}
 
     @contextmanager
     def snapshot(self, limit: TimeLimit | None = None) -> Iterator[None]:
@@ -104,26 +117,43 @@ class CollectionReader:
                 raise damaged_catalog(session.epoch.catalog_file, why)
         return [chunks[chunk_id] for chunk_id in chunk_ids]
 
-    def search_text(self, words: Sequence[str], limit: int) -> ScoredIds:
+    def select(self, scope: Filter) -> Selection:
+        # Cached like the counts: the questions of a chat, and each question itself, resolve the same filter repeatedly.
         with self._session() as session:
-            return session.search_text(words, limit)
+            state = session.epoch.name, session.generation
+            selected = self._selected
+            if selected is None or selected[:2] != (state, scope):
+                self._selected = selected = state, scope, session.catalog.select(scope, self.counts().chunks)
+            return selected[2]
+
+    def within(self, chunk_ids: Iterable[str], selection: Selection) -> set[str]:
+        with self._session() as session:
+            return session.catalog.within(chunk_ids, selection)
+
+    def search_text(self, words: Sequence[str], limit: int, selection: Selection | None = None) -> ScoredIds:
+        with self._session() as session:
+            return session.search_text(words, limit, selection)
 
     def document_frequencies(self, terms: Iterable[str]) -> dict[str, int]:
         with self._session() as session:
             return session.document_frequencies(terms)
 
-    def nearest(self, vector: FloatArray, limit: int) -> ScoredIds:
+    def nearest(self, vector: FloatArray, limit: int, selection: Selection | None = None) -> ScoredIds:
         with self._session() as session:
-            return session.vectors().nearest(vector, limit)
+            hits = session.vector_search(vector, limit, selection)()
+            return session.selected(hits, vector, limit, selection)
 
-    def search_both(self, words: Sequence[str], vector: FloatArray, limit: int) -> tuple[ScoredIds, ScoredIds]:
+    def search_both(
+        self, words: Sequence[str], vector: FloatArray, limit: int, selection: Selection | None = None
+    ) -> tuple[ScoredIds, ScoredIds]:
         """Run both searches. In a large collection they run concurrently, because neither holds the GIL."""
         with self._session() as session:
             if self.counts().chunks < _MIN_CHUNKS_FOR_THREAD:
-                return session.search_text(words, limit), session.vectors().nearest(vector, limit)
+                return session.search_text(words, limit, selection), self.nearest(vector, limit, selection)
             with ThreadPoolExecutor(1, thread_name_prefix="nearest") as pool:
-                nearest = pool.submit(session.vectors().nearest, vector, limit)
-                return session.search_text(words, limit), nearest.result()
+                nearest = pool.submit(session.vector_search(vector, limit, selection))
+                texts = session.search_text(words, limit, selection)
+                return texts, session.selected(nearest.result(), vector, limit, selection)
 
     def cosines(self, vector: FloatArray, ids: Sequence[str]) -> dict[str, float]:
         with self._session() as session:
@@ -153,7 +183,7 @@ class CollectionReader:
         epoch = self._enter_epoch()
         try:
             with epoch.snapshot(limit) as catalog, ExitStack() as stack:
-                self._thread_state.session = _Session(self._layout, epoch, catalog, stack, limit)
+                self._thread_state.session = _Session(self._layout, epoch, catalog, stack, limit, self._cache)
                 try:
                     yield self._thread_state.session
                 finally:
@@ -190,8 +220,14 @@ class CollectionReader:
 class _Session:
     """The reads of one thread: a snapshot of the catalog, and Chroma if it is needed."""
 
-    def __init__(
-        self, layout: Layout, epoch: OpenEpoch, catalog: Catalog, stack: ExitStack, limit: TimeLimit | None
+    def __init__(  # noqa: PLR0917
+        self,
+        layout: Layout,
+        epoch: OpenEpoch,
+        catalog: Catalog,
+        stack: ExitStack,
+        limit: TimeLimit | None,
+        cache: dict[str, Any],
     ) -> None:
         self.epoch = epoch
         self.catalog = catalog
@@ -199,6 +235,7 @@ class _Session:
         self._layout = layout
         self._stack = stack
         self._limit = limit
+        self._cache = cache
         self._vectors: Vectors | None = None
         self._frequencies: dict[str, int] = {}
 
@@ -211,11 +248,63 @@ class _Session:
             self._limit.check()
         return self._vectors
 
-    def search_text(self, words: Sequence[str], limit: int) -> ScoredIds:
+    def vector_search(self, vector: FloatArray, limit: int, selection: Selection | None) -> Callable[[], ScoredIds]:
+        """The part of a vector search that reads no catalog, so that another thread can run it.
+
+        The vectors of few selected chunks are all compared. If many are selected, all vectors are searched, for so many
+        hits that `selected` keeps enough of them.
+        """
+        vectors = self.vectors()
+        if selection is None:
+            return partial(vectors.nearest, vector, limit)
+        if selection.chunks <= _MAX_COMPARED:
+            return partial(best_of, *self._selected_vectors(selection), vector, limit)
+        count = ceil(limit * _EXPECTED_SHARE * selection.total / selection.chunks)
+        if count <= _MAX_FETCHED:
+            return partial(vectors.nearest, vector, count)
+        return partial(vectors.nearest_of, vector, self.catalog.selected_chunk_ids(selection), limit)
+
+    def selected(self, hits: ScoredIds, vector: FloatArray, limit: int, selection: Selection | None) -> ScoredIds:
+        """The selected ones of the hits of `vector_search`. If they are too few, the selected chunks are searched."""
+        if selection is None or selection.chunks <= _MAX_COMPARED:
+            return hits
+        selected_hits = self._only_selected(hits, selection)[:limit]
+        if len(selected_hits) >= limit * _LEAST_SHARE:
+            return selected_hits
+        return self.vectors().nearest_of(vector, self.catalog.selected_chunk_ids(selection), limit)
+
+    def _selected_vectors(self, selection: Selection) -> tuple[list[str], FloatArray]:
+        """The ids and vectors of the selected chunks. Reading them takes 0.05 ms each, so they are cached."""
+        import numpy as np
+
+        key = self.epoch.name, self.generation, selection
+        cached = self._cache.get("vectors")
+        if cached is None or cached[0] != key:
+            stored = self.vectors().get(self.catalog.selected_chunk_ids(selection), self.check_vectors)
+            if lost := selection.chunks - len(stored):
+                self.raise_damaged(f"{lost} of {selection.chunks} vectors cannot be read")
+            matrix = np.array(list(stored.values()), dtype=np.float32)
+            # Chroma rounds the stored vectors, so divide by their length.
+            matrix /= np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-12)
+            self._cache["vectors"] = cached = key, list(stored), matrix
+        return cached[1:]
+
+    def search_text(self, words: Sequence[str], limit: int, selection: Selection | None) -> ScoredIds:
         weights = self._weights(words)
         by_weight = {weight: [word for word in weights if weights[word] == weight] for weight in weights.values()}
         matches = {match_expression(of_weight): weight for weight, of_weight in by_weight.items()}
-        return self.catalog.search_text(matches, limit)
+        if selection is not None and selection.chunks * 2 > selection.total:
+            # Filtering some more hits is faster than looking up every matching chunk, and as exact.
+            count = ceil(limit * _TEXT_SURPLUS * selection.total / selection.chunks)
+            hits = self.catalog.search_text(matches, count)
+            selected_hits = self._only_selected(hits, selection)
+            if len(selected_hits) >= limit or len(hits) < count:
+                return selected_hits[:limit]
+        return self.catalog.search_text(matches, limit, selection)
+
+    def _only_selected(self, hits: ScoredIds, selection: Selection) -> ScoredIds:
+        allowed = self.catalog.within([chunk_id for chunk_id, _ in hits], selection)
+        return [each for each in hits if each[0] in allowed]
 
     def _weights(self, words: Sequence[str]) -> dict[str, int]:
         """The words to search for, unstemmed, with their weights. A word that the index splits becomes a phrase."""

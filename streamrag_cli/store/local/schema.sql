@@ -22,7 +22,9 @@ CREATE TABLE IF NOT EXISTS documents (
     recipe     TEXT NOT NULL,
     title      TEXT NOT NULL,
     checksum   INTEGER NOT NULL,  -- of path and source
-    language   TEXT NOT NULL DEFAULT ''
+    language   TEXT NOT NULL DEFAULT '',
+    date       TEXT NOT NULL DEFAULT '',  -- of the front matter
+    tags       TEXT  -- a JSON list; NULL if an earlier version stored the document
 );
 CREATE INDEX IF NOT EXISTS documents_in_language ON documents (language);
 

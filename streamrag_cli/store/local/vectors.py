@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _DATABASE: Final = "chroma.sqlite3"
 AT_A_TIME: Final = 2000  # Chroma refuses more than 5461 records in one call
+_THOROUGHNESS: Final = 4
 _LEAST_NAME_CHARS: Final = 3
 _COSINE: Final = {"hnsw": {"space": "cosine"}}
 _WRITE_ERRORS: Final = ("disk is full", "readonly", "read-only", "no space left", "permission denied", "unable to open")
@@ -130,18 +131,37 @@ class Vectors:
             expected = min(limit, self._loaded)
             if not expected:
                 return []
-            result = self._collection.query(
-                query_embeddings=vector[None, :],
-                n_results=expected,
-                include=["distances"],
-            )
-            ids, distances = result["ids"][0], result["distances"]
-            if len(ids) < expected:
+            hits = self._query(vector, expected)
+            if len(hits) < expected:
                 # Another process may have deleted vectors. Count only now, because counting is slower than searching.
                 expected = min(expected, self._collection.count())
-        if distances is None or len(ids) < expected / 2:
-            raise damaged_vectors(self._directory, f"their index finds only {len(ids)} of {expected} vectors")
-        return [(each, 1.0 - distance) for each, distance in zip(ids, distances[0], strict=True)]
+        if len(hits) < expected / 2:
+            raise damaged_vectors(self._directory, f"their index finds only {len(hits)} of {expected} vectors")
+        return hits
+
+    def nearest_of(self, vector: FloatArray, ids: Sequence[str], limit: int) -> ScoredIds:
+        """Like `nearest`, but only among these ids. Unknown ids are ignored. Takes 50 to 100 ms.
+
+        More results than `limit` are requested, because that makes Chroma search its index more thoroughly.
+        """
+        hits: ScoredIds = []
+        with self._translate_errors():
+            for start in range(0, len(ids), AT_A_TIME):
+                part = ids[start : start + AT_A_TIME]
+                hits += self._query(vector, min(len(part), _THOROUGHNESS * limit), part)
+        return sorted(hits, key=lambda each: (-each[1], each[0]))[:limit]
+
+    def _query(self, vector: FloatArray, limit: int, ids: Sequence[str] | None = None) -> ScoredIds:
+        result = self._collection.query(
+            query_embeddings=vector[None, :],
+            n_results=limit,
+            include=["distances"],
+            ids=None if ids is None else list(ids),
+        )
+        hit_ids, distances = result["ids"][0], result["distances"]
+        if distances is None:
+            return []
+        return [(each, 1.0 - distance) for each, distance in zip(hit_ids, distances[0], strict=True)]
 
     def cosines(self, vector: FloatArray, ids: Sequence[str], check: "VectorCheck | None" = None) -> dict[str, float]:
         """The exact cosine of each id to `vector`, which has unit length. Unknown ids are left out.
@@ -243,6 +263,14 @@ class Vectors:
             if refused := cannot_open(each, self._directory, writing=self._writes):
                 return refused
         return None
+
+
+def best_of(ids: Sequence[str], matrix: FloatArray, vector: FloatArray, limit: int) -> ScoredIds:
+    """The ids of the rows of `matrix` with the highest cosines to `vector`, best first. All have unit length."""
+    import numpy as np
+
+    cosines = matrix @ vector if ids else np.zeros(0, dtype=np.float32)
+    return [(ids[row], float(cosines[row])) for row in np.argsort(-cosines, kind="stable")[:limit]]
 
 
 def chroma_name(collection: str) -> str:

@@ -11,7 +11,9 @@ CREATE TABLE STORE.documents_EPOCH (
     sha256     text NOT NULL,
     recipe     text NOT NULL,
     title      text NOT NULL,
-    language   text COLLATE "C" NOT NULL DEFAULT ''
+    language   text COLLATE "C" NOT NULL DEFAULT '',
+    date       text NOT NULL DEFAULT '',  -- of the front matter
+    tags       text  -- a JSON list; NULL if an earlier version stored the document
 );
 CREATE INDEX documents_EPOCH_in_language ON STORE.documents_EPOCH (language);
 

@@ -29,14 +29,19 @@ _CHUNK_VALUES: Final = CHUNK_COLUMNS.replace("body, headings", f"left(body, {_LO
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A connection, and the epoch to read from."""
+    """A connection, and the epoch to read from. `has_tags` is false if the schema has the previous version."""
 
     conn: Connection
     epoch: int
+    has_tags: bool = True
 
     def table(self, name: str) -> str:
         """The qualified name of a table of the epoch."""
         return self.conn.table(name, self.epoch)
+
+    def columns(self, columns: str) -> str:
+        """Columns of documents, with constants for columns that the schema lacks."""
+        return columns if self.has_tags else columns.replace("date", "'' AS date").replace("tags", "NULL AS tags")
 
     def shared(self, name: str) -> str:
         """The qualified name of a table that all collections share."""
@@ -176,7 +181,8 @@ class PostgresManifest:
 
     def _records(self, where: str, values: Sequence[object]) -> list[DocumentRecord]:
         with self._session() as session:
-            rows = session.rows(f"SELECT {RECORD_COLUMNS} FROM {session.table('documents')} WHERE {where}", values)
+            columns = session.columns(RECORD_COLUMNS)
+            rows = session.rows(f"SELECT {columns} FROM {session.table('documents')} WHERE {where}", values)
             return [record_of(row) for row in rows]
 
     def _epoch_value(self, column: str, convert: Callable[[Any], object]) -> Any:

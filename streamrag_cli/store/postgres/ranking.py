@@ -12,7 +12,7 @@ from itertools import accumulate, pairwise
 from math import log, pi
 from typing import Final
 
-from streamrag_cli.store.interface import ScoredIds
+from streamrag_cli.store.interface import ScoredIds, Selection
 from streamrag_cli.store.postgres.establish import Connection
 from streamrag_cli.store.stemming import rarest_words
 
@@ -64,20 +64,29 @@ def frequencies(conn: Connection, epoch: int, words: Sequence[str]) -> dict[str,
     return dict.fromkeys(words, 0) | {word: int(chunks) for word, chunks in rows}
 
 
-def best(conn: Connection, epoch: int, stems: Sequence[str], size: Size, limit: int) -> ScoredIds:
-    """Ids of chunks that contain any of the stems, with their BM25 scores, best first. Repeated stems count more."""
+def best(  # noqa: PLR0917
+    conn: Connection, epoch: int, stems: Sequence[str], size: Size, limit: int, selection: Selection | None = None
+) -> ScoredIds:
+    """Ids of chunks that contain any of the stems, with their BM25 scores, best first. Repeated stems count more.
+
+    With a `selection`, only chunks of its documents. If they are few, every word of the question is searched for.
+    """
     occurrences = Counter(map(lexeme, stems))
     counted = frequencies(conn, epoch, list(occurrences))
     counts = rarest_words(occurrences, counted)
     if not counts:
         return []
     known = {word: counted[word] for word in counts}
+    has_few_chunks = selection is not None and selection.chunks <= _MAX_RANKED
+    searched = list(known) if has_few_chunks else _selective_words(known)
+    chunks = f"SELECT chunk_id FROM {conn.table('chunks', epoch)} WHERE document_id = ANY(%(documents)s)"
+    within = "" if selection is None else f" AND chunk_id IN ({chunks})"
     rows = conn.execute(
         f"SELECT chunk_id, score FROM {conn.table('words', epoch)} CROSS JOIN LATERAL ("
         "  SELECT sum(weight * n * %(k1)s::float8 / (n + %(floor)s::float8 + %(per_word)s::float8 * length)) AS score"
         "  FROM unnest(%(words)s::text[]::tsquery[], %(weights)s::float8[]) AS asked (word, weight),"
         "  LATERAL (SELECT width_bucket(ts_rank('{1, 1, 1, 1}', words, word)::float8, %(steps)s::float8[]) AS n)"
-        " ) WHERE words @@ %(any)s::tsquery ORDER BY score DESC, chunk_id LIMIT %(limit)s",
+        f" ) WHERE words @@ %(any)s::tsquery{within} ORDER BY score DESC, chunk_id LIMIT %(limit)s",
         {
             "k1": _K1 + 1,
             "floor": _K1 * (1 - _B),
@@ -85,8 +94,9 @@ def best(conn: Connection, epoch: int, stems: Sequence[str], size: Size, limit: 
             "words": [_quoted(word) for word in known],
             "weights": [counts[word] * _weight(chunks, size.chunks) for word, chunks in known.items()],
             "steps": _RANK_BOUNDS,
-            "any": " | ".join(_quoted(word) for word in _selective_words(known)),
+            "any": " | ".join(_quoted(word) for word in searched),
             "limit": limit,
+            "documents": [] if selection is None else list(selection.documents),
         },
     )
     return [(chunk_id, score) for chunk_id, score in rows]

@@ -9,15 +9,16 @@ from weakref import WeakKeyDictionary
 import psycopg
 
 from streamrag_cli.errors import StoreError
-from streamrag_cli.store.interface import Counts, FloatArray, ScoredIds, StoredChunk, damaged
-from streamrag_cli.store.postgres import ranking, rows
+from streamrag_cli.model import Filter
+from streamrag_cli.store.interface import Counts, FloatArray, ScoredIds, Selection, StoredChunk, damaged
+from streamrag_cli.store.postgres import ranking, rows, selections
 from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.connection import Connections
 from streamrag_cli.store.postgres.errors import translate_errors, translate_malformed
 from streamrag_cli.store.postgres.establish import Connection
 from streamrag_cli.store.postgres.manifest import PostgresManifest, Session
 from streamrag_cli.store.postgres.ownership import require_trusted
-from streamrag_cli.store.postgres.schema import active_epoch, cosine, distance
+from streamrag_cli.store.postgres.schema import active_epoch, cosine
 from streamrag_cli.store.stemming import stems
 from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, TimeLimit
 
@@ -41,6 +42,7 @@ class PostgresReader:
         self._manifest = PostgresManifest(self.session)
         self._checked: WeakKeyDictionary[Connection, int] = WeakKeyDictionary()
         """The connections over which the owners of the schema and its tables were checked, each with its epoch."""
+        self._selected: tuple[tuple[int, int], Filter, Selection] | None = None
 
     @contextmanager
     def snapshot(self, limit: TimeLimit | None = None) -> Iterator[None]:
@@ -81,14 +83,27 @@ class PostgresReader:
             raise self._damaged(f"{len(lost)} chunks listed in its indexes are missing")
         return [chunks[each] for each in chunk_ids]
 
-    def search_text(self, words: Sequence[str], limit: int) -> ScoredIds:
+    def select(self, scope: Filter) -> Selection:
+        # Cached, because each question resolves its filter twice, and the questions of a chat have the same one.
+        with self.session() as session:
+            state = session.epoch, self._manifest.generation
+            selected = self._selected
+            if selected is None or selected[:2] != (state, scope):
+                self._selected = selected = state, scope, selections.select(session, scope)
+            return selected[2]
+
+    def within(self, chunk_ids: Iterable[str], selection: Selection) -> set[str]:
+        with self.session() as session:
+            return selections.within(session, chunk_ids, selection)
+
+    def search_text(self, words: Sequence[str], limit: int, selection: Selection | None = None) -> ScoredIds:
         with self.session() as session:
             [(chunks, of_words)] = session.rows(
                 f"SELECT chunks, words FROM {session.shared('epochs')} WHERE id = %s", (session.epoch,)
             )
             [stemmed] = stems([" ".join(words)], are_separate=True)
             size = ranking.Size(chunks=chunks, words=of_words)
-            return ranking.best(session.conn, session.epoch, stemmed, size, limit)
+            return ranking.best(session.conn, session.epoch, stemmed, size, limit, selection)
 
     def document_frequencies(self, terms: Iterable[str]) -> dict[str, int]:
         distinct = list(dict.fromkeys(terms))
@@ -96,19 +111,17 @@ class PostgresReader:
             counts = ranking.frequencies(session.conn, session.epoch, list(map(ranking.lexeme, distinct)))
         return {term: counts[ranking.lexeme(term)] for term in distinct}
 
-    def nearest(self, vector: FloatArray, limit: int) -> ScoredIds:
+    def nearest(self, vector: FloatArray, limit: int, selection: Selection | None = None) -> ScoredIds:
         with self.session() as session:
-            order = distance(session.conn, len(vector))
-            best = f"SELECT chunk_id, embedding FROM {session.table('vectors')} ORDER BY {order} LIMIT {int(limit)}"
-            rows = session.rows(
-                f"SELECT chunk_id, {cosine(session.conn)} FROM ({best}) AS nearest ORDER BY 2 DESC",
-                (vector, vector),
-            )
-        return [(chunk_id, cosine) for chunk_id, cosine in rows]
+            if selection is not None:
+                return selections.nearest(session, vector, limit, selection)
+            return selections.nearest_of_all(session, vector, limit)
 
-    def search_both(self, words: Sequence[str], vector: FloatArray, limit: int) -> tuple[ScoredIds, ScoredIds]:
+    def search_both(
+        self, words: Sequence[str], vector: FloatArray, limit: int, selection: Selection | None = None
+    ) -> tuple[ScoredIds, ScoredIds]:
         # The searches run one after the other, because a second connection would see another state.
-        return self.search_text(words, limit), self.nearest(vector, limit)
+        return self.search_text(words, limit, selection), self.nearest(vector, limit, selection)
 
     def cosines(self, vector: FloatArray, ids: Sequence[str]) -> dict[str, float]:
         with self.session() as session:
@@ -150,15 +163,18 @@ class PostgresReader:
         checked = self._checked.get(conn)
         if checked is None:
             require_trusted(conn, self._address, writing=False)
-        epoch = self._epoch(conn)
+        epoch, has_tags = self._epoch(conn)
         if checked not in {None, epoch}:
             require_trusted(conn, self._address, writing=False)
         self._checked[conn] = epoch
-        return Session(conn, epoch)
+        return Session(conn, epoch, has_tags)
 
-    def _epoch(self, conn: Connection) -> int:
-        """Lock the tables of the active epoch, so that they are not dropped during the snapshot. Return the epoch."""
-        epoch = active_epoch(conn, self._address, self._collection)
+    def _epoch(self, conn: Connection) -> tuple[int, bool]:
+        """Lock the tables of the active epoch, so that they are not dropped during the snapshot.
+
+        Return the result of `active_epoch`.
+        """
+        epoch, has_tags = active_epoch(conn, self._address, self._collection)
         for _ in range(_ATTEMPTS):
             tables = ", ".join(conn.table(name, epoch) for name in ("chunks", "words", "vectors"))
             try:
@@ -167,11 +183,12 @@ class PostgresReader:
                 # A rebuild may have replaced the epoch since the snapshot began.
                 conn.execute("ROLLBACK")
                 conn.execute(_BEGIN)
-                previous, epoch = epoch, active_epoch(conn, self._address, self._collection)
+                previous = epoch
+                epoch, has_tags = active_epoch(conn, self._address, self._collection)
                 if previous == epoch:
                     raise
             else:
-                return epoch
+                return epoch, has_tags
         raise StoreError(
             f"collection {self._collection!r} in {self._address} is being rebuilt repeatedly",
             code="store_busy",

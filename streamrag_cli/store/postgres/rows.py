@@ -5,11 +5,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from streamrag_cli.model import Chunk
+from streamrag_cli.model import Chunk, DocumentRecord
 from streamrag_cli.store.interface import EmbeddedPassages, FloatArray, WrittenDocument
 from streamrag_cli.store.postgres.establish import EPOCH_TABLES, Connection
 from streamrag_cli.store.postgres.ranking import lexeme, tsvector
-from streamrag_cli.store.rows import CHUNK_COLUMNS, RECORD_COLUMNS, chunk_row, record_row
+from streamrag_cli.store.rows import CHUNK_COLUMNS, RECORD_COLUMNS, chunk_row, record_row, tags_text
 from streamrag_cli.store.stemming import stems
 
 _MAX_ROWS_PER_WORD: Final = 64
@@ -44,7 +44,7 @@ def add_documents(conn: Connection, epoch: int, documents: Sequence[WrittenDocum
         conn.execute(
             f"INSERT INTO {conn.table('documents', epoch)} ({RECORD_COLUMNS})"
             " SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[],"
-            " %s::text[], %s::text[], %s::text[]) RETURNING path, id",
+            " %s::text[], %s::text[], %s::text[], %s::text[], %s::text[]) RETURNING path, id",
             [[_text(value) for value in column] for column in columns],
         ).fetchall()
     )
@@ -55,6 +55,13 @@ def add_documents(conn: Connection, epoch: int, documents: Sequence[WrittenDocum
         for record, chunks in documents:
             for chunk in chunks:
                 copy.write_row((*map(_text, chunk_row(chunk)), ids[record.path]))
+
+
+def touched_row(record: DocumentRecord) -> tuple[object, ...]:
+    """The columns that a document without changes may still change, and its path."""
+    tags = tags_text(record.tags)
+    values = record.source, record.size, record.mtime_ns, record.read_at_ns, record.recipe, record.date, tags
+    return *map(_text, values), record.path
 
 
 def add_index_rows(

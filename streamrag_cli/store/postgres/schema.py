@@ -18,6 +18,7 @@ from streamrag_cli.store.postgres.ownership import require_trusted
 
 _MIGRATIONS: Final = sorted(Path(__file__).with_name("migrations").glob("*.sql"))
 VERSION: Final = len(_MIGRATIONS)
+_OLDEST_READABLE: Final = 3  # it lacks the dates and tags of documents
 _SHARED_OWNER: Final = (
     "SELECT quote_ident(rolname) FROM pg_namespace JOIN pg_roles ON pg_roles.oid = nspowner"
     " WHERE pg_namespace.oid = to_regnamespace(%s) AND NOT rolsuper AND rolname <> current_user"
@@ -50,8 +51,11 @@ def migrate(conn: Connection, address: PostgresUrl) -> None:
             conn.execute(f"INSERT INTO {conn.table('migrations')} (version) VALUES (%s)", (number,))
 
 
-def active_epoch(conn: Connection, address: PostgresUrl, collection: str) -> int:
-    """The active epoch. Raises StoreError `store_missing`, or `store_format` if the schema has another version."""
+def active_epoch(conn: Connection, address: PostgresUrl, collection: str) -> tuple[int, bool]:
+    """The active epoch, and whether its documents have dates and tags.
+
+    Raises StoreError `store_missing`, or `store_format` if this program cannot read the version of the schema.
+    """
     query = (
         f"SELECT (SELECT max(version) FROM {conn.table('migrations')}),"
         f" (SELECT epoch FROM {conn.table('collections')} WHERE name = %s)"
@@ -62,11 +66,11 @@ def active_epoch(conn: Connection, address: PostgresUrl, collection: str) -> int
         raise missing_collection(address, collection) from None
     if not isinstance(version, int | None) or not isinstance(epoch, int | None) or (epoch is not None and epoch < 1):
         raise damaged(f"the collection {collection!r} in {address} is damaged: its version or epoch is malformed")
-    if version != VERSION:
+    if not _OLDEST_READABLE <= (version or 0) <= VERSION:
         raise _format_error(address, version or 0)
     if epoch is None:
         raise missing_collection(address, collection)
-    return epoch
+    return epoch, version == VERSION
 
 
 def _version(conn: Connection) -> int:

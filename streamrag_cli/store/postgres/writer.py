@@ -214,8 +214,8 @@ class PostgresWriter:
         with self._conn.transaction(), self._conn.cursor() as cursor:
             cursor.executemany(
                 f"UPDATE {self._conn.table('documents', self._epoch)} SET source = %s, size = %s,"
-                " mtime_ns = %s, read_at_ns = %s, recipe = %s WHERE path = %s",
-                [(each.source, each.size, each.mtime_ns, each.read_at_ns, each.recipe, each.path) for each in records],
+                " mtime_ns = %s, read_at_ns = %s, recipe = %s, date = %s, tags = %s WHERE path = %s",
+                [rows.touched_row(each) for each in records],
             )
 
     def add_roots(self, roots: Iterable[str]) -> None:

@@ -1,4 +1,4 @@
-"""Dates and ages that users type, as the moments that the log stores."""
+"""Dates and ages that users type, as moments."""
 
 import re
 from datetime import UTC, datetime, timedelta

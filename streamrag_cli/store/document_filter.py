@@ -1,0 +1,145 @@
+"""Decides which documents a filter allows. This is the only module that knows how a path pattern matches."""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from typing import Final, NamedTuple, TypeAlias
+
+from streamrag_cli.model import Filter, PathPattern
+from streamrag_cli.store.rows import tags_of
+
+LAST: Final = "\U0010ffff"
+"""A text after all paths, in the order of their bytes."""
+_MAGIC: Final = re.compile(r"[*?\[]")
+_CLASS: Final = re.compile(r"\[([!^]?)(\]?[^\]/]*)\]")
+
+
+class FilterRow(NamedTuple):
+    """The columns of a document that filters read. `tags` is JSON, or None if they are unknown."""
+
+    id: int
+    path: str
+    source: str
+    tags: str | None
+
+
+FetchRows: TypeAlias = Callable[[str, str, int], Iterable[FilterRow]]
+"""Returns the documents with `low <= path < high` in the order of bytes, modified at `since_ns` or later."""
+
+
+def allowed_documents(scope: Filter, fetch: FetchRows) -> tuple[list[int], list[str]]:
+    """The sorted ids of the documents that `scope` allows, and the paths that it excludes as their tags are unknown.
+
+    Raises ValueError if the store has malformed tags.
+    """
+    candidates: dict[int, FilterRow] = {}
+    since_ns = -(1 << 63) if scope.since_ns is None else scope.since_ns
+    for pattern in scope.patterns:
+        candidates |= {row.id: row for row in _matching(pattern, fetch, since_ns)}
+    if not scope.patterns:
+        candidates = {row.id: row for row in fetch("", LAST, since_ns)}
+    rows: Iterable[FilterRow] = candidates.values()
+    if scope.suffixes or scope.file_names:
+        rows = [row for row in rows if _has_name(row.path, scope.suffixes, scope.file_names)]
+    if not scope.tags:
+        return sorted(row.id for row in rows), []
+    required = {tag.casefold() for tag in scope.tags}
+    tagged = [(row, tags_of(row.tags)) for row in rows]
+    ids = [row.id for row, tags in tagged if tags and required <= {tag.casefold() for tag in tags}]
+    return sorted(ids), [row.path for row, tags in tagged if tags is None]
+
+
+def _matching(pattern: PathPattern, fetch: FetchRows, since_ns: int) -> list[FilterRow]:
+    matches: list[FilterRow] = []
+    if pattern.path:
+        matches_path = matcher(pattern.path)
+        matches = [row for row in fetch(*bounds(pattern.path), since_ns) if matches_path(row.path)]
+    if not matches and pattern.name:
+        matches_name = matcher(pattern.name)
+        matches = [row for row in fetch("", LAST, since_ns) if matches_name(row.source)]
+    return matches
+
+
+def _has_name(path: str, suffixes: tuple[str, ...], names: Sequence[str]) -> bool:
+    name = path[path.rfind("/") + 1 :].casefold()
+    return name[1:].endswith(suffixes) or name in names  # the dot of a hidden file begins no suffix
+
+
+def bounds(pattern: str) -> tuple[str, str]:
+    """The lower (inclusive) and upper (exclusive) bounds of the absolute paths that an absolute pattern can match.
+
+    >>> bounds("/docs/a*/b"), bounds("/docs/a"), bounds("/")
+    (('/docs/', '/docs0'), ('/docs/a', '/docs/a0'), ('/', '0'))
+    """
+    magic = _MAGIC.search(pattern)
+    if magic is None:
+        path = pattern.rstrip("/")
+        return path or "/", f"{path}0"  # "0" is the character after the slash
+    folder = pattern[: pattern.rfind("/", 0, magic.start()) + 1]
+    return folder, f"{folder[:-1]}0"
+
+
+@lru_cache(maxsize=256)
+def matcher(pattern: str) -> Callable[[str], object]:
+    """A function that decides whether a path or name matches `pattern`, or is below a folder that does.
+
+    A pattern also matches itself, so that file names with brackets or stars need no escapes.
+
+    >>> [bool(matcher("docs/*.md")(name)) for name in ("docs/a.md", "docs/a.md/x", "docs/v/a.md", "docs/a.mdx")]
+    [True, True, False, False]
+    >>> [bool(matcher("docs/**/a*")(name)) for name in ("docs/a.md", "docs/v/w/a.md", "docs/v/b.md")]
+    [True, True, False]
+    """
+    expression = _expression(pattern)
+    if _MAGIC.search(pattern):
+        expression = f"(?:{expression}|{re.escape(pattern.rstrip('/'))}(?:/.*)?)"
+    try:
+        return re.compile(rf"{expression}\Z", re.DOTALL).match
+    except re.error:  # a range of characters that ends before it begins
+        return re.compile(rf"{re.escape(pattern.rstrip('/'))}(?:/.*)?\Z", re.DOTALL).match
+
+
+def _expression(pattern: str) -> str:
+    """The regular expression of a pattern.
+
+    Patterns come from clients. Atomic groups keep the time linear in the length of a name. Only the first place
+    where the part between two stars matches can matter.
+    """
+    runs: list[list[str]] = [[]]  # the components between `**`
+    for component in filter(None, pattern.split("/")):
+        if component != "**":
+            runs[-1].append(_component(component))
+        elif runs[-1] or len(runs) == 1:
+            runs.append([])
+    first, *others = ["/".join(run) for run in runs]
+    expression = ("/" if pattern.startswith("/") else "") + first
+    before = "/" if first else ""
+    for run in others:
+        if not run:  # `**` at the end: everything below
+            return f"{expression}{before}.+"
+        expression += f"{before}(?>(?:[^/]+/)*?{run}(?=/|\\Z))"
+        before = "/"
+    return f"{expression}.*" if not expression.strip("/") else f"{expression}(?:/.*)?"
+
+
+def _component(component: str) -> str:
+    first, *others = (_literal(piece) for piece in re.split(r"\*+", component))
+    if not others:
+        return first
+    *middle, last = others
+    return first + "".join(f"(?>[^/]*?{piece})" for piece in middle if piece) + f"[^/]*{last}"
+
+
+def _literal(piece: str) -> str:
+    """The regular expression of a part of a pattern without stars."""
+    expression, at = "", 0
+    while at < len(piece):
+        listed = _CLASS.match(piece, at)
+        if listed and listed[2]:
+            inside = re.sub(r"([\[\]\\^&|~])", r"\\\1", listed[2])
+            expression += f"(?!/)[{'^' if listed[1] else ''}{inside}]"
+            at = listed.end()
+        else:
+            expression += "[^/]" if piece[at] == "?" else re.escape(piece[at])
+            at += 1
+    return expression
