@@ -54,8 +54,13 @@ def connect(address: PostgresUrl, *, create: bool = False) -> Connection:
     limit, interruption = OpeningLimit(address), Interruption()
     with limit.on_expiry(interruption):
         conn = _open(address, limit, interruption, create=create)
-        with translate_errors(address):
-            conn.execute(f"SET lock_timeout = {int(WRITER_LOCK_LIMIT_S * 1000)}")
+        try:
+            with translate_errors(address):
+                conn.execute(f"SET lock_timeout = {int(WRITER_LOCK_LIMIT_S * 1000)}")
+        except BaseException:
+            interruption.release()
+            conn.close()
+            raise
         if not interruption.release():
             conn.close()
             raise limit.error()
