@@ -14,6 +14,8 @@ IF_SET: Final = "if set"
 """Metadata of a field that is left out of JSON if it is None or an empty tuple."""
 ROUNDED_UP: Final = "rounded up"
 """Metadata of a number that is rounded up to an integer."""
+LONGEST_CHUNK_CHARS: Final = 100_000
+"""Chunks are about a hundred times shorter. A longer one in a store is damage, which would take minutes to quote."""
 
 
 def shown(*rules: str, key: str = "") -> Mapping[str, Any]:

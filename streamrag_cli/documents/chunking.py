@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from streamrag_cli.documents import RECIPE
-from streamrag_cli.model import Chunk, Document, Section
+from streamrag_cli.model import LONGEST_CHUNK_CHARS, Chunk, Document, Section
 
 TARGET_CHARS: Final = 1000
 SMALL_SECTION_CHARS: Final = 300
@@ -158,7 +158,7 @@ def _spans(text: str, group: _Group, target_chars: int) -> Iterator[tuple[int, i
 
 def _chunk_ends(text: str, group: _Group, target_chars: int) -> Iterator[int]:
     """The end offset of each chunk of `group`; the last is the group's end."""
-    if group.is_whole:
+    if group.is_whole and group.end - group.start <= LONGEST_CHUNK_CHARS:
         yield group.end
         return
     fences = _fences(text, group.start, group.end)

@@ -100,10 +100,16 @@ def _files_left(left: Sequence[Path]) -> Iterator[Notice]:
 
 
 def _contents(settings: Settings) -> tuple[list[DocumentRecord] | None, str, int]:
-    """The documents, the embedder and the number of chunks. The documents are None if the collection is damaged."""
+    """The documents, the embedder and the number of chunks.
+
+    The documents are None if the collection is damaged, or if an earlier removal was interrupted.
+    """
+    store = open_store(settings.store)
     try:
-        with open_store(settings.store).manifest(settings.collection) as manifest:
+        with store.manifest(settings.collection) as manifest:
             if manifest is None:
+                if store.has_remains(settings.collection):
+                    return None, "", 0
                 raise missing_collection(settings.store, settings.collection)
             return list(manifest.documents_under("/")), manifest.meta("embedding") or "", manifest.counts().chunks
     except StoreError as error:

@@ -14,9 +14,9 @@ from streamrag_cli.retrieval.embeddings import make_embedder
 from streamrag_cli.retrieval.follow_up import earlier_questions
 from streamrag_cli.retrieval.near_duplicates import FindMissing
 from streamrag_cli.retrieval.recent_questions import RecentQuestions
-from streamrag_cli.retrieval.search import EmbeddingChangedError, Retrieved, retrieve
+from streamrag_cli.retrieval.search import DimensionError, EmbeddingChangedError, Retrieved, retrieve
 from streamrag_cli.settings import Settings
-from streamrag_cli.store.interface import Reader, busy, embedding_mismatch
+from streamrag_cli.store.interface import Reader, busy, dimension_mismatch, embedding_mismatch
 from streamrag_cli.store.registry import open_store
 from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, Cancellation, TimeLimit
 
@@ -135,6 +135,10 @@ class Retriever:
                 return search(self.embedder)
             except EmbeddingChangedError:
                 self.embedder = self._matching_embedder()
+            except DimensionError as error:
+                raise dimension_mismatch(
+                    self._settings.collection, stored=error.stored, returned=error.returned
+                ) from error
         raise busy(f"collection {self._settings.collection!r} is being rebuilt with changing embedders")
 
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from streamrag_cli.errors import StoreError
 from streamrag_cli.store.address import StoreAddress
 from streamrag_cli.store.interface import Manifest, Reader, Writer, damaged
+from streamrag_cli.store.time_limit import Cancellation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,8 +128,16 @@ class Store(Protocol):
         Returns the files and directories in the collection's directory that the store did not create, which stay.
         """
 
-    def collections(self, *, non_empty: bool = False) -> list[str]:
+    def has_remains(self, collection: str) -> bool:
+        """Whether contents of a collection that no longer exists are left, because its removal was interrupted.
+
+        `remove` then removes them.
+        """
+
+    def collections(self, *, non_empty: bool = False, cancellation: Cancellation | None = None) -> list[str]:
         """The names of the collections, sorted; with `non_empty` only of collections with documents.
+
+        Raises StoreError `interrupted` after `cancellation`.
 
         A damaged collection counts as non-empty, so that a question to it reports the damage.
         """

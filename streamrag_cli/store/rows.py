@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 from typing import Any, Final
 
-from streamrag_cli.model import Chunk, DocumentRecord
+from streamrag_cli.model import LONGEST_CHUNK_CHARS, Chunk, DocumentRecord
 
 RECORD_COLUMNS: Final = "path, source, size, mtime_ns, read_at_ns, sha256, recipe, title, language"
 CHUNK_COLUMNS: Final = "chunk_id, ordinal, body, headings, page, line_start, line_end, char_start, char_end"
@@ -39,6 +39,8 @@ def chunk_of(row: Sequence[Any]) -> Chunk:
     if not _have_types(row, _CHUNK_TYPES) or any(each is not None and each < 0 for each in row[4:]):
         raise ValueError("a chunk has values of the wrong type")
     values = dict(zip(_CHUNK_NAMES, row, strict=True))
+    if max(len(values["text"]), len(values["headings"])) > LONGEST_CHUNK_CHARS:
+        raise ValueError("the text of a chunk is too long")
     try:
         headings = json.loads(values["headings"])
     except RecursionError as error:

@@ -64,12 +64,16 @@ class TimeLimit:
     def remaining_s(self) -> float:
         return max(0.0, self._ends_at_s - time.monotonic())
 
+    @property
+    def is_cancelled(self) -> bool:
+        return self._cancellation.is_cancelled
+
     def is_expired(self) -> bool:
-        return self._cancellation.is_cancelled or not self.remaining_s
+        return self.is_cancelled or not self.remaining_s
 
     def error(self) -> StoreError:
         """The error to raise after expiry: `interrupted` if cancelled, else `retrieval_timeout`."""
-        if self._cancellation.is_cancelled:
+        if self.is_cancelled:
             return StoreError("the search was cancelled", code="interrupted", retryable=True)
         return StoreError(
             f"the search took longer than {self._limit_s:g} s and was stopped",

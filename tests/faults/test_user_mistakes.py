@@ -164,6 +164,16 @@ def test_a_damaged_collection_can_be_removed_with_yes(cli_with_notes: WarmComman
     assert list((cli_with_notes.store / "collections").iterdir()) == []
 
 
+@pytest.mark.fault("removal-interrupted")
+def test_the_remains_of_an_interrupted_removal_can_be_removed_with_yes(cli_with_notes: WarmCommandLine) -> None:
+    collections = cli_with_notes.store / "collections"
+    (collections / "default" / "current.json").unlink()
+    codes = [cli_with_notes.run("ingest", "--remove", "--all", *flags).code for flags in ((), ("--yes",), ("--yes",))]
+
+    assert codes == [2, 0, 5]
+    assert list(collections.iterdir()) == []
+
+
 @pytest.mark.fault("folder-not-mounted")
 def test_ingesting_an_unmounted_folder_removes_no_documents(cli_with_notes: WarmCommandLine) -> None:
     notes = cli_with_notes.directory / "notes"

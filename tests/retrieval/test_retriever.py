@@ -131,3 +131,20 @@ def test_collections_with_the_built_in_embedding_share_one_model() -> None:
     first, second = (make_embedder(name, base_url=None, api_key=None, timeout_s=1) for name in ("builtin", BUILTIN))
 
     assert first is second
+
+
+@pytest.mark.fault("other-embedding")
+def test_an_embedder_that_returns_another_dimension_under_its_old_name_is_named(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    record, chunks = SHIPS
+    with store.writing() as writer:
+        texts = [each.text_to_embed for each in chunks]
+        writer.write([(record, chunks)], EmbeddedPassages(FakeEmbedder(dimension=8).embed_documents(texts)))
+
+    with closing(Retriever.open(Settings(store=store.place))) as retriever, pytest.raises(StoreError) as caught:
+        retriever.retrieve("ships", limit=1, min_score=0.0)
+
+    assert (caught.value.code, caught.value.message) == (
+        "another_embedding",
+        "collection 'default' has vectors with 8 dimensions, but the embedder returned 16",
+    )

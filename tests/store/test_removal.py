@@ -13,7 +13,8 @@ from streamrag_cli.store.copying import copy_collection
 from streamrag_cli.store.local.lock import WRITER_LOCK, writing
 from streamrag_cli.store.registry import open_store
 from tests.support.files import write_files
-from tests.support.stores import LocalStore, Store, document, texts
+from tests.support.postgres_server import opened
+from tests.support.stores import LocalStore, PostgresStore, Store, document, texts
 
 APPLES = document("fruit.md", "apples are red", "pears are green")
 SHIPS = document("ships.md", "ships cross the sea")
@@ -187,3 +188,25 @@ def times_open(file: Path) -> int:
         with suppress(OSError):
             targets.append(each.readlink())
     return targets.count(file)
+
+
+@pytest.mark.fault("removal-interrupted")
+def test_a_removal_that_was_interrupted_is_completed_by_the_next(store: Store) -> None:
+    store.put(APPLES)
+    opened_store = open_store(store.place)
+    before = opened_store.has_remains("default")
+    _interrupt_removal(store)
+    states = [opened_store.collections(), opened_store.has_remains("default")]
+    opened_store.remove("default")
+
+    assert (before, states) == (False, [[], True])
+    assert (opened_store.has_remains("default"), store.leftovers()) == (False, [])
+
+
+def _interrupt_removal(store: Store) -> None:
+    """Leave the collection as a removal that is killed after its first step."""
+    if isinstance(store, LocalStore):
+        (store.directory / "collections" / store.collection / "current.json").unlink()
+    elif isinstance(store, PostgresStore):
+        with opened(store.place) as conn:
+            conn.execute("DELETE FROM collections")

@@ -4,6 +4,7 @@ them.
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,25 @@ def test_a_format_2_index_is_readable_and_upgraded_by_the_next_writer(tmp_path: 
         assert by_text(reader, "flashes") == {PASSAGES[5]}
         assert by_text(reader, "灯塔") == {PASSAGES[0]}
         assert reader.catalog.meta("schema_version") == SCHEMA_VERSION
+
+
+@pytest.mark.fault("upgraded-while-open")
+def test_an_open_reader_uses_the_new_format_after_an_upgrade(tmp_path: Path) -> None:
+    local = LocalStore(tmp_path)
+    local.put(document("coast.md", *PASSAGES))
+    current = Layout(tmp_path, local.collection).active_epoch()
+    assert current is not None
+    _as_format_2(Layout(tmp_path, local.collection).catalog(current.epoch))
+
+    with local.reading() as reader:
+        with reader.snapshot():
+            before = reader.catalog.languages()
+        record, chunks = document("de.md", "Das Leuchtfeuer blinkt")
+        local.put((replace(record, language="de"), chunks))
+        with reader.snapshot():
+            after = reader.catalog.languages()
+
+    assert (before, after) == ([""], ["", "de"])
 
 
 def _as_format_2(catalog: Path) -> None:

@@ -43,6 +43,7 @@ _MERGED_PAGES: Final = 1000
 
 class Catalog(Database):
     _found_checksums = False
+    _found_current = False
 
     def _prepare(self, *, write: bool, create: bool) -> None:
         self._db.execute("PRAGMA temp_store = MEMORY")
@@ -62,7 +63,7 @@ class Catalog(Database):
                 self.set_meta("generation", "0")
         self._require_tables("meta")
         version = self.meta("schema_version")
-        self._is_older = version in _OLDER_VERSIONS and not write
+        self._found_current = write or version == SCHEMA_VERSION
         if version == SCHEMA_VERSION:
             self._require_tables(*_OLDER_TABLES, "token_states")
         elif version in _OLDER_VERSIONS:
@@ -77,11 +78,18 @@ class Catalog(Database):
             with self.transaction():
                 run_script(self._db, _SCHEMA)
         elif version not in {SCHEMA_VERSION, *_OLDER_VERSIONS}:
+            is_newer = bool(version and _NUMBER.fullmatch(version)) and int(version or 0) > int(SCHEMA_VERSION)
             raise StoreError(
                 f"the catalog {self._file} has format {version}; this version reads format {SCHEMA_VERSION}",
                 code="store_format",
-                hint="streamrag ingest --rebuild",
+                hint="upgrade streamrag to the version that wrote it" if is_newer else "streamrag ingest --rebuild",
             )
+
+    @property
+    def _is_older(self) -> bool:
+        if not self._found_current:  # a writer may upgrade the format at any time, but never back
+            self._found_current = self.meta("schema_version") == SCHEMA_VERSION
+        return not self._found_current
 
     def _require_tables(self, *names: str) -> None:
         """Raise StoreError if a table is missing or is a view, which could run indefinitely or return other rows."""

@@ -20,7 +20,7 @@ def merge(database: sqlite3.Connection, table: str, pages: int) -> bool:
 def register(database: sqlite3.Connection) -> None:
     """Register the function that the view and triggers of the index call."""
     database.execute("PRAGMA trusted_schema = ON")  # required for functions in views and triggers
-    database.create_function("separate", 2, separate, deterministic=True)
+    database.create_function("separate", -1, separate, deterministic=True)  # format 3 calls it without a language
 
 
 def create_index(database: sqlite3.Connection) -> None:

@@ -120,6 +120,14 @@ class Layout:
             self.directory.rmdir()  # another ingest may have started
         return left
 
+    def has_remains(self) -> bool:
+        """Whether epochs are left of a collection whose removal was interrupted."""
+        try:
+            names = [each.name for each in self.directory.iterdir()]
+        except OSError:
+            return False
+        return _CURRENT not in names and any(map(EPOCH_NAME.fullmatch, names))
+
     def make(self) -> None:
         """Create the collection's directory, readable only by its owner.
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from streamrag_cli.store.backend import CollectionStatus, DiskSpace, IntegrityReport
     from streamrag_cli.store.interface import Reader, Writer
     from streamrag_cli.store.local.catalog import Catalog
+    from streamrag_cli.store.time_limit import Cancellation
 
 _MIN_FREE_BYTES: Final = 20_000_000
 
@@ -83,7 +84,17 @@ class LocalStore:
 
         return remove_collection(self._directory, collection)
 
-    def collections(self, *, non_empty: bool = False) -> list[str]:
+    def has_remains(self, collection: str) -> bool:
+        from streamrag_cli.store.local.layout import Layout
+
+        return Layout(self._directory, collection).has_remains()
+
+    def collections(
+        self,
+        *,
+        non_empty: bool = False,
+        cancellation: "Cancellation | None" = None,  # noqa: ARG002 - it takes milliseconds
+    ) -> list[str]:
         from streamrag_cli.store.local.layout import collections
 
         return [name for name in collections(self._directory) if not non_empty or not self._is_empty(name)]

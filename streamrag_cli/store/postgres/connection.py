@@ -23,7 +23,7 @@ from streamrag_cli.store.postgres.errors import connection_error, extension_erro
 from streamrag_cli.store.postgres.establish import Connection, establish
 from streamrag_cli.store.postgres.interruption import Interruption
 from streamrag_cli.store.postgres.privileges import SAFE_SEARCH_PATH
-from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, TimeLimit
+from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, Cancellation, TimeLimit
 
 Started = TypeVar("Started")
 
@@ -38,10 +38,14 @@ _DEFAULTS: Final[dict[str, Any]] = {
 }
 """Defaults for libpq, which the address can override. Times are in seconds, but `tcp_user_timeout` in milliseconds."""
 _MAX_IDLE: Final = 8
+WRITER_LOCK_LIMIT_S: Final = 30.0
+"""How long a writer waits for a lock on a table or row. Other writers hold such locks for one batch, about a second."""
 
 
 def connect(address: PostgresUrl, *, create: bool = False) -> Connection:
-    """Open a connection in autocommit mode, in which only the names of PostgreSQL itself need no schema.
+    """Open a connection for writing, in autocommit mode, in which only the names of PostgreSQL itself need no schema.
+
+    A statement that waits longer than `WRITER_LOCK_LIMIT_S` for a lock fails (StoreError `store_busy`).
 
     With `create`, also creates the extension pgvector if it is missing and the user has the privilege.
 
@@ -50,6 +54,13 @@ def connect(address: PostgresUrl, *, create: bool = False) -> Connection:
     limit, interruption = OpeningLimit(address), Interruption()
     with limit.on_expiry(interruption):
         conn = _open(address, limit, interruption, create=create)
+        try:
+            with translate_errors(address):
+                conn.execute(f"SET lock_timeout = {int(WRITER_LOCK_LIMIT_S * 1000)}")
+        except BaseException:
+            interruption.release()
+            conn.close()
+            raise
         if not interruption.release():
             conn.close()
             raise limit.error()
@@ -57,9 +68,9 @@ def connect(address: PostgresUrl, *, create: bool = False) -> Connection:
 
 
 @contextmanager
-def connected(address: PostgresUrl) -> Iterator[Connection]:
+def connected(address: PostgresUrl, cancellation: Cancellation | None = None) -> Iterator[Connection]:
     """A connection for a few quick statements, which have the time limit of `OpeningLimit` in total."""
-    limit, interruption = OpeningLimit(address), Interruption()
+    limit, interruption = OpeningLimit(address, cancellation), Interruption()
     with limit.on_expiry(interruption):
         conn = _open(address, limit, interruption)
         try:
@@ -133,11 +144,13 @@ class _VectorLoader(Loader):
 class OpeningLimit(TimeLimit):
     """The time limit for opening a connection, or a snapshot, for work that itself has no time limit."""
 
-    def __init__(self, address: PostgresUrl) -> None:
-        super().__init__(RETRIEVAL_LIMIT_S)
+    def __init__(self, address: PostgresUrl, cancellation: Cancellation | None = None) -> None:
+        super().__init__(RETRIEVAL_LIMIT_S, cancellation)
         self._address = address
 
     def error(self) -> StoreError:
+        if self.is_cancelled:
+            return super().error()
         return StoreError(
             f"{self._address} did not respond within {RETRIEVAL_LIMIT_S:g} s",
             code="store_unreachable",

@@ -18,6 +18,8 @@ _OUT_OF_RESOURCES: Final = ("53100", "53200")
 _RETRYABLE: Final = ("40", "53300", "55P03")  # deadlock or serialisation failure, too many connections, lock timeout
 _DAMAGED: Final = ("XX", "42P01", "42703", "42883", "42804", "58")
 """Corruption, no such table or column, a column of another type, a file that cannot be read."""
+_UNWRITABLE: Final = ("23", "42P10")
+"""A row or constraint that is not as the store created it, so that a statement of a writer fails."""
 
 _UNUSABLE: Final = re.compile(
     r"\binvalid (?:\w+ )?(?:value|number)\b|\bunrecognized configuration|could not match \d+ "
@@ -61,9 +63,15 @@ def _as_store_error(error: psycopg.Error, address: PostgresUrl, *, writing: bool
         return _not_writable(address, message, "connect to the primary server, not to a replica")
     if state.startswith(_OUT_OF_RESOURCES):
         return _not_writable(address, message, "free disk space on the database server")
+    if isinstance(error, errors.LockNotAvailable):
+        return busy(
+            f"another session has locked a table of {address}",
+            hint="end that session, or wait until it ends; to list the sessions:"
+            " psql -c 'SELECT pid, state, query FROM pg_stat_activity'",
+        )
     if state.startswith(_RETRYABLE) or isinstance(error, errors.QueryCanceled):
         return busy(message)
-    if state.startswith(_DAMAGED):
+    if state.startswith(_DAMAGED) or (writing and state.startswith(_UNWRITABLE)):
         return damaged(f"the collection in {address} is damaged: {message}")
     if state.startswith(_CONNECTION_LOST) or (
         not state and isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import Any, Final, TypeAlias
 
-from streamrag_cli.model import Chunk, DocumentRecord
+from streamrag_cli.model import LONGEST_CHUNK_CHARS, Chunk, DocumentRecord
 from streamrag_cli.store.interface import Counts, StoredChunk
 from streamrag_cli.store.languages import ENGLISH, LANGUAGES
 from streamrag_cli.store.postgres.establish import Connection
@@ -21,6 +21,9 @@ from streamrag_cli.store.rows import (
 )
 
 _PAGE_SIZE: Final = 500
+_LONGEST: Final = LONGEST_CHUNK_CHARS + 1
+# A longer text is damage, which `chunk_of` reports; the server does not send all of it.
+_CHUNK_VALUES: Final = CHUNK_COLUMNS.replace("body, headings", f"left(body, {_LONGEST}), left(headings, {_LONGEST})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,7 @@ class PostgresManifest:
     def chunks_of(self, path: str) -> list[Chunk]:
         with self._session() as session:
             rows = session.rows(
-                f"SELECT {CHUNK_COLUMNS} FROM {session.table('chunks')} WHERE document_id ="
+                f"SELECT {_CHUNK_VALUES} FROM {session.table('chunks')} WHERE document_id ="
                 f" (SELECT id FROM {session.table('documents')} WHERE path = %s) ORDER BY ordinal",
                 (path,),
             )
@@ -116,7 +119,7 @@ class PostgresManifest:
     def chunk_at(self, path: str, ordinal: int) -> Chunk | None:
         with self._session() as session:
             rows = session.rows(
-                f"SELECT {CHUNK_COLUMNS} FROM {session.table('chunks')} WHERE ordinal = %s AND document_id ="
+                f"SELECT {_CHUNK_VALUES} FROM {session.table('chunks')} WHERE ordinal = %s AND document_id ="
                 f" (SELECT id FROM {session.table('documents')} WHERE path = %s)",
                 (ordinal, path),
             )
@@ -129,7 +132,8 @@ class PostgresManifest:
     def chunks(self, chunk_ids: Iterable[str]) -> dict[str, StoredChunk]:
         with self._session() as session:
             rows = session.rows(
-                f"SELECT {CHUNK_COLUMNS}, source, path, language FROM {session.table('chunks')}"
+                f"SELECT {_CHUNK_VALUES}, left(source, {_LONGEST}), left(path, {_LONGEST}), language"
+                f" FROM {session.table('chunks')}"
                 f" JOIN {session.table('documents')} AS documents ON documents.id = document_id"
                 " WHERE chunk_id = ANY(%s)",
                 (list(chunk_ids),),
@@ -163,4 +167,6 @@ def _stored_chunk(row: Sequence[Any]) -> StoredChunk:
     *of_chunk, source, path, language = row
     if not (is_stored_path(path) and isinstance(source, str) and language in LANGUAGES):
         raise ValueError("a document has values of the wrong type")
+    if max(len(path), len(source)) > LONGEST_CHUNK_CHARS:
+        raise ValueError("the name of a document is too long")
     return StoredChunk(chunk=chunk_of(of_chunk), source=source, path=path, language=language)

@@ -11,11 +11,12 @@ from streamrag_cli.store.postgres.errors import translate_errors
 from streamrag_cli.store.postgres.establish import EPOCH_TABLES
 from streamrag_cli.store.postgres.ownership import foreign_owner, require_trusted
 from streamrag_cli.store.postgres.reader import PostgresReader
+from streamrag_cli.store.time_limit import Cancellation
 
 
-def collections(address: PostgresUrl, *, non_empty: bool) -> list[str]:
+def collections(address: PostgresUrl, *, non_empty: bool, cancellation: Cancellation | None = None) -> list[str]:
     """The names of the collections, sorted; with `non_empty` only of collections with documents."""
-    with connected(address) as conn:
+    with connected(address, cancellation) as conn:
         require_trusted(conn, address, writing=False)
         epochs = conn.table("epochs")
         condition = f" JOIN {epochs} ON epochs.id = collections.epoch WHERE documents > 0" if non_empty else ""

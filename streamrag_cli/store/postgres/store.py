@@ -12,6 +12,7 @@ from streamrag_cli.store.postgres.address import PostgresUrl
 if TYPE_CHECKING:
     from streamrag_cli.store.backend import CollectionStatus, IntegrityReport
     from streamrag_cli.store.interface import Manifest, Reader, Writer
+    from streamrag_cli.store.time_limit import Cancellation
 
 
 class PostgresStore:
@@ -68,6 +69,12 @@ class PostgresStore:
         with self.manifest(collection) as manifest:
             return manifest.roots() if manifest else []
 
+    def has_remains(self, collection: str) -> bool:
+        _require_psycopg()
+        from streamrag_cli.store.postgres.writer import has_remains
+
+        return has_remains(self._address, collection)
+
     def remove(self, collection: str) -> list[Path]:
         _require_psycopg()
         from streamrag_cli.store.postgres.writer import remove_collection
@@ -75,11 +82,11 @@ class PostgresStore:
         remove_collection(self._address, collection)
         return []
 
-    def collections(self, *, non_empty: bool = False) -> list[str]:
+    def collections(self, *, non_empty: bool = False, cancellation: "Cancellation | None" = None) -> list[str]:
         _require_psycopg()
         from streamrag_cli.store.postgres.status import collections
 
-        return collections(self._address, non_empty=non_empty)
+        return collections(self._address, non_empty=non_empty, cancellation=cancellation)
 
     def status(self, collection: str) -> "CollectionStatus":
         _require_psycopg()
@@ -115,7 +122,7 @@ def _exists(reader: "Reader") -> bool:
         with reader.snapshot():
             return True
     except StoreError as error:
-        if error.code != "store_missing":
+        if error.code not in {"store_missing", "store_extension_missing"}:  # a writer creates the extension
             raise
         return False
 

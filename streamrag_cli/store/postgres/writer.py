@@ -5,23 +5,28 @@ a crash. Other writers can write at the same time, except to the folders that th
 one row, with the generation and counts. It is updated last, so that no writer waits longer than a commit takes.
 """
 
+import shlex
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any, Final
 
+import psycopg
+
+from streamrag_cli.errors import StoreError
 from streamrag_cli.model import DocumentRecord
 from streamrag_cli.store.interface import (
     Embed,
     EmbeddedPassages,
     FloatArray,
     WrittenDocument,
+    busy,
     dimension_mismatch,
     embedding_mismatch,
 )
 from streamrag_cli.store.postgres import rows, schema
 from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.advisory_locks import EVERYTHING, AdvisoryLocks
-from streamrag_cli.store.postgres.connection import connect
+from streamrag_cli.store.postgres.connection import connect, connected
 from streamrag_cli.store.postgres.errors import translate_errors, translate_malformed
 from streamrag_cli.store.postgres.establish import Connection
 from streamrag_cli.store.postgres.manifest import PostgresManifest, Session
@@ -38,12 +43,25 @@ def open_for_writing(
     """Like `Store.writer`. With `rebuild`, writes go to a new epoch. Also raises the errors of `connect`."""
     conn = connect(address, create=True)
     try:
-        with translate_errors(address, writing=True):
-            writer = PostgresWriter(conn, address, collection, embedding=embedding, rebuild=rebuild)
+        with _irreparable(rebuild=rebuild), translate_errors(address, writing=True):
+            with translate_malformed(address):
+                writer = PostgresWriter(conn, address, collection, embedding=embedding, rebuild=rebuild)
             yield writer
-            writer.finish()
+            with translate_malformed(address):
+                writer.finish()
     finally:
         conn.close()
+
+
+@contextmanager
+def _irreparable(*, rebuild: bool) -> Iterator[None]:
+    """Replace the hint of `store_damaged` during a rebuild, which does not repair the tables that it has in common."""
+    try:
+        yield
+    except StoreError as error:
+        if rebuild and error.code == "store_damaged":
+            error.hint = "use a new schema: add schema=NAME to the store's address"
+        raise
 
 
 def remove_collection(address: PostgresUrl, collection: str) -> None:
@@ -55,9 +73,26 @@ def remove_collection(address: PostgresUrl, collection: str) -> None:
         for (epoch,) in conn.execute(
             f"SELECT id FROM {conn.table('epochs')} WHERE collection = %s ORDER BY id", (collection,)
         ):
-            for _ in range(_DROP_ATTEMPTS):  # a reader may be in the middle of a question
-                if schema.drop_epoch(conn, epoch):
-                    break
+            if not any(schema.drop_epoch(conn, epoch) for _ in range(_DROP_ATTEMPTS)):
+                raise busy(
+                    f"a question still reads the collection {collection!r}, so its tables have not been dropped",
+                    hint=f"streamrag ingest --remove --all --yes -c {shlex.quote(collection)}",
+                )
+
+
+def has_remains(address: PostgresUrl, collection: str) -> bool:
+    """Whether a removed collection still has tables, because its removal was interrupted."""
+    with connected(address) as conn:
+        require_trusted(conn, address, writing=False)
+        epochs, collections = conn.table("epochs"), conn.table("collections")
+        query = (
+            f"SELECT EXISTS (SELECT FROM {epochs} WHERE collection = %(name)s)"
+            f" AND NOT EXISTS (SELECT FROM {collections} WHERE name = %(name)s)"
+        )
+        try:
+            return conn.execute(query, {"name": collection}).fetchone() == (True,)
+        except psycopg.errors.UndefinedTable:
+            return False
 
 
 class PostgresWriter:

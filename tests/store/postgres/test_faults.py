@@ -3,6 +3,7 @@
 import sys
 from dataclasses import replace
 from secrets import token_hex
+from typing import Any
 from urllib.parse import quote
 
 import psycopg
@@ -130,6 +131,20 @@ def test_a_missing_pgvector_is_reported_with_the_command_to_install_it(store: Po
     assert writing_raises(place) == ("store_extension_missing", hint)
 
 
+def test_the_first_writer_creates_pgvector(store: PostgresStore, database: "psycopg.Connection[Any]") -> None:
+    name = f"without_{token_hex(6)}"
+    place = PostgresUrl(store.place.with_secret().replace("/postgres?", f"/{name}?"))
+    database.execute(f"CREATE DATABASE {name}")
+    try:
+        with open_store(place).manifest("default") as manifest:  # what an ingest reads first
+            assert manifest is None
+        Store(place).put(APPLES)
+        with Store(place).reading() as reader:
+            assert texts(reader) == {"apples are red", "pears are green"}
+    finally:
+        database.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
 def test_a_read_only_server_answers_but_rejects_writes(store: PostgresStore) -> None:
     store.put(APPLES)
     only_reads = PostgresUrl(f"{store.place.with_secret()}&options=-c%20default_transaction_read_only%3Don")
@@ -185,6 +200,9 @@ def test_missing_tables_are_reported_as_damage(store: PostgresStore) -> None:
 
 MALFORMED = [
     "UPDATE chunks_1 SET line_start = -5",
+    "UPDATE chunks_1 SET body = repeat('apples ', 1000000)",
+    "UPDATE chunks_1 SET headings = to_json(array[repeat('apples ', 1000000)])",
+    "UPDATE documents_1 SET source = repeat('fruit', 1000000)",
     "UPDATE chunks_1 SET char_end = -1",
     "UPDATE chunks_1 SET headings = '[]{}'",
     "UPDATE chunks_1 SET headings = '{\"a\": 1}'",

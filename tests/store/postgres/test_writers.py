@@ -1,5 +1,6 @@
 """Concurrent writers to different folders of one collection."""
 
+import psycopg
 import pytest
 
 from streamrag_cli.errors import StoreError
@@ -140,3 +141,66 @@ def test_word_counts_stay_correct_after_replacing_most_chunks(store: PostgresSto
 
     with store.reading() as reader:
         assert reader.document_frequencies(["number", "ship"]) == {"number": 10, "ship": 1}
+
+
+@pytest.mark.fault("ingest-locked-out")
+@pytest.mark.parametrize("table", ["epochs", "documents_1", "vectors_1"])
+def test_a_writer_stops_waiting_for_a_table_that_another_session_has_locked(
+    store: PostgresStore,
+    database: "psycopg.Connection[tuple[object, ...]]",
+    monkeypatch: pytest.MonkeyPatch,
+    table: str,
+) -> None:
+    monkeypatch.setattr("streamrag_cli.store.postgres.connection.WRITER_LOCK_LIMIT_S", 0.3)
+    store.put(APPLES)
+    with database.transaction():
+        database.execute(f"LOCK TABLE {store.place.schema}.{table} IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(StoreError) as caught:
+            store.put(SHIPS)
+    store.put(SHIPS)
+
+    assert (caught.value.code, caught.value.retryable) == ("store_busy", True)
+    assert caught.value.message == f"the store is busy: another session has locked a table of {store.place}"
+    with store.reading() as reader:
+        assert reader.counts() == Counts(documents=2, chunks=3)
+
+
+@pytest.mark.fault("store-malformed")
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER TABLE collections DROP CONSTRAINT collections_pkey",
+        "ALTER TABLE collections ALTER epoch DROP NOT NULL; UPDATE collections SET epoch = NULL",
+        "ALTER TABLE collections ALTER epoch TYPE float8; UPDATE collections SET epoch = 'NaN'",
+        "ALTER TABLE epochs ALTER id DROP IDENTITY",
+    ],
+)
+def test_a_rebuild_with_malformed_shared_tables_suggests_another_schema(store: PostgresStore, statement: str) -> None:
+    store.put(APPLES)
+    with opened(store.place) as conn:
+        conn.execute(statement)
+    with pytest.raises(StoreError) as caught:
+        store.put(SHIPS, rebuild=True)
+
+    assert (caught.value.code, caught.value.hint) == (
+        "store_damaged",
+        "use a new schema: add schema=NAME to the store's address",
+    )
+    elsewhere = PostgresStore(store.place.in_schema(f"{store.place.schema}_new"))
+    try:
+        elsewhere.put(SHIPS)
+        with elsewhere.reading() as reader:
+            assert texts(reader) == {"ships cross the sea"}
+    finally:
+        elsewhere.remove()
+
+
+@pytest.mark.fault("store-malformed")
+def test_chunks_of_a_document_that_was_lost_are_damage_for_a_writer(store: PostgresStore) -> None:
+    store.put(APPLES)
+    with opened(store.place) as conn:
+        conn.execute("DELETE FROM documents_1")
+    with pytest.raises(StoreError) as caught:
+        store.put(APPLES)
+
+    assert (caught.value.code, caught.value.hint) == ("store_damaged", "streamrag ingest --rebuild")
