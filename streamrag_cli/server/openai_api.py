@@ -5,8 +5,6 @@ message is the question; the other messages are passed to the model unchanged. I
 extra field `sources`, and the chunk with the finish reason has `citations`. A whole reply has both.
 """
 
-import asyncio
-
 from fastapi import APIRouter, Request, Response
 
 from streamrag_cli.errors import UsageError
@@ -15,22 +13,28 @@ from streamrag_cli.server.openai_request import MODEL, ChatRequest
 from streamrag_cli.server.replies import OPENAI_PREFIX, JsonReply
 from streamrag_cli.server.requests import QueryParameters, settings_of
 from streamrag_cli.server.serving import Serving
-from streamrag_cli.server.streaming import while_connected
+from streamrag_cli.server.streaming import client_left, while_connected
 
 router = APIRouter(prefix=OPENAI_PREFIX, tags=["openai"])
 
 
 @router.get("/models", response_class=JsonReply)
-async def models(request: Request) -> JsonReply:
+async def models(request: Request) -> Response:
     """List one model for each served collection."""
-    listed = [_model(name) for name in await _names(request)]
+    names = await _names(request)
+    if names is None:
+        return client_left()
+    listed = [_model(name) for name in names]
     return JsonReply({"object": "list", "data": listed})
 
 
 @router.get("/models/{name:path}", response_class=JsonReply)
-async def model(request: Request, name: str) -> JsonReply:
+async def model(request: Request, name: str) -> Response:
     """Return one model, whose name may contain a slash."""
-    if name not in await _names(request):
+    names = await _names(request)
+    if names is None:
+        return client_left()
+    if name not in names:
         raise _no_such_model(name)
     return JsonReply(_model(name))
 
@@ -47,13 +51,14 @@ async def chat_completions(request: Request, chat: ChatRequest) -> Response:
     events = serving.events(request, question, settings)
     whole = serving.streams.run_whole(lambda: completion.whole(events))
     reply = await while_connected(request.receive, whole)
-    return reply if reply is not None else Response(status_code=204)  # the client has disconnected
+    return reply if reply is not None else client_left()
 
 
-async def _names(request: Request) -> list[str]:
+async def _names(request: Request) -> list[str] | None:
+    """The names of the models; None if the client has disconnected."""
     serving: Serving = request.app.state.serving
-    names = await asyncio.to_thread(serving.collections)
-    return [MODEL, *(f"{MODEL}/{name}" for name in names)]
+    names = await while_connected(request.receive, serving.collections())
+    return None if names is None else [MODEL, *(f"{MODEL}/{name}" for name in names)]
 
 
 def _model(name: str) -> dict[str, object]:

@@ -5,14 +5,14 @@ from functools import partial
 from fastapi import APIRouter, Request, Response
 
 from streamrag_cli.errors import StreamragError, with_target_flags
-from streamrag_cli.new_thread import run_in_new_thread
 from streamrag_cli.retrieval.search import count_chunks
 from streamrag_cli.server.replies import JsonReply, reply_to
 from streamrag_cli.server.request_log import entry_of
-from streamrag_cli.server.serving import Serving
+from streamrag_cli.server.serving import Serving, run_cancellable
+from streamrag_cli.server.streaming import client_left, while_connected
 from streamrag_cli.settings import defaults
 from streamrag_cli.store.interface import Counts, Reader
-from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, TimeLimit
+from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, Cancellation, TimeLimit
 from streamrag_cli.system_errors import has_spare_descriptors, too_many_open_files
 
 router = APIRouter(tags=["operations"])
@@ -25,15 +25,20 @@ async def alive() -> JsonReply:
 
 
 @router.get("/readyz", response_class=JsonReply)
-async def ready(request: Request) -> JsonReply:
+async def ready(request: Request) -> Response:
     """Readiness: a question can be answered; otherwise 503 with the reason."""
+    reply = await while_connected(request.receive, _ready(request))
+    return client_left() if reply is None else reply
+
+
+async def _ready(request: Request) -> JsonReply:
     serving: Serving = request.app.state.serving
     try:
         if not has_spare_descriptors():  # open answers would continue, but the next question would fail
             raise too_many_open_files()
         async with serving.resources.retriever(serving.settings) as retriever:
             # This needs a new thread, because all threads for questions may be busy.
-            counts, embedding = await run_in_new_thread(partial(_counts, retriever.reader))
+            counts, embedding = await run_cancellable(partial(_counts, retriever.reader))
     except StreamragError as error:
         entry_of(request.scope).record_error(error)
         collection = serving.settings.collection
@@ -53,8 +58,8 @@ async def ready(request: Request) -> JsonReply:
     )
 
 
-def _counts(reader: Reader) -> tuple[Counts, str]:
-    with reader.snapshot(TimeLimit(RETRIEVAL_LIMIT_S)):
+def _counts(reader: Reader, cancellation: Cancellation) -> tuple[Counts, str]:
+    with reader.snapshot(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
         count_chunks(reader)
         return reader.counts(), reader.embedding
 
@@ -67,7 +72,10 @@ async def metrics(request: Request) -> Response:
 
 
 @router.get("/collections", response_class=JsonReply)
-def list_collections(request: Request) -> JsonReply:
+async def list_collections(request: Request) -> Response:
     """The collections that clients may use, and the default collection."""
     serving: Serving = request.app.state.serving
-    return JsonReply({"collections": serving.collections(), "default": serving.settings.collection})
+    names = await while_connected(request.receive, serving.collections())
+    if names is None:
+        return client_left()
+    return JsonReply({"collections": names, "default": serving.settings.collection})

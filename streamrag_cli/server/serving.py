@@ -1,15 +1,17 @@
 """State shared by all routes: settings, resources, open streams, metrics."""
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Self
+from typing import Self, TypeVar
 
 from starlette.requests import Request
 
 from streamrag_cli.answer.shared_resources import SharedResources
 from streamrag_cli.events import AskEvent
 from streamrag_cli.model import Question
+from streamrag_cli.new_thread import run_in_new_thread
 from streamrag_cli.server.limits import Limits
 from streamrag_cli.server.metrics import Metrics
 from streamrag_cli.server.peers import Peers
@@ -21,6 +23,19 @@ from streamrag_cli.service.interface import Service
 from streamrag_cli.service.local import LocalService
 from streamrag_cli.settings import ServerSettings, Settings
 from streamrag_cli.store.registry import open_store
+from streamrag_cli.store.time_limit import Cancellation
+
+Result = TypeVar("Result")
+
+
+async def run_cancellable(work: Callable[[Cancellation], Result]) -> Result:
+    """Run `work`, which may wait for a store, in a new thread. If the caller is cancelled, `work` is cancelled."""
+    cancellation = Cancellation()
+    try:
+        return await run_in_new_thread(partial(work, cancellation))
+    except asyncio.CancelledError:
+        cancellation.cancel()
+        raise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +69,11 @@ class Serving:
         server = self.server
         return server.all_collections or collection in {self.settings.collection, *server.collections}
 
-    def collections(self) -> list[str]:
-        """The non-empty collections that clients may use. Blocks on the store."""
-        return [name for name in open_store(self.settings.store).collections(non_empty=True) if self.serves(name)]
+    async def collections(self) -> list[str]:
+        """The non-empty collections that clients may use."""
+        store = open_store(self.settings.store)
+        names = await run_cancellable(lambda end: store.collections(non_empty=True, cancellation=end))
+        return [name for name in names if self.serves(name)]
 
     def events(self, request: Request, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
         """The events of an answer, after they have been counted and logged, with the texts that clients may see."""

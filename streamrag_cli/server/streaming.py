@@ -191,6 +191,11 @@ def _body(data: bytes) -> dict[str, Any]:
     return {"type": "http.response.body", "body": data, "more_body": True}
 
 
+def client_left() -> Response:
+    """The response to a client that has disconnected, which only the log shows."""
+    return Response(status_code=204)
+
+
 async def while_connected(receive: Receive, work: Coroutine[Any, Any, Result]) -> Result | None:
     """Run `work` and return its result; cancel it and return None if the client disconnects."""
     return await cancel_on_disconnect(_disconnected(receive), work)

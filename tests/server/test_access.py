@@ -1,5 +1,6 @@
 """Clients may use only the collections, models and limits that the operator allows."""
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -133,7 +134,7 @@ def test_an_empty_collection_in_postgres_is_not_listed(tmp_path: Path) -> None:
         [*_] = ingest(IngestRequest(paths=(tmp_path / "hollow",), working_directory=tmp_path), hollow)
         app = create_app(settings, replace(PLENTY, all_collections=True))
 
-        assert app.state.serving.collections() == ["default"]
+        assert asyncio.run(app.state.serving.collections()) == ["default"]
 
 
 @pytest.fixture(scope="module")

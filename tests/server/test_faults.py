@@ -22,6 +22,7 @@ from streamrag_cli.server.limits import Limits
 from streamrag_cli.settings import ServerSettings, Settings
 from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.registry import store_address
+from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S
 from tests.support.collection import make_collection
 from tests.support.http_client import ask_url, request, streaming, wait_until
 from tests.support.openai_replies import Hold, Stall, answer, finish, stream, token
@@ -373,3 +374,46 @@ def test_a_port_in_use_causes_an_error_with_a_hint(settings: Settings) -> None:
 def _ask(reader: socket.socket, server: RunningServer) -> None:
     path = ask_url("").encode()
     reader.sendall(b"GET %b HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n" % (path, server.port))
+
+
+@pytest.mark.fault("slow-requests")
+def test_a_body_of_tiny_chunks_is_cut_off_long_before_its_end(settings: Settings) -> None:
+    lines = ("POST /search HTTP/1.1", "Host: localhost", "Content-Type: application/json", "Transfer-Encoding: chunked")
+    head = "\r\n".join((*lines, "", "")).encode()
+    body = b'{"query": "When does the ferry leave?"}'
+    small = head + b"".join(b"1\r\n%c\r\n" % each for each in body) + b"0\r\n\r\n"
+    with running_server(settings, limits=Limits(body_s=600)) as server:
+        with connect(server) as patient:
+            patient.sendall(small)
+            answered = patient.recv(12)
+        with connect(server) as flooding:
+            with suppress(ConnectionError):
+                flooding.sendall(head + b"1\r\n \r\n" * 1_000_000)
+            assert is_closed(flooding)
+
+    assert answered == b"HTTP/1.1 200"
+
+
+@pytest.mark.fault("search-timeout")
+@pytest.mark.postgres
+@pytest.mark.parametrize("path", ["/collections", "/v1/models", "/v1/models/streamrag", "/readyz"])
+def test_a_request_to_a_stalled_database_ends_when_its_client_disconnects(path: str, tmp_path: Path) -> None:
+    with fresh_schema() as place, stalling_proxy() as proxy:
+        settings = make_collection(tmp_path, {"a.md": "The ferry leaves at nine.\n"}, store=place)
+        with running_server(replace(settings, store=proxy.address(place)), PLENTY) as server:
+            assert [request(f"{server.url}{each}").status for each in ("/readyz", path)] == [200, 200]
+            _end_connections(place)
+            proxy.word = b"BEGIN" if path == "/readyz" else b"collections"
+            with connect(server) as leaving:
+                leaving.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+                assert wait_until(lambda: proxy.stalled >= 1 and bool(_waiting_threads()))
+            left_s = time.monotonic()
+            assert wait_until(lambda: not _waiting_threads())
+            spent_s = time.monotonic() - left_s
+
+    assert spent_s < RETRIEVAL_LIMIT_S / 2
+
+
+def _waiting_threads() -> list[str]:
+    """The names of the threads that wait for a store on behalf of a request."""
+    return [each.name for each in threading.enumerate() if each.name.startswith("own_")]
