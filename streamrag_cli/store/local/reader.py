@@ -281,7 +281,7 @@ class _Session:
             stored = self.vectors().get(self.catalog.selected_chunk_ids(selection), self.check_vectors)
             if lost := selection.chunks - len(stored):
                 self.raise_damaged(f"{lost} of {selection.chunks} vectors cannot be read")
-            matrix = np.array(list(stored.values()), dtype=np.float32)
+            matrix = np.array(list(stored.values()), dtype=np.float32).reshape(len(stored), -1 if stored else 0)
             # Chroma rounds the stored vectors, so divide by their length.
             matrix /= np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-12)
             self._cache["vectors"] = cached = key, list(stored), matrix
