@@ -113,6 +113,7 @@ ALLOWED: Final = (
     ("tools/record_session.py", "tell"),
     ("tests/", "given"),  # Hypothesis
     ("tests/engine/test_sessions.py", "wants"),  # a field of `Request`
+    ("tests/engine/test_filters.py", "wants"),
     ("tests/faults/test_fuzz.py", "wants"),
     ("tests/store/test_address.py", "wants"),
     ("tests/store/test_registry.py", "wants"),
