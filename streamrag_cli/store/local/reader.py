@@ -291,7 +291,7 @@ class _Session:
         weights = self._weights(words)
         by_weight = {weight: [word for word in weights if weights[word] == weight] for weight in weights.values()}
         matches = {match_expression(of_weight): weight for weight, of_weight in by_weight.items()}
-        if selection is not None and selection.chunks * 2 > selection.total:
+        if selection is not None and selection.chunks * 4 > selection.total:
             # Filtering some more hits is faster than looking up every matching chunk, and as exact.
             count = ceil(limit * _TEXT_SURPLUS * selection.total / selection.chunks)
             hits = self.catalog.search_text(matches, count)
