@@ -16,9 +16,9 @@ def test_a_request_is_decoded_with_its_filter() -> None:
         patterns=(PathPattern("/srv/*", "srv/*"),), since_ns=-5, suffixes=(".md",), file_names=("readme",), tags=("a",)
     )
     question = Question(text="Why?", accepted_at=1.0, filter=scope)
-    line = to_line(Request(needs="ask", question=question, settings=Settings(store=Path("/s"))))
+    settings = Settings(store=Path("/s"))
 
-    assert read_request(line).question == question
+    assert read_request(to_line(Request(wants="ask", question=question, settings=settings))).question == question
 
 
 def test_the_engine_answers_within_the_filter(user: WarmCommandLine) -> None:

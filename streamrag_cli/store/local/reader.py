@@ -283,7 +283,7 @@ class _Session:
             stored = self.vectors().get(self.catalog.selected_chunk_ids(selection), self.check_vectors)
             if lost := selection.chunks - len(stored):
                 self.raise_damaged(f"{lost} of {selection.chunks} vectors cannot be read")
-            matrix = np.array(list(stored.values()), dtype=np.float32)
+            matrix = np.array(list(stored.values()), dtype=np.float32).reshape(len(stored), -1 if stored else 0)
             # Chroma rounds the stored vectors, so divide by their length.
             matrix /= np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-12)
             self._cache["vectors"] = cached = key, list(stored), matrix
@@ -293,7 +293,7 @@ class _Session:
         weights = self._weights(words)
         by_weight = {weight: [word for word in weights if weights[word] == weight] for weight in weights.values()}
         matches = {match_expression(of_weight): weight for weight, of_weight in by_weight.items()}
-        if selection is not None and selection.chunks * 2 > selection.total:
+        if selection is not None and selection.chunks * 4 > selection.total:
             # Filtering some more hits is faster than looking up every matching chunk, and as exact.
             count = ceil(limit * _TEXT_SURPLUS * selection.total / selection.chunks)
             hits = self.catalog.search_text(matches, count)
