@@ -1,6 +1,5 @@
 """The command `streamrag ls`."""
 
-import asyncio
 from typing import Annotated
 
 import typer
@@ -31,6 +30,8 @@ def command(
     On a terminal: path, chunks, size, and the times of the last change and of the ingest. In a pipe, the same is
     separated by tabs, with sizes in bytes and times in UTC.
     """
+    import asyncio  # here, because every command imports this module
+
     from streamrag_cli.render.documents import show_documents
 
     glob = pattern.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

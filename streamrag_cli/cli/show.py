@@ -1,6 +1,5 @@
 """The command `streamrag show`."""
 
-import asyncio
 import re
 import shlex
 from collections.abc import Mapping
@@ -62,6 +61,8 @@ def command(
 
 
 def _read(selection: Selection, settings: Settings) -> Passage:
+    import asyncio  # here, because every command imports this module
+
     return asyncio.run(LocalService().read(selection, settings))
 
 

@@ -79,7 +79,7 @@ def test_a_single_line_selects_the_passage_at_it(user: WarmCommandLine) -> None:
     assert text_of(user.run("show", passage["chunk_id"][:12])) == f"{passage['text']}\n"
 
 
-@pytest.mark.fault("document-not-passage")
+@pytest.mark.fault("document-not-found")
 @pytest.mark.parametrize(
     ("where", "message", "hint"),
     [
