@@ -11,14 +11,22 @@ from pydantic import BaseModel
 
 from streamrag_cli.answer.pipeline import MAX_QUESTION_CHARS
 from streamrag_cli.server.replies import RefusedError, is_openai
-from streamrag_cli.server.requests import EarlierTurn, PassageParameters, QueryParameters, QuestionBody
+from streamrag_cli.server.requests import (
+    EarlierTurn,
+    FilterParameters,
+    PassageParameters,
+    QueryParameters,
+    QuestionBody,
+)
 from streamrag_cli.text import sanitise_line
 
 _MAX_NAME_CHARS: Final = 40
 
 
 def _names(model: type[BaseModel]) -> tuple[str, ...]:
-    return tuple(each.alias or name for name, each in model.model_fields.items())
+    """The names of the fields of a request; a filter's are last."""
+    fields = sorted(model.model_fields.items(), key=lambda each: each[0] in FilterParameters.model_fields)
+    return tuple(each.alias or name for name, each in fields)
 
 
 _FIELDS: Final = _names(QueryParameters)
