@@ -262,11 +262,11 @@ def _cut_for_time(limits: AnswerLimits, endpoint: ModelEndpoint, *, answered: bo
 
 def _pieces(text: str, reply: ChatReply, *, is_first: bool) -> Iterator[ModelPiece]:
     """The pieces for the text of one chunk of the reply. `is_first` is True if no earlier chunk had text."""
+    if reply.retracts_thinking and not is_first:
+        yield ModelRetractsThinking()
     if not text:
         yield ModelActivity(thinking=reply.dropped_thinking)
         return
-    if reply.retracts_thinking and not is_first:
-        yield ModelRetractsThinking()
     if reply.was_not_streamed and is_first:
         yield ModelDidNotStream()
     yield ModelText(text=text)

@@ -8,6 +8,7 @@ from streamrag_cli.answer.chat_model import (
     ModelDidNotStream,
     ModelFinished,
     ModelLoading,
+    ModelPiece,
     ModelRetractsThinking,
     ModelText,
 )
@@ -247,6 +248,20 @@ def test_shown_thinking_is_retracted() -> None:
     where = conversation.pieces.index(ModelRetractsThinking())
     after = [piece.text for piece in conversation.pieces[where:] if isinstance(piece, ModelText)]
     assert "".join(after) == "Twelve [1]."
+
+
+def test_shown_thinking_is_retracted_if_its_end_arrives_before_the_answer() -> None:
+    shown, ended = threading.Event(), threading.Event()
+
+    def release(piece: ModelPiece) -> None:
+        (ended if shown.is_set() else shown).set()
+
+    steps = [token("Flange [7]."), Hold(shown), token("\n</think>\n\n"), Hold(ended), token("Twelve [1]."), finish()]
+    with OpenAIServer(chat=stream(*steps, DONE)) as server:
+        conversation = converse(server.base_url, on_piece=release)
+
+    after = conversation.pieces[conversation.pieces.index(ModelRetractsThinking()) :]
+    assert "".join(piece.text for piece in after if isinstance(piece, ModelText)) == "Twelve [1]."
 
 
 def test_content_is_the_answer_if_the_server_separates_reasoning() -> None:
