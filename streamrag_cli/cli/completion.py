@@ -5,6 +5,7 @@ matches, and ignores `XDG_CONFIG_HOME` in fish. Only processes that complete, in
 """
 
 import contextlib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +19,7 @@ _FLAGS: Final = frozenset({"--install-completion", "--show-completion"})
 _LIMIT_S: Final = 1.0
 _NOTHING: Final = ":nothing:"
 """The end of the only line of a reply if nothing may be completed, not even file names."""
+_PLAIN: Final = re.compile(r"[\w@%+=:,./][\w@%+=:,./-]*")
 _BASH: Final = """
 %(complete_func)s() {
     local IFS=$'\\n'
@@ -100,4 +102,5 @@ def _settings(ctx: typer.Context) -> Settings:
 
 
 def _matching(names: Sequence[str], incomplete: str) -> list[str]:
-    return [name for name in names if name.startswith(incomplete)] or nothing(incomplete)
+    """The names that begin with `incomplete`. A shell would execute or interpret other characters in them."""
+    return [each for each in names if _PLAIN.fullmatch(each) and each.startswith(incomplete)] or nothing(incomplete)

@@ -3,8 +3,8 @@
 import os
 import re
 import shlex
-from collections import deque
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -57,13 +57,14 @@ def survey_folders(roots: Sequence[Path], request: IngestRequest, settings: Sett
     """Discover the files under the roots, without reading them.
 
     Raises UsageError: `confirmation_needed` or `not_confirmed` for too many new files, `empty_folder` if a folder has
-    no readable files although the store has documents from it; and the errors of `discover`.
+    no readable files, or none of the many documents that the store has from it; and the errors of `discover`.
     """
     recorded = _recorded(request, settings)
     new_roots = {root for root in roots if recorded.isdisjoint((root, *root.parents))}
     mounts = _mounts_below(roots)
     without_files, unreadable = {*roots, *mounts}, []
     total = new = 0
+    found: Counter[Path] = Counter()
     results: deque[DiscoveryResult] = deque()
     named = frozenset(request.absolute_paths())
     not_named = [root for root in roots if root not in named]
@@ -72,6 +73,7 @@ def survey_folders(roots: Sequence[Path], request: IngestRequest, settings: Sett
         match result:
             case FoundFile(root=root):
                 total += 1
+                found[root] += 1
                 if without_files:
                     without_files.difference_update((result.path, *result.path.parents))
                 new += root in new_roots
@@ -86,6 +88,7 @@ def survey_folders(roots: Sequence[Path], request: IngestRequest, settings: Sett
     if not request.allow_empty:
         unreadable_roots = {root for root in without_files if any(each.is_relative_to(root) for each in unreadable)}
         _reject_empty(sorted(without_files.intersection(roots) - unreadable_roots), request, settings)
+        _reject_replaced(found, unreadable, request, settings)
     return FolderSurvey(results=results, files=total, roots=tuple(roots), mounts=frozenset(mounts - without_files))
 
 
@@ -186,6 +189,40 @@ def _reject_empty(roots: Sequence[Path], request: IngestRequest, settings: Setti
             code="empty_folder",
             hint=f"mount it, or remove the documents: {command} --allow-empty {shlex.quote(str(root))}",
         )
+
+
+def _reject_replaced(
+    found: Mapping[Path, int], unreadable: Sequence[Path], request: IngestRequest, settings: Settings
+) -> None:
+    """Raise UsageError if none of the many documents of a folder exists, such as below a mount point with a stray file.
+
+    A folder in which as many files are found as are stored has been reorganised.
+    """
+    for root, documents in _stored_below(_without_documents(found, unreadable, settings), request, settings).items():
+        if documents <= max(MANY_DOCUMENTS, found[root]):
+            continue
+        command = "streamrag ingest --rebuild" if request.rebuild else "streamrag ingest"
+        raise UsageError(
+            f"{sanitise_line(str(root))} has none of the {_documents(documents)} that the store has from it:"
+            " is its disk or network share mounted?",
+            code="empty_folder",
+            hint=f"mount it, or remove the documents: {command} --allow-empty {shlex.quote(str(root))}",
+        )
+
+
+def _without_documents(roots: Iterable[Path], unreadable: Sequence[Path], settings: Settings) -> list[Path]:
+    """The roots of which no stored document exists. It usually stops at the first document of each root."""
+    try:
+        with open_store(settings.store).manifest(settings.collection) as manifest:
+            return [
+                root
+                for root in roots
+                if manifest
+                and not any(each.is_relative_to(root) for each in unreadable)
+                and not any(os.path.lexists(each.path) for each in manifest.documents_under(str(root)))
+            ]
+    except StoreError:
+        return []  # the collection is damaged
 
 
 def confirm_removal(

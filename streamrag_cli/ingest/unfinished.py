@@ -5,16 +5,18 @@ They are a cache in the state directory. The next ingest with the same embedder 
 
 import contextlib
 import hashlib
+import io
 import os
 import time
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from streamrag_cli.ingest.embedding import Passage
+from streamrag_cli.regular_files import read_regular_file
 
 _MAX_AGE_S: Final = 86_400.0
+_MAX_BYTES: Final = 1_000_000_000
 
 
 class UnfinishedPassages:
@@ -51,18 +53,18 @@ class UnfinishedPassages:
             return {}
         try:
             is_recent = time.time() - self._file.stat().st_mtime < _MAX_AGE_S
-            return self._read(self._file) if is_recent else {}
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+            return self._read(read_regular_file(self._file, _MAX_BYTES)) if is_recent else {}
+        except Exception:  # noqa: BLE001 - NumPy raises many types for a malformed file, even EOFError
             return {}
         finally:
             with contextlib.suppress(OSError):
                 self._file.unlink()
 
     @staticmethod
-    def _read(file: Path) -> dict[bytes, Passage]:
+    def _read(content: bytes) -> dict[bytes, Passage]:
         import numpy as np  # the embedder needs it, too
 
-        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             joined, states = arrays["keys"].tobytes(), arrays["states"].tobytes()
             passages, at = {}, 0
             for row, (vector, length) in enumerate(zip(arrays["vectors"], arrays["lengths"].tolist(), strict=True)):

@@ -62,6 +62,13 @@ def test_models_are_those_of_the_server_that_the_user_names(user: CommandLine) -
         assert len(server.requests) == 1
 
 
+@pytest.mark.fault("completion")
+def test_names_that_a_shell_would_execute_are_not_offered(user: CommandLine) -> None:
+    names = ("north$(touch${IFS}made)", "north`date`", "north\x1b]0;title\x07", "north;ls", "north*", "north-1:8b")
+    with OpenAIServer(models=names) as server:
+        assert in_bash(user, f"streamrag ask --base-url {server.base_url} -m nor") == ["north-1:8b"]
+
+
 @pytest.mark.parametrize(
     ("shell", "line", "reply"),
     [

@@ -229,6 +229,36 @@ def shell(user: WarmCommandLine, line: str) -> None:
 
 
 @pytest.mark.fault("folder-not-mounted")
+def test_an_unmounted_folder_with_a_stray_file_removes_no_documents(cli_with_notes: WarmCommandLine) -> None:
+    notes = cli_with_notes.directory / "notes"
+    notes.rename(cli_with_notes.home / "unmounted")
+    write(notes / "stray.md", "The disk is not mounted.")
+
+    assert refused(cli_with_notes.run("ingest", "notes")) == (
+        2,
+        b"",
+        [
+            f"streamrag: {notes} has none of the {MANY} documents that the store has from it:"
+            " is its disk or network share mounted?",
+            f"hint: mount it, or remove the documents: streamrag ingest --allow-empty {notes}",
+        ],
+    )
+    assert documents(cli_with_notes) == MANY + 1
+    assert cli_with_notes.run("ingest", "--allow-empty", "notes").code == 0
+    assert documents(cli_with_notes) == 2
+
+
+def test_a_folder_whose_files_were_all_renamed_is_synced(cli_with_notes: WarmCommandLine) -> None:
+    notes = cli_with_notes.directory / "notes"
+    notes.rename(cli_with_notes.home / "old")
+    notes.mkdir()
+    (cli_with_notes.home / "old").rename(notes / "2026")
+
+    assert cli_with_notes.run("ingest", "notes").code == 0
+    assert documents(cli_with_notes) == MANY + 1
+
+
+@pytest.mark.fault("folder-not-mounted")
 def test_ingesting_a_missing_folder_removes_no_documents(cli_with_notes: WarmCommandLine) -> None:
     (cli_with_notes.directory / "notes").rename(cli_with_notes.home / "unplugged")
 

@@ -1,5 +1,6 @@
 """An interrupted ingest keeps what is embedded, and the next one continues."""
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -97,14 +98,27 @@ def test_passages_of_an_incomplete_document_are_not_embedded_again(resumable: In
     assert not list(Path(resumable.settings.state_directory).glob("unfinished-*"))
 
 
-def test_a_damaged_cache_of_passages_is_ignored(resumable: Ingests) -> None:
+@pytest.mark.parametrize("length", [0, 200])
+def test_a_damaged_cache_of_passages_is_ignored(resumable: Ingests, length: int) -> None:
     resumable.put("docs/a.md", "row1 of the tide table " * 100)
     interrupt(resumable, CountingModel(stops_at=1))
     (cache,) = Path(resumable.settings.state_directory).glob("unfinished-*.npz")
-    cache.write_bytes(cache.read_bytes()[:200])
+    cache.write_bytes(cache.read_bytes()[:length])
     rest = CountingModel()
 
     list(ingest(resumable.request("docs"), resumable.settings, embedder_of(rest)))
+
+    assert set(resumable.stored()) == {"docs/a.md"}
+
+
+def test_a_cache_of_passages_that_is_a_fifo_is_ignored(resumable: Ingests) -> None:
+    resumable.put("docs/a.md", "row1 of the tide table " * 100)
+    interrupt(resumable, CountingModel(stops_at=1))
+    (cache,) = Path(resumable.settings.state_directory).glob("unfinished-*.npz")
+    cache.unlink()
+    os.mkfifo(cache)
+
+    list(ingest(resumable.request("docs"), resumable.settings, embedder_of(CountingModel())))
 
     assert set(resumable.stored()) == {"docs/a.md"}
 
