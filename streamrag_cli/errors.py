@@ -71,6 +71,7 @@ class UsageError(StreamragError):
     exit_code = ExitCode.USAGE
     http_status = 422
     severity = Severity.WARNING
+    for_visitors = ("the request is not valid", "")
 
 
 class ConfigurationError(StreamragError):

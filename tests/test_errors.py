@@ -50,7 +50,7 @@ def test_missing_target_flags_are_added_to_a_hint(hint: str, expected: str) -> N
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
-        (UsageError, (2, 422, Severity.WARNING, "internal error")),
+        (UsageError, (2, 422, Severity.WARNING, "the request is not valid")),
         (ConfigurationError, (3, 500, Severity.ERROR, "the server is not set up correctly")),
         (ModelServerError, (4, 502, Severity.ERROR, "the model did not answer")),
         (StoreError, (5, 503, Severity.ERROR, "the documents cannot be searched at the moment")),

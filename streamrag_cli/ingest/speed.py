@@ -7,9 +7,11 @@ import time
 from pathlib import Path
 from typing import Final
 
+from streamrag_cli.regular_files import read_regular_file
 from streamrag_cli.retrieval.calibration_texts import PAIRS
 from streamrag_cli.retrieval.embedder import Embedder, has_tokens
 
+_MAX_BYTES: Final = 1_000_000
 _PROBE_FROM: Final = 400
 """The number of passages from which a measurement, which takes 0.3 s, is worth its time."""
 _PROBE_TEXTS: Final = 8
@@ -50,7 +52,7 @@ def _recorded(state_directory: str) -> dict[str, float]:
     if not state_directory:
         return {}
     try:
-        speeds = json.loads(_file(state_directory).read_text(encoding="utf-8"))
+        speeds = json.loads(read_regular_file(_file(state_directory), _MAX_BYTES))
     except (OSError, ValueError, RecursionError):
         return {}
     if not isinstance(speeds, dict):

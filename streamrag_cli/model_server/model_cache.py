@@ -12,8 +12,12 @@ import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from streamrag_cli.model_server.endpoint import ModelEndpoint
+from streamrag_cli.regular_files import read_regular_file
+
+_MAX_BYTES: Final = 10_000_000
 
 
 class ModelCache:
@@ -38,7 +42,7 @@ class ModelCache:
         if self._file is None:
             return {}
         try:
-            models = json.loads(self._file.read_bytes())
+            models = json.loads(read_regular_file(self._file, _MAX_BYTES))
         except (OSError, ValueError, RecursionError):
             return {}
         return models if isinstance(models, dict) else {}

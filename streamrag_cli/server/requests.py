@@ -110,7 +110,7 @@ class PassageParameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=False, title="Passage")
 
-    chunk_id: Annotated[str, Field(max_length=_MAX_NAME_CHARS, description="The `chunk_id` of a source.")]
+    chunk_id: Annotated[str, Field(min_length=1, max_length=_MAX_NAME_CHARS, description="The `chunk_id` of a source.")]
     collection: Annotated[str | None, Field(max_length=63, description="Collection of the source.")] = None
 
 

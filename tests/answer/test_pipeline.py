@@ -1,6 +1,7 @@
 """The order of the events of an answer, which always end with exactly one `Done` or `Error`."""
 
 import asyncio
+import os
 import threading
 import time
 from dataclasses import replace
@@ -353,3 +354,13 @@ def test_a_refused_cached_model_is_looked_up_again(settings: Settings, tmp_path:
 
     assert (text(events), lists) == ("Ada.", 1)
     assert ModelCache(str(tmp_path)).get(server.base_url) == "new"
+
+
+@pytest.mark.parametrize("kind", ["fifo", "large"])
+def test_an_unusable_cache_of_models_is_ignored(tmp_path: Path, kind: str) -> None:
+    if kind == "fifo":
+        os.mkfifo(tmp_path / "models.json")
+    else:
+        (tmp_path / "models.json").write_bytes(b" " * 10_000_001)
+
+    assert ModelCache(str(tmp_path)).get("http://127.0.0.1:9/v1") is None

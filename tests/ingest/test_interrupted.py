@@ -172,3 +172,14 @@ def test_the_first_event_estimates_the_passages_of_new_files(ingests: Ingests) -
     assert (first.new_documents, again.new_documents, again.passages) == (20, 1, 1)  # type: ignore[union-attr]
     assert abs(first.passages - done.chunks) <= 0.3 * done.chunks  # type: ignore[union-attr, operator]
     assert (ingests.events[0].new_documents, ingests.events[0].passages) == (1, None)  # type: ignore[union-attr]
+
+
+def test_an_unusable_record_of_the_speed_is_ignored(resumable: Ingests) -> None:
+    state = Path(resumable.settings.state_directory)
+    state.mkdir()
+    os.mkfifo(state / "passages-per-second.json")
+    resumable.put("docs/a.md", "row1 of the tide table " * 100)
+
+    list(ingest(resumable.request("docs"), resumable.settings, embedder_of(CountingModel())))
+
+    assert set(resumable.stored()) == {"docs/a.md"}
