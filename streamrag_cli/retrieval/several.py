@@ -83,9 +83,16 @@ class SeveralRetrievers:
             )
             for name, each in self._retrievers.items()
         }
+        results, excluded = self._results(searches, cancellation)
+        if not results:
+            raise NothingRelevantError(
+                f"no document of these collections matches {scope.text or 'the filter'}",
+                code=excluded[0].code,
+                hint=excluded[0].hint,
+            )
         parts = {
             name: Part(_in_collection(retrieved, name), self._retrievers[name].embedder)
-            for name, retrieved in self._results(searches, cancellation).items()
+            for name, retrieved in results.items()
         }
         return require_hits(_merged(question, parts, limit), min_score)
 
@@ -129,8 +136,11 @@ class SeveralRetrievers:
 
     def _results(
         self, searches: Mapping[str, Callable[..., Retrieved]], cancellation: Cancellation | None
-    ) -> dict[str, Retrieved]:
-        """The results of searches, which run in the threads of their collections. An error cancels the others."""
+    ) -> tuple[dict[str, Retrieved], list[NothingRelevantError]]:
+        """The results of searches, which run in the threads of their collections, and the errors `no_document_matches`.
+
+        Any other error cancels the other searches.
+        """
         of_all = Cancellation()
         results: dict[str, Retrieved] = {}
         excluded: list[NothingRelevantError] = []
@@ -148,9 +158,7 @@ class SeveralRetrievers:
                         excluded.append(error)
             finally:
                 of_all.cancel()
-        if not results:
-            raise excluded[0]
-        return results
+        return results, excluded
 
 
 Searcher: TypeAlias = Retriever | SeveralRetrievers
@@ -181,7 +189,7 @@ def naming(collection: str) -> Iterator[None]:
     try:
         yield
     except (StoreError, NothingRelevantError) as error:
-        if repr(collection) not in error.message:
+        if isinstance(error, StoreError) and repr(collection) not in error.message:
             error.message = f"collection {collection!r}: {error.message}"
         error.hint = with_target_flags(error.hint, collection=collection)
         raise
