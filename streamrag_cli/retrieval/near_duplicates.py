@@ -98,9 +98,17 @@ class DuplicateGroups:
         self.groups.append(DuplicateGroup(candidate))
 
     def add_hits(self, hits: Iterable[Hit]) -> None:
-        """Like `add`, for hits of several collections, which have been checked for missing files."""
+        """Like `add`, for hits of several collections, which have been checked for missing files.
+
+        Of two hits that can represent each other, the first represents both.
+        """
         for hit in hits:
-            self._add(Candidate.of_hit(hit, self._question_words))
+            candidate = Candidate.of_hit(hit, self._question_words)
+            first = next((each for each in self.groups if replaces(each.best, candidate)), None)
+            if first:
+                first.duplicates.append(candidate)
+            else:
+                self._add(candidate)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +137,7 @@ class Candidate:
 
     @property
     def document(self) -> tuple[str, str | None]:
-        """What identifies the document: another collection may have another version of the same file."""
+        """The identity of the document: another collection may have another version of the same file."""
         return self.stored.path, self.hit.collection if self.hit else None
 
     @cached_property

@@ -107,7 +107,7 @@ class SeveralRetrievers:
     ) -> Retrieved:
         """Like `Retriever.cited_passages`. A passage that is in several collections is taken from the first."""
         remaining = list(dict.fromkeys(chunk_ids))
-        found: dict[str, Hit] = {}
+        hit_of: dict[str, Hit] = {}
         parts: dict[str, Part] = {}
         for name, part in retrieved.parts.items():
             own = self._retrievers[name].cited_passages(
@@ -118,13 +118,13 @@ class SeveralRetrievers:
                 cancellation=cancellation,
             )
             parts[name] = Part(_in_collection(own, name), part.embedder)
-            found |= {hit.chunk.id: hit for hit in parts[name].retrieved.hits}
-            remaining = [chunk_id for chunk_id in remaining if chunk_id not in found]
+            hit_of |= {hit.chunk.id: hit for hit in parts[name].retrieved.hits}
+            remaining = [chunk_id for chunk_id in remaining if chunk_id not in hit_of]
         hits: list[Hit] = []
-        for chunk_id in [each for each in dict.fromkeys(chunk_ids) if each in found][:MAX_PASSAGES]:
+        for chunk_id in [each for each in dict.fromkeys(chunk_ids) if each in hit_of][:MAX_PASSAGES]:
             before = hits[-1].score if hits else 1.0
             rank = len(retrieved.hits) + len(hits) + 1
-            hits.append(replace(found[chunk_id], score=min(before, found[chunk_id].score), rank=rank))
+            hits.append(replace(hit_of[chunk_id], score=min(before, hit_of[chunk_id].score), rank=rank))
         return replace(retrieved, hits=tuple(hits), parts=parts)
 
     def chunk_after(self, hit: Hit, *, cancellation: Cancellation | None = None) -> Chunk | None:
@@ -220,7 +220,7 @@ def _merged(question: str, parts: Mapping[str, Part], limit: int) -> Retrieved:
 
 
 def _merged_hits(question: str, of_each: Iterable[Sequence[Hit]], limit: int) -> tuple[Hit, ...]:
-    """The best hits of all collections. Those with equal scores are in the order of their collections."""
+    """The best hits of all collections. Hits whose scores are equal are in the order of their collections."""
     groups = DuplicateGroups(question, None)
     groups.add_hits(sorted((hit for hits in of_each for hit in hits), key=lambda hit: -hit.score))
     best = sorted((group.merged_hit() for group in groups.groups), key=lambda hit: -hit.score)

@@ -1,16 +1,13 @@
 """`-c` more than once: on `ask`, `search`, `chat`, and in what follows an answer."""
 
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.support.command_line import CommandLine
-from tests.support.engines import engines
 from tests.support.files import write_files
-from tests.support.http_client import wait_until
 from tests.support.pseudo_terminal import shown
 from tests.support.warm_command_line import WarmCommandLine, warm
 
@@ -53,12 +50,12 @@ def test_the_hits_of_one_collection_do_not_name_it(flags: tuple[str, ...], user:
 
 def test_text_output_names_the_collection_after_the_location(user: WarmCommandLine) -> None:
     searched = user.run("search", "-q", "--min-score", "0", *BOTH, KEY).stdout.decode().splitlines()
-    asked = user.run("ask", "--min-score", "0", *BOTH, KEY)
+    answered = user.run("ask", "--min-score", "0", *BOTH, KEY)
     on_terminal = shown(user, "search", "--min-score", "0", *BOTH, KEY, columns=100).lines
 
     notes = {line.split("\t")[0]: line.split("\t")[-1] for line in searched}
     assert notes == {RULES: "(in rules)", DIARY: "(in diary)"}
-    assert {f"{RULES} (in rules)", f"{DIARY} (in diary)"} <= {line[4:] for line in asked.stderr.splitlines()}
+    assert {f"{RULES} (in rules)", f"{DIARY} (in diary)"} <= {line[4:] for line in answered.stderr.splitlines()}
     assert any(RULES in line and "(in rules)" in line for line in on_terminal)
 
 
@@ -124,19 +121,3 @@ def test_the_variable_and_other_commands_take_one_collection(user: WarmCommandLi
         (3, True),
         (2, True),
     ]
-
-
-def test_the_engine_answers_as_the_command_does_without_it(user: WarmCommandLine) -> None:
-    with_engine = user.having(STREAMRAG_ENGINE="on")
-    arguments = ("search", "--jsonl", "--min-score", "0", *BOTH, KEY)
-    try:
-        with_engine.run(*arguments)
-        assert wait_until(lambda: engines(with_engine) != [])
-        deadline_s = time.monotonic() + 30
-        while not engines(with_engine)[0]["questions"] and time.monotonic() < deadline_s:
-            answered = with_engine.run(*arguments)
-        assert engines(with_engine)[0]["questions"]
-    finally:
-        with_engine.run("engine", "stop")
-
-    assert answered == user.run(*arguments)

@@ -50,7 +50,7 @@ def settings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     """The collections `guide` and `journal`, which has another embedder or is in PostgreSQL."""
     folder = tmp_path_factory.mktemp("several")
     in_postgres = request.param == "postgres"
-    kept = shared_embedder()  # otherwise each question would load the model
+    embedder = shared_embedder()  # otherwise each question would load the model
     with OpenAIServer() as server, fresh_schema() if in_postgres else nullcontext() as place:
         store = place or folder / "store"
         settings = Settings(store=store, base_url=server.base_url, api_key="none", min_score=0.05)
@@ -58,7 +58,7 @@ def settings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         embedding = None if in_postgres else request.param
         add(folder, replace(settings, collection="journal", embedding=embedding), JOURNAL)
         yield replace(settings, collection="guide,journal")
-    del kept
+    del embedder
 
 
 def add(folder: Path, settings: Settings, documents: Mapping[str, str]) -> None:
@@ -88,7 +88,9 @@ def error_of(events: list[AskEvent]) -> tuple[str, str, str]:
 
 def test_hits_of_all_collections_are_merged_by_their_scores(settings: Settings) -> None:
     hits = sources_of(events_of(settings, DOME))
-    alone = {name: sources_of(events_of(replace(settings, collection=name), DOME)) for name in ("guide", "journal")}
+    by_collection = {
+        name: sources_of(events_of(replace(settings, collection=name), DOME)) for name in ("guide", "journal")
+    }
 
     assert [each.n for each in hits] == list(range(1, len(hits) + 1))
     assert [each.score for each in hits] == sorted((each.score for each in hits), reverse=True)
@@ -96,9 +98,9 @@ def test_hits_of_all_collections_are_merged_by_their_scores(settings: Settings) 
         ("guide", "guide/dome.md"),
         ("journal", "journal/march.md"),
     }
-    scores = {each.chunk_id: each.score for name in alone for each in alone[name]}
+    scores = {each.chunk_id: each.score for name in by_collection for each in by_collection[name]}
     assert [each.score for each in hits] == pytest.approx([scores[each.chunk_id] for each in hits], abs=1e-4)
-    assert {each.collection for name in alone for each in alone[name]} == {None}
+    assert {each.collection for name in by_collection for each in by_collection[name]} == {None}
 
 
 def test_no_more_than_k_hits_are_returned(settings: Settings) -> None:
@@ -168,12 +170,12 @@ def closing_searcher(settings: Settings) -> Iterator[SeveralRetrievers]:
 
 
 def test_a_follow_up_gets_the_cited_passages_of_each_collection(settings: Settings) -> None:
-    found = {each.source: each for each in sources_of(events_of(settings, DOME))}
-    cited = (found["journal/march.md"].chunk_id, "no-such-chunk", found["guide/dome.md"].chunk_id)
+    by_name = {each.source: each for each in sources_of(events_of(settings, DOME))}
+    cited = (by_name["journal/march.md"].chunk_id, "no-such-chunk", by_name["guide/dome.md"].chunk_id)
     turn = Turn(question="Which star is the brightest of the Lyre?", answer="Vega [1].", cited=cited)
     with OpenAIServer(chat=answer("Vega [1].")) as server:
-        asked = replace(settings, base_url=server.base_url, model="m", top_k=1, context="full")
-        events = events_of(asked, "How many light years is Vega away?", "ask", history=(turn,))
+        with_model = replace(settings, base_url=server.base_url, model="m", top_k=1, context="full")
+        events = events_of(with_model, "How many light years is Vega away?", "ask", history=(turn,))
 
     sources = sources_of(events)
     assert [(each.n, each.collection, each.source) for each in sources] == [
@@ -248,7 +250,7 @@ def test_a_question_is_embedded_once_for_collections_with_the_same_embedder(tmp_
     assert {each.collection for each in hits} == {"guide", "journal"}
 
 
-def test_many_questions_at_once_do_not_wait_for_each_other_forever(settings: Settings) -> None:
+def test_many_concurrent_questions_are_all_answered(settings: Settings) -> None:
     async def ask_all() -> list[tuple[Source, ...]]:
         async with SharedResources() as resources:
             service = LocalService(resources)
