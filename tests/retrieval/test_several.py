@@ -208,6 +208,7 @@ def test_if_nothing_is_relevant_the_error_has_the_nearest_of_all(settings: Setti
     assert {each.collection for each in error.nearest} == {"guide", "journal"}
 
 
+@pytest.mark.fault("one-of-several-collections")
 @pytest.mark.parametrize("names", ["guide,nowhere", "nowhere,guide,journal"])
 def test_a_collection_that_does_not_exist_is_named(names: str, settings: Settings) -> None:
     code, message, hint = error_of(events_of(replace(settings, collection=names), DOME))
@@ -216,6 +217,7 @@ def test_a_collection_that_does_not_exist_is_named(names: str, settings: Setting
     assert message.startswith("no collection 'nowhere' in ")
 
 
+@pytest.mark.fault("one-of-several-collections")
 def test_an_empty_collection_is_an_error_and_not_left_out(tmp_path: Path) -> None:
     settings = make_collection(tmp_path)
     write_files(tmp_path / "notes", {"only.md": "# Only\n\nThis is the only page of these notes.\n"})
