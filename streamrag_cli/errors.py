@@ -134,10 +134,20 @@ def http_status_of(code: str, exit_code: int) -> int:
 _COMMAND: Final = re.compile(r"(?:^|[:,(] (?:or )?|^or )streamrag (?P<command>[a-z]+(?: .*)?)$")
 
 
+_SEVERAL_COLLECTIONS: Final = frozenset({"ask", "chat", "search"})
+
+
 def with_target_flags(hint: str, *, collection: str = "", store: str = "") -> str:
-    """Add `-c` and `--store` to a hint that ends in a streamrag command; return any other hint unchanged."""
+    """Add `-c` and `--store` to a hint that ends in a streamrag command; return any other hint unchanged.
+
+    Several collections, joined by commas, are added only to a command that accepts them.
+    """
     match = _COMMAND.search(hint)
-    return with_flags(hint, match["command"], {"-c": collection, "--store": store}) if match else hint
+    if not match:
+        return hint
+    if "," in collection and match["command"].split()[0] not in _SEVERAL_COLLECTIONS:
+        collection = ""
+    return with_flags(hint, match["command"], {"-c": collection, "--store": store})
 
 
 def with_flags(text: str, command: str, flags: Mapping[str, str]) -> str:
@@ -145,5 +155,10 @@ def with_flags(text: str, command: str, flags: Mapping[str, str]) -> str:
     import shlex  # not needed at startup otherwise
 
     words = command.split()
-    missing = ((flag, value) for flag, value in flags.items() if value and flag not in words)
+    missing = (
+        (flag, each)
+        for flag, value in flags.items()
+        if value and flag not in words
+        for each in (value.split(",") if flag == "-c" else [value])
+    )
     return text + "".join(f" {flag} {shlex.quote(value)}" for flag, value in missing)

@@ -110,7 +110,7 @@ class Hit:
 
     `source` is the document's name as shown to users; `path` is its absolute path on this machine. `copies` are
     near-duplicates of the chunk, which are not separate hits. `is_missing` is True only if a check found that the
-    file no longer exists.
+    file no longer exists. `collection` is set only if several collections were searched.
     """
 
     chunk: Chunk
@@ -121,6 +121,7 @@ class Hit:
     is_missing: bool = False
     copies: tuple[Copy, ...] = ()
     language: str = ""
+    collection: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,7 +221,8 @@ class Source:
 
     `also` names the documents with near-duplicates of the chunk, by their folder if only that differs. `path` is the
     file's absolute path on this machine, for links in a local terminal. `also_paths` are the absolute paths of `also`,
-    and `gone_paths` are all of these paths that no longer exist. The paths never leave the machine.
+    and `gone_paths` are all of these paths that no longer exist. The paths never leave the machine. `collection` is
+    None unless several collections were searched.
     """
 
     n: int
@@ -233,6 +235,7 @@ class Source:
     score: float
     chunk_id: str
     matches: tuple[tuple[int, int], ...] = field(default=(), metadata=shown(IF_SET))
+    collection: str | None = field(default=None, metadata=shown(IF_SET))
     text: str = field(default="", metadata=shown(IN_OBJECTS))
     path: str = field(default="", metadata=shown(LOCAL))
     also: tuple[str, ...] = field(default=(), metadata=shown(IF_SET))

@@ -27,6 +27,7 @@ class Setting:
 
     - The first variable that is set determines the value.
     - `commands` are the commands that accept the flags. If there are no flags, `no_flag` is the reason.
+    - For `several_in` commands, the flag can be repeated; the value is then the different names, joined by commas.
     - `switch` is the value that a flag without an argument sets.
     - `meaning` is the text in the documentation. `help` replaces it in `--help`, and `command_help` in the `--help` of
       individual commands.
@@ -42,6 +43,7 @@ class Setting:
     metavar: str | None = None
     repeated: bool = False
     switch: str | None = None
+    several_in: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
     no_flag: str = ""
     help: str = ""

@@ -54,7 +54,10 @@ def with_request(settings: Settings, parameters: Mapping[str, object | None]) ->
     for setting in SETTINGS:
         if (value := parameters.get(setting.name)) is not None:
             try:
-                values[setting.name] = setting.parse(str(value))
+                if setting.several_in and isinstance(value, list):
+                    values[setting.name] = ",".join(dict.fromkeys(setting.parse(each) for each in value))
+                else:
+                    values[setting.name] = setting.parse(str(value))
             except ValueError as error:
                 raise UsageError(f"{setting.name}: {error}", code="bad_request") from None
     return replace(settings, **values)
@@ -70,7 +73,7 @@ def _values(
         flag = flags.get(setting.name)
         variable = next((name for name in setting.variables if environment.get(name, "").strip()), None)
         if flag is not None:
-            values[setting.name] = _parse(setting, _flag_text(setting, flag), where=setting.flag)
+            values[setting.name] = _parse_flag(setting, flag)
         elif variable is not None:
             values[setting.name] = _parse(setting, environment[variable].strip(), where=variable)
         elif setting.name in in_file:
@@ -78,6 +81,14 @@ def _values(
                 setting, _as_text(in_file[setting.name]), where=f"{setting.name} in {file_path}"
             )
     return values
+
+
+def _parse_flag(setting: Setting, flag: object) -> Any:
+    """The value of a flag. Several names in a list are joined by commas, which no name contains."""
+    if setting.several_in and isinstance(flag, list | tuple):
+        names = [name.strip() for each in flag for name in str(each).split(",")]
+        return ",".join(dict.fromkeys(_parse(setting, name, where=setting.flag) for name in names))
+    return _parse(setting, _flag_text(setting, flag), where=setting.flag)
 
 
 def _flag_text(setting: Setting, flag: object) -> str:

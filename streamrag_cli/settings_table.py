@@ -25,7 +25,8 @@ _RARE: Final = "rarely changed"
 class Settings:
     """The settings of all commands.
 
-    `state_directory` is not a setting. Its caches may be deleted at any time; "" disables them.
+    `state_directory` is not a setting. Its caches may be deleted at any time; "" disables them. `collection` may have
+    several names, joined by commas, only in settings for questions (`several_in`).
     """
 
     model: str | None = setting(
@@ -147,11 +148,14 @@ class Settings:
         parse=value.collection_name,
         flag="-c, --collection NAME",
         commands=("ask", "chat", "search", "show", "ls", "bench", "ingest", "status", "copy", "doctor"),
+        several_in=("ask", "chat", "search"),
         meaning="Name of the collection, a set of documents with one embedder: 1 to 63 letters, digits, `.`, `-` or"
         " `_`.",
         help="Collection to answer from.",
         command_help={
-            "search": "Collection to search.",
+            "ask": "Collection to answer from; may be repeated.",
+            "chat": "Collection to answer from; may be repeated.",
+            "search": "Collection to search; may be repeated.",
             "show": "Collection of the document.",
             "ls": "Collection to list.",
             "ingest": "Collection to update; created if it does not exist.",
@@ -241,6 +245,10 @@ class Settings:
         """The value of the `store` flag without its password; "" if the flag was not given."""
         flag = flags.get("store")
         return open_store(self.store).display_address(str(flag)) if flag else ""
+
+    @property
+    def collections(self) -> tuple[str, ...]:
+        return tuple(self.collection.split(","))
 
     @property
     def names_a_model(self) -> bool:

@@ -5,6 +5,8 @@ export interface RagOptions {
   /** The number of sources. Default: the server's setting. */
   k?: number;
   collection?: string;
+  /** Several collections, instead of `collection`. */
+  collections?: readonly string[];
   /** Sources with a lower score (0 to 1) are omitted. Default: the server's setting. */
   minScore?: number;
   model?: string;

@@ -24,6 +24,7 @@ _NOTES: Final[Mapping[str, str]] = {
     "Source.matches": "The start and end of each word in `content` that the question contains, too, in characters"
     " (code points).",
     "Source.score": "0 to 1, higher is better.",
+    "Source.collection": "The collection of the source, if several were asked.",
     "Source.also": "Other documents with almost the same passage.",
     "Timings": "Milliseconds since the server accepted the question; null for a step that did not happen.",
     "TokenEvent": "The concatenated tokens are the answer.",

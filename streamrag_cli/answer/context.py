@@ -12,9 +12,8 @@ from streamrag_cli.errors import NothingRelevantError
 from streamrag_cli.missing_files import find_missing_files
 from streamrag_cli.model import Hit, Question, Source
 from streamrag_cli.model_server.network_policy import is_this_machine
-from streamrag_cli.retrieval.cited_passages import cited_passages
-from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.retrieval.search import Retrieved
+from streamrag_cli.retrieval.several import Searcher
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.registry import open_store
 from streamrag_cli.store.time_limit import Cancellation
@@ -41,7 +40,7 @@ class Context:
 def find_context(
     question: Question,
     settings: Settings,
-    retriever: Retriever,
+    retriever: Searcher,
     cancellation: Cancellation,
     *,
     cited: Sequence[str] = (),
@@ -80,14 +79,8 @@ def find_context(
     context = Context(retrieved=retrieved, sources=_sources(retrieved, question), texts=texts or _whole(retrieved))
     if not (for_model and cited):
         return context
-    also = cited_passages(
-        retriever.reader,
-        retriever.embedder,
-        retrieved,
-        cited,
-        scope=question.filter,
-        find_missing=find_missing,
-        cancellation=cancellation,
+    also = retriever.cited_passages(
+        retrieved, cited, scope=question.filter, find_missing=find_missing, cancellation=cancellation
     )
     cited_texts = _whole(also)
     if chars is not None and sum(map(len, cited_texts)) > chars // _CITED_SHARE:

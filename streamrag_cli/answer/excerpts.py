@@ -75,6 +75,7 @@ def _source(hit: Hit, shown: Sequence[Sentence], question: str) -> Source:
         score=hit.score,
         chunk_id=chunk.id,
         matches=matched_spans(content, question, hit.language),
+        collection=hit.collection,
         text=sanitise(chunk.text),
         path=hit.path,
         also=tuple(sanitise_line(name_of_copy(each.source, hit.source)) for each in hit.copies),

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
+from statistics import fmean
 from typing import Final
 
 from streamrag_cli.answer.passage_states import passage_states
@@ -134,13 +135,30 @@ def _by_score(retrieved: Retrieved, parts: Sequence[Sequence[Part]], embedder: E
 
 
 def _cosines(retrieved: Retrieved, parts: Sequence[Sequence[Part]], embedder: Embedder) -> dict[tuple[int, int], float]:
-    """The cosine of each part with the question, from its token states. Parts without token states are left out."""
+    """The cosine of each part with the question, from its token states. Parts without token states are left out.
+
+    If there are several collections, the cosines are made comparable, and parts without token states get their mean:
+    otherwise passages of an embedder that has none would hardly be chosen.
+    """
     cosines: dict[tuple[int, int], float] = {}
     for hit_index, (hit, hit_parts) in enumerate(zip(retrieved.hits, parts, strict=True)):
-        if states := passage_states(hit.chunk, retrieved, embedder):
+        of_collection = retrieved.parts.get(hit.collection or "")
+        states = passage_states(
+            hit.chunk,
+            of_collection.retrieved if of_collection else retrieved,
+            of_collection.embedder if of_collection else embedder,
+        )
+        if states and not (of_collection and of_collection.retrieved.is_lexical_only):
             ranges = [states.tokens(states.offset + part.start, states.offset + part.end) for part in hit_parts]
             places = [(hit_index, part_index) for part_index, tokens in enumerate(ranges) if tokens]
-            cosines.update(zip(places, states.cosines([tokens for tokens in ranges if tokens]), strict=True))
+            values = states.cosines([tokens for tokens in ranges if tokens])
+            if of_collection:
+                values = [of_collection.retrieved.curve.builtin_cosine(each) for each in values]
+            cosines.update(zip(places, values, strict=True))
+    if retrieved.parts and cosines:
+        mean = fmean(cosines.values())
+        every = ((hit, part) for hit, hit_parts in enumerate(parts) for part in range(len(hit_parts)))
+        return dict.fromkeys(every, mean) | cosines
     return cosines
 
 

@@ -41,11 +41,9 @@ from streamrag_cli.events import (
 )
 from streamrag_cli.model import Question, Source
 from streamrag_cli.retrieval.follow_up import earlier_questions
-from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.retrieval.search import Retrieved
+from streamrag_cli.retrieval.several import Searcher
 from streamrag_cli.settings import Settings
-from streamrag_cli.store.interface import Counts, Reader
-from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, Cancellation, TimeLimit
 from streamrag_cli.system_errors import exhausted_resource
 from streamrag_cli.text import sanitise, sanitise_line
 
@@ -94,7 +92,7 @@ async def _with_final_event(events: AsyncGenerator[AskEvent, None]) -> AsyncGene
 async def _answer(question: Question, settings: Settings, resources: SharedResources) -> AsyncGenerator[AskEvent, None]:
     _check_question(question.text)
     async with (
-        resources.retriever(settings) as retriever,
+        resources.searcher(settings) as retriever,
         aclosing(_events(question, settings, resources, retriever)) as events,
     ):
         async for event in events:
@@ -102,7 +100,7 @@ async def _answer(question: Question, settings: Settings, resources: SharedResou
 
 
 async def _events(
-    question: Question, settings: Settings, resources: SharedResources, retriever: Retriever
+    question: Question, settings: Settings, resources: SharedResources, retriever: Searcher
 ) -> AsyncGenerator[AskEvent, None]:
     clock = Clock(question)
     clock.end("open the collection")
@@ -138,7 +136,7 @@ async def _search_and_answer(
     *,
     settings: Settings,
     resources: SharedResources,
-    retriever: Retriever,
+    retriever: Searcher,
 ) -> AsyncGenerator[AskEvent, None]:
     """The events from the search for `searched` to the end of the answer to `question`."""
     yield Status(status="retrieving", detail=await _describe_search(retriever, resources))
@@ -217,23 +215,17 @@ async def _search_events(
     question: Question, settings: Settings, resources: SharedResources
 ) -> AsyncGenerator[AskEvent, None]:
     _check_question(question.text, noun="query", command='streamrag search "QUERY"')
-    async with resources.retriever(settings) as retriever:
+    async with resources.searcher(settings) as retriever:
         search = partial(find_context, for_model=False, for_visitors=resources.for_visitors)
         context = await retriever.in_thread(partial(search, _to_search(question, settings), settings, retriever))
     yield Sources(sources=context.sources)
 
 
-async def _describe_search(retriever: Retriever, resources: SharedResources) -> str:
+async def _describe_search(retriever: Searcher, resources: SharedResources) -> str:
     """The status text for a user at the terminal. It is empty for clients of a server, who do not see it."""
     if resources.for_visitors:
         return ""
-    counts = await retriever.in_thread(partial(_count, retriever.reader))
-    return f"searching {counts.chunks:,} chunks"
-
-
-def _count(reader: Reader, cancellation: Cancellation) -> Counts:
-    with reader.snapshot(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
-        return reader.counts()
+    return f"searching {await retriever.in_thread(retriever.count_chunks):,} chunks"
 
 
 def _check_question(question: str, *, noun: str = "question", command: str = 'streamrag ask "QUESTION"') -> None:
@@ -250,7 +242,7 @@ def _check_question(question: str, *, noun: str = "question", command: str = 'st
 async def _answer_with_quotes(
     question: Question,
     retrieved: Retrieved,
-    retriever: Retriever,
+    retriever: Searcher,
     clock: Clock,
     settings: Settings,
     *,

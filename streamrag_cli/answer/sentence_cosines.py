@@ -35,9 +35,11 @@ def sentence_cosines(
     embedder: Embedder,
     cancellation: Cancellation | None = None,
 ) -> "NDArray[np.float32]":
-    """One cosine per candidate, in the same order."""
+    """One cosine per candidate, in the same order. Those of several collections are made comparable."""
     import numpy as np  # the embedder has already imported it
 
+    if retrieved.parts:
+        return _cosines_across(candidates, retrieved, cancellation)
     cosines = np.full(len(candidates), np.nan, dtype=np.float32)
     words_of = cache(lambda hit: _words_with_states(hit.chunk, retrieved, embedder))
     for row, (hit, sentence) in enumerate(candidates):
@@ -47,6 +49,26 @@ def sentence_cosines(
     if rest:
         vectors = embedder.embed_documents([with_title(*candidates[row]) for row in rest], cancellation)
         cosines[rest] = vectors @ retrieved.question_vector
+    return cosines
+
+
+def _cosines_across(
+    candidates: Sequence[tuple[Hit, Sentence]], retrieved: Retrieved, cancellation: Cancellation | None
+) -> "NDArray[np.float32]":
+    """The cosines of sentences of several collections, as the built-in embedder would score them.
+
+    If an embedder cannot judge the question, its sentences get the mean of the others, so that their words decide.
+    """
+    import numpy as np
+
+    cosines = np.full(len(candidates), np.nan, dtype=np.float32)
+    for collection, part in retrieved.parts.items():
+        rows = [row for row, (hit, _) in enumerate(candidates) if hit.collection == collection]
+        if rows and not part.retrieved.is_lexical_only:
+            own = sentence_cosines([candidates[row] for row in rows], part.retrieved, part.embedder, cancellation)
+            cosines[rows] = part.retrieved.curve.builtin_cosine(own)
+    known = cosines[~np.isnan(cosines)]
+    cosines[np.isnan(cosines)] = known.mean() if known.size else 0.0
     return cosines
 
 

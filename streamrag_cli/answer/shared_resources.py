@@ -3,8 +3,10 @@
 A command creates `SharedResources` for one question and closes it; a server keeps one instance while it runs.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Self, TypeAlias
 
@@ -13,6 +15,7 @@ from streamrag_cli.model_server.pace import Pace
 from streamrag_cli.new_thread import run_in_new_thread
 from streamrag_cli.pool import ResourcePool
 from streamrag_cli.retrieval.retriever import Retriever
+from streamrag_cli.retrieval.several import Searcher, SeveralRetrievers, naming
 from streamrag_cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -54,6 +57,24 @@ class SharedResources:
             yield retriever
 
     @asynccontextmanager
+    async def searcher(self, settings: Settings) -> AsyncIterator[Searcher]:
+        """The open collections of `settings`, one or several. Raises the errors of `Retriever.open`."""
+        if len(settings.collections) == 1:
+            async with self.retriever(settings) as retriever:
+                yield retriever
+            return
+        async with AsyncExitStack() as stack:
+
+            async def opened(collection: str) -> Retriever:
+                with naming(collection):
+                    return await stack.enter_async_context(self.retriever(replace(settings, collection=collection)))
+
+            opening = map(opened, settings.collections)
+            results = await asyncio.gather(*opening, return_exceptions=True)  # at an error, the others are closed later
+            retrievers = [_result(each) for each in results]
+            yield SeveralRetrievers(dict(zip(settings.collections, retrievers, strict=True)))
+
+    @asynccontextmanager
     async def client(self, endpoint: ModelEndpoint) -> "AsyncIterator[StreamingClient]":
         """A client for the endpoint's server, with its open connections."""
 
@@ -64,3 +85,9 @@ class SharedResources:
 
         async with self._clients.acquire((endpoint.url, endpoint.api_key), make) as client:
             yield client
+
+
+def _result(outcome: Retriever | BaseException) -> Retriever:
+    if isinstance(outcome, BaseException):
+        raise outcome
+    return outcome

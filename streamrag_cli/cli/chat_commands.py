@@ -68,7 +68,8 @@ def _sources(session: ChatSession, number: str) -> None:
     from streamrag_cli.render.source_rows import location
     from streamrag_cli.store.registry import open_store
 
-    with open_store(session.settings.store).manifest(session.settings.collection) as manifest:
+    collection = source.collection or session.settings.collection
+    with open_store(session.settings.store).manifest(collection) as manifest:
         chunks = manifest.chunks([source.chunk_id]) if manifest is not None else {}
     if source.chunk_id not in chunks:
         message = f"source {source.n} is no longer in the collection; its file has changed or was removed"

@@ -88,7 +88,9 @@ def with_target_of(thread: str, process: Process, flags: Mapping[str, object | N
     settings = read_settings(flags, process.environment)
     own = {"collection": collection, "store": store}
     current = {"collection": settings.collection, "store": str(settings.store)}
-    return {**flags, **{name: own[name] for name in own if not flags.get(name) and own[name] != current[name]}}
+    changed = {name: own[name] for name in own if not flags.get(name) and own[name] != current[name]}
+    several = {"collection": collection.split(",")} if "collection" in changed else {}
+    return {**flags, **changed, **several}
 
 
 def new_thread(process: Process, settings: Settings) -> str:

@@ -172,7 +172,8 @@ def _replacements(parameter: inspect.Parameter, command: str) -> Iterator[inspec
         return
     for setting in _READERS[parameter.annotation][0]:
         if command in setting.commands:
-            kind: Any = bool if setting.switch else list[str] | None if setting.repeated else str | None
+            is_list = setting.repeated or command in setting.several_in
+            kind: Any = bool if setting.switch else list[str] | None if is_list else str | None
             completed = _COMPLETED.get(setting.name)
             option = typer.Option(
                 *setting.flags, metavar=setting.metavar, help=setting.flag_help(command), autocompletion=completed
@@ -184,4 +185,4 @@ def _replacements(parameter: inspect.Parameter, command: str) -> Iterator[inspec
 def _value(setting: Setting, argument: Any) -> object | None:
     if setting.switch is not None:
         return setting.switch if argument else None
-    return argument or None if setting.repeated else argument
+    return argument or None if isinstance(argument, list | tuple) else argument

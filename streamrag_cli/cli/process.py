@@ -108,13 +108,13 @@ class Process:
 def settings_from(process: Process, flags: Mapping[str, object | None]) -> Settings:
     """Read the settings, and remember the flags that hints must repeat.
 
-    If several collections are given, the first is used.
+    Of the collections that `serve` is given, the first is used.
     """
     collections: Any = flags.get("collections") or ()
     collection = flags.get("collection") or next(iter(collections), None)
     settings = read_settings({**flags, "collection": collection}, process.environment)
     hint_flags = {
-        "-c": str(collection or ""),
+        "-c": settings.collection if collection else "",
         "--store": settings.store_named_by(flags),
         "--base-url": shown_base_url(str(flags.get("base_url") or ""), settings.api_key),
         "-m": str(flags.get("model") or ""),

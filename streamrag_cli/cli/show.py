@@ -74,8 +74,8 @@ def _source_of_last_answer(
     process: Process, flags: Mapping[str, object | None], number: int, notices: list[Notice]
 ) -> tuple[Passage, Settings]:
     """Source `number` of the last answer, and the settings with its collection and store."""
+    flag_values = flags
     turn, flags = _last_turn(process, flags)
-    settings = settings_from(process, flags)
     fields = next((each for each in turn.sources if each["n"] == number), None)
     if fields is None:
         count = len(turn.sources)
@@ -83,6 +83,9 @@ def _source_of_last_answer(
         raise UsageError(
             f"the last answer {had}, so there is no source {number}", code="no_such_source", hint="streamrag show last"
         )
+    if fields.get("collection") and not flag_values.get("collection"):
+        flags = {**flags, "collection": fields["collection"]}
+    settings = settings_from(process, flags)
     try:
         return _read(Selection(chunk_id=fields["chunk_id"]), settings), settings
     except UsageError as error:

@@ -68,5 +68,9 @@ class Entry:
     @property
     def sources_json(self) -> str:
         """The sources without the text of their passages."""
-        sources = [{key: getattr(each, key) for key in SOURCE_KEYS} for each in self.sources]
+        sources = [
+            {key: getattr(each, key) for key in SOURCE_KEYS}
+            | ({"collection": each.collection} if each.collection else {})
+            for each in self.sources
+        ]
         return json.dumps([{**each, "score": round(each["score"], 4)} for each in sources], ensure_ascii=False)

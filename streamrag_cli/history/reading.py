@@ -19,7 +19,8 @@ _COLUMNS: Final = (
 class LoggedTurn:
     """A question and its answer as the log has them.
 
-    `state` is `complete`, `interrupted` or the code of an error. `sources` have the keys `entry.SOURCE_KEYS`.
+    `state` is `complete`, `interrupted` or the code of an error. `sources` have the keys `entry.SOURCE_KEYS`, and
+    `collection` if there were several. `collection` then has all names, joined by commas.
     """
 
     id: int
@@ -70,7 +71,7 @@ def find(
 _CONDITIONS: Final = {
     "turn": "id = ?",
     "thread": "thread = ?",
-    "collection": "collection = ?",
+    "collection": "instr(',' || collection || ',', ',' || ? || ',')",
     "since": "started_at >= ?",
 }
 

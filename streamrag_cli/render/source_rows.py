@@ -31,8 +31,9 @@ def location(source: Source) -> str:
 
 
 def notes(source: Source) -> list[str]:
-    """Notes on a source: that its file is missing, and the locations of near-duplicates."""
-    texts = ["file missing"] if source.path in source.gone_paths else []
+    """Notes on a source: its collection if there are several, that its file is missing, and near-duplicates."""
+    texts = [f"in {source.collection}"] if source.collection else []
+    texts += ["file missing"] if source.path in source.gone_paths else []
     if source.also:
         more = f" and {len(source.also) - _COPIES_NAMED} more" if len(source.also) > _COPIES_NAMED else ""
         texts.append(f"also: {', '.join(source.also[:_COPIES_NAMED])}{more}")
@@ -173,7 +174,8 @@ def _heading(source: Source, columns: int, *, is_verbose: bool) -> "Text":
     note = "; ".join(notes(source))
     if cell_len(note) > columns // 2:
         copies = f"{len(source.also)} {'copy' if len(source.also) == 1 else 'copies'}"
-        note = "; ".join(["file missing"] * is_missing + [copies] * bool(source.also))
+        shorter = [source.collection or "", "file missing" * is_missing, copies * bool(source.also)]
+        note = "; ".join(filter(None, shorter))
     parts = [f"({note})"] if note else []
     if is_verbose:
         parts.append(f"{source.score:.2f}")

@@ -7,7 +7,7 @@ lacks. Records, such as rows of a table, must be equal, because different record
 
 import re
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import PurePath
@@ -59,6 +59,16 @@ class DuplicateGroup:
             copies=tuple(copies.values()),
         )
 
+    def merged_hit(self) -> Hit:
+        """The best hit of the group, with the copies of all its hits. The group must consist of hits."""
+        best, *others = [each.hit for each in (self.best, *self.duplicates) if each.hit]
+        copies = {each.path: each for each in best.copies}
+        for other in others:
+            copies[other.path] = Copy(other.source, other.path, other.is_missing)
+            copies.update((each.path, each) for each in other.copies)
+        copies.pop(best.path, None)
+        return replace(best, copies=tuple(copies.values()))
+
 
 class DuplicateGroups:
     """Groups of near-duplicates, ordered by the rank of the first chunk in each group."""
@@ -87,23 +97,48 @@ class DuplicateGroups:
             return
         self.groups.append(DuplicateGroup(candidate))
 
+    def add_hits(self, hits: Iterable[Hit]) -> None:
+        """Like `add`, for hits of several collections, which have been checked for missing files.
+
+        Of two hits that can represent each other, the first represents both.
+        """
+        for hit in hits:
+            candidate = Candidate.of_hit(hit, self._question_words)
+            first = next((each for each in self.groups if replaces(each.best, candidate)), None)
+            if first:
+                first.duplicates.append(candidate)
+            else:
+                self._add(candidate)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
     """A chunk and its features for comparison. Most comparisons need few of them.
 
-    `question_words` are the words of the question that the chunk contains.
+    `question_words` are the words of the question that the chunk contains. `hit` is the chunk as a hit of its
+    collection, if it is compared with chunks of other collections.
     """
 
     stored: StoredChunk
     is_missing: bool
     question_words: frozenset[str]
+    hit: Hit | None = None
 
     @classmethod
     def of(cls, stored: StoredChunk, question_words: frozenset[str], *, is_missing: bool) -> "Candidate":
         in_chunk = question_words.intersection(words(stored.chunk.text_to_embed))
         present = in_chunk | question_words.intersection(words(stored.source))
         return cls(stored=stored, is_missing=is_missing, question_words=present)
+
+    @classmethod
+    def of_hit(cls, hit: Hit, question_words: frozenset[str]) -> "Candidate":
+        stored = StoredChunk(chunk=hit.chunk, source=hit.source, path=hit.path, language=hit.language)
+        return replace(cls.of(stored, question_words, is_missing=hit.is_missing), hit=hit)
+
+    @property
+    def document(self) -> tuple[str, str | None]:
+        """The identity of the document: another collection may have another version of the same file."""
+        return self.stored.path, self.hit.collection if self.hit else None
 
     @cached_property
     def is_prose(self) -> bool:
@@ -157,7 +192,7 @@ def _is_equal(one: Candidate, other: Candidate) -> bool:
 
 
 def _is_near(one: Candidate, other: Candidate) -> bool:
-    if one.stored.path == other.stored.path or not (one.is_prose and other.is_prose):
+    if one.document == other.document or not (one.is_prose and other.is_prose):
         return False
     ours, theirs = one.numbers - other.numbers, other.numbers - one.numbers
     if max(len(ours), len(theirs)) > (MAX_NEW_NUMBERS if one.title == other.title else 0):

@@ -11,8 +11,9 @@ The curve of the built-in embedder was fitted on questions with known answers ag
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import exp, log
-from typing import Final
+from typing import Any, Final, TypeVar
 
+Cosine = TypeVar("Cosine", float, Any)
 _PER_WORDS: Final = 8.0
 _SMOOTHING_CHUNKS: Final = 1000
 
@@ -32,6 +33,13 @@ class ScoreCurve:
         [0.99, 0.1]
         """
         return 1 / (1 + exp(-self.bias - self.per_cosine * cosine - self.per_coverage * coverage))
+
+    def builtin_cosine(self, cosine: Cosine) -> Cosine:
+        """The cosine of the built-in embedder that contributes as much to the score as this embedder's `cosine`.
+
+        It makes cosines of different embedders comparable. `cosine` may be a number or an array.
+        """
+        return (self.bias - BUILTIN_CURVE.bias + self.per_cosine * cosine) / BUILTIN_CURVE.per_cosine
 
 
 BUILTIN_CURVE: Final = ScoreCurve(bias=-4.8, per_cosine=8.0, per_coverage=4.0)

@@ -3,13 +3,14 @@
 import asyncio
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import Final, Self, TypeVar
 
 from streamrag_cli.errors import ConfigurationError, NothingRelevantError, StoreError
 from streamrag_cli.model import Chunk, Filter, Hit, Turn
+from streamrag_cli.retrieval.cited_passages import cited_passages
 from streamrag_cli.retrieval.embedder import Embedder
 from streamrag_cli.retrieval.embeddings import make_embedder
 from streamrag_cli.retrieval.follow_up import earlier_questions
@@ -34,7 +35,7 @@ class Retriever:
         self.reader = reader
         self._settings = settings
         self.embedder = self._matching_embedder()
-        self._recent = RecentQuestions()
+        self.recent = RecentQuestions()
         # A separate thread pool: a collection that hangs must not block the others.
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="retrieve")
 
@@ -64,6 +65,10 @@ class Retriever:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self.reader.close()
 
+    def submit(self, work: Callable[[], Result]) -> Future[Result]:
+        """Run `work` in one of this collection's threads."""
+        return self._threads.submit(work)
+
     async def in_thread(self, work: Callable[[Cancellation], Result]) -> Result:
         """Run `work` in one of this collection's threads. If the caller is cancelled, `work` is cancelled as well."""
         cancellation = Cancellation()
@@ -89,32 +94,50 @@ class Retriever:
         `scope` restricts the documents, and `find_missing` finds files that no longer exist. Raises
         NothingRelevantError if no chunk reaches `min_score`, and the errors of `search.retrieve`.
         """
-        retrieved = self._search(
-            question,
-            earlier=earlier_questions(question, history),
-            limit=limit,
-            min_score=min_score,
+        return require_hits(
+            self.search(
+                question,
+                earlier=earlier_questions(question, history),
+                limit=limit,
+                min_score=min_score,
+                scope=scope,
+                find_missing=find_missing,
+                cancellation=cancellation,
+                recent=self.recent,
+            ),
+            min_score,
+        )
+
+    def cited_passages(
+        self,
+        retrieved: Retrieved,
+        chunk_ids: Sequence[str],
+        *,
+        scope: Filter = NO_FILTER,
+        find_missing: FindMissing | None = None,
+        cancellation: Cancellation | None = None,
+    ) -> Retrieved:
+        """The passages with these ids, for a question with the results `retrieved`: see `cited_passages`."""
+        return cited_passages(
+            self.reader,
+            self.embedder,
+            retrieved,
+            chunk_ids,
             scope=scope,
             find_missing=find_missing,
             cancellation=cancellation,
         )
-        if not retrieved.hits:
-            error = NothingRelevantError(
-                f"nothing relevant in the documents: best match scored {retrieved.best_score:.2f},"
-                f" below --min-score {min_score:.2f}",
-                code="nothing_relevant",
-                hint="rephrase the question, or accept weaker matches: streamrag ask --min-score 0 QUESTION",
-            )
-            error.nearest = (replace(retrieved, hits=retrieved.nearest),)
-            raise error
-        return retrieved
+
+    def count_chunks(self, cancellation: Cancellation | None = None) -> int:
+        with self.reader.snapshot(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
+            return self.reader.counts().chunks
 
     def chunk_after(self, hit: Hit, *, cancellation: Cancellation | None = None) -> Chunk | None:
         """The next chunk of the same document, if there is one."""
         with self.reader.snapshot(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
             return self.reader.catalog.chunk_at(hit.path, hit.chunk.ordinal + 1)
 
-    def _search(
+    def search(
         self,
         question: str,
         *,
@@ -124,7 +147,9 @@ class Retriever:
         scope: Filter,
         find_missing: FindMissing | None,
         cancellation: Cancellation | None,
+        recent: RecentQuestions,
     ) -> Retrieved:
+        """Like `retrieve`, but a result without hits is not an error."""
         search = partial(
             retrieve,
             self.reader,
@@ -135,7 +160,7 @@ class Retriever:
             scope=scope,
             find_missing=find_missing,
             cancellation=cancellation,
-            recent=self._recent,
+            recent=recent,
         )
         for _ in range(_ATTEMPTS):
             try:
@@ -147,6 +172,20 @@ class Retriever:
                     self._settings.collection, stored=error.stored, returned=error.returned
                 ) from error
         raise busy(f"collection {self._settings.collection!r} is being rebuilt with changing embedders")
+
+
+def require_hits(retrieved: Retrieved, min_score: float) -> Retrieved:
+    """`retrieved`, unless it has no hits: then raises NothingRelevantError `nothing_relevant`."""
+    if not retrieved.hits:
+        error = NothingRelevantError(
+            f"nothing relevant in the documents: best match scored {retrieved.best_score:.2f},"
+            f" below --min-score {min_score:.2f}",
+            code="nothing_relevant",
+            hint="rephrase the question, or accept weaker matches: streamrag ask --min-score 0 QUESTION",
+        )
+        error.nearest = (replace(retrieved, hits=retrieved.nearest),)
+        raise error
+    return retrieved
 
 
 def embedder_for(settings: Settings, *, made_with: str | None) -> Embedder:

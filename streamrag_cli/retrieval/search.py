@@ -27,7 +27,7 @@ from streamrag_cli.retrieval.lexical import contains_code, is_outside_latin
 from streamrag_cli.retrieval.near_duplicates import DuplicateGroup, DuplicateGroups, FindMissing
 from streamrag_cli.retrieval.query import Query, TermWeights, make_query
 from streamrag_cli.retrieval.recent_questions import RecentQuestions
-from streamrag_cli.retrieval.relevance import coverage, relevance_of_words
+from streamrag_cli.retrieval.relevance import BUILTIN_CURVE, ScoreCurve, coverage, relevance_of_words
 from streamrag_cli.retrieval.token_states import late_interaction
 from streamrag_cli.stages import Stages
 from streamrag_cli.store.interface import Reader, Selection
@@ -62,7 +62,7 @@ class EmbeddingChangedError(Exception):
     """The collection has been rebuilt with another embedder, before or after the question was embedded."""
 
 
-_NEAREST: Final = 3
+NEAREST: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +78,9 @@ class Retrieved:
     - `is_lexical_only` is true if the embedder does not support the script of the question; `question_vector` is then
       zero.
     - `nearest` are the best hits, even if they are below the minimum score.
+    - `curve` maps cosines to scores.
+    - `parts` has the results of each collection by its name, if several were searched. Vectors of different embedders
+      are not comparable, so that text of a hit is compared with the question by the part of its collection.
     """
 
     hits: tuple[Hit, ...]
@@ -89,6 +92,16 @@ class Retrieved:
     token_states: Mapping[str, bytes] = field(default_factory=dict)
     is_lexical_only: bool = False
     nearest: tuple[Hit, ...] = ()
+    curve: ScoreCurve = BUILTIN_CURVE
+    parts: "Mapping[str, Part]" = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The results of one of several collections, and its embedder."""
+
+    retrieved: Retrieved
+    embedder: Embedder
 
 
 def retrieve(
@@ -138,7 +151,8 @@ def retrieve(
             states = reader.catalog.token_states(list(islice(ranked, RERANKED)))
             ranked = _reranked(ranked, states, query)
         _fill(groups, reader, list(ranked), limit)
-        hits = _hits(reader, embedder, groups.groups[:limit], query, cosines)
+        curve = score_curve(embedder, reader.catalog)
+        hits = _hits(reader, embedder, groups.groups[:limit], query, cosines, curve=curve)
         stages.end("fuse")
     return Retrieved(
         hits=tuple(hit for hit in hits if hit.score >= min_score),
@@ -149,7 +163,8 @@ def retrieve(
         best_score=hits[0].score if hits else 0.0,
         spent_ms=stages.spent_ms,
         is_lexical_only=query.is_lexical_only,
-        nearest=tuple(hits[:_NEAREST]),
+        nearest=tuple(hits[:NEAREST]),
+        curve=curve,
     )
 
 
@@ -267,7 +282,13 @@ def _fill(groups: DuplicateGroups, reader: Reader, ranked: Sequence[str], count:
 
 
 def _hits(
-    reader: Reader, embedder: Embedder, groups: Sequence[DuplicateGroup], query: Query, cosines: Mapping[str, float]
+    reader: Reader,
+    embedder: Embedder,
+    groups: Sequence[DuplicateGroup],
+    query: Query,
+    cosines: Mapping[str, float],
+    *,
+    curve: ScoreCurve,
 ) -> list[Hit]:
     """The chunks in fused order, with their scores. No hit scores higher than the hit before it.
 
@@ -282,7 +303,6 @@ def _hits(
     order = sorted(groups, key=lambda group: group.best.stored.chunk.id in unjudged)
     languages = [group.best.stored.language for group in order]
     words = [frozenset(each) for each in stems([group.best.stored.chunk.text_to_embed for group in order], languages)]
-    curve = score_curve(embedder, reader.catalog)
     ids = [group.best.stored.chunk.id for group in order]
     of_readings = [
         cosines if query.is_lexical_only or each.vector is query.vector else reader.cosines(each.vector, ids)

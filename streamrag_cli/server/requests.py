@@ -25,6 +25,8 @@ _MAX_FIELDS: Final = 100
 _MAX_WORDS: Final = 20
 _MAX_WORD_CHARS: Final = 500
 """The maximum number of values of a filter in a request, and of characters of each."""
+MAX_COLLECTIONS: Final = 8
+"""The maximum number of collections in a request."""
 MAX_TURNS: Final = 20
 """The maximum number of earlier turns in a request."""
 MAX_ANSWER_CHARS: Final = 100_000
@@ -75,6 +77,11 @@ class QueryParameters(FilterParameters):
     query: Annotated[str | None, Field(max_length=MAX_QUESTION_CHARS, description="The question.")] = None
     k: Annotated[int | None, Field(ge=1, le=MAX_TOP_K, description="How many sources to retrieve.")] = None
     collection: Annotated[str | None, Field(max_length=63, description="Collection to ask.")] = None
+    collections: Annotated[
+        list[Annotated[str, Field(max_length=63)]] | None,
+        Field(min_length=1, max_length=MAX_COLLECTIONS, fail_fast=True, description="Several collections to ask."),
+        BeforeValidator(_as_list),
+    ] = None
     min_score: Annotated[
         float | None, Field(ge=0, le=1, allow_inf_nan=False, description="Sources that score lower are dropped.")
     ] = None
@@ -120,7 +127,10 @@ UrlParameters = Annotated[QueryParameters, Query()]
 def merge_parameters(in_url: QueryParameters, body: QuestionBody | None) -> QuestionBody:
     """Combine the parameters from URL and body; the body takes precedence."""
     merged = body or QuestionBody()
-    return merged.model_copy(update={name: value for name, value in in_url if getattr(merged, name) is None})
+    has_target = merged.collection is not None or merged.collections is not None
+    taken = {"collection", "collections"} if has_target else set()
+    added = {name: value for name, value in in_url if getattr(merged, name) is None and name not in taken}
+    return merged.model_copy(update=added)
 
 
 def question_of(parameters: QueryParameters) -> Question:
@@ -159,10 +169,14 @@ def settings_of(request: Request, parameters: QueryParameters) -> Settings:
 def _with_request(parameters: QueryParameters, settings: Settings) -> Settings:
     values: Mapping[str, Any] = {
         "top_k": parameters.k,
-        "collection": parameters.collection,
+        "collection": parameters.collections or parameters.collection,
         "min_score": parameters.min_score,
         "model": parameters.model,
     }
+    if parameters.collection is not None and parameters.collections is not None:
+        raise UsageError(
+            "collection and collections cannot be combined", code="bad_request", hint="send only collections"
+        )
     try:
         return with_request(settings, values)
     except UsageError as error:
@@ -175,10 +189,11 @@ def _with_request(parameters: QueryParameters, settings: Settings) -> Settings:
 def _check_allowed(requested: Settings, serving: Serving) -> None:
     """Check that the settings `requested` read no other documents and cost no more than the operator allows."""
     own = serving.settings
-    if not serving.serves(requested.collection):
+    refused = next((each for each in requested.collections if not serving.serves(each)), None)
+    if refused is not None:
         raise RefusedError(
             404,
-            f"this server does not serve the collection {requested.collection!r}",
+            f"this server does not serve the collection {refused!r}",
             code="no_such_collection",
             hint="see GET /collections for the served collections",
         )

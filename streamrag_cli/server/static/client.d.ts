@@ -5,6 +5,8 @@ export interface RagOptions {
   /** The number of sources. Default: the server's setting. */
   k?: number;
   collection?: string;
+  /** Several collections, instead of `collection`. */
+  collections?: readonly string[];
   /** Sources with a lower score (0 to 1) are omitted. Default: the server's setting. */
   minScore?: number;
   model?: string;
@@ -41,6 +43,8 @@ export interface Source {
   chunk_id: string;
   /** The start and end of each word in `content` that the question contains, too, in characters (code points). */
   matches?: [number, number][];
+  /** The collection of the source, if several were asked. */
+  collection?: string;
   /** The whole passage; only in the reply of `/search`. */
   text?: string;
   /** Other documents with almost the same passage. */

@@ -1,0 +1,240 @@
+"""Several collections that are searched as one. Each may have its own embedder.
+
+Scores of hits are comparable between embedders, vectors are not. Hits are therefore merged by their scores, and
+`Retrieved.parts` keeps the results of each collection for comparisons with the question's vector.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from threading import Lock
+from typing import TypeAlias, TypeVar
+
+from streamrag_cli.errors import NothingRelevantError, StoreError, with_target_flags
+from streamrag_cli.model import Chunk, Filter, Hit, Turn
+from streamrag_cli.new_thread import run_in_new_thread
+from streamrag_cli.retrieval.cited_passages import MAX_PASSAGES
+from streamrag_cli.retrieval.embedder import EmbeddedQuestion, Embedder
+from streamrag_cli.retrieval.follow_up import earlier_questions
+from streamrag_cli.retrieval.near_duplicates import DuplicateGroups, FindMissing
+from streamrag_cli.retrieval.query import TermWeights
+from streamrag_cli.retrieval.recent_questions import RecentQuestions
+from streamrag_cli.retrieval.retriever import Retriever, require_hits
+from streamrag_cli.retrieval.search import NEAREST, NO_FILTER, Part, Retrieved
+from streamrag_cli.store.time_limit import Cancellation
+
+Result = TypeVar("Result")
+
+
+class SeveralRetrievers:
+    """Finds the relevant chunks for a question in several collections. Belongs to one question."""
+
+    def __init__(self, retrievers: Mapping[str, Retriever]) -> None:
+        """`retrievers` has at least one open collection, by name. The caller closes them."""
+        self._retrievers = retrievers
+
+    @property
+    def embedder(self) -> Embedder:
+        """The embedder of the first collection. Those of hits are in `Retrieved.parts`."""
+        return next(iter(self._retrievers.values())).embedder
+
+    async def in_thread(self, work: Callable[[Cancellation], Result]) -> Result:
+        """Run `work` in a new thread. If the caller is cancelled, `work` is cancelled as well.
+
+        It must not take a thread of a collection, because it waits for searches that need one.
+        """
+        cancellation = Cancellation()
+        try:
+            return await run_in_new_thread(partial(work, cancellation))
+        except asyncio.CancelledError:
+            cancellation.cancel()
+            raise
+
+    def retrieve(
+        self,
+        question: str,
+        *,
+        history: Sequence[Turn] = (),
+        limit: int,
+        min_score: float,
+        scope: Filter = NO_FILTER,
+        find_missing: FindMissing | None = None,
+        cancellation: Cancellation | None = None,
+    ) -> Retrieved:
+        """Like `Retriever.retrieve`, in all collections at the same time.
+
+        A collection in which the filter allows no document has no hits; if that is so in all of them, raises
+        NothingRelevantError `no_document_matches`. Any other error in a collection is raised.
+        """
+        embedded_once = _EmbeddedOnce(self._retrievers.values())
+        searches = {
+            name: partial(
+                each.search,
+                question,
+                earlier=earlier_questions(question, history),
+                limit=limit,
+                min_score=min_score,
+                scope=scope,
+                find_missing=find_missing,
+                recent=embedded_once,
+            )
+            for name, each in self._retrievers.items()
+        }
+        results, excluded = self._results(searches, cancellation)
+        if not results:
+            raise NothingRelevantError(
+                f"no document of these collections matches {scope.text or 'the filter'}",
+                code=excluded[0].code,
+                hint=excluded[0].hint,
+            )
+        parts = {
+            name: Part(_in_collection(retrieved, name), self._retrievers[name].embedder)
+            for name, retrieved in results.items()
+        }
+        return require_hits(_merged(question, parts, limit), min_score)
+
+    def cited_passages(
+        self,
+        retrieved: Retrieved,
+        chunk_ids: Sequence[str],
+        *,
+        scope: Filter = NO_FILTER,
+        find_missing: FindMissing | None = None,
+        cancellation: Cancellation | None = None,
+    ) -> Retrieved:
+        """Like `Retriever.cited_passages`. A passage that is in several collections is taken from the first."""
+        remaining = list(dict.fromkeys(chunk_ids))
+        hit_of: dict[str, Hit] = {}
+        parts: dict[str, Part] = {}
+        for name, part in retrieved.parts.items():
+            own = self._retrievers[name].cited_passages(
+                replace(part.retrieved, hits=retrieved.hits),
+                remaining,
+                scope=scope,
+                find_missing=find_missing,
+                cancellation=cancellation,
+            )
+            parts[name] = Part(_in_collection(own, name), part.embedder)
+            hit_of |= {hit.chunk.id: hit for hit in parts[name].retrieved.hits}
+            remaining = [chunk_id for chunk_id in remaining if chunk_id not in hit_of]
+        hits: list[Hit] = []
+        for chunk_id in [each for each in dict.fromkeys(chunk_ids) if each in hit_of][:MAX_PASSAGES]:
+            before = hits[-1].score if hits else 1.0
+            rank = len(retrieved.hits) + len(hits) + 1
+            hits.append(replace(hit_of[chunk_id], score=min(before, hit_of[chunk_id].score), rank=rank))
+        return replace(retrieved, hits=tuple(hits), parts=parts)
+
+    def chunk_after(self, hit: Hit, *, cancellation: Cancellation | None = None) -> Chunk | None:
+        """The next chunk of the same document, if there is one."""
+        return self._retrievers[hit.collection or ""].chunk_after(hit, cancellation=cancellation)
+
+    def count_chunks(self, cancellation: Cancellation | None = None) -> int:
+        return sum(each.count_chunks(cancellation) for each in self._retrievers.values())
+
+    def _results(
+        self, searches: Mapping[str, Callable[..., Retrieved]], cancellation: Cancellation | None
+    ) -> tuple[dict[str, Retrieved], list[NothingRelevantError]]:
+        """The results of searches, which run in the threads of their collections, and the errors `no_document_matches`.
+
+        Any other error cancels the other searches.
+        """
+        of_all = Cancellation()
+        results: dict[str, Retrieved] = {}
+        excluded: list[NothingRelevantError] = []
+        with (cancellation or Cancellation()).on_cancel(of_all.cancel):
+            futures: dict[str, Future[Retrieved]] = {
+                name: self._retrievers[name].submit(partial(search, cancellation=of_all))
+                for name, search in searches.items()
+            }
+            try:
+                for name, future in futures.items():
+                    try:
+                        with naming(name):
+                            results[name] = future.result()
+                    except NothingRelevantError as error:
+                        excluded.append(error)
+            finally:
+                of_all.cancel()
+        return results, excluded
+
+
+Searcher: TypeAlias = Retriever | SeveralRetrievers
+
+
+class _EmbeddedOnce(RecentQuestions):
+    """Embeds a question once for all collections with the same embedder, even if they are searched at the same time."""
+
+    def __init__(self, retrievers: Iterable[Retriever]) -> None:
+        super().__init__()
+        self._recent: dict[str, RecentQuestions] = {}
+        for each in retrievers:
+            self._recent.setdefault(each.embedder.name, each.recent)
+        self._locks = {name: Lock() for name in self._recent}
+
+    def embed(
+        self, embedder: Embedder, texts: Sequence[str], cancellation: Cancellation | None
+    ) -> list[EmbeddedQuestion]:
+        if embedder.name not in self._recent:  # the collection has just been rebuilt with another embedder
+            return super().embed(embedder, texts, cancellation)
+        with self._locks[embedder.name]:
+            return self._recent[embedder.name].embed(embedder, texts, cancellation)
+
+
+@contextmanager
+def naming(collection: str) -> Iterator[None]:
+    """Name the collection in errors of its store, and in the command of their hints."""
+    try:
+        yield
+    except (StoreError, NothingRelevantError) as error:
+        if isinstance(error, StoreError) and repr(collection) not in error.message:
+            error.message = f"collection {collection!r}: {error.message}"
+        error.hint = with_target_flags(error.hint, collection=collection)
+        raise
+
+
+def _in_collection(retrieved: Retrieved, collection: str) -> Retrieved:
+    hits, nearest = (
+        tuple(replace(hit, collection=collection) for hit in each) for each in (retrieved.hits, retrieved.nearest)
+    )
+    return replace(retrieved, hits=hits, nearest=nearest)
+
+
+def _merged(question: str, parts: Mapping[str, Part], limit: int) -> Retrieved:
+    """The results of all collections as one. The duration of each step is that of the slowest collection."""
+    of_each = [part.retrieved for part in parts.values()]
+    slowest = max(of_each, key=lambda each: sum(each.spent_ms.values()))
+    return Retrieved(
+        hits=_merged_hits(question, (each.hits for each in of_each), limit),
+        question_vector=of_each[0].question_vector,
+        term_weights=_mean_weights([each.term_weights for each in of_each]),
+        best_score=max(each.best_score for each in of_each),
+        spent_ms=slowest.spent_ms,
+        codes=of_each[0].codes,
+        is_lexical_only=any(each.is_lexical_only for each in of_each),
+        nearest=_merged_hits(question, (each.nearest for each in of_each), NEAREST),
+        parts=parts,
+    )
+
+
+def _merged_hits(question: str, of_each: Iterable[Sequence[Hit]], limit: int) -> tuple[Hit, ...]:
+    """The best hits of all collections. Hits whose scores are equal are in the order of their collections."""
+    groups = DuplicateGroups(question, None)
+    groups.add_hits(sorted((hit for hits in of_each for hit in hits), key=lambda hit: -hit.score))
+    best = sorted((group.merged_hit() for group in groups.groups), key=lambda hit: -hit.score)
+    return tuple(replace(hit, rank=rank) for rank, hit in enumerate(best[:limit], start=1))
+
+
+def _mean_weights(of_each: Sequence[TermWeights]) -> TermWeights:
+    """The weight of each term, as the mean of the collections that have documents in its language."""
+    known: dict[str, dict[str, list[float]]] = {}
+    for weights in of_each:
+        for language, terms in weights.items():
+            in_language = known.setdefault(language, {})
+            for term, weight in terms.items():
+                in_language.setdefault(term, []).append(weight)
+    return {
+        language: {term: sum(each) / len(each) for term, each in terms.items()} for language, terms in known.items()
+    }
