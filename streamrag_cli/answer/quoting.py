@@ -187,15 +187,15 @@ def _candidates(hits: Sequence[Hit], question: str) -> list[tuple[Hit, Sentence]
 
 
 def _lines_below_code(hit: Hit, codes: Sequence[str]) -> Iterator[int]:
-    """The lines of the sentences whose nearest heading contains one of the codes."""
+    """The lines of the chunk whose nearest heading contains one of the codes."""
     if not codes:
         return
     is_below = contains_code(f"# {hit.chunk.title.rpartition(' > ')[2]}", codes)
-    for sentence in sentences_of(hit):
-        if sentence.role == "heading":
-            is_below = contains_code(f"# {sentence.text}", codes)
-        elif is_below:
-            yield sentence.line
+    for number, line in enumerate(hit.chunk.text.split("\n")):
+        if line.startswith("#"):
+            is_below = contains_code(line, codes)
+        if is_below:
+            yield number
 
 
 def _is_question(sentence: Sentence) -> bool:

@@ -67,7 +67,7 @@ MACHINE = {
     ),
     "statutes.md": (
         "# Statutes of the rowing club\n\n## § 5 Fees\n\nMembers pay 80 euros.\n\n## § 15 Boats\n\nBoats are locked."
-        "\n\n7.2 Guests row only with a coach.\n\n17.2 kg is the weight of an oar box.\n"
+        "\n\n## Guests\n\n7.2 Guests row only with a coach.\n\n17.2 kg is the weight of an oar box.\n"
     ),
     "weather.md": "# Weather\n\nIt rained for 5 days in May. The mean temperature was 7.2 degrees.\n",
 }

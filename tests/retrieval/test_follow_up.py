@@ -182,8 +182,8 @@ def test_the_first_quote_from_a_letter_in_german_answers_the_follow_up(
 ) -> None:
     letter = (
         "Sehr geehrte Frau Ott,\n\nder Stellplatz kostet 40 Euro im Monat. Die Kaution beträgt 150 Euro. Das Tor ist"
-        " 2,10 m hoch und die Rampe ist 9 m lang.\n\nDie Frist für den Keller beträgt zwei Wochen. Bitte melden Sie sich"
-        " vorher, wenn Sie in den Urlaub fahren, und stellen Sie die Schlüssel in das Fach.\n"
+        " 2,10 m hoch und die Rampe ist 9 m lang.\n\nDie Frist für den Keller beträgt zwei Wochen. Bitte melden Sie"
+        " sich vorher, wenn Sie in den Urlaub fahren, und stellen Sie die Schlüssel in das Fach.\n"
     )
     with closing(Retriever.open(make_collection(tmp_path, {"brief.txt": letter}))) as opened:
         assert quotes(opened, question, earlier)[0] == quote
