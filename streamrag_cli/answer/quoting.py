@@ -15,15 +15,17 @@ from typing import Final
 
 from streamrag_cli.answer.expected_values import expected_values, extend_to_value
 from streamrag_cli.answer.facts import fact_match
+from streamrag_cli.answer.number_words import DIGITS, MAGNITUDES, TENS
 from streamrag_cli.answer.passages import AttachedBlock, select_rows
 from streamrag_cli.answer.sentence_cosines import sentence_cosines, with_title
 from streamrag_cli.answer.sentences import Sentence, sentences
 from streamrag_cli.documents.formats import inline_markup, text_kind
 from streamrag_cli.model import Chunk, Hit
-from streamrag_cli.retrieval.embedder import Embedder
+from streamrag_cli.retrieval.embedder import BUILTIN, Embedder
 from streamrag_cli.retrieval.lexical import contains_code, has_option, options
 from streamrag_cli.retrieval.query import TermWeights
 from streamrag_cli.retrieval.search import Retrieved
+from streamrag_cli.store.languages import ENGLISH
 from streamrag_cli.store.stemming import stems
 from streamrag_cli.store.time_limit import Cancellation
 
@@ -54,14 +56,29 @@ _WEIGHTS: Final = {
     "question": 1.0,
 }
 
+_FOREIGN_SHARE: Final = 0.5
+"""The weight of the built-in embedder's cosines for other languages than English. It hardly understands them."""
+_DETAIL: Final = re.compile(
+    r"\w*\d[\w.,:/-]*(?<![.,:/-])|\b[^\W\d_a-zß-öø-ÿ]\w*"
+    rf"|\b(?:{'|'.join((*DIGITS, *TENS, *MAGNITUDES))}"
+    r"|ein|zwei|drei|vier|fünf|sechs|sieben|acht|neun|zehn|elf|zwölf|not|no|never|without|nicht|kein\w*|ohne)\b"
+)
+
 _DATE_WORDS = (
     "january|february|march|april|may|june|july|august|september|october|november|december|century|centuries|"
     "monday|tuesday|wednesday|thursday|friday|saturday|sunday"
 )
 _KINDS: Final = (
-    (re.compile(r"\bhow (?:many|much|long|old|far|large|big|tall|often|fast)\b|\bwhat (?:percent\w*|number)\b"), r"\d"),
     (
-        re.compile(r"\bwhen\b|\b(?:what|which) (?:year|date|day|month|century|decade)\b"),
+        re.compile(
+            r"\bhow (?:many|much|long|old|far|large|big|tall|often|fast|high|deep|wide|heavy|thick|expensive)\b"
+            r"|\bwhat (?:percent\w*|number)\b|\bwhat (?:do|does|did) .{1,80}\bcost\b"
+            r"|\bwie (?:viele?|hoch|lange?|oft|alt|weit|groß|breit|tief|schwer|dick|teuer|schnell)\b|\bwas kost"
+        ),
+        r"\d",
+    ),
+    (
+        re.compile(r"\b(?:when|wann)\b|\b(?:what|which) (?:year|date|day|month|century|decade)\b"),
         rf"\d|(?i:\b(?:{_DATE_WORDS})\b)",
     ),
     (
@@ -107,7 +124,11 @@ def pick_quotes(
         term_weights,
         contexts=[" ".join(each.text for each in sentence.before) for _, sentence in candidates],
     )
-    with_code = [contains_code(text, retrieved.codes) for text in texts]
+    below_code = {(hit.rank, line) for hit in hits for line in _lines_below_code(hit, retrieved.codes)}
+    with_code = [
+        (hit.rank, sentence.line) in below_code or contains_code(text, retrieved.codes)
+        for text, (hit, sentence) in zip(texts, candidates, strict=True)
+    ]
     if len(candidates) > MAX_EMBEDDED:
         best = sorted(range(len(candidates)), key=lambda index: (not with_code[index], -sum(lexical[index])))
         selected = sorted(best[:MAX_EMBEDDED])
@@ -116,12 +137,13 @@ def pick_quotes(
         with_code = [with_code[index] for index in selected]
     cosines = sentence_cosines(candidates, retrieved, embedder, cancellation)
     best_chunk = max(hit.score for hit in hits) or 1.0
+    is_english = embedder.name == BUILTIN
     kinds = _expected_kinds(question)
     question_options = options(question)
     scores = [
         _WEIGHTS["coverage"] * coverage
         + _WEIGHTS["bm25"] * bm25
-        + _WEIGHTS["cosine"] * float(cosine)
+        + _WEIGHTS["cosine"] * float(cosine) * (_FOREIGN_SHARE if is_english and hit.language != ENGLISH else 1.0)
         + _WEIGHTS["chunk"] * hit.score / best_chunk
         + _WEIGHTS["kind"] * any(kind.search(sentence.text) for kind in kinds)
         + _WEIGHTS["code"] * has_code
@@ -162,6 +184,18 @@ def _candidates(hits: Sequence[Hit], question: str) -> list[tuple[Hit, Sentence]
         if sentence.role != "fact" or fact_match(sentence.text, question, hit.chunk.title)
     ]
     return [each for each in candidates if each[1].role != "heading"] or candidates
+
+
+def _lines_below_code(hit: Hit, codes: Sequence[str]) -> Iterator[int]:
+    """The lines of the chunk whose nearest heading contains one of the codes."""
+    if not codes:
+        return
+    is_below = contains_code(f"# {hit.chunk.title.rpartition(' > ')[2]}", codes)
+    for number, line in enumerate(hit.chunk.text.split("\n")):
+        if line.startswith("#"):
+            is_below = contains_code(line, codes)
+        if is_below:
+            yield number
 
 
 def _is_question(sentence: Sentence) -> bool:
@@ -266,18 +300,35 @@ def _expected_kinds(question: str) -> list[re.Pattern[str]]:
 
 
 def _without_repeats(quotes: Iterable[Quote]) -> list[Quote]:
-    """The first `_MAX_QUOTES` quotes, skipping any that shares 90 % of its words with an earlier one."""
+    """The first `_MAX_QUOTES` quotes, without repeats.
+
+    A repeat shares 90 % of its words with an earlier quote, and has no number or name that differs.
+    """
     taken: list[Quote] = []
-    taken_words: list[set[str]] = []
+    taken_words: list[tuple[set[str], list[str]]] = []
     for quote in quotes:
-        words = set(re.findall(r"\w+", f"{quote.text}\n{quote.block}".lower()))
-        if any(len(words & other) >= 0.9 * len(words) for other in taken_words):
+        text = f"{quote.text}\n{quote.block}"
+        words, details = set(re.findall(r"\w+", text.lower())), _details(text)
+        if any(
+            len(words & other) >= 0.9 * len(words) and _is_part(details, of_other) for other, of_other in taken_words
+        ):
             continue
         taken.append(quote)
-        taken_words.append(words)
+        taken_words.append((words, details))
         if len(taken) == _MAX_QUOTES:
             break
     return taken
+
+
+def _details(text: str) -> list[str]:
+    """The numbers, number words, negations and capitalised words of a text, in order, without the first word."""
+    return [each.lower() for each in _DETAIL.findall(re.sub(r"^\W*[^\W\d]+", "", text))]
+
+
+def _is_part(details: Sequence[str], of_other: Sequence[str]) -> bool:
+    """Whether all of `details` are in `of_other`, in the same order."""
+    rest = iter(of_other)
+    return all(each in rest for each in details)
 
 
 def pieces(quotes: Sequence[Quote], *, stop: Sequence[str] = ()) -> Iterator[str]:

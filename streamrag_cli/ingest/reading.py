@@ -6,7 +6,7 @@ This stage depends neither on the store nor on the embedder, and only its thread
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Final, Self
 
 from streamrag_cli.documents.chunking import chunk
 from streamrag_cli.documents.discovery_results import FoundFile
@@ -19,6 +19,9 @@ from streamrag_cli.events import DocumentAction
 from streamrag_cli.ingest.compare import lacks_tags, read_record, refreshed
 from streamrag_cli.model import Chunk, DocumentRecord
 from streamrag_cli.store.languages import ENGLISH, language_of
+
+_NATURAL_LANGUAGE: Final = frozenset({"prose", "plain"})
+"""The kinds of text whose language is detected. Code and records count as English."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +113,7 @@ class FileReader:
                 return _withheld_result(file, shown, withheld)
             document = replace(document, title=document.title or title_from_name(path, file.root))
             chunks = list(chunk(document))
-            language = language_of(document.text) if text_kind(path) == "prose" else ENGLISH
+            language = language_of(document.text) if text_kind(path) in _NATURAL_LANGUAGE else ENGLISH
             record = replace(record, title=document.title, language=language, date=document.date, tags=document.tags)
             note = "; ".join(document.notes) or ("" if chunks else "contains no text")
         action: DocumentAction = "changed" if known else "added"

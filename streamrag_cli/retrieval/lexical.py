@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from streamrag_cli.store.languages import ENGLISH, FUNCTION_WORDS, without_endings
@@ -13,7 +14,25 @@ _LATIN_END: Final = "\u0250"  # letters before it are Latin
 
 _BEYOND_LATIN: Final = re.compile(f"[{_LATIN_END}-\U0010ffff]")
 _CODE: Final = re.compile(r"(?<![^\W_])[^\W_]++(?:[-./:][^\W_]++)++")  # linear on a word of any length
+_LETTERS_AND_DIGITS: Final = re.compile(
+    r"(?<![\w.-])(?:[^\W\d_]{1,12}\d[^\W_]{0,60}|\d++[^\W\d_]{1,12}\d[^\W_]{0,60})(?![\w-])"
+)
+"""A word of letters and digits, such as E18. Not 20th, 1990s or 5kg, which are numbers."""
+_REFERENCE_WORDS: Final = (
+    "article|chapter|clause|code|error|fault|item|message|paragraph|part|rule|section"
+    "|abschnitt|absatz|artikel|fehler|kapitel|klausel|meldung|paragraf|paragraph|regel|ziffer"
+)
+_REFERENCE: Final = re.compile(
+    rf"(?:§+|(?<!\w)(?:{_REFERENCE_WORDS})(?: +code)?(?: +(?:no|nr|number|nummer)\.?)?)[ \u00a0]*"
+    r"(?P<number>\d{1,9}(?:\.\d{1,4}){0,4}[a-z]?)(?!\w)"
+)
+"""A numbered section, rule or message, in lower case: "§ 5", "clause 7.2", "error 404"."""
 _OPTION: Final = re.compile(r"(?<![^\s('\"`])--?[A-Za-z0-9][\w-]{0,40}")
+_MEASURE: Final = re.compile(
+    r"(?<!\w)(?:how|wie) (big|deep|expensive|far|fast|heavy|high|large|long|loud|many|much|often|old|strong"
+    r"|tall|thick|wide|alt|breit|dick|groß|hoch|lange?|oft|schnell|schwer|stark|teuer|tief|viele?|weit)(?!\w)"
+)
+_CACHED_PATTERNS: Final = 100
 _CODE_CHARS: Final = range(4, 65)
 _MAX_CODES: Final = 16
 STOP_WORDS: Final = FUNCTION_WORDS[ENGLISH]
@@ -76,10 +95,56 @@ def codes(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(each for each in candidates if any(map(str.isdigit, each))))[:_MAX_CODES]
 
 
+def short_codes(text: str) -> tuple[str, ...]:
+    """The lower-cased words of letters and digits in `text`. They may be common in a collection, such as "mp3".
+
+    >>> short_codes("What does E18 mean for the 20th load of 5kg in the 1990s?")
+    ('e18',)
+    """
+    return tuple(dict.fromkeys(_LETTERS_AND_DIGITS.findall(text.lower())))[:_MAX_CODES]
+
+
+def references(text: str) -> tuple[str, ...]:
+    """The numbers of the sections, rules and messages in `text`, after a paragraph sign.
+
+    >>> references("Does § 5 or clause 7.2 explain error 404 in 3 lines?")
+    ('§5', '§7.2', '§404')
+    """
+    found = (f"§{match['number']}" for match in _REFERENCE.finditer(text.lower()))
+    return tuple(dict.fromkeys(found))[:_MAX_CODES]
+
+
 def contains_code(text: str, codes: Iterable[str]) -> bool:
-    """Whether `text` contains one of the codes as a whole word."""
+    """Whether `text` contains one of the codes as a whole word.
+
+    The number of a reference counts only where it numbers something: after a paragraph sign or a word such as
+    "section", or at the beginning of a heading, or of a line if it has a point.
+
+    >>> [contains_code(text, ["§7.2"]) for text in ("7.2 Pets", "see § 7.2.", "7.2.1 Dogs", "17.2 kg", "in 7.2 km")]
+    [True, True, False, False, False]
+    """
     lowered = text.lower()
-    return any(re.search(rf"(?<!\w){re.escape(code)}(?!\w)", lowered) for code in codes if code in lowered)
+    return any(_code_pattern(code).search(lowered) for code in codes if code.lstrip("§") in lowered)
+
+
+@lru_cache(maxsize=_CACHED_PATTERNS)
+def _code_pattern(code: str) -> re.Pattern[str]:
+    if not code.startswith("§"):
+        return re.compile(rf"(?<!\w){re.escape(code)}(?!\w)")
+    number = re.escape(code[1:])
+    after_word = rf"(?:§+[ \u00a0]*|\b(?:{_REFERENCE_WORDS})(?: code)?(?: (?:no|nr|number|nummer)\.?)?:? )"
+    heading = rf"^[ \t]*#+[ \t]+{number}(?!\w|\.\d)|^[ \t]*{number}[.)][ \t]+\S[^\n]{{0,60}}(?<![.,;:])$"
+    first = rf"|^[ \t]*{number}(?!\w|\.\d)" if "." in code else ""
+    return re.compile(rf"{after_word}{number}(?!\w|\.\d)|{heading}{first}", re.MULTILINE)
+
+
+def measure_words(text: str) -> frozenset[str]:
+    """The words of `text` that only say what kind of value it asks for: "long" of "how long", "hoch" of "wie hoch".
+
+    >>> sorted(measure_words("How long is the trial, and how high is the fee? Wie lange dauert es?"))
+    ['high', 'lange', 'long']
+    """
+    return frozenset(_MEASURE.findall(text.lower()))
 
 
 def options(text: str) -> tuple[str, ...]:

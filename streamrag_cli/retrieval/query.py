@@ -19,7 +19,10 @@ from streamrag_cli.retrieval.lexical import (
     codes,
     has_content_words,
     is_outside_latin,
+    measure_words,
     merged_words,
+    references,
+    short_codes,
     words_by_language,
 )
 from streamrag_cli.retrieval.relevance import term_weight
@@ -32,6 +35,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _PUNCTUATION: Final = 0.05  # the weight of tokens that are not words
+
+_MEASURE_SHARE: Final = 0.25
+"""The share of its weight that a word such as "long" of "how long" keeps: an answer does not repeat it."""
+_MAX_CODE_SHARE: Final = 0.005
+_MAX_CODE_CHUNKS: Final = 5
+"""A code in more chunks than this, and in a larger share of them, is the name of a topic, such as "mp3"."""
+_LATEST_FOR_QUOTES: Final = 0.5
+"""The weight of the latest earlier question for quotes, if the new one says too little on its own."""
 
 TermWeights: TypeAlias = Mapping[str, Mapping[str, float]]
 """The stemmed terms of a question with their weights, for each language of the collection."""
@@ -52,6 +63,7 @@ class Query:
     - `vector` has unit length.
     - `words` are repeated according to their weights.
     - `term_weights` are for quotes. An earlier question counts little in them if the new one has content words.
+    - `decisive_codes` are the codes that are so rare that a chunk with one of them is relevant.
     - `tokens` is None if the embedder has no token states for the question; `token_weights` has one value per token.
     - `readings` are the ways to understand the question, of which the best one for a hit counts: on its own, with the
       weighted conversation, and, if it says too little on its own, with the latest or all questions as equal parts. A
@@ -63,6 +75,7 @@ class Query:
     words: Sequence[str]
     term_weights: TermWeights
     codes: tuple[str, ...]
+    decisive_codes: tuple[str, ...]
     tokens: QuestionTokens | None
     token_weights: "NDArray[np.float32] | None"
     readings: Sequence[Reading]
@@ -81,7 +94,9 @@ def make_query(
     if len(texts) > 1 and not has_content_words(question):
         words[0] = {language: [] for language in languages}  # the words of the earlier questions are enough
     terms = _Terms(reader, words, texts, total)
-    asked_codes = codes(question)
+    rare_codes = tuple(each for each in (*codes(question), *short_codes(question)) if terms.is_rare(each))
+    decisive_codes = (*references(question), *rare_codes)
+    asked_codes = tuple(dict.fromkeys((*codes(question), *decisive_codes)))
     # The built-in embedder does not support an earlier question in another script, but its words count.
     supported = [index for index, text in enumerate(texts) if not index or not (is_english and is_outside_latin(text))]
     vectors = [embedded[index].vector for index in supported]
@@ -90,13 +105,15 @@ def make_query(
     vector = combined_vector(vectors, of_supported) if len(vectors) > 1 else vectors[0]
     tokens = None if is_lexical_only else _tokens([embedded[index].tokens for index in supported])
     term_weights = terms.combined([weight / QUESTION_WEIGHT for weight in of_each])
+    depends = len(texts) > 1 and needs_conversation(question, terms.least_weight)
     for_quotes = term_weights
     if has_content_words(question):  # a sentence that answers the new question is quoted first
-        for_quotes = terms.combined([1.0, *[1 / QUESTION_WEIGHT] * (len(texts) - 1)])
+        latest = _LATEST_FOR_QUOTES if depends else 1 / QUESTION_WEIGHT
+        for_quotes = terms.combined([1.0, latest, *[1 / QUESTION_WEIGHT] * len(texts)][: len(texts)])
     readings = [Reading(vectors[0], terms.weights[0])]
     if len(texts) > 1:
         readings.append(Reading(vector, term_weights))
-        if needs_conversation(question, min(sum(each.values()) for each in terms.weights[0].values())):
+        if depends:
             for count in range(2, len(texts) + 1):  # an older question may have had another topic
                 equal = [float(index < count) for index in range(len(texts))]
                 of_vectors = combined_vector(vectors, [equal[index] for index in supported])
@@ -108,6 +125,7 @@ def make_query(
         words=[*terms.weighted_words(of_each), *asked_codes],
         term_weights=for_quotes,
         codes=asked_codes,
+        decisive_codes=decisive_codes,
         tokens=tokens,
         token_weights=terms.token_weights(supported, of_supported, embedded) if tokens else None,
         readings=readings,
@@ -123,7 +141,11 @@ class _Terms:
     ) -> None:
         self._texts = texts
         self._total = total
-        self._words = [merged_words(of_text) for of_text in words]
+        self._reader = reader
+        self._measures = [measure_words(text) for text in texts]
+        self._words = [
+            _without(merged_words(of_text), measured) for of_text, measured in zip(words, self._measures, strict=True)
+        ]
         self._earlier = list(dict.fromkeys(word for of_text in self._words[1:] for word in of_text))
         self._stems_of_earlier = stems(self._earlier, are_separate=True)
         self._spans = [[match.span() for match in re.finditer(r"\w+", text)] for text in texts]
@@ -134,13 +156,27 @@ class _Terms:
         self._frequencies = reader.document_frequencies(
             {term for of_text in (*stemmed, *self._stems_of_spans) for each in of_text for term in each}
         )
+        measures = [
+            frozenset(stem for of_word in stems(sorted(measured), are_separate=True) for stem in of_word)
+            for measured in self._measures
+        ]
         self.weights: list[TermWeights] = [
             {
-                language: {term: self._weight(term) for term in dict.fromkeys(of_language)}
+                language: {
+                    term: self._weight(term) * (_MEASURE_SHARE if term in measured else 1.0)
+                    for term in dict.fromkeys(of_language)
+                }
                 for language, of_language in zip(of_text, in_languages, strict=True)
             }
-            for of_text, in_languages in zip(words, stemmed, strict=True)
+            for of_text, in_languages, measured in zip(words, stemmed, measures, strict=True)
         ]
+        self.least_weight = min(sum(map(self._weight, dict.fromkeys(of_language))) for of_language in stemmed[0])
+
+    def is_rare(self, code: str) -> bool:
+        """Whether so few chunks contain the code, or its rarest part, that it identifies what they are about."""
+        parts = [stem for each in stems([code], are_separate=True) for stem in each]
+        frequency = min(self._reader.document_frequencies(set(parts)).values(), default=0)
+        return frequency <= max(_MAX_CODE_CHUNKS, _MAX_CODE_SHARE * self._total)
 
     def combined(self, of_each: Sequence[float]) -> TermWeights:
         """The term weights of all questions together."""
@@ -178,7 +214,11 @@ class _Terms:
     def _token_weights(self, index: int, tokens: QuestionTokens) -> list[float]:
         spans = self._spans[index]
         starts = [start for start, _ in spans]
-        of_words = [min(map(self._weight, of_word), default=_PUNCTUATION) for of_word in self._stems_of_spans[index]]
+        of_words = [
+            min(map(self._weight, of_word), default=_PUNCTUATION)
+            * (_MEASURE_SHARE if self._texts[index][slice(*span)].lower() in self._measures[index] else 1.0)
+            for of_word, span in zip(self._stems_of_spans[index], spans, strict=True)
+        ]
 
         def weight(start: int) -> float:
             word = bisect_right(starts, start) - 1
@@ -188,6 +228,11 @@ class _Terms:
 
     def _weight(self, term: str) -> float:
         return term_weight(self._frequencies[term], self._total)
+
+
+def _without(words: Sequence[str], measures: frozenset[str]) -> list[str]:
+    """The words to search for, without measure words, unless there are no others."""
+    return [each for each in words if each not in measures] or list(words)
 
 
 def _tokens(of_each: Sequence[QuestionTokens | None]) -> QuestionTokens | None:

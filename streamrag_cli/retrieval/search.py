@@ -42,6 +42,8 @@ NO_FILTER: Final = Filter()
 CANDIDATES: Final = 100  # from full-text search and from vector search each
 _CODE_COVERAGE: Final = 0.75
 """A chunk that contains a code from the question, such as an article number, gets at least this coverage."""
+_CODE_SCORE: Final = 0.5
+"""A chunk that contains a rare code from the question gets at least this score."""
 RERANKED: Final = 30
 """The number of fused hits to re-rank by late interaction. Re-ranking 10 achieves two thirds of the improvement."""
 LATE_WEIGHT: Final = 0.5
@@ -292,7 +294,8 @@ def _hits(
 ) -> list[Hit]:
     """The chunks in fused order, with their scores. No hit scores higher than the hit before it.
 
-    Chunks in a script that the embedder does not support are scored by their words and come last.
+    Chunks with a rare code of the question come first, and are relevant whatever else they contain. Chunks in a script
+    that the embedder does not support are scored by their words and come last.
     """
     is_english = embedder.name == BUILTIN
     unjudged = {
@@ -300,7 +303,14 @@ def _hits(
         for each in groups
         if query.is_lexical_only or (is_english and is_outside_latin(each.best.stored.chunk.text))
     }
-    order = sorted(groups, key=lambda group: group.best.stored.chunk.id in unjudged)
+    decisive = {
+        each.best.stored.chunk.id
+        for each in groups
+        if contains_code(each.best.stored.chunk.text_to_embed, query.decisive_codes)
+    }
+    order = sorted(
+        groups, key=lambda group: (group.best.stored.chunk.id not in decisive, group.best.stored.chunk.id in unjudged)
+    )
     languages = [group.best.stored.language for group in order]
     words = [frozenset(each) for each in stems([group.best.stored.chunk.text_to_embed for group in order], languages)]
     ids = [group.best.stored.chunk.id for group in order]
@@ -322,6 +332,8 @@ def _hits(
                 for of_reading, covered in zip(of_readings, coverages, strict=True)
             )
         )
+        if chunk.id in decisive:
+            score = max(score, _CODE_SCORE)
         ceiling = min(ceiling, score)
         hits.append(group.hit(score=ceiling, rank=rank))
     return hits

@@ -199,6 +199,27 @@ def test_equal_sentences_with_different_commands_are_both_quoted() -> None:
     )
 
 
+REPEATABLE = "Entry to the indoor climbing hall, with shoes and a rope for the whole day, costs {} euros for adults"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "count"),
+    [
+        (REPEATABLE.format(12), REPEATABLE.format(14), 2),
+        (REPEATABLE.format("twelve"), REPEATABLE.format("eleven"), 2),
+        (f"{REPEATABLE.format(12)} from Graz", f"{REPEATABLE.format(12)} from Linz", 2),
+        (f"On 3 days it is 9 euros: {REPEATABLE.format(5)}", f"On 9 days it is 3 euros: {REPEATABLE.format(5)}", 2),
+        (REPEATABLE.format(12), f"{REPEATABLE.format(12)}, too", 1),
+    ],
+)
+def test_a_sentence_with_another_number_or_name_is_no_repeat(
+    first: str, second: str, count: int, tmp_path: Path
+) -> None:
+    quotes = quotes_of(f"# Hall\n\n{first}.\n\n{second}.\n", "What does entry to the climbing hall cost?", tmp_path)
+
+    assert len(quotes) == count
+
+
 @pytest.mark.fault("heading-as-quote")
 @pytest.mark.parametrize("name", ["a.md", "a.html"])
 def test_a_heading_is_quoted_only_if_there_is_nothing_else(name: str, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ GARDEN = {
         "## Groups\n\nSchool groups pay 15 euros a year for a shared parcel.\n"
     ),
     "bees.md": "# Beehives\n\nHives are next to the shed. Each hive is inspected every nine days.\n",
+    "well.md": "# The well\n\nThe fee for the well is 8 euros. It is 6 metres deep, and its wall is one metre high.\n",
     "sheds.md": "# Sheds\n\nA shed may be three metres long. Its roof must not be higher than a hedge.\n",
 }
 FLAT_AND_TARIFFS = {
@@ -120,6 +121,7 @@ def test_hits_are_unique_and_ranked_with_decreasing_scores(retriever: Retriever)
         (["What does a small parcel cost?"], "And for school groups?", "School groups pay 15 euros"),
         (["Where are the hives?"], "How often are they inspected?", "Each hive is inspected every nine days."),
         (["Where are the hives?", "How long may a shed be?"], "And its roof?", "Its roof must not be higher"),
+        (["What is the fee for the well?"], "And how high is it?", "The fee for the well is 8 euros."),
     ],
 )
 def test_the_first_quote_answers_the_follow_up(
@@ -162,6 +164,29 @@ def test_a_question_without_content_scores_at_least_as_high_as_the_question_befo
 def test_a_follow_up_in_french_is_answered_from_the_conversation(tmp_path: Path) -> None:
     with closing(Retriever.open(make_collection(tmp_path, FRENCH))) as french:
         assert best(french, "Et qui l'a bâti ?", "Combien de mètres mesure le phare ?") == "docs/phare.md"
+
+
+@pytest.mark.parametrize(
+    ("earlier", "question", "quote"),
+    [
+        ("Was kostet der Stellplatz?", "Und wie hoch ist die Kaution?", "Die Kaution beträgt 150 Euro."),
+        (
+            "Wie lang ist die Frist für den Keller?",
+            "Und wie hoch ist sie?",
+            "Die Frist für den Keller beträgt zwei Wochen.",
+        ),
+    ],
+)
+def test_the_first_quote_from_a_letter_in_german_answers_the_follow_up(
+    earlier: str, question: str, quote: str, tmp_path: Path
+) -> None:
+    letter = (
+        "Sehr geehrte Frau Ott,\n\nder Stellplatz kostet 40 Euro im Monat. Die Kaution beträgt 150 Euro. Das Tor ist"
+        " 2,10 m hoch und die Rampe ist 9 m lang.\n\nDie Frist für den Keller beträgt zwei Wochen. Bitte melden Sie"
+        " sich vorher, wenn Sie in den Urlaub fahren, und stellen Sie die Schlüssel in das Fach.\n"
+    )
+    with closing(Retriever.open(make_collection(tmp_path, {"brief.txt": letter}))) as opened:
+        assert quotes(opened, question, earlier)[0] == quote
 
 
 def test_an_earlier_question_in_an_unsupported_script_does_not_affect_the_vector(retriever: Retriever) -> None:

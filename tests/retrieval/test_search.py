@@ -1,5 +1,6 @@
 """Search ranks the relevant chunk first, with scores that are comparable between questions."""
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,22 @@ def test_a_missing_store_gives_a_hint_to_ingest(tmp_path: Path) -> None:
 
     assert (caught.value.code, caught.value.hint) == ("store_missing", "streamrag ingest PATH")
     assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize(
+    ("question", "source"),
+    [("How long is a trial?", "docs/minutes.md"), ("How high is the levy?", "docs/minutes.md")],
+)
+def test_the_kind_of_value_in_a_question_need_not_be_in_the_answer(question: str, source: str, tmp_path: Path) -> None:
+    pages = {
+        "minutes.md": "# Minutes\n\nA sheet hangs at the door for a trial of three months. A levy of 4 euros is due.\n",
+        "loans.md": "# Loans\n\n| What | How long | How high |\n|---|---|---|\n| Books | 4 weeks | 30 cm |\n",
+    }
+    with closing(Retriever.open(make_collection(tmp_path, pages))) as opened:
+        assert opened.retrieve(question, limit=3, min_score=0.3).hits[0].source == source
+
+
+def test_the_language_of_plain_text_is_detected(tmp_path: Path) -> None:
+    letter = "Sehr geehrte Frau Ott, der Keller ist nun trocken, und wir haben das Licht in dem Flur repariert.\n"
+    with closing(Retriever.open(make_collection(tmp_path, {"brief.txt": letter}))) as opened:
+        assert opened.reader.catalog.languages() == ["de"]
