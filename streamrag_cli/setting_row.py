@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from streamrag_cli.regular_files import read_regular_file
-from streamrag_cli.store.address import StoreAddress
+from streamrag_cli.store.address import StoreAddress, is_collection_name
 from streamrag_cli.store.registry import store_address
 
 MAX_TOP_K: Final = 100
@@ -108,8 +108,7 @@ def store_at(raw: str) -> StoreAddress:
 
 
 def collection_name(raw: str) -> str:
-    # This is Chroma's rule for names, except for its minimum of 3. It also makes the name safe as a file name.
-    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?", raw) or ".." in raw:
+    if not is_collection_name(raw):
         raise ValueError(
             "must be 1 to 63 letters, digits, dots, dashes or underscores, begin and end with a letter or digit,"
             " and not contain '..'"

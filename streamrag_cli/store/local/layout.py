@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from streamrag_cli.errors import StoreError, UsageError
 from streamrag_cli.regular_files import read_regular_file
+from streamrag_cli.store.address import is_collection_name
 from streamrag_cli.store.local.lock import WRITER_LOCK, try_exclusive
 from streamrag_cli.store.local.own_files import EPOCH_NAME, remove_own_files
 from streamrag_cli.store.rows import is_stored_path
@@ -175,7 +176,8 @@ def collections(store: Path) -> list[str]:
     """The names of the collections in a store, sorted. Raises StoreError if the store cannot be read."""
     try:
         with os.scandir(store / "collections") as entries:
-            return sorted(each.name for each in entries if _exists(Path(each.path, _CURRENT)))
+            named = (each for each in entries if is_collection_name(each.name))
+            return sorted(each.name for each in named if _exists(Path(each.path, _CURRENT)))
     except OSError as error:
         if refused := refusal(store, error):
             raise refused from error
