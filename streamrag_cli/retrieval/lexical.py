@@ -139,7 +139,7 @@ def _code_pattern(code: str) -> re.Pattern[str]:
 
 
 def measure_words(text: str) -> frozenset[str]:
-    """The words of `text` that only say what kind of value it asks for: "long" of "how long", "hoch" of "wie hoch".
+    """The words of `text` that only name the kind of value it asks for: "long" of "how long", "hoch" of "wie hoch".
 
     >>> sorted(measure_words("How long is the trial, and how high is the fee? Wie lange dauert es?"))
     ['high', 'lange', 'long']
