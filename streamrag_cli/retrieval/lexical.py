@@ -110,8 +110,8 @@ def references(text: str) -> tuple[str, ...]:
     >>> references("Does § 5 or clause 7.2 explain error 404 in 3 lines?")
     ('§5', '§7.2', '§404')
     """
-    found = (f"§{match['number']}" for match in _REFERENCE.finditer(text.lower()))
-    return tuple(dict.fromkeys(found))[:_MAX_CODES]
+    numbers = (f"§{match['number']}" for match in _REFERENCE.finditer(text.lower()))
+    return tuple(dict.fromkeys(numbers))[:_MAX_CODES]
 
 
 def contains_code(text: str, codes: Iterable[str]) -> bool:
