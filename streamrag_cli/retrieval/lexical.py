@@ -110,8 +110,8 @@ def references(text: str) -> tuple[str, ...]:
     >>> references("Does § 5 or clause 7.2 explain error 404 in 3 lines?")
     ('§5', '§7.2', '§404')
     """
-    found = (f"§{match['number']}" for match in _REFERENCE.finditer(text.lower()))
-    return tuple(dict.fromkeys(found))[:_MAX_CODES]
+    numbers = (f"§{match['number']}" for match in _REFERENCE.finditer(text.lower()))
+    return tuple(dict.fromkeys(numbers))[:_MAX_CODES]
 
 
 def contains_code(text: str, codes: Iterable[str]) -> bool:
@@ -139,7 +139,7 @@ def _code_pattern(code: str) -> re.Pattern[str]:
 
 
 def measure_words(text: str) -> frozenset[str]:
-    """The words of `text` that only say what kind of value it asks for: "long" of "how long", "hoch" of "wie hoch".
+    """The words of `text` that only name the kind of value it asks for: "long" of "how long", "hoch" of "wie hoch".
 
     >>> sorted(measure_words("How long is the trial, and how high is the fee? Wie lange dauert es?"))
     ['high', 'lange', 'long']

@@ -173,7 +173,7 @@ class _Terms:
         self.least_weight = min(sum(map(self._weight, dict.fromkeys(of_language))) for of_language in stemmed[0])
 
     def is_rare(self, code: str) -> bool:
-        """Whether so few chunks contain the code, or its rarest part, that it identifies what they are about."""
+        """Whether few chunks contain the code, or its rarest part: it then identifies their subject."""
         parts = [stem for each in stems([code], are_separate=True) for stem in each]
         frequency = min(self._reader.document_frequencies(set(parts)).values(), default=0)
         return frequency <= max(_MAX_CODE_CHUNKS, _MAX_CODE_SHARE * self._total)

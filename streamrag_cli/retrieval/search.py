@@ -294,7 +294,7 @@ def _hits(
 ) -> list[Hit]:
     """The chunks in fused order, with their scores. No hit scores higher than the hit before it.
 
-    Chunks with a rare code of the question come first, and are relevant whatever else they contain. Chunks in a script
+    Chunks with a rare code of the question come first, and are always relevant. Chunks in a script
     that the embedder does not support are scored by their words and come last.
     """
     is_english = embedder.name == BUILTIN

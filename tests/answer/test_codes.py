@@ -62,7 +62,7 @@ def test_the_best_score_is_low_if_no_document_contains_the_code(retriever: Retri
 MACHINE = {
     "dryer.txt": (
         "TUMBLE DRYER\n============\n\nFAULTS\n\nF07   The sieve is full of fluff\nF12   The tank of water is full\n"
-        "F31   The drum stands still\n\nCarry the dryer only upright, and with two people. It has been on the shelf of"
+        "F31   The drum is stuck\n\nCarry the dryer only upright, and with two people. It has been on the shelf of"
         " the cellar since spring.\n"
     ),
     "statutes.md": (
@@ -90,7 +90,7 @@ def first_source_and_quote(retriever: Retriever, question: str) -> tuple[str, st
     ("question", "source", "quote"),
     [
         ("What does F12 mean?", "dryer.txt", "F12 The tank of water is full"),
-        ("And what would f31 be, please?", "dryer.txt", "F31 The drum stands still"),
+        ("And what would f31 be, please?", "dryer.txt", "F31 The drum is stuck"),
         ("What does § 5 say?", "statutes.md", "Members pay 80 euros."),
         ("What does §15 say?", "statutes.md", "Boats are locked."),
         ("What is in clause 7.2?", "statutes.md", "7.2 Guests row only with a coach."),
@@ -120,7 +120,7 @@ def test_a_code_in_many_chunks_is_a_topic_and_makes_none_of_them_relevant(tmp_pa
 
 @pytest.mark.parametrize(
     "question",
-    ["Who opened the 20th fair in the 1990s?", "Is 5kg or 30min too much?", "Are there 3 parts in 12 pages?"],
+    ["Who opened the 20th fair in the 1990s?", "Is 5kg or 30min too much?", "Do 3 parts fill 12 pages?"],
 )
-def test_ordinals_decades_and_quantities_are_no_codes(question: str) -> None:
+def test_an_ordinal_decade_or_quantity_is_not_a_code(question: str) -> None:
     assert (short_codes(question), references(question)) == ((), ())
