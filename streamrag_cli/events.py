@@ -132,7 +132,7 @@ class Error(Event):
     retryable: bool
     exit_code: int = field(metadata=shown(PRIVATE))
     retry_after_s: float | None = field(default=None, metadata=shown(IF_SET, ROUNDED_UP))
-    nearest: tuple[Source, ...] = field(default=(), metadata=shown(IF_SET))
+    nearest: tuple[Source, ...] = field(default=(), metadata=shown(PRIVATE))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

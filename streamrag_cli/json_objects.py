@@ -66,7 +66,6 @@ def answer_object(events: Iterable[AskEvent], *, paths: bool = False, thread: st
                 result["complete"] = True
             case Error():
                 result["error"] = _error_object(event)
-                result |= _nearest(event, paths=paths)
             case Status():
                 pass
     result["answer"] = "".join(answer)
@@ -80,8 +79,7 @@ def hits_object(
 ) -> dict[str, object]:
     """The object that `search --json` prints (with `paths`) and `/search` returns (without)."""
     hits = [public(source, paths=paths, texts=True) for source in sources]
-    result = {"version": FORMAT_VERSION, "query": query, "hits": hits, "error": _error_object(error)}
-    return result | _nearest(error, paths=paths)
+    return {"version": FORMAT_VERSION, "query": query, "hits": hits, "error": _error_object(error)}
 
 
 def failure_object(command: str, error: Error) -> dict[str, object]:
@@ -95,12 +93,6 @@ def failure_object(command: str, error: Error) -> dict[str, object]:
             return {"version": FORMAT_VERSION, "collections": [], "error": _error_object(error)}
         case _:
             return {"version": FORMAT_VERSION, "error": _error_object(error)}
-
-
-def _nearest(error: Error | None, *, paths: bool) -> dict[str, object]:
-    """The key `nearest` with the sources that are not relevant enough, if there are any."""
-    sources = error.nearest if error else ()
-    return {"nearest": [public(each, paths=paths, texts=True) for each in sources]} if sources else {}
 
 
 def _error_object(error: Error | None) -> dict[str, Any] | None:

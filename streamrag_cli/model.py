@@ -178,11 +178,12 @@ class Question:
     count from it.
 
     `extra` is text piped in with the question; it is sent to the model but not used for retrieval. `with_stages`
-    requests the timings of every step. `history` has the earlier turns of the conversation, oldest first, and `thread`
-    is the id of the conversation, or "" if it has none. `n` is the number of this turn in the conversation,
-    which also counts questions without an answer; `history` does not have those. `instructions` are additional
-    instructions for the model. `options`, such as `temperature`, are sent to the model server unchanged.
-    `max_tokens` can only lower the limit in the settings. `filter` restricts the documents that may answer.
+    requests the timings of every step, `with_matches` the question's words in the excerpts. `history` has the earlier
+    turns of the conversation, oldest first, and `thread` is the id of the conversation, or "" if it has none. `n` is
+    the number of this turn in the conversation, which also counts questions without an answer; `history` does not have
+    those. `instructions` are additional instructions for the model. `options`, such as `temperature`, are sent to the
+    model server unchanged. `max_tokens` can only lower the limit in the settings. `filter` restricts the documents
+    that may answer.
     """
 
     text: str
@@ -190,6 +191,7 @@ class Question:
     extra: str = ""
     startup_ms: float | None = None
     with_stages: bool = False
+    with_matches: bool = False
     history: tuple[Turn, ...] = ()
     thread: str = ""
     n: int | None = None
@@ -217,7 +219,8 @@ class Question:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """A numbered hit as shown to users and to the model. `content` is an excerpt of the chunk, `text` all of it.
-    `matches` has the start and end of each word in `content` that the question contains, too, in characters.
+    `matches` has the start and end of each word in `content` that the question contains, too, in characters, if the
+    question requests them.
 
     `also` names the documents with near-duplicates of the chunk, by their folder if only that differs. `path` is the
     file's absolute path on this machine, for links in a local terminal. `also_paths` are the absolute paths of `also`,

@@ -9,6 +9,8 @@ export interface RagOptions {
   collections?: readonly string[];
   /** Sources with a lower score (0 to 1) are omitted. Default: the server's setting. */
   minScore?: number;
+  /** Whether sources have `matches`, the words to highlight. */
+  matches?: boolean;
   model?: string;
   /** Earlier turns of the conversation, oldest first, at most 20. The server keeps none. */
   history?: readonly Turn[];

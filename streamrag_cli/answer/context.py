@@ -93,7 +93,13 @@ def find_context(
 
 
 def _sources(retrieved: Retrieved, question: Question) -> tuple[Source, ...]:
-    return as_sources(retrieved.hits, retrieved.term_weights, retrieved.codes, question=question.text)
+    return as_sources(
+        retrieved.hits,
+        retrieved.term_weights,
+        retrieved.codes,
+        question=question.text,
+        with_matches=question.with_matches,
+    )
 
 
 def _whole(retrieved: Retrieved) -> list[str]:

@@ -1,6 +1,7 @@
 """Builds the sources to show: an excerpt of each passage that fits the question, with its line."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import fsum
 from typing import Final
 
@@ -22,7 +23,12 @@ _FRAME_LINES: Final = 2
 
 
 def as_sources(
-    hits: Sequence[Hit], term_weights: TermWeights, codes: Sequence[str] = (), *, question: str
+    hits: Sequence[Hit],
+    term_weights: TermWeights,
+    codes: Sequence[str] = (),
+    *,
+    question: str,
+    with_matches: bool = False,
 ) -> tuple[Source, ...]:
     """The hits as sources with an excerpt each. Names and excerpts are safe for a terminal.
 
@@ -44,8 +50,12 @@ def as_sources(
         order = [*zip(has_code, is_asked, weights, strict=True)]
         best = max(range(len(sentences)), key=order.__getitem__, default=0)
         role = sentences[best].role if sentences else "text"
-        sources.append(_source(hit, [each for each in sentences[best:] if each.role == role], question))
-    return tuple(sources)
+        sources.append(_source(hit, [each for each in sentences[best:] if each.role == role]))
+    return (
+        tuple(_with_matches(each, hit, question) for each, hit in zip(sources, hits, strict=True))
+        if with_matches
+        else tuple(sources)
+    )
 
 
 def _weight(words: Sequence[str], weights: Mapping[str, float]) -> float:
@@ -60,7 +70,11 @@ def _shown_sentences(hit: Hit, question: str) -> Sequence[Sentence]:
     return [*shown, *(each for each in facts if fact_match(each.text, question, hit.chunk.title))] if shown else facts
 
 
-def _source(hit: Hit, shown: Sequence[Sentence], question: str) -> Source:
+def _with_matches(source: Source, hit: Hit, question: str) -> Source:
+    return replace(source, matches=matched_spans(source.content, question, hit.language))
+
+
+def _source(hit: Hit, shown: Sequence[Sentence]) -> Source:
     chunk = hit.chunk
     text = " ".join(part for each in shown for part in (each.text, each.block.words if each.markdown else "") if part)
     content = excerpt(text or chunk.text)
@@ -74,7 +88,6 @@ def _source(hit: Hit, shown: Sequence[Sentence], question: str) -> Source:
         content=content,
         score=hit.score,
         chunk_id=chunk.id,
-        matches=matched_spans(content, question, hit.language),
         collection=hit.collection,
         text=sanitise(chunk.text),
         path=hit.path,

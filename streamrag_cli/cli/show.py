@@ -35,10 +35,10 @@ def command(
     json: options.Json = False,
     plain: options.Plain = False,
 ) -> int:
-    """Show a document, some of its lines, or a passage, as ingested.
+    """Show a document, some of its lines, or a passage.
 
-    A number is a source of the last answer in this terminal, and last is that answer. PATH may be the end of a path.
-    Calls no model.
+    The text is what was ingested. A number is a source of the last answer in this terminal, and last is that answer.
+    PATH may be the end of a path. Calls no model.
     """
     where = source.encode("utf-8", "surrogateescape").decode("utf-8", "replace").strip()
     if not where:

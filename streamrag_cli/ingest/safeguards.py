@@ -64,7 +64,7 @@ def survey_folders(roots: Sequence[Path], request: IngestRequest, settings: Sett
     mounts = _mounts_below(roots)
     without_files, unreadable = {*roots, *mounts}, []
     total = new = 0
-    found: Counter[Path] = Counter()
+    files_of: Counter[Path] = Counter()
     results: deque[DiscoveryResult] = deque()
     named = frozenset(request.absolute_paths())
     not_named = [root for root in roots if root not in named]
@@ -73,7 +73,7 @@ def survey_folders(roots: Sequence[Path], request: IngestRequest, settings: Sett
         match result:
             case FoundFile(root=root):
                 total += 1
-                found[root] += 1
+                files_of[root] += 1
                 if without_files:
                     without_files.difference_update((result.path, *result.path.parents))
                 new += root in new_roots
@@ -88,7 +88,7 @@ def survey_folders(roots: Sequence[Path], request: IngestRequest, settings: Sett
     if not request.allow_empty:
         unreadable_roots = {root for root in without_files if any(each.is_relative_to(root) for each in unreadable)}
         _reject_empty(sorted(without_files.intersection(roots) - unreadable_roots), request, settings)
-        _reject_replaced(found, unreadable, request, settings)
+        _reject_replaced(files_of, unreadable, request, settings)
     return FolderSurvey(results=results, files=total, roots=tuple(roots), mounts=frozenset(mounts - without_files))
 
 
@@ -192,14 +192,14 @@ def _reject_empty(roots: Sequence[Path], request: IngestRequest, settings: Setti
 
 
 def _reject_replaced(
-    found: Mapping[Path, int], unreadable: Sequence[Path], request: IngestRequest, settings: Settings
+    files_of: Mapping[Path, int], unreadable: Sequence[Path], request: IngestRequest, settings: Settings
 ) -> None:
     """Raise UsageError if none of the many documents of a folder exists, such as below a mount point with a stray file.
 
     A folder in which as many files are found as are stored has been reorganised.
     """
-    for root, documents in _stored_below(_without_documents(found, unreadable, settings), request, settings).items():
-        if documents <= max(MANY_DOCUMENTS, found[root]):
+    for root, documents in _stored_below(_without_documents(files_of, unreadable, settings), request, settings).items():
+        if documents <= max(MANY_DOCUMENTS, files_of[root]):
             continue
         command = "streamrag ingest --rebuild" if request.rebuild else "streamrag ingest"
         raise UsageError(
@@ -211,7 +211,7 @@ def _reject_replaced(
 
 
 def _without_documents(roots: Iterable[Path], unreadable: Sequence[Path], settings: Settings) -> list[Path]:
-    """The roots of which no stored document exists. It usually stops at the first document of each root."""
+    """The roots whose stored documents do not exist. It usually stops at the first document of each root."""
     try:
         with open_store(settings.store).manifest(settings.collection) as manifest:
             return [

@@ -86,6 +86,7 @@ class QueryParameters(FilterParameters):
         float | None, Field(ge=0, le=1, allow_inf_nan=False, description="Sources that score lower are dropped.")
     ] = None
     model: Annotated[str | None, Field(max_length=_MAX_NAME_CHARS, description="Model that writes the answer.")] = None
+    matches: Annotated[bool, Field(description="Whether sources have `matches`, to highlight words.")] = False
 
     @model_validator(mode="before")
     @classmethod
@@ -145,6 +146,7 @@ def question_of(parameters: QueryParameters) -> Question:
         accepted_at=time.perf_counter(),
         history=tuple(map(_turn, earlier or ())),
         filter=parameters.filter(),
+        with_matches=parameters.matches,
     )
 
 

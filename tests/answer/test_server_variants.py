@@ -18,6 +18,7 @@ from tests.support.openai_replies import (
     DONE,
     Hold,
     Reply,
+    Step,
     answer,
     chunk,
     encoded,
@@ -256,7 +257,14 @@ def test_shown_thinking_is_retracted_if_its_end_arrives_before_the_answer() -> N
     def release(piece: ModelPiece) -> None:
         (ended if shown.is_set() else shown).set()
 
-    steps: list[Step] = [token("Flange [7]."), Hold(shown), token("\n</think>\n\n"), Hold(ended), token("Twelve [1]."), finish()]
+    steps: list[Step] = [
+        token("Flange [7]."),
+        Hold(shown),
+        token("\n</think>\n\n"),
+        Hold(ended),
+        token("Twelve [1]."),
+        finish(),
+    ]
     with OpenAIServer(chat=stream(*steps, DONE)) as server:
         conversation = converse(server.base_url, on_piece=release)
 

@@ -89,5 +89,5 @@ def test_a_plain_terminal_gets_the_sources_as_a_list(
     terminal = shown(cold_cli_with_store.having(**variables), "ask", QUESTION, *flags, columns=200)
 
     sources = [line for line in terminal.lines if re.match(r"\[\d+\] ", line)]
-    assert all(re.fullmatch(r"\[\d\] \S+:\d+", line) for line in sources)
-    assert (len(sources), "─" in "".join(terminal.lines)) == (5, False)
+    assert all(re.fullmatch(r"\[\d\] \S+(:\d+| p\. \d+)?( \(weak, [\d.]+\))?", line) for line in sources)
+    assert (sources != [], "─" in "".join(terminal.lines)) == (True, False)

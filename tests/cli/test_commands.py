@@ -215,7 +215,7 @@ def test_search_in_a_pipe_prints_three_fields_per_hit(cli_with_library: CommandL
 
 
 def test_json_output_has_exactly_the_documented_keys() -> None:
-    source = ["n", "source", "page", "line_start", "line_end", "title", "content", "score", "chunk_id", "matches"]
+    source = ["n", "source", "page", "line_start", "line_end", "title", "content", "score", "chunk_id"]
     collection = ["collection", "documents", "chunks", "embedding", "dimension", "size_bytes", "last_ingest"]
     done = ["counts", "chunks_written", "chunks", "elapsed_ms", "dry_run", "skipped", "unsupported"]
     metrics = ["ndcg@10", "recall@5", "mrr@10", "answer_rate", "ms_per_query", "documents", "chunks", "queries"]

@@ -258,8 +258,10 @@ def test_no_model_is_called_if_nothing_is_relevant(cli_with_store: CommandLine) 
         outcome = cli_with_store.run("ask", "zxqv wvkj qqqq", "--base-url", server.base_url)
         requests = server.requests
 
-    code, (first, second) = code_and_last_lines(outcome)
-    assert (code, outcome.stdout, requests) == (7, b"", [])
+    first, second, *nearest = outcome.stderr.splitlines()
+    assert (outcome.code, outcome.stdout, requests) == (7, b"", [])
     assert first.startswith("streamrag: nothing relevant in the documents: ")
     again = f"streamrag ask --min-score 0 --base-url {server.base_url} 'zxqv wvkj qqqq'"
     assert second == f"hint: rephrase the question, or accept weaker matches: {again}"
+    assert nearest[0] == "nearest, but probably not about this:"
+    assert [line.split(" ")[0] for line in nearest[1:]] == ["[1]", "[2]", "[3]"]

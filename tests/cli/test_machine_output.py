@@ -59,7 +59,7 @@ RUNS: dict[str, tuple[Script, str, tuple[str, ...]]] = {
     "success --jsonl": (CITING, QUESTION, ("--jsonl", "-k", "2")),
     "cut off --json": (CUT_OFF, QUESTION, ("--json",)),
     "cut off --jsonl": (CUT_OFF, QUESTION, ("--jsonl",)),
-    "retried": ([BUSY, answer("At last.")], QUESTION, ("--jsonl", "-m", "m")),
+    "retried": ([BUSY, answer("At last [1].")], QUESTION, ("--jsonl", "-m", "m")),
     "nothing --json": (CITING, NONSENSE, ("--json",)),
     "nothing --jsonl": (CITING, NONSENSE, ("--jsonl",)),
 }
@@ -144,7 +144,7 @@ def test_timings_are_printed_on_stderr_and_in_json(cold_cli_with_store: CommandL
         f"retrieval: {step}" for step in ("embed", "terms", "full text", "vectors", "fuse", "focus")
     ]
     assert all(spent_ms >= 0 for spent_ms in stages_ms.values())
-    assert re.search(r"^    embed +\d+\.\d ms$", shown.stderr, re.MULTILINE)
+    assert re.search(r"^retrieval: embed \d+\.\d ms$", shown.stderr, re.MULTILINE)
     assert shown.stdout == b"Because.\n"
 
 

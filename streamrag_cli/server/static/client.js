@@ -77,13 +77,13 @@ async function* streamEvents(query, options, signal, timeout) {
  * @param {AbortSignal} signal
  */
 async function request(query, options, signal) {
-  const { baseUrl = "", k, collection, collections, minScore, model, history = [], key, withSources = true } = options;
+  const { baseUrl = "", k, collection, collections, minScore, matches, model, history = [], key, withSources = true } = options;
   const path = withSources ? "/rag/stream-with-sources" : "/rag/stream";
   /** @type {Record<string, string>} */
   const headers = { "Content-Type": "application/json", Accept: "text/event-stream" };
   if (key) headers.Authorization = `Bearer ${key}`;
   const earlier = history.length ? history : undefined; // a server without conversations refuses the field
-  const body = JSON.stringify({ query, k, collection, collections, min_score: minScore, model, history: earlier });
+  const body = JSON.stringify({ query, k, collection, collections, min_score: minScore, matches, model, history: earlier });
   try {
     return await fetch(baseUrl.replace(/\/+$/, "") + path, {
       method: "POST",

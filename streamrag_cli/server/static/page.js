@@ -47,6 +47,7 @@ class Exchange {
       baseUrl,
       collection: this.#turn.record.collection || undefined,
       history,
+      matches: true,
       signal: this.#connection.signal,
     };
     for await (const event of ragStream(this.#turn.question, options)) this.#show(event);
