@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -92,7 +92,7 @@ def command(
             environment=process.environment,
             allow_empty=allow_empty,
             confirms_removal=is_implied,
-            confirmation=confirmation_for(process, yes=yes),
+            confirmation=confirmation_for(process, yes=yes, paused=getattr(renderer, "paused", nullcontext)),
             uninterrupted=process.signals.deferred,
         )
         operation = pipeline.ingest if not remove else pipeline.remove_all if remove_all else pipeline.remove

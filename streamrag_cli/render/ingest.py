@@ -1,7 +1,8 @@
 """Output of `ingest` on stderr: a progress bar, one line per failed file, and a summary; or JSON on stdout."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TextIO
 
 from streamrag_cli.codec import encode, to_mapping
@@ -72,12 +73,16 @@ class IngestView:
     def begin(self) -> None:
         """Show that the files are being looked for, before the first event."""
         if self._moves:
-            from rich.live import Live
+            self._start()
 
-            self._live = Live(
-                console=self._console, transient=True, refresh_per_second=8, get_renderable=self._row, screen=False
-            )
-            self._live.start()
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Within the block, the progress is not on the terminal, which the caller writes to."""
+        was_shown = self._live is not None
+        self._stop()
+        yield
+        if was_shown:
+            self._start()
 
     def handle(self, event: IngestEvent) -> None:
         match event:
@@ -148,6 +153,14 @@ class IngestView:
     def _line(self, text: str, style: str = "") -> None:
         self._last_line_at = self._clock()
         print_line(self._console, text, style=style)
+
+    def _start(self) -> None:
+        from rich.live import Live
+
+        self._live = Live(
+            console=self._console, transient=True, refresh_per_second=8, get_renderable=self._row, screen=False
+        )
+        self._live.start()
 
     def _stop(self) -> None:
         if self._live is not None:
