@@ -62,7 +62,7 @@ class IngestView:
         self._console = console_for(err, plain=plain)
         self._moves = err.isatty() and not (plain or quiet)
         self._clock = clock
-        self._last_line_at = clock()
+        self._began_at = self._last_line_at = clock()
         self._rate = PassageRate(clock)
         self._live: Live | None = None
         self._started: IngestStarted | None = None
@@ -143,12 +143,11 @@ class IngestView:
         passages = max(self._written, progress.passages if progress else 0)
         name = progress.source if progress else ""
         if not passages:
-            read = (
-                "reading files" if progress else f"{self._checked:,} of {counted_noun(self._started.documents, 'file')}"
-            )
-            return _in_row(read, name, columns)
+            checked = f"ingesting {self._checked:,} of {counted_noun(self._started.documents, 'file')}"
+            waited_s = int(self._clock() - self._began_at)  # shows that it runs while a model is loaded
+            return _in_row(f"{checked} · {waited_s} s" if waited_s else checked, name, columns)
         total = progress.all_passages if progress else self._started.passages
-        return _in_row(self._rate.progress(passages, total), name, columns)
+        return _in_row(f"ingesting {self._rate.progress(passages, total)}", name, columns)
 
     def _line(self, text: str, style: str = "") -> None:
         self._last_line_at = self._clock()
