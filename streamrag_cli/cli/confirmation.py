@@ -1,5 +1,7 @@
 """Asks the user for confirmation."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from streamrag_cli.cli.process import Process
@@ -9,14 +11,20 @@ if TYPE_CHECKING:
     from streamrag_cli.ingest.roots import Confirmation
 
 
-def confirmation_for(process: Process, *, yes: bool) -> "Confirmation":
-    """The user's confirmation: granted by `--yes`, or requested if stdin and stderr are terminals."""
+def confirmation_for(
+    process: Process, *, yes: bool, paused: Callable[[], AbstractContextManager[object]] = nullcontext
+) -> "Confirmation":
+    """The user's confirmation: granted by `--yes`, or requested if stdin and stderr are terminals.
+
+    A question is asked in a block of `paused`, in which nothing else may be written to the terminal.
+    """
     from streamrag_cli.ingest.roots import Confirmation
 
     def ask(question: str) -> bool:
-        process.err.write(f"{sanitise_line(question)} [y/N] ")
-        process.err.flush()
-        return process.stdin.readline().strip().lower() in {"y", "yes"}
+        with paused():
+            process.err.write(f"{sanitise_line(question)} [y/N] ")
+            process.err.flush()
+            return process.stdin.readline().strip().lower() in {"y", "yes"}
 
     can_ask = process.stdin.isatty() and process.err.isatty()
     return Confirmation(granted=yes, ask=ask if can_ask else None)

@@ -1,8 +1,7 @@
 """The command `streamrag ingest`."""
 
-import shlex
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -69,7 +68,7 @@ def command(
 
     from streamrag_cli.render.ingest import ingest_renderer  # imports rich, 60 ms
 
-    renderer = ingest_renderer(
+    shown = ingest_renderer(
         json=json,
         jsonl=jsonl,
         quiet=quiet,
@@ -79,6 +78,10 @@ def command(
         err=process.err,
         next_command=process.with_target_flags("streamrag ask") + ' "..."',
     )
+    from streamrag_cli.cli.ingest_interruption import InterruptibleRenderer, to_continue
+
+    renderer = InterruptibleRenderer(shown, process)
+    process.signals.report = renderer.interrupted
     with _closing_on_error(renderer):
         from streamrag_cli.cli.run import run
         from streamrag_cli.ingest import pipeline  # after the first line of the renderer: it takes 0.2 s
@@ -92,11 +95,12 @@ def command(
             environment=process.environment,
             allow_empty=allow_empty,
             confirms_removal=is_implied,
-            confirmation=confirmation_for(process, yes=yes),
-            uninterrupted=process.signals.deferred,
+            confirmation=confirmation_for(process, yes=yes, paused=getattr(shown, "paused", nullcontext)),
+            uninterrupted=process.signals.saving,
+            interrupted=renderer.interrupted,
         )
         operation = pipeline.ingest if not remove else pipeline.remove_all if remove_all else pipeline.remove
-        return run(operation(request, settings), renderer, process, part_of="ingest", hint=_to_continue(process))
+        return run(operation(request, settings), renderer, process, part_of="ingest", hint=to_continue(process))
 
 
 @contextmanager
@@ -107,12 +111,6 @@ def _closing_on_error(renderer: "Renderer[IngestEvent]") -> Iterator[None]:
     except BaseException:
         renderer.close()
         raise
-
-
-def _to_continue(process: Process) -> str:
-    """The advice after an interruption."""
-    command = f"streamrag {shlex.join(process.arguments)}"
-    return f"run the same command again, it continues: {command}"
 
 
 def _check(paths: Sequence[str], *, remove: bool, remove_all: bool, rebuild: bool) -> None:

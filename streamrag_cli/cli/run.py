@@ -147,14 +147,15 @@ class _RenderedStream(Generic[AnyEvent]):
         fails_again = isinstance(error, OSError) or self.ended_by is not None
         with contextlib.suppress(OSError) if fails_again else contextlib.nullcontext():
             if self._part_of and not self._ended and self.ended_by not in {None, ExitCode.BROKEN_PIPE}:
-                self._renderer.handle(_with_target_flags(self._interruption(self.ended_by), self._process))  # type: ignore[arg-type]
+                self._renderer.handle(interruption(self.ended_by, self._part_of, self._hint, self._process))  # type: ignore[arg-type]
             self._renderer.close()
 
-    def _interruption(self, code: ExitCode) -> Error:
-        """The final event of an interrupted stream, which marks the output as incomplete."""
-        word = code.name.lower()
-        message = f"{word.replace('_', ' ')} before the {self._part_of} was complete"
-        return Error(message=message, code=word, hint=self._hint, retryable=True, exit_code=code)
+
+def interruption(code: ExitCode, part_of: str, hint: str, process: Process, *, kept: str = "") -> Error:
+    """The final event of an interrupted stream, which marks the output as incomplete. `kept` is what is not lost."""
+    word = code.name.lower()
+    message = f"{word.replace('_', ' ')} before the {part_of} was complete" + (f"; {kept}" if kept else "")
+    return _with_target_flags(Error(message=message, code=word, hint=hint, retryable=True, exit_code=code), process)
 
 
 def _code_of(event: object) -> ExitCode:

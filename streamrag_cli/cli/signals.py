@@ -1,8 +1,8 @@
 """Handles Ctrl-C and SIGTERM: the process exits within one second, with the exit code of the signal.
 
 A signal raises an exception, so that the terminal and sockets are cleaned up. If that is blocked, for example by a
-write to a full pipe, the process exits when the grace period ends. Signals that the caller set to ignored (`nohup`,
-background jobs of a script) stay ignored.
+write to a full pipe, the process exits when the grace period ends. Only saving work may take longer. Signals that the
+caller set to ignored (`nohup`, background jobs of a script) stay ignored.
 """
 
 import _thread
@@ -23,6 +23,9 @@ _CODES: Final = {
     signal.SIGHUP: ExitCode.HUNG_UP,
 }
 _GRACE_S: Final = 0.8
+_SAVING_S: Final = 20.0
+"""The grace period while work is saved."""
+_REPORT_S: Final = 0.2
 
 
 class Interrupted(BaseException):
@@ -41,6 +44,10 @@ class Signals:
 
     def __init__(self) -> None:
         self.received: ExitCode | None = None
+        self.report: Callable[[], None] = _nothing
+        """Called in a thread of its own before the process exits at the end of the grace period."""
+        self._exit_at_s: float | None = None
+        self._saving = 0
         self._deferred: ExitCode | None = None
         self._ending: frozenset[signal.Signals] = frozenset({signal.SIGINT, signal.SIGTERM})
 
@@ -88,6 +95,22 @@ class Signals:
             raise Interrupted(code)
 
     @contextmanager
+    def saving(self) -> Iterator[None]:
+        """Like `deferred`, but the block may take up to `_SAVING_S` after a signal. A second signal exits at once."""
+        self._saving += 1
+        self._set_exit_time()
+        try:
+            with self.deferred():
+                yield
+        finally:
+            self._saving -= 1
+            self._set_exit_time()
+
+    def _set_exit_time(self) -> None:
+        if self.received:
+            self._exit_at_s = time.monotonic() + (_SAVING_S if self._saving else _GRACE_S)
+
+    @contextmanager
     def _handled_by(self, callback: Callable[[ExitCode], None]) -> Iterator[None]:
         previous = self._handle(callback)
         try:
@@ -106,9 +129,13 @@ class Signals:
         def handle(number: int, _frame: FrameType | None) -> None:
             code = _CODES[signal.Signals(number)]
             if number in self._ending:
-                self.received = self.received or code
-                # Not a `Timer`: starting one takes a lock that the interrupted code may hold.
-                _thread.start_new_thread(_exit_after_grace, (code,))
+                if self.received and self._saving:
+                    self._report_and_exit(code)
+                is_first, self.received = self.received is None, self.received or code
+                self._set_exit_time()
+                if is_first:
+                    # Not a `Timer`: starting one takes a lock that the interrupted code may hold.
+                    _thread.start_new_thread(self._exit_after_grace, (code,))
             assert callback is not None  # noqa: S101 - with None, the default handler is set instead of this one
             callback(code)
 
@@ -116,7 +143,27 @@ class Signals:
         handled = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
         return {number: signal.signal(number, handle if callback else signal.SIG_DFL) for number in handled}
 
+    def _exit_after_grace(self, code: ExitCode) -> None:
+        while (left_s := (self._exit_at_s or 0.0) - time.monotonic()) > 0:
+            time.sleep(min(left_s, _GRACE_S))
+        self._report_and_exit(code)
 
-def _exit_after_grace(code: ExitCode) -> None:
-    time.sleep(_GRACE_S)
-    os._exit(code)
+    def _report_and_exit(self, code: ExitCode) -> NoReturn:
+        """Exit even if the report is blocked, by a full pipe or a lock of the interrupted code."""
+        reported = _thread.allocate_lock()
+        reported.acquire()
+
+        def report() -> None:
+            try:
+                self.report()
+            finally:
+                reported.release()
+
+        if self.report is not _nothing:
+            _thread.start_new_thread(report, ())
+            reported.acquire(timeout=_REPORT_S)
+        os._exit(code)
+
+
+def _nothing() -> None:
+    pass

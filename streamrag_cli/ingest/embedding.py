@@ -101,7 +101,10 @@ class BatchEmbedder:
         self._fresh = dict(passages)
         in_order = list(new)
         in_order[-_SORTED_TEXTS:] = sorted(in_order[-_SORTED_TEXTS:], key=lambda key: -len(new[key]))
-        self._current = _CancellableTexts([new[key] for key in in_order], self._stopped)
+        chars = sum(map(len, texts))
+        self._current = _CancellableTexts(
+            [new[key] for key in in_order], self._stopped, chars_done=chars - sum(map(len, new.values()))
+        )
 
         def keep(row: int, vector: "NDArray[np.float32]", token_states: bytes) -> None:
             self._fresh[in_order[row]] = Passage(vector, token_states)
@@ -123,6 +126,12 @@ class BatchEmbedder:
         cached = [self._fresh.get(key) or self._recent.get(key) or self._known.get(key) for key in keys]
         passages = {key: passage for key, passage in zip(keys, cached, strict=True) if passage}
         return _rows(keys, passages) if keys and all(cached) else None
+
+    def embedded_of(self, texts: Sequence[str]) -> int:
+        """How many of `texts` are embedded already."""
+        return sum(
+            any(text_key(text) in cached for cached in (self._fresh, self._recent, self._known)) for text in texts
+        )
 
     def unused(self) -> dict[bytes, Passage]:
         """The embeddings by `text_key` that the next ingest may need after an interruption."""
@@ -156,15 +165,16 @@ class _CancellableTexts(Sequence[str]):
     Embedders access each text, or slice of texts, directly before they embed it.
     """
 
-    def __init__(self, texts: Sequence[str], stopped: Cancellation) -> None:
+    def __init__(self, texts: Sequence[str], stopped: Cancellation, *, chars_done: int = 0) -> None:
+        """`chars_done` is the number of characters of other texts of the batch, which need no embedding."""
         self._texts = texts
         self._stopped = stopped
-        self._chars = sum(map(len, texts)) or 1
-        self._taken = 0
+        self._chars = chars_done + sum(map(len, texts)) or 1
+        self._taken = chars_done
 
     @property
     def share_taken(self) -> float:
-        """The share of the characters that the embedder has taken, 0 to 1."""
+        """The share of the characters of the batch that are taken or need no embedding, 0 to 1."""
         return min(1.0, self._taken / self._chars)
 
     def __len__(self) -> int:

@@ -115,8 +115,13 @@ def _sync(
     remembered_texts = request.limits.remembered_texts
     with BatchEmbedder(embedder, remembered_texts=remembered_texts, known=unfinished.take()) as embedding:
         began = time.perf_counter()
+
+        def keep(passages: int) -> None:
+            request.interrupted(passages if settings.state_directory else 0)
+            unfinished.save(embedding.unused())
+
         try:
-            yield from run.sync(writer, embedding, keep=lambda: unfinished.save(embedding.unused()))
+            yield from run.sync(writer, embedding, keep)
         except Exception:
             unfinished.save(embedding.unused())
             raise

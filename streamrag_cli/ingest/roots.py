@@ -51,7 +51,7 @@ class IngestRequest:
     With `allow_empty`, a folder may have no readable files although the store has documents from it. With
     `confirms_removal`, even the removal of few documents must be confirmed. `environment` locates the user's git
     configuration; if it is None, that configuration is ignored. Within a block of `uninterrupted`, no signal raises an
-    exception.
+    exception. After an interruption, `interrupted` is called with the number of passages that are about to be saved.
     """
 
     paths: tuple[Path, ...]
@@ -65,6 +65,7 @@ class IngestRequest:
     confirmation: Confirmation = field(default_factory=Confirmation)
     limits: IngestLimits = field(default_factory=IngestLimits)
     uninterrupted: Callable[[], AbstractContextManager[object]] = nullcontext
+    interrupted: Callable[[int], None] = lambda _kept_passages: None
 
     def absolute_paths(self) -> list[Path]:
         """The paths, made absolute. Raises UsageError: `not_utf_8`, `no_working_directory`."""
@@ -123,12 +124,13 @@ def roots_to_ingest(request: IngestRequest, settings: Settings) -> list[Path]:
 def _nothing_to_ingest(recorded: Sequence[Path], request: IngestRequest) -> UsageError:
     """The error if no PATH is named and no recorded root exists."""
     if recorded and not request.rebuild:
-        names = sanitise_line(" ".join(map(request.shown_name, recorded)))
-        verb = "does" if len(recorded) == 1 else "do"
+        names = sanitise_line(", ".join(map(request.shown_name, recorded)))
+        command = request.removal_command(*recorded)
+        verb, it = ("does", "it") if len(recorded) == 1 else ("do", "them")
         return UsageError(
             f"{names} {verb} not exist, so there is nothing to ingest: is the disk or network share mounted?",
             code="no_path",
-            hint=f"mount it, or remove the documents: {request.removal_command(*recorded)}",
+            hint=f"mount {it}, ingest the new place if moved, or remove the documents: {command}",
         )
     command = "streamrag ingest --rebuild PATH" if request.rebuild else "streamrag ingest PATH"
     return UsageError("no path to ingest: nothing was ingested before", code="no_path", hint=command)

@@ -69,9 +69,9 @@ class IngestRun:
         return self._counted(events, None)
 
     def sync(
-        self, writer: Writer, embedding: BatchEmbedder, keep: Callable[[], None]
+        self, writer: Writer, embedding: BatchEmbedder, keep: Callable[[int], None]
     ) -> Iterator[DocumentSeen | FileProgress]:
-        """Do the ingest. After an interruption, `keep` is called to cache what is embedded."""
+        """Do the ingest. After an interruption, `keep` is called to cache what is embedded, so many passages."""
         limits = self._request.limits
         uninterrupted = self._request.uninterrupted
         steps = write(self._results(), writer, embedding, limits, uninterrupted=uninterrupted, keep=keep)

@@ -64,16 +64,17 @@ def write(
     limits: IngestLimits,
     *,
     uninterrupted: Callable[[], AbstractContextManager[object]] = nullcontext,
-    keep: Callable[[], None] = lambda: None,
+    keep: Callable[[int], None] = lambda _passages: None,
 ) -> Generator[Batch | FileResult | Waiting, None, None]:
     """Embed and write documents. Yields each batch after its commit, and other results in between.
 
     Within a block of `uninterrupted`, no signal raises an exception. After an interruption, `keep` is called to cache
-    what is embedded, and then the documents that are complete are written, unless that would have to open the store
-    first: the process must end within a second.
+    what is embedded, with the number of passages that are written or embedded. Then the documents that are complete are
+    written, unless that would have to open the store first, which takes long.
     """
     pending: deque[Batch] = deque()
     is_prepared = False
+    written = 0
 
     def embed(step: Batch | FileResult) -> Batch | FileResult:
         nonlocal is_prepared
@@ -95,6 +96,7 @@ def write(
                 with uninterrupted():
                     writer.write(step.to_write(), passages)
                     pending.popleft()
+                    written += step.chunks
                 _refresh(writer, refreshed)
             elif isinstance(step, FileResult) and step.record:
                 refreshed.append(step.record)
@@ -103,7 +105,7 @@ def write(
         if not isinstance(error, Exception):  # Ctrl-C, or the events are no longer wanted
             with uninterrupted():
                 embedding.stop()
-                keep()
+                keep(written + sum(embedding.embedded_of(batch.texts()) for batch in pending))
                 if is_prepared:
                     _write_finished(pending, writer, embedding)
         raise

@@ -1,7 +1,8 @@
 """Output of `ingest` on stderr: a progress bar, one line per failed file, and a summary; or JSON on stdout."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TextIO
 
 from streamrag_cli.codec import encode, to_mapping
@@ -61,7 +62,7 @@ class IngestView:
         self._console = console_for(err, plain=plain)
         self._moves = err.isatty() and not (plain or quiet)
         self._clock = clock
-        self._last_line_at = clock()
+        self._began_at = self._last_line_at = clock()
         self._rate = PassageRate(clock)
         self._live: Live | None = None
         self._started: IngestStarted | None = None
@@ -72,12 +73,16 @@ class IngestView:
     def begin(self) -> None:
         """Show that the files are being looked for, before the first event."""
         if self._moves:
-            from rich.live import Live
+            self._start()
 
-            self._live = Live(
-                console=self._console, transient=True, refresh_per_second=8, get_renderable=self._row, screen=False
-            )
-            self._live.start()
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Within the block, the progress is not on the terminal, which the caller writes to."""
+        was_shown = self._live is not None
+        self._stop()
+        yield
+        if was_shown:
+            self._start()
 
     def handle(self, event: IngestEvent) -> None:
         match event:
@@ -138,16 +143,23 @@ class IngestView:
         passages = max(self._written, progress.passages if progress else 0)
         name = progress.source if progress else ""
         if not passages:
-            read = (
-                "reading files" if progress else f"{self._checked:,} of {counted_noun(self._started.documents, 'file')}"
-            )
-            return _in_row(read, name, columns)
+            checked = f"ingesting {self._checked:,} of {counted_noun(self._started.documents, 'file')}"
+            waited_s = int(self._clock() - self._began_at)  # shows that it runs while a model is loaded
+            return _in_row(f"{checked} · {waited_s} s" if waited_s else checked, name, columns)
         total = progress.all_passages if progress else self._started.passages
-        return _in_row(self._rate.progress(passages, total), name, columns)
+        return _in_row(f"ingesting {self._rate.progress(passages, total)}", name, columns)
 
     def _line(self, text: str, style: str = "") -> None:
         self._last_line_at = self._clock()
         print_line(self._console, text, style=style)
+
+    def _start(self) -> None:
+        from rich.live import Live
+
+        self._live = Live(
+            console=self._console, transient=True, refresh_per_second=8, get_renderable=self._row, screen=False
+        )
+        self._live.start()
 
     def _stop(self) -> None:
         if self._live is not None:

@@ -24,7 +24,7 @@ class PassageRate:
         if passages < self._counts[-1][1]:
             return
         if passages > 0 and self._counts[-1][1] == 0:
-            self._counts = deque([(self._counts[-1][0], 0)])
+            self._counts = deque()  # the first ones may come from an interrupted ingest
         self._counts.append((now, passages))
         while len(self._counts) > 2 and self._counts[1][0] <= now - _WINDOW_S:
             self._counts.popleft()

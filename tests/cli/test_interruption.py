@@ -1,10 +1,12 @@
 """Ctrl-C and SIGTERM at any time: the right exit code promptly, and earlier output stays."""
 
-import json
+import re
 import signal
 import subprocess
+import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -139,16 +141,73 @@ def test_an_interrupted_ingest_keeps_its_progress_and_can_be_continued(cli: Comm
         code = ended_within(process, LIMIT_S)
         stdout, stderr = process.communicate()
 
-    assert (code, stderr.decode().splitlines()) == (
-        130,
-        [
-            "streamrag: interrupted before the ingest was complete",
-            "hint: run the same command again, it continues: streamrag ingest . --jsonl",
-        ],
-    )
+    message, hint = stderr.decode().splitlines()
+    assert re.fullmatch(r"streamrag: interrupted before the ingest was complete; \d+ passages are kept", message)
+    assert (code, hint) == (130, "hint: run the same command again, it continues: streamrag ingest . --jsonl")
     assert b'"code":"interrupted"' in stdout.splitlines()[-1]
     assert cli.run("ingest", ".").code == 0
-    assert json.loads(cli.run("status", "--json").stdout)["collections"][0]["documents"] == 40
+    assert re.search(r"^default +40 ", cli.run("status").stdout.decode(), re.MULTILINE)
+
+
+@pytest.mark.fault("ingest-interrupted")
+def test_an_interrupted_ingest_restores_the_terminal_and_says_what_is_kept(cold_cli: CommandLine) -> None:
+    folder = cold_cli.directory / "memos"
+    folder.mkdir()
+    for number in range(300):
+        (folder / f"{number}.md").write_text(f"Memo {number} is about office {number % 7}. " * 8, encoding="utf-8")
+    with on_terminal(cold_cli, "ingest", "memos", columns=120) as (terminal, process):
+        modes = terminal.modes
+        terminal.wait_until(lambda lines: "passages" in "".join(lines[-1:]) and "ingesting" in lines[-1])
+        terminal.type(b"\x03")
+        terminal.wait_for("hint:")
+        was_visible = terminal.cursor_is_visible
+        code = terminal.wait_for_end(process)
+        after = terminal.modes
+    caches = list((cold_cli.home / ".local" / "state" / "streamrag").glob("unfinished-*.npz"))
+    kept = re.fullmatch(
+        r"streamrag: interrupted before the ingest was complete; (\d+) passages are kept", terminal.lines[-2]
+    )
+
+    assert (code, was_visible, terminal.cursor_is_visible, after) == (130, True, True, modes)
+    assert terminal.lines[-1] == "hint: run the same command again, it continues: streamrag ingest memos"
+    assert kept, terminal.lines
+    assert int(kept[1]) > 0
+    assert len(caches) == 1
+
+
+SAVING = """
+import sys, time
+from streamrag_cli.cli.signals import Interrupted, Signals
+signals = Signals()
+signals.raise_on_signal()
+signals.report = lambda: print("reported", flush=True)
+try:
+    with signals.saving():
+        print("saving", flush=True)
+        until_s = time.monotonic() + float(sys.argv[1])
+        while not signals.received or time.monotonic() < until_s:
+            time.sleep(0.05)
+        print("saved", flush=True)
+except Interrupted as interruption:
+    sys.exit(int(interruption.code))
+"""
+
+
+@pytest.mark.fault("ingest-interrupted")
+@pytest.mark.parametrize(("times", "takes_s", "printed"), [(1, 2.0, b"saved\n"), (2, 60.0, b"reported\n")])
+def test_saving_may_outlast_the_grace_period_but_a_second_signal_ends_it(
+    cold_cli: CommandLine, times: int, takes_s: float, printed: bytes
+) -> None:
+    program = replace(cold_cli, program=(sys.executable, "-c", SAVING, str(takes_s)))
+    with program.running() as process:
+        read_until(process.stdout, b"saving\n")
+        for _ in range(times):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.2)  # equal signals that are pending at the same time are delivered once
+        code = ended_within(process, LIMIT_S)
+        rest, stderr = process.communicate()
+
+    assert (code, rest, stderr) == (130, printed, b"")
 
 
 def test_ctrl_c_does_not_end_background_jobs_of_a_script(cold_cli_with_store: CommandLine) -> None:

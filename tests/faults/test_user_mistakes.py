@@ -17,6 +17,8 @@ from tests.support.pseudo_terminal import on_terminal
 from tests.support.warm_command_line import WarmCommandLine, warm, warm_apart
 
 MANY = MANY_DOCUMENTS + 1
+STAYS_S = 0.4
+"""A line of progress would be redrawn several times in this time, and replace a question."""
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +116,7 @@ def test_a_removal_on_a_terminal_is_confirmed_and_defaults_to_no(
 ) -> None:
     with on_terminal(cli_with_notes, "ingest", "--remove", "notes", columns=200) as (terminal, process):
         terminal.wait_for("[y/N]")
+        assert not terminal.read(STAYS_S)
         terminal.type(answer)
         ended = terminal.wait_for_end(process)
 
@@ -324,6 +327,7 @@ def test_a_rebuild_from_one_folder_needs_confirmation_on_a_terminal(
 ) -> None:
     with on_terminal(cli_with_notes, "ingest", "--rebuild", "notes", columns=200) as (terminal, process):
         terminal.wait_for("[y/N]")
+        assert not terminal.read(STAYS_S)
         terminal.type(answer)
         ended = terminal.wait_for_end(process)
 
@@ -414,6 +418,7 @@ def test_a_rule_that_removes_many_documents_is_confirmed_on_a_terminal(
 ) -> None:
     with on_terminal(cli_with_notes, "ingest", "--exclude", "notes/", ".", columns=200) as (terminal, process):
         terminal.wait_for("[y/N]")
+        assert not terminal.read(STAYS_S)
         terminal.type(answer)
         ended = terminal.wait_for_end(process)
 
@@ -524,6 +529,7 @@ def test_a_new_folder_with_very_many_files_needs_confirmation_on_a_terminal(
 ) -> None:
     with on_terminal(cli_with_many_files, "ingest", "heap", columns=200) as (terminal, process):
         terminal.wait_for("has more than 5,000 files. Ingest them all? [y/N]")
+        assert not terminal.read(STAYS_S)
         terminal.type(b"\n")
         assert terminal.wait_for_end(process) == 2
 

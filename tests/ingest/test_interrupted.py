@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -47,15 +47,21 @@ def embedder_of(model: CountingModel) -> LocalEmbedder:
     return LocalEmbedder("counting", DIMENSION, lambda: model, threads=1)
 
 
-def interrupt(ingests: Ingests, model: CountingModel) -> None:
-    """Ingest `docs`, and end like Ctrl-C while the model waits."""
+def interrupt(
+    ingests: Ingests, model: CountingModel, report: Callable[[int], None] = lambda _passages: None
+) -> FileProgress | None:
+    """Ingest `docs`, and end like Ctrl-C while the model waits. Returns the progress at that time."""
     limits = IngestLimits(progress_after_s=0.0, progress_every_s=0.01)
-    events = ingest(replace(ingests, limits=limits).request("docs"), ingests.settings, embedder_of(model))
+    request = replace(replace(ingests, limits=limits).request("docs"), interrupted=report)
+    events = ingest(request, ingests.settings, embedder_of(model))
+    progress = None
     for event in events:
         if isinstance(event, FileProgress) and model.stopped.is_set():
+            progress = event
             break
     events.close()  # type: ignore[attr-defined]
     model.released.set()
+    return progress
 
 
 def words(texts: Sequence[str]) -> list[str]:
@@ -96,6 +102,31 @@ def test_passages_of_an_incomplete_document_are_not_embedded_again(resumable: In
     assert set(words(rest.texts)) & embedded == set()
     assert set(resumable.stored()) == {"docs/tides.md"}
     assert not list(Path(resumable.settings.state_directory).glob("unfinished-*"))
+
+
+@pytest.mark.fault("ingest-interrupted")
+def test_passages_that_were_kept_count_as_done_at_once(resumable: Ingests) -> None:
+    rows = "".join(f"# Row {number}\n\n{f'row{number} of the tide table. ' * 30}\n\n" for number in range(10))
+    resumable.put("docs/tides.md", rows)
+    interrupt(resumable, CountingModel(stops_at=6))
+    progress = interrupt(resumable, CountingModel(stops_at=0))
+
+    assert progress is not None
+    assert 6 <= progress.embedded < progress.chunks
+
+
+@pytest.mark.fault("ingest-interrupted")
+def test_the_number_of_passages_that_are_kept_is_reported_before_they_are_saved(resumable: Ingests) -> None:
+    for number in range(6):
+        resumable.put(f"docs/{number}.md", f"row{number} of the tide table")
+    reported = []
+
+    def report(passages: int) -> None:
+        reported.append((passages, len(list(Path(resumable.settings.state_directory).glob("unfinished-*")))))
+
+    interrupt(resumable, CountingModel(stops_at=4), report)
+
+    assert reported == [(4, 0)]
 
 
 @pytest.mark.parametrize("length", [0, 200])
@@ -145,9 +176,10 @@ def test_without_a_path_a_root_that_is_missing_keeps_its_documents(ingests: Inge
     assert set(ingests.stored()) == {"docs/a.md", "disk/b.md"}
     (ingests.home / "docs").rename(ingests.home / "unmounted too")
     ingests.run()
-    assert (ingests.error.code, ingests.error.hint) == (
+    assert (ingests.error.code, ingests.error.message.partition(" do ")[0], ingests.error.hint) == (
         "no_path",
-        "mount it, or remove the documents: streamrag ingest --remove disk docs",
+        "disk, docs",
+        "mount them, ingest the new place if moved, or remove the documents: streamrag ingest --remove disk docs",
     )
     assert set(ingests.stored()) == {"docs/a.md", "disk/b.md"}
 

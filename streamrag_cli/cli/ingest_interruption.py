@@ -1,0 +1,50 @@
+"""Reports an interrupted ingest before what is embedded is saved, which may take seconds."""
+
+import contextlib
+import shlex
+import threading
+
+from streamrag_cli.cli.process import Process
+from streamrag_cli.cli.run import interruption
+from streamrag_cli.events import Error, IngestEvent
+from streamrag_cli.render.counting import counted_noun
+from streamrag_cli.render.interface import Renderer
+
+
+class InterruptibleRenderer:
+    """Passes events to a renderer, which an interruption closes early: everything after that is ignored."""
+
+    def __init__(self, renderer: Renderer[IngestEvent], process: Process) -> None:
+        self._renderer = renderer
+        self._process = process
+        self._ended = threading.Lock()
+
+    def handle(self, event: IngestEvent) -> None:
+        if isinstance(event, Error):
+            self._end(event)
+        elif not self._ended.locked():
+            self._renderer.handle(event)
+
+    def close(self) -> None:
+        self._end(None)
+
+    def interrupted(self, kept_passages: int = 0) -> None:
+        """Report the signal, if one was received, and restore the terminal. Can be called in any thread."""
+        if code := self._process.signals.received:
+            kept = f"{counted_noun(kept_passages, 'passage')} {'is' if kept_passages == 1 else 'are'} kept"
+            kept = kept if kept_passages else ""
+            with contextlib.suppress(OSError):  # Ctrl-C also ends the process that reads a pipe
+                self._end(interruption(code, "ingest", to_continue(self._process), self._process, kept=kept))
+
+    def _end(self, event: Error | None) -> None:
+        if self._ended.acquire(blocking=False):
+            try:
+                if event:
+                    self._renderer.handle(event)
+            finally:
+                self._renderer.close()
+
+
+def to_continue(process: Process) -> str:
+    """The advice after an interruption."""
+    return f"run the same command again, it continues: streamrag {shlex.join(process.arguments)}"
