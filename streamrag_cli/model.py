@@ -14,6 +14,9 @@ IF_SET: Final = "if set"
 """Metadata of a field that is left out of JSON if it is None or an empty tuple."""
 ROUNDED_UP: Final = "rounded up"
 """Metadata of a number that is rounded up to an integer."""
+SUMMARY_MARK: Final = "\x1f"
+"""Begins the heading of a chunk that is the document's summary. Headings that authors write contain no control
+characters."""
 LONGEST_CHUNK_CHARS: Final = 100_000
 """Chunks are about a hundred times shorter. A longer one in a store is damage, which would take minutes to quote."""
 
@@ -69,7 +72,7 @@ class Chunk:
 
     `id` is derived from the document's path, the headings, the page, the text and `RECIPE`, so that unchanged text can
     keep its vector and changed text cannot. `line_start` and `line_end` are lines of the file, counted from 1, both
-    inclusive.
+    inclusive. Among the `headings` of a first chunk may be the document's summary, after `SUMMARY_MARK`.
     """
 
     id: str
@@ -84,13 +87,18 @@ class Chunk:
 
     @property
     def title(self) -> str:
-        """The heading path as one line."""
-        return " > ".join(self.headings)
+        """The heading path as one line, without the document's summary."""
+        return " > ".join(each for each in self.headings if not each.startswith(SUMMARY_MARK))
+
+    @property
+    def context(self) -> str:
+        """The heading path and the document's summary as one line, which are searched with the text."""
+        return " > ".join(each.removeprefix(SUMMARY_MARK) for each in self.headings)
 
     @property
     def text_to_embed(self) -> str:
         """The text with its heading path, because a chunk rarely repeats its topic."""
-        return f"{self.title}\n{self.text}" if self.headings else self.text
+        return f"{self.context}\n{self.text}" if self.headings else self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +233,8 @@ class Source:
     `also` names the documents with near-duplicates of the chunk, by their folder if only that differs. `path` is the
     file's absolute path on this machine, for links in a local terminal. `also_paths` are the absolute paths of `also`,
     and `gone_paths` are all of these paths that no longer exist. The paths never leave the machine. `collection` is
-    None unless several collections were searched.
+    None unless several collections were searched. `context` is what the model reads above the text: `title` and the
+    document's summary.
     """
 
     n: int
@@ -244,6 +253,7 @@ class Source:
     also: tuple[str, ...] = field(default=(), metadata=shown(IF_SET))
     also_paths: tuple[str, ...] = field(default=(), metadata=shown(PRIVATE))
     gone_paths: tuple[str, ...] = field(default=(), metadata=shown(PRIVATE))
+    context: str = field(default="", metadata=shown(PRIVATE))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

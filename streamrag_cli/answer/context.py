@@ -12,11 +12,13 @@ from streamrag_cli.errors import NothingRelevantError
 from streamrag_cli.missing_files import find_missing_files
 from streamrag_cli.model import Hit, Question, Source
 from streamrag_cli.model_server.network_policy import is_this_machine
+from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.retrieval.search import Retrieved
+from streamrag_cli.retrieval.search_hints import improve_hint
 from streamrag_cli.retrieval.several import Searcher
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.registry import open_store
-from streamrag_cli.store.time_limit import Cancellation
+from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, Cancellation, TimeLimit
 
 _CITED_SHARE = 3
 """The passages that the previous answer cites get at most the n-th part of the characters of the others."""
@@ -70,6 +72,9 @@ def find_context(
         # A client of a server must not see passages below the minimum score that its operator has set.
         nearest = () if for_visitors else error.nearest
         error.nearest = tuple(source for each in nearest for source in _sources(each, question))
+        if isinstance(retriever, Retriever) and not for_visitors:
+            with retriever.reader.snapshot(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
+                improve_hint(error, question.filter, settings, retriever.reader.catalog)
         raise
     texts: Sequence[str] = ()
     if chars is not None:

@@ -67,7 +67,7 @@ def _shown_sentences(hit: Hit, question: str) -> Sequence[Sentence]:
     all_sentences = sentences_of(hit)
     shown = [each for each in all_sentences if each.role != "fact"][:_MAX_SENTENCES]
     facts = [each for each in all_sentences if each.role == "fact"]
-    return [*shown, *(each for each in facts if fact_match(each.text, question, hit.chunk.title))] if shown else facts
+    return [*shown, *(each for each in facts if fact_match(each.text, question, hit.chunk.context))] if shown else facts
 
 
 def _with_matches(source: Source, hit: Hit, question: str) -> Source:
@@ -94,6 +94,7 @@ def _source(hit: Hit, shown: Sequence[Sentence]) -> Source:
         also=tuple(sanitise_line(name_of_copy(each.source, hit.source)) for each in hit.copies),
         also_paths=tuple(each.path for each in hit.copies),
         gone_paths=(hit.path,) * hit.is_missing + tuple(each.path for each in hit.copies if each.is_missing),
+        context=sanitise_line(chunk.context),
     )
 
 

@@ -73,6 +73,6 @@ def turn_messages(turns: Sequence[Turn]) -> list[Message]:
 
 def _fenced(hit: Hit, text: str, mark: str) -> str:
     location = hit.source if hit.chunk.page is None else f"{hit.source}, page {hit.chunk.page}"
-    heading = f"\nHeading: {sanitise_line(hit.chunk.title)}" if hit.chunk.title else ""
+    heading = f"\nHeading: {sanitise_line(hit.chunk.context)}" if hit.chunk.context else ""
     opening = f"<<{mark} source [{hit.rank}]\nFrom: {sanitise_line(location)}{heading}"
     return f"{opening}\n\n{sanitise(text)}\n{mark}>>"

@@ -161,7 +161,7 @@ def pick_quotes(
 
 def is_requested_fact(hit: Hit, sentence: Sentence, question: str) -> bool:
     """Whether the sentence is a fact whose name the question refers to."""
-    return sentence.role == "fact" and fact_match(sentence.text, question, hit.chunk.title) == "name"
+    return sentence.role == "fact" and fact_match(sentence.text, question, hit.chunk.context) == "name"
 
 
 def sentences_of(hit: Hit) -> Sequence[Sentence]:
@@ -181,7 +181,7 @@ def _candidates(hits: Sequence[Hit], question: str) -> list[tuple[Hit, Sentence]
         (hit, sentence)
         for hit in hits
         for sentence in sentences_of(hit)
-        if sentence.role != "fact" or fact_match(sentence.text, question, hit.chunk.title)
+        if sentence.role != "fact" or fact_match(sentence.text, question, hit.chunk.context)
     ]
     return [each for each in candidates if each[1].role != "heading"] or candidates
 

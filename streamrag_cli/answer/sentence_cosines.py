@@ -74,7 +74,7 @@ def _cosines_across(
 
 def with_title(hit: Hit, sentence: Sentence) -> str:
     """The text to compare with a question. A fact means little without its page's title, which is put before it."""
-    return f"{hit.chunk.title}: {sentence.text}" if sentence.role == "fact" else sentence.text
+    return f"{hit.chunk.context}: {sentence.text}" if sentence.role == "fact" else sentence.text
 
 
 def _words_with_states(chunk: Chunk, retrieved: Retrieved, embedder: Embedder) -> "_ChunkWords | None":

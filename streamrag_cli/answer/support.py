@@ -125,7 +125,7 @@ def unsupported(answer: str, sources: Sequence[Source], known: Sequence[str] = (
 
 def _passage(source: Source) -> Passage:
     stem = re.sub(r"[-_./]", " ", source.source)
-    return Passage(f"{source.title}\n{source.source}\n{stem}\n{source.text or source.content}")
+    return Passage(f"{source.context or source.title}\n{source.source}\n{stem}\n{source.text or source.content}")
 
 
 def _unsupported_parts(

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from streamrag_cli.events import THINKING_SHOWN, AskEvent, Citations, Done, Error, Notice, Sources, Token
 from streamrag_cli.model import Source, Turn
@@ -11,6 +11,12 @@ from streamrag_cli.text import sanitise
 
 if TYPE_CHECKING:
     from streamrag_cli.history.reading import LoggedTurn
+
+
+_FAILURES: Final = {
+    "nothing_relevant": "nothing relevant in the documents",
+    "no_document_matches": "no document matches the filter",
+}
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -37,6 +43,7 @@ class Exchange:
             sources=tuple(Source(**each, content="") for each in turn.sources),
             cited=tuple(turn.cited),
             is_complete=turn.state == "complete",
+            failure=_failure(turn.state),
         )
 
     @property
@@ -76,6 +83,13 @@ class Exchange:
                 self.notices |= {code}
                 if event == THINKING_SHOWN:
                     self.pieces.clear()
+
+
+def _failure(state: str) -> str:
+    """The outcome of a question in this state of the log; "" if it was answered or interrupted."""
+    if state in {"complete", "interrupted"}:
+        return ""
+    return _FAILURES.get(state) or f"no answer: {state.replace('_', ' ')}"
 
 
 def _ids(citations: Citations) -> tuple[str, ...]:

@@ -47,7 +47,8 @@ class HintCommand:
         if not match:
             return hint
         if self.command == "chat" and match["command"] == "ask":
-            before = hint[: match.start("start")].replace(_EXPORT, "")
+            before = re.sub(r"\(-c (\S+?)(?=[,) ])", r"(/set collection \1", hint[: match.start("start")])
+            before = before.replace(_EXPORT, "")
             return before + _chat_commands(match["variable"] or "", shlex.split(match["flags"]))
         is_search = self.command == "search" or match["command"] == "search"
         flags = {flag: value for flag, value in self.flags.items() if not (is_search and flag == "-m")}

@@ -31,10 +31,10 @@ class InterruptibleRenderer:
     def interrupted(self, kept_passages: int = 0) -> None:
         """Report the signal, if one was received, and restore the terminal. Can be called in any thread."""
         if code := self._process.signals.received:
-            kept = f"{counted_noun(kept_passages, 'passage')} {'is' if kept_passages == 1 else 'are'} kept"
-            kept = kept if kept_passages else ""
+            note = f"{counted_noun(kept_passages, 'passage')} {'is' if kept_passages == 1 else 'are'} kept"
+            note = note if kept_passages else ""
             with contextlib.suppress(OSError):  # Ctrl-C also ends the process that reads a pipe
-                self._end(interruption(code, "ingest", to_continue(self._process), self._process, kept=kept))
+                self._end(interruption(code, "ingest", to_continue(self._process), self._process, note=note))
 
     def _end(self, event: Error | None) -> None:
         if self._ended.acquire(blocking=False):

@@ -1,11 +1,14 @@
 """The command `streamrag ls`."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from streamrag_cli.cli import options
 from streamrag_cli.cli.process import Process
+from streamrag_cli.model import DocumentEntry
 from streamrag_cli.service.interface import Listing
 from streamrag_cli.service.local import LocalService
 from streamrag_cli.settings import Settings
@@ -37,6 +40,9 @@ def command(
     glob = pattern.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     listing = Listing(pattern=glob, unread=failed, names=process.display_names)
     entries = asyncio.run(LocalService().list(listing, settings))
+    unread: Sequence[DocumentEntry] = ()
+    if not entries and pattern and not failed:
+        unread = asyncio.run(LocalService().list(replace(listing, unread=True), settings))
     show_documents(
         entries,
         process.out,
@@ -44,6 +50,8 @@ def command(
         collection=settings.collection,
         names=process.display_names,
         only_unread=failed,
+        unread=unread,
+        hint=process.with_target_flags("streamrag ls --failed"),
         json=json,
         plain=plain,
     )

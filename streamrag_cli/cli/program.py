@@ -3,11 +3,13 @@
 import contextlib
 import logging
 import re
+import shlex
 import shutil
 import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise, takewhile
 from typing import Final
 
 import typer
@@ -22,17 +24,21 @@ from streamrag_cli.events import Error, as_event
 from streamrag_cli.json_objects import failure_object
 from streamrag_cli.render.error_output import print_error
 from streamrag_cli.system_errors import exhausted_resource
-from streamrag_cli.text import sanitise
+from streamrag_cli.text import sanitise, sanitise_line
 
 # click's UsageError; recent versions of typer vendor click
 _UsageError: type[typer.BadParameter] = typer.BadParameter.__bases__[0]
 _MEANT: Final = (
     ("streamrag ingest PATH", "add index load reindex sync update upload import embed"),
-    ("streamrag ingest --remove PATH", "delete remove rm forget"),
+    ("streamrag ingest --remove PATH", "delete remove rm forget undo"),
     ('streamrag search "QUERY"', "find grep query retrieve"),
     ('streamrag ask "QUESTION"', "answer question run"),
-    ("streamrag ls", "list files documents"),
+    ("streamrag ls", "list files documents tags"),
     ("streamrag show PATH", "cat get open passage print read source view"),
+    ("streamrag show 1", "sources"),
+    ("streamrag show last", "last"),
+    ("streamrag chat -C", "retry again resume continue"),
+    ("streamrag --version", "version"),
     ("streamrag status", "info stats state"),
     ("streamrag doctor", "check config settings diagnose"),
     ("streamrag log", "conversations history"),
@@ -42,6 +48,9 @@ _MEANT: Final = (
 _COMMANDS: Final = {each.name for each in app.registered_commands} | {each.name for each in app.registered_groups}
 MEANT_COMMANDS: Final = {name: hint for hint, names in _MEANT for name in names.split()}
 """The commands that users of other programs mean by commands that do not exist."""
+_REMOVAL: Final = frozenset("rm remove delete drop --rm --remove --delete --drop".split())
+_MIN_QUESTION_WORDS: Final = 3
+_MAX_HINT_CHARS: Final = 200
 _NARROW_COLUMNS: Final = 52
 _MIN_HELP_COLUMNS: Final = 30
 _log: Final = logging.getLogger(__name__)
@@ -81,12 +90,48 @@ def _run(process: Process) -> ExitCode:
         raise
     except _UsageError as error:
         message = error.format_message()
-        unknown = re.match("No such command '(.*?)'", message)
-        meant = MEANT_COMMANDS.get(unknown[1], "") if unknown else ""
+        unknown = re.match(r"""No such command (['"]).*?\1""", message)
+        meant = meant_command(process.arguments) if unknown else _collection_removal(process.arguments)
         if unknown and meant:
             message = f"{unknown[0]}."  # without a similar name, which means something else
         raise UsageError(message, code="usage", hint=meant or _help_command(process)) from None
     return ExitCode(result or 0)
+
+
+def meant_command(arguments: Sequence[str]) -> str:
+    """The command that the arguments, which begin with no command, probably mean; "" if that is unknown.
+
+    >>> meant_command(["what", "is", "the", "rent?", "-c", "home"]), meant_command(["open", "1"])
+    ("streamrag ask 'what is the rent?' -c home", 'streamrag show 1')
+    """
+    words = list(takewhile(lambda each: not each.startswith("-"), arguments))
+    if not words:
+        return ""
+    hint, rest = MEANT_COMMANDS.get(words[0], ""), words[1:]
+    is_short = len(" ".join(words)) <= _MAX_HINT_CHARS and all(sanitise_line(each) == each for each in words)
+    if not is_short:
+        return hint
+    if len(words) >= _MIN_QUESTION_WORDS:
+        if not hint:
+            return f"streamrag ask {shlex.quote(' '.join(words))}{_collection_flag(arguments)}"
+        hint = re.sub('"(QUERY|QUESTION)"', lambda _: shlex.quote(" ".join(rest)), hint)
+    if rest and (len(rest) == 1 or not hint.startswith("streamrag show")):
+        hint = hint.replace("PATH", shlex.join(rest))
+    return hint
+
+
+def _collection_removal(arguments: Sequence[str]) -> str:
+    """The command that removes a collection, if the arguments of `collections` ask for that; else ""."""
+    if arguments[:1] != ["collections"] or not _REMOVAL.intersection(arguments[1:]):
+        return ""
+    names = [each for each in arguments[1:] if each not in {*_REMOVAL, "-c", "--collection"} and each[:1] != "-"]
+    is_known = len(names) == 1 and sanitise_line(names[0]) == names[0]
+    return f"streamrag ingest --remove -c {shlex.quote(names[0]) if is_known else 'NAME'}"
+
+
+def _collection_flag(arguments: Sequence[str]) -> str:
+    values = [value for flag, value in pairwise(arguments) if flag in {"-c", "--collection"}]
+    return f" -c {shlex.quote(sanitise_line(values[0]))}" if values else ""
 
 
 def _help_columns() -> int | None:

@@ -151,10 +151,10 @@ class _RenderedStream(Generic[AnyEvent]):
             self._renderer.close()
 
 
-def interruption(code: ExitCode, part_of: str, hint: str, process: Process, *, kept: str = "") -> Error:
-    """The final event of an interrupted stream, which marks the output as incomplete. `kept` is what is not lost."""
+def interruption(code: ExitCode, part_of: str, hint: str, process: Process, *, note: str = "") -> Error:
+    """The final event of an interrupted stream, which marks the output as incomplete. `note` is added to the message."""
     word = code.name.lower()
-    message = f"{word.replace('_', ' ')} before the {part_of} was complete" + (f"; {kept}" if kept else "")
+    message = f"{word.replace('_', ' ')} before the {part_of} was complete" + (f"; {note}" if note else "")
     return _with_target_flags(Error(message=message, code=word, hint=hint, retryable=True, exit_code=code), process)
 
 

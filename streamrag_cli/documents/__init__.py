@@ -8,6 +8,6 @@ large files are parsed in a separate process (`sandbox`).
 
 from typing import Final
 
-RECIPE: Final = "4"
+RECIPE: Final = "5"
 """The version of the output of the loaders and the chunker. Increase it whenever that output changes: stored documents
 with another recipe are then loaded and chunked again, even if their files are unchanged."""

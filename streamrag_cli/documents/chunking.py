@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from streamrag_cli.documents import RECIPE
-from streamrag_cli.model import LONGEST_CHUNK_CHARS, Chunk, Document, Section
+from streamrag_cli.model import LONGEST_CHUNK_CHARS, SUMMARY_MARK, Chunk, Document, Section
 
 TARGET_CHARS: Final = 1000
 SMALL_SECTION_CHARS: Final = 300
@@ -145,7 +145,8 @@ def _heading_path(document: Document, headings: tuple[str, ...], *, is_first: bo
     """The headings of a chunk: the document's title, its summary in the first chunk only, and the section's own."""
     above = (document.title,) if document.title else ()
     own = headings[1:] if above and headings[:1] == above else headings
-    return (*above, document.summary, *own) if is_first and document.summary else (*above, *own)
+    summary = (f"{SUMMARY_MARK}{document.summary}",) if is_first and document.summary else ()
+    return (*above, *summary, *own)
 
 
 def _spans(text: str, group: _Group, target_chars: int) -> Iterator[tuple[int, int]]:

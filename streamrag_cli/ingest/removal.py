@@ -13,7 +13,7 @@ from streamrag_cli.ingest.roots import IngestRequest, is_below
 from streamrag_cli.ingest.safeguards import MANY_DOCUMENTS, confirm_removal
 from streamrag_cli.model import DocumentRecord
 from streamrag_cli.settings import Settings
-from streamrag_cli.store.backend import missing_collection
+from streamrag_cli.store.backend import Store, missing_collection
 from streamrag_cli.store.interface import Manifest
 from streamrag_cli.store.registry import open_store
 from streamrag_cli.text import sanitise_line
@@ -44,12 +44,15 @@ def _remove(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]
     with store.manifest(settings.collection) as manifest:
         made_with = manifest.meta("embedding") if manifest else None
         if manifest is None or made_with is None:
-            raise missing_collection(store, settings.collection, existing=store.collections())
+            missing = missing_collection(store, settings.collection, existing=store.collections())
+            missing.hint = _removal_of_collection(request, store) or missing.hint
+            raise missing
         records, chunks = _records_under(manifest, below), manifest.counts().chunks
         roots = _roots_under(manifest, below)
     if not records and not roots:
         paths = sanitise_line(", ".join(map(str, request.paths)))
-        raise UsageError(f"the store has no documents from {paths}", code="not_ingested", hint="streamrag status")
+        hint = _removal_of_collection(request, store) or "streamrag status"
+        raise UsageError(f"the store has no documents from {paths}", code="not_ingested", hint=hint)
     arguments = shlex.join(map(str, request.paths))
     where = f"below {', '.join(map(str, below))} from the collection {settings.collection!r}"
     confirm_removal(len(records), where, request, command=f"streamrag ingest --remove {arguments}")
@@ -65,6 +68,12 @@ def _remove(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]
     yield done_event(
         {"deleted": len(records)}, chunks_written=0, chunks=chunks, started=started, dry_run=request.dry_run
     )
+
+
+def _removal_of_collection(request: IngestRequest, store: Store) -> str:
+    """The command that removes the collection with the name that was given as the path; "" if there is none."""
+    name = str(request.paths[0]) if len(request.paths) == 1 else ""
+    return f"streamrag ingest --remove -c {shlex.quote(name)}" if name in store.collections() else ""
 
 
 def _records_under(manifest: Manifest, paths: Sequence[Path]) -> list[DocumentRecord]:

@@ -1,7 +1,7 @@
 """Output of `ls`: one row per document, or JSON."""
 
 from collections.abc import Sequence
-from typing import TextIO
+from typing import Final, TextIO
 
 from streamrag_cli.codec import encode, public
 from streamrag_cli.display_names import DisplayNames
@@ -9,7 +9,10 @@ from streamrag_cli.json_objects import FORMAT_VERSION
 from streamrag_cli.model import DocumentEntry
 from streamrag_cli.render.machine import write_line
 from streamrag_cli.render.tables import local_time, print_rows, write_tabbed
+from streamrag_cli.service.document_names import not_ingested
 from streamrag_cli.text import sanitise_line
+
+_SHOWN_UNREAD: Final = 5
 
 
 def show_documents(
@@ -22,8 +25,14 @@ def show_documents(
     only_unread: bool,
     json: bool,
     plain: bool,
+    unread: Sequence[DocumentEntry] = (),
+    hint: str = "",
 ) -> None:
-    """Print a row per document; the path comes first. In a pipe, the path can be used as an argument."""
+    """Print a row per document; the path comes first. In a pipe, the path can be used as an argument.
+
+    If there is no document, `unread` are the matching files that were not ingested, and `hint` is the command that
+    lists them.
+    """
     if json:
         documents = [public(each, paths=True) for each in entries]
         write_line(out, encode({"version": FORMAT_VERSION, "collection": collection, "documents": documents}))
@@ -31,6 +40,10 @@ def show_documents(
     if not entries:
         what = "no file failed or was skipped" if only_unread else "no document matches"
         err.write(f"{what} in the collection {collection!r}\n")
+        err.writelines(f"{not_ingested(each.path, each.reason, names)}\n" for each in unread[:_SHOWN_UNREAD])
+        if unread:
+            more = len(unread) - _SHOWN_UNREAD
+            err.write((f"and {more:,} more\n" if more > 0 else "") + f"hint: {hint}\n")
         return
     if not out.isatty() or plain:
         write_tabbed(out, [_tabbed(each, names, only_unread=only_unread) for each in entries])

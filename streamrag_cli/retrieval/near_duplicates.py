@@ -147,7 +147,7 @@ class Candidate:
     @cached_property
     def title(self) -> str:
         """The title with each number replaced by `0`."""
-        return _NUMBER.sub("0", self.stored.chunk.title).casefold()
+        return _NUMBER.sub("0", self.stored.chunk.context).casefold()
 
     @cached_property
     def numbers(self) -> frozenset[str]:

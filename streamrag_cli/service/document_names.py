@@ -38,6 +38,8 @@ def find(manifest: Manifest, name: str, names: DisplayNames) -> DocumentRecord:
         return named[0]
     if named:
         raise _ambiguous(name, named, names)
+    if (unread := _unread(manifest, name, names)) is not None:
+        raise unread
     raise _unknown(name, records, names)
 
 
@@ -73,6 +75,24 @@ def _ambiguous(name: str, records: list[DocumentRecord], names: DisplayNames) ->
         code="ambiguous_document",
         hint=show_command(records[0], names),
     )
+
+
+def _unread(manifest: Manifest, name: str, names: DisplayNames) -> UsageError | None:
+    """The error for a file that the last ingest skipped or failed to read, or that is in such a folder."""
+    path, ending = _absolute(name, names), "/" + name.removeprefix("./").strip("/").casefold()
+    files = manifest.unread_files()
+    exact = (each for each in files if path and f"{path}/".startswith(f"{each.path.rstrip('/')}/"))
+    file = next(exact, None) or next((each for each in files if each.path.casefold().endswith(ending)), None)
+    if file is None:
+        return None
+    return UsageError(
+        not_ingested(file.path, file.reason, names), code="no_such_document", hint="streamrag ls --failed"
+    )
+
+
+def not_ingested(path: str, reason: str, names: DisplayNames) -> str:
+    """The message that a file was skipped or could not be read."""
+    return f"{sanitise_line(names.of(path))} was not ingested: {sanitise_line(reason)}"
 
 
 def _unknown(name: str, records: list[DocumentRecord], names: DisplayNames) -> UsageError:

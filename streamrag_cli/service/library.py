@@ -1,18 +1,22 @@
 """Reads passages and lists documents of a collection from its catalog, without vectors, an embedder or a model."""
 
 import re
+import shlex
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Final
 
 from streamrag_cli.documents.ignore_patterns import parse_rule
-from streamrag_cli.errors import UsageError
+from streamrag_cli.errors import StreamragError, UsageError
 from streamrag_cli.model import Chunk, DocumentEntry, DocumentRecord, Passage
 from streamrag_cli.service import document_names
 from streamrag_cli.service.document_text import Line, chunk_at_line, lines_of, selected
 from streamrag_cli.service.interface import Listing, Selection
+from streamrag_cli.settings import Settings
+from streamrag_cli.store.backend import other_collections
 from streamrag_cli.store.interface import Manifest
+from streamrag_cli.store.registry import open_store
 from streamrag_cli.text import sanitise, sanitise_line
 
 _PLACE: Final = re.compile(
@@ -48,6 +52,23 @@ def read(manifest: Manifest, selection: Selection) -> Passage:
         return _lines(manifest, record, first, int(place["last"]) if place["last"] else None, selection)
     record = exact or document_names.find(manifest, where, selection.names)
     return _passage(record, lines_of(manifest.chunks_of(record.path)), title=record.title)
+
+
+def suggest_other_collection(error: UsageError, selection: Selection, settings: Settings) -> None:
+    """Add to `error` the collection of a store on this machine that has the document; the first of several."""
+    store = open_store(settings.store)
+    place = _PLACE.fullmatch(selection.where)
+    for name in other_collections(store, settings.collection):
+        for where in (selection.where, *([place["path"]] if place else [])):
+            try:
+                with store.manifest(name) as manifest:
+                    if manifest is None or document_names.find(manifest, where, selection.names) is None:
+                        continue
+            except StreamragError:  # it is missing, or the collection is damaged
+                continue
+            error.message = f"no document is named {sanitise_line(where)!r} in the collection {settings.collection!r}"
+            error.hint = f"streamrag show {shlex.quote(sanitise_line(selection.where))} -c {shlex.quote(name)}"
+            return
 
 
 def list_documents(manifest: Manifest, listing: Listing) -> list[DocumentEntry]:

@@ -5,6 +5,7 @@ from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
+from streamrag_cli.errors import UsageError
 from streamrag_cli.events import AskEvent
 from streamrag_cli.model import DocumentEntry, Passage, Question
 from streamrag_cli.service.interface import Listing, Selection
@@ -33,7 +34,12 @@ class LocalService:
     async def read(self, selection: Selection, settings: Settings) -> Passage:
         from streamrag_cli.service import library
 
-        return await _with_manifest(partial(library.read, selection=selection), settings, self._resources)
+        try:
+            return await _with_manifest(partial(library.read, selection=selection), settings, self._resources)
+        except UsageError as error:
+            if error.code == "no_such_document" and self._resources is None:
+                library.suggest_other_collection(error, selection, settings)
+            raise
 
     async def list(self, listing: Listing, settings: Settings) -> list[DocumentEntry]:
         from streamrag_cli.service import library

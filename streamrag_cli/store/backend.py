@@ -12,6 +12,8 @@ from streamrag_cli.store.interface import Manifest, Reader, Writer, damaged
 from streamrag_cli.store.time_limit import Cancellation
 
 _NAMED: Final = 5
+_MAX_COLLECTIONS: Final = 20
+"""With more collections, opening each of them to see whether it is empty takes too long for advice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +192,19 @@ def overview_of(store: Store) -> dict[str, CollectionStatus | StoreError]:
                 raise
             overview[name] = error
     return overview
+
+
+def other_collections(store: Store, collection: str) -> list[str]:
+    """The other collections with documents, for advice. Empty if the store is on another machine or has very many."""
+    if not store.has_local_files:
+        return []
+    try:
+        names = store.collections()
+        if len(names) == 1 or len(names) > _MAX_COLLECTIONS:
+            return []
+        return [each for each in store.collections(non_empty=True) if each != collection]
+    except (StoreError, OSError):  # advice is not worth another failure
+        return []
 
 
 def missing_collection(store: object, collection: str, *, existing: Sequence[str] = ()) -> StoreError:

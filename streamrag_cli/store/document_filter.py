@@ -65,6 +65,11 @@ def _has_name(path: str, suffixes: tuple[str, ...], names: Sequence[str]) -> boo
     return name[1:].endswith(suffixes) or name in names  # the dot of a hidden file begins no suffix
 
 
+def has_magic(text: str) -> bool:
+    """Whether the text contains a wildcard."""
+    return _MAGIC.search(text) is not None
+
+
 def bounds(pattern: str) -> tuple[str, str]:
     """The lower (inclusive) and upper (exclusive) bounds of the absolute paths that an absolute pattern can match.
 

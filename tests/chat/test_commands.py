@@ -8,6 +8,7 @@ import pytest
 from streamrag_cli.cli.editor import command_for
 from streamrag_cli.cli.exchanges import Exchange, as_markdown
 from streamrag_cli.errors import UsageError
+from streamrag_cli.history.reading import LoggedTurn
 from streamrag_cli.model import Source
 from tests.support.chats import answered, ask, chat_on_terminal, leave, question_of
 from tests.support.collection import DOCUMENTS
@@ -241,3 +242,21 @@ def test_a_saved_conversation_marks_incomplete_answers() -> None:
         "## Question\n\n> Two\n> lines?\n\nHalf\n\n*interrupted before the answer was complete*\n\n"
         "Sources:\n\n- [1] `a.md:3`\n\n## Why?\n\n*the model is gone*\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("state", "saved"),
+    [
+        ("nothing_relevant", "nothing relevant in the documents"),
+        ("no_document_matches", "no document matches the filter"),
+        ("rate_limited", "no answer: rate limited"),
+        ("interrupted", "interrupted before the answer was complete"),
+    ],
+)
+def test_a_saved_question_of_an_earlier_chat_reports_how_it_ended(state: str, saved: str) -> None:
+    turn = LoggedTurn(
+        id=1, thread="t", n=1, started_at="", question="Why?", extra_chars=0, extra_sha256="", answer="", state=state,
+        collection="", store="", model="", finish_reason="", sources=(), cited=(), timings={},
+    )  # fmt: skip
+
+    assert as_markdown([Exchange.from_log(turn)]) == f"## Why?\n\n*{saved}*\n"

@@ -2,11 +2,13 @@
 
 import json
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from streamrag_cli.retrieval.search_hints import similar
 from tests.support.command_line import CommandLine, Outcome
 from tests.support.files import write_files
 from tests.support.openai_replies import answer
@@ -124,3 +126,37 @@ def test_hints_repeat_the_filter(user: WarmCommandLine) -> None:
     assert outcome.code == 7
     hint = "streamrag search --min-score 0 --in manual/v2 --in 'two words' --tag water unicorns"
     assert outcome.stderr.splitlines()[1].endswith(hint)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "suggestion"),
+    [
+        ("v2", "did you mean --in manual/v2?"),
+        ("manaul/v1/", "did you mean --in manual/v1 or --in manual/v2?"),
+        ("V1/*.md", "did you mean --in 'manual/v1/*.md'?"),
+        ("leters/pump.txt", "did you mean --in letters/pump.txt?"),
+        ("pump", "did you mean --in manual/v1/pump.md or --in manual/v2/pump.md or --in letters/pump.txt?"),
+        ("quarterly", ""),
+    ],
+)
+def test_a_path_in_a_filter_that_matches_nothing_is_answered_with_similar_names(pattern: str, suggestion: str) -> None:
+    names = ["manual/v1/pump.md", "manual/v2/pump.md", "letters/pump.txt"]
+
+    assert similar(pattern.rstrip("/"), names) == [
+        word for word in shlex.split(suggestion.removeprefix("did you mean ").rstrip("?")) if word not in {"--in", "or"}
+    ]
+
+
+def test_hints_of_an_empty_search_lead_to_documents_that_exist(user: WarmCommandLine) -> None:
+    assert user.run("ingest", "-q", "letters", "-c", "post").code == 0
+
+    hints = [
+        next(line for line in user.run("search", *words).stderr.splitlines() if line.startswith("hint: "))
+        for words in (("--in", "v2", QUESTION), ("--since", "7d", "Which violin did the dentist repaint?"))
+    ]
+
+    assert hints == [
+        "hint: did you mean --in manual/v2? To list the documents: streamrag ls",
+        "hint: rephrase the question, leave out the filter (--since 7d), ask another collection (-c post), or accept"
+        " weaker matches: streamrag search --min-score 0 --since 7d 'Which violin did the dentist repaint?'",
+    ]

@@ -166,7 +166,7 @@ def test_every_wrong_name_of_a_command_leads_to_a_command_that_exists(cold_cli: 
     assert not set(MEANT_COMMANDS) & set(commands)
     for name, hint in MEANT_COMMANDS.items():
         program, command, *_ = shlex.split(hint)
-        assert (program, command in commands) == ("streamrag", True), name
+        assert (program, command in {*commands, "--version"}) == ("streamrag", True), name
     outcome = cold_cli.run("query", "x")
     assert outcome.stderr == "streamrag: No such command 'query'.\nhint: streamrag search \"QUERY\"\n"
 
@@ -177,3 +177,43 @@ def test_the_hint_if_no_server_listens_on_the_port_of_ollama_starts_it(island: W
 
     assert failed.code == 4
     assert command_in(failed) == ["ollama", "serve"]
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        ("who keeps the lighthouse", "streamrag ask 'who keeps the lighthouse'"),
+        ("who's the keeper -c sea --plain", "streamrag ask 'who'\"'\"'s the keeper' -c sea"),
+        ("find the ferry times", "streamrag search 'the ferry times'"),
+        ("who keeps", "streamrag --help"),
+        ("open 2", "streamrag show 2"),
+        ("sources", "streamrag show 1"),
+        ("last", "streamrag show last"),
+        ("undo", "streamrag ingest --remove PATH"),
+        ("rm island/ferry.md", "streamrag ingest --remove island/ferry.md"),
+        ("retry", "streamrag chat -C"),
+        ("version", "streamrag --version"),
+        ("tags", "streamrag ls"),
+        ("collections rm sea", "streamrag ingest --remove -c sea"),
+        ("collections --remove sea", "streamrag ingest --remove -c sea"),
+        ("collections --remove", "streamrag ingest --remove -c NAME"),
+        ("collections sea", "streamrag collections --help"),
+    ],
+)
+def test_a_line_without_a_command_leads_to_the_command_that_is_meant(
+    words: str, hint: str, cli: WarmCommandLine
+) -> None:
+    outcome = cli.run(*words.split(" "))
+
+    assert (outcome.code, outcome.stderr.splitlines()[-1]) == (2, f"hint: {hint}")
+
+
+def test_removing_the_name_of_a_collection_leads_to_its_removal(island: WarmCommandLine) -> None:
+    assert island.run("ingest", "-q", "island", "-c", "sea").code == 0
+    without_default = island.run("ingest", "--remove", "sea")
+    assert island.run("ingest", "-q", "island").code == 0
+    failed = island.run("ingest", "--remove", "sea")
+    removed = island.run(*command_in(failed), "--yes")
+
+    assert command_in(without_default) == command_in(failed) == ["ingest", "--remove", "-c", "sea"]
+    assert (removed.code, island.run("collections").stdout.count(b"\n")) == (0, 1)

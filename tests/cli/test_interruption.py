@@ -150,7 +150,7 @@ def test_an_interrupted_ingest_keeps_its_progress_and_can_be_continued(cli: Comm
 
 
 @pytest.mark.fault("ingest-interrupted")
-def test_an_interrupted_ingest_restores_the_terminal_and_says_what_is_kept(cold_cli: CommandLine) -> None:
+def test_an_interrupted_ingest_restores_the_terminal_and_reports_what_is_kept(cold_cli: CommandLine) -> None:
     folder = cold_cli.directory / "memos"
     folder.mkdir()
     for number in range(300):
@@ -164,14 +164,14 @@ def test_an_interrupted_ingest_restores_the_terminal_and_says_what_is_kept(cold_
         code = terminal.wait_for_end(process)
         after = terminal.modes
     caches = list((cold_cli.home / ".local" / "state" / "streamrag").glob("unfinished-*.npz"))
-    kept = re.fullmatch(
+    reported = re.fullmatch(
         r"streamrag: interrupted before the ingest was complete; (\d+) passages are kept", terminal.lines[-2]
     )
 
     assert (code, was_visible, terminal.cursor_is_visible, after) == (130, True, True, modes)
     assert terminal.lines[-1] == "hint: run the same command again, it continues: streamrag ingest memos"
-    assert kept, terminal.lines
-    assert int(kept[1]) > 0
+    assert reported, terminal.lines
+    assert int(reported[1]) > 0
     assert len(caches) == 1
 
 

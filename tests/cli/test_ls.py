@@ -194,3 +194,27 @@ def test_removing_a_collection_asks_on_a_terminal(cli: WarmCommandLine) -> None:
             terminal.wait_for_end(process)
         names = cli.run("collections").stdout.decode().splitlines()  # fails for the empty store
         assert [line.partition("\t")[0] for line in names] == left
+
+
+@pytest.mark.fault("document-not-found")
+def test_a_pattern_for_files_that_were_not_ingested_is_explained(user: WarmCommandLine) -> None:
+    outcome = user.run("ls", "*.p[dn]*")
+
+    assert (outcome.code, outcome.stdout) == (0, b"")
+    assert outcome.stderr.splitlines() == [
+        "no document matches in the collection 'default'",
+        "broken.pdf was not ingested: corrupt, or not a PDF",
+        "picture.png was not ingested: unsupported format",
+        "hint: streamrag ls --failed",
+    ]
+
+
+@pytest.mark.fault("document-not-found")
+@pytest.mark.parametrize("name", ["picture.png", "PICTURE.png", "./picture.png", "picture.png:7"])
+def test_showing_a_file_that_was_not_ingested_is_explained(name: str, user: WarmCommandLine) -> None:
+    outcome = user.run("show", name, "-c", "default")
+
+    assert (outcome.code, outcome.stderr) == (
+        2,
+        "streamrag: picture.png was not ingested: unsupported format\nhint: streamrag ls --failed -c default\n",
+    )

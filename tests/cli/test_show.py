@@ -270,3 +270,18 @@ def test_a_damaged_store_is_reported(own: WarmCommandLine) -> None:
     assert [outcome.code for outcome in outcomes] == [5, 5, 0]
     assert all("damaged" in outcome.stderr for outcome in outcomes)
     assert outcomes[2].stdout.decode() == "default\t\t\tdamaged\t\n"
+
+
+@pytest.mark.fault("document-not-found")
+def test_a_document_of_another_collection_on_this_machine_is_found_there(cli: WarmCommandLine) -> None:
+    write_files(cli.directory, {"sea/tides.txt": "High water is at six.\n", "land/soil.txt": "The soil is sandy.\n"})
+    assert [cli.run("ingest", "-q", each, *to).code for each, to in (("land", ()), ("sea", ("-c", "coast")))] == [0, 0]
+
+    failures = [failure(cli.run("show", name)) for name in ("sea/tides.txt", "TIDES.txt:1", "soils.txt")]
+
+    message = "streamrag: no document is named '{}' in the collection 'default'"
+    assert failures == [
+        (2, message.format("sea/tides.txt"), "streamrag show sea/tides.txt -c coast"),
+        (2, message.format("TIDES.txt"), "streamrag show TIDES.txt:1 -c coast"),
+        (2, "streamrag: no document is named 'soils.txt'; similar: land/soil.txt", "streamrag show land/soil.txt"),
+    ]

@@ -36,13 +36,34 @@ def test_front_matter_becomes_the_title_and_summary_but_not_text(source: str) ->
     assert document.line_numbers[-2] == source.count("\n") + 6
 
 
-def test_the_summary_is_among_the_headings_of_the_first_chunk_only() -> None:
+def test_the_summary_is_searched_with_the_first_chunk_only_and_is_not_part_of_its_title() -> None:
     text = "---\ndescription: All of it.\n---\n# A\n\n" + "x " * 300 + "\n\n## B\n\n" + "y " * 300
 
     first, second = chunk(loaded("a.md", text))
 
-    assert first.headings == ("A", "All of it.")
-    assert second.headings == ("A", "B")
+    assert (first.title, first.text_to_embed.partition("\n")[0]) == ("A", "A > All of it.")
+    assert (second.title, second.text_to_embed.partition("\n")[0]) == ("A > B", "A > B")
+
+
+@pytest.mark.parametrize(
+    ("source", "title"),
+    [
+        ("---\ntags: rigging, crew\n---\n", ""),
+        ("---\ntags: [rigging]\ntitle: Sail plan\n---\n", "Sail plan"),
+        (
+            "---\ntags: rigging\ndescription: Sails by wind.\n---\n# Sail plan\n\n## Mainsail\n\n",
+            "Sail plan > Mainsail",
+        ),
+    ],
+)
+def test_tags_and_descriptions_are_left_out_of_titles_but_reach_the_model(source: str, title: str) -> None:
+    [only] = chunk(loaded("a.md", f"{source}The mainsail is reefed at six.\n"))
+    hit = Hit(chunk=only, source="a.md", path="/a.md", score=1, rank=1)
+
+    [shown] = as_sources([hit], {"": {}}, question="When is the mainsail reefed?")
+
+    assert shown.title == title
+    assert "rigging" in shown.context
 
 
 def test_the_description_is_the_text_of_a_note_with_only_front_matter() -> None:

@@ -388,7 +388,7 @@ class Catalog(Database):
         self._many(
             f"INSERT INTO chunks ({CHUNK_COLUMNS}, checksum, title, document_id)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [(*row, _checksum(row), chunk.title, cursor.lastrowid) for row, chunk in zip(rows, chunks, strict=True)],
+            [(*row, _checksum(row), chunk.context, cursor.lastrowid) for row, chunk in zip(rows, chunks, strict=True)],
         )
         self._many(
             "INSERT INTO token_states (id, signs) SELECT id, ? FROM chunks WHERE chunk_id = ?",

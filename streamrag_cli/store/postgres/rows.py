@@ -131,8 +131,8 @@ def _add_counts(conn: Connection, epoch: int, counts: "Counter[str] | dict[str, 
 
 
 def _words_of(chunk: Chunk) -> str:
-    """The heading path and text, whose words have equal weight."""
-    return str(_text(f"{chunk.title}\n{chunk.text}"))
+    """The heading path, summary and text, whose words have equal weight."""
+    return str(_text(f"{chunk.context}\n{chunk.text}"))
 
 
 def _text(value: object) -> object:

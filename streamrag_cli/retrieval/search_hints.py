@@ -1,0 +1,81 @@
+"""Advice for the user of this machine if a search finds nothing: other names, fewer restrictions, other collections."""
+
+import difflib
+import shlex
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+from typing import Final
+
+from streamrag_cli.errors import NothingRelevantError
+from streamrag_cli.model import Filter
+from streamrag_cli.settings import Settings
+from streamrag_cli.store.backend import other_collections
+from streamrag_cli.store.document_filter import has_magic, matcher
+from streamrag_cli.store.interface import Manifest
+from streamrag_cli.store.registry import open_store
+from streamrag_cli.text import sanitise_line
+
+_NAMED: Final = 3
+_MAX_NAMES: Final = 5000
+"""Comparing a name with this many takes about 0.1 s."""
+_CUTOFF: Final = 0.7
+_MAX_SHOWN_CHARS: Final = 200
+
+
+def improve_hint(error: NothingRelevantError, scope: Filter, settings: Settings, manifest: Manifest) -> None:
+    """Add advice to the hint of `error`, which a search in `scope` has raised. The caller must hold a snapshot."""
+    if error.code == "no_document_matches":
+        if names := similar_names(scope, manifest):
+            flags = " or ".join(f"--in {shlex.quote(each)}" for each in names)
+            error.hint = f"did you mean {flags}? To list the documents: streamrag ls"
+        return
+    advice = []
+    if scope.text and len(scope.text) <= _MAX_SHOWN_CHARS:
+        advice.append(f"leave out the filter ({sanitise_line(scope.text)})")
+    if others := other_collections(open_store(settings.store), settings.collection):
+        flags = ", ".join(f"-c {shlex.quote(each)}" for each in others[:_NAMED])
+        more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+        advice.append(f"ask another collection ({flags}{more})")
+    if advice:
+        start = "rephrase the question, "
+        error.hint = error.hint.replace(start, f"{start}{', '.join(advice)}, ", 1)
+
+
+def similar_names(scope: Filter, manifest: Manifest) -> list[str]:
+    """Folders and files of the collection that resemble the first path in the filter that matches no document."""
+    records = list(manifest.documents_under("/"))
+    sources = [each.source for each in records]
+    for pattern in scope.patterns:
+        of_path, of_name = matcher(pattern.path or "/"), matcher(pattern.name or "/")
+        is_match = any(
+            (pattern.path and of_path(each.path)) or (pattern.name and of_name(each.source)) for each in records
+        )
+        if not is_match:
+            return similar(pattern.name or pattern.path.removeprefix("/**/"), sources)
+    return []
+
+
+def similar(name: str, sources: Iterable[str]) -> list[str]:
+    """Names that resemble the part of a pattern before its first wildcard, each with the rest of the pattern."""
+    parts = [each for each in PurePosixPath(name).parts if each not in {"/", ".", ".."}]
+    fixed = next((n for n, each in enumerate(parts) if has_magic(each)), len(parts))
+    prefix, rest = "/".join(parts[:fixed]).casefold(), parts[fixed:]
+    if not prefix:
+        return []
+    names: dict[str, str] = {}
+    paths = [PurePosixPath(each) for each in sources]
+    folders = dict.fromkeys(str(each) for path in paths for each in path.parents if each.name)
+    for each in [*folders, *(() if rest else map(str, paths))][:_MAX_NAMES]:
+        names.setdefault(each.casefold(), each)
+    ending = [
+        each
+        for key, each in names.items()
+        if f"/{key}".endswith(f"/{prefix}") or f"/{PurePosixPath(key).with_suffix('')}".endswith(f"/{prefix}")
+    ]
+    last_parts: dict[str, str] = {}
+    for each in names.values():
+        last_parts.setdefault(PurePosixPath(each).name.casefold(), each)
+    known = last_parts | names
+    close = [known[key] for key in difflib.get_close_matches(prefix, known, n=_NAMED, cutoff=_CUTOFF)]
+    similar_ones = list(dict.fromkeys(ending or close))[:_NAMED]
+    return [sanitise_line("/".join([each, *rest])) for each in similar_ones]
