@@ -152,7 +152,7 @@ class _RenderedStream(Generic[AnyEvent]):
 
 
 def interruption(code: ExitCode, part_of: str, hint: str, process: Process, *, note: str = "") -> Error:
-    """The final event of an interrupted stream, which marks the output as incomplete. `note` is added to the message."""
+    """The final event of an interrupted stream: the output is incomplete. The message ends with `note`."""
     word = code.name.lower()
     message = f"{word.replace('_', ' ')} before the {part_of} was complete" + (f"; {note}" if note else "")
     return _with_target_flags(Error(message=message, code=word, hint=hint, retryable=True, exit_code=code), process)

@@ -96,7 +96,7 @@ class Signals:
 
     @contextmanager
     def saving(self) -> Iterator[None]:
-        """Like `deferred`, but the block may take up to `_SAVING_S` after a signal. A second signal exits immediately."""
+        """Like `deferred`, but the block may take up to `_SAVING_S` after a signal. A second one exits immediately."""
         self._saving += 1
         self._set_exit_time()
         try:
