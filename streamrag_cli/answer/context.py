@@ -72,9 +72,8 @@ def find_context(
         # A client of a server must not see passages below the minimum score that its operator has set.
         nearest = () if for_visitors else error.nearest
         error.nearest = tuple(source for each in nearest for source in _sources(each, question))
-        if isinstance(retriever, Retriever) and not for_visitors:
-            with retriever.reader.snapshot(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
-                improve_hint(error, question.filter, settings, retriever.reader.catalog)
+        if not for_visitors:
+            _improve_hint(error, question, settings, retriever, cancellation)
         raise
     texts: Sequence[str] = ()
     if chars is not None:
@@ -95,6 +94,16 @@ def find_context(
     return replace(
         context, sources=context.sources + _sources(also, question), cited=also.hits, cited_texts=cited_texts
     )
+
+
+def _improve_hint(
+    error: NothingRelevantError, question: Question, settings: Settings, retriever: Searcher, cancellation: Cancellation
+) -> None:
+    if isinstance(retriever, Retriever):
+        with retriever.reader.snapshot(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
+            improve_hint(error, question.filter, settings, retriever.reader.catalog)
+    else:
+        improve_hint(error, question.filter, settings, None)
 
 
 def _sources(retrieved: Retrieved, question: Question) -> tuple[Source, ...]:

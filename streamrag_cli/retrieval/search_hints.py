@@ -22,17 +22,20 @@ _CUTOFF: Final = 0.7
 _MAX_SHOWN_CHARS: Final = 200
 
 
-def improve_hint(error: NothingRelevantError, scope: Filter, settings: Settings, manifest: Manifest) -> None:
-    """Add advice to the hint of `error`, which a search in `scope` has raised. The caller must hold a snapshot."""
+def improve_hint(error: NothingRelevantError, scope: Filter, settings: Settings, manifest: Manifest | None) -> None:
+    """Add advice to the hint of `error`, which a search in `scope` has raised.
+
+    The caller must hold a snapshot of `manifest`, which is None if several collections were searched.
+    """
     if error.code == "no_document_matches":
-        if names := similar_names(scope, manifest):
+        if manifest is not None and (names := similar_names(scope, manifest)):
             flags = " or ".join(f"--in {shlex.quote(each)}" for each in names)
             error.hint = f"did you mean {flags}? To list the documents: streamrag ls"
         return
     advice = []
     if scope.text and len(scope.text) <= _MAX_SHOWN_CHARS:
         advice.append(f"leave out the filter ({sanitise_line(scope.text)})")
-    if others := other_collections(open_store(settings.store), settings.collection):
+    if others := other_collections(open_store(settings.store), settings.collections):
         flags = ", ".join(f"-c {shlex.quote(each)}" for each in others[:_NAMED])
         more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
         advice.append(f"ask another collection ({flags}{more})")
@@ -77,5 +80,5 @@ def similar(name: str, sources: Iterable[str]) -> list[str]:
         last_parts.setdefault(PurePosixPath(each).name.casefold(), each)
     known = last_parts | names
     close = [known[key] for key in difflib.get_close_matches(prefix, known, n=_NAMED, cutoff=_CUTOFF)]
-    similar_ones = list(dict.fromkeys(ending or close))[:_NAMED]
-    return [sanitise_line("/".join([each, *rest])) for each in similar_ones]
+    chosen = list(dict.fromkeys(ending or close))[:_NAMED]
+    return [sanitise_line("/".join([each, *rest])) for each in chosen]

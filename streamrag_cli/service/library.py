@@ -58,13 +58,13 @@ def suggest_other_collection(error: UsageError, selection: Selection, settings: 
     """Add to `error` the collection of a store on this machine that has the document; the first of several."""
     store = open_store(settings.store)
     place = _PLACE.fullmatch(selection.where)
-    for name in other_collections(store, settings.collection):
+    for name in other_collections(store, settings.collections):
         for where in (selection.where, *([place["path"]] if place else [])):
             try:
                 with store.manifest(name) as manifest:
                     if manifest is None or document_names.find(manifest, where, selection.names) is None:
                         continue
-            except StreamragError:  # it is missing, or the collection is damaged
+            except StreamragError:  # another document, or a damaged collection
                 continue
             error.message = f"no document is named {sanitise_line(where)!r} in the collection {settings.collection!r}"
             error.hint = f"streamrag show {shlex.quote(sanitise_line(selection.where))} -c {shlex.quote(name)}"

@@ -194,7 +194,7 @@ def overview_of(store: Store) -> dict[str, CollectionStatus | StoreError]:
     return overview
 
 
-def other_collections(store: Store, collection: str) -> list[str]:
+def other_collections(store: Store, collections: Sequence[str]) -> list[str]:
     """The other collections with documents, for advice. Empty if the store is on another machine or has very many."""
     if not store.has_local_files:
         return []
@@ -202,7 +202,7 @@ def other_collections(store: Store, collection: str) -> list[str]:
         names = store.collections()
         if len(names) == 1 or len(names) > _MAX_COLLECTIONS:
             return []
-        return [each for each in store.collections(non_empty=True) if each != collection]
+        return [each for each in store.collections(non_empty=True) if each not in collections]
     except (StoreError, OSError):  # advice is not worth another failure
         return []
 

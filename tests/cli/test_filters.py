@@ -97,7 +97,7 @@ def test_a_chat_keeps_the_filter_until_it_is_changed(user: WarmCommandLine) -> N
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (("--in", "letter"), "no document of the collection matches --in letter"),
+        (("--in", "invoices"), "no document of the collection matches --in invoices"),
         (("--tag", "fire", "--format", "md"), "no document of the collection matches --format md --tag fire"),
         (("--since", "2999-01-01"), "no document of the collection matches --since 2999-01-01"),
         (("--in", "\x1b[31m*"), "no document of the collection matches --in '\ufffd[31m*'"),
@@ -159,4 +159,14 @@ def test_hints_of_an_empty_search_lead_to_documents_that_exist(user: WarmCommand
         "hint: did you mean --in manual/v2? To list the documents: streamrag ls",
         "hint: rephrase the question, leave out the filter (--since 7d), ask another collection (-c post), or accept"
         " weaker matches: streamrag search --min-score 0 --since 7d 'Which violin did the dentist repaint?'",
+    ]
+
+
+def test_the_hint_of_an_empty_search_in_all_collections_names_no_other_one(user: WarmCommandLine) -> None:
+    assert user.run("ingest", "-q", "letters", "-c", "post").code == 0
+    both = ("-c", "default", "-c", "post", "--since", "7d")
+    lines = user.run("search", *both, "Which violin did the dentist repaint?").stderr.splitlines()
+
+    assert [line.partition(", or accept")[0] for line in lines if line.startswith("hint: ")] == [
+        "hint: rephrase the question, leave out the filter (--since 7d)"
     ]
