@@ -102,5 +102,5 @@ def _settings(ctx: typer.Context) -> Settings:
 
 
 def _matching(names: Sequence[str], incomplete: str) -> list[str]:
-    """The names that begin with `incomplete`. A shell would execute or interpret other characters in them."""
+    """The names that begin with `incomplete`, without names that a shell would interpret."""
     return [each for each in names if _PLAIN.fullmatch(each) and each.startswith(incomplete)] or nothing(incomplete)

@@ -111,7 +111,7 @@ class Engine:
             writer.close()
             await writer.wait_closed()
         except (OSError, ValueError) as error:
-            _log.info("a client disconnected: %s", type(error).__name__)
+            _log.info("closed the connection to a client: %s", type(error).__name__)
         finally:
             self._sending_since_s.pop(task, None)
             self._serving.discard(task)

@@ -22,7 +22,7 @@ _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
 _BASE32: Final = _LETTERS + "234567"
 _THREAD_CHARS: Final = 8
 _START_AFTER_S: Final = 0.3
-"""A question whose search takes longer is written before it ends; starting the writer would delay faster ones."""
+"""If a search takes longer, its question is logged before it ends. An earlier start would delay fast ones."""
 _LAST_WRITE_S: Final = 2.5
 _INTERRUPTED_WRITE_S: Final = 0.4  # less than the grace period of a signal
 _NOT_ASKED: Final = frozenset({"empty_question", "question_too_long"})

@@ -77,7 +77,7 @@ def not_writable(file: Path, reason: str) -> LogError:
     return LogError(
         f"the log {file} cannot be written: {reason}",
         code="log_not_writable",
-        hint="correct its folder, or switch the log off: export STREAMRAG_LOG_QUESTIONS=off",
+        hint="check the folder and its permissions, or turn the log off: export STREAMRAG_LOG_QUESTIONS=off",
     )
 
 

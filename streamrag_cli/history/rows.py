@@ -11,7 +11,7 @@ from streamrag_cli.history.entry import Entry
 
 
 def insert(db: sqlite3.Connection, entry: Entry) -> int:
-    """Insert the row of an answer that begins, and return its id."""
+    """Insert a row for an answer that has just started, and return the row's id."""
     digest = hashlib.sha256(entry.extra.encode("utf-8", "replace")).hexdigest() if entry.extra else ""
     values = {
         **{name: getattr(entry, name) for name in ("thread", "terminal", "started_at", "state", "collection", "store")},

@@ -13,7 +13,7 @@ from streamrag_cli.store.time_limit import Cancellation
 
 _NAMED: Final = 5
 _MAX_COLLECTIONS: Final = 20
-"""With more collections, opening each of them to see whether it is empty takes too long for advice."""
+"""With more collections, hints do not suggest any: opening each one to see whether it is empty takes too long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,7 +40,7 @@ UNSPACED: Final = re.compile(f"[{_UNSPACED_SCRIPTS}]+")
 _FULL_WIDTH: Final = {
     code: code - 0xFEE0 for code in (*range(0xFF10, 0xFF1A), *range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B))
 }
-"""Full-width digits, capitals and small letters."""
+"""Maps full-width digits and letters to ASCII."""
 
 
 def match_expression(words: Sequence[str]) -> str:

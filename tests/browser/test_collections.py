@@ -59,7 +59,7 @@ def sources_of_answer(page: Page) -> list[str]:
     return page.texts(".turn:last-child .source .document")
 
 
-def test_the_chosen_collection_is_asked_and_kept_in_the_address(browser: Browser, url: str) -> None:
+def test_the_selected_collection_is_searched_and_kept_in_the_url(browser: Browser, url: str) -> None:
     with browser.page() as page:
         open_page(page, url)
         assert page.texts("#collection option") == ["default", "manuals"]

@@ -88,7 +88,7 @@ def _macro_text(match: re.Match[str]) -> str:
 
 
 def _anchor_words(anchor: str) -> str:
-    """The words of an anchor, for references without a text: `ch07#_hot_iron` becomes `hot iron`."""
+    """The words of an anchor, for references without link text: `ch07#_hot_iron` becomes `hot iron`."""
     name = anchor.rpartition("#")[2]
     return re.sub(r"[_-]+", " ", name) if name.startswith("_") or "#" in anchor else anchor
 

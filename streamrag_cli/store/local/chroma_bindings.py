@@ -65,10 +65,10 @@ class RustCollection:
 
 
 def _import_errors() -> None:
-    """Import chromadb's errors in advance, from another directory.
+    """Import `chromadb.errors` early, with `/` as the working directory.
 
-    The bindings import them to raise the first error, and abort if that fails. The import would read a `.env` in the
-    working directory.
+    Otherwise the bindings import it when they first raise an error. That import reads `.env` from the
+    working directory, and the bindings abort if it fails.
     """
     with outside_working_directory():
         import chromadb.errors  # noqa: F401
