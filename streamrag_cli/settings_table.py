@@ -99,7 +99,7 @@ class Settings:
         parse=value.one_of("off", "auto", "model"),
         flag="--rewrite MODE",
         commands=("ask", "chat", "serve"),
-        meaning="What is searched for a follow-up question: `auto` (together with its conversation), `model` (as the model"
+        meaning="What is searched for a follow-up question: `auto` (with its conversation), `model` (as the model"
         " rewrites it, which takes another request) or `off` (without its conversation).",
         help="How to search for a follow-up question: auto (with its conversation), model (rewritten by the model) or"
         " off.",
