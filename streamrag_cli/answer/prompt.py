@@ -29,7 +29,7 @@ answer; the rules above on sources and citations stay as they are.
 
 
 def new_mark() -> str:
-    return secrets.token_hex(8)
+    return f"Z{secrets.token_hex(8)}"  # few words end in Z, so the end of few pieces of an answer is held back
 
 
 def messages(

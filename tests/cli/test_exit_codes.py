@@ -49,8 +49,8 @@ def outcomes(cli_with_store: CommandLine) -> dict[str, Outcome]:
         ("ask --stdin", "missing QUESTION", 'streamrag ask "QUESTION"'),
         ("bogus", "No such command 'bogus'.", "streamrag --help"),
         ("list", "No such command 'list'.", "streamrag ls"),
-        ("cat notes.md", "No such command 'cat'.", "streamrag show PATH"),
-        ("rm docs", "No such command 'rm'.", "streamrag ingest --remove PATH"),
+        ("cat notes.md", "No such command 'cat'.", "streamrag show notes.md"),
+        ("rm docs", "No such command 'rm'.", "streamrag ingest --remove docs"),
         ("ask --bogus x", "No such option: --bogus", "streamrag ask --help"),
         ("ask -k 0 x", "--top-k: '0' must be a whole number from 1 to 100", "streamrag ask --help"),
         ("search -k many x", "--top-k: 'many' must be a whole number from 1 to 100", "streamrag search --help"),
@@ -262,6 +262,7 @@ def test_no_model_is_called_if_nothing_is_relevant(cli_with_store: CommandLine) 
     assert (outcome.code, outcome.stdout, requests) == (7, b"", [])
     assert first.startswith("streamrag: nothing relevant in the documents: ")
     again = f"streamrag ask --min-score 0 --base-url {server.base_url} 'zxqv wvkj qqqq'"
-    assert second == f"hint: rephrase the question, or accept weaker matches: {again}"
+    assert second.startswith("hint: rephrase the question, ")
+    assert second.endswith(f"or accept weaker matches: {again}")
     assert nearest[0] == "nearest, but probably not about this:"
     assert [line.split(" ")[0] for line in nearest[1:]] == ["[1]", "[2]", "[3]"]

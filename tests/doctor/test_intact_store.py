@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from streamrag_cli.store.local.integrity import UNFOUND_TOLERATED, Inspection, inspect
-from tests.support.command_line import CommandLine, read_until
+from tests.support.command_line import CommandLine
 from tests.support.doctor import bad, copy_of, doctor, follow, of_check
 from tests.support.fake_embedder import FakeEmbedder
+from tests.support.http_client import wait_until
 from tests.support.stores import LocalStore, document, many_chunks
 
 
@@ -109,7 +110,7 @@ def test_a_store_during_an_ingest_is_not_reported_as_damaged(tmp_path: Path) -> 
 def test_doctor_can_be_interrupted(small: CommandLine, tmp_path: Path, with_signal: signal.Signals) -> None:
     user = copy_of(small, tmp_path)
     with user.running("doctor") as process:
-        read_until(process.stdout, b"embedding")
+        wait_until(lambda: "_sqlite3" in Path(f"/proc/{process.pid}/maps").read_text(encoding="utf-8"))
         process.send_signal(with_signal)
 
         assert process.wait(timeout=30) == 128 + with_signal

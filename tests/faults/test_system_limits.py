@@ -126,7 +126,8 @@ def test_doctor_reports_missing_permission_instead_of_an_empty_store(
     failed = [line for line in outcome.stdout.decode().splitlines() if line.startswith("failed")]
     assert outcome.code == 5
     assert [line.split()[1] for line in failed] == ["store", "disk"]
-    assert all(f"the store at {locked} cannot be read: " in line for line in failed)
+    shown = str(locked).replace(str(unprivileged_cli.home), "~")
+    assert all(f"the store at {shown} cannot be read: " in line for line in failed)
 
 
 @pytest.mark.fault("store-no-permission")
@@ -170,7 +171,8 @@ def test_a_store_without_write_permission_answers_and_refuses_an_ingest(
     assert (answered.code, "18 euros" in answered.stdout.decode()) == (0, True)
     assert (searched.code, searched.stdout.startswith(b"docs/harbour.md:")) == (0, True)
     assert (status.code, doctor.code) == (0, 0)
-    assert f"warning  disk       {read_only}: read-only for this user" in doctor.stdout.decode()
+    shown = str(read_only).replace(str(unprivileged_cli.home), "~")
+    assert f"warning  disk       {shown}: read-only for this user" in doctor.stdout.decode()
     assert refusal(ingested) == (5, "cannot be written to: ")
 
 

@@ -108,7 +108,10 @@ def test_sampling_options_are_passed_on_to_the_model(settings: Settings) -> None
         client.chat.completions.create(model="streamrag", messages=MESSAGES, user="visitor", store=False, **options)
         sent = model.requests[-1].json
 
+    ends, mark = sent["stop"]
+    assert (ends, mark in sent["messages"][-1]["content"]) == ("\n\n", True)
     assert {name: value for name, value in sent.items() if name not in {"messages", "model"}} == options | {
+        "stop": [ends, mark],
         "stream": True,
         "stream_options": {"include_usage": True},
     }

@@ -264,8 +264,8 @@ def test_an_empty_or_overlong_question_is_refused_before_the_stream(settings: Se
 
 
 EXAMPLE = 'send Content-Type: application/json and a body such as {"query": "How long is the warranty?", "k": 3}'
-FIELDS = "query, k, collection, min_score, model, in, since, format and tag"
-BODY_FIELDS = "query, k, collection, min_score, model, history, in, since, format and tag"
+FIELDS = "query, k, collection, collections, min_score, model, matches, in, since, format and tag"
+BODY_FIELDS = "query, k, collection, collections, min_score, model, matches, history, in, since, format and tag"
 USE_FIELDS = f"use only the fields {FIELDS}"
 LISTED = "see GET /openapi.json for"
 
