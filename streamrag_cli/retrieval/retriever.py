@@ -1,6 +1,5 @@
 """An open collection with its embedder, and the threads for its searches."""
 
-import asyncio
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,6 +9,7 @@ from typing import Final, Self, TypeVar
 
 from streamrag_cli.errors import ConfigurationError, NothingRelevantError, StoreError
 from streamrag_cli.model import Chunk, Filter, Hit, Turn
+from streamrag_cli.retrieval.cancellable import run_cancellable
 from streamrag_cli.retrieval.cited_passages import cited_passages
 from streamrag_cli.retrieval.embedder import Embedder
 from streamrag_cli.retrieval.embeddings import make_embedder
@@ -71,12 +71,7 @@ class Retriever:
 
     async def in_thread(self, work: Callable[[Cancellation], Result]) -> Result:
         """Run `work` in one of this collection's threads. If the caller is cancelled, `work` is cancelled as well."""
-        cancellation = Cancellation()
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work, cancellation)
-        except asyncio.CancelledError:
-            cancellation.cancel()
-            raise
+        return await run_cancellable(work, self._threads)
 
     def retrieve(
         self,

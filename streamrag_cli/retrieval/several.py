@@ -4,7 +4,6 @@ Scores of hits are comparable between embedders, vectors are not. Hits are there
 `Retrieved.parts` keeps the results of each collection for comparisons with the question's vector.
 """
 
-import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from typing import TypeAlias, TypeVar
 
 from streamrag_cli.errors import NothingRelevantError, StoreError, with_target_flags
 from streamrag_cli.model import Chunk, Filter, Hit, Turn
-from streamrag_cli.new_thread import run_in_new_thread
+from streamrag_cli.retrieval.cancellable import run_cancellable
 from streamrag_cli.retrieval.cited_passages import MAX_PASSAGES
 from streamrag_cli.retrieval.embedder import EmbeddedQuestion, Embedder
 from streamrag_cli.retrieval.follow_up import earlier_questions
@@ -46,12 +45,7 @@ class SeveralRetrievers:
 
         It must not take a thread of a collection, because it waits for searches that need one.
         """
-        cancellation = Cancellation()
-        try:
-            return await run_in_new_thread(partial(work, cancellation))
-        except asyncio.CancelledError:
-            cancellation.cancel()
-            raise
+        return await run_cancellable(work)
 
     def retrieve(
         self,

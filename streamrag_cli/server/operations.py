@@ -5,10 +5,11 @@ from functools import partial
 from fastapi import APIRouter, Request, Response
 
 from streamrag_cli.errors import StreamragError, with_target_flags
+from streamrag_cli.retrieval.cancellable import run_cancellable
 from streamrag_cli.retrieval.search import count_chunks
 from streamrag_cli.server.replies import JsonReply, reply_to
 from streamrag_cli.server.request_log import entry_of
-from streamrag_cli.server.serving import Serving, run_cancellable
+from streamrag_cli.server.serving import Serving
 from streamrag_cli.server.streaming import client_left, while_connected
 from streamrag_cli.settings import defaults
 from streamrag_cli.store.interface import Counts, Reader

@@ -1,17 +1,16 @@
 """State shared by all routes: settings, resources, open streams, metrics."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Self, TypeVar
+from typing import Self
 
 from starlette.requests import Request
 
 from streamrag_cli.answer.shared_resources import SharedResources
 from streamrag_cli.events import AskEvent
 from streamrag_cli.model import Question
-from streamrag_cli.new_thread import run_in_new_thread
+from streamrag_cli.retrieval.cancellable import run_cancellable
 from streamrag_cli.server.limits import Limits
 from streamrag_cli.server.metrics import Metrics
 from streamrag_cli.server.peers import Peers
@@ -23,19 +22,6 @@ from streamrag_cli.service.interface import Service
 from streamrag_cli.service.local import LocalService
 from streamrag_cli.settings import ServerSettings, Settings
 from streamrag_cli.store.registry import open_store
-from streamrag_cli.store.time_limit import Cancellation
-
-Result = TypeVar("Result")
-
-
-async def run_cancellable(work: Callable[[Cancellation], Result]) -> Result:
-    """Run `work`, which may wait for a store, in a new thread. If the caller is cancelled, `work` is cancelled."""
-    cancellation = Cancellation()
-    try:
-        return await run_in_new_thread(partial(work, cancellation))
-    except asyncio.CancelledError:
-        cancellation.cancel()
-        raise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
