@@ -182,12 +182,8 @@ def _stored_below(roots: Sequence[Path], request: IngestRequest, settings: Setti
 
 def _reject_empty(roots: Sequence[Path], request: IngestRequest, settings: Settings) -> None:
     for root, documents in _stored_below(roots, request, settings).items():
-        command = "streamrag ingest --rebuild" if request.rebuild else "streamrag ingest"
-        raise UsageError(
-            f"{sanitise_line(str(root))} has no readable files, but the store has {_documents(documents)} from it:"
-            " is its disk or network share mounted?",
-            code="empty_folder",
-            hint=f"mount it, or remove the documents: {command} --allow-empty {shlex.quote(str(root))}",
+        raise _perhaps_not_mounted(
+            root, f"has no readable files, but the store has {_documents(documents)} from it", request
         )
 
 
@@ -199,15 +195,19 @@ def _reject_replaced(
     A folder in which as many files are found as are stored has been reorganised.
     """
     for root, documents in _stored_below(_without_documents(files_of, unreadable, settings), request, settings).items():
-        if documents <= max(MANY_DOCUMENTS, files_of[root]):
-            continue
-        command = "streamrag ingest --rebuild" if request.rebuild else "streamrag ingest"
-        raise UsageError(
-            f"{sanitise_line(str(root))} has none of the {_documents(documents)} that the store has from it:"
-            " is its disk or network share mounted?",
-            code="empty_folder",
-            hint=f"mount it, or remove the documents: {command} --allow-empty {shlex.quote(str(root))}",
-        )
+        if documents > max(MANY_DOCUMENTS, files_of[root]):
+            raise _perhaps_not_mounted(
+                root, f"has none of the {_documents(documents)} that the store has from it", request
+            )
+
+
+def _perhaps_not_mounted(root: Path, why: str, request: IngestRequest) -> UsageError:
+    command = "streamrag ingest --rebuild" if request.rebuild else "streamrag ingest"
+    return UsageError(
+        f"{sanitise_line(str(root))} {why}: is its disk or network share mounted?",
+        code="empty_folder",
+        hint=f"mount it, or remove the documents: {command} --allow-empty {shlex.quote(str(root))}",
+    )
 
 
 def _without_documents(roots: Iterable[Path], unreadable: Sequence[Path], settings: Settings) -> list[Path]:
