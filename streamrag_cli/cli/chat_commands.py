@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from streamrag_cli.cli.chat_session import NO_SOURCES, ChatSession
+from streamrag_cli.counting import counted_noun
 from streamrag_cli.errors import ExitCode, UsageError
 from streamrag_cli.model import Filter
 from streamrag_cli.setting_row import Setting
@@ -202,7 +203,7 @@ def _save(session: ChatSession, name: str) -> None:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"cannot write {path}: {reason}", code="not_saved", hint="/save FILE.md") from None
     count = len(exchanges)
-    session.print(f"saved {count} question{'' if count == 1 else 's'} in {path}")
+    session.print(f"saved {counted_noun(count, 'question')} in {path}")
 
 
 def _write(path: Path, text: str) -> None:

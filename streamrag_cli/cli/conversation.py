@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from streamrag_cli.cli.process import Process
+from streamrag_cli.counting import counted_noun
 from streamrag_cli.errors import UsageError
 from streamrag_cli.events import AskEvent, Done, Error, Notice
 from streamrag_cli.history.conversation_log import MOST_TURNS, ConversationLog
@@ -37,7 +38,7 @@ class Continued:
     def description(self) -> str:
         """One line that identifies the conversation and ends in its last question."""
         last = self.turns[-1]
-        count = f"{len(self.turns)} question{'' if len(self.turns) == 1 else 's'}"
+        count = counted_noun(len(self.turns), "question")
         question = " ".join(last.question.split())
         return sanitise_line(f'continuing {self.thread}, {count}, collection {last.collection}: "{question}"')
 

@@ -6,8 +6,8 @@ import threading
 
 from streamrag_cli.cli.process import Process
 from streamrag_cli.cli.run import interruption
+from streamrag_cli.counting import counted_noun
 from streamrag_cli.events import Error, IngestEvent
-from streamrag_cli.render.counting import counted_noun
 from streamrag_cli.render.interface import Renderer
 
 

@@ -11,6 +11,7 @@ import typer
 
 from streamrag_cli.cli import options
 from streamrag_cli.cli.process import Process, settings_from
+from streamrag_cli.counting import counted_noun
 from streamrag_cli.errors import UsageError
 from streamrag_cli.events import Notice
 from streamrag_cli.missing_files import find_missing_files, has_changed, topmost_missing_folder
@@ -79,7 +80,7 @@ def _source_of_last_answer(
     fields = next((each for each in turn.sources if each["n"] == number), None)
     if fields is None:
         count = len(turn.sources)
-        had = f"has {count} source{'' if count == 1 else 's'}" if count else "has no sources"
+        had = f"has {counted_noun(count, 'source')}" if count else "has no sources"
         raise UsageError(
             f"the last answer {had}, so there is no source {number}", code="no_such_source", hint="streamrag show last"
         )

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from streamrag_cli.counting import counted_noun
 from streamrag_cli.display_names import DisplayNames
 from streamrag_cli.errors import StoreError, UsageError
 from streamrag_cli.events import Notice
@@ -164,7 +165,7 @@ def missing_stored_roots(request: IngestRequest, settings: Settings, manifest: M
         return
     for root in outermost([Path(root) for root in manifest.roots() if is_missing(Path(root))]):
         if count := sum(1 for _ in manifest.documents_under(str(root))):
-            documents = f"{count:,} document{'' if count == 1 else 's'}"
+            documents = counted_noun(count, "document")
             message = f"{request.shown_name(root)} no longer exists, but the store still has {documents} from it"
             message += f"; to remove them: {request.removal_command(root)}"
             yield Notice(message=sanitise_line(message), code="root_gone")

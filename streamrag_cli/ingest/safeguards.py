@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from streamrag_cli.counting import counted_noun
 from streamrag_cli.documents.discover import discover
 from streamrag_cli.documents.discovery_results import (
     DiscoveryResult,
@@ -135,8 +136,8 @@ def reject_missing_roots(request: IngestRequest, settings: Settings) -> None:
     missing = sorted(root for root in _recorded(request, settings) if is_missing(root))
     for root, documents in _stored_below(missing, request, settings).items():
         raise UsageError(
-            f"{sanitise_line(str(root))} no longer exists, and a rebuild would remove its {_documents(documents)} from"
-            " the store: is its disk or network share mounted?",
+            f"{sanitise_line(str(root))} no longer exists, and a rebuild would remove its"
+            f" {counted_noun(documents, 'document')} from the store: is its disk or network share mounted?",
             code="empty_folder",
             hint="mount it, or remove the documents: streamrag ingest --rebuild --allow-empty",
         )
@@ -157,7 +158,7 @@ def confirm_rebuild(request: IngestRequest, settings: Settings) -> None:
     if not others:
         return
     named = shlex.join(map(str, request.paths))
-    dropped = f"the {_documents(others)} from {', '.join(roots[:_NAMED_ROOTS]) or 'elsewhere'}"
+    dropped = f"the {counted_noun(others, 'document')} from {', '.join(roots[:_NAMED_ROOTS]) or 'elsewhere'}"
     dropped += f" and {len(roots) - _NAMED_ROOTS} more" if len(roots) > _NAMED_ROOTS else ""
     request.confirmation.require(
         sanitise_line(f"A rebuild from only {named} would remove {dropped}. Continue?"),
@@ -183,7 +184,7 @@ def _stored_below(roots: Sequence[Path], request: IngestRequest, settings: Setti
 def _reject_empty(roots: Sequence[Path], request: IngestRequest, settings: Settings) -> None:
     for root, documents in _stored_below(roots, request, settings).items():
         raise _perhaps_not_mounted(
-            root, f"has no readable files, but the store has {_documents(documents)} from it", request
+            root, f"has no readable files, but the store has {counted_noun(documents, 'document')} from it", request
         )
 
 
@@ -197,7 +198,7 @@ def _reject_replaced(
     for root, documents in _stored_below(_without_documents(files_of, unreadable, settings), request, settings).items():
         if documents > max(MANY_DOCUMENTS, files_of[root]):
             raise _perhaps_not_mounted(
-                root, f"has none of the {_documents(documents)} that the store has from it", request
+                root, f"has none of the {counted_noun(documents, 'document')} that the store has from it", request
             )
 
 
@@ -234,14 +235,10 @@ def confirm_removal(
     """
     if request.dry_run or (documents is not None and documents <= limit):
         return
-    counted = "all documents" if documents is None else _documents(documents)
+    counted = "all documents" if documents is None else counted_noun(documents, "document")
     target = sanitise_line(what)
     request.confirmation.require(
         f"Remove {counted} {target}?",
         message=f"the command would remove {counted} {target}",
         hint=f"list them first, then use --yes instead of --dry-run -v: {command} --dry-run -v",
     )
-
-
-def _documents(count: int) -> str:
-    return f"{count:,} document{'' if count == 1 else 's'}"

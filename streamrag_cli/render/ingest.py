@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TextIO
 
 from streamrag_cli.codec import encode, to_mapping
+from streamrag_cli.counting import counted_noun, rough_time, rounded
 from streamrag_cli.events import (
     AskEvent,
     DocumentSeen,
@@ -18,7 +19,6 @@ from streamrag_cli.events import (
 )
 from streamrag_cli.json_objects import FORMAT_VERSION
 from streamrag_cli.render.consoles import console_for, print_line, size_of
-from streamrag_cli.render.counting import counted_noun, rough_time, rounded
 from streamrag_cli.render.error_output import print_error
 from streamrag_cli.render.machine import JsonLines, write_line
 from streamrag_cli.render.passage_rate import PassageRate

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final, TextIO
 
 from streamrag_cli.codec import encode
+from streamrag_cli.counting import counted_noun
 from streamrag_cli.display_names import DisplayNames
 from streamrag_cli.events import AskEvent, Citations, Done, Error, Sources, Token
 from streamrag_cli.history.entry import COMPLETE
@@ -199,15 +200,13 @@ def print_state(state: Mapping[str, Any], out: TextIO, *, json: bool) -> None:
         write_line(out, encode({"version": FORMAT_VERSION, **state}))
         return
     since = f", since {state['since'][:10]}" if state["since"] else ""
+    turns = counted_noun(state["turns"], "turn")
+    conversations = counted_noun(state["conversations"], "conversation")
     lines = {
         "logging": "on" if state["logging"] else f"off: {state['reason']}",
         "log": state["path"],
-        "content": f"{_counted(state['turns'], 'turn')} in {_counted(state['conversations'], 'conversation')}{since}",
+        "content": f"{turns} in {conversations}{since}",
         "size": f"{state['bytes'] / 1e6:,.1f} MB",
         "kept": f"{state['keep_days']:,} days",
     }
     out.writelines(sanitise_line(f"{name:<9}{value}") + "\n" for name, value in lines.items())
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

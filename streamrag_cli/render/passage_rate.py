@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from streamrag_cli.render.counting import counted_noun, rough_time, rounded
+from streamrag_cli.counting import counted_noun, rough_time, rounded
 
 _WINDOW_S: Final = 30.0
 _STEADY_S: Final = 5.0

@@ -3,8 +3,8 @@
 from collections import Counter
 from typing import Final
 
+from streamrag_cli.counting import counted_noun
 from streamrag_cli.events import IngestDone
-from streamrag_cli.render.counting import counted_noun
 
 _SHOWN: Final = 5
 _BY_CODE: Final = {

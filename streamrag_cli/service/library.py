@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Final
 
+from streamrag_cli.counting import counted_noun
 from streamrag_cli.documents.ignore_patterns import parse_rule
 from streamrag_cli.errors import StreamragError, UsageError
 from streamrag_cli.model import Chunk, DocumentEntry, DocumentRecord, Passage
@@ -208,8 +209,9 @@ def _lines(manifest: Manifest, record: DocumentRecord, first: int, last: int | N
     if last is not None and (first < 1 or last < first):
         raise UsageError(f"{first}-{last} is not a range of lines", code="no_such_line", hint=f"{hint}:1-{end}")
     if first > end or first < 1:
-        lines_had = f"{end:,} line{'' if end == 1 else 's'}"
-        raise UsageError(f"{name} had {lines_had} when it was ingested", code="no_such_line", hint=f"{hint}:1-{end}")
+        raise UsageError(
+            f"{name} had {counted_noun(end, 'line')} when it was ingested", code="no_such_line", hint=f"{hint}:1-{end}"
+        )
     if last is None:
         return _of_chunk(record, chunk_at_line(chunks, first))
     lines = selected(lines_of(chunks), first, last)
