@@ -6,7 +6,7 @@ which also closes the connection to the model.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
@@ -40,6 +40,7 @@ from streamrag_cli.events import (
     as_event,
 )
 from streamrag_cli.model import Question, Source
+from streamrag_cli.new_thread import run_in_new_thread
 from streamrag_cli.retrieval.follow_up import earlier_questions
 from streamrag_cli.retrieval.search import Retrieved
 from streamrag_cli.retrieval.several import Searcher
@@ -173,27 +174,27 @@ async def _search_and_answer(
             if event is THINKING_SHOWN:
                 answer.clear()
             if isinstance(event, Done):
-                for each in _citation_events("".join(answer), sources, question, event, is_quoted=endpoint is None):
+                judge = partial(_citation_events, "".join(answer), sources, question, event, is_quoted=endpoint is None)
+                for each in await run_in_new_thread(judge):  # up to 0.1 s, which would delay other answers
                     yield each
             yield event
 
 
 def _citation_events(
     answer: str, sources: Sequence[Source], question: Question, done: Done, *, is_quoted: bool
-) -> Iterator[Citations | Notice]:
+) -> list[Citations | Notice]:
     """The citations of the answer, judged if a model wrote it, and a notice if it should have some but has none."""
     citations = resolve(answer, sources)
     if is_quoted:
-        yield citations
-        return
+        return [citations]
     known = [
         question.text,
         question.extra,
         *(text for each in question.history for text in (each.question, each.answer)),
     ]
-    yield replace(citations, unsupported=unsupported(answer, sources, known))
-    if sources and done.finish_reason == "stop" and lacks_citations(answer):
-        yield NO_CITATIONS
+    judged = replace(citations, unsupported=unsupported(answer, sources, known))
+    lacks_some = bool(sources) and done.finish_reason == "stop" and lacks_citations(answer)
+    return [judged, NO_CITATIONS] if lacks_some else [judged]
 
 
 def _to_search(question: Question, settings: Settings) -> Question:
