@@ -44,15 +44,29 @@ lazily
 """
 STREAMED = """(async () => {
   const { StreamedMarkdown } = await import("/static/page/streamed-markdown.js");
-  const render = (pieces) => {
+  const inFrames = (work) => { // `work` gets a function that runs the requested frames; no time passes
+    const { requestAnimationFrame } = window;
+    const { now } = performance;
+    const requested = [];
+    window.requestAnimationFrame = (callback) => requested.push(callback);
+    performance.now = () => 0;
+    try {
+      return work(() => { for (const callback of requested.splice(0)) callback(); });
+    } finally {
+      Object.assign(window, { requestAnimationFrame });
+      Object.assign(performance, { now });
+    }
+  };
+  const render = (pieces) => inFrames((nextFrame) => {
     const root = document.createElement("div");
     const markdown = new StreamedMarkdown(root, () => {});
     for (const piece of pieces) {
       markdown.append(piece);
-      markdown.finish();
+      nextFrame();
     }
+    markdown.finish();
     return root.innerHTML.replaceAll(/\\n+(?=<|$)/g, ""); // invisible line breaks between blocks
-  };
+  });
   return %s;
 })()"""
 
@@ -97,16 +111,16 @@ def test_random_pieces_of_mixed_examples_stream_to_the_same_html(page: Page) -> 
     "block", ["A paragraph of **some** words.\n\n", "- an item\n", "1. an item\n\n   in two paragraphs\n\n"]
 )
 def test_the_number_of_rendered_nodes_is_linear_in_the_text_length(block: str, page: Page) -> None:
-    script = """[100, 200].map((count) => {
+    script = """[100, 200].map((count) => inFrames((nextFrame) => {
       const root = document.createElement("div");
       let nodes = 0;
       const markdown = new StreamedMarkdown(root, (fragment) => { nodes += fragment.querySelectorAll("*").length; });
       for (let n = 0; n < count; n += 1) {
         markdown.append(%s);
-        markdown.finish();
+        nextFrame();
       }
       return nodes;
-    })"""
+    }))"""
     short, long = page.value(STREAMED % (script % json.dumps(block)))
 
     assert long == pytest.approx(2 * short, rel=0.02)
@@ -130,16 +144,16 @@ def test_a_burst_of_tokens_is_rendered_once_per_frame(page: Page) -> None:
 def test_finished_blocks_keep_their_nodes(page: Page) -> None:
     are_kept = page.value(
         STREAMED
-        % """(() => {
+        % """inFrames((nextFrame) => {
           const root = document.createElement("div");
           const markdown = new StreamedMarkdown(root, () => {});
           const first = () => root.querySelector("li");
-          const show = (text) => { markdown.append(text); markdown.finish(); return first(); };
+          const show = (text) => { markdown.append(text); nextFrame(); return first(); };
           show("1. one\\n2. two\\n");
           const item = first();
           const isKept = ["3. three\\n", "\\nA paragraph.\\n\\n# A heading"].map((text) => show(text) === item);
           return [...isKept, root.children.length];
-        })()"""
+        })"""
     )
 
     assert are_kept == [True, True, 3]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -19,15 +20,10 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 @pytest.fixture
 def user(settings: Settings, tmp_path: Path) -> Iterator[WarmCommandLine]:
     """A command line with its own engines: `run` reuses loaded imports, `running` and `cold` start a process."""
-    runtime = Path("/tmp") / f"rt-{tmp_path.name[:20]}-{tmp_path.parent.name[-4:]}"  # socket paths must be short
-    runtime.mkdir(mode=0o700, exist_ok=True)
     work = tmp_path / "work"
     work.mkdir()
-    variables = {"XDG_RUNTIME_DIR": str(runtime), "STREAMRAG_ENGINE": "on", "STREAMRAG_STORE": str(settings.store)}
-    with warm(CommandLine(home=tmp_path, directory=work, variables=variables)) as user:
-        yield user
-        user.run("engine", "stop")
-    for file in (runtime / "streamrag").glob("*"):
-        file.unlink()
-    (runtime / "streamrag").rmdir()
-    runtime.rmdir()
+    with TemporaryDirectory(prefix="rt-", dir="/tmp") as runtime:  # socket paths must be short
+        variables = {"XDG_RUNTIME_DIR": runtime, "STREAMRAG_ENGINE": "on", "STREAMRAG_STORE": str(settings.store)}
+        with warm(CommandLine(home=tmp_path, directory=work, variables=variables)) as user:
+            yield user
+            user.run("engine", "stop")

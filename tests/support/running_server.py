@@ -66,7 +66,13 @@ class ServedProcess:
     def workers(self) -> set[int]:
         """The ids of the worker processes."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return {int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+        return {int(pid) for pid in children if b"spawn_main" in _command_line(pid)}
+
+
+def _command_line(pid: str) -> bytes:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""  # the process has ended since it was listed
 
 
 def served(settings: Settings, *flags: str, **variables: str) -> AbstractContextManager[ServedProcess]:
