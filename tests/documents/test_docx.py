@@ -10,7 +10,7 @@ from docx.oxml import parse_xml
 from docx.oxml.ns import nsdecls
 
 from streamrag_cli.documents.loaders.docx import load_docx
-from streamrag_cli.documents.loaders.docx_package import ENTRIES
+from streamrag_cli.documents.loaders.xml_archive import ENTRIES
 from streamrag_cli.errors import DocumentError
 from tests.support.loading import loaded, outline
 
