@@ -21,7 +21,7 @@ from streamrag_cli.settings import ServerSettings, Settings, read_server_setting
 
 _STORE_HINT_CODES: Final = frozenset(
     {"confirmation_needed", "empty_folder", "not_ingested", "no_such_path", "interrupted", "terminated"}
-    | {"no_such_document", "ambiguous_document", "no_such_line", "bad_pattern"}
+    | {"no_such_document", "ambiguous_document", "no_such_line"}
 )
 
 

@@ -79,10 +79,12 @@ def pattern_for_names(written: str) -> PathPattern:
 def pattern_for_paths(written: str, directory: Path | None, home: Path | None) -> PathPattern:
     """A pattern relative to the working directory or `~`, or an absolute one, and for names if no path matches it.
 
-    `directory` is None if it no longer exists.
+    `directory` is None if it no longer exists. The name of a file or folder alone then matches in every folder.
 
     >>> pattern_for_paths("../docs/*.md", Path("/home/ada/work"), Path("/home/ada"))
     PathPattern(path='/home/ada/docs/*.md', name='../docs/*.md')
+    >>> pattern_for_paths("docs", Path("/home/ada"), None)
+    PathPattern(path='/home/ada/docs', name='**/docs')
     """
     if _is_at_any_depth(written):
         return PathPattern(f"/**/{written}", "")
@@ -91,7 +93,10 @@ def pattern_for_paths(written: str, directory: Path | None, home: Path | None) -
         path = f"{home}{written[1:]}"
     if not path.startswith("/"):
         path = f"{directory}/{path}" if directory is not None else ""
-    return PathPattern(os.path.normpath(path) if path else "", os.path.normpath(written))
+    name = os.path.normpath(written)
+    if "/" not in written.rstrip("/") and name.strip("*") not in {"", ".", ".."}:
+        name = f"**/{name}"
+    return PathPattern(os.path.normpath(path) if path else "", name)
 
 
 def _is_at_any_depth(pattern: str) -> bool:

@@ -1,7 +1,6 @@
 """Finds the document that a user names: by its path, its name as shown, or the end of its path."""
 
 import difflib
-import glob
 import os
 import shlex
 from pathlib import Path, PurePosixPath
@@ -41,17 +40,6 @@ def find(manifest: Manifest, name: str, names: DisplayNames) -> DocumentRecord:
     if (unread := _unread(manifest, name, names)) is not None:
         raise unread
     raise _unknown(name, records, names)
-
-
-def absolute_pattern(pattern: str, names: DisplayNames) -> str:
-    """The glob, absolute if it begins with `~/`, `./` or `../`."""
-    if pattern.startswith("~/") and names.home is not None:
-        return f"{glob.escape(str(names.home))}/{pattern[2:]}"
-    folder, is_relative = names.directory, False
-    while folder is not None and (pattern in {".", ".."} or pattern.startswith(("./", "../"))):
-        first, _, pattern = pattern.partition("/")
-        folder, is_relative = (folder.parent if first == ".." else folder), True
-    return f"{glob.escape(str(folder)).rstrip('/')}/{pattern}".removesuffix("/") if is_relative else pattern
 
 
 def show_command(record: DocumentRecord, names: DisplayNames) -> str:

@@ -27,8 +27,9 @@ class Selection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """The documents to list: all, or the matches of the glob `pattern`. With `unread`, only files without a current
-    version in the collection: failed and skipped ones.
+    """The documents to list: all, or those that `--in PATTERN` would select.
+
+    With `unread`, only files without a current version in the collection: failed and skipped ones.
     """
 
     pattern: str = ""
@@ -62,5 +63,5 @@ class Service(Protocol):
         ...
 
     async def list(self, listing: Listing, settings: Settings) -> list[DocumentEntry]:
-        """The documents of the collection, ordered by path. Raises UsageError `bad_pattern`."""
+        """The documents of the collection, ordered by path."""
         ...

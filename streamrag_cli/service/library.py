@@ -2,13 +2,13 @@
 
 import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
 from typing import Final
 
 from streamrag_cli.counting import counted_noun
-from streamrag_cli.documents.ignore_patterns import parse_rule
+from streamrag_cli.display_names import DisplayNames
+from streamrag_cli.documents.filters import pattern_for_paths
 from streamrag_cli.errors import StreamragError, UsageError
 from streamrag_cli.model import Chunk, DocumentEntry, DocumentRecord, Passage
 from streamrag_cli.service import document_names
@@ -16,6 +16,7 @@ from streamrag_cli.service.document_text import Line, chunk_at_line, lines_of, s
 from streamrag_cli.service.interface import Listing, Selection
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.backend import other_collections
+from streamrag_cli.store.document_filter import matcher
 from streamrag_cli.store.interface import Manifest
 from streamrag_cli.store.registry import open_store
 from streamrag_cli.text import sanitise, sanitise_line
@@ -111,28 +112,16 @@ def list_documents(manifest: Manifest, listing: Listing) -> list[DocumentEntry]:
             for path, each in unread.items()
             if path not in entries
         }
-    matches = matcher(listing.pattern, listing) if listing.pattern else None
-    return [entries[path] for path in sorted(entries) if matches is None or matches(entries[path])]
+    chosen = [entries[path] for path in sorted(entries)]
+    return _matching(listing.pattern, chosen, listing.names) if listing.pattern else chosen
 
 
-def matcher(pattern: str, listing: Listing) -> Callable[[DocumentEntry], bool]:
-    """Whether a document matches a glob, by the rules of `.gitignore`: a folder matches everything below it.
-
-    The glob is compared with the name as shown, the stored name and, if it is absolute, the path. Raises UsageError
-    `bad_pattern`.
-    """
-    absolute = document_names.absolute_pattern(pattern, listing.names)
-    rule = parse_rule(re.sub("^([!#])", r"\\\1", absolute).encode("utf-8", "surrogateescape"))
-    if rule is None:
-        raise UsageError(f"the pattern {pattern!r} matches nothing", code="bad_pattern", hint="streamrag ls '*.md'")
-
-    def matches(name: str) -> bool:
-        parts = [part.encode("utf-8", "surrogateescape") for part in PurePosixPath(name).parts if part != "/"]
-        return any(rule.matches(parts[:end]) for end in range(1, len(parts) + (not rule.directories_only)))
-
-    if absolute.startswith("/"):
-        return lambda entry: matches(entry.path)
-    return lambda entry: matches(listing.names.of(entry.path)) or matches(entry.source)
+def _matching(written: str, entries: list[DocumentEntry], names: DisplayNames) -> list[DocumentEntry]:
+    """The documents that the filter `--in` would select, from stored and unread ones."""
+    pattern = pattern_for_paths(written, names.directory, names.home)
+    of_path, of_name = matcher(pattern.path or "/"), matcher(pattern.name or "/")
+    by_path = [each for each in entries if pattern.path and of_path(each.path)]
+    return by_path or [each for each in entries if pattern.name and of_name(each.source)]
 
 
 def _time(nanoseconds: int) -> str:

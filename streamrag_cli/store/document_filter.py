@@ -11,6 +11,7 @@ from streamrag_cli.store.rows import tags_of
 LAST: Final = "\U0010ffff"
 """A text after all paths, in the order of their bytes."""
 _MAGIC: Final = re.compile(r"[*?\[]")
+_RANGE: Final = re.compile(r"(.)-(.)|(.)", re.DOTALL)
 _CLASS: Final = re.compile(r"\[([!^]?)(\]?[^\]/]*)\]")
 
 
@@ -141,10 +142,14 @@ def _literal(piece: str) -> str:
     while at < len(piece):
         listed = _CLASS.match(piece, at)
         if listed and listed[2]:
-            inside = re.sub(r"([\[\]\\^&|~])", r"\\\1", listed[2])
+            inside = "".join(_escaped(*part) for part in _RANGE.findall(listed[2]))
             expression += f"(?!/)[{'^' if listed[1] else ''}{inside}]"
             at = listed.end()
         else:
             expression += "[^/]" if piece[at] == "?" else re.escape(piece[at])
             at += 1
     return expression
+
+
+def _escaped(first: str, last: str, single: str) -> str:
+    return re.escape(single) if single else f"{re.escape(first)}-{re.escape(last)}"

@@ -152,11 +152,11 @@ def test_hints_of_an_empty_search_lead_to_documents_that_exist(user: WarmCommand
 
     hints = [
         next(line for line in user.run("search", *words).stderr.splitlines() if line.startswith("hint: "))
-        for words in (("--in", "v2", QUESTION), ("--since", "7d", "Which violin did the dentist repaint?"))
+        for words in (("--in", "manul/v2", QUESTION), ("--since", "7d", "Which violin did the dentist repaint?"))
     ]
 
     assert hints == [
-        "hint: did you mean --in manual/v2? To list the documents: streamrag ls",
+        "hint: did you mean --in manual/v2 or --in manual/v1 or --in manual? To list the documents: streamrag ls",
         "hint: rephrase the question, leave out the filter (--since 7d), ask another collection (-c post), or accept"
         " weaker matches: streamrag search --min-score 0 --since 7d 'Which violin did the dentist repaint?'",
     ]

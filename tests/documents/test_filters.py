@@ -19,7 +19,8 @@ def read(words: FilterWords, prefix: str = "--") -> Filter:
 @pytest.mark.parametrize(
     ("written", "path", "name"),
     [
-        ("manual", "/home/ada/work/manual", "manual"),
+        ("manual", "/home/ada/work/manual", "**/manual"),
+        ("manual/", "/home/ada/work/manual", "**/manual"),
         ("./manual/", "/home/ada/work/manual", "manual"),
         ("../*/v?", "/home/ada/*/v?", "../*/v?"),
         (".", "/home/ada/work", "."),
@@ -34,7 +35,7 @@ def test_a_pattern_of_the_command_line_is_relative_to_the_working_directory(writ
 
 
 def test_without_a_working_directory_a_relative_pattern_matches_names() -> None:
-    assert pattern_for_paths("manual", None, None) == PathPattern("", "manual")
+    assert pattern_for_paths("manual", None, None) == PathPattern("", "**/manual")
 
 
 def test_a_pattern_of_a_client_never_matches_absolute_paths() -> None:
