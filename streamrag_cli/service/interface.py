@@ -27,7 +27,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """The documents to list: all, or those that `--in PATTERN` would select.
+    """The documents to list: all, or the ones that `--in PATTERN` would select.
 
     With `unread`, only files without a current version in the collection: failed and skipped ones.
     """

@@ -27,8 +27,8 @@ _CORRUPT: Final = (
 def opened_archive(data: bytes, kind: str) -> Iterator[zipfile.ZipFile]:
     """Open an archive whose `kind`, such as "a Word document", is named in errors.
 
-    Raises DocumentError `encrypted`, `zip_bomb` or `corrupt`; the latter also if the block raises an error of the
-    archive or of its XML.
+    Raises DocumentError `encrypted`, `zip_bomb` or `corrupt`. Errors of the archive and its XML that the block raises
+    become `corrupt`.
     """
     from lxml.etree import LxmlError  # imports in about 30 ms
 
