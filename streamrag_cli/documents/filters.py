@@ -79,7 +79,7 @@ def pattern_for_names(written: str) -> PathPattern:
 def pattern_for_paths(written: str, directory: Path | None, home: Path | None) -> PathPattern:
     """A pattern relative to the working directory or `~`, or an absolute one, and for names if no path matches it.
 
-    `directory` is None if it no longer exists. The name of a file or folder alone then matches in every folder.
+    `directory` is None if it no longer exists. A single file or folder name then matches in every folder.
 
     >>> pattern_for_paths("../docs/*.md", Path("/home/ada/work"), Path("/home/ada"))
     PathPattern(path='/home/ada/docs/*.md', name='../docs/*.md')
