@@ -76,7 +76,7 @@ class UsageError(StreamragError):
 
 class ConfigurationError(StreamragError):
     exit_code = ExitCode.CONFIGURATION
-    for_visitors = ("the server is not set up correctly", "")
+    for_visitors = ("the server is not configured correctly", "")
     may_quote_a_server = True
 
 

@@ -134,7 +134,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """An earlier question of a conversation and its answer; what is unknown is empty.
+    """An earlier question of a conversation and its answer; unknown values are empty.
 
     `cited` are the ids of the chunks that the answer cites.
     """
@@ -164,7 +164,7 @@ class Filter:
     - `patterns`: one of them matches the document.
     - `since_ns`: the file was modified then or later, in nanoseconds since the Unix epoch.
     - `suffixes` and `file_names`, both in lower case: its file has one of these suffixes or whole names.
-    - `tags`: it has all of them; upper and lower case are equal.
+    - `tags`: it has all of them; case is ignored.
     - `text` is the filter as the user wrote it, for messages.
     """
 
@@ -188,10 +188,10 @@ class Question:
     `extra` is text piped in with the question; it is sent to the model but not used for retrieval. `with_stages`
     requests the timings of every step, `with_matches` the question's words in the excerpts. `history` has the earlier
     turns of the conversation, oldest first, and `thread` is the id of the conversation, or "" if it has none. `n` is
-    the number of this turn in the conversation, which also counts questions without an answer; `history` does not have
-    those. `instructions` are additional instructions for the model. `options`, such as `temperature`, are sent to the
-    model server unchanged. `max_tokens` can only lower the limit in the settings. `filter` restricts the documents
-    that may answer.
+    the number of this turn in the conversation, which also counts questions without an answer, unlike `history`.
+    `instructions` are additional instructions for the model. `options`, such as `temperature`, are sent to the model
+    server unchanged. `max_tokens` can only lower the limit in the settings. `filter` restricts the documents that may
+    answer.
     """
 
     text: str
@@ -227,8 +227,7 @@ class Question:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """A numbered hit as shown to users and to the model. `content` is an excerpt of the chunk, `text` all of it.
-    `matches` has the start and end of each word in `content` that the question contains, too, in characters, if the
-    question requests them.
+    `matches`, if requested, has the start and end, in characters, of each word in `content` that the question contains.
 
     `also` names the documents with near-duplicates of the chunk, by their folder if only that differs. `path` is the
     file's absolute path on this machine, for links in a local terminal. `also_paths` are the absolute paths of `also`,
@@ -315,12 +314,12 @@ class DocumentRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
-    """Text of an ingested document, sanitised: a chunk, some lines or all of it. It is as it was ingested.
+    """Text of an ingested document, sanitised, as it was ingested: a chunk, some lines or all of it.
 
     `source` is the document's name as shown to users, and `title` its heading path. `line_start` and `line_end` are
     lines of the file, counted from 1, both inclusive, or None if the format has no lines. `chunk_id` is "" unless the
     text is that of one chunk. `path` is the absolute path on this machine, `ingested_at` is ISO 8601 in UTC, and
-    `record` has what the store knows of the file.
+    `record` is the file's record in the store.
     """
 
     source: str

@@ -11,7 +11,7 @@ _HOURS: Final = {"h": 1, "d": 24, "w": 24 * 7}
 
 
 def start_of(text: str, now_s: float, *, flag: str) -> str:
-    """The moment that `text` means: a date or time in local time, or an age such as `30d`; in ISO 8601 (UTC).
+    """Convert a local date or time, or an age such as `30d`, to a time in ISO 8601 (UTC).
 
     `now_s` is a Unix time. Raises UsageError `bad_flag`.
 

@@ -157,7 +157,7 @@ def text_or_file(raw: str) -> str:
     if raw.startswith("@"):
         path = Path(raw[1:]).expanduser()
         if not path.is_absolute():
-            raise ValueError("must name its file by an absolute path, because it does not depend on the directory")
+            raise ValueError("must give the absolute path of its file")
         try:
             text = read_regular_file(path, 4 * MAX_INSTRUCTIONS_CHARS).decode()
         except UnicodeDecodeError:

@@ -99,8 +99,8 @@ class Settings:
         parse=value.one_of("off", "auto", "model"),
         flag="--rewrite MODE",
         commands=("ask", "chat", "serve"),
-        meaning="What is searched for a follow-up question: `auto` (with its conversation), `model` (as the model"
-        " rewrites it, which takes another request) or `off` (without its conversation).",
+        meaning="How to search for a follow-up question: `auto` (with its conversation), `model` (rewritten by the"
+        " model, which takes another request) or `off` (without its conversation).",
         help="How to search for a follow-up question: auto (with its conversation), model (rewritten by the model) or"
         " off.",
     )

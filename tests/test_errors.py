@@ -51,7 +51,7 @@ def test_missing_target_flags_are_added_to_a_hint(hint: str, expected: str) -> N
     ("kind", "expected"),
     [
         (UsageError, (2, 422, Severity.WARNING, "the request is not valid")),
-        (ConfigurationError, (3, 500, Severity.ERROR, "the server is not set up correctly")),
+        (ConfigurationError, (3, 500, Severity.ERROR, "the server is not configured correctly")),
         (ModelServerError, (4, 502, Severity.ERROR, "the model did not answer")),
         (StoreError, (5, 503, Severity.ERROR, "the documents cannot be searched at the moment")),
         (ResourceError, (5, 503, Severity.ERROR, "the documents cannot be searched at the moment")),

@@ -1,4 +1,4 @@
-"""Finds the passages for a question, and what is sent of them to the model."""
+"""Finds the passages for a question, and selects their text to send to the model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

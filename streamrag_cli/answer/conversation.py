@@ -20,7 +20,7 @@ from streamrag_cli.settings import Settings
 
 _CODE: Final = "history_cut"
 _WITHOUT_HISTORY: Final = Notice(
-    message="the conversation is too long for the model: the question is asked without it", code=_CODE
+    message="the conversation is too long for the model, so the question is sent without it", code=_CODE
 )
 
 
@@ -65,7 +65,7 @@ def _instructions(settings: Settings, question: Question) -> str:
 
 
 def _prompt(question: Question, context: Context, history: Sequence[Turn] | None, mark: str) -> list[Message]:
-    """The prompt with these earlier turns. If `history` is None, it has no part of the conversation."""
+    """The prompt with these earlier turns. If `history` is None, the conversation is left out."""
     is_single = history is None
     return messages(
         question.text,
@@ -79,7 +79,7 @@ def _prompt(question: Question, context: Context, history: Sequence[Turn] | None
 
 
 def _cut_notice(earlier: EarlierTurns) -> Notice | None:
-    """The notice that not all of the conversation is sent, if so."""
+    """The notice that part of the conversation is not sent; None if all of it is."""
     left_out = earlier.left_out
     parts = []
     if left_out:

@@ -1,7 +1,7 @@
-"""Chooses what the model gets of the earlier turns of a conversation.
+"""Chooses the earlier turns of a conversation to send to the model.
 
-The newest turns are sent, up to a number of characters. If a conversation outgrows that, it is cut to two thirds of it,
-and then grows again. The prompts of most turns therefore begin with the same text, which a server can cache.
+The newest turns are sent, up to a number of characters. A longer conversation is cut to two thirds of that number, and
+then grows again. The prompts of most turns therefore begin with the same text, which a server can cache.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ _OMISSION = "\n…\n"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarlierTurns:
-    """The turns to send, oldest first. `left_out` is the number of older turns, `shortened` of cut turns."""
+    """The turns to send, oldest first. `left_out` counts the older turns, `shortened` the cut ones."""
 
     turns: tuple[Turn, ...] = ()
     left_out: int = 0

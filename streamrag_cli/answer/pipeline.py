@@ -183,7 +183,7 @@ async def _search_and_answer(
 def _citation_events(
     answer: str, sources: Sequence[Source], question: Question, done: Done, *, is_quoted: bool
 ) -> list[Citations | Notice]:
-    """The citations of the answer, judged if a model wrote it, and a notice if it should have some but has none."""
+    """The citations of the answer, judged if a model wrote it, and a notice if citations are missing."""
     citations = resolve(answer, sources)
     if is_quoted:
         return [citations]

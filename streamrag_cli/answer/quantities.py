@@ -403,7 +403,7 @@ def _key(value: float) -> float:
 
 
 def _is_rounded(quantity: Quantity, form: Form, exact: float) -> bool:
-    """Whether the number is `exact` rounded to the digits that it has, or close to it if it claims only that."""
+    """Whether the number is `exact`, rounded to its own digits, or close to `exact` if it has a hedge."""
     value, step = form
     if abs(value - exact) <= 0.5 * step * (1 + 1e-9) and (step != 1.0 or exact != int(exact) or value == exact):
         return True

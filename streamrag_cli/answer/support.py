@@ -1,8 +1,8 @@
 """Judges without a model whether the passages that a sentence cites support it.
 
 A sentence is unsupported if it has a number, a name or a quoted string that none of its passages has, or if hardly any
-of its words occur in them. What the user wrote, and what earlier supported sentences say, counts as known. All of it
-errs on the side of the answer: a model may convert, round, count and rephrase.
+of its words occur in them. What the user wrote, and what earlier supported sentences say, counts as known. Every check
+gives the answer the benefit of the doubt: a model may convert, round, count and rephrase.
 """
 
 import re
@@ -215,7 +215,7 @@ def _has_unknown_name(at: int, part: str, everything: Sequence[Passage]) -> bool
 
 
 def _has_unknown_identifier(part: str, everything: Sequence[Passage]) -> bool:
-    """Whether the part has a setting, flag or other identifier as code of which the passages know less than half."""
+    """Whether the part has an identifier in code, such as a flag, whose words are mostly not in the passages."""
     for match in _CODE.finditer(part):
         code = match[1].strip()
         if not _IDENTIFIER.fullmatch(code) or any(_squeezed(code) in passage.squeezed for passage in everything):

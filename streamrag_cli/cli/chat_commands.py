@@ -56,7 +56,7 @@ def run_command(session: ChatSession, text: str) -> ExitCode:
 def _unknown(name: str) -> str:
     similar = get_close_matches(name, _COMMANDS, n=1)
     advice = (
-        f"did you mean {similar[0]}?" if similar else "/help lists the commands; //... asks a question with a slash"
+        f"did you mean {similar[0]}?" if similar else "/help lists the commands; if it is a question, begin it with //"
     )
     return f"unknown command {sanitise_line(name[:_NAMED])}; {advice}"
 
@@ -147,7 +147,7 @@ def _no_such_setting(name: str, names: list[str]) -> str:
     shown = sanitise_line(name[:_NAMED])
     secret = next((each for each in SETTINGS if each.name == name and each.secret), None)
     if secret is not None:
-        return f"{shown} cannot be set here, because the terminal shows it: use the variable {secret.variables[0]}"
+        return f"{shown} cannot be set here, where it would be visible; set the variable {secret.variables[0]}"
     similar = get_close_matches(name, names, n=1)
     return f"no setting {shown}" + (f"; did you mean {similar[0]}?" if similar else f"; use {', '.join(names)}")
 
@@ -165,7 +165,7 @@ def _filter(session: ChatSession, rest: str) -> None:
         session.process.hint_command = replace(session.process.hint_command, filter=())
     elif words:
         session.filter = _filter_from(session, words)
-    session.print(session.filter.text or "all documents are used")
+    session.print(session.filter.text or "no filter: all documents are used")
 
 
 def _filter_from(session: ChatSession, words: list[str]) -> Filter:
@@ -256,7 +256,7 @@ _COMMANDS: Final = {
         ChatCommand(usage="/again [-m MODEL]", help="ask the last question again", run=_again),
         ChatCommand(usage="/set [NAME VALUE]", help="change a setting, or list all", run=_set, needs_terminal=True),
         ChatCommand(
-            usage="/filter [FLAGS]", help="use only some documents: --in, --since, --format, --tag, or off", run=_filter
+            usage="/filter [FLAGS]", help="restrict the documents: --in, --since, --format, --tag, or off", run=_filter
         ),
         ChatCommand(usage="/save FILE.md", help="save the conversation", run=_save, needs_terminal=True),
         ChatCommand(usage="/edit [TEXT]", help="write a question in your editor", run=_edit, needs_terminal=True),

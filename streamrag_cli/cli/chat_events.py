@@ -12,9 +12,9 @@ from streamrag_cli.text import sanitise
 async def with_question_first(
     events: AsyncGenerator[AskEvent, None], question: Question
 ) -> AsyncGenerator[AskEvent, None]:
-    """The events of a turn, which begin with its `QuestionAsked` even if it fails before anything is searched.
+    """The events of a turn, beginning with `QuestionAsked` even if the turn fails before the search.
 
-    A `Status` or `Notice` that precedes it follows it instead.
+    An earlier `Status` or `Notice` is moved after it.
     """
     waiting: list[Status | Notice] = []
     has_begun = False

@@ -30,7 +30,7 @@ class ChatInput(Protocol):
         """
 
     def confirms(self, question: str) -> bool:
-        """Ask a question that is answered with `y` or anything else."""
+        """Ask a yes-or-no question. Only `y` and `yes` confirm."""
 
     def add_to_history(self, text: str) -> None:
         """Offer the text at the next prompt, if earlier inputs can be recalled there."""
@@ -101,7 +101,7 @@ class PipedLines:
 
 
 class PlainLines:
-    """One text per line that is typed on a terminal, which itself offers Backspace and nothing else.
+    """One text per line that is typed on a terminal. The only key for editing is Backspace.
 
     For terminals that cannot move the cursor, and for screen readers. Lines that were typed during an answer are read
     next, and a line that was begun is shown again at the prompt.

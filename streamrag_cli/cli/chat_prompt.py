@@ -32,8 +32,8 @@ _PASTE_OFF: Final = "\x1b[?2004l"
 class EditedLines:
     """Texts that are edited at a prompt. Enter ends a text; Alt-Enter, Ctrl-J and pasted line breaks do not.
 
-    Between two prompts the terminal still marks pasted text, so that a text of several lines which is pasted during an
-    answer stays one text. Importing this module takes 0.25 s.
+    Between two prompts the terminal still marks pasted text, so that several lines pasted during an answer stay one
+    text. Importing this module takes 0.25 s.
     """
 
     def __init__(

@@ -100,7 +100,7 @@ class ChatSession:
         return ExitCode.OK if self.is_interactive else last_failure
 
     def _next(self) -> ExitCode:
-        """Read one text and do what it says. Ctrl-C and expected failures end only that."""
+        """Read one text, and run its command or ask its question. Ctrl-C and expected failures end only that."""
         try:
             text = self.input.read()
             if text is None:
@@ -175,7 +175,7 @@ class ChatSession:
         return self.ask(text)
 
     def ask_again(self, flags: Mapping[str, object]) -> ExitCode:
-        """Ask the last question again, as if it had not been asked, with different settings."""
+        """Ask the last question again with different settings. The new answer replaces the last one."""
         if not self.exchanges:
             raise UsageError("there is no question to ask again", code="usage")
         last = self.exchanges[-1]

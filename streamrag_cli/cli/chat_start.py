@@ -37,7 +37,7 @@ def run_chat(
     thread_prefix: str | None,
     stops_on_error: bool,
 ) -> ExitCode:
-    """Chat until the end of the input; return the exit code. Ctrl-C ends only what runs, if stdin is a terminal."""
+    """Chat until the end of the input; return the exit code. On a terminal, Ctrl-C ends only an answer."""
     thread = ""
     exchanges: list[Exchange] = []
     continued = None
@@ -114,7 +114,7 @@ def _input(
 
 
 def _recalled(process: Process, settings: Settings, exchanges: list[Exchange]) -> list[str]:
-    """Questions to recall at the prompt, oldest first: from the log, if it is used, and of the conversation."""
+    """Questions to recall at the prompt, oldest first: from the log, if it is on, and from the conversation."""
     questions = [each.question for each in exchanges]
     if why_not_logged(settings, process.environment, in_ci=process.in_ci):
         return questions

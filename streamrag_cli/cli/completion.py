@@ -1,7 +1,7 @@
 """Completion in shells: names of collections and models, files where files are meant, and nothing for questions.
 
-Typer installs and runs completion. `prepare` changes what it does not do: it completes file names if nothing else
-matches, and ignores `XDG_CONFIG_HOME` in fish. Only processes that complete, install or show completion call it.
+Typer installs and runs completion, but completes file names if nothing else matches, and ignores `XDG_CONFIG_HOME` in
+fish. `prepare` changes both. Only processes that complete, install or show completion call it.
 """
 
 import contextlib
@@ -74,7 +74,7 @@ def nothing(incomplete: str) -> list[str]:
 
 
 def collections(ctx: typer.Context, incomplete: str) -> list[str]:
-    """The names of the collections in the store. A store on another machine is not asked."""
+    """The names of the collections in the store. A store on another machine is not queried."""
     from streamrag_cli.store.registry import open_store
 
     names: Sequence[str] = ()

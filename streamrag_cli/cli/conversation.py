@@ -1,4 +1,4 @@
-"""Conversations on the command line: which one a question continues, and the record of its answer in the log."""
+"""Conversations on the command line: finds the one that a question continues, and logs the answer."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
@@ -81,7 +81,7 @@ def thread_to_continue(process: Process, *, last: bool, prefix: str | None) -> s
 def with_target_of(thread: str, process: Process, flags: Mapping[str, object | None]) -> Mapping[str, object | None]:
     """The flags, with the collection and the store of the conversation unless they name others. Raises LogError.
 
-    The log does not have the password of a store, so that the store of the settings is used if only that differs.
+    The log omits the password of a store. The store of the settings is used if only the password differs.
     """
     from streamrag_cli.settings import read_settings
 
@@ -107,7 +107,7 @@ def new_thread(process: Process, settings: Settings) -> str:
 def recorded(
     events: AsyncGenerator[AskEvent, None], question: Question, settings: Settings, process: Process, *, announce: bool
 ) -> AsyncGenerator[AskEvent, None]:
-    """The events, which are written into the log if questions are logged.
+    """Pass on the events, and write them into the log if questions are logged.
 
     With `announce`, the first answer in the log has a notice about the log.
     """

@@ -30,7 +30,7 @@ def command(
 ) -> int:
     """Copy a collection to another store.
 
-    Its vectors are copied, too. Nothing is embedded again. The target store does not change until the copy is complete.
+    Copies its vectors, so nothing is embedded again. The target store does not change until the copy is complete.
     """
     settings = _settings({**flags, "store": source}, "--from", process)
     other = _settings({**flags, "store": target}, "--to", process)

@@ -20,7 +20,7 @@ def command(
     flags: options.SettingFlags,
     json: options.Json = False,
     plain: options.Plain = False,
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Show the details of what is in order.")] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Show the details of passed checks.")] = False,
 ) -> int:
     """Check the whole setup and print a fix for every problem.
 

@@ -72,7 +72,7 @@ def run_editor(command: Sequence[str], run: RunProgram) -> None:
     except OSError as error:
         raise UsageError(f"cannot run {command[0]}: {error.strerror}", code="editor_failed", hint=_HINT) from None
     if code:
-        raise UsageError(f"{command[0]} ended with exit code {code}", code="editor_failed")
+        raise UsageError(f"{command[0]} exited with code {code}", code="editor_failed")
 
 
 def open_detached(command: Sequence[str]) -> None:

@@ -69,7 +69,7 @@ def _report_if_unusable(process: Process) -> bool:
     try:
         address_for(process.environment)
     except UnsafeDirectoryError as error:
-        print_error(process.err, f"no engine is used: {error}", error.hint)
+        print_error(process.err, f"the engine cannot be used: {error}", error.hint)
         return False
     return True
 

@@ -36,7 +36,7 @@ class Exchange:
 
     @classmethod
     def from_log(cls, turn: "LoggedTurn") -> Self:
-        """An exchange of an earlier chat. The log does not have the excerpts of the sources."""
+        """An exchange of an earlier chat. The log has no excerpts of the sources."""
         return cls(
             question=turn.question,
             pieces=[turn.answer],

@@ -23,7 +23,7 @@ def command(
     *,
     paths: Annotated[list[str] | None, typer.Argument(metavar="PATH...", help="Files and folders to ingest.")] = None,
     remove: Annotated[
-        bool, typer.Option("--remove", help="Remove the documents under PATH, or without PATH the collection of -c.")
+        bool, typer.Option("--remove", help="Remove the documents under PATH, or the collection given by -c.")
     ] = False,
     rebuild: Annotated[
         bool,
@@ -117,7 +117,7 @@ def _check(paths: Sequence[str], *, remove: bool, remove_all: bool, rebuild: boo
     """Reject invalid combinations of arguments before anything is opened. Raises UsageError `usage`, `empty_path`."""
     if any(not path.strip() for path in paths):
         # `ingest "$FOLDER"` with an unset variable must not ingest the working directory.
-        raise UsageError("a PATH is empty", code="empty_path", hint="name a folder, or . for the working directory")
+        raise UsageError("a PATH is empty", code="empty_path", hint="name a folder, or use . for the working directory")
     if remove_all and not (remove and not paths):
         raise UsageError(
             "--all requires --remove and takes no PATH",

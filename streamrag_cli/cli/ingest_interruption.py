@@ -1,4 +1,4 @@
-"""Reports an interrupted ingest before what is embedded is saved, which may take seconds."""
+"""Reports an interruption of an ingest before the embedded passages are saved, which may take seconds."""
 
 import contextlib
 import shlex
@@ -12,7 +12,7 @@ from streamrag_cli.render.interface import Renderer
 
 
 class InterruptibleRenderer:
-    """Passes events to a renderer, which an interruption closes early: everything after that is ignored."""
+    """Passes events to a renderer. An interruption closes the renderer, and later events are ignored."""
 
     def __init__(self, renderer: Renderer[IngestEvent], process: Process) -> None:
         self._renderer = renderer

@@ -1,4 +1,4 @@
-"""The keyboard of an interactive chat: what is typed while an answer is shown waits for the next prompt."""
+"""The keyboard of an interactive chat: keys typed during an answer wait for the next prompt."""
 
 import contextlib
 import os

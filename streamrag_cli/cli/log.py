@@ -29,7 +29,7 @@ def entries(
     context: typer.Context,
     limit: Annotated[int, typer.Option("-n", metavar="N", min=1, help="Show at most N questions.")] = _SHOWN,
     words: Annotated[
-        str, typer.Option("-q", "--query", metavar="WORDS", help="Show only turns with all these words.")
+        str, typer.Option("-q", "--query", metavar="WORDS", help="Show only turns that contain all WORDS.")
     ] = "",
     collection: Annotated[
         str,
@@ -48,8 +48,8 @@ def entries(
     since: Annotated[
         str, typer.Option("--since", metavar="DATE", help="Show only questions since a date, such as 2026-01-31 or 7d.")
     ] = "",
-    json: Annotated[bool, typer.Option("--json", help="Print whole turns as one JSON object.")] = False,
-    jsonl: Annotated[bool, typer.Option("--jsonl", help="Print each whole turn as a line of JSON.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print complete turns as one JSON object.")] = False,
+    jsonl: Annotated[bool, typer.Option("--jsonl", help="Print each complete turn as a line of JSON.")] = False,
 ) -> int:
     """Show, search and delete logged questions and answers.
 
@@ -88,7 +88,7 @@ def show(
             autocompletion=completion.nothing,
         ),
     ] = "last",
-    md: Annotated[bool, typer.Option("--md", help="Print it as Markdown.")] = False,
+    md: Annotated[bool, typer.Option("--md", help="Print Markdown.")] = False,
     plain: options.Plain = False,
 ) -> int:
     """Show a turn or a whole conversation again, with its sources."""
@@ -121,7 +121,7 @@ def remove(
         ),
     ] = None,
     older: Annotated[
-        str, typer.Option("--older", metavar="AGE", help="Delete turns that are older, such as 30d, 12h or 2026-01-31.")
+        str, typer.Option("--older", metavar="AGE", help="Delete turns older than AGE, such as 30d, 12h or 2026-01-31.")
     ] = "",
     thread: Annotated[
         str | None,
@@ -167,7 +167,7 @@ def switch_on(context: typer.Context) -> int:
 
 @app.command("off", cls=options.Command)
 def switch_off(context: typer.Context) -> int:
-    """Do not log questions and answers. What is in the log stays."""
+    """Stop logging questions and answers. Existing entries are kept."""
     from streamrag_cli.history.location import switch_log
 
     process: Process = context.obj

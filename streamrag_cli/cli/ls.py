@@ -30,7 +30,7 @@ def command(
 ) -> int:
     """List the documents of a collection.
 
-    On a terminal: path, chunks, size, and the times of the last change and of the ingest. In a pipe, the same is
+    On a terminal: path, chunks, size, and the times of the last change and of the ingest. In a pipe, columns are
     separated by tabs, with sizes in bytes and times in UTC.
     """
     import asyncio  # here, because every command imports this module

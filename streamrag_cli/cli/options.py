@@ -16,7 +16,7 @@ from streamrag_cli.setting_row import Setting
 from streamrag_cli.settings_table import SERVER_SETTINGS, SETTINGS, ServerSettings, Settings
 
 ContinueLast = Annotated[
-    bool, typer.Option("-C", "--continue", help="Continue the last conversation, if possible of this terminal.")
+    bool, typer.Option("-C", "--continue", help="Continue the last conversation, preferably of this terminal.")
 ]
 Thread = Annotated[
     str | None,
@@ -28,7 +28,7 @@ NoStream = Annotated[bool, typer.Option("--no-stream", help="Print the answer on
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print only the answer and errors.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Show an excerpt and the score of each source.")]
 Footnotes = Annotated[
-    bool, typer.Option("--footnotes", help="List the cited sources below a piped answer, too, as Markdown.")
+    bool, typer.Option("--footnotes", help="List the cited sources as Markdown, even below a piped answer.")
 ]
 Plain = Annotated[bool, typer.Option("--plain", help="Print plain text: no colour, no live updates.")]
 Timings = Annotated[

@@ -108,7 +108,7 @@ class Process:
 def settings_from(process: Process, flags: Mapping[str, object | None]) -> Settings:
     """Read the settings, and remember the flags that hints must repeat.
 
-    Of the collections that `serve` is given, the first is used.
+    If `serve` is given several collections, the first is used.
     """
     collections: Any = flags.get("collections") or ()
     collection = flags.get("collection") or next(iter(collections), None)

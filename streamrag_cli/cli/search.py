@@ -36,7 +36,7 @@ def command(
     plain: options.Plain = False,
     full: Annotated[bool, typer.Option("--full", help="Print whole passages instead of excerpts.")] = False,
     max_chars: Annotated[
-        int | None, typer.Option("--max-chars", metavar="N", min=1, help="Print whole passages, cut to N characters.")
+        int | None, typer.Option("--max-chars", metavar="N", min=1, help="Print at most N characters of each passage.")
     ] = None,
 ) -> int:
     """Show the passages that match a query, without a model."""

@@ -39,7 +39,7 @@ def command(
     """Show a document, some of its lines, or a passage.
 
     The text is what was ingested. A number is a source of the last answer in this terminal, and last is that answer.
-    PATH may be the end of a path. Calls no model.
+    PATH may be the last part of a path. Does not call the model.
     """
     where = source.encode("utf-8", "surrogateescape").decode("utf-8", "replace").strip()
     if not where:
@@ -94,7 +94,7 @@ def _source_of_last_answer(
             raise
     where = _place(fields)
     passage = _read(Selection(where=where, names=process.display_names), settings)
-    message = "the document was ingested again since that answer; this is the passage at the same place now"
+    message = "the document was ingested again after that answer; this is the passage now at that place"
     notices.append(Notice(message=message, code="passage_changed"))
     return passage, settings
 
@@ -140,7 +140,7 @@ def _show_last(process: Process, flags: Mapping[str, object | None], *, json: bo
 
 
 def _state_notices(passage: Passage, settings: Settings, process: Process) -> list[Notice]:
-    """A notice if the file has changed or no longer exists since it was ingested."""
+    """A notice if the file has changed or been deleted since it was ingested."""
     record = passage.record
     if record is None or not open_store(settings.store).has_local_files:
         return []

@@ -78,7 +78,7 @@ class Signals:
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Within the block, do not raise Interrupted, which an event loop would swallow, but at its end.
+        """Raise Interrupted only at the end of the block, because an event loop would swallow it.
 
         A signal for which `on_signal` has a callback, or gets one within the block, is only passed to that.
         """

@@ -20,7 +20,7 @@ _REASONS: dict[SkipCode, str] = {
     "generated": "generated or vendored; pass its path to ingest it",
     "unsupported": "unsupported format",
     "duplicate": "link to a path that was already found",
-    "outside_root": "link that leads outside the folder",
+    "outside_root": "link to a path outside the folder",
     "broken_link": "broken link",
     "not_a_regular_file": "not a regular file",
 }

@@ -77,7 +77,7 @@ def pattern_for_names(written: str) -> PathPattern:
 
 
 def pattern_for_paths(written: str, directory: Path | None, home: Path | None) -> PathPattern:
-    """A pattern relative to the working directory or `~`, or an absolute one, and for names if no path matches it.
+    """Interpret a pattern: absolute, or relative to the working directory or `~`; for names if no path matches.
 
     `directory` is None if it no longer exists. A single file or folder name then matches in every folder.
 

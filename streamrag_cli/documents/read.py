@@ -160,7 +160,7 @@ def _decode_as(data: bytes, encoding: str) -> tuple[str, str | None]:
         return _NOT_TEXT.sub(REPLACEMENT, data.decode(encoding)), None
     except UnicodeDecodeError:
         text = data.decode(encoding, errors="replace")
-        return _NOT_TEXT.sub(REPLACEMENT, text), f"not entirely {encoding}: invalid characters were replaced"
+        return _NOT_TEXT.sub(REPLACEMENT, text), f"invalid {encoding}: undecodable characters were replaced"
 
 
 def _decode_guessing(data: bytes) -> tuple[str, str | None]:

@@ -93,7 +93,7 @@ class EngineService:
         try:
             if variables := open_store(settings.store).environment_overrides(self._environment):
                 # libpq reads these variables, such as PGPASSWORD, and the engine does not have them
-                raise EngineUnavailableError(f"it does not get these variables: {', '.join(variables)}")
+                raise EngineUnavailableError(f"it does not receive these variables: {', '.join(variables)}")
             connection = connect(request, self._environment, idle_s=settings.engine_idle_s)
         except EngineUnavailableError as error:
             _log.debug("not used: %s", error)

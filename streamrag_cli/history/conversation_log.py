@@ -1,4 +1,4 @@
-"""The log of one user: records answers, and knows the conversations that they belong to."""
+"""The log of one user: records answers, and finds conversations."""
 
 import os
 import time

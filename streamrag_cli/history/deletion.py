@@ -61,7 +61,7 @@ def _erase(db: sqlite3.Connection, file: Path) -> None:
         if time.monotonic() > deadline_s:
             db.execute("INSERT OR REPLACE INTO facts (name, value) VALUES ('erasing', '1')")
             raise LogError(
-                f"the deleted text may still be in {file}-wal, because another process reads the log",
+                f"the deleted text may still be in {file}-wal, because another process is reading the log",
                 code="log_busy",
                 hint="end that process, then run: streamrag log rm --older 36500d",
                 retryable=True,

@@ -1,4 +1,4 @@
-"""Where the log is, and whether questions are logged.
+"""The location of the log, and whether questions are logged.
 
 $XDG_STATE_HOME/streamrag/log.db     the log (0600), in a private directory of the user (0700)
 $XDG_STATE_HOME/streamrag/log.off    exists if the user has run `streamrag log off`
@@ -13,7 +13,7 @@ from streamrag_cli.settings import Settings
 
 
 class LogError(StoreError):
-    """The log cannot be opened, read or written. Never the reason for a missing answer."""
+    """The log cannot be opened, read or written. It never prevents an answer."""
 
 
 def log_file(environment: Mapping[str, str]) -> Path:

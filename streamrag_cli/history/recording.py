@@ -23,7 +23,7 @@ EVERY_S: Final = 0.5
 
 
 class Recording:
-    """The record of one answer, which a `LogWriter` writes at least once a second while it changes, and at the end.
+    """The record of one answer. A `LogWriter` writes it at least once a second while it changes, and at the end.
 
     `ended` becomes the error that prevented this, or None. With `announce`, `is_first` is set if the answer is complete
     and the user has not been informed yet that questions are logged. A turn that another process deletes is not written

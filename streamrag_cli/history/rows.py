@@ -114,7 +114,7 @@ def _index(db: sqlite3.Connection, row: int, question: str, answer: str) -> None
 
 
 def separated(text: str) -> str:
-    """The text as the full-text index gets it: with spaces between the words of scripts that are written without."""
+    """The text for the full-text index: text in scripts without spaces is split into characters and pairs."""
     # A pattern would take longer to compile than this takes. Between the two ranges are punctuation and symbols.
     if text.isascii() or not any("\u0e00" <= each < "\u2000" or each > "\u2e7f" for each in set(text)):
         return text

@@ -28,7 +28,7 @@ class FileStatus(Protocol):
 def is_unchanged_by_stat(status: FileStatus, record: DocumentRecord) -> bool:
     """Whether size, time stamp and recipe prove that the stored document is up to date. If False, it may still be.
 
-    A document whose tags an earlier version did not store is not.
+    False for a document whose tags an earlier version did not store.
     """
     same = (record.size, record.mtime_ns, record.recipe) == (status.st_size, status.st_mtime_ns, _stored_recipe())
     return same and not lacks_tags(record) and record.mtime_ns < record.read_at_ns - _TIMESTAMP_RESOLUTION_NS

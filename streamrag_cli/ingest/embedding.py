@@ -121,7 +121,7 @@ class BatchEmbedder:
         return _rows(keys, passages) if texts else embedded
 
     def finished(self, texts: Sequence[str]) -> EmbeddedPassages | None:
-        """The embeddings of `texts` if all of them are embedded already. For the time after an interruption."""
+        """The embeddings of `texts` if all of them are embedded already. Used after an interruption."""
         keys = list(map(text_key, texts))
         cached = [self._fresh.get(key) or self._recent.get(key) or self._known.get(key) for key in keys]
         passages = {key: passage for key, passage in zip(keys, cached, strict=True) if passage}

@@ -1,7 +1,7 @@
 """A safeguard against rules that skip too much, such as `--exclude '*'` or a new `.gitignore`.
 
-An ingest removes documents whose files are now excluded or ignored. It asks first if these are many, or if they are the
-last documents of a folder. Documents that go because a file was deleted or may be a secret are not counted.
+An ingest removes documents whose files are now excluded or ignored. If these are many, or the last documents of a
+folder, the user must confirm. Documents whose files were deleted or may be secrets are not counted.
 """
 
 import os

@@ -71,7 +71,7 @@ def _remove(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]
 
 
 def _removal_of_collection(request: IngestRequest, store: Store) -> str:
-    """The command that removes the collection with the name that was given as the path; "" if there is none."""
+    """The command that removes the collection whose name was given as the path; "" if it does not exist."""
     name = str(request.paths[0]) if len(request.paths) == 1 else ""
     return f"streamrag ingest --remove -c {shlex.quote(name)}" if name in store.collections() else ""
 

@@ -131,7 +131,7 @@ def _nothing_to_ingest(recorded: Sequence[Path], request: IngestRequest) -> Usag
         return UsageError(
             f"{names} {verb} not exist, so there is nothing to ingest: is the disk or network share mounted?",
             code="no_path",
-            hint=f"mount {it}, ingest the new place if moved, or remove the documents: {command}",
+            hint=f"mount {it}, ingest its new location if it moved, or remove the documents: {command}",
         )
     command = "streamrag ingest --rebuild PATH" if request.rebuild else "streamrag ingest PATH"
     return UsageError("no path to ingest: nothing was ingested before", code="no_path", hint=command)

@@ -71,7 +71,7 @@ class IngestRun:
     def sync(
         self, writer: Writer, embedding: BatchEmbedder, keep: Callable[[int], None]
     ) -> Iterator[DocumentSeen | FileProgress]:
-        """Do the ingest. After an interruption, `keep` is called to cache what is embedded, so many passages."""
+        """Do the ingest. After an interruption, `keep` is called with the number of passages that will be cached."""
         limits = self._request.limits
         uninterrupted = self._request.uninterrupted
         steps = write(self._results(), writer, embedding, limits, uninterrupted=uninterrupted, keep=keep)

@@ -193,7 +193,7 @@ def _reject_replaced(
 ) -> None:
     """Raise UsageError if none of the many documents of a folder exists, such as below a mount point with a stray file.
 
-    A folder in which as many files are found as are stored has been reorganised.
+    If a folder has as many files as stored documents, its files were only moved or renamed.
     """
     for root, documents in _stored_below(_without_documents(files_of, unreadable, settings), request, settings).items():
         if documents > max(MANY_DOCUMENTS, files_of[root]):
@@ -212,7 +212,7 @@ def _perhaps_not_mounted(root: Path, why: str, request: IngestRequest) -> UsageE
 
 
 def _without_documents(roots: Iterable[Path], unreadable: Sequence[Path], settings: Settings) -> list[Path]:
-    """The roots whose stored documents do not exist. It usually stops at the first document of each root."""
+    """The roots whose stored documents are all missing. Usually only the first document of each root is checked."""
     try:
         with open_store(settings.store).manifest(settings.collection) as manifest:
             return [
@@ -240,5 +240,5 @@ def confirm_removal(
     request.confirmation.require(
         f"Remove {counted} {target}?",
         message=f"the command would remove {counted} {target}",
-        hint=f"list them first, then use --yes instead of --dry-run -v: {command} --dry-run -v",
+        hint=f"list them first, then confirm with --yes: {command} --dry-run -v",
     )

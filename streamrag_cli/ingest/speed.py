@@ -1,4 +1,4 @@
-"""How many passages an embedder embeds per second on this machine: measured, and remembered for the next ingest."""
+"""Measures how many passages per second an embedder embeds on this machine, and saves it for the next ingest."""
 
 import contextlib
 import json

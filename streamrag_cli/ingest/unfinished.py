@@ -48,7 +48,7 @@ class UnfinishedPassages:
             new.replace(self._file)
 
     def take(self) -> dict[bytes, Passage]:
-        """The passages that were kept in the last 24 hours; they are kept no longer."""
+        """Return the passages that were saved in the last 24 hours, and delete the cache."""
         if self._file is None:
             return {}
         try:

@@ -1,4 +1,4 @@
-"""How much there is to embed: an estimate from the sizes of the files, which improves as they are read."""
+"""Estimates the number of passages to embed from file sizes; the estimate improves as files are read."""
 
 import os
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ _ENOUGH_PASSAGES: Final = 200
 
 
 class Workload:
-    """The number of passages of the files that are new or changed.
+    """The number of passages in new and changed files.
 
     `files` is the number of these files. `passages` is the number of their passages: known for the files that have
     been read, and estimated for the others; None if it cannot be estimated.

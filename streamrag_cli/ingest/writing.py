@@ -70,7 +70,7 @@ def write(
 
     Within a block of `uninterrupted`, no signal raises an exception. After an interruption, `keep` is called to cache
     what is embedded, with the number of passages that are written or embedded. Then the documents that are complete are
-    written, unless that would have to open the store first, which takes a long time.
+    written, unless the store would have to be opened first, which takes a long time.
     """
     pending: deque[Batch] = deque()
     is_prepared = False

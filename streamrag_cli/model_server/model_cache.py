@@ -1,5 +1,4 @@
-"""Caches the model's name for servers that offer only one model, so that not every question has to request the list,
-and the parameters that a model refuses.
+"""Caches the model's name for servers that offer only one model, and the parameters that a model refuses.
 
 The cache is a file in the user's state directory. It contains hashes instead of URLs, because the URLs of some gateways
 contain a key. If the file cannot be read, the list is requested.
@@ -62,7 +61,7 @@ class ModelCache:
 
 
 class RefusedDefaults:
-    """The parameters that a model refuses, although we send them by default."""
+    """The default parameters that a model refuses."""
 
     def __init__(self, directory: str, endpoint: ModelEndpoint) -> None:
         self._cache = ModelCache(directory)

@@ -17,7 +17,7 @@ _DUMB_TERMINALS: Final = frozenset({"dumb", "unknown"})
 
 
 def color_choice(environment: Mapping[str, str]) -> ColorChoice:
-    """When to use colour, as the variables `NO_COLOR`, `FORCE_COLOR` and `CLICOLOR_FORCE` say.
+    """When to use colour, according to the variables `NO_COLOR`, `FORCE_COLOR` and `CLICOLOR_FORCE`.
 
     >>> color_choice({}), color_choice({"FORCE_COLOR": "1"}), color_choice({"FORCE_COLOR": "1", "NO_COLOR": "1"})
     ('auto', 'always', 'never')
@@ -29,7 +29,7 @@ def color_choice(environment: Mapping[str, str]) -> ColorChoice:
 
 
 def choose_color(choice: ColorChoice, environment: MutableMapping[str, str]) -> None:
-    """Replace the variables, from which Rich and prompt_toolkit also read the choice."""
+    """Set the colour variables, which Rich and prompt_toolkit also read, to the choice."""
     for name in ("NO_COLOR", *_FORCE_VARIABLES):
         environment.pop(name, None)
     if choice != "auto":

@@ -65,9 +65,9 @@ def _as_json(findings: Sequence[Finding], out: TextIO) -> ExitCode:
 
 
 def _as_lines(findings: Sequence[Finding], out: TextIO, *, plain: bool, verbose: bool) -> ExitCode:
-    """Print the problems before what is in order, each with its hint, and a summary line.
+    """Print the problems with their hints, then the passed checks and a summary line.
 
-    Unless `verbose`, details after the first semicolon are left out of what is in order.
+    Unless `verbose`, passed checks are shown without the details after their first semicolon.
     """
     from rich.text import Text
 

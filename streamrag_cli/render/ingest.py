@@ -71,7 +71,7 @@ class IngestView:
         self._progress: FileProgress | None = None
 
     def begin(self) -> None:
-        """Show that the files are being looked for, before the first event."""
+        """Show that the search for files has begun, before the first event."""
         if self._moves:
             self._start()
 

@@ -1,4 +1,4 @@
-"""The skipped files of an ingest, counted by what they are."""
+"""Counts the skipped files of an ingest by kind."""
 
 from collections import Counter
 from typing import Final
@@ -41,7 +41,7 @@ _BY_SUFFIX: Final = {
 
 
 def skipped_line(done: IngestDone) -> str:
-    """The skipped files by what they are, as one line; "" if no file was skipped.
+    """The skipped files by kind, as one line; "" if no file was skipped.
 
     >>> done = IngestDone(counts={"skipped": 6}, chunks_written=0, chunks=0, elapsed_ms=1.0, dry_run=False,
     ...     skipped={"unsupported": 5, "hidden": 1}, unsupported={".png": 2, ".jpg": 1, ".xyz": 2})

@@ -43,11 +43,11 @@ def notes(source: Source) -> list[str]:
 def print_nearest(
     err: TextIO, sources: Sequence[Source], *, plain: bool = False, editor_uri: str = "", query: str = ""
 ) -> None:
-    """Print the sources that are nearest to a question for which nothing is relevant."""
+    """Print the closest sources if none is relevant to the question."""
     if not sources:
         return
     console = console_for(err, plain=plain)
-    print_line(console, "nearest, but probably not about this:", style="dim")
+    print_line(console, "closest matches, probably not relevant:", style="dim")
     print_sources(console, sources, is_verbose=console.is_terminal, editor_uri=editor_uri, query=query)
 
 

@@ -1,4 +1,4 @@
-"""Shows a line that describes what is waited for and how long it has taken. It is erased before other output."""
+"""Shows a line with the current step and its duration, which is erased before other output."""
 
 import asyncio
 import time

@@ -30,7 +30,7 @@ def cited_passages(
 ) -> Retrieved:
     """`retrieved` with the cited passages as its only hits, ranked after its own hits.
 
-    Passages that are already hits, no longer exist or are not `scope` are left out, and at most `MAX_PASSAGES` are
+    Passages that are already hits, no longer exist or are outside `scope` are left out, and at most `MAX_PASSAGES` are
     returned. They are scored like the hits, but never higher than the last of them.
     """
     own = {hit.chunk.id for hit in retrieved.hits}

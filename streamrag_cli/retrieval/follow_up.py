@@ -2,8 +2,8 @@
 
 The question and the two questions before it are searched as one weighted query: their words, vectors and tokens are
 combined, and the new question counts four times as much as each of the others. An earlier topic hardly affects a
-question with specific words of its own. A question with one such word or none finds what the latest question before it
-is about, which then counts two or four times as much as the older one: the topic may have changed in between.
+question with specific words of its own. For a question with one such word or none, the latest earlier question counts
+two or four times as much as the older one, because the topic may have changed in between.
 """
 
 from collections.abc import Mapping, Sequence
@@ -90,7 +90,7 @@ def weighted_words(question: Sequence[str], earlier: Mapping[str, tuple[int, int
 
 
 def weights(count: int, content_words: int) -> list[int]:
-    """The weights of `count` questions, the new one first, which has `content_words`, the others newest first.
+    """The weights of `count` questions, newest first. The new question has `content_words` content words.
 
     >>> weights(3, content_words=5), weights(3, content_words=1), weights(3, content_words=0)
     ([4, 1, 1], [4, 2, 1], [4, 4, 1])

@@ -33,7 +33,7 @@ _BY_CODE: Final[Mapping[str, tuple[str, str]]] = {
     "unreachable": ("the model server cannot be reached", "try again later"),
     "rate_limited": ("the rate limit of the model server was reached", "try again later"),
     "quota_exhausted": ("the quota for the model is used up", ""),
-    "redirected": ("the address of the model server is not set up correctly", ""),
+    "redirected": ("the address of the model server is not configured correctly", ""),
     "model_loading": ("the model is still loading", "ask again in a moment"),
     "server_error": ("the model server failed", "try again later"),
     "request_refused": ("the model server refused the request", ""),

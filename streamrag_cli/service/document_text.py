@@ -1,4 +1,4 @@
-"""Puts the text of a document together again from its chunks, with the lines of the file."""
+"""Restores the text of a document from its chunks, with the lines of the file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

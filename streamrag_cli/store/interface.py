@@ -186,8 +186,8 @@ class Reader(Protocol):
 
         With a `selection`, only its documents are searched. The scores are those of a search in all documents.
 
-        If there are too many words, only the rarest are searched (`stemming.rarest_words`). A word that occurs several
-        times in `words` counts as often, up to four times.
+        If there are too many words, only the rarest are searched (`stemming.rarest_words`). A word counts as many times
+        as it occurs in `words`, up to four times.
         """
 
     def document_frequencies(self, terms: Iterable[str]) -> dict[str, int]:

@@ -47,7 +47,7 @@ def tags_of(text: str | None) -> tuple[str, ...] | None:
 
 
 def unread_to_text(files: Iterable[UnreadFile]) -> str:
-    """Unread files as JSON: at most 10,000, failed ones rather than skipped ones."""
+    """Unread files as JSON: at most 10,000, failed files first."""
     most_important = sorted(files, key=lambda each: (each.action != "failed", each.path))[:_MOST_UNREAD]
     rows = sorted([getattr(each, name) for name in _UNREAD_NAMES] for each in most_important)
     return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))

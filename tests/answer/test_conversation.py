@@ -179,7 +179,7 @@ def test_a_conversation_that_is_too_long_for_the_model_is_retried_without_it(set
     outcome = Outcome(settings, *long_conversation(3, 500), TIDES, script=[TOO_LONG, answer("Well [1].")])
 
     assert outcome.notices == [
-        ("history_cut", "the conversation is too long for the model: the question is asked without it")
+        ("history_cut", "the conversation is too long for the model, so the question is sent without it")
     ]
     assert [len(each) for each in outcome.requests] == [10, 2]
     assert outcome.requests[0][-1]["content"].endswith(f"Question: {VAGUE}")

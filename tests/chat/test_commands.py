@@ -31,14 +31,14 @@ def test_mistakes_in_commands_are_one_line_and_never_end_the_chat(user: CommandL
     variable = "STREAMRAG_API_KEY"
     expected = {
         "/sorces": "unknown command /sorces; did you mean /sources?",
-        "/etc/hosts?": "unknown command /etc/hosts?; /help lists the commands; //... asks a question with a slash",
+        "/etc/hosts?": "unknown command /etc/hosts?; /help lists the commands; if it is a question, begin it with //",
         "/sources": "no answer in this chat has sources yet",
         "/open 1": "no answer in this chat has sources yet",
         "/again": "there is no question to ask again",
         "/again -x": "usage: /again [-m MODEL]",
         "/set top_k 0": "top_k: '0' must be a whole number from 1 to 100",
         "/set top-q 3": "no setting top_q; did you mean top_k?",
-        "/set api_key k": f"api_key cannot be set here, because the terminal shows it: use the variable {variable}",
+        "/set api_key k": f"api_key cannot be set here, where it would be visible; set the variable {variable}",
         "/save": "usage: /save FILE.md",
         "/save 'x": "'x: no closing quotation",
     }
@@ -95,7 +95,7 @@ def test_edit_asks_what_the_editor_wrote_and_leaves_no_file(user: CommandLine) -
 
 @pytest.mark.parametrize(
     ("script", "message"),
-    [("exit 3", "ended with exit code 3"), (": > $1", "nothing to ask: the file is empty")],
+    [("exit 3", "exited with code 3"), (": > $1", "nothing to ask: the file is empty")],
     ids=["failure", "empty file"],
 )
 def test_edit_asks_nothing_if_the_editor_fails_or_leaves_an_empty_file(

@@ -264,5 +264,5 @@ def test_no_model_is_called_if_nothing_is_relevant(cli_with_store: CommandLine) 
     again = f"streamrag ask --min-score 0 --base-url {server.base_url} 'zxqv wvkj qqqq'"
     assert second.startswith("hint: rephrase the question, ")
     assert second.endswith(f"or accept weaker matches: {again}")
-    assert nearest[0] == "nearest, but probably not about this:"
+    assert nearest[0] == "closest matches, probably not relevant:"
     assert [line.split(" ")[0] for line in nearest[1:]] == ["[1]", "[2]", "[3]"]

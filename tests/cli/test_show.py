@@ -257,7 +257,7 @@ def test_a_source_that_was_ingested_again_is_shown_at_its_place(own: WarmCommand
 
     assert outcome.stdout.decode() == "# Tide\n\nIt rises at ten.\n"
     assert outcome.stderr == (
-        "note: the document was ingested again since that answer; this is the passage at the same place now\n"
+        "note: the document was ingested again after that answer; this is the passage now at that place\n"
     )
 
 

@@ -175,7 +175,7 @@ def test_a_read_only_store_is_a_warning(tmp_path: Path, monkeypatch: pytest.Monk
             [
                 (
                     "warning",
-                    "the encoding is ascii: characters that it lacks are shown as ?",
+                    "the encoding is ascii: other characters are shown as ?",
                     "unset PYTHONIOENCODING",
                 ),
                 ("warning", "only 20 columns wide: sources are shown without their headings", ""),

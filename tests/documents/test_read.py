@@ -146,11 +146,11 @@ def test_cyrillic_and_japanese_encodings_are_guessed() -> None:
 def test_invalid_characters_are_replaced_and_reported() -> None:
     assert decode("naïve café déjà".encode() + b"\xff vu") == (
         "naïve café déjà\N{REPLACEMENT CHARACTER} vu",
-        "not entirely utf-8: invalid characters were replaced",
+        "invalid utf-8: undecodable characters were replaced",
     )
     assert decode(b"\xff\xfea\0b") == (
         "a\N{REPLACEMENT CHARACTER}",
-        "not entirely utf-16-le: invalid characters were replaced",
+        "invalid utf-16-le: undecodable characters were replaced",
     )
 
 

@@ -302,7 +302,7 @@ def test_a_question_with_pgpassword_bypasses_the_engine(user: WarmCommandLine, t
         explained = reader.run("search", QUESTION, "--debug").stderr
 
         assert (outcome.code, outcome.stdout) == (0, without_engine(reader).run("search", QUESTION).stdout)
-    assert "streamrag.engine: not used: it does not get these variables: PGPASSWORD\n" in explained
+    assert "streamrag.engine: not used: it does not receive these variables: PGPASSWORD\n" in explained
     assert engines(user) == []
 
 

@@ -75,7 +75,7 @@ def test_an_engine_in_a_directory_that_is_no_longer_private_is_reported_and_can_
     directory.chmod(0o700)
 
     problem = (
-        f"streamrag: no engine is used: {directory} is not a private directory of this user\n"
+        f"streamrag: the engine cannot be used: {directory} is not a private directory of this user\n"
         f"hint: chmod 700 {directory}\n"
     )
     assert (status.code, status.stderr) == (0, problem)

@@ -29,7 +29,7 @@ KEYWORDS: Final = frozenset(
 )
 """The parameters of libpq 18."""
 _ADVICE: Final = (
-    "write special characters of a name or password as escapes, such as %40 for @, %2F for /, %3A for :, %3F for ?,"
+    "percent-encode special characters in names and passwords: %40 for @, %2F for /, %3A for :, %3F for ?,"
     " %23 for # and %25 for %"
 )
 
@@ -111,8 +111,8 @@ def _pairs(query: str) -> list[tuple[str, str]]:
         name, equals, value = part.partition("=")
         if not equals or (name != "schema" and re.search(r"[=;#\s]", value)):
             raise ValueError(
-                "its parameters must have the form ?NAME=VALUE&NAME=VALUE, with special characters of a value as"
-                " escapes, such as %3D for = and %26 for &"
+                "its parameters must have the form ?NAME=VALUE&NAME=VALUE, with special characters percent-encoded,"
+                " such as %3D for = and %26 for &"
             )
         name, value = _decoded(name), _decoded(value)
         if (name, value) == ("ssl", "true"):  # libpq accepts it, for JDBC
@@ -150,7 +150,7 @@ def _decoded(text: str) -> str:
     try:
         return unquote_to_bytes(text).decode()
     except UnicodeDecodeError:
-        raise ValueError("its escapes must be UTF-8") from None
+        raise ValueError("its percent-encoded characters must be UTF-8") from None
 
 
 def _shown(credentials: str, location: str, parameters: Mapping[str, str]) -> str:
