@@ -164,7 +164,7 @@ def test_without_the_metrics_packages_the_hint_names_the_extra(
 
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(not (SETS / "squad").is_dir(), reason="the public question sets are not available")
-def test_quality_on_squad_does_not_regress(tmp_path: Path) -> None:
+def test_retrieval_quality_on_squad_does_not_regress(tmp_path: Path) -> None:
     report = evaluate(SETS / "squad", Settings(store=tmp_path / "s"), limit=150)
 
     assert report.ndcg_at_10 >= 0.87

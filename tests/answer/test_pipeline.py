@@ -148,7 +148,7 @@ def notices(events: list[AskEvent]) -> list[str]:
 
 
 @pytest.mark.fault("wrong-citation")
-def test_an_answer_of_a_model_without_citations_has_a_notice(settings: Settings) -> None:
+def test_a_model_answer_without_citations_has_a_notice(settings: Settings) -> None:
     events, _ = ask_model(answer("Ada Brandt built it."), settings)
 
     assert kinds(events)[-4:] == ["Token", "Citations", "Notice", "Done"]
@@ -168,9 +168,7 @@ def test_an_answer_of_a_model_without_citations_has_a_notice(settings: Settings)
     ],
     ids=["cited", "unknown", "absent", "not mentioned", "German", "cut", "interrupted"],
 )
-def test_an_answer_that_cites_or_found_nothing_or_is_incomplete_has_no_such_notice(
-    settings: Settings, reply: Reply
-) -> None:
+def test_cited_negative_and_incomplete_answers_have_no_citation_notice(settings: Settings, reply: Reply) -> None:
     assert "no_citations" not in notices(ask_model(reply, settings)[0])
 
 

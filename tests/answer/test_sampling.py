@@ -76,7 +76,7 @@ def test_a_refused_temperature_is_left_out_and_not_sent_again(settings: Settings
     assert ["".join(each.text for each in events if isinstance(each, Token)) for events in answers] == ["Ada [1]."] * 2
 
 
-def test_the_mark_is_a_stop_sequence_if_the_limit_of_four_allows(settings: Settings) -> None:
+def test_the_mark_is_a_stop_sequence_if_the_limit_of_four_allows_it(settings: Settings) -> None:
     _, (single,) = ask(answer("Ada [1]."), settings)
     _, (with_others,) = ask(answer("Ada [1]."), settings, options={"stop": ["END", "###"]})
     _, (full,) = ask(answer("Ada [1]."), settings, options={"stop": ["a1", "b2", "c3", "d4"]})
@@ -104,7 +104,7 @@ def test_a_leaked_mark_is_cut_out_of_the_answer(settings: Settings) -> None:
     assert ask(reply, settings)[0] == "Ada Brandt [1]."
 
 
-def test_instructions_are_part_of_the_front_that_is_the_same_for_every_question(settings: Settings) -> None:
+def test_instructions_are_in_the_prompt_prefix_that_all_questions_share(settings: Settings) -> None:
     _, (own,) = ask(answer("Ada [1]."), replace(settings, instructions="Answer like a sailor."))
     _, (both,) = ask(
         answer("Ada [1]."), replace(settings, instructions="Answer like a sailor."), instructions="Be brief."

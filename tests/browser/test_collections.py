@@ -98,7 +98,7 @@ def test_a_link_opens_the_page_with_its_collection(browser: Browser, url: str) -
 
 
 @pytest.mark.parametrize("name", ["private", "<b>nowhere</b>"])
-def test_a_link_to_a_collection_that_is_not_served_asks_the_default_and_reports_it(
+def test_a_link_to_an_unserved_collection_reports_it_and_asks_the_default(
     name: str, browser: Browser, url: str
 ) -> None:
     with browser.page() as page:

@@ -18,7 +18,7 @@ CONNECTIONS = 6
 
 
 @pytest.mark.fault("browser-connections")
-def test_a_seventh_tab_shows_what_it_waits_for_and_gets_the_first_free_connection(visiting: Visiting) -> None:
+def test_a_seventh_tab_reports_the_wait_and_gets_the_first_free_connection(visiting: Visiting) -> None:
     releases = [threading.Event() for _ in range(CONNECTIONS)]
     slow_replies = [answer("Begun", " and ended.", between=[Hold(release)]) for release in releases]
     with visiting([*slow_replies, answer("The seventh.")]) as visit:

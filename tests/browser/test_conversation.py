@@ -152,7 +152,7 @@ def test_a_reload_keeps_the_conversation(visiting: Visiting) -> None:
         assert page.seen().errors == []
 
 
-def test_going_back_to_the_page_keeps_the_part_that_had_arrived(visiting: Visiting) -> None:
+def test_going_back_to_the_page_keeps_the_partial_answer(visiting: Visiting) -> None:
     replies = [answer("Ada Brandt."), answer("In 1921", ".", between=[Hold(threading.Event())])]
     with visiting(replies) as visit:
         page = visit.page
@@ -289,7 +289,7 @@ BROKEN_TURNS: Sequence[object] = (
 )
 
 
-def test_stored_conversations_that_cannot_be_read_are_left_out(visiting: Visiting) -> None:
+def test_unreadable_stored_conversations_are_ignored(visiting: Visiting) -> None:
     turns = json.dumps({"turns": [*BROKEN_TURNS, {"question": "kept", "events": [], "outcome": "running"}]})
     with visiting(answer("18 euros.")) as visit:
         page = visit.page

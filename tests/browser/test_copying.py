@@ -63,7 +63,7 @@ def test_a_code_block_is_copied_without_its_last_line_break(visiting: Visiting) 
         assert page.value("document.querySelector('.code .copy').getAttribute('aria-label')") == "Copy the code"
 
 
-def test_the_part_of_an_answer_that_arrived_can_be_copied(visiting: Visiting) -> None:
+def test_a_partial_answer_can_be_copied(visiting: Visiting) -> None:
     with visiting(stream(token("Half, and\n\n```\ncode"), Cut(reset=True))) as visit:
         visit.ask_and_wait("What is the fee for a berth?", status="cut off")
         visit.page.call("click", ".copy-answer")
@@ -88,7 +88,7 @@ PLACES = [("a.md", None, 7), ("a`b`.md", None, None), ("`edge`", 3, None), ("``t
 TITLES = ["", "Use > `x` *now* _and_ [then]", "a < b & c ~ d | e # f \\ g"]
 
 
-def test_a_copied_source_has_the_format_of_the_command_line() -> None:
+def test_a_copied_source_looks_as_on_the_command_line() -> None:
     sources = [
         Source(
             n=n, source=name, page=page, line_start=line, line_end=line, title=title, content="", score=1, chunk_id=""

@@ -27,7 +27,7 @@ def program(folder: Path, script: str) -> str:
     return str(file)
 
 
-def test_mistakes_in_commands_are_one_line_and_never_end_the_chat(user: CommandLine) -> None:
+def test_mistakes_in_commands_print_one_line_and_never_end_the_chat(user: CommandLine) -> None:
     variable = "STREAMRAG_API_KEY"
     expected = {
         "/sorces": "unknown command /sorces; did you mean /sources?",
@@ -253,7 +253,7 @@ def test_a_saved_conversation_marks_incomplete_answers() -> None:
         ("interrupted", "interrupted before the answer was complete"),
     ],
 )
-def test_a_saved_question_of_an_earlier_chat_reports_how_it_ended(state: str, saved: str) -> None:
+def test_a_saved_question_of_an_earlier_chat_shows_its_outcome(state: str, saved: str) -> None:
     turn = LoggedTurn(
         id=1, thread="t", n=1, started_at="", question="Why?", extra_chars=0, extra_sha256="", answer="", state=state,
         collection="", store="", model="", finish_reason="", sources=(), cited=(), timings={},

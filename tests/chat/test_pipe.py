@@ -44,21 +44,21 @@ def test_every_line_is_a_question_and_a_blank_line_separates_the_answers(user: C
 
 
 @pytest.mark.fault("chat-turn-fails")
-def test_the_exit_code_is_that_of_the_last_failure_and_a_failed_turn_writes_no_blank_line(user: CommandLine) -> None:
+def test_the_last_failure_sets_the_exit_code_and_no_failure_writes_a_blank_line(user: CommandLine) -> None:
     replies = [failure(401, "no"), answer("Two."), stream(token("Half"), token(" of it"))]
     outcome = chat(user, replies, f"{FIRST}\n{SECOND}\n{THIRD}\n/help\n", "-q")
 
     assert (outcome.stdout, outcome.code) == (b"Two.\n\nHalf of it\n", 4)
 
 
-def test_stop_on_error_leaves_after_the_first_failure(user: CommandLine) -> None:
+def test_stop_on_error_exits_after_the_first_failure(user: CommandLine) -> None:
     outcome = chat(user, [failure(401, "no"), answer("Two.")], f"{FIRST}\n{SECOND}\n", "-q", "--stop-on-error")
 
     assert (outcome.stdout, outcome.code) == (b"", 3)
 
 
 @pytest.mark.fault("chat-long-line")
-def test_jsonl_has_the_events_of_all_turns_and_only_a_line_that_is_too_long_fails(user: CommandLine) -> None:
+def test_jsonl_has_the_events_of_all_turns_and_only_an_overlong_line_fails(user: CommandLine) -> None:
     questions = [FIRST, "x" * 20_001, "y" * 3_000_000, SECOND]
     outcome = chat(user, [answer("One."), answer("Two.")], "\n".join(questions), "--jsonl")
     first, long, longer, last = turns(outcome.stdout)
@@ -160,7 +160,7 @@ def test_a_question_is_answered_before_the_next_line_is_written(user: CommandLin
 
 
 @pytest.mark.fault("pipe-closed")
-def test_the_chat_ends_when_the_reader_of_stdout_leaves_between_two_questions(user: CommandLine) -> None:
+def test_the_chat_ends_when_stdout_is_closed_between_two_questions(user: CommandLine) -> None:
     with (
         OpenAIServer(chat=answer("One.")) as server,
         user.running("chat", "-q", "--base-url", server.base_url, "-m", "m", stdin=subprocess.PIPE) as process,
@@ -177,7 +177,7 @@ def test_the_chat_ends_when_the_reader_of_stdout_leaves_between_two_questions(us
 
 @pytest.mark.fault("interrupted")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_a_signal_ends_a_chat_in_a_pipe_and_keeps_the_part(
+def test_a_signal_ends_a_chat_in_a_pipe_and_keeps_the_partial_answer(
     user: CommandLine, number: signal.Signals, code: int
 ) -> None:
     with (

@@ -32,7 +32,7 @@ MARK = "streamrag: interrupted before the answer was complete"
 
 
 @pytest.mark.fault("chat-interrupted")
-def test_ctrl_c_stops_an_answer_keeps_its_part_and_the_chat_continues(user: CommandLine) -> None:
+def test_ctrl_c_keeps_the_partial_answer_and_the_chat_continues(user: CommandLine) -> None:
     release = threading.Event()
     replies = [answer("A **bold** part", " and a rest.", between=(Hold(release),)), answer("The second answer.")]
     with (
@@ -82,7 +82,7 @@ def test_ctrl_c_before_the_first_token_stops_only_that_question(user: CommandLin
 
 
 @pytest.mark.fault("chat-interrupted")
-def test_ctrl_c_right_after_enter_asks_nothing(user: CommandLine) -> None:
+def test_ctrl_c_right_after_enter_cancels_the_question(user: CommandLine) -> None:
     with (
         OpenAIServer(chat=answer("An answer.")) as server,
         chat_on_terminal(user, "--base-url", server.base_url, "-q") as (terminal, process),
@@ -163,7 +163,7 @@ def test_pasted_lines_are_one_question_even_during_an_answer(user: CommandLine) 
 
 
 @pytest.mark.fault("chat-typed-ahead")
-def test_a_complete_line_that_is_typed_during_an_answer_is_asked_next_even_after_ctrl_c(user: CommandLine) -> None:
+def test_a_line_entered_during_an_answer_is_asked_next_even_after_ctrl_c(user: CommandLine) -> None:
     with (
         OpenAIServer(chat=[stream(token("One"), Stall()), answer("Another answer.")]) as server,
         chat_on_terminal(user, "--base-url", server.base_url) as (terminal, process),

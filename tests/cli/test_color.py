@@ -31,7 +31,7 @@ TEXT = ("Use `pipefail` [1].\n\n", "- **one**\n- two\n\n```sh\nset -e\n```\n")
     ],
     ids=str,
 )
-def test_the_flag_takes_precedence_over_variables_and_these_over_the_pipe(
+def test_the_flag_overrides_variables_which_override_the_pipe(
     cli_with_store: CommandLine, flags: list[str], variables: dict[str, str], *, is_coloured: bool
 ) -> None:
     with OpenAIServer(chat=answer(*TEXT)) as server:

@@ -55,7 +55,7 @@ def test_bash_completes_names_and_paths_but_no_question(user: CommandLine, line:
     assert in_bash(user, line) == offered
 
 
-def test_models_are_those_of_the_server_that_the_user_names(user: CommandLine) -> None:
+def test_completion_offers_the_models_of_the_given_server(user: CommandLine) -> None:
     with OpenAIServer(models=("north", "nordic", "south")) as server:
         assert in_bash(user, f"streamrag ask --base-url {server.base_url} -m nor") == ["north", "nordic"]
         assert in_bash(user, "streamrag ask -m nor") == ["compopt +o default", ""]

@@ -139,7 +139,7 @@ def test_hints_repeat_the_filter(user: WarmCommandLine) -> None:
         ("quarterly", ""),
     ],
 )
-def test_a_path_in_a_filter_that_matches_nothing_is_answered_with_similar_names(pattern: str, suggestion: str) -> None:
+def test_a_filter_path_without_matches_suggests_similar_names(pattern: str, suggestion: str) -> None:
     names = ["manual/v1/pump.md", "manual/v2/pump.md", "letters/pump.txt"]
 
     assert similar(pattern.rstrip("/"), names) == [
@@ -147,7 +147,7 @@ def test_a_path_in_a_filter_that_matches_nothing_is_answered_with_similar_names(
     ]
 
 
-def test_hints_of_an_empty_search_lead_to_documents_that_exist(user: WarmCommandLine) -> None:
+def test_hints_of_an_empty_search_name_existing_documents(user: WarmCommandLine) -> None:
     assert user.run("ingest", "-q", "letters", "-c", "post").code == 0
 
     hints = [
@@ -162,7 +162,7 @@ def test_hints_of_an_empty_search_lead_to_documents_that_exist(user: WarmCommand
     ]
 
 
-def test_the_hint_of_an_empty_search_in_all_collections_names_no_other_one(user: WarmCommandLine) -> None:
+def test_the_hint_of_an_empty_search_in_all_collections_names_no_others(user: WarmCommandLine) -> None:
     assert user.run("ingest", "-q", "letters", "-c", "post").code == 0
     both = ("-c", "default", "-c", "post", "--since", "7d")
     lines = user.run("search", *both, "Which violin did the dentist repaint?").stderr.splitlines()

@@ -38,12 +38,12 @@ def test_a_search_hint_has_no_model_flag() -> None:
 
 
 @pytest.mark.parametrize("question", ["", " ", "-v", "two\nlines", "x" * 300])
-def test_a_question_that_cannot_be_pasted_is_not_repeated_in_hints(question: str) -> None:
+def test_hints_omit_a_question_that_cannot_be_pasted(question: str) -> None:
     assert HintCommand(command="ask", question=question).complete("streamrag ask QUESTION") == "streamrag ask QUESTION"
 
 
 @pytest.mark.parametrize("conversation", ["-C", "--thread kq3abcde"])
-def test_a_hint_asks_in_the_same_conversation_but_does_not_search_in_one(conversation: str) -> None:
+def test_an_ask_hint_continues_the_conversation_but_a_search_hint_does_not(conversation: str) -> None:
     command = HintCommand(command="ask", question="why not?", conversation=conversation)
 
     assert [command.complete(f"streamrag {each} QUESTION") for each in ("ask --min-score 0", "search")] == [
@@ -64,7 +64,7 @@ def test_a_hint_asks_in_the_same_conversation_but_does_not_search_in_one(convers
         ("streamrag search QUESTION", "streamrag search -c laws --base-url http://h:1/v1 why"),
     ],
 )
-def test_in_a_chat_hints_name_its_commands(hint: str, expected: str) -> None:
+def test_hints_in_a_chat_suggest_chat_commands(hint: str, expected: str) -> None:
     assert HintCommand(command="chat", question="why", flags=FLAGS).complete(hint) == expected
 
 

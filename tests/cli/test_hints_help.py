@@ -108,7 +108,7 @@ def test_the_hint_for_a_server_with_several_models_names_one_of_them(island: War
         (("ask", "-k", "0", QUESTION), 2),
     ],
 )
-def test_the_hint_for_a_wrong_command_line_is_an_accepted_command(
+def test_the_hint_for_an_invalid_command_line_is_an_accepted_command(
     island: WarmCommandLine, arguments: tuple[str, ...], code: int
 ) -> None:
     if arguments != ("ingest",):
@@ -160,7 +160,7 @@ def test_the_hint_after_an_interruption_continues_the_ingest(cold_cli: CommandLi
     assert cache[0].stat().st_mode & 0o077 == 0
 
 
-def test_every_wrong_name_of_a_command_leads_to_a_command_that_exists(cold_cli: CommandLine) -> None:
+def test_every_mistyped_command_name_suggests_an_existing_command(cold_cli: CommandLine) -> None:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
     assert not set(MEANT_COMMANDS) & set(commands)
@@ -200,15 +200,13 @@ def test_the_hint_if_no_server_listens_on_the_port_of_ollama_starts_it(island: W
         ("collections sea", "streamrag collections --help"),
     ],
 )
-def test_a_line_without_a_command_leads_to_the_command_that_is_meant(
-    words: str, hint: str, cli: WarmCommandLine
-) -> None:
+def test_a_line_without_a_command_suggests_the_intended_command(words: str, hint: str, cli: WarmCommandLine) -> None:
     outcome = cli.run(*words.split(" "))
 
     assert (outcome.code, outcome.stderr.splitlines()[-1]) == (2, f"hint: {hint}")
 
 
-def test_removing_the_name_of_a_collection_leads_to_its_removal(island: WarmCommandLine) -> None:
+def test_removing_a_collection_as_a_path_suggests_the_right_command(island: WarmCommandLine) -> None:
     assert island.run("ingest", "-q", "island", "-c", "sea").code == 0
     without_default = island.run("ingest", "--remove", "sea")
     assert island.run("ingest", "-q", "island").code == 0

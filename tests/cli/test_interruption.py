@@ -150,7 +150,7 @@ def test_an_interrupted_ingest_keeps_its_progress_and_can_be_continued(cli: Comm
 
 
 @pytest.mark.fault("ingest-interrupted")
-def test_an_interrupted_ingest_restores_the_terminal_and_reports_what_is_kept(cold_cli: CommandLine) -> None:
+def test_an_interrupted_ingest_restores_the_terminal_and_reports_kept_passages(cold_cli: CommandLine) -> None:
     folder = cold_cli.directory / "memos"
     folder.mkdir()
     for number in range(300):

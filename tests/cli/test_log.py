@@ -179,7 +179,7 @@ def test_an_interrupted_answer_is_kept_and_marked(cold_user: CommandLine, end: s
 
 
 @pytest.mark.fault("log-unusable")
-def test_an_answer_comes_without_a_usable_log(user: CommandLine) -> None:
+def test_an_unusable_log_does_not_prevent_an_answer(user: CommandLine) -> None:
     state = Path(user.variables["XDG_STATE_HOME"], "streamrag")
     state.mkdir(parents=True)
     (state / "log.db").write_bytes(b"no database" * 1000)
@@ -293,7 +293,7 @@ def test_the_list_shows_the_questions_on_a_narrow_terminal(cold_user: CommandLin
     assert ("How tall is a giraffe on Mars?" in shown, QUESTION in shown, "default" in shown) == (True, True, False)
 
 
-def test_a_first_answer_in_json_names_the_conversation_to_continue(user: CommandLine) -> None:
+def test_the_first_answer_in_json_has_the_id_to_continue_with(user: CommandLine) -> None:
     first = json.loads(ask(user, "--json", QUESTION).stdout)
     second = json.loads(ask(user, "--json", "--thread", first["thread"], LENDING).stdout)
     unlogged = json.loads(ask(user, "--json", "--no-log", QUESTION).stdout)
@@ -310,7 +310,7 @@ def test_questions_that_cannot_be_asked_are_not_logged(user: CommandLine) -> Non
     assert logged(user) == []
 
 
-def test_the_notice_of_the_log_comes_with_the_first_answer_not_with_a_failure(user: CommandLine) -> None:
+def test_the_log_notice_appears_with_the_first_answer_but_not_with_a_failure(user: CommandLine) -> None:
     failed = user.run("ask", "How tall is a giraffe on Mars?", "--min-score", "1")
     answered = ask(user, QUESTION)
 
@@ -324,7 +324,7 @@ def test_an_empty_conversation_id_is_a_usage_error(user: CommandLine, command: t
     assert failure(outcome) == (2, "the id of the conversation is empty", "streamrag log")
 
 
-def test_status_knows_that_the_log_cannot_be_written(tmp_path: Path) -> None:
+def test_status_reports_that_the_log_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "closed").mkdir(mode=0o500)
     reasons = [why_not_writable(tmp_path / each / "streamrag" / "log.db") for each in ("new", "file", "closed")]
@@ -333,7 +333,7 @@ def test_status_knows_that_the_log_cannot_be_written(tmp_path: Path) -> None:
     assert reasons == ["", f"{tmp_path / 'file'} is not a folder", closed]
 
 
-def test_continuing_names_the_conversation(cold_user: CommandLine) -> None:
+def test_continuing_a_conversation_prints_its_description(cold_user: CommandLine) -> None:
     ask(cold_user, QUESTION, "-q")
     (turn,) = logged(cold_user)
     expected = f'continuing {turn["thread"]}, 1 question, collection default: "{QUESTION}"'

@@ -76,7 +76,7 @@ def test_documents_are_listed_with_the_path_first(user: WarmCommandLine) -> None
     )
 
 
-def test_failed_and_skipped_files_are_listed_until_they_are_read_or_gone(user: WarmCommandLine) -> None:
+def test_failed_and_skipped_files_are_listed_until_they_are_read_or_deleted(user: WarmCommandLine) -> None:
     first = lines(user, "ls", "--failed")
     user.run("ingest", "garden.txt")  # does not touch the others
     again = lines(user, "ls", "--failed")
@@ -93,7 +93,7 @@ def test_failed_and_skipped_files_are_listed_until_they_are_read_or_gone(user: W
     assert user.run("ls", "--failed").stderr == "no file failed or was skipped in the collection 'default'\n"
 
 
-def test_a_document_that_cannot_be_read_any_more_keeps_its_passages_and_is_marked(user: WarmCommandLine) -> None:
+def test_a_document_that_became_unreadable_keeps_its_passages_and_is_marked(user: WarmCommandLine) -> None:
     (user.directory / "garden.txt").write_bytes(b"\0\1\2" * 50)
     user.run("ingest", "garden.txt")
     documents: list[dict[str, Any]] = json.loads(user.run("ls", "--json").stdout)["documents"]

@@ -64,7 +64,7 @@ def log(user: CommandLine, *flags: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in outcome.stdout.splitlines()]
 
 
-def test_a_conversation_keeps_its_collections_and_sources_are_shown_from_theirs(user: WarmCommandLine) -> None:
+def test_a_conversation_keeps_its_collections_and_shows_sources_from_them(user: WarmCommandLine) -> None:
     first = user.run("ask", "--json", "--min-score", "0", *BOTH, KEY)
     followed = user.run("ask", "-C", "--json", "--min-score", "0", "And who ordered another one?")
     [turn, before] = log(user, "-n", "2")
@@ -85,7 +85,7 @@ def test_a_conversation_keeps_its_collections_and_sources_are_shown_from_theirs(
     }
 
 
-def test_a_chat_answers_from_both_and_reads_each_source_from_its_collection(user: WarmCommandLine) -> None:
+def test_a_chat_answers_from_both_collections_and_shows_sources_of_each(user: WarmCommandLine) -> None:
     outcome = user.run("chat", "-q", "--min-score", "0", *BOTH, stdin=f"{KEY}\n/sources 1\n/sources 2\n".encode())
 
     assert outcome.code == 0, outcome
@@ -107,7 +107,7 @@ def test_an_error_names_the_collection_and_its_hint_repeats_the_flags(user: Warm
 
 
 @pytest.mark.parametrize("names", ["rules,", ",", "", "rules, di ary"])
-def test_every_name_must_be_a_name(names: str, user: WarmCommandLine) -> None:
+def test_every_collection_name_must_be_valid(names: str, user: WarmCommandLine) -> None:
     outcome = user.run("search", "-c", names, KEY)
 
     assert (outcome.code, "must be 1 to 63 letters" in outcome.stderr) == (2, True)

@@ -107,7 +107,7 @@ def test_a_single_line_selects_the_passage_at_it(user: WarmCommandLine) -> None:
         ("  ", "SOURCE is empty", "streamrag show PATH"),
     ],
 )
-def test_a_wrong_place_is_a_usage_error_with_a_command(
+def test_an_invalid_location_is_a_usage_error_with_a_command(
     where: str, message: str, hint: str | None, user: WarmCommandLine
 ) -> None:
     code, error_line, advice = failure(user.run("show", where))

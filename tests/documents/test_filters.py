@@ -61,7 +61,7 @@ def test_a_date_is_in_local_time_unless_it_has_a_time_zone() -> None:
     assert read(FilterWords(since="2023-11-14T22:13:20Z")).since_ns == 1_700_000_000 * 1_000_000_000
 
 
-def test_no_words_are_an_empty_filter() -> None:
+def test_a_filter_without_words_is_empty() -> None:
     assert read(FilterWords()).is_empty
     assert not read(FilterWords(since="1h")).is_empty
 

@@ -29,7 +29,7 @@ def log(tmp_path: Path) -> ConversationLog:
     return ConversationLog.open({"XDG_STATE_HOME": str(tmp_path / "state")})
 
 
-def test_a_recorded_answer_has_everything_but_the_text_of_passages(log: ConversationLog) -> None:
+def test_a_recorded_answer_omits_only_the_text_of_passages(log: ConversationLog) -> None:
     question = Question(text="What is the fee?", accepted_at=0.0, extra="piped in", thread="abcdefgh")
     passed_on = record(log, question, answer_events("18 euros ", "[1]."))
     (turn,) = log.find()
@@ -88,7 +88,7 @@ def test_an_api_key_in_a_question_or_an_answer_is_masked(log: ConversationLog) -
     assert b"key-of-twenty" not in bytes_of(log)
 
 
-def test_an_answer_that_fails_keeps_its_code_and_its_part(log: ConversationLog) -> None:
+def test_a_failed_answer_keeps_its_error_code_and_partial_text(log: ConversationLog) -> None:
     failure = Error(message="stalled", code="stalled", hint="", retryable=True, exit_code=4)
     record(log, "What is the fee?", (*answer_events("18 eu")[:-2], failure))
 
@@ -101,7 +101,7 @@ def test_thinking_that_was_shown_is_not_part_of_the_logged_answer(log: Conversat
     assert [each.answer for each in log.find()] == ["18 euros."]
 
 
-def test_an_answer_is_written_before_it_ends_even_if_nothing_follows(log: ConversationLog) -> None:
+def test_an_answer_is_logged_before_it_ends_even_if_no_token_follows(log: ConversationLog) -> None:
     async def service(hold: asyncio.Event) -> AsyncGenerator[AskEvent, None]:
         yield Status(status="generating")
         yield Token(text="The beginning")
@@ -276,7 +276,7 @@ def test_only_the_first_answer_of_a_log_is_announced(log: ConversationLog) -> No
     assert announced == [True, False]
 
 
-def test_a_turn_that_is_deleted_while_it_streams_is_not_written_again(log: ConversationLog) -> None:
+def test_a_turn_deleted_during_its_answer_is_not_written_again(log: ConversationLog) -> None:
     async def run() -> None:
         async def service() -> AsyncGenerator[AskEvent, None]:
             yield Token(text="A confidential ")
@@ -296,7 +296,7 @@ def test_a_turn_that_is_deleted_while_it_streams_is_not_written_again(log: Conve
     assert b"confidential" not in bytes_of(log)
 
 
-def test_conversations_are_deleted_after_their_days_are_over(log: ConversationLog) -> None:
+def test_conversations_are_deleted_after_the_configured_days(log: ConversationLog) -> None:
     record(log, "An old question about pelicans?", thread="oldthread")
     record(log, "An old question in a live conversation?", thread="livethread")
     (_, started) = (each.started_at for each in log.find())
@@ -309,7 +309,7 @@ def test_conversations_are_deleted_after_their_days_are_over(log: ConversationLo
     assert b"pelican" not in bytes_of(log)
 
 
-def test_old_conversations_are_looked_for_only_once_a_day(log: ConversationLog) -> None:
+def test_old_conversations_are_deleted_at_most_once_a_day(log: ConversationLog) -> None:
     record(log, "First?", thread="aaaaaaaa")
     _execute(log, "UPDATE turns SET started_at = '2001-01-01T00:00:00.000+00:00'")
     record(log, "Second?", thread="bbbbbbbb")

@@ -66,7 +66,7 @@ def link_elsewhere(file: Path) -> None:
         (link_elsewhere, "log_not_a_file", "is not a regular file"),
     ],
 )
-def test_an_unusable_log_is_a_notice_of_an_answer_and_an_error_of_a_command(
+def test_an_unusable_log_gives_a_notice_with_answers_and_an_error_in_log_commands(
     log: ConversationLog, make: Callable[[Path], object], code: str, words: str
 ) -> None:
     replaced_by(log, make)
@@ -82,7 +82,7 @@ def test_an_unusable_log_is_a_notice_of_an_answer_and_an_error_of_a_command(
 
 
 @pytest.mark.fault("log-unusable")
-def test_a_file_at_the_path_of_the_state_folder_is_a_notice(tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_state_folder_gives_a_notice(tmp_path: Path) -> None:
     (tmp_path / "streamrag").touch()
     *_, notice, _ = record(ConversationLog.open({"XDG_STATE_HOME": str(tmp_path)}), "What?")
 
@@ -90,7 +90,7 @@ def test_a_file_at_the_path_of_the_state_folder_is_a_notice(tmp_path: Path) -> N
     assert notice.code == "not_logged"
 
 
-def test_the_log_has_no_place_without_a_home() -> None:
+def test_without_a_home_directory_there_is_no_log() -> None:
     with pytest.raises(LogError) as raised:
         log_file({"HOME": "", "XDG_STATE_HOME": "relative"})
 
@@ -99,7 +99,7 @@ def test_the_log_has_no_place_without_a_home() -> None:
 
 
 @pytest.mark.fault("log-locked")
-def test_a_lock_that_is_never_released_is_a_notice(log: ConversationLog) -> None:
+def test_a_lock_that_is_never_released_gives_a_notice(log: ConversationLog) -> None:
     with closing(sqlite3.connect(log.file, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         *answer, notice, done = record(ConversationLog(log.file), "What?")
@@ -110,14 +110,14 @@ def test_a_lock_that_is_never_released_is_a_notice(log: ConversationLog) -> None
     assert len(log.find()) == 2
 
 
-def test_a_log_that_the_user_removes_between_two_questions_is_created_again(log: ConversationLog) -> None:
+def test_a_log_removed_between_two_questions_is_created_again(log: ConversationLog) -> None:
     shutil.rmtree(log.file.parent)
     record(log, "Still there?")
 
     assert [each.question for each in log.find()] == ["Still there?"]
 
 
-def test_a_thread_that_cannot_start_is_a_notice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thread_that_cannot_start_gives_a_notice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = ConversationLog(tmp_path / "log.db")
 
     def refuse(_thread: object) -> None:
@@ -155,7 +155,7 @@ def test_deleted_turns_are_in_no_file_of_the_log(log: ConversationLog) -> None:
 
 
 @pytest.mark.fault("log-deletion")
-def test_a_deletion_that_was_killed_before_it_erased_is_completed_by_the_next(log: ConversationLog) -> None:
+def test_a_killed_deletion_is_completed_by_the_next(log: ConversationLog) -> None:
     from streamrag_cli.history.database import open_to_write, transaction
     from streamrag_cli.history.rows import delete_turns
 

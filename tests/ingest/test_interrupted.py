@@ -105,7 +105,7 @@ def test_passages_of_an_incomplete_document_are_not_embedded_again(resumable: In
 
 
 @pytest.mark.fault("ingest-interrupted")
-def test_passages_that_were_kept_count_as_done_immediately(resumable: Ingests) -> None:
+def test_kept_passages_count_as_done_immediately(resumable: Ingests) -> None:
     rows = "".join(f"# Row {number}\n\n{f'row{number} of the tide table. ' * 30}\n\n" for number in range(10))
     resumable.put("docs/tides.md", rows)
     interrupt(resumable, CountingModel(stops_at=6))
@@ -116,7 +116,7 @@ def test_passages_that_were_kept_count_as_done_immediately(resumable: Ingests) -
 
 
 @pytest.mark.fault("ingest-interrupted")
-def test_the_number_of_passages_that_are_kept_is_reported_before_they_are_saved(resumable: Ingests) -> None:
+def test_the_number_of_kept_passages_is_reported_before_saving(resumable: Ingests) -> None:
     for number in range(6):
         resumable.put(f"docs/{number}.md", f"row{number} of the tide table")
     reported = []

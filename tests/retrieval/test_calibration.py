@@ -98,7 +98,7 @@ def test_an_ingest_calibrates_once_per_collection(tmp_path: Path) -> None:
     assert sizes == [1, 2 * len(PAIRS), 1, 1, 1, 1]
 
 
-def test_the_range_of_the_built_in_embedder_is_that_of_its_model() -> None:
+def test_the_built_in_cosine_range_matches_the_model() -> None:
     measured = measure(shared_embedder())
 
     assert abs(measured.unrelated - BUILTIN_RANGE.unrelated) < 0.02
@@ -113,5 +113,5 @@ def test_the_built_in_range_gives_the_built_in_curve() -> None:
     )
 
 
-def test_an_embedder_that_distinguishes_nothing_has_the_built_in_curve() -> None:
+def test_an_embedder_whose_cosines_are_all_equal_gets_the_built_in_curve() -> None:
     assert CosineRange(unrelated=0.9, related=0.9).curve == BUILTIN_CURVE

@@ -186,7 +186,7 @@ def test_a_follow_up_gets_the_cited_passages_of_each_collection(settings: Settin
     assert [each.score for each in sources] == sorted((each.score for each in sources), reverse=True)
 
 
-def test_a_filter_may_exclude_all_of_one_collection_but_not_of_each(settings: Settings) -> None:
+def test_a_filter_may_exclude_one_collection_but_not_all(settings: Settings) -> None:
     def scope(pattern: str) -> Filter:
         return Filter(patterns=(PathPattern("", pattern),), text=f"--in {pattern}")
 
@@ -218,7 +218,7 @@ def test_a_collection_that_does_not_exist_is_named(names: str, settings: Setting
 
 
 @pytest.mark.fault("one-of-several-collections")
-def test_an_empty_collection_is_an_error_and_not_left_out(tmp_path: Path) -> None:
+def test_an_empty_collection_is_an_error_even_among_others(tmp_path: Path) -> None:
     settings = make_collection(tmp_path)
     write_files(tmp_path / "notes", {"only.md": "# Only\n\nThis is the only page of these notes.\n"})
     request = IngestRequest(paths=(tmp_path / "notes",), working_directory=tmp_path)
@@ -269,7 +269,7 @@ def test_many_concurrent_questions_are_all_answered(settings: Settings) -> None:
     assert len(set(answers)) == 1
 
 
-def test_a_single_collection_takes_the_retriever_itself(settings: Settings) -> None:
+def test_a_single_collection_gets_a_plain_retriever(settings: Settings) -> None:
     async def kind() -> type[object]:
         async with SharedResources() as resources, resources.searcher(replace(settings, collection="guide")) as opened:
             return type(opened)

@@ -42,7 +42,7 @@ def places(reply: Reply) -> set[tuple[str | None, str]]:
     return {(hit.get("collection"), hit["source"]) for hit in reply.json["hits"]}
 
 
-def test_search_finds_hits_in_all_of_them_and_names_their_collection(server: RunningServer) -> None:
+def test_search_finds_hits_in_all_collections_and_names_them(server: RunningServer) -> None:
     posted = post_json(f"{server.url}/search", {"query": DOCK, "collections": ["default", "owners"]})
     by_url = request(f"{server.url}/search?query=fuel+dock&collections=default&collections=owners")
     one = post_json(f"{server.url}/search", {"query": DOCK, "collections": ["owners"]})
@@ -52,7 +52,7 @@ def test_search_finds_hits_in_all_of_them_and_names_their_collection(server: Run
     assert places(one) == {(None, "owners/docks.md")}
 
 
-def test_the_answer_routes_use_all_of_them(server: RunningServer) -> None:
+def test_the_answer_routes_use_all_collections(server: RunningServer) -> None:
     body = json.dumps({"query": DOCK, "collections": ["default", "owners"]}).encode()
     for path in ("/rag/stream-with-sources", "/rag/stream"):
         with streaming(f"{server.url}{path}", "POST", body=body, headers={"Content-Type": "application/json"}) as reply:

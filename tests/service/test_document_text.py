@@ -68,7 +68,7 @@ def test_a_format_without_lines_has_paragraphs() -> None:
     ]
 
 
-def test_a_range_has_every_line_that_may_be_in_it() -> None:
+def test_a_range_includes_every_line_that_may_belong_to_it() -> None:
     with_comment = part("x = 1\ny = 2\nz = 3", at=0, line=10, end=13)
     lines = lines_of([with_comment])
 
@@ -77,7 +77,7 @@ def test_a_range_has_every_line_that_may_be_in_it() -> None:
     assert [line.text for line in selected(lines, 14, 20)] == []
 
 
-def test_the_chunk_at_a_line_contains_it_or_follows_it() -> None:
+def test_the_chunk_at_a_line_contains_or_follows_that_line() -> None:
     one, two = part("a\nb", at=0, line=2), part("c", at=8, line=6)
 
     assert [chunk_at_line([one, two], line) for line in (1, 3, 4, 6, 7)] == [one, one, two, two, two]

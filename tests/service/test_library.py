@@ -53,15 +53,15 @@ def refused(where: str, settings: Settings) -> tuple[str, str, str]:
         "docs/guide/index.md",
     ],
 )
-def test_a_document_is_named_by_its_path_or_the_end_of_it(where: str, settings: Settings) -> None:
+def test_a_document_is_found_by_its_path_or_a_path_ending(where: str, settings: Settings) -> None:
     assert read(where, settings).path == "/docs/guide/index.md"
 
 
-def test_an_ending_consists_of_whole_names(settings: Settings) -> None:
+def test_a_path_ending_matches_only_whole_names(settings: Settings) -> None:
     assert refused("de/index.md", settings)[0] == "no_such_document"
 
 
-def test_the_case_of_an_ending_does_not_matter(settings: Settings) -> None:
+def test_a_path_ending_matches_in_any_case(settings: Settings) -> None:
     assert read("tides 2026.TXT", settings).path == "/docs/Tides 2026.txt"
 
 

@@ -60,7 +60,7 @@ CHANGES: dict[str, Callable[[list[bytes]], list[bytes]]] = {
 
 @pytest.mark.fault("store-damaged")
 @pytest.mark.parametrize("change", CHANGES)
-def test_changed_vectors_are_reported_by_questions_checks_copies_and_ingests(
+def test_questions_checks_copies_and_ingests_report_changed_vectors(
     local_store: LocalStore, tmp_path: Path, change: str
 ) -> None:
     animals = document("animals.md", "zebras have stripes", "lions have manes", "birds have wings")
@@ -115,7 +115,7 @@ def test_changed_token_states_are_reported(local_store: LocalStore, signs: str) 
 
 
 @pytest.mark.fault("store-damaged")
-def test_a_store_without_checksums_opens_and_gets_them_for_the_files_that_are_ingested_next(
+def test_a_store_without_checksums_opens_and_an_ingest_adds_them(
     local_store: LocalStore,
 ) -> None:
     local_store.put(document("animals.md", QUESTION, "lions have manes"))
@@ -152,7 +152,7 @@ def test_repaired_vectors_match_their_fingerprints(local_store: LocalStore) -> N
 
 
 @pytest.mark.parametrize("dimension", [1, 8, 384, 1536])
-def test_rounding_and_scaling_do_not_change_a_fingerprint_but_each_larger_change_does(dimension: int) -> None:
+def test_rounding_and_scaling_keep_a_fingerprint_but_larger_changes_do_not(dimension: int) -> None:
     vectors = np.random.default_rng(1).normal(size=(50, dimension)).astype(np.float32)
     ids = [str(number) for number in range(len(vectors))]
     expected = dict(zip(ids, fingerprints(vectors), strict=True))

@@ -44,7 +44,7 @@ def outcomes(store: LocalStore, *commands: str) -> set[str]:
     ],
     ids=range(12),
 )
-def test_a_malformed_list_of_epochs_is_damage(local_store: LocalStore, content: str) -> None:
+def test_a_malformed_list_of_epochs_is_reported_as_damage(local_store: LocalStore, content: str) -> None:
     local_store.put(ANIMALS)
     current = path_of(local_store, "current.json")
     epoch = json.loads(current.read_text())["epoch"]
@@ -68,7 +68,7 @@ def test_a_malformed_list_of_epochs_is_damage(local_store: LocalStore, content: 
         "DROP TABLE roots",
     ],
 )
-def test_malformed_values_and_views_in_the_catalog_are_damage(local_store: LocalStore, change: str) -> None:
+def test_malformed_values_and_views_in_the_catalog_are_reported_as_damage(local_store: LocalStore, change: str) -> None:
     endless = "(WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n)"
     local_store.put(ANIMALS)
     with closing(sqlite3.connect(path_of(local_store, "*/catalog.sqlite3"))) as catalog:
@@ -91,9 +91,7 @@ def test_malformed_values_and_views_in_the_catalog_are_damage(local_store: Local
     ],
     ids=range(7),
 )
-def test_chunks_of_the_wrong_form_are_damage_although_their_checksum_matches(
-    local_store: LocalStore, change: str
-) -> None:
+def test_malformed_chunks_with_a_matching_checksum_are_reported_as_damage(local_store: LocalStore, change: str) -> None:
     local_store.put(ANIMALS)
     columns = "chunk_id, ordinal, body, headings, page, line_start, line_end, char_start, char_end"
     with closing(sqlite3.connect(path_of(local_store, "*/catalog.sqlite3"), isolation_level=None)) as catalog:
@@ -117,7 +115,7 @@ def test_chunks_of_the_wrong_form_are_damage_although_their_checksum_matches(
         ("*/vectors/*/data_level0.bin", ""),
     ],
 )
-def test_a_fifo_in_the_place_of_a_file_is_damage(local_store: LocalStore, pattern: str, name: str) -> None:
+def test_a_fifo_in_place_of_a_file_is_reported_as_damage(local_store: LocalStore, pattern: str, name: str) -> None:
     local_store.put(ANIMALS)
     file = path_of(local_store, pattern)
     fifo = file.with_name(file.name + name)
@@ -131,7 +129,7 @@ def test_a_fifo_in_the_place_of_a_file_is_damage(local_store: LocalStore, patter
 
 
 @pytest.mark.fault("store-path-too-long")
-def test_a_path_that_is_too_long_is_not_damage(tmp_path: Path) -> None:
+def test_a_path_that_is_too_long_is_not_reported_as_damage(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / ("a" * 300))
 
     assert outcomes(store) == {"path_too_long hint=choose a shorter path: streamrag ingest --store DIR PATH"}
@@ -139,7 +137,7 @@ def test_a_path_that_is_too_long_is_not_damage(tmp_path: Path) -> None:
 
 @pytest.mark.fault("file-size-limit")
 @pytest.mark.parametrize("limit", ["0", "4096", "100000", "200000"])
-def test_a_limit_on_the_size_of_files_is_not_damage(local_store: LocalStore, limit: str) -> None:
+def test_a_limit_on_the_size_of_files_is_not_reported_as_damage(local_store: LocalStore, limit: str) -> None:
     local_store.put(document("animals.md", *(f"text {number} about zebras" for number in range(50))))
     limited = local_store.run_other_process(
         "rebuild-limited", limit, "more.md", *("birds have wings" * 50 for _ in range(50))

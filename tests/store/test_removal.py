@@ -191,7 +191,7 @@ def times_open(file: Path) -> int:
 
 
 @pytest.mark.fault("removal-interrupted")
-def test_a_removal_that_was_interrupted_is_completed_by_the_next(store: Store) -> None:
+def test_an_interrupted_removal_is_completed_by_the_next(store: Store) -> None:
     store.put(APPLES)
     opened_store = open_store(store.place)
     before = opened_store.has_remains("default")

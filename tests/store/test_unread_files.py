@@ -81,7 +81,7 @@ def test_chunks_are_counted_by_document_and_found_by_the_start_of_their_id(store
 @pytest.mark.parametrize(
     "text", ["{", "{}", '[["relative", "failed", "", "", ""]]', '[["/a", 1, "", "", ""]]', "[" * 9000]
 )
-def test_malformed_unread_files_are_damage(text: str, store: Store) -> None:
+def test_malformed_unread_files_are_reported_as_damage(text: str, store: Store) -> None:
     store.put(APPLES)
     if isinstance(store, PostgresStore):
         with psycopg.connect(store.place.url, autocommit=True) as conn:

@@ -198,7 +198,7 @@ def test_a_schema_that_a_superuser_created_for_another_user_can_be_used(users: U
     assert open_store(users.address(users.mallory)).collections(non_empty=True) == ["default"]
 
 
-def test_a_schema_that_was_taken_over_is_noticed_by_a_server_that_is_running(users: Users) -> None:
+def test_a_running_server_detects_that_its_schema_was_taken_over(users: Users) -> None:
     with users.store(users.docs).reading() as reader:
         with pytest.raises(StoreError, match="no collection"), reader.snapshot():
             pass

@@ -196,7 +196,7 @@ def test_a_rebuild_with_malformed_shared_tables_suggests_another_schema(store: P
 
 
 @pytest.mark.fault("store-malformed")
-def test_chunks_of_a_document_that_was_lost_are_damage_for_a_writer(store: PostgresStore) -> None:
+def test_a_writer_reports_chunks_without_a_document_as_damage(store: PostgresStore) -> None:
     store.put(APPLES)
     with opened(store.place) as conn:
         conn.execute("DELETE FROM documents_1")
