@@ -82,7 +82,7 @@ def test_an_unusable_log_gives_a_notice_with_answers_and_an_error_in_log_command
 
 
 @pytest.mark.fault("log-unusable")
-def test_a_file_in_place_of_the_state_folder_gives_a_notice(tmp_path: Path) -> None:
+def test_a_file_instead_of_the_state_folder_gives_a_notice(tmp_path: Path) -> None:
     (tmp_path / "streamrag").touch()
     *_, notice, _ = record(ConversationLog.open({"XDG_STATE_HOME": str(tmp_path)}), "What?")
 

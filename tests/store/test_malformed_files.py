@@ -115,7 +115,7 @@ def test_malformed_chunks_with_a_matching_checksum_are_reported_as_damage(local_
         ("*/vectors/*/data_level0.bin", ""),
     ],
 )
-def test_a_fifo_in_place_of_a_file_is_reported_as_damage(local_store: LocalStore, pattern: str, name: str) -> None:
+def test_a_fifo_instead_of_a_file_is_reported_as_damage(local_store: LocalStore, pattern: str, name: str) -> None:
     local_store.put(ANIMALS)
     file = path_of(local_store, pattern)
     fifo = file.with_name(file.name + name)
