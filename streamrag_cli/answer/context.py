@@ -21,7 +21,7 @@ from streamrag_cli.store.registry import open_store
 from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, Cancellation, TimeLimit
 
 _CITED_SHARE = 3
-"""The passages that the previous answer cites get at most the n-th part of the characters of the others."""
+"""The passages that the previous answer cites get at most 1/n of the characters of the others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

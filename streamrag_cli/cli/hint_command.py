@@ -14,7 +14,7 @@ _ASK_COMMAND: Final = re.compile(
 )
 _MAX_CHARS: Final = 200
 _EXPORT: Final = "export OPENAI_API_KEY=KEY, or "
-"""Advice that a program that runs already cannot follow."""
+"""Advice that a running program cannot follow."""
 _KEY: Final = re.compile(r"@|\bsk-")
 
 

@@ -157,7 +157,7 @@ def remove(
 
 @app.command("on", cls=options.Command)
 def switch_on(context: typer.Context) -> int:
-    """Log questions and answers, after `streamrag log off`."""
+    """Resume logging after `streamrag log off`."""
     from streamrag_cli.history.location import switch_log
 
     process: Process = context.obj

@@ -47,7 +47,7 @@ _MEANT: Final = (
 )
 _COMMANDS: Final = {each.name for each in app.registered_commands} | {each.name for each in app.registered_groups}
 MEANT_COMMANDS: Final = {name: hint for hint, names in _MEANT for name in names.split()}
-"""The commands that users of other programs mean by commands that do not exist."""
+"""Suggestions for commands that do not exist here but in other programs."""
 _REMOVAL: Final = frozenset("rm remove delete drop --rm --remove --delete --drop".split())
 _MIN_QUESTION_WORDS: Final = 3
 _MAX_HINT_CHARS: Final = 200

@@ -21,7 +21,7 @@ def command(
 ) -> int:
     """Serve a web page and an API over HTTP.
 
-    The API has server-sent events and is compatible with that of OpenAI. Unless a key is set (STREAMRAG_SERVER_KEY),
+    The API streams server-sent events and is also compatible with OpenAI's. Unless a key is set (STREAMRAG_SERVER_KEY),
     only the user who started the server can use it, on this machine. Logs one line to stderr per question and per
     refused request, without its text. Clients may request fewer sources than -k and a higher minimum score than
     --min-score.

@@ -13,12 +13,12 @@ from streamrag_cli.retrieval.embedder import Embedder, has_tokens
 
 _MAX_BYTES: Final = 1_000_000
 _PROBE_FROM: Final = 400
-"""The number of passages from which a measurement, which takes 0.3 s, is worth its time."""
+"""With fewer passages, a measurement of 0.3 s is not worthwhile."""
 _PROBE_TEXTS: Final = 8
 _PROBE_CHARS: Final = 600
 """About the mean length of a passage."""
 _RECORD_FROM: Final = 200
-"""The number of passages from which the speed of an ingest is typical."""
+"""With fewer passages, the speed of an ingest is not typical."""
 
 
 def seconds_for(passages: int | None, embedder: Embedder, state_directory: str) -> float | None:

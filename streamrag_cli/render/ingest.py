@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _MIN_NAME_COLUMNS: Final = 10
 _MANY_FILES: Final = 100
 _MANY_PASSAGES: Final = 300
-"""From how much work on it is announced before it starts."""
+"""The amount of work is announced if there are at least this many passages."""
 SAY_EVERY_S: Final = 5.0
 """The interval between progress lines if stderr is not a terminal."""
 _ALWAYS_SHOWN = frozenset({"failed"})

@@ -20,7 +20,7 @@ _BY_CODE: Final = {
     "broken_link": "symlink",
     "not_a_regular_file": "special file",
 }
-"""The noun that is counted for the code of a reason: its plural ends in -s, or follows after a bar."""
+"""The noun to count for each reason code. Its plural ends in -s, or follows a bar."""
 _BY_SUFFIX: Final = {
     suffix: noun
     for noun, suffixes in {
