@@ -230,8 +230,8 @@ class Settings:
         flag="--no-log",
         switch="off",
         commands=("ask", "chat"),
-        meaning="Whether to keep the questions and answers of the command line in the log; see"
-        " `docs/conversations.md`. It is never used if `CI` is set.",
+        meaning="Whether to log the questions and answers of the command line; see"
+        " `docs/conversations.md`. Nothing is logged if `CI` is set.",
         help="Do not keep this question and its answer in the log.",
     )
     log_keep_days: int = setting(

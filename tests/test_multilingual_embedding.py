@@ -89,7 +89,7 @@ def test_vectors_have_unit_length_and_do_not_depend_on_the_batch(embedder: Multi
 
 
 @needs_weights
-def test_all_of_a_passage_longer_than_one_window_is_read(embedder: MultilingualEmbedder) -> None:
+def test_a_passage_longer_than_one_window_is_read_completely(embedder: MultilingualEmbedder) -> None:
     starts = embedder.token_starts(LONG)
 
     assert len(starts) > 1024
@@ -129,7 +129,7 @@ def test_the_tokenizer_gives_the_pieces_of_the_library_tokenizers() -> None:
             assert tokens.spans == expected.offsets
 
 
-def test_unknown_characters_in_a_row_are_one_piece() -> None:
+def test_consecutive_unknown_characters_are_one_piece() -> None:
     tokenizer = UnigramTokenizer(
         Vocabulary(["<s>", "<pad>", "</s>", "<unk>", "\u2581", "ab"], [0, 0, 0, 0, -2, -3], {})
     )
@@ -157,7 +157,7 @@ def test_without_the_extra_the_error_names_the_command_that_installs_it(
     )
 
 
-def test_a_store_made_with_the_extra_cannot_be_asked_without_it(
+def test_a_store_made_with_the_extra_cannot_be_queried_without_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ingests = Ingests(tmp_path, Settings(store=tmp_path / "store"), FakeEmbedder(MULTILINGUAL))

@@ -103,7 +103,7 @@ def test_a_transcript_shows_what_its_commands_print(transcripts: dict[Path, str]
     assert _VARYING.sub("TIME", written) == _VARYING.sub("TIME", transcripts[page]), "run: make transcripts"
 
 
-def test_the_time_next_to_the_slogan_is_that_of_the_transcript() -> None:
+def test_the_time_next_to_the_slogan_matches_the_transcript() -> None:
     above, _, below = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Install")
     (next_to_slogan,) = re.findall(r"starts at once \(first words after ([\d.,]+ m?s)", above)
 

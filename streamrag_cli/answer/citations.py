@@ -76,7 +76,7 @@ _BEGINNING_CHARS: Final = 600
 
 
 def lacks_citations(answer: str) -> bool:
-    """Whether the answer cites nothing in any form, although it does not begin by saying that it found nothing.
+    """Whether citations are missing: the answer has none, and does not begin by saying that it found nothing.
 
     >>> lacks_citations("Ten days."), lacks_citations("Ten days [1]."), lacks_citations("That is not in the documents.")
     (True, False, False)

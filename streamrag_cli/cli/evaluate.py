@@ -33,7 +33,7 @@ def command(
     ),
     plain: options.Plain = False,
 ) -> int:
-    """Measure retrieval on questions with known relevant documents.
+    """Measure retrieval quality on a set of labelled questions.
 
     The relevant documents of each question must be known. Ingests DIR into a temporary store: a directory, or a
     separate schema if the store is in PostgreSQL.

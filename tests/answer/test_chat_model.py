@@ -222,7 +222,7 @@ def test_reasoning_is_not_part_of_the_answer() -> None:
 
 
 @pytest.mark.fault("model-reasons-long")
-def test_a_model_that_reasons_longer_than_the_timeout_is_not_stalled() -> None:
+def test_a_model_may_reason_longer_than_the_timeout() -> None:
     gates = [threading.Event() for _ in range(6)]
     steps = [step for gate in gates for step in (reasoning("hm"), Hold(gate))]
     pending_gates = iter(gates)

@@ -54,7 +54,7 @@ def test_an_answer_cut_off_after_n_tokens_keeps_them_and_is_not_retried(count: i
 
 
 @pytest.mark.fault("no-finish-reason")
-def test_a_stream_that_ends_with_done_but_without_a_finish_reason_is_an_answer() -> None:
+def test_a_stream_with_done_but_without_a_finish_reason_is_complete() -> None:
     with OpenAIServer(chat=stream(token("Whole."), DONE)) as server:
         conversation = converse(server.base_url)
 

@@ -117,7 +117,7 @@ def test_a_question_outside_of_a_conversation_has_no_question_event(settings: Se
     assert [type(each) for each in outcome.events][:2] == [Status, Sources]
 
 
-def test_the_number_of_the_turn_may_be_given(settings: Settings) -> None:
+def test_the_number_of_the_turn_can_be_set(settings: Settings) -> None:
     assert Outcome(settings, TIDES, n=31).one(QuestionAsked).n == 31
 
 
@@ -187,7 +187,7 @@ def test_a_conversation_that_is_too_long_for_the_model_is_retried_without_it(set
     assert isinstance(outcome.events[-1], Done)
 
 
-def test_sources_that_are_too_long_for_the_model_are_an_error_after_one_retry(settings: Settings) -> None:
+def test_sources_too_long_for_the_model_are_an_error_after_one_retry(settings: Settings) -> None:
     outcome = Outcome(settings, TIDES, script=TOO_LONG)
 
     assert (outcome.one(Error).code, len(outcome.requests)) == ("context_too_long", 2)
@@ -196,9 +196,7 @@ def test_sources_that_are_too_long_for_the_model_are_an_error_after_one_retry(se
 # The passages that the previous answer cites
 
 
-def test_passages_cited_by_the_previous_answer_are_sources_after_those_of_this_turn(
-    settings: Settings, retriever: Retriever
-) -> None:
+def test_passages_cited_by_the_previous_answer_follow_the_new_sources(settings: Settings, retriever: Retriever) -> None:
     cited = replace(TIDES, cited=(chunk_id(retriever, "How are clams cooked?"),))
 
     outcome = Outcome(replace(settings, top_k=1), cited, script=answer("With thyme [2]."))

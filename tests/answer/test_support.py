@@ -66,7 +66,7 @@ def test_nearly_all_answers_with_an_error_are_marked() -> None:
     ],
 )
 @pytest.mark.fault("wrong-citation")
-def test_a_number_name_quotation_or_setting_that_the_passage_lacks_is_found(answer: str) -> None:
+def test_a_number_name_quotation_or_setting_missing_from_the_passage_is_found(answer: str) -> None:
     assert marked(answer) in {(1,), (2,)}
 
 

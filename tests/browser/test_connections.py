@@ -60,7 +60,7 @@ def test_an_answer_that_stalls_is_reported(visiting: Visiting) -> None:
 
 
 @pytest.mark.fault("page-connection")
-def test_a_restart_of_the_server_cuts_the_answer_off_and_it_can_be_asked_again(
+def test_a_server_restart_cuts_off_the_answer_and_the_question_can_be_repeated(
     browser: Browser, library: Settings
 ) -> None:
     release = threading.Event()
@@ -110,7 +110,7 @@ def test_a_device_without_a_network_is_reported(visiting: Visiting) -> None:
 
 
 @pytest.mark.fault("page-connection")
-def test_a_changed_key_is_reported_with_what_to_do(browser: Browser, library: Settings) -> None:
+def test_a_changed_key_is_reported_with_a_remedy(browser: Browser, library: Settings) -> None:
     credentials = {"username": "anyone", "password": "first-harbour-key"}
     with browser.page(httpCredentials=credentials) as page:
         with running_server(library, keyed("first-harbour-key")) as server:

@@ -64,7 +64,7 @@ def test_follow_up_questions_get_their_sources_and_the_whole_conversation_stays_
         assert page.seen().console == []
 
 
-def test_a_rewritten_question_is_shown_below_what_was_typed(browser: Browser, library: Settings) -> None:
+def test_a_rewritten_question_is_shown_below_the_typed_one(browser: Browser, library: Settings) -> None:
     rewritten = "When was the lamp of the lighthouse changed?"
     with OpenAIServer(chat=[answer("Ada Brandt."), answer(rewritten), answer("In 1921.")]) as model:
         settings = replace(library, base_url=model.base_url, model=MODEL, api_key="key", rewrite="model")

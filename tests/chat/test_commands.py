@@ -70,7 +70,7 @@ def test_sources_shows_the_whole_passage(user: CommandLine) -> None:
     assert [line for line in terminal.lines if line.startswith(" 1  ")]
 
 
-def test_edit_asks_what_the_editor_wrote_and_leaves_no_file(user: CommandLine) -> None:
+def test_edit_asks_the_question_from_the_editor_and_leaves_no_file(user: CommandLine) -> None:
     seen = user.directory / "seen"
     editor = program(
         user.directory, f'cat "$2" > {seen}; echo "$1 $(stat -c %a "$2") $2" >> {seen}; printf "\\n{FIRST}" >> "$2"'
@@ -204,7 +204,7 @@ def test_help_and_quit_need_no_slash_on_a_terminal(user: CommandLine, word: str)
         ("unheard-of", ["unheard-of", "FILE"]),
     ],
 )
-def test_each_editor_gets_the_line_in_its_own_way(tmp_path: Path, editor: str, arguments: list[str]) -> None:
+def test_each_editor_receives_the_line_in_its_own_syntax(tmp_path: Path, editor: str, arguments: list[str]) -> None:
     file = tmp_path / "-rf; name.md"
     file.touch()
 

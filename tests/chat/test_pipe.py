@@ -84,7 +84,7 @@ def test_json_prints_one_object_for_each_turn(user: CommandLine) -> None:
     assert (second["error"]["code"], outcome.code) == ("key_missing", 3)
 
 
-def test_later_questions_know_earlier_answers_but_not_failed_ones(user: CommandLine) -> None:
+def test_later_questions_use_earlier_answers_but_not_failed_ones(user: CommandLine) -> None:
     replies = [answer("Ada Brandt [1]."), failure(401, "no"), answer("In 1874."), answer("At seven.")]
     with OpenAIServer(chat=replies) as server:
         lines = f"{FIRST}\n{THIRD}\nand when?\n/new\n{SECOND}\n".encode()

@@ -373,7 +373,7 @@ def test_no_output_of_the_log_contains_control_characters(user: CommandLine) -> 
 
 
 @pytest.mark.fault("log-deletion")
-def test_deleted_turns_are_gone_from_the_files(user: CommandLine) -> None:
+def test_deleted_turns_are_erased_from_the_files(user: CommandLine) -> None:
     for question in (QUESTION, LENDING, ROOF):
         ask(user, question, "-q", "-k", "1")
     ids = [str(each["id"]) for each in logged(user)]

@@ -248,7 +248,7 @@ def test_a_changed_or_missing_file_is_reported_and_the_ingested_text_shown(own: 
     assert own.run("show", "tide.md").code == 2
 
 
-def test_a_source_that_was_ingested_again_is_shown_at_its_place(own: WarmCommandLine) -> None:
+def test_a_source_that_was_ingested_again_is_shown_at_its_old_place(own: WarmCommandLine) -> None:
     user = own.having(STREAMRAG_LOG_QUESTIONS="on", XDG_STATE_HOME=str(own.home / "state"))
     assert user.run("ask", "When does the tide rise?").code == 0
     (own.directory / "a" / "tide.md").write_text("# Tide\n\nIt rises at ten.\n", encoding="utf-8")

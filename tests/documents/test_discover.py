@@ -12,7 +12,7 @@ from streamrag_cli.errors import UsageError
 from tests.support.files import write_files
 
 
-def test_files_are_found_depth_first_in_order_of_name(tmp_path: Path) -> None:
+def test_files_are_found_depth_first_ordered_by_name(tmp_path: Path) -> None:
     write(tmp_path, "b.md", "c/a.txt", "c/d/x.rst", "a.md", "z.csv")
 
     assert found_paths(tmp_path) == ["a.md", "b.md", "c/a.txt", "c/d/x.rst", "z.csv"]

@@ -224,7 +224,7 @@ CONFIGS = {
 
 @pytest.mark.fault("ignored-files")
 @pytest.mark.parametrize("config", CONFIGS)
-def test_the_user_ignore_file_is_the_one_that_git_reads(tmp_path: Path, config: str) -> None:
+def test_the_user_ignore_file_is_found_as_git_finds_it(tmp_path: Path, config: str) -> None:
     settings_text, ignore_file = CONFIGS[config]
     environment = user(tmp_path)
     root = tmp_path / "work" / "repository"

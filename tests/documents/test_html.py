@@ -47,7 +47,7 @@ def test_html_is_converted_to_visible_text() -> None:
     ]
 
 
-def test_line_numbers_are_those_of_the_file() -> None:
+def test_line_numbers_match_the_file() -> None:
     document = loaded("a.html", PAGE)
     assert document.line_numbers is not None
     lines = dict(zip(document.text.split("\n"), document.line_numbers, strict=True))

@@ -65,7 +65,7 @@ def test_the_files_of_a_running_engine_stay_when_another_one_starts(user: WarmCo
 
 
 @pytest.mark.fault("engine-directory-open")
-def test_an_engine_in_a_directory_that_is_no_longer_private_is_reported_and_can_be_stopped(
+def test_an_engine_in_a_public_directory_is_reported_and_can_be_stopped(
     user: WarmCommandLine,
 ) -> None:
     pid = start_engine(user)["pid"]

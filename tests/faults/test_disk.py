@@ -172,7 +172,7 @@ def test_a_log_on_a_full_disk_does_not_stop_an_answer(
 
 
 @pytest.mark.fault("log-unusable")
-def test_a_log_on_a_read_only_disk_does_not_stop_an_answer_and_can_be_read(
+def test_a_log_on_a_read_only_disk_is_readable_and_does_not_stop_answers(
     cli_with_small_disk: WarmCommandLine, tmp_path: Path
 ) -> None:
     disk = Path(cli_with_small_disk.variables["STREAMRAG_STORE"]).parent

@@ -222,7 +222,7 @@ def test_words_are_found_in_questions_and_answers(log: ConversationLog, words: s
     assert [each.thread for each in log.find(words=words)] == threads
 
 
-def test_an_answer_of_a_killed_process_is_found_as_well(log: ConversationLog) -> None:
+def test_an_answer_of_a_killed_process_is_found_too(log: ConversationLog) -> None:
     async def run() -> list[str]:
         async def service() -> AsyncGenerator[AskEvent, None]:
             yield Token(text="semidiurnal tides")

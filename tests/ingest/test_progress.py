@@ -91,7 +91,7 @@ def test_json_lines_report_progress_at_most_once_per_second() -> None:
     ]
 
 
-def test_rate_and_remaining_time_are_those_of_the_last_thirty_seconds() -> None:
+def test_the_rate_and_remaining_time_cover_the_last_thirty_seconds() -> None:
     now = 0.0
     rate = PassageRate(lambda: now)
     shown = {}

@@ -47,7 +47,7 @@ def test_an_explicitly_named_file_is_read_regardless_of_its_content(ingests: Ing
 
 @pytest.mark.fault("secrets-recorded")
 @pytest.mark.parametrize("name", ["id_rsa", ".env", "notes.md", "db-secret.yaml", "deep/.ssh/config", "secrets/a.yaml"])
-def test_a_recorded_path_is_not_read_as_if_this_command_named_it(ingests: Ingests, name: str) -> None:
+def test_a_recorded_path_does_not_count_as_named_in_this_command(ingests: Ingests, name: str) -> None:
     ingests.put("docs/a.md", "first")
     file = ingests.put(f"docs/{name}", f"{KEY}\n" if name != "deep/.ssh/config" else "Host a\n")
     ingests.run("docs")

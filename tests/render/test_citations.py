@@ -52,7 +52,7 @@ def test_markers_are_plain_text_if_there_are_no_references() -> None:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_streamed_citations_look_like_those_of_a_single_render(seed: int) -> None:
+def test_streamed_citations_look_as_in_a_single_render(seed: int) -> None:
     text = "Both [1] and [12] say [2, 4].\n\n- one [3]\n- two [1][2]\n\n| a [1] |\n|---|\n| `[1]` |\n\n> [1]\n"
 
     shown = streamed(text, columns=40, lines=8, seed=seed, references=REFERENCES, html="shown")

@@ -31,7 +31,7 @@ def test_queries_in_addition_to_the_question_are_shown_on_one_line() -> None:
     assert line == "also searched for: How long is a trial? And for teams? | a trial And for teams?\n"
 
 
-def test_a_query_instead_of_the_question_is_shown() -> None:
+def test_a_query_that_replaces_the_question_is_shown() -> None:
     assert printed("How long is a trial for teams?") == "searched for: How long is a trial for teams?\n"
 
 
@@ -47,7 +47,7 @@ def test_a_long_line_is_cut_to_the_width_of_the_terminal(letter: str) -> None:
     assert 70 <= len(line.encode("gbk", "replace")) <= 80
 
 
-def test_the_line_is_not_printed_to_a_pipe_or_with_quiet() -> None:
+def test_the_search_line_is_not_printed_to_a_pipe_or_with_quiet() -> None:
     assert printed("How long is a trial for teams?", err=io.StringIO()) == ""
     assert printed("How long is a trial for teams?", quiet=True) == ""
 

@@ -151,9 +151,7 @@ def test_a_follow_up_after_a_change_of_topic_is_about_the_new_topic(
 
 
 @pytest.mark.parametrize("question", ["Why?", "Why not?", "Warum nicht?", "How so?"])
-def test_a_question_without_content_scores_at_least_as_high_as_the_question_before_it(
-    question: str, flat: Retriever
-) -> None:
+def test_a_question_without_content_scores_at_least_as_high_as_the_previous_one(question: str, flat: Retriever) -> None:
     previous = "Is a refund possible?"
     before, after = find(flat, previous).hits[0], find(flat, question, previous).hits[0]
 
@@ -249,6 +247,6 @@ def test_pronouns_and_conjunctions_of_many_languages_refer_to_the_conversation(q
 
 
 @pytest.mark.parametrize("question", ["How do volcanoes erupt?", "Wann öffnet der Hafen?", "", "?!"])
-def test_without_a_reference_only_the_weight_of_the_terms_counts(question: str) -> None:
+def test_without_a_pronoun_or_conjunction_only_term_weights_count(question: str) -> None:
     assert needs_conversation(question, 10.0)
     assert not needs_conversation(question, 15.0)

@@ -91,7 +91,7 @@ def test_question_words_are_not_searched_for() -> None:
         ("Ａｂｃ", False),
     ],
 )
-def test_the_script_of_a_text_is_that_of_most_of_its_words(text: str, expected: bool) -> None:
+def test_the_script_of_most_words_is_the_script_of_the_text(text: str, expected: bool) -> None:
     assert is_outside_latin(text) is expected
 
 

@@ -210,7 +210,7 @@ def test_if_nothing_is_relevant_the_error_has_the_nearest_of_all(settings: Setti
 
 @pytest.mark.fault("one-of-several-collections")
 @pytest.mark.parametrize("names", ["guide,nowhere", "nowhere,guide,journal"])
-def test_a_collection_that_does_not_exist_is_named(names: str, settings: Settings) -> None:
+def test_a_missing_collection_is_named_in_the_error(names: str, settings: Settings) -> None:
     code, message, hint = error_of(events_of(replace(settings, collection=names), DOME))
 
     assert (code, hint) == ("store_missing", "streamrag ingest PATH -c nowhere")

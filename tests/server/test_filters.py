@@ -40,7 +40,7 @@ def sources(hits: list[dict[str, Any]]) -> set[str]:
         ({"format": ["md", "pdf"], "since": "1d"}, EVERYWHERE - {"docs/tides.txt"}),
     ],
 )
-def test_search_takes_the_fields_of_a_filter_in_the_body_and_in_the_url(
+def test_search_accepts_filter_fields_in_the_body_and_in_the_url(
     scope: dict[str, Any], expected: set[str], server: RunningServer
 ) -> None:
     posted = post_json(f"{server.url}/search", {"query": QUESTION, **scope})

@@ -77,7 +77,7 @@ def test_the_body_takes_precedence_over_the_url_and_adds_the_history(settings: S
     assert (reply.json["query"], [hit["source"] for hit in reply.json["hits"]]) == (VAGUE, ["docs/tides.txt"])
 
 
-def test_twenty_turns_are_accepted_and_an_answer_may_be_missing(settings: Settings) -> None:
+def test_twenty_turns_are_accepted_even_if_answers_are_missing(settings: Settings) -> None:
     with running_server(settings) as server:
         events = events_of(server.url, {"query": VAGUE, "history": [{"question": TIDES[0]["question"]}] * 20})
 

@@ -223,7 +223,7 @@ TITLE = "### Task: write a title with an emoji for this chat as JSON. USER: good
 @pytest.mark.fault("chat-small-talk")
 @pytest.mark.parametrize("question", ["Hello!", TITLE, "Which programming language has macros?"])
 @pytest.mark.parametrize("as_stream", [True, False])
-def test_an_irrelevant_question_gets_an_ordinary_answer(question: str, as_stream: bool, settings: Settings) -> None:
+def test_an_irrelevant_question_gets_an_ordinary_reply(question: str, as_stream: bool, settings: Settings) -> None:
     with OpenAIServer(chat=answer("never")) as model, served(settings, model) as (_, client):
         completion = client.chat.completions.create(
             model="streamrag", messages=[{"role": "user", "content": question}], stream=as_stream

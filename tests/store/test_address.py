@@ -154,7 +154,7 @@ def test_an_unusable_address_is_refused_without_showing_any_of_it(address: str) 
 
 
 @pytest.mark.fault("store-address-unusable")
-def test_an_unknown_parameter_and_scheme_are_named() -> None:
+def test_unknown_parameters_and_schemes_are_named_in_the_error() -> None:
     with pytest.raises(ValueError, match="its parameter 'pass' is not known to libpq"):
         store_address("postgresql://db/docs?pass=x")
     with pytest.raises(ValueError, match="the scheme postgresql\\+psycopg: is unknown; use postgresql://"):
@@ -162,7 +162,7 @@ def test_an_unknown_parameter_and_scheme_are_named() -> None:
     assert store_address("./s3://x") == Path("s3:/x")
 
 
-def test_the_known_parameters_are_those_of_the_installed_libpq() -> None:
+def test_the_known_parameters_match_the_installed_libpq() -> None:
     installed = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
 
     assert installed - KEYWORDS == set()

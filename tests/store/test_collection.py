@@ -237,7 +237,7 @@ def test_an_empty_store_is_reported_as_empty(store: Store) -> None:
     assert (caught.value.code, caught.value.hint) == ("store_empty", "streamrag ingest PATH")
 
 
-def test_a_follow_up_finds_what_the_earlier_question_is_about(store: Store) -> None:
+def test_a_follow_up_finds_the_topic_of_the_earlier_question(store: Store) -> None:
     store.put(APPLES, SHIPS)
 
     with store.reading() as reader:

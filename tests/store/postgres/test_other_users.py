@@ -169,7 +169,7 @@ def test_a_reader_refuses_tables_that_run_code_of_their_owner(users: Users, stat
     assert reported.endswith(message.format(repr(users.mallory)))
 
 
-def test_a_trigger_of_another_user_is_refused_but_one_of_the_owner_is_not(users: Users) -> None:
+def test_triggers_of_other_users_are_refused_but_not_triggers_of_the_owner(users: Users) -> None:
     users.store(users.docs).put(SHIPS)
     trigger = "CREATE TRIGGER t AFTER UPDATE ON epochs FOR EACH ROW EXECUTE FUNCTION {}.audit()"
     audit = "CREATE FUNCTION {}.audit() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
