@@ -8,7 +8,7 @@ from streamrag_cli.stages import Stages
 
 
 class Clock:
-    """The stages of one question. Each stage ends once."""
+    """Records when each stage of one question ends. Each stage ends once."""
 
     def __init__(self, question: Question) -> None:
         self._question = question

@@ -202,7 +202,7 @@ def _has_quantity(
 
 
 def _has_unknown_name(at: int, part: str, everything: Sequence[Passage]) -> bool:
-    """Whether a name in the part is not known. `at` is the offset of the part in its sentence."""
+    """Whether the part has a name that is in no passage. `at` is the offset of the part in its sentence."""
     text = _CODE.sub(" ", part if at == 0 else f"x {part}")
     for name in names(text):
         is_weekday = len(name.words) == 1 and name.words[0].lower().removesuffix("s") in _WEEKDAYS

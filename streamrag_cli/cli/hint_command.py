@@ -25,7 +25,7 @@ class HintCommand:
     `flags` are the flags of the command line that select the collection, the store and the model, `filter` are the
     flags that restrict the documents, and `conversation` are `-C` or `--thread ID`. `question` is "" unless the command
     line contained it. `reads_stdin` is set if text on stdin was added to it. In a chat on a terminal, `command` is
-    `chat`: hints name its commands.
+    `chat`, and hints suggest chat commands.
     """
 
     command: str

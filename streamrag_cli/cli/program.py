@@ -99,7 +99,7 @@ def _run(process: Process) -> ExitCode:
 
 
 def meant_command(arguments: Sequence[str]) -> str:
-    """The command that the arguments, which begin with no command, probably mean; "" if that is unknown.
+    """The command that the user probably meant by arguments that begin with no command; "" if unknown.
 
     >>> meant_command(["what", "is", "the", "rent?", "-c", "home"]), meant_command(["open", "1"])
     ("streamrag ask 'what is the rent?' -c home", 'streamrag show 1')

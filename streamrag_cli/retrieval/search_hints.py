@@ -45,7 +45,7 @@ def improve_hint(error: NothingRelevantError, scope: Filter, settings: Settings,
 
 
 def similar_names(scope: Filter, manifest: Manifest) -> list[str]:
-    """Folders and files of the collection that resemble the first path in the filter that matches no document."""
+    """Folders and files with names similar to the first path in the filter that matches no document."""
     records = list(manifest.documents_under("/"))
     sources = [each.source for each in records]
     for pattern in scope.patterns:

@@ -214,7 +214,7 @@ def _merged(question: str, parts: Mapping[str, Part], limit: int) -> Retrieved:
 
 
 def _merged_hits(question: str, of_each: Iterable[Sequence[Hit]], limit: int) -> tuple[Hit, ...]:
-    """The best hits of all collections. Hits whose scores are equal are in the order of their collections."""
+    """The best hits of all collections. Hits with equal scores keep the order of their collections."""
     groups = DuplicateGroups(question, None)
     groups.add_hits(sorted((hit for hits in of_each for hit in hits), key=lambda hit: -hit.score))
     best = sorted((group.merged_hit() for group in groups.groups), key=lambda hit: -hit.score)

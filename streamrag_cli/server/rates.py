@@ -32,7 +32,7 @@ class Rates:
         return wait_s
 
     def wait_s(self, client: str) -> int | None:
-        """The seconds for which a client would be refused, at least 1; None if it would be accepted."""
+        """How many seconds a client would have to wait, at least 1; None if it would be accepted."""
         now_s = self._clock()
         self._drop_idle(now_s)
         hits = self._hits.get(client)
