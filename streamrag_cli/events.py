@@ -41,7 +41,7 @@ class Status(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionAsked(Event):
-    """The question of this turn of a conversation, and what is searched for it.
+    """The question of this turn of a conversation, and the texts that are searched for.
 
     `n` is the number of the turn, counted from 1. `thread` is the id of the conversation, or "". `searched_for` has the
     question, or the question as the model rewrote it, followed by the earlier questions that are searched with it.

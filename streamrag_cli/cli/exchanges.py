@@ -1,4 +1,4 @@
-"""The questions and answers of one chat: what the next question refers to, and what is saved to a file."""
+"""The questions and answers of one chat, for follow-up questions and for saving to a file."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing

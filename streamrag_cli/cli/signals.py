@@ -60,7 +60,8 @@ class Signals:
         self._handle(unwind)
 
     def handle_conversation(self, *, resumes: bool) -> None:
-        """Make SIGHUP end the process like SIGTERM and, with `resumes`, make Ctrl-C end only what is running.
+        """Make SIGHUP end the process like SIGTERM and, with `resumes`, make Ctrl-C end only the current answer or
+        command.
 
         Ctrl-C then raises Interrupted or calls the callback of `on_signal`, and does not set `received`.
         """
