@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 PRIVATE: Final = "private"
 """Metadata of a field that never leaves the machine."""
@@ -310,6 +310,21 @@ class DocumentRecord:
     language: str = ""
     date: str = ""
     tags: tuple[str, ...] | None = None
+
+
+class FileVersion(NamedTuple):
+    """The part of a `DocumentRecord` that detects changes of its file. `tags` are as stored, None if unknown.
+
+    A tuple, because a sweep reads one for each document.
+    """
+
+    path: str
+    source: str
+    size: int
+    mtime_ns: int
+    read_at_ns: int
+    recipe: str
+    tags: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

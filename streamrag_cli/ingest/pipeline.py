@@ -5,7 +5,7 @@ are in memory. Each document is written atomically, and an unreadable file does 
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import Final
@@ -45,7 +45,9 @@ __all__ = ["IngestRequest", "ingest", "ingest_or_raise", "remove", "remove_all"]
 _BYTES_PER_MB: Final = 1_000_000
 
 
-def ingest(request: IngestRequest, settings: Settings, embedder: Embedder | None = None) -> Iterator[IngestEvent]:
+def ingest(
+    request: IngestRequest, settings: Settings, embedder: Embedder | None = None
+) -> Generator[IngestEvent, None, None]:
     """Run an ingest. The module `events` documents the order of events. `embedder` replaces that of the settings."""
     try:
         yield from ingest_or_raise(request, settings, embedder)
@@ -132,7 +134,9 @@ def _sync(
 
 
 def _workload(survey: FolderSurvey, request: IngestRequest, settings: Settings) -> Workload:
-    files = (result for result in survey.results if isinstance(result, FoundFile))
+    files = (result for result in survey.results if isinstance(result, FoundFile) and not result.is_current)
+    if request.is_current:
+        return Workload(files, ())
     try:
         with open_store(settings.store).manifest(settings.collection) as manifest:
             roots = outermost(survey.roots) if manifest and not request.rebuild else ()

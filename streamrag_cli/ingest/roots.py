@@ -9,6 +9,7 @@ from pathlib import Path
 
 from streamrag_cli.counting import counted_noun
 from streamrag_cli.display_names import DisplayNames
+from streamrag_cli.documents.discover import IsCurrent
 from streamrag_cli.errors import StoreError, UsageError
 from streamrag_cli.events import Notice
 from streamrag_cli.ingest.limits import IngestLimits
@@ -53,6 +54,8 @@ class IngestRequest:
     `confirms_removal`, even the removal of few documents must be confirmed. `environment` locates the user's git
     configuration; if it is None, that configuration is ignored. Within a block of `uninterrupted`, no signal raises an
     exception. After an interruption, `interrupted` is called with the number of passages that are about to be saved.
+    Files for which `is_current` returns true are neither read nor compared. `name_bases` has, for some roots, the
+    folder that the stored names of files are relative to.
     """
 
     paths: tuple[Path, ...]
@@ -67,6 +70,8 @@ class IngestRequest:
     limits: IngestLimits = field(default_factory=IngestLimits)
     uninterrupted: Callable[[], AbstractContextManager[object]] = nullcontext
     interrupted: Callable[[int], None] = lambda _kept_passages: None
+    is_current: IsCurrent | None = None
+    name_bases: Mapping[Path, Path] = field(default_factory=dict)
 
     def absolute_paths(self) -> list[Path]:
         """The paths, made absolute. Raises UsageError: `not_utf_8`, `no_working_directory`."""
@@ -98,7 +103,7 @@ class IngestRequest:
 
     def stored_name(self, path: Path, root: Path) -> str:
         """The name for models and HTTP clients: relative to the working directory, or else to the folder of `root`."""
-        for base in (self.working_directory, root.parent):
+        for base in (self.name_bases.get(root), self.working_directory, root.parent):
             if base is not None and path.is_relative_to(base):
                 return str(path.relative_to(base))
         return str(path)

@@ -69,7 +69,10 @@ def survey_folders(roots: Sequence[Path], request: IngestRequest, settings: Sett
     results: deque[DiscoveryResult] = deque()
     named = frozenset(request.absolute_paths())
     not_named = [root for root in roots if root not in named]
-    for result in discover(roots, exclude=settings.exclude, environment=request.environment, recorded=not_named):
+    known = {"is_current": request.is_current} if request.is_current else {}
+    for result in discover(
+        roots, exclude=settings.exclude, environment=request.environment, recorded=not_named, **known
+    ):
         results.append(result)
         match result:
             case FoundFile(root=root):
