@@ -21,7 +21,7 @@ STALE_CODES: Final[Mapping[FileState | None, str]] = {"changed": "source_changed
 """The codes of notices about files of sources."""
 _NAMED: Final = 3
 _DESCRIPTIONS: Final = {
-    "changed": ("changed since it was ingested", "changed since they were ingested"),
+    "changed": ("has changed since it was ingested", "have changed since they were ingested"),
     "gone": ("no longer exists", "no longer exist"),
 }
 
@@ -157,7 +157,7 @@ def stale_message(state: FileState, names: Sequence[str]) -> str:
     """What happened to the files with these names.
 
     >>> stale_message("changed", ["lease.md"]), stale_message("gone", ["a.md", "b.md", "c.md", "d.md", "e.md"])
-    ('lease.md changed since it was ingested', 'a.md, b.md, c.md and 2 more no longer exist')
+    ('lease.md has changed since it was ingested', 'a.md, b.md, c.md and 2 more no longer exist')
     """
     *first, last = [*names[:_NAMED], *([f"{len(names) - _NAMED} more"] if len(names) > _NAMED else [])]
     singular, plural = _DESCRIPTIONS[state]
