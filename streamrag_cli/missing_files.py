@@ -71,8 +71,8 @@ class StoredFile(Protocol):
 class FileCheck(Generic[Key]):
     """Checks in a thread whether files have changed or no longer exist.
 
-    A file that cannot be checked counts as unchanged. So does one whose content cannot be compared within `LIMIT_S`,
-    which is necessary only if its time stamp has changed but its size has not.
+    A file that cannot be checked counts as unchanged. The content is compared only if the time stamp has changed and the
+    size has not; a file for which this takes longer than `LIMIT_S` counts as unchanged as well.
     """
 
     def __init__(self, files: Mapping[Key, StoredFile]) -> None:
@@ -154,7 +154,7 @@ def _run_briefly(work: Callable[[], None]) -> None:
 
 
 def stale_message(state: FileState, names: Sequence[str]) -> str:
-    """What happened to the files with these names.
+    """A description of the state of the files with these names.
 
     >>> stale_message("changed", ["lease.md"]), stale_message("gone", ["a.md", "b.md", "c.md", "d.md", "e.md"])
     ('lease.md has changed since it was ingested', 'a.md, b.md, c.md and 2 more no longer exist')

@@ -66,7 +66,7 @@ def test_the_state_of_a_file_is_that_of_its_content(tmp_path: Path) -> None:
     assert states == [None, None, "changed", "changed", "gone"]
 
 
-def test_a_huge_file_with_another_time_stamp_is_not_read_to_its_end(tmp_path: Path) -> None:
+def test_a_huge_file_with_another_time_stamp_is_not_read_completely(tmp_path: Path) -> None:
     file = tmp_path / "a.csv"
     with file.open("wb") as opened:
         opened.truncate(1 << 40)

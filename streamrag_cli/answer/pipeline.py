@@ -243,7 +243,7 @@ def _checked(
 
 
 async def _late_notices(stale: StaleFiles) -> list[Notice]:
-    """Notices for stale files whose check took long."""
+    """Notices for stale files whose check takes a long time."""
     return stale.notices(0.0) if stale.is_done else await run_in_new_thread(stale.notices)
 
 

@@ -19,7 +19,7 @@ from streamrag_cli.text import sanitise_line
 
 _CHECKING: Final = "checking for changed files"
 _PASSED_ON: Final = frozenset({"root_gone", "repaired"})
-"""Notices of an ingest that matter to a user who asks a question."""
+"""Notices of an ingest that matter for a question."""
 _POLL_S: Final = 0.1
 _STOP_S: Final = 0.5
 """How long an interrupted command waits until the passages that are already embedded are saved."""

@@ -130,7 +130,7 @@ class Retriever:
             return self.reader.counts().chunks
 
     def documents(self, hits: Iterable[Hit], cancellation: Cancellation | None = None) -> RecordOf:
-        """The records of the documents of these hits, without those that are no longer in the collection."""
+        """The records of the documents of these hits. A document that is no longer in the collection is left out."""
         with self.reader.snapshot(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
             keys = dict.fromkeys((hit.collection, hit.path) for hit in hits)
             records = {(name, path): self.reader.catalog.document(path) for name, path in keys}

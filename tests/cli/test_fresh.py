@@ -42,8 +42,8 @@ def result(user: CommandLine, *arguments: str) -> dict[str, Any]:
 
 
 def notices(user: CommandLine, *arguments: str) -> list[tuple[str, str]]:
-    found = [(each["code"], each["message"]) for each in result(user, *(arguments or ("ask", QUESTION)))["notices"]]
-    return [each for each in found if each[0] != "quotes_only"]
+    reported = [(each["code"], each["message"]) for each in result(user, *(arguments or ("ask", QUESTION)))["notices"]]
+    return [each for each in reported if each[0] != "quotes_only"]
 
 
 def listed(user: CommandLine, *flags: str) -> dict[str, int]:
@@ -95,8 +95,8 @@ def test_only_what_changed_is_embedded(user: WarmCommandLine) -> None:
     lines = [json.loads(line) for line in user.run("ask", QUESTION, "--fresh", "--jsonl").stdout.splitlines()]
 
     assert [each["message"] for each in lines if each.get("code") == "synced"] == ["updated the documents: 1 changed"]
-    kept = {each["chunk_id"] for each in result(user, "search", "onions in bed 2", "-k", "20")["hits"]}
-    assert ids["garden/beds.md"] in kept
+    ids_afterwards = {each["chunk_id"] for each in result(user, "search", "onions in bed 2", "-k", "20")["hits"]}
+    assert ids["garden/beds.md"] in ids_afterwards
 
 
 def test_the_names_of_documents_do_not_depend_on_where_the_question_is_asked(user: WarmCommandLine) -> None:

@@ -1,4 +1,4 @@
-"""Sources whose files have changed since they were ingested are reported, whichever way an answer is consumed."""
+"""Sources whose files have changed since they were ingested are reported in every output."""
 
 import json
 import os
@@ -32,8 +32,8 @@ def change(user: CommandLine, name: str = "boiler.md") -> None:
 def notices(user: CommandLine, *arguments: str) -> list[dict[str, Any]]:
     outcome = user.run(*arguments)
     assert outcome.code == 0, outcome
-    found: list[dict[str, Any]] = json.loads(outcome.stdout)["notices"]
-    return [each for each in found if each["code"] != "quotes_only"]
+    reported: list[dict[str, Any]] = json.loads(outcome.stdout)["notices"]
+    return [each for each in reported if each["code"] != "quotes_only"]
 
 
 @pytest.mark.fault("source-changed")
@@ -115,7 +115,9 @@ def test_the_command_in_the_notice_updates_the_right_collection_and_store(user: 
     assert notices(user, "ask", QUESTION, "--json", *target) == []
 
 
-def test_a_file_in_several_collections_is_reported_for_those_that_are_out_of_date(user: WarmCommandLine) -> None:
+def test_a_file_in_several_collections_is_reported_for_each_collection_that_is_out_of_date(
+    user: WarmCommandLine,
+) -> None:
     assert user.run("ingest", "house/safety.md", "-c", "safety").code == 0
     change(user)
     change(user, "safety.md")

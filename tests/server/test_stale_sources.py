@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(folder: Path) -> Iterator[RunningServer]:
-    """A server with a model, for a collection of which one document has changed."""
+    """A server with a model, for a collection with one changed document."""
     folder.mkdir()
     settings: Settings = make_collection(folder)
     with (folder / "docs" / "lighthouse.md").open("a", encoding="utf-8") as file:
