@@ -93,6 +93,7 @@ def list_documents(manifest: Manifest, listing: Listing) -> list[DocumentEntry]:
             ingested_at=ingested_at,
             reason=sanitise_line(failure.reason) if failure and is_failed else "",
             code=failure.code if failure and is_failed else "",
+            tags=tuple(map(sanitise_line, record.tags or ())),
             path=record.path,
         )
     if listing.unread:
@@ -112,7 +113,9 @@ def list_documents(manifest: Manifest, listing: Listing) -> list[DocumentEntry]:
             for path, each in unread.items()
             if path not in entries
         }
-    chosen = [entries[path] for path in sorted(entries)]
+    tags = {tag.strip().removeprefix("#").casefold() for tag in listing.tags}
+    by_path = (entries[path] for path in sorted(entries))
+    chosen = [each for each in by_path if tags <= {tag.casefold() for tag in each.tags}]
     return _matching(listing.pattern, chosen, listing.names) if listing.pattern else chosen
 
 

@@ -95,7 +95,9 @@ def test_several_files_are_one_notice_and_each_is_named_once(cli: WarmCommandLin
     for name in ("a.md", "b.md", "-c.md"):
         with (cli.directory / name).open("a", encoding="utf-8") as file:
             file.write("\nMore.\n")
-    [notice] = notices(cli, "ask", "Which boiler is serviced, when and by whom?", "--json", "--min-score", "0")
+    [notice] = notices(
+        cli, "ask", "Which boiler is serviced, when and by whom?", "--json", "--min-score", "0", "-k", "20"
+    )
     names, command = notice["message"].split("; to update them: streamrag ingest ")
 
     assert names.endswith(" have changed since they were ingested")
