@@ -71,8 +71,8 @@ class StoredFile(Protocol):
 class FileCheck(Generic[Key]):
     """Checks in a thread whether files have changed or no longer exist.
 
-    A file that cannot be checked counts as unchanged. The content is compared only if the time stamp has changed but not
-    the size; a file for which this takes longer than `LIMIT_S` counts as unchanged as well.
+    A file that cannot be checked counts as unchanged. The content is compared only if the time stamp has changed, but
+    not the size; a file for which this takes longer than `LIMIT_S` counts as unchanged as well.
     """
 
     def __init__(self, files: Mapping[Key, StoredFile]) -> None:

@@ -368,8 +368,8 @@ class UnreadFile:
 class DocumentEntry:
     """A row of a list of documents. `state` is `stored`, `failed` or `skipped`; the last two have a `reason`.
 
-    The times are ISO 8601 in UTC. `tags` come from the front matter. A file that failed after it had been ingested keeps
-    its chunks; otherwise it has no chunks, and its size and times are None.
+    The times are ISO 8601 in UTC. `tags` come from the front matter. A file that failed after it had been ingested
+    keeps its chunks; otherwise it has no chunks, and its size and times are None.
     """
 
     source: str
