@@ -334,7 +334,8 @@ class Passage:
     `source` is the document's name as shown to users, and `title` its heading path. `line_start` and `line_end` are
     lines of the file, counted from 1, both inclusive, or None if the format has no lines. `chunk_id` is "" unless the
     text is that of one chunk. `path` is the absolute path on this machine, `ingested_at` is ISO 8601 in UTC, and
-    `record` is the file's record in the store.
+    `record` is the file's record in the store. `marked` are the lines of the text, counted from 0, that may be the line
+    that was asked for; usually one.
     """
 
     source: str
@@ -347,6 +348,7 @@ class Passage:
     path: str = field(default="", metadata=shown(LOCAL))
     ingested_at: str = field(default="", metadata=shown(LOCAL))
     record: DocumentRecord | None = field(default=None, metadata=shown(PRIVATE))
+    marked: tuple[int, ...] = field(default=(), metadata=shown(PRIVATE))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -12,7 +13,7 @@ from streamrag_cli.documents.filters import pattern_for_paths
 from streamrag_cli.errors import StreamragError, UsageError
 from streamrag_cli.model import Chunk, DocumentEntry, DocumentRecord, Passage
 from streamrag_cli.service import document_names
-from streamrag_cli.service.document_text import Line, chunk_at_line, lines_of, selected
+from streamrag_cli.service.document_text import Line, chunk_at_line, lines_of, places_of, selected
 from streamrag_cli.service.interface import Listing, Selection
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.backend import other_collections
@@ -205,6 +206,7 @@ def _lines(manifest: Manifest, record: DocumentRecord, first: int, last: int | N
             f"{name} had {counted_noun(end, 'line')} when it was ingested", code="no_such_line", hint=f"{hint}:1-{end}"
         )
     if last is None:
-        return _of_chunk(record, chunk_at_line(chunks, first))
+        chunk = chunk_at_line(chunks, first)
+        return replace(_of_chunk(record, chunk), marked=places_of(chunk, first))
     lines = selected(lines_of(chunks), first, last)
     return _passage(record, lines, title=chunk_at_line(chunks, first).title)
