@@ -251,7 +251,7 @@ async def _describe_search(retriever: Searcher, resources: SharedResources) -> s
     """The status text for a user at the terminal. It is empty for clients of a server, who do not see it."""
     if resources.for_visitors:
         return ""
-    return f"searching {await retriever.in_thread(retriever.count_chunks):,} chunks"
+    return f"searching {await retriever.in_thread(retriever.count_chunks):,} passages"
 
 
 def _check_question(question: str, *, noun: str = "question", command: str = 'streamrag ask "QUESTION"') -> None:
