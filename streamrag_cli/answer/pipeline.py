@@ -237,7 +237,7 @@ async def _search_events(
 def _checked(
     find: Callable[[Cancellation], Context], wait_s: float, cancellation: Cancellation
 ) -> tuple[Context, list[Notice]]:
-    """What `find` finds, and notices for stale files that are known after at most `wait_s`. For a thread."""
+    """The result of `find`, and notices for stale files that are known after at most `wait_s`. For a thread."""
     context = find(cancellation)
     return context, context.stale.notices(wait_s) if context.stale else []
 

@@ -64,9 +64,8 @@ def check_integrity(address: PostgresUrl, collection: str) -> IntegrityReport:
         f"{without_words:,} passages or full-text entries have no counterpart": without_words,
         f"{without_vector:,} passages or vectors have no counterpart": without_vector,
     }
-    contents = (
-        f"{counts.chunks:,} passages of {counts.documents:,} documents; every passage has a full-text entry and a vector"
-    )
+    contents = f"{counts.chunks:,} passages of {counts.documents:,} documents"
+    contents += "; every passage has a full-text entry and a vector"
     return IntegrityReport(
         chunks=counts.chunks,
         summary=f"{contents}; generation {generation}{f'; the schema belongs to {owner!r}' if owner else ''}",
