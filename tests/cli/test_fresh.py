@@ -165,12 +165,14 @@ def test_files_that_cannot_be_read_are_named_once_and_the_question_is_answered(u
 
 @pytest.mark.fault("fresh-question")
 def test_a_question_is_answered_although_another_process_writes(user: WarmCommandLine) -> None:
-    change(user)
     [lock] = user.store.rglob("writer.lock")
     with lock.open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        unchanged = notices(user)
+        change(user)
         answered = result(user, "ask", QUESTION)
 
+    assert unchanged == []  # nothing has to be written
     assert "Tuesday evening" in answered["answer"]
     [notice] = [each for each in answered["notices"] if each["code"] == "not_synced"]
     assert notice["message"].startswith("the documents were not updated: the store is busy: ")
