@@ -1,6 +1,7 @@
 """Syncs the collections of a question before it is answered (`--fresh`)."""
 
 import asyncio
+import logging
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, closing, suppress
@@ -21,6 +22,7 @@ _CHECKING: Final = "checking for changed files"
 _PASSED_ON: Final = frozenset({"root_gone", "repaired"})
 """Notices of an ingest that matter for a question."""
 _POLL_S: Final = 0.1
+_log: Final = logging.getLogger(__name__)
 _STOP_S: Final = 0.5
 """How long an interrupted command waits until the passages that are already embedded are saved."""
 _NAMED: Final = 3
@@ -96,6 +98,9 @@ class _Sync:
             return list(self._notices())
         except StreamragError as error:
             return [self._failed(error.message, error.hint)]
+        except Exception:  # noqa: BLE001 - a bug in the sync must not prevent the answer
+            _log.exception("the sync failed")
+            return [self._failed("internal error: this is a bug in streamrag", "streamrag ingest --debug")]
 
     def _notices(self) -> Iterator[Notice]:
         from streamrag_cli.ingest.roots import Confirmation, IngestRequest
@@ -151,7 +156,9 @@ class _Sync:
         )
 
     def _failed(self, message: str, hint: str) -> Notice:
-        shown = f"the documents{self._where()} were not updated: {message}" + (f"; {hint}" if hint else "")
+        shown = f"the documents{self._where()} were not updated: {message}" + (
+            f"; to do it: {hint}" if hint.startswith("streamrag ") else f"; {hint}" if hint else ""
+        )
         return self._with_flags(Notice(message=sanitise_line(shown), code="not_synced"))
 
     def _where(self) -> str:
