@@ -28,9 +28,10 @@ export function readFilter(root) {
 /**
  * Fill the fields with a filter that was kept; it may have any shape.
  * @param {HTMLElement} root
- * @param {Partial<Record<string, unknown>>} filter
+ * @param {object} kept
  */
-export function fillFilter(root, filter) {
+export function fillFilter(root, kept) {
+  const filter = /** @type {Record<string, unknown>} */ (kept);
   for (const name of LISTS) {
     const values = filter[name];
     field(root, name).value = Array.isArray(values) ? values.join(", ") : "";
