@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from streamrag_cli.documents.loaders.blocks import NOT_TEXT, document_of_blocks
-from streamrag_cli.documents.loaders.docx_math import linear
+from streamrag_cli.documents.loaders.docx_math import inline_equation, linear, with_spaced_equations
 from streamrag_cli.documents.loaders.docx_package import Package, open_package
 from streamrag_cli.documents.loaders.docx_tables import Table
 from streamrag_cli.documents.outline import clean_heading
@@ -26,8 +26,6 @@ _BREAKS: Final = {f"{_W}tab": "\t", f"{_W}br": "\n", f"{_W}cr": "\n", f"{_W}noBr
 _NOTES: Final = {f"{_W}footnoteReference": "footnotes", f"{_W}endnoteReference": "endnotes"}
 _HEADING_STYLE: Final = re.compile(r"heading ([1-9])\Z", re.IGNORECASE)
 _CONTENTS_STYLE: Final = re.compile(r"toc (?:[1-9]|heading)\Z", re.IGNORECASE)
-_EQUATION_EDGE: Final = "\ue000"
-_SPACE_AT_EDGE: Final = re.compile(f"(?<=[^\\s({_EQUATION_EDGE}]){_EQUATION_EDGE}+(?=[^\\s.,;:!?){_EQUATION_EDGE}])")
 _STYLES_IN_A_CHAIN: Final = 12
 
 
@@ -102,9 +100,7 @@ class _Reader:
 
     def text(self, element: Any, anchored: _Anchored | None = None) -> str:
         """The text of a paragraph. Text boxes and notes are collected in `anchored`, or omitted if that is None."""
-        joined = "".join(self._pieces(element, anchored or _Anchored()))
-        if _EQUATION_EDGE in joined:
-            joined = _SPACE_AT_EDGE.sub(" ", joined).replace(_EQUATION_EDGE, "")
+        joined = with_spaced_equations("".join(self._pieces(element, anchored or _Anchored())))
         return NOT_TEXT.sub("", joined).strip()
 
     def _pieces(self, element: Any, anchored: _Anchored) -> Iterator[str]:
@@ -115,7 +111,7 @@ class _Reader:
             elif tag in _BREAKS:
                 yield _BREAKS[tag]
             elif tag in {f"{_M}oMath", f"{_M}oMathPara"}:
-                yield f"{_EQUATION_EDGE}{linear(child)}{_EQUATION_EDGE}"
+                yield inline_equation(child)
             elif tag == f"{_W}txbxContent":
                 anchored.containers.append(child)
             elif tag in _NOTES:

@@ -18,6 +18,9 @@ RATIO: Final = 200
 RATIO_FROM_BYTES: Final = 32 << 20
 """Small XML may legitimately compress very well, so the ratio is checked only above this unpacked size."""
 
+_ENCRYPTED: Final = 1
+"""The flag of an entry that is encrypted with a password."""
+
 _CORRUPT: Final = (
     zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, KeyError, ValueError, RuntimeError, EOFError, OSError
 )  # fmt: skip
@@ -51,6 +54,8 @@ def parsed_xml(data: bytes) -> Any:
 
 
 def _check(entries: list[zipfile.ZipInfo], size: int) -> None:
+    if any(entry.flag_bits & _ENCRYPTED for entry in entries):
+        raise DocumentError("encrypted", code="encrypted")
     unpacked = sum(entry.file_size for entry in entries)
     packed = max(1, sum(entry.compress_size for entry in entries))
     if len(entries) > ENTRIES:
