@@ -66,7 +66,8 @@ def by_python_pptx(path: Path) -> str:
     deck: Any = pptx.Presentation(str(path))
     pieces: list[str] = []
     for slide in deck.slides:
-        pieces += (text for shape in slide.shapes for text in _shape_texts(shape))
+        shapes = sorted(slide.shapes, key=lambda shape: shape != slide.shapes.title)
+        pieces += (text for shape in shapes for text in _shape_texts(shape))
         if slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None:
             pieces.append(slide.notes_slide.notes_text_frame.text)
     return "\n".join(pieces)
@@ -152,11 +153,11 @@ class PlainRows:
     """Replaces `rows.row_text`: writes the column names of a table once, above its first row."""
 
     def __init__(self) -> None:
-        self._columns: tuple[str, ...] = ()
+        self._columns: Sequence[str] = ()
 
     def __call__(self, columns: Sequence[str], cells: Sequence[str]) -> str:
-        shown = [*cells] if tuple(columns) == self._columns else [*columns, *cells]
-        self._columns = tuple(columns)
+        shown = [*cells] if columns is self._columns else [*columns, *cells]  # a table uses one list for all its rows
+        self._columns = columns
         return "- " + "; ".join(" ".join(cell.split()) for cell in shown if cell.strip()) if any(cells) else ""
 
 

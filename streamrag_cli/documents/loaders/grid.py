@@ -9,10 +9,13 @@ MAX_COLUMNS: Final = 1000
 
 
 def grid_text(grid: Sequence[Sequence[str]], head: int) -> str:
-    """The rows of `grid` below its first `head` rows, which are the header, without empty ones."""
+    """The rows of `grid` below its first `head` rows, which are the header, without empty ones.
+
+    If all of them are empty, the text is the header.
+    """
     names = _names(grid[:head])
     lines = (row_text(names, cells) if names else _cells_line(cells) for cells in grid[head:])
-    return "\n".join(line for line in lines if line)
+    return "\n".join(line for line in lines if line) or " | ".join(filter(None, names))
 
 
 def head_rows(grid: Sequence[Sequence[str]], *, is_marked: bool) -> int:
