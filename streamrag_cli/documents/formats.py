@@ -214,6 +214,10 @@ for _entry in (
     _partly_encoded(name="html", loader=f"{_LOADERS}.html:load_html", suffixes=".html .htm .xhtml", passage_bytes=2600),
     _fully_encoded(name="pdf", loader=f"{_LOADERS}.pdf:load_pdf", suffixes=".pdf"),
     _fully_encoded(name="docx", loader=f"{_LOADERS}.docx:load_docx", suffixes=".docx .docm .dotx .dotm"),
+    _fully_encoded(name="odt", loader=f"{_LOADERS}.odt:load_odt", suffixes=".odt .ott"),
+    _partly_encoded(name="flat_odt", loader=f"{_LOADERS}.odt:load_flat_odt", suffixes=".fodt", passage_bytes=0),
+    _fully_encoded(name="odp", loader=f"{_LOADERS}.odp:load_odp", suffixes=".odp .otp"),
+    _partly_encoded(name="flat_odp", loader=f"{_LOADERS}.odp:load_flat_odp", suffixes=".fodp", passage_bytes=0),
     _fully_encoded(
         name="pptx", loader=f"{_LOADERS}.pptx:load_pptx", suffixes=".pptx .pptm .ppsx .ppsm .potx .potm",
     ),

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from streamrag_cli.documents.loaders.blocks import NOT_TEXT, document_of_blocks
-from streamrag_cli.documents.loaders.docx_math import inline_equation, linear, with_spaced_equations
+from streamrag_cli.documents.loaders.docx_math import linear
 from streamrag_cli.documents.loaders.docx_package import Package, open_package
 from streamrag_cli.documents.loaders.docx_tables import Table
+from streamrag_cli.documents.loaders.equations import in_sentence, with_spaced_equations
 from streamrag_cli.documents.outline import clean_heading
 from streamrag_cli.model import Document
 
@@ -111,7 +112,7 @@ class _Reader:
             elif tag in _BREAKS:
                 yield _BREAKS[tag]
             elif tag in {f"{_M}oMath", f"{_M}oMathPara"}:
-                yield inline_equation(child)
+                yield in_sentence(linear(child))
             elif tag == f"{_W}txbxContent":
                 anchored.containers.append(child)
             elif tag in _NOTES:

@@ -6,18 +6,6 @@ from typing import Any, Final
 _M: Final = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
 _SIMPLE: Final = re.compile(r"[\w.,%′°]+|[^\w\s]?\w")
 _SKIPPED: Final = frozenset({"rPr", "ctrlPr"})
-_EDGE: Final = "\ue000"
-_SPACE_AT_EDGE: Final = re.compile(f"(?<=[^\\s({_EDGE}]){_EDGE}+(?=[^\\s.,;:!?){_EDGE}])")
-
-
-def inline_equation(element: Any) -> str:
-    """The equation for use in a sentence that is passed to `with_spaced_equations` when it is complete."""
-    return f"{_EDGE}{linear(element)}{_EDGE}"
-
-
-def with_spaced_equations(text: str) -> str:
-    """Separate the equations of a sentence from adjacent words."""
-    return _SPACE_AT_EDGE.sub(" ", text).replace(_EDGE, "") if _EDGE in text else text
 
 
 def linear(element: Any) -> str:

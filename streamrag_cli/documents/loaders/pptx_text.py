@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from streamrag_cli.documents.loaders.blocks import NOT_TEXT
-from streamrag_cli.documents.loaders.docx_math import inline_equation, with_spaced_equations
+from streamrag_cli.documents.loaders.docx_math import linear
+from streamrag_cli.documents.loaders.equations import in_sentence, with_spaced_equations
 
 A: Final = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _A14: Final = "{http://schemas.microsoft.com/office/drawing/2010/main}"
@@ -65,7 +66,7 @@ def _pieces(element: Any) -> Iterator[str]:
         elif tag == f"{_MC}AlternateContent":
             yield from _pieces(first_choice(child, f"{A}t", f"{_M}t"))
         elif tag in {f"{_M}oMath", f"{_M}oMathPara"}:
-            yield inline_equation(child)
+            yield in_sentence(linear(child))
 
 
 def _level(properties: Any) -> int:

@@ -45,6 +45,17 @@ def opened_archive(data: bytes, kind: str) -> Iterator[zipfile.ZipFile]:
         raise DocumentError(f"corrupt, or not {kind}", code="corrupt") from error
 
 
+@contextmanager
+def parsed_file(data: bytes, kind: str) -> Iterator[Any]:
+    """Parse a file that is XML itself; yields its root element. Raises DocumentError `corrupt`."""
+    from lxml.etree import LxmlError
+
+    try:
+        yield parsed_xml(data)
+    except (*_CORRUPT, LxmlError) as error:
+        raise DocumentError(f"corrupt, or not {kind}", code="corrupt") from error
+
+
 def parsed_xml(data: bytes) -> Any:
     """The root element. Raises lxml's errors, which `opened_archive` converts."""
     from lxml import etree
