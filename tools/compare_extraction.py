@@ -47,9 +47,25 @@ def converted(path: Path, form: str, read: Callable[[Path], str]) -> str:
         return next((read(each) for each in Path(folder, "out").iterdir()), "")
 
 
+_PANDOC_FILTER: Final = """
+local function with_notes(block)
+  local blocks = pandoc.Blocks({})
+  local text = block:walk({Note = function(note) blocks:extend(note.content) return pandoc.Str(" ") end})
+  blocks:insert(1, text)
+  return blocks
+end
+return {{OrderedList = function(list) return pandoc.BulletList(list.content) end},
+        {Para = with_notes, Plain = with_notes, Header = with_notes}}
+"""
+"""Omits the numbers of lists, and puts notes after their paragraph instead of at the end of the text."""
+
+
 def by_pandoc(path: Path) -> str:
-    form = path.suffix[1:].replace("ott", "odt")
-    return output_of("pandoc", "--from", form, "--to", "plain", "--wrap=none", path)
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as lua:
+        lua.write(_PANDOC_FILTER)
+        lua.flush()
+        form = path.suffix[1:].replace("ott", "odt")
+        return output_of("pandoc", "--from", form, "--to", "plain", "--wrap=none", "--lua-filter", lua.name, path)
 
 
 def by_libreoffice_text(path: Path) -> str:

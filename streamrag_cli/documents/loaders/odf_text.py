@@ -137,7 +137,7 @@ class Reader:
 
 
 def _is_hidden(element: Any) -> bool:
-    return "none" == element.get(f"{TEXT}display") or "true" == element.get(f"{TEXT}is-hidden")
+    return bool(element.get(f"{TEXT}display") == "none" or element.get(f"{TEXT}is-hidden") == "true")
 
 
 def _number(element: Any, name: str, default: int, most: int) -> int:

@@ -7,10 +7,12 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from streamrag_cli.documents.outline import clean_heading
 from streamrag_cli.model import Document, Section
+
+_Key: TypeAlias = tuple[tuple[str | None, ...], str]
 
 _REPEATED_ON: Final = 3
 _REPEATED_CHARS: Final = 200
@@ -43,17 +45,17 @@ class Slide:
 def document_of_slides(path: str, title: str, slides: Sequence[Slide], notes: tuple[str, ...] = ()) -> Document:
     """`title` is that of the file's properties; a title on the first slide is preferred. `notes` are for the user."""
     repeated = _repeated(slides)
-    seen: set[tuple[object, str]] = set()
+    seen: set[_Key] = set()
     sections: list[Section] = []
     pieces: list[str] = []
     length = 0
     for slide in slides:
         shown: list[str] = []
         for box in slide.boxes:
-            key = _key(slide, box)
-            if key not in repeated or key not in seen:
+            keys = _keys(slide, box)
+            if not keys & repeated & seen:
                 shown.append(box.text)
-            seen.add(key)
+            seen |= keys
         if not (slide.title or shown or slide.notes):
             continue
         heading = clean_heading(_heading(slide))
@@ -82,15 +84,14 @@ def _heading(slide: Slide) -> str:
     return f"{place}: {slide.title}" if slide.title else place
 
 
-def _repeated(slides: Sequence[Slide]) -> set[tuple[object, str]]:
-    counts = Counter(key for slide in slides for key in {_key(slide, box) for box in slide.boxes if _may_repeat(box)})
+def _repeated(slides: Sequence[Slide]) -> set[_Key]:
+    counts = Counter(key for slide in slides for key in set().union(*(_keys(slide, box) for box in slide.boxes)))
     return {key for key, count in counts.items() if count >= _REPEATED_ON and count * 2 >= len(slides)}
 
 
-def _may_repeat(box: Box) -> bool:
-    return box.position is not None and len(box.text) <= _REPEATED_CHARS
-
-
-def _key(slide: Slide, box: Box) -> tuple[object, str]:
-    """The position and text of a box, without the number of its slide."""
-    return box.position, re.sub(rf"(?<!\d){slide.number}(?!\d)", "#", box.text) if len(box.text) < 500 else box.text
+def _keys(slide: Slide, box: Box) -> set[_Key]:
+    """The position and text of a box that may repeat: as it is, and without the number of its slide."""
+    if box.position is None or len(box.text) > _REPEATED_CHARS:
+        return set()
+    numberless = re.sub(rf"(?<!\d){slide.number}(?!\d)", "#", box.text, count=1)
+    return {(box.position, box.text), (box.position, numberless)}

@@ -60,7 +60,13 @@ def parsed_xml(data: bytes) -> Any:
     """The root element. Raises lxml's errors, which `opened_archive` converts."""
     from lxml import etree
 
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False, remove_comments=True)
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        huge_tree=False,
+        remove_comments=True,
+        collect_ids=False,  # some programs write the same id twice, which is only an error if ids are collected
+    )
     return etree.fromstring(data, parser)
 
 
