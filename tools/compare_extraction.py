@@ -54,10 +54,12 @@ local function with_notes(block)
   blocks:insert(1, text)
   return blocks
 end
-return {{OrderedList = function(list) return pandoc.BulletList(list.content) end},
+return {{OrderedList = function(list) return pandoc.BulletList(list.content) end,
+         Subscript = function(span) return span.content end,
+         Superscript = function(span) return span.content end},
         {Para = with_notes, Plain = with_notes, Header = with_notes}}
 """
-"""Omits the numbers of lists, and puts notes after their paragraph instead of at the end of the text."""
+"""Omits list numbers and the marks of subscripts, and puts notes after their paragraph, not at the end of the text."""
 
 
 def by_pandoc(path: Path) -> str:
