@@ -70,6 +70,11 @@ def by_pandoc(path: Path) -> str:
         return output_of("pandoc", "--from", form, "--to", "plain", "--wrap=none", "--lua-filter", lua.name, path)
 
 
+def by_odt2txt(path: Path) -> str:
+    text = output_of("odt2txt", "--width=-1", "--subst=none", path)
+    return re.sub(r"\[-- Image: .*? --\]", "", text)  # names of frames
+
+
 def by_libreoffice_text(path: Path) -> str:
     return converted(path, "txt:Text (encoded):UTF8", lambda text: text.read_text("utf-8-sig"))
 
@@ -108,10 +113,10 @@ def _is_repeated(shape: Any) -> bool:
 
 REFERENCES: Final[dict[str, dict[str, Callable[[Path], str]]]] = {
     ".pptx": {"python-pptx": by_python_pptx, "LibreOffice": by_libreoffice_pdf},
-    ".odt": {"pandoc": by_pandoc, "LibreOffice": by_libreoffice_text},
+    ".odt": {"pandoc": by_pandoc, "odt2txt": by_odt2txt, "LibreOffice": by_libreoffice_text},
     ".ott": {"LibreOffice": by_libreoffice_text},
     ".fodt": {"LibreOffice": by_libreoffice_text},
-    ".odp": {"LibreOffice": by_libreoffice_pdf},
+    ".odp": {"odt2txt": by_odt2txt, "LibreOffice": by_libreoffice_pdf},
     ".docx": {"pandoc": by_pandoc, "LibreOffice": by_libreoffice_text},
 }
 """For each suffix, the reference programs by name; the first is the default."""

@@ -244,3 +244,13 @@ def test_each_slide_is_a_section_with_its_number_title_and_notes(suffix: str) ->
     assert (document.title, document.line_numbers) == ("Ropes", None)
     assert [section.page for section in document.sections] == [1, 2, 3]
     assert outline(document) == SLIDES
+
+
+def test_only_text_that_slides_repeat_at_one_position_is_kept_once() -> None:
+    at = 'svg:x="1cm" svg:y="2cm"'
+    table = f"<draw:frame {at}><table:table>{row('Rope', 'Load')}{row('Hemp', '9')}</table:table></draw:frame>"
+
+    document = loaded("a.odp", odf_bytes("presentation", page(box(p("Chandlery"), at), table) * 3))
+
+    assert document.text.count("Chandlery") == 1
+    assert document.text.count("- Rope: Hemp; Load: 9") == 3

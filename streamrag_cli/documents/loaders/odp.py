@@ -16,6 +16,7 @@ from streamrag_cli.model import Document
 
 _PRESENTATION: Final = "{urn:oasis:names:tc:opendocument:xmlns:presentation:1.0}"
 _SVG: Final = "{urn:oasis:names:tc:opendocument:xmlns:svg-compatible:1.0}"
+_TABLE: Final = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
 _REPEATED: Final = frozenset({"date-time", "footer", "header", "page-number", "page"})
 _INDENT: Final = "  "
 _KIND: Final = "an OpenDocument presentation"
@@ -57,7 +58,8 @@ def _add_shape(slide: Slide, shape: Any, reader: Reader) -> None:
         slide.title = " ".join(text.split())
     elif text:
         position = (shape.get(f"{_SVG}x"), shape.get(f"{_SVG}y"))
-        slide.boxes.append(Box(text, position if all(position) else None))
+        is_text = all(position) and shape.find(f"{_TABLE}table") is None and shape.find(f"{DRAW}object") is None
+        slide.boxes.append(Box(text, position if is_text else None))
 
 
 def _texts(shape: Any, reader: Reader) -> Iterator[str]:

@@ -25,7 +25,7 @@ _NO_TITLE: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """The text of a shape and its position, which is None if the layout determines it."""
+    """The text of a shape and its position, which is None if it cannot be a footer or the layout determines it."""
 
     text: str
     position: tuple[str | None, ...] | None = None
