@@ -34,7 +34,7 @@ _TIMEOUT_S: Final = 180
 
 
 def output_of(*command: str | Path) -> str:
-    """What the command writes. Raises CalledProcessError or TimeoutExpired."""
+    """The output of the command. Raises CalledProcessError or TimeoutExpired."""
     result = subprocess.run(command, check=True, capture_output=True, timeout=_TIMEOUT_S)
     return result.stdout.decode("utf-8", "replace")
 
@@ -124,7 +124,7 @@ REFERENCES: Final[dict[str, dict[str, Callable[[Path], str]]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Numbers of words: in the reference text, of those in the extracted text in order and anywhere, and additional."""
+    """Numbers of words: of the reference text; of it in the extracted text, in order and anywhere; additional ones."""
 
     expected: int
     in_order: int
@@ -147,7 +147,7 @@ class Comparison:
 
 
 def compared(reference: str, extracted: str) -> tuple[Comparison, list[str]]:
-    """The comparison, and the words that the extracted text lacks at their place in the reference text."""
+    """The comparison, and the words that are missing at their place in the extracted text."""
     expected, actual = words(reference), words(extracted)
     missing = [line[1:] for line in _difference(expected, actual) if line.startswith("-")]
     in_order = len(expected) - len(missing)

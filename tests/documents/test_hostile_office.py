@@ -1,4 +1,4 @@
-"""Hostile presentations and OpenDocument files: each fails alone, and none reads other files or grows without bound."""
+"""Hostile presentations and OpenDocument files: each costs only itself, reads no other files and does not grow without bound."""
 
 import io
 import zipfile

@@ -87,8 +87,8 @@ def test_an_answer_names_its_slide_or_heading(
     name: str, question: str, quote: str, place: tuple[int | None, str], collections: dict[str, Settings]
 ) -> None:
     async def events() -> list[object]:
-        asked = Question(text=question, accepted_at=0.0)
-        return [event async for event in LocalService().ask(asked, collections[name])]
+        request = Question(text=question, accepted_at=0.0)
+        return [event async for event in LocalService().ask(request, collections[name])]
 
     happened = asyncio.run(events())
     first = next(event.sources[0] for event in happened if isinstance(event, Sources))

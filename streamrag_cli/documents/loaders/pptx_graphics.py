@@ -83,17 +83,17 @@ def _name(series: Any) -> str:
 
 def _points(series: Any, *kinds: str) -> dict[int, str]:
     """The cached values of the first of these kinds, by position. Levels of a category are joined."""
-    found: dict[int, str] = {}
+    values: dict[int, str] = {}
     source = next((each for kind in kinds if (each := series.find(f"{_C}{kind}")) is not None), None)
     if source is None:
-        return found
+        return values
     form = source.findtext(f".//{_C}formatCode") or ""
     for point in source.iter(f"{_C}pt"):
         position = point.get("idx") or ""
         if position.isascii() and position.isdigit() and len(position) < 8:
             text = _shown(point.findtext(f"{_C}v") or "", point.get("formatCode") or form)
-            found[int(position)] = f"{text} {found[int(position)]}" if int(position) in found else text
-    return found
+            values[int(position)] = f"{text} {values[int(position)]}" if int(position) in values else text
+    return values
 
 
 def _shown(value: str, form: str) -> str:
