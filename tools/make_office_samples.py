@@ -44,8 +44,8 @@ toc: true
 # Stores
 
 Candles are kept in the lower vault.[^1] The vault is dry in every season, because the builders laid its floor on two
-courses of slate and left a gap behind the western wall. The keeper who takes a box writes the day and the number of candles
-into the book on the shelf by the door. Empty boxes go back to the mainland with the supply boat on Thursdays.
+courses of slate and left a gap behind the western wall. The keeper who takes a box writes the day and the number of
+candles into the book on the shelf by the door. Empty boxes go back to the mainland with the supply boat on Thursdays.
 
 [^1]: Matches are kept in the tin with the red lid.
 

@@ -1,4 +1,4 @@
-"""Hostile presentations and OpenDocument files: each costs only itself, reads no other files and does not grow without bound."""
+"""Hostile presentations and OpenDocument files: each fails on its own, within bounds, and reads no other file."""
 
 import io
 import zipfile
