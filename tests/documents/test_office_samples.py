@@ -8,6 +8,7 @@ import pytest
 from streamrag_cli.events import Sources, Token
 from streamrag_cli.model import Question
 from streamrag_cli.render.source_rows import location
+from streamrag_cli.service.interface import Selection
 from streamrag_cli.service.local import LocalService
 from streamrag_cli.settings import Settings
 from tests.support.collection import make_collection
@@ -96,3 +97,10 @@ def test_an_answer_names_its_slide_or_heading(
     assert quote in "".join(event.text for event in happened if isinstance(event, Token))
     assert (first.page, first.title.partition(" > ")[2]) == place
     assert location(first).endswith(name if place[0] is None else f"{name} slide {place[0]}")
+
+
+@pytest.mark.parametrize("place", ["light-pandoc.pptx slide 3", "light-pandoc.pptx:p3"])
+def test_a_slide_is_shown_by_its_location(place: str, collections: dict[str, Settings]) -> None:
+    passage = asyncio.run(LocalService().read(Selection(where=place), collections["light-pandoc.pptx"]))
+
+    assert (passage.page, passage.text.strip()) == (3, SLIDES[2][1])
