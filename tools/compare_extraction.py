@@ -124,7 +124,7 @@ REFERENCES: Final[dict[str, dict[str, Callable[[Path], str]]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Numbers of words: of the reference text; of it in the extracted text, in order and anywhere; additional ones."""
+    """Numbers of words: expected by the reference program, extracted in order and anywhere, and additional ones."""
 
     expected: int
     in_order: int

@@ -43,7 +43,7 @@ class Format:
     passage_bytes: int = 750
     """The size of a file divided by the number of its passages, on average; 0 if sizes do not predict that number."""
     page_name: Literal["p.", "slide"] = "p."
-    """The word for a page in front of its number, if the format has pages."""
+    """The word for a page, before its number, if the format has pages."""
     generated: Literal["", "lock", "code", "script"] = ""
     """The signs of generated files to look for."""
     has_front_matter: bool = False
@@ -132,7 +132,7 @@ def inline_markup(path: PurePath) -> Markup:
 
 
 def page_name(path: PurePath) -> str:
-    """The word for a page of a file with this name, in front of its number: "p." or "slide"."""
+    """The word for a page of a file with this name, before its number: "p." or "slide"."""
     return (format_of(path) or TEXT).page_name
 
 
