@@ -42,6 +42,8 @@ class Format:
     """How much of the text is encoded in the file, so that a search of the raw bytes would miss it."""
     passage_bytes: int = 750
     """The size of a file divided by the number of its passages, on average; 0 if sizes do not predict that number."""
+    page_name: Literal["p.", "slide"] = "p."
+    """The word for a page, before its number, if the format has pages."""
     generated: Literal["", "lock", "code", "script"] = ""
     """The signs of generated files to look for."""
     has_front_matter: bool = False
@@ -129,6 +131,11 @@ def inline_markup(path: PurePath) -> Markup:
     return (format_of(path) or TEXT).markup
 
 
+def page_name(path: PurePath) -> str:
+    """The word for a page of a file with this name, before its number: "p." or "slide"."""
+    return (format_of(path) or TEXT).page_name
+
+
 def has_front_matter(path: PurePath) -> bool:
     """Whether a file with this name may begin with front matter."""
     entry = format_of(path)
@@ -214,6 +221,16 @@ for _entry in (
     _partly_encoded(name="html", loader=f"{_LOADERS}.html:load_html", suffixes=".html .htm .xhtml", passage_bytes=2600),
     _fully_encoded(name="pdf", loader=f"{_LOADERS}.pdf:load_pdf", suffixes=".pdf"),
     _fully_encoded(name="docx", loader=f"{_LOADERS}.docx:load_docx", suffixes=".docx .docm .dotx .dotm"),
+    _fully_encoded(name="odt", loader=f"{_LOADERS}.odt:load_odt", suffixes=".odt .ott"),
+    _partly_encoded(name="flat_odt", loader=f"{_LOADERS}.odt:load_flat_odt", suffixes=".fodt", passage_bytes=0),
+    _fully_encoded(name="odp", loader=f"{_LOADERS}.odp:load_odp", suffixes=".odp .otp", page_name="slide"),
+    _partly_encoded(
+        name="flat_odp", loader=f"{_LOADERS}.odp:load_flat_odp", suffixes=".fodp", passage_bytes=0, page_name="slide",
+    ),
+    _fully_encoded(
+        name="pptx", loader=f"{_LOADERS}.pptx:load_pptx", suffixes=".pptx .pptm .ppsx .ppsm .potx .potm",
+        page_name="slide",
+    ),
     Format(
         name="notebook", loader=f"{_LOADERS}.notebook:load_notebook", suffixes=".ipynb", markup="markdown",
         encoded="some", passage_bytes=0,

@@ -29,10 +29,10 @@ _BY_SUFFIX: Final = {
         "video": "mp4 mov avi mkv webm m4v",
         "archive": "zip gz tar tgz bz2 xz zst 7z rar jar whl deb rpm",
         "spreadsheet": "xlsx xls xlsm ods numbers",
-        "presentation": "pptx ppt odp key",
+        "presentation": "ppt key",
         "font": "ttf otf woff woff2 eot",
         "e-book": "epub mobi azw3",
-        "word processor file": "doc odt rtf pages wpd",
+        "word processor file": "doc rtf pages wpd",
         "database": "db sqlite sqlite3 mdb parquet",
         "program": "exe dll so dylib bin o a pyc class wasm app msi",
     }.items()

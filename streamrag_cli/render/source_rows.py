@@ -2,8 +2,10 @@
 
 import textwrap
 from collections.abc import Collection, Sequence
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final, TextIO
 
+from streamrag_cli.documents.formats import page_name
 from streamrag_cli.model import Source
 from streamrag_cli.render.consoles import console_for, print_line
 from streamrag_cli.render.links import uri_of
@@ -22,12 +24,14 @@ _GAP: Final = "   "
 
 
 def location(source: Source) -> str:
-    """The location of a source: `path:line`, `path p. PAGE` for paged documents, or the path."""
+    """The location of a source: `path:line`, `path p. PAGE` or `path slide NUMBER`, or the path."""
     if source.line_start is not None:
         return f"{source.source}:{source.line_start}"
-    if source.page is not None:
-        return f"{source.source} p. {source.page}"
-    return source.source
+    return source.source if source.page is None else f"{source.source} {_page(source)}"
+
+
+def _page(source: Source) -> str:
+    return f"{page_name(PurePosixPath(source.source))} {source.page}"
 
 
 def notes(source: Source) -> list[str]:
@@ -166,7 +170,10 @@ def _plain_lines(source: Source, *, is_verbose: bool, is_doubtful: bool) -> list
 
 
 def _heading(source: Source, columns: int, *, is_verbose: bool) -> "Text":
-    """The last heading, shortened so that notes and the score fit. The score is shown if weak or `is_verbose`."""
+    """The last heading, shortened so that notes and the score fit, without the number of a slide.
+
+    The score is shown if weak or `is_verbose`.
+    """
     from rich.cells import cell_len
     from rich.text import Text
 
@@ -185,7 +192,8 @@ def _heading(source: Source, columns: int, *, is_verbose: bool) -> "Text":
         parts.pop()
     suffix = "".join(f"  {part}" for part in parts)
     room = columns - cell_len(suffix)
-    title = cut(source.title.rpartition(" > ")[2], room) if room > 1 else ""
+    heading = source.title.rpartition(" > ")[2].removeprefix(f"{_page(source).capitalize()}: ")
+    title = cut(heading, room) if room > 1 else ""
     text = Text(title)
     text.append(suffix if title else cut(suffix.lstrip(), columns), style="red" if is_missing else "dim")
     return text

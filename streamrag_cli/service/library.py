@@ -23,7 +23,7 @@ from streamrag_cli.store.registry import open_store
 from streamrag_cli.text import sanitise, sanitise_line
 
 _PLACE: Final = re.compile(
-    r"(?P<path>.+?)(?::(?P<first>\d{1,9})(?:-(?P<last>\d{1,9}))?|[: ]p\.? ?(?P<page>\d{1,9}))", re.DOTALL
+    r"(?P<path>.+?)(?::(?P<first>\d{1,9})(?:-(?P<last>\d{1,9}))?|[: ](?:p\.?|slide) ?(?P<page>\d{1,9}))", re.DOTALL
 )
 _ID: Final = re.compile(r"[0-9a-f]{6,64}")
 _ID_CHARS: Final = 32

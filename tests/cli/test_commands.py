@@ -161,7 +161,7 @@ def test_ingest_reports_skipped_files_and_reasons(cli: CommandLine) -> None:
     library = cli.directory / "library"
     (library / "db-secret.yaml").write_text("user: librarian\n", encoding="utf-8")
     (library / "budget.xlsx").write_bytes(b"PK\3\4")
-    (library / "slides.pptx").write_bytes(b"PK\3\4")
+    (library / "slides.ppt").write_bytes(b"PK\3\4")
     (library / "package-lock.json").write_text("{}", encoding="utf-8")
     (library / ".streamragignore").write_text("garden.md\n", encoding="utf-8")
 

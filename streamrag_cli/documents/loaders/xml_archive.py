@@ -18,6 +18,9 @@ RATIO: Final = 200
 RATIO_FROM_BYTES: Final = 32 << 20
 """Small XML may legitimately compress very well, so the ratio is checked only above this unpacked size."""
 
+_ENCRYPTED: Final = 1
+"""The flag of an entry that is encrypted with a password."""
+
 _CORRUPT: Final = (
     zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, KeyError, ValueError, RuntimeError, EOFError, OSError
 )  # fmt: skip
@@ -42,15 +45,34 @@ def opened_archive(data: bytes, kind: str) -> Iterator[zipfile.ZipFile]:
         raise DocumentError(f"corrupt, or not {kind}", code="corrupt") from error
 
 
+@contextmanager
+def parsed_file(data: bytes, kind: str) -> Iterator[Any]:
+    """Parse a file that is XML itself; yields its root element. Raises DocumentError `corrupt`."""
+    from lxml.etree import LxmlError
+
+    try:
+        yield parsed_xml(data)
+    except (*_CORRUPT, LxmlError) as error:
+        raise DocumentError(f"corrupt, or not {kind}", code="corrupt") from error
+
+
 def parsed_xml(data: bytes) -> Any:
     """The root element. Raises lxml's errors, which `opened_archive` converts."""
     from lxml import etree
 
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False, remove_comments=True)
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        huge_tree=False,
+        remove_comments=True,
+        collect_ids=False,  # some programs write the same id twice, which is only an error if ids are collected
+    )
     return etree.fromstring(data, parser)
 
 
 def _check(entries: list[zipfile.ZipInfo], size: int) -> None:
+    if any(entry.flag_bits & _ENCRYPTED for entry in entries):
+        raise DocumentError("encrypted", code="encrypted")
     unpacked = sum(entry.file_size for entry in entries)
     packed = max(1, sum(entry.compress_size for entry in entries))
     if len(entries) > ENTRIES:

@@ -1,0 +1,79 @@
+"""Opens an OpenDocument file (LibreOffice), packed or flat, and parses the parts that contain text.
+
+Templates have the same structure. Scripts, links and external files are never read.
+"""
+
+import posixpath
+import zipfile
+import zlib
+from typing import Any, Final
+
+from streamrag_cli.documents.loaders.xml_archive import parsed_xml
+from streamrag_cli.errors import DocumentError
+
+OFFICE: Final = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
+XLINK: Final = "{http://www.w3.org/1999/xlink}"
+_DC_TITLE: Final = "{http://purl.org/dc/elements/1.1/}title"
+_MANIFEST: Final = "META-INF/manifest.xml"
+
+
+class OdfPackage:
+    """The content of a file. `title` is the title in its properties, or ""; `styles` are all style definitions.
+
+    `archive` is None for a flat file.
+    """
+
+    def __init__(self, root: Any, archive: zipfile.ZipFile | None) -> None:
+        """Raises KeyError if the file has no content."""
+        self._archive = archive
+        self._used: set[str] = set()
+        body = root.find(f"{OFFICE}body")
+        if body is None:
+            raise KeyError("body")
+        self.body = body
+        other = [self._part("styles.xml"), self._part("meta.xml")] if archive is not None else []
+        self.roots = [root, *(each for each in other if each is not None)]
+        titles = (each.findtext(f"{OFFICE}meta/{_DC_TITLE}") for each in self.roots)
+        self.title = next(filter(None, titles), "")
+
+    def content(self, kind: str) -> Any:
+        """The body of a file of this kind, such as "text". Raises KeyError if it is of another kind."""
+        content = self.body.find(f"{OFFICE}{kind}")
+        if content is None:
+            raise KeyError(kind)
+        return content
+
+    def embedded(self, element: Any) -> Any:
+        """The body of the document (such as a chart) or the equation that `draw:object` contains.
+
+        None if it cannot be read. Each object is read only once, so sizes cannot multiply.
+        """
+        root = next((child for child in element if isinstance(child.tag, str)), None)
+        if root is None:
+            root = self._part(f"{posixpath.normpath(element.get(f'{XLINK}href') or '')}/content.xml")
+        body = None if root is None else root.find(f"{OFFICE}body")
+        return root if body is None else body
+
+    def _part(self, name: str) -> Any:
+        from lxml.etree import LxmlError
+
+        if self._archive is None or name in self._used:
+            return None
+        self._used.add(name)
+        try:
+            return parsed_xml(self._archive.read(name))
+        except (KeyError, LxmlError, zipfile.BadZipFile, zlib.error):
+            return None
+
+
+def packed(archive: zipfile.ZipFile) -> OdfPackage:
+    """Raises DocumentError `encrypted`, or the errors of a corrupt archive."""
+    names = set(archive.namelist())
+    if "encrypted-package" in names or (_MANIFEST in names and b"encryption-data" in archive.read(_MANIFEST)):
+        raise DocumentError("encrypted", code="encrypted")
+    return OdfPackage(parsed_xml(archive.read("content.xml")), archive)
+
+
+def flat(root: Any) -> OdfPackage:
+    """The package of a flat file. Raises KeyError if it is of another kind."""
+    return OdfPackage(root, None)
