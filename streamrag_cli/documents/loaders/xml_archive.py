@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from streamrag_cli.errors import DocumentError
 
@@ -48,6 +48,25 @@ def parsed_xml(data: bytes) -> Any:
 
     parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False, remove_comments=True)
     return etree.fromstring(data, parser)
+
+
+def streamed_xml(stream: IO[bytes], *names: str) -> Iterator[Any]:
+    """Yield each element with one of these names, in any namespace, when it is complete.
+
+    Its content and everything before it are then deleted, so that a large part needs little memory. Raises lxml's
+    errors.
+    """
+    from lxml import etree
+
+    tags = [f"{{*}}{name}" for name in names]
+    for _, element in etree.iterparse(
+        stream, tag=tags, resolve_entities=False, no_network=True, huge_tree=False, remove_comments=True
+    ):
+        yield element
+        element.clear()
+        parent = element.getparent()
+        while parent is not None and (before := element.getprevious()) is not None:
+            parent.remove(before)
 
 
 def _check(entries: list[zipfile.ZipInfo], size: int) -> None:
