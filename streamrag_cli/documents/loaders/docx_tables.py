@@ -6,7 +6,7 @@ Tables with only one column or row, or with long texts in most cells, are used f
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, Protocol
 
-from streamrag_cli.documents.loaders.rows import column_names, has_values_below, looks_like_header, row_text
+from streamrag_cli.documents.loaders.rows import column_names, is_value, looks_like_header, row_text
 
 _W: Final = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _WRAPPERS: Final = frozenset(f"{_W}{name}" for name in ("sdt", "sdtContent", "ins", "moveTo", "customXml", "smartTag"))
@@ -83,7 +83,7 @@ class Table:
             return repeated
         if not looks_like_header(grid[0], grid[1:]):
             return 0
-        if len(grid[0]) > 2 or has_values_below(grid):
+        if len(grid[0]) > 2 or _has_values_below(grid):
             return 1
         # Two-column tables often have names and values but no header.
         return 1 if _is_bold(self._rows[0]) and not _is_bold(self._rows[1]) else 0
@@ -114,6 +114,15 @@ def _names(rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _cells_line(cells: Sequence[str]) -> str:
     return " | ".join(cells) if any(cells) else ""
+
+
+def _has_values_below(grid: Sequence[Sequence[str]]) -> bool:
+    """Whether a column except the first contains only numbers or dates below the first row."""
+    return any(
+        all(is_value(row[column]) for row in grid[1:] if column < len(row) and row[column])
+        for column in range(1, len(grid[0]))
+        if any(column < len(row) and row[column] for row in grid[1:])
+    )
 
 
 def _is_bold(row: Any) -> bool:

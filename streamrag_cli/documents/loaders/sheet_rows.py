@@ -9,8 +9,8 @@ from streamrag_cli.counting import counted_noun
 from streamrag_cli.documents.loaders.xml_archive import RATIO, RATIO_FROM_BYTES
 from streamrag_cli.errors import DocumentError
 
-CELLS: Final = 2_000_000
-"""The maximum number of cells with text that are read from a file, about 250 MB of memory."""
+CELLS: Final = 1_000_000
+"""The maximum number of cells with text that are read from a file, about 150 MB of memory."""
 TEXT_CHARS: Final = 64_000_000
 """The maximum length of a file's text."""
 CELL_CHARS: Final = 32_767

@@ -24,6 +24,7 @@ from streamrag_cli.documents.loaders.sheet_rows import (
 )
 from streamrag_cli.documents.loaders.sheet_text import document_of
 from streamrag_cli.documents.loaders.xlsx_package import (
+    WithoutEmptyCells,
     Style,
     Workbook,
     clean_text,
@@ -59,12 +60,14 @@ class _SheetReader:
         """Number, whether it is hidden, columns, texts and whether it is bold."""
         self._hidden_columns: set[int] = set()
         self._filters: list[Area] = []
+        self._styles: dict[str | None, Style] = {}
         self._next_row = 1
+        self._value_tag = self._formula_tag = self._inline_tag = ""
 
     def read(self) -> Sheet:
         with self._archive.open(self._part) as stream:
             names = ("col", "row", "mergeCell", "autoFilter")
-            for element in streamed_xml(stream, *names):
+            for element in streamed_xml(WithoutEmptyCells(stream), *names):
                 self._read(element, element.tag.rpartition("}")[2])
         for _, kind, target in relationships(self._archive, self._part):
             if kind == "table":
@@ -103,8 +106,12 @@ class _SheetReader:
         self._next_row = number + 1
         if number > MAX_ROW or self._limits.cut_at:
             return
+        if not self._value_tag:
+            namespace = row.tag.removesuffix("row")
+            self._value_tag, self._formula_tag, self._inline_tag = (f"{namespace}{name}" for name in ("v", "f", "is"))
         columns: list[int] = []
         texts: list[str] = []
+        styles = self._styles
         is_bold = True
         column = -1
         for cell in row:
@@ -112,8 +119,9 @@ class _SheetReader:
             column = _column(reference.rstrip("0123456789")) if reference else column + 1
             if not len(cell) or not 0 <= column < MAX_COLUMN:
                 continue
-            style = self._workbook.style(cell.get("s"))
-            text = self._cell_text(cell, style)
+            index = cell.get("s")
+            style = styles.get(index) or styles.setdefault(index, self._workbook.style(index))
+            text = self._cell_text(cell, style.code)
             if text and not text.isspace():
                 columns.append(column)
                 texts.append(text)
@@ -123,24 +131,22 @@ class _SheetReader:
         if self._limits.allow_row(self._sheet.name, number, texts):
             self._rows.append((number, _is_hidden(row), columns, texts, is_bold))
 
-    def _cell_text(self, cell: Any, style: Style) -> str:
+    def _cell_text(self, cell: Any, code: str) -> str:
         kind = cell.get("t") or "n"
         value = None
         has_formula = False
         for child in cell:
             tag = child.tag
-            if not isinstance(tag, str):
-                continue
-            if tag.endswith("}v"):
+            if tag == self._value_tag:
                 value = child.text
-            elif tag.endswith("}f"):
+            elif tag == self._formula_tag:
                 has_formula = True
-            elif tag.endswith("}is"):
-                return shown_text(text_of(child), style.code)
+            elif tag == self._inline_tag:
+                return shown_text(text_of(child), code)
         if value is None:
             self._limits.formulas += has_formula and kind != "str"
             return ""
-        return self._value_text(value, kind, style.code)
+        return self._value_text(value, kind, code)
 
     def _value_text(self, value: str, kind: str, code: str) -> str:
         if kind == "n":

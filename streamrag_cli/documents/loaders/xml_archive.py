@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, Any, Final
+from typing import Any, Final
 
 from streamrag_cli.errors import DocumentError
 
@@ -50,8 +50,8 @@ def parsed_xml(data: bytes) -> Any:
     return etree.fromstring(data, parser)
 
 
-def streamed_xml(stream: IO[bytes], *names: str) -> Iterator[Any]:
-    """Yield each element with one of these names, in any namespace, when it is complete.
+def streamed_xml(stream: Any, *names: str) -> Iterator[Any]:
+    """Yield each element of a binary stream with one of these names, in any namespace, when it is complete.
 
     Its content and everything before it are then deleted, so that a large part needs little memory. Raises lxml's
     errors.
