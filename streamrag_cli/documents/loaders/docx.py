@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from streamrag_cli.documents.loaders.blocks import NOT_TEXT, document_of_blocks
 from streamrag_cli.documents.loaders.docx_math import linear
 from streamrag_cli.documents.loaders.docx_package import Package, open_package
 from streamrag_cli.documents.loaders.docx_tables import Table
-from streamrag_cli.documents.outline import Heading, clean_heading, sections_from
+from streamrag_cli.documents.outline import clean_heading
 from streamrag_cli.model import Document
 
 _W: Final = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
@@ -25,7 +26,6 @@ _BREAKS: Final = {f"{_W}tab": "\t", f"{_W}br": "\n", f"{_W}cr": "\n", f"{_W}noBr
 _NOTES: Final = {f"{_W}footnoteReference": "footnotes", f"{_W}endnoteReference": "endnotes"}
 _HEADING_STYLE: Final = re.compile(r"heading ([1-9])\Z", re.IGNORECASE)
 _CONTENTS_STYLE: Final = re.compile(r"toc (?:[1-9]|heading)\Z", re.IGNORECASE)
-_NOT_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
 _EQUATION_EDGE: Final = "\ue000"
 _SPACE_AT_EDGE: Final = re.compile(f"(?<=[^\\s({_EQUATION_EDGE}]){_EQUATION_EDGE}+(?=[^\\s.,;:!?){_EQUATION_EDGE}])")
 _STYLES_IN_A_CHAIN: Final = 12
@@ -34,28 +34,7 @@ _STYLES_IN_A_CHAIN: Final = 12
 def load_docx(path: str, data: bytes) -> Document:
     package = open_package(data)
     blocks = list(_Reader(package).blocks(package.body))
-    return _document(path, clean_heading(package.title), blocks)
-
-
-def _document(path: str, title: str, blocks: list[tuple[int, str]]) -> Document:
-    pieces: list[str] = []
-    headings: list[Heading] = []
-    length = 0
-    for level, text in blocks:
-        if level == 0:
-            title = title or clean_heading(text)
-        elif level > 0:
-            headings.append(Heading(start=length, level=level, text=clean_heading(text)))
-        mark = f"{'#' * min(max(level, 1), 6)} " if level >= 0 and text.strip() else ""
-        pieces.append(f"{mark}{text}\n\n")
-        length += len(pieces[-1])
-    return Document(
-        path=path,
-        text="".join(pieces),
-        title=title,
-        sections=sections_from(headings, length),
-        line_numbers=None,
-    )
+    return document_of_blocks(path, clean_heading(package.title), blocks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +105,7 @@ class _Reader:
         joined = "".join(self._pieces(element, anchored or _Anchored()))
         if _EQUATION_EDGE in joined:
             joined = _SPACE_AT_EDGE.sub(" ", joined).replace(_EQUATION_EDGE, "")
-        return _NOT_TEXT.sub("", joined).strip()
+        return NOT_TEXT.sub("", joined).strip()
 
     def _pieces(self, element: Any, anchored: _Anchored) -> Iterator[str]:
         for child in element:

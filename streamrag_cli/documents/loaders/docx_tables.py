@@ -6,11 +6,10 @@ Tables with only one column or row, or with long texts in most cells, are used f
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, Protocol
 
-from streamrag_cli.documents.loaders.rows import column_names, is_value, looks_like_header, row_text
+from streamrag_cli.documents.loaders.grid import MAX_COLUMNS, grid_text, head_rows
 
 _W: Final = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _WRAPPERS: Final = frozenset(f"{_W}{name}" for name in ("sdt", "sdtContent", "ins", "moveTo", "customXml", "smartTag"))
-_MAX_COLUMNS: Final = 1000
 _LONG_CELL_CHARS: Final = 400
 
 
@@ -33,11 +32,7 @@ class Table:
                 for cell in _children(row, f"{_W}tc"):
                     yield from self._reader.blocks(cell)
             return
-        head = self._head_rows(grid)
-        names = _names(grid[:head])
-        lines = [row_text(names, cells) if names else _cells_line(cells) for cells in grid[head:]]
-        text = "\n".join(line for line in lines if line)
-        if text:
+        if text := grid_text(grid, self._head_rows(grid)):
             yield -1, text
         for row in self._rows:
             for cell in _children(row, f"{_W}tc"):
@@ -51,13 +46,13 @@ class Table:
         """
         above: list[str] = []
         for row in self._rows:
-            cells: list[str] = [""] * min(_number(row.find(f"{_W}trPr/{_W}gridBefore"), 0), _MAX_COLUMNS)
+            cells: list[str] = [""] * min(_number(row.find(f"{_W}trPr/{_W}gridBefore"), 0), MAX_COLUMNS)
             for cell in _children(row, f"{_W}tc"):
                 merge = cell.find(f"{_W}tcPr/{_W}vMerge")
                 continues = merge is not None and merge.get(f"{_W}val") != "restart"
                 text = above[len(cells)] if continues and len(cells) < len(above) else self._cell_text(cell)
                 span = _number(cell.find(f"{_W}tcPr/{_W}gridSpan"), 1)
-                cells.extend([text, *[""] * (min(span, _MAX_COLUMNS) - 1)][: _MAX_COLUMNS - len(cells)])
+                cells.extend([text, *[""] * (min(span, MAX_COLUMNS) - 1)][: MAX_COLUMNS - len(cells)])
             above = cells
             yield cells
 
@@ -79,14 +74,7 @@ class Table:
         repeated = 0
         while repeated < len(self._rows) - 1 and self._rows[repeated].find(f"{_W}trPr/{_W}tblHeader") is not None:
             repeated += 1
-        if repeated:
-            return repeated
-        if not looks_like_header(grid[0], grid[1:]):
-            return 0
-        if len(grid[0]) > 2 or _has_values_below(grid):
-            return 1
-        # Two-column tables often have names and values but no header.
-        return 1 if _is_bold(self._rows[0]) and not _is_bold(self._rows[1]) else 0
+        return repeated or head_rows(grid, is_marked=_is_bold(self._rows[0]) and not _is_bold(self._rows[1]))
 
 
 def _children(element: Any, tag: str) -> Iterator[Any]:
@@ -96,33 +84,6 @@ def _children(element: Any, tag: str) -> Iterator[Any]:
             yield child
         elif child.tag in _WRAPPERS:
             yield from _children(child, tag)
-
-
-def _names(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The column names, joined from all header rows. Above the last, a cell that spans columns names each."""
-    names: list[list[str]] = []
-    for index, row in enumerate(rows):
-        above = ""
-        for column, text in enumerate(column_names(row)):
-            if column == len(names):
-                names.append([])
-            above = text or (above if index < len(rows) - 1 else "")
-            if above and above not in names[column]:
-                names[column].append(above)
-    return [" ".join(words) for words in names]
-
-
-def _cells_line(cells: Sequence[str]) -> str:
-    return " | ".join(cells) if any(cells) else ""
-
-
-def _has_values_below(grid: Sequence[Sequence[str]]) -> bool:
-    """Whether a column except the first contains only numbers or dates below the first row."""
-    return any(
-        all(is_value(row[column]) for row in grid[1:] if column < len(row) and row[column])
-        for column in range(1, len(grid[0]))
-        if any(column < len(row) and row[column] for row in grid[1:])
-    )
 
 
 def _is_bold(row: Any) -> bool:

@@ -1,0 +1,35 @@
+"""Builds the document of a word processor file from its blocks: paragraphs, tables and headings in reading order."""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from streamrag_cli.documents.outline import Heading, clean_heading, sections_from
+from streamrag_cli.model import Document
+
+NOT_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
+
+
+def document_of_blocks(path: str, title: str, blocks: Iterable[tuple[int, str]]) -> Document:
+    """Each block is a heading level (0 for the title, -1 for other text) and a text.
+
+    The default `title` is the first block of level 0.
+    """
+    pieces: list[str] = []
+    headings: list[Heading] = []
+    length = 0
+    for level, text in blocks:
+        if level == 0:
+            title = title or clean_heading(text)
+        elif level > 0:
+            headings.append(Heading(start=length, level=level, text=clean_heading(text)))
+        mark = f"{'#' * min(max(level, 1), 6)} " if level >= 0 and text.strip() else ""
+        pieces.append(f"{mark}{text}\n\n")
+        length += len(pieces[-1])
+    return Document(
+        path=path,
+        text="".join(pieces),
+        title=title,
+        sections=sections_from(headings, length),
+        line_numbers=None,
+    )
