@@ -230,9 +230,10 @@ for _entry in (
         name="ods", loader=f"{_LOADERS}.ods:load_ods", suffixes=".ods .ots", kind="records", has_row_places=True,
     ),
     _partly_encoded(
-        name="fods", loader=f"{_LOADERS}.ods:load_flat_ods", suffixes=".fods", kind="records", passage_bytes=0,
+        name="flat_ods", loader=f"{_LOADERS}.ods:load_flat_ods", suffixes=".fods", kind="records", passage_bytes=0,
         has_row_places=True,
     ),
+    _fully_encoded(name="rtf", loader=f"{_LOADERS}.rtf:load_rtf", suffixes=".rtf"),
     Format(
         name="notebook", loader=f"{_LOADERS}.notebook:load_notebook", suffixes=".ipynb", markup="markdown",
         encoded="some", passage_bytes=0,

@@ -24,8 +24,8 @@ from streamrag_cli.documents.loaders.sheet_rows import (
 )
 from streamrag_cli.documents.loaders.sheet_text import document_of
 from streamrag_cli.documents.loaders.xlsx_package import (
-    WithoutEmptyCells,
     Style,
+    WithoutEmptyCells,
     Workbook,
     clean_text,
     read_workbook,

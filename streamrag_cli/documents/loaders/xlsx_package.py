@@ -118,8 +118,8 @@ class WithoutEmptyCells(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def read(self, size: int = -1) -> bytes:
-        """The next block; its length does not depend on `size`. b"" is the end."""
+    def read(self, _size: int = -1, /) -> bytes:
+        """The next block; it may be longer than requested. b"" is the end."""
         while block := self._stream.read(_BLOCK_BYTES):
             data = self._rest + block
             end = data.rfind(b">") + 1
