@@ -63,7 +63,7 @@ def load_flat_ods(path: str, data: bytes) -> Document:
     limits = Limits(len(data))
     try:
         sheets = _Reader(limits).read(io.BytesIO(data))
-    except etree.LxmlError as error:
+    except (etree.LxmlError, KeyError) as error:
         raise DocumentError("corrupt, or not an OpenDocument spreadsheet", code="corrupt") from error
     return document_of(path, "", sheets, limits)
 

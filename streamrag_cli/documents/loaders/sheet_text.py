@@ -77,7 +77,7 @@ def _lines(sheet: Sheet) -> list[_Line]:
     above: list[Table] = []
     heading = ""
     for block in _blocks(sheet.rows):
-        if len(block) == 1 and (title := _title(block, 1)):
+        if len(block) == 1 and block[-1] is not sheet.rows[-1] and (title := _title(block, 1)):
             heading, above = title, []
             lines.append(_Line(block[0].number, row_text((), block[0].texts), heading))
             continue
@@ -106,7 +106,12 @@ def _title(rows: Sequence[Row], count: int) -> str:
     if not count or len(rows) < count or len(rows[0].texts) != 1:
         return ""
     text = rows[0].texts[0].strip()
-    is_title = len(text) <= _HEADING_CHARS and not text.endswith((".", "!", "?", "。")) and not is_value(text)
+    is_title = (
+        len(text) <= _HEADING_CHARS
+        and any(map(str.isalpha, text))
+        and not text.endswith((".", "!", "?", "。"))
+        and not is_value(text)
+    )
     return clean_heading(text) if is_title else ""
 
 
