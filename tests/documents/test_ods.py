@@ -68,7 +68,8 @@ def test_hidden_sheets_rows_and_columns_are_omitted_and_reported() -> None:
 
 def test_comments_and_drawings_of_a_cell_are_omitted_and_spaces_are_kept() -> None:
     inner = (
-        "<office:annotation><text:p>a comment</text:p></office:annotation><draw:frame><text:p>drawn</text:p></draw:frame>"
+        "<office:annotation><text:p>a comment</text:p></office:annotation>"
+        "<draw:frame><text:p>drawn</text:p></draw:frame>"
         '<text:p>wing<text:s text:c="2"/>span<text:span> in<text:tab/>cm</text:span></text:p><text:p>below</text:p>'
     )
     filled = f'<table:table-cell office:value-type="string">{inner}</table:table-cell>'

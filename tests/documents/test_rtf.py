@@ -83,8 +83,10 @@ def test_rows_of_a_table_repeat_the_column_names() -> None:
 
 def test_lists_notes_links_and_text_boxes_are_read() -> None:
     body = (
-        r"{\listtext\'b7\tab}a rope\par{\pntext 2.\tab}a bell\par\pard See {\field{\*\fldinst HYPERLINK}{\fldrslt the plan}}"
-        r"{\footnote\pard\plain\chftn  Kept ashore.}{\shp{\*\shpinst{\sp{\sn a}{\sv b}}{\shptxt\pard In a box.\par}}}.\par"
+        r"{\listtext\'b7\tab}a rope\par{\pntext 2.\tab}a bell\par\pard See "
+        r"{\field{\*\fldinst HYPERLINK}{\fldrslt the plan}}"
+        r"{\footnote\pard\plain\chftn  Kept ashore.}"
+        r"{\shp{\*\shpinst{\sp{\sn a}{\sv b}}{\shptxt\pard In a box.\par}}}.\par"
     )
 
     assert text_of(body) == "- a rope\n\n2. a bell\n\nSee the plan.\n\nKept ashore.\n\nIn a box.\n\n"
