@@ -13,7 +13,7 @@ from tests.support.loading import loaded, outline
     [
         ("a.md", "markdown"), ("A.MDX", "mdx"), ("a.txt", "text"), ("README", "text"), ("License", "text"),
         ("a.rst", "rst"), ("a.htm", "html"), ("a.pdf", "pdf"), ("a.docx", "docx"), ("a.ipynb", "notebook"),
-        ("a.csv", "table"), ("a.tsv", "table"), 
+        ("a.csv", "table"), ("a.tsv", "table"),
         ("a.XLSM", "xlsx"), ("a.ots", "ods"), ("a.fods", "flat_ods"), ("a.rtf", "rtf"),
         ("a.json", "json"), ("a.ndjson", "json_lines"), ("a.yml", "yaml"),
         ("a.py", "python"), ("a.rs", "compiled"), ("a.lua", "code"), ("Dockerfile", "code"), ("a.adoc", "asciidoc"),

@@ -36,7 +36,7 @@ QUESTION = "When do I get my deposit back?"
 
 
 def make_collection(
-    folder: Path, documents: Mapping[str, str] = DOCUMENTS, *, store: StoreAddress | None = None
+    folder: Path, documents: Mapping[str, str] | Mapping[str, bytes] = DOCUMENTS, *, store: StoreAddress | None = None
 ) -> Settings:
     """Write the documents under `folder`, ingest them with the built-in embedder, and return the settings."""
     _kept_embedder()

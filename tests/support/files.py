@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 
-def write(path: Path, text: str) -> None:
-    """Write a text file, and create the folders above it."""
+def write(path: Path, content: str | bytes) -> None:
+    """Write a file, and create the folders above it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    path.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
 
 
-def write_files(folder: Path, texts: Mapping[str, str]) -> None:
-    """Write a text file for each name below `folder`."""
-    for name, text in texts.items():
-        write(folder / name, text)
+def write_files(folder: Path, contents: Mapping[str, str] | Mapping[str, bytes]) -> None:
+    """Write a file for each name below `folder`."""
+    for name, content in contents.items():
+        write(folder / name, content)
