@@ -26,7 +26,7 @@ BUILT_IN: Final = {
     **dict.fromkeys((*range(27, 32), 36, *range(50, 55), 57, 58), "yyyy-mm-dd"),
     **dict.fromkeys((32, 33, 34, 35, 55, 56), "h:mm:ss"),
 }  # fmt: skip
-"""The codes of format numbers that a file need not define; all others are General."""
+"""The codes of format numbers that a file does not have to define; all others are General."""
 
 _CODE_CHARS: Final = 400
 _MAX_DIGITS: Final = 400
@@ -239,7 +239,7 @@ def _commas_after(tokens: tuple[tuple[str, str], ...], at: int) -> int:
 
 
 def _placed(digits: str, placeholders: list[str], *, is_grouped: bool) -> list[str]:
-    """The digits for each placeholder; the first has all that are left over."""
+    """The digits for each placeholder; the first has the remaining ones."""
     shown: list[str] = []
     count = 0
     for index in range(len(placeholders) - 1, -1, -1):

@@ -109,7 +109,8 @@ def _is_header(grid: Sequence[Sequence[str]], is_bold: Sequence[bool], at: int, 
     """Whether the row `at` is a header.
 
     A bold row above a row that is not is one. Tables of one or two columns are often lists, or names with values, so
-    they need a column with only numbers or dates below the row, as does a table that may continue the one above it.
+    they need a column with only numbers or dates below the row. The same applies to a table that may continue the one
+    above it.
     """
     if at < 0 or at + 1 >= len(grid):
         return False

@@ -124,8 +124,8 @@ class WithoutEmptyCells(io.RawIOBase):
             data = self._rest + block
             end = data.rfind(b">") + 1
             self._rest = data[end:]
-            if kept := _EMPTY_CELL.sub(b"", data[:end]):
-                return kept
+            if cells := _EMPTY_CELL.sub(b"", data[:end]):
+                return cells
         rest, self._rest = self._rest, b""
         return rest
 
