@@ -2,8 +2,10 @@
 
 import textwrap
 from collections.abc import Collection, Sequence
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final, TextIO
 
+from streamrag_cli.documents.formats import has_row_places
 from streamrag_cli.model import Source
 from streamrag_cli.render.consoles import console_for, print_line
 from streamrag_cli.render.links import uri_of
@@ -22,11 +24,13 @@ _GAP: Final = "   "
 
 
 def location(source: Source) -> str:
-    """The location of a source: `path:line`, `path p. PAGE` for paged documents, or the path."""
+    """The location of a source: `path:line`, `path p. PAGE` for paged documents, `path sheet NAME, row N` or the path."""
     if source.line_start is not None:
         return f"{source.source}:{source.line_start}"
     if source.page is not None:
         return f"{source.source} p. {source.page}"
+    if has_row_places(PurePosixPath(source.source)):
+        return f"{source.source} {source.title.rpartition(' > ')[2]}"
     return source.source
 
 
@@ -185,7 +189,10 @@ def _heading(source: Source, columns: int, *, is_verbose: bool) -> "Text":
         parts.pop()
     suffix = "".join(f"  {part}" for part in parts)
     room = columns - cell_len(suffix)
-    title = cut(source.title.rpartition(" > ")[2], room) if room > 1 else ""
+    headings = source.title
+    if has_row_places(PurePosixPath(source.source)):  # the last heading is in the location
+        headings = headings.rpartition(" > ")[0]
+    title = cut(headings.rpartition(" > ")[2], room) if room > 1 else ""
     text = Text(title)
     text.append(suffix if title else cut(suffix.lstrip(), columns), style="red" if is_missing else "dim")
     return text

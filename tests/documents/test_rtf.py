@@ -68,7 +68,7 @@ def test_characters_are_decoded(body: str, text: str) -> None:
         r"{\*\unknown{\b secret}}", r"{\nonshppict{\pict secret}}",
     ],
 )  # fmt: skip
-def test_what_is_not_text_of_the_page_is_omitted(hidden: str) -> None:
+def test_text_that_is_not_on_the_page_is_omitted(hidden: str) -> None:
     assert text_of(f"Moor {hidden}here.") == "Moor here.\n\n"
 
 

@@ -77,4 +77,5 @@ def test_an_answer_names_the_row_or_the_heading(
 
     assert quote in "".join(event.text for event in happened if isinstance(event, Token))
     assert first.title.partition(" > ")[2] == place
-    assert location(first).endswith(name)
+    row = place.rpartition(" > ")[2]
+    assert location(first).endswith(name if name.endswith(".rtf") else f"{name} {row}")

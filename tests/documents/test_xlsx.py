@@ -154,7 +154,7 @@ def test_each_table_of_a_sheet_has_its_own_header_and_title() -> None:
     ]
 
 
-def test_names_with_values_and_prose_are_not_taken_for_a_header() -> None:
+def test_names_with_values_and_prose_are_not_treated_as_a_header() -> None:
     pairs = row(1, "Owner", "Ida Lund") + row(2, "State", "approved")
     prose = row(1, "Read me first") + row(2, "All prices are net.") + row(3, "They change in May.")
 

@@ -42,8 +42,8 @@ class _State:
     """What a group inherits from the group around it."""
 
     target: str = ""
-    """What text belongs to: "" is the document, "skip" nothing; "fonts", "styles", "title" and "marker" are tables,
-    the title and the number of a list item."""
+    """The destination of text: "" is the document, "skip" none; "fonts" and "styles" are tables, "title" is the title
+    in the properties, and "marker" the number of a list item."""
     encoding: str = ""
     unicode_skip: int = 1
     is_hidden: bool = False
@@ -236,7 +236,7 @@ class _Reader:
             self._default_encoding = self._state.encoding = _CODE_PAGES[word]
 
     def _begins_destination(self, word: str) -> bool:
-        """Handle the first word of a group if it says what the group has."""
+        """Handle the first word of a group if it names the destination of the group."""
         target = self._state.target
         if target == "skip" and word not in {"title", "ud"}:
             return word in _READ or word in _FLOWS or word in _SKIPPED
