@@ -24,7 +24,7 @@ _GAP: Final = "   "
 
 
 def location(source: Source) -> str:
-    """The location of a source: `path:line`, `path p. PAGE` for paged documents, `path sheet NAME, row N` or the path."""
+    """The location of a source: `path:line`, `path p. PAGE`, `path sheet NAME, row N`, or the path."""
     if source.line_start is not None:
         return f"{source.source}:{source.line_start}"
     if source.page is not None:

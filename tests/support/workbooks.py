@@ -56,7 +56,7 @@ def xlsx_bytes(
     for number, xml in enumerate(sheets.values(), 1):
         body = xml if "<sheetData" in xml else f"<sheetData>{xml}</sheetData>"
         entries[f"xl/worksheets/sheet{number}.xml"] = f'<worksheet xmlns="{_MAIN}">{body}</worksheet>'
-    return zip_bytes(entries | (parts or {}))
+    return zip_bytes({**entries, **(parts or {})})
 
 
 def row(number: int, *cells: Value | tuple[float, int], attributes: str = "") -> str:
