@@ -79,6 +79,16 @@ def by_libreoffice_text(path: Path) -> str:
     return converted(path, "txt:Text (encoded):UTF8", lambda text: text.read_text("utf-8-sig"))
 
 
+def by_libreoffice_csv(path: Path) -> str:
+    """The cells of all sheets as shown, in the order of the sheets."""
+    with tempfile.TemporaryDirectory() as folder:
+        profile = f"-env:UserInstallation=file://{folder}/profile"
+        form = "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,true,false,false,-1"
+        output_of("soffice", profile, "--headless", "--convert-to", form, "--outdir", Path(folder, "out"), path)
+        tables = sorted(Path(folder, "out").iterdir(), key=lambda table: table.stat().st_mtime_ns)
+        return "\n".join(table.read_text("utf-8") for table in tables)
+
+
 def by_libreoffice_pdf(path: Path) -> str:
     return converted(path, "pdf", lambda pdf: output_of("pdftotext", pdf, "-"))
 
@@ -117,6 +127,9 @@ REFERENCES: Final[dict[str, dict[str, Callable[[Path], str]]]] = {
     ".ott": {"LibreOffice": by_libreoffice_text},
     ".fodt": {"LibreOffice": by_libreoffice_text},
     ".odp": {"odt2txt": by_odt2txt, "LibreOffice": by_libreoffice_pdf},
+    ".xlsx": {"LibreOffice": by_libreoffice_csv},
+    ".ods": {"LibreOffice": by_libreoffice_csv},
+    ".rtf": {"LibreOffice": by_libreoffice_text},
     ".docx": {"pandoc": by_pandoc, "LibreOffice": by_libreoffice_text},
 }
 """For each suffix, the reference programs by name; the first is the default."""

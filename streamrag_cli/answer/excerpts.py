@@ -3,12 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import fsum
+from pathlib import PurePath
 from typing import Final
 
 from streamrag_cli.answer.facts import fact_match
 from streamrag_cli.answer.quoting import is_requested_fact, sentences_of
 from streamrag_cli.answer.sentences import Sentence
 from streamrag_cli.display_names import name_of_copy
+from streamrag_cli.documents.formats import has_row_places
+from streamrag_cli.documents.row_places import place_of_line
 from streamrag_cli.model import Chunk, Hit, Source
 from streamrag_cli.retrieval.lexical import contains_code
 from streamrag_cli.retrieval.matched_words import matched_spans
@@ -78,13 +81,17 @@ def _source(hit: Hit, shown: Sequence[Sentence]) -> Source:
     chunk = hit.chunk
     text = " ".join(part for each in shown for part in (each.text, each.block.words if each.markdown else "") if part)
     content = excerpt(text or chunk.text)
+    line = shown[0].line if shown else 0
+    title = chunk.title
+    if has_row_places(PurePath(hit.path)):
+        title = place_of_line(title, line, chunk.text.count("\n") + 1)
     return Source(
         n=hit.rank,
         source=sanitise_line(hit.source),
         page=chunk.page,
-        line_start=_line(chunk, shown[0].line if shown else 0),
+        line_start=_line(chunk, line),
         line_end=chunk.line_end,
-        title=sanitise_line(chunk.title),
+        title=sanitise_line(title),
         content=content,
         score=hit.score,
         chunk_id=chunk.id,

@@ -48,6 +48,8 @@ class Format:
     """The signs of generated files to look for."""
     has_front_matter: bool = False
     """Whether documents may begin with front matter, which has their date and tags."""
+    has_row_places: bool = False
+    """Whether the last heading of a passage names rows of a sheet (`row_places`)."""
     ambiguous_suffixes: str = ""
     """Suffixes that other kinds of files use too."""
     matches_content: Callable[[bytes], bool] | None = None
@@ -142,6 +144,12 @@ def has_front_matter(path: PurePath) -> bool:
     return entry is not None and entry.has_front_matter
 
 
+def has_row_places(path: PurePath) -> bool:
+    """Whether the last heading of a passage of such a file names rows of a sheet (`row_places`)."""
+    entry = format_of(path)
+    return entry is not None and entry.has_row_places
+
+
 def is_supported(path: PurePath) -> bool:
     """Whether a file with this name is read when it is found in a folder."""
     return format_of(path) is not None
@@ -231,6 +239,18 @@ for _entry in (
         name="pptx", loader=f"{_LOADERS}.pptx:load_pptx", suffixes=".pptx .pptm .ppsx .ppsm .potx .potm",
         page_name="slide",
     ),
+    _fully_encoded(
+        name="xlsx", loader=f"{_LOADERS}.xlsx:load_xlsx", suffixes=".xlsx .xlsm .xltx .xltm", kind="records",
+        has_row_places=True,
+    ),
+    _fully_encoded(
+        name="ods", loader=f"{_LOADERS}.ods:load_ods", suffixes=".ods .ots", kind="records", has_row_places=True,
+    ),
+    _partly_encoded(
+        name="flat_ods", loader=f"{_LOADERS}.ods:load_flat_ods", suffixes=".fods", kind="records", passage_bytes=0,
+        has_row_places=True,
+    ),
+    _fully_encoded(name="rtf", loader=f"{_LOADERS}.rtf:load_rtf", suffixes=".rtf"),
     Format(
         name="notebook", loader=f"{_LOADERS}.notebook:load_notebook", suffixes=".ipynb", markup="markdown",
         encoded="some", passage_bytes=0,

@@ -28,11 +28,11 @@ _BY_SUFFIX: Final = {
         "audio file": "mp3 wav ogg flac m4a aac opus",
         "video": "mp4 mov avi mkv webm m4v",
         "archive": "zip gz tar tgz bz2 xz zst 7z rar jar whl deb rpm",
-        "spreadsheet": "xlsx xls xlsm ods numbers",
+        "spreadsheet": "xls xlsb numbers",
         "presentation": "ppt key",
         "font": "ttf otf woff woff2 eot",
         "e-book": "epub mobi azw3",
-        "word processor file": "doc rtf pages wpd",
+        "word processor file": "doc pages wpd",
         "database": "db sqlite sqlite3 mdb parquet",
         "program": "exe dll so dylib bin o a pyc class wasm app msi",
     }.items()

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final, TextIO
 
-from streamrag_cli.documents.formats import page_name
+from streamrag_cli.documents.formats import has_row_places, page_name
 from streamrag_cli.model import Source
 from streamrag_cli.render.consoles import console_for, print_line
 from streamrag_cli.render.links import uri_of
@@ -24,10 +24,14 @@ _GAP: Final = "   "
 
 
 def location(source: Source) -> str:
-    """The location of a source: `path:line`, `path p. PAGE` or `path slide NUMBER`, or the path."""
+    """The location: `path:line`, `path p. PAGE`, `path slide NUMBER`, `path sheet NAME, row N`, or the path."""
     if source.line_start is not None:
         return f"{source.source}:{source.line_start}"
-    return source.source if source.page is None else f"{source.source} {_page(source)}"
+    if source.page is not None:
+        return f"{source.source} {_page(source)}"
+    if has_row_places(PurePosixPath(source.source)):
+        return f"{source.source} {source.title.rpartition(' > ')[2]}"
+    return source.source
 
 
 def _page(source: Source) -> str:
@@ -192,7 +196,10 @@ def _heading(source: Source, columns: int, *, is_verbose: bool) -> "Text":
         parts.pop()
     suffix = "".join(f"  {part}" for part in parts)
     room = columns - cell_len(suffix)
-    heading = source.title.rpartition(" > ")[2].removeprefix(f"{_page(source).capitalize()}: ")
+    headings = source.title
+    if has_row_places(PurePosixPath(source.source)):  # the last heading is in the location
+        headings = headings.rpartition(" > ")[0]
+    heading = headings.rpartition(" > ")[2].removeprefix(f"{_page(source).capitalize()}: ")
     title = cut(heading, room) if room > 1 else ""
     text = Text(title)
     text.append(suffix if title else cut(suffix.lstrip(), columns), style="red" if is_missing else "dim")

@@ -160,7 +160,7 @@ def test_ingest_reports_skipped_files_and_reasons(cli: CommandLine) -> None:
     write_library(cli.directory)
     library = cli.directory / "library"
     (library / "db-secret.yaml").write_text("user: librarian\n", encoding="utf-8")
-    (library / "budget.xlsx").write_bytes(b"PK\3\4")
+    (library / "budget.numbers").write_bytes(b"PK\3\4")
     (library / "slides.ppt").write_bytes(b"PK\3\4")
     (library / "package-lock.json").write_text("{}", encoding="utf-8")
     (library / ".streamragignore").write_text("garden.md\n", encoding="utf-8")
@@ -169,7 +169,7 @@ def test_ingest_reports_skipped_files_and_reasons(cli: CommandLine) -> None:
         "ingest-skipped",
         in_a_pipe(cli, "streamrag ingest --exclude rules/hours.txt library"),
         in_a_pipe(cli, "streamrag ingest -v --yes --exclude rules/ library"),
-        in_a_pipe(cli, "streamrag ingest library/budget.xlsx"),
+        in_a_pipe(cli, "streamrag ingest library/budget.numbers"),
         in_a_pipe(cli, "streamrag ingest --exclude / library"),
     )
 

@@ -224,12 +224,12 @@ def test_an_unreadable_file_is_listed_and_all_other_files_are_ingested(cli: Comm
 
 @pytest.mark.fault("unsupported-files")
 def test_ingesting_a_named_file_of_unknown_format_exits_with_6(cli: CommandLine) -> None:
-    (cli.directory / "budget.xlsx").write_bytes(b"PK\3\4 and more")
-    discovered, named = cli.run("ingest", "."), cli.run("ingest", "budget.xlsx")
+    (cli.directory / "budget.numbers").write_bytes(b"PK\3\4 and more")
+    discovered, named = cli.run("ingest", "."), cli.run("ingest", "budget.numbers")
 
     assert (named.code, named.stderr.splitlines()[0]) == (
         6,
-        "failed    budget.xlsx: unsupported format (.xlsx): binary, not text",
+        "failed    budget.numbers: unsupported format (.numbers): binary, not text",
     )
     assert (discovered.code, "Skipped 1: 1 spreadsheet" in discovered.stderr) == (0, True)
 

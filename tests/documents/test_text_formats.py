@@ -14,6 +14,7 @@ from tests.support.loading import loaded, outline
         ("a.md", "markdown"), ("A.MDX", "mdx"), ("a.txt", "text"), ("README", "text"), ("License", "text"),
         ("a.rst", "rst"), ("a.htm", "html"), ("a.pdf", "pdf"), ("a.docx", "docx"), ("a.ipynb", "notebook"),
         ("a.ppsx", "pptx"), ("a.ott", "odt"), ("a.fodt", "flat_odt"), ("a.otp", "odp"), ("a.fodp", "flat_odp"),
+        ("a.XLSM", "xlsx"), ("a.ots", "ods"), ("a.fods", "flat_ods"), ("a.rtf", "rtf"),
         ("a.csv", "table"), ("a.tsv", "table"), ("a.json", "json"), ("a.ndjson", "json_lines"), ("a.yml", "yaml"),
         ("a.py", "python"), ("a.rs", "compiled"), ("a.lua", "code"), ("Dockerfile", "code"), ("a.adoc", "asciidoc"),
         ("a.asc", "asciidoc"), ("a.7", "man"), ("a.tex", "latex"),

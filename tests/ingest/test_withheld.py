@@ -151,7 +151,7 @@ def test_newly_excluded_documents_are_removed_and_return_without_the_rule(ingest
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("report.xlsx", b"PK\x03\x04\x14\0\6\0", "unsupported format (.xlsx): binary, not text"),
+        ("report.numbers", b"PK\x03\x04\x14\0\6\0", "unsupported format (.numbers): binary, not text"),
         ("old.doc", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "unsupported format (.doc): binary, not text"),
         ("pack.zip", b"PK\x03\x04abcdef", "unsupported format (.zip): binary, not text"),
         ("server.log", b"GET / 200\n" * 3 + b"\0" * 64 + b"\nGET /a 200\n", "binary, not text"),
@@ -183,14 +183,14 @@ def test_utf_16_without_a_byte_order_mark_is_read_and_reported(ingests: Ingests,
 
 
 def test_skipped_files_are_counted_by_reason(ingests: Ingests) -> None:
-    for name in ("a.xlsx", "b.XLSX", "c.ppt", ".hidden.md", "package-lock.json"):
+    for name in ("a.numbers", "b.NUMBERS", "c.ppt", ".hidden.md", "package-lock.json"):
         ingests.put(f"docs/{name}", "text")
     ingests.put("docs/d.md", "text")
     ingests.put("docs/e.md", b"\0\1\2")
 
     ingests.run("docs")
     assert ingests.done.skipped == {"unsupported": 3, "hidden": 1, "generated": 1, "binary": 1}
-    assert ingests.done.unsupported == {".xlsx": 2, ".ppt": 1}
+    assert ingests.done.unsupported == {".numbers": 2, ".ppt": 1}
 
 
 @pytest.mark.fault("unsupported-files")

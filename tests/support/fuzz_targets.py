@@ -26,7 +26,7 @@ from tests.support.loading import check_promises, raw_file
 SUFFIXES: Final = tuple(
     (
         ".md .txt .rst .html .csv .json .jsonl .ipynb .py .org .adoc .toml .docx"
-        " .mdx .tex .man .yaml .ini .xml .srt .eml .mbox .js"
+        " .xlsx .ods .fods .rtf .mdx .tex .man .yaml .ini .xml .srt .eml .mbox .js"
     ).split()
 )
 

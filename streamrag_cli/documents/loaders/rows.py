@@ -5,8 +5,13 @@ one, and empty cells are omitted.
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
+
+SNIFFED_ROWS: Final = 50
+"""The number of rows in which a header is searched for and checked."""
+_PREAMBLE_ROWS: Final = 10
 
 _NUMBER: Final = re.compile(r"[-+]?[$€£]?[ ]?\d[\d.,' ]*(?:[eE][-+]?\d+)?[ ]?[%€$£]?")
 _DATE: Final = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[ T].*)?")
@@ -35,6 +40,16 @@ def column_names(row: Sequence[str]) -> list[str]:
     return [_SPACES.sub(" ", cell).strip().rstrip(":").rstrip() for cell in row]
 
 
+def header_candidate(rows: Sequence[Sequence[str]]) -> int:
+    """The index of the row among the first rows that is the header if there is one, or -1.
+
+    A title and notes may precede it: rows with at most half of the usual number of filled cells.
+    """
+    filled = [sum(1 for cell in cells if cell.strip()) for cells in rows[:SNIFFED_ROWS]]
+    usual = Counter(filled).most_common(1)[0][0] if filled else 0
+    return next((at for at, count in enumerate(filled[:_PREAMBLE_ROWS]) if count * 2 > usual), -1)
+
+
 def looks_like_header(row: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
     """Whether `row` is a header of the rows `below` it.
 
@@ -61,3 +76,12 @@ def is_value(cell: str) -> bool:
     """Whether a cell is a number or a date."""
     word = cell.strip()[:_MAX_NAME_CHARS]
     return bool(_NUMBER.fullmatch(word) or _DATE.fullmatch(word))
+
+
+def has_values_below(grid: Sequence[Sequence[str]], *, from_column: int = 1) -> bool:
+    """Whether a column, except those before `from_column`, contains only numbers or dates below the first row."""
+    return any(
+        all(is_value(row[column]) for row in grid[1:] if column < len(row) and row[column])
+        for column in range(from_column, len(grid[0]))
+        if any(column < len(row) and row[column] for row in grid[1:])
+    )

@@ -10,7 +10,13 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Final
 
-from streamrag_cli.documents.loaders.rows import column_names, looks_like_header, row_text
+from streamrag_cli.documents.loaders.rows import (
+    SNIFFED_ROWS,
+    column_names,
+    header_candidate,
+    looks_like_header,
+    row_text,
+)
 from streamrag_cli.documents.outline import clean_heading
 from streamrag_cli.model import Document, Section
 
@@ -21,9 +27,7 @@ SHORT_ROW_CHARS: Final = 200
 single row among ten thousand, because it indexes all rows; the built-in embedding covers only the first 256 tokens."""
 
 _RUN_CHARS: Final = 250
-_SNIFFED_ROWS: Final = 50
 _SNIFFED_CHARS: Final = 20_000
-_PREAMBLE_ROWS: Final = 10
 _MAX_RECORD_LINES: Final = 100
 _MAX_FAILURES: Final = 100
 _CUT_ROW_CHARS: Final = 1000
@@ -63,17 +67,10 @@ def _document(path: str, rows: list[tuple[int, list[str]]]) -> Document:
 
 
 def _header_position(rows: list[tuple[int, list[str]]]) -> int:
-    """The index of the header row among the first rows, or -1.
-
-    A title and notes may precede it: rows with at most half of the usual number of filled cells.
-    """
-    filled = [sum(1 for cell in cells if cell.strip()) for _, cells in rows[:_SNIFFED_ROWS]]
-    usual = Counter(filled).most_common(1)[0][0] if filled else 0
-    for position, (_, cells) in enumerate(rows[:_PREAMBLE_ROWS]):
-        if filled[position] * 2 > usual:
-            below = [each for _, each in rows[position + 1 : position + _SNIFFED_ROWS]]
-            return position if looks_like_header(cells, below) else -1
-    return -1
+    """The index of the header row among the first rows, or -1."""
+    position = header_candidate([cells for _, cells in rows[:SNIFFED_ROWS]])
+    below = [cells for _, cells in rows[position + 1 : position + SNIFFED_ROWS]]
+    return position if position >= 0 and looks_like_header(rows[position][1], below) else -1
 
 
 def _delimiter(sample: str, path: str) -> str:
@@ -84,7 +81,7 @@ def _delimiter(sample: str, path: str) -> str:
             widths = [len(cells) for cells in csv.reader(io.StringIO(sample, newline=""), delimiter=mark) if cells]
         except csv.Error:
             continue
-        widths = widths[:_SNIFFED_ROWS]
+        widths = widths[:SNIFFED_ROWS]
         width, count = (
             Counter(width for width in widths if width > 1).most_common(1)[0] if max(widths, default=1) > 1 else (1, 0)
         )

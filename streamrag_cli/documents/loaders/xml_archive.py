@@ -70,6 +70,25 @@ def parsed_xml(data: bytes) -> Any:
     return etree.fromstring(data, parser)
 
 
+def streamed_xml(stream: Any, *names: str) -> Iterator[Any]:
+    """Yield each element of a binary stream with one of these names, in any namespace, when it is complete.
+
+    Its content and everything before it are then deleted, so that a large part needs little memory. Raises lxml's
+    errors.
+    """
+    from lxml import etree
+
+    tags = [f"{{*}}{name}" for name in names]
+    for _, element in etree.iterparse(
+        stream, tag=tags, resolve_entities=False, no_network=True, huge_tree=False, remove_comments=True
+    ):
+        yield element
+        element.clear()
+        parent = element.getparent()
+        while parent is not None and (before := element.getprevious()) is not None:
+            parent.remove(before)
+
+
 def _check(entries: list[zipfile.ZipInfo], size: int) -> None:
     if any(entry.flag_bits & _ENCRYPTED for entry in entries):
         raise DocumentError("encrypted", code="encrypted")
