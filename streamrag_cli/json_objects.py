@@ -82,12 +82,16 @@ def hits_object(
     error: Error | None = None,
     paths: bool = False,
 ) -> dict[str, object]:
-    """The object that `search --json` prints (with `paths`) and `/search` returns (without)."""
+    """The object that `search --json` prints (with `paths`) and `/search` returns (without).
+
+    It has the key `notices` only if there are any.
+    """
+    listed = [public(each) for each in notices]
     return {
         "version": FORMAT_VERSION,
         "query": query,
         "hits": [public(source, paths=paths, texts=True) for source in sources],
-        "notices": [public(each) for each in notices],
+        **({"notices": listed} if listed else {}),
         "error": _error_object(error),
     }
 

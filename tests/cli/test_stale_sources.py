@@ -32,7 +32,7 @@ def change(user: CommandLine, name: str = "boiler.md") -> None:
 def notices(user: CommandLine, *arguments: str) -> list[dict[str, Any]]:
     outcome = user.run(*arguments)
     assert outcome.code == 0, outcome
-    reported: list[dict[str, Any]] = json.loads(outcome.stdout)["notices"]
+    reported: list[dict[str, Any]] = json.loads(outcome.stdout).get("notices", [])
     return [each for each in reported if each["code"] != "quotes_only"]
 
 
