@@ -1,0 +1,199 @@
+"""Compares the text that a loader extracts with that of a reference program, on real files.
+
+    python -m tools.compare_extraction [--missing] [--reference NAME] FILE_OR_FOLDER...
+
+For each file, it prints the number of words in the reference text, the share of them that the extracted text contains
+in the same order, the share that it contains anywhere, and the share of additional words. The last line of each suffix
+has the totals. `--missing` also lists the missing words. Files that either program cannot read are listed and not
+counted. Column names are compared once per table, although the extracted text repeats them in each row.
+
+Needs `git` and the programs of `REFERENCES`. python-pptx is used if it is on the PYTHONPATH:
+`pip install --target FOLDER python-pptx`.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from streamrag_cli.documents.load import load
+from streamrag_cli.documents.loaders import rows
+from streamrag_cli.documents.read import RawFile
+from streamrag_cli.errors import DocumentError
+
+_WORD: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+")
+"""A word, or one character of Chinese or Japanese."""
+
+_TIMEOUT_S: Final = 180
+
+
+def output_of(*command: str | Path) -> str:
+    """What the command writes. Raises CalledProcessError or TimeoutExpired."""
+    result = subprocess.run(command, check=True, capture_output=True, timeout=_TIMEOUT_S)
+    return result.stdout.decode("utf-8", "replace")
+
+
+def converted(path: Path, form: str, read: Callable[[Path], str]) -> str:
+    """The text that `read` returns for the file that LibreOffice converts `path` to."""
+    with tempfile.TemporaryDirectory() as folder:
+        profile = f"-env:UserInstallation=file://{folder}/profile"
+        output_of("soffice", profile, "--headless", "--convert-to", form, "--outdir", Path(folder, "out"), path)
+        return next((read(each) for each in Path(folder, "out").iterdir()), "")
+
+
+def by_pandoc(path: Path) -> str:
+    form = path.suffix[1:].replace("ott", "odt")
+    return output_of("pandoc", "--from", form, "--to", "plain", "--wrap=none", path)
+
+
+def by_libreoffice_text(path: Path) -> str:
+    return converted(path, "txt:Text (encoded):UTF8", lambda text: text.read_text("utf-8-sig"))
+
+
+def by_libreoffice_pdf(path: Path) -> str:
+    return converted(path, "pdf", lambda pdf: output_of("pdftotext", pdf, "-"))
+
+
+def by_python_pptx(path: Path) -> str:
+    import pptx
+
+    deck: Any = pptx.Presentation(str(path))
+    pieces: list[str] = []
+    for slide in deck.slides:
+        pieces += (text for shape in slide.shapes for text in _shape_texts(shape))
+        if slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None:
+            pieces.append(slide.notes_slide.notes_text_frame.text)
+    return "\n".join(pieces)
+
+
+def _shape_texts(shape: Any) -> Iterator[str]:
+    if hasattr(shape, "shapes"):
+        for each in shape.shapes:
+            yield from _shape_texts(each)
+    elif getattr(shape, "has_table", False):
+        yield from (cell.text for row in shape.table.rows for cell in row.cells if not cell.is_spanned)
+    elif shape.has_text_frame and not _is_repeated(shape):
+        yield shape.text_frame.text
+
+
+def _is_repeated(shape: Any) -> bool:
+    """Whether the shape is a date, footer, header or slide number."""
+    return shape.is_placeholder and shape.placeholder_format.type in {13, 14, 15, 16}
+
+
+REFERENCES: Final[dict[str, dict[str, Callable[[Path], str]]]] = {
+    ".pptx": {"python-pptx": by_python_pptx, "LibreOffice": by_libreoffice_pdf},
+    ".odt": {"pandoc": by_pandoc, "LibreOffice": by_libreoffice_text},
+    ".ott": {"LibreOffice": by_libreoffice_text},
+    ".fodt": {"LibreOffice": by_libreoffice_text},
+    ".odp": {"LibreOffice": by_libreoffice_pdf},
+    ".docx": {"pandoc": by_pandoc, "LibreOffice": by_libreoffice_text},
+}
+"""For each suffix, the reference programs by name; the first is the default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Numbers of words: in the reference text, of those in the extracted text in order and anywhere, and additional."""
+
+    expected: int
+    in_order: int
+    anywhere: int
+    extra: int
+
+    def __add__(self, other: "Comparison") -> "Comparison":
+        return Comparison(
+            self.expected + other.expected,
+            self.in_order + other.in_order,
+            self.anywhere + other.anywhere,
+            self.extra + other.extra,
+        )
+
+    def __str__(self) -> str:
+        total = max(1, self.expected)
+        return (
+            f"{self.expected:8,}  {self.in_order / total:7.2%}  {self.anywhere / total:7.2%}  {self.extra / total:7.2%}"
+        )
+
+
+def compared(reference: str, extracted: str) -> tuple[Comparison, list[str]]:
+    """The comparison, and the words that the extracted text lacks at their place in the reference text."""
+    expected, actual = words(reference), words(extracted)
+    missing = [line[1:] for line in _difference(expected, actual) if line.startswith("-")]
+    in_order = len(expected) - len(missing)
+    anywhere = (Counter(expected) & Counter(actual)).total()
+    return Comparison(len(expected), in_order, anywhere, len(actual) - in_order), missing
+
+
+def words(text: str) -> list[str]:
+    folded = unicodedata.normalize("NFKC", text).replace("\u00ad", "").casefold()
+    return _WORD.findall(folded)
+
+
+def _difference(before: Sequence[str], after: Sequence[str]) -> list[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder, name) for name in ("before", "after")]
+        for file, lines in zip(files, (before, after), strict=True):
+            file.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+        command = ["git", "diff", "--no-index", "--minimal", "--unified=0", "--no-color", *map(str, files)]
+        result = subprocess.run(command, check=False, capture_output=True, timeout=_TIMEOUT_S)
+    lines = result.stdout.decode("utf-8").split("\n")
+    start = next((number for number, line in enumerate(lines) if line.startswith("@@")), len(lines))
+    return lines[start:]
+
+
+class PlainRows:
+    """Replaces `rows.row_text`: writes the column names of a table once, above its first row."""
+
+    def __init__(self) -> None:
+        self._columns: tuple[str, ...] = ()
+
+    def __call__(self, columns: Sequence[str], cells: Sequence[str]) -> str:
+        shown = [*cells] if tuple(columns) == self._columns else [*columns, *cells]
+        self._columns = tuple(columns)
+        return "- " + "; ".join(" ".join(cell.split()) for cell in shown if cell.strip()) if any(cells) else ""
+
+
+def extracted_text(path: Path) -> str:
+    """The text of the loader and its title, in this process. Raises `DocumentError`."""
+    data = path.read_bytes()
+    return load(path, RawFile(data=data, size=len(data), mtime_ns=0, read_at_ns=0, sha256="")).text
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("paths", nargs="+", type=Path)
+    parser.add_argument("--missing", action="store_true")
+    parser.add_argument("--reference", default="")
+    options = parser.parse_args()
+    files = [each for path in options.paths for each in (sorted(path.rglob("*")) if path.is_dir() else [path])]
+    totals: defaultdict[str, list[Comparison]] = defaultdict(list)
+    for path in files:
+        programs = REFERENCES.get(path.suffix.casefold(), {})
+        program = programs.get(options.reference) or next(iter(programs.values()), None)
+        if program is None:
+            continue
+        try:
+            comparison, missing = compared(program(path), extracted_text(path))
+        except (DocumentError, OSError, subprocess.SubprocessError) as error:
+            print(f"not compared: {path}: {str(error)[:200]}")
+            continue
+        totals[path.suffix.casefold()].append(comparison)
+        print(f"{comparison}  {path}")
+        if options.missing:
+            print("   ", " ".join(missing[:100]))
+    for suffix, all_of_suffix in sorted(totals.items()):
+        print(f"{sum(all_of_suffix, Comparison(0, 0, 0, 0))}  all {len(all_of_suffix)} {suffix} files")
+
+
+rows.row_text = PlainRows()  # before the loaders are imported, which copy the name
+
+if __name__ == "__main__":
+    sys.exit(main())
