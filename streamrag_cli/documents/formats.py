@@ -214,6 +214,7 @@ for _entry in (
     _partly_encoded(name="html", loader=f"{_LOADERS}.html:load_html", suffixes=".html .htm .xhtml", passage_bytes=2600),
     _fully_encoded(name="pdf", loader=f"{_LOADERS}.pdf:load_pdf", suffixes=".pdf"),
     _fully_encoded(name="docx", loader=f"{_LOADERS}.docx:load_docx", suffixes=".docx .docm .dotx .dotm"),
+    _fully_encoded(name="epub", loader=f"{_LOADERS}.epub:load_epub", suffixes=".epub"),
     Format(
         name="notebook", loader=f"{_LOADERS}.notebook:load_notebook", suffixes=".ipynb", markup="markdown",
         encoded="some", passage_bytes=0,

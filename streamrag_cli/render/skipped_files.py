@@ -31,7 +31,7 @@ _BY_SUFFIX: Final = {
         "spreadsheet": "xlsx xls xlsm ods numbers",
         "presentation": "pptx ppt odp key",
         "font": "ttf otf woff woff2 eot",
-        "e-book": "epub mobi azw3",
+        "e-book": "mobi azw azw3 fb2",
         "word processor file": "doc odt rtf pages wpd",
         "database": "db sqlite sqlite3 mdb parquet",
         "program": "exe dll so dylib bin o a pyc class wasm app msi",
