@@ -44,6 +44,10 @@ class Format:
     """The size of a file divided by the number of its passages, on average; 0 if sizes do not predict that number."""
     generated: Literal["", "lock", "code", "script"] = ""
     """The signs of generated files to look for."""
+    reads_images: bool = False
+    """Whether the loader takes a `PageReader` as third argument, if OCR is possible."""
+    is_image: bool = False
+    """Whether files have no text without OCR."""
     has_front_matter: bool = False
     """Whether documents may begin with front matter, which has their date and tags."""
     ambiguous_suffixes: str = ""
@@ -95,7 +99,7 @@ def format_of(path: PurePath) -> Format | None:
     """The format registered for the file's name, or None.
 
     >>> [entry and entry.name for entry in map(format_of, map(PurePath, ("docs/Guide.MD", "LICENSE", "logo.png")))]
-    ['markdown', 'text', None]
+    ['markdown', 'text', 'image']
     """
     suffix = path.suffix.casefold()
     return _BY_SUFFIX.get(suffix) if suffix else _BY_NAME.get(path.name.casefold())
@@ -135,9 +139,16 @@ def has_front_matter(path: PurePath) -> bool:
     return entry is not None and entry.has_front_matter
 
 
-def is_supported(path: PurePath) -> bool:
-    """Whether a file with this name is read when it is found in a folder."""
-    return format_of(path) is not None
+def is_supported(path: PurePath, *, with_ocr: bool = True) -> bool:
+    """Whether a file with this name is read when it is found in a folder, with or without OCR."""
+    entry = format_of(path)
+    return entry is not None and (with_ocr or not entry.is_image)
+
+
+def is_image(path: PurePath) -> bool:
+    """Whether a file with this name has no text without OCR."""
+    entry = format_of(path)
+    return entry is not None and entry.is_image
 
 
 def estimated_passages(path: PurePath, size: int) -> int | None:
@@ -212,7 +223,11 @@ for _entry in (
     ),
     _spans(name="rst", loader=f"{_LOADERS}.rst:load_rst", suffixes=".rst .rest"),
     _partly_encoded(name="html", loader=f"{_LOADERS}.html:load_html", suffixes=".html .htm .xhtml", passage_bytes=2600),
-    _fully_encoded(name="pdf", loader=f"{_LOADERS}.pdf:load_pdf", suffixes=".pdf"),
+    _fully_encoded(name="pdf", loader=f"{_LOADERS}.pdf:load_pdf", suffixes=".pdf", reads_images=True),
+    _fully_encoded(
+        name="image", loader=f"{_LOADERS}.image:load_image", suffixes=".png .jpg .jpeg .tif .tiff .webp .gif .bmp",
+        reads_images=True, is_image=True, kind="plain",
+    ),
     _fully_encoded(name="docx", loader=f"{_LOADERS}.docx:load_docx", suffixes=".docx .docm .dotx .dotm"),
     _fully_encoded(name="epub", loader=f"{_LOADERS}.epub:load_epub", suffixes=".epub"),
     Format(

@@ -14,6 +14,7 @@ _BY_CODE: Final = {
     "streamragignored": "ignored by .streamragignore|ignored by .streamragignore",
     "excluded": "excluded|excluded",
     "generated": "generated or vendored|generated or vendored",
+    "photo": "photo",
     "binary": "binary file",
     "duplicate": "symlink",
     "outside_root": "symlink",
