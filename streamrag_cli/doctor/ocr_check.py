@@ -13,7 +13,7 @@ def check_ocr(wanted: str, environment: Mapping[str, str]) -> Iterator[Finding]:
         return
     ocr = find_ocr(wanted, environment)
     if ocr is not None:
-        yield ok("ocr", f"{ocr.version}, {ocr.languages}")
+        yield ok("ocr", f"{ocr.version} with {ocr.languages}")
     elif has_program(environment):
         message = "tesseract has no languages: scanned pages and images are not read"
         yield warning("ocr", message, hint="apt install tesseract-ocr-eng", code="no_ocr")

@@ -20,7 +20,7 @@ def load(path: Path, raw: RawFile) -> Document:
 
 
 def load_with(loader: str, input_type: str, path: Path, raw: RawFile, ocr: PageReader | None = None) -> Document:
-    """Load `raw` with `loader`, a `module:function` that takes "text" or "bytes" (`input_type`), and `ocr` if it is set.
+    """Load `raw` with `loader`, a `module:function` that takes "text" or "bytes" (`input_type`), and any `ocr`.
 
     Raises `DocumentError`.
     """

@@ -28,8 +28,8 @@ _BY_LOCALE: Final = dict(
     pair.split("=")
     for pair in (
         "ar=ara bg=bul ca=cat cs=ces da=dan de=deu el=ell en=eng es=spa et=est fa=fas fi=fin fr=fra he=heb hi=hin"
-        " hr=hrv hu=hun id=ind is=isl it=ita ja=jpn ko=kor lt=lit lv=lav nb=nor nl=nld no=nor pl=pol pt=por ro=ron ru=rus"
-        " sk=slk sl=slv sr=srp sv=swe th=tha tr=tur uk=ukr vi=vie zh=chi_sim"
+        " hr=hrv hu=hun id=ind is=isl it=ita ja=jpn ko=kor lt=lit lv=lav nb=nor nl=nld no=nor pl=pol pt=por ro=ron"
+        " ru=rus sk=slk sl=slv sr=srp sv=swe th=tha tr=tur uk=ukr vi=vie zh=chi_sim"
     ).split()
 )
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from streamrag_cli.counting import rough_time
 from streamrag_cli.documents.discovery_results import FoundFile
-from streamrag_cli.documents.ocr import Ocr, find_ocr
+from streamrag_cli.documents.ocr import INSTALL, Ocr, find_ocr, has_program
 from streamrag_cli.documents.ocr_cache import OcrCache
 from streamrag_cli.errors import ModelServerError, StoreError, StreamragError
 from streamrag_cli.events import IngestEvent, IngestStarted, Notice, as_event
@@ -84,14 +84,18 @@ def ingest_or_raise(
     )
     yield from missing_root_notices(request, settings)
     if workload.images >= _MANY_IMAGES:
-        message = f"{workload.images:,} images are read with OCR, which takes about {_ocr_time(workload.images)}"
-        yield Notice(message=f"{message}; --ocr off skips them", code="many_images")
+        about = rough_time(workload.images * _SECONDS_PER_IMAGE)
+        message = f"reading {workload.images:,} images with OCR takes about {about}; --ocr off skips them"
+        yield Notice(message=message, code="many_images")
     store = open_store(settings.store)
     with ExitStack() as stack:
         limit_bytes = settings.max_file_mb * _BYTES_PER_MB
         find_ocr = _ocr_finder(request, settings)
+        ocr_hint = "--ocr auto" if has_program(request.environment or {}) else INSTALL
         reads_chunks = not request.dry_run
-        reading = stack.enter_context(FileReader(limit_bytes=limit_bytes, reads_chunks=reads_chunks, find_ocr=find_ocr))
+        reading = stack.enter_context(
+            FileReader(limit_bytes=limit_bytes, reads_chunks=reads_chunks, find_ocr=find_ocr, ocr_hint=ocr_hint)
+        )
         if request.dry_run:
             catalog: Manifest | None = None
             if not request.rebuild:
@@ -156,10 +160,6 @@ def _workload(survey: FolderSurvey, request: IngestRequest, settings: Settings) 
         if not request.rebuild:
             raise
         return Workload(files, ())
-
-
-def _ocr_time(images: int) -> str:
-    return rough_time(images * _SECONDS_PER_IMAGE)
 
 
 def _ocr_finder(request: IngestRequest, settings: Settings) -> Callable[[], tuple[Ocr, OcrCache] | None]:

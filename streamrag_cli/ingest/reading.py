@@ -28,6 +28,8 @@ from streamrag_cli.store.languages import ENGLISH, language_of
 _NATURAL_LANGUAGE: Final = frozenset({"prose", "plain"})
 """The kinds of text whose language is detected. Code and records count as English."""
 
+_NEED_OCR: Final = frozenset({"no_text", "no_ocr"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileResult:
@@ -67,9 +69,18 @@ class FileReader:
     """Reads files one after the other, in a thread. Leaving the context stops the parser, even during a file."""
 
     def __init__(
-        self, *, limit_bytes: int, reads_chunks: bool, find_ocr: Callable[[], tuple[Ocr, OcrCache] | None]
+        self,
+        *,
+        limit_bytes: int,
+        reads_chunks: bool,
+        find_ocr: Callable[[], tuple[Ocr, OcrCache] | None],
+        ocr_hint: str,
     ) -> None:
-        """`limit_bytes` is the maximum file size; without `reads_chunks`, files are only compared."""
+        """`limit_bytes` is the maximum file size; without `reads_chunks`, files are only compared.
+
+        `ocr_hint` is how to enable OCR, which is part of the reason for a file that needs it.
+        """
+        self._ocr_hint = ocr_hint
         self._limit_bytes = limit_bytes
         self._reads_chunks = reads_chunks
         self._loader = Loader(find_ocr=find_ocr)
@@ -95,6 +106,7 @@ class FileReader:
             suffix = file.path.suffix
             unsupported = f"unsupported format ({suffix}): " if is_binary and suffix else ""
             reason = ("" if is_supported(file.path) else unsupported) + error.message
+            reason += f"; for OCR: {self._ocr_hint}" if error.code in _NEED_OCR else ""
             if error.code == "vanished" and not file.is_named:
                 return deleted(file, shown)
             action: DocumentAction = "skipped" if is_binary else "failed"
