@@ -91,7 +91,7 @@ def find_ocr(wanted: str, environment: Mapping[str, str]) -> Ocr | None:
 
 
 def _program(environment: Mapping[str, str]) -> str | None:
-    return shutil.which("tesseract", path=environment.get("PATH", os.defpath))
+    return shutil.which("tesseract", path=environment.get("PATH", ""))
 
 
 def _locale_language(environment: Mapping[str, str]) -> str:
