@@ -6,12 +6,12 @@ from streamrag_cli.doctor.findings import Finding, ok, warning
 from streamrag_cli.documents.ocr import INSTALL, find_ocr, has_program
 
 
-def check_ocr(wanted: str, environment: Mapping[str, str]) -> Iterator[Finding]:
+def check_ocr(mode: str, environment: Mapping[str, str]) -> Iterator[Finding]:
     """Yield the finding for the setting `ocr`. Raises ConfigurationError `no_ocr` if a language is not installed."""
-    if wanted == "off":
+    if mode == "off":
         yield ok("ocr", "off: scanned pages and images are not read")
         return
-    ocr = find_ocr(wanted, environment)
+    ocr = find_ocr(mode, environment)
     if ocr is not None:
         yield ok("ocr", f"{ocr.version} with {ocr.languages}")
     elif has_program(environment):

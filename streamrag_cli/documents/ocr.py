@@ -54,29 +54,29 @@ def has_program(environment: Mapping[str, str]) -> bool:
     return _program(environment) is not None
 
 
-def find_ocr(wanted: str, environment: Mapping[str, str]) -> Ocr | None:
-    """The program with its languages; None if it is not installed, or `wanted` is "off" or finds no language.
+def find_ocr(mode: str, environment: Mapping[str, str]) -> Ocr | None:
+    """The program with its languages; None if it is not installed, or `mode` is "off" or finds no language.
 
-    `wanted` is "auto", "off" or languages joined by +. Raises ConfigurationError `no_ocr` if these are not installed.
+    `mode` is "auto", "off" or languages joined by +. Raises ConfigurationError `no_ocr` if these are not installed.
     """
-    program = _program(environment) if wanted != "off" else None
+    program = _program(environment) if mode != "off" else None
     if program is None:
-        if wanted in {"auto", "off"}:
+        if mode in {"auto", "off"}:
             return None
         raise ConfigurationError("OCR needs tesseract, which is not installed", code="no_ocr", hint=INSTALL)
     data = environment.get("TESSDATA_PREFIX", "")
     installed = [line.strip() for line in _output(program, "--list-langs", data).splitlines()[1:]]
     version = _output(program, "--version", data).partition("\n")[0]
     languages = [each for each in installed if each not in {"osd", "equ", "snum"} and "/" not in each]
-    if wanted != "auto":
-        for each in wanted.split("+"):
+    if mode != "auto":
+        for each in mode.split("+"):
             if each not in installed:
                 raise ConfigurationError(
                     f"tesseract has no language {each!r}",
                     code="no_ocr",
                     hint=f"apt install tesseract-ocr-{each.replace('_', '-')}",
                 )
-        languages = wanted.split("+")
+        languages = mode.split("+")
     elif len(languages) > _MANY_LANGUAGES:
         languages = [each for each in dict.fromkeys((_locale_language(environment), "eng")) if each in languages]
     if not languages:
@@ -105,7 +105,7 @@ def _environment(data: str) -> dict[str, str]:
 
 
 def _output(program: str, option: str, data: str) -> str:
-    """What tesseract prints for an option; "" if it does not work."""
+    """The output of tesseract for an option; "" if it does not work."""
     try:
         result = subprocess.run(
             [program, option], capture_output=True, timeout=_QUERY_LIMIT_S, env=_environment(data), check=False

@@ -1,4 +1,4 @@
-"""Makes text of the words that tesseract recognised, without those that it found in pictures and noise."""
+"""Makes text of the words that tesseract recognised, without the words of pictures and noise."""
 
 import re
 from collections.abc import Iterator

@@ -174,8 +174,8 @@ def _ocr_finder(request: IngestRequest, settings: Settings) -> Callable[[], tupl
 
     if settings.ocr in {"auto", "off"}:
         return find
-    found = find()
-    return lambda: found
+    ocr = find()
+    return lambda: ocr
 
 
 def _bound_embedding(settings: Settings, *, rebuild: bool) -> str | None:

@@ -110,7 +110,7 @@ def test_a_blank_page_gets_a_note(loader: Loader) -> None:
     ],
     ids=["damaged", "empty", "huge"],
 )
-def test_an_image_that_cannot_be_read_fails_alone(data: bytes, code: str, loader: Loader) -> None:
+def test_an_image_that_cannot_be_read_costs_only_itself(data: bytes, code: str, loader: Loader) -> None:
     with pytest.raises(DocumentError) as caught:
         load_with(loader, "a.png", data)
 
@@ -139,11 +139,11 @@ def fake_tesseract(folder: Path, body: str) -> dict[str, str]:
 
 def ocr_children() -> set[int]:
     """The processes that run the fake program, children of the parser process."""
-    found = set()
+    pids = set()
     for each in Path("/proc").glob("[0-9]*"):
         if b"tessedit_page_number" in command_of(int(each.name)) and is_running(int(each.name)):
-            found.add(int(each.name))
-    return found
+            pids.add(int(each.name))
+    return pids
 
 
 WORDS = "5\\t1\\t1\\t1\\t1\\t1\\t0\\t0\\t9\\t9\\t95\\tSeven\\n5\\t1\\t1\\t1\\t1\\t2\\t0\\t0\\t9\\t9\\t95\\tgulls\\n"
@@ -215,7 +215,7 @@ def test_a_damaged_cache_keeps_what_can_be_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("installed", "environment", "wanted", "languages"),
+    ("installed", "environment", "mode", "languages"),
     [
         ("eng deu osd", {}, "auto", "eng+deu"),
         ("eng deu fra spa osd", {"LANG": "fr_FR.UTF-8"}, "auto", "fra+eng"),
@@ -226,15 +226,15 @@ def test_a_damaged_cache_keeps_what_can_be_read(tmp_path: Path) -> None:
     ],
 )
 def test_the_languages_are_those_installed(
-    installed: str, environment: dict[str, str], wanted: str, languages: str | None, tmp_path: Path
+    installed: str, environment: dict[str, str], mode: str, languages: str | None, tmp_path: Path
 ) -> None:
     path = fake_tesseract(tmp_path, "")["PATH"]
     program = tmp_path / "tesseract"
     program.write_text(program.read_text().replace("eng\\nosd", installed.replace(" ", "\\n")))
 
-    found = find_ocr(wanted, {"PATH": path, **environment})
+    ocr = find_ocr(mode, {"PATH": path, **environment})
 
-    assert (found and found.languages) == languages
+    assert (ocr and ocr.languages) == languages
 
 
 def test_a_language_that_is_not_installed_is_named_with_its_package(tmp_path: Path) -> None:

@@ -98,8 +98,8 @@ def test_questions_about_books_and_scans_are_answered_with_the_chapter_or_page(t
     (folder / "rules.pdf").write_bytes(scan)
     assert user.run("ingest", "papers").code == 0
 
-    found = [
-        json.loads(user.run("search", "-k", "1", "--json", question).stdout)["sources"][0]
+    hits = [
+        json.loads(user.run("search", "-k", "1", "--json", question).stdout)["hits"][0]
         for question in (
             "When was the weir at Holm rebuilt?",
             "What follows the full moon?",
@@ -107,8 +107,8 @@ def test_questions_about_books_and_scans_are_answered_with_the_chapter_or_page(t
         )
     ]
 
-    assert [(each["source"], each["title"], each["page"]) for each in found] == [
+    assert [(each["source"], each["title"], each["page"]) for each in hits] == [
         ("papers/tides.epub", "Tides & Locks > The weir", None),
         ("papers/tides.epub", "Tides & Locks > Spring tide", None),
-        ("papers/rules.pdf", "papers/rules", 2),
+        ("papers/rules.pdf", "rules", 2),
     ]

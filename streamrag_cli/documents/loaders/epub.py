@@ -123,14 +123,14 @@ def _is_apparatus(element: Any) -> bool:
 
 def _lists_of_links(root: Any) -> set[Any]:
     """The parts of a table of contents that consist of links, without the text around them."""
-    found: set[Any] = set()
+    lists: set[Any] = set()
     for element in root.iter(*_LISTS):
-        if element.getparent() in found:
-            found.add(element)
+        if element.getparent() in lists:
+            lists.add(element)
             continue
         if element.tag == "div" and next(element.iter(*_LISTS[:-1]), None) is not None:
             continue
         linked = sum(len(text.strip()) for link in element.iter("a") for text in link.itertext())
         if linked and linked >= _LINKED * sum(len(text.strip()) for text in element.itertext()):
-            found.add(element)
-    return found
+            lists.add(element)
+    return lists

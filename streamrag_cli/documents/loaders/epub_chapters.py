@@ -37,7 +37,7 @@ def chapter_sections(text: str, marks: Sequence[Mark], headings: Sequence[Headin
 
 
 def _starts(text: str, marks: Sequence[Mark], headings: Sequence[Heading]) -> Iterator[tuple[int, _Labels]]:
-    """Where each section begins, and its headings. Of an entry and a heading at the same place, the entry is first."""
+    """Where each section begins, and its headings. An entry comes before a heading at the same place."""
     chapter = _Chapter()
     waiting = list(reversed(headings))
     for mark in [*sorted(marks), None]:

@@ -1,7 +1,7 @@
 """Parses XHTML and other XML of e-books, which is often not well-formed.
 
-Entities are replaced in the text before it is parsed, because the parser resolves none: those of HTML, and those that
-the file's DOCTYPE declares, within a limit. What is not well-formed is parsed as HTML.
+Entities are replaced in the text before it is parsed, because the parser resolves none: the entities of HTML, and the
+entities that the file's DOCTYPE declares, within a limit. What is not well-formed is parsed as HTML.
 """
 
 import re
@@ -61,7 +61,7 @@ def parse_xml_leniently(data: bytes) -> Any:
 
 
 def local_name(element: Any) -> str:
-    """The name of an element without its namespace; "" for comments and the like."""
+    """The name of an element without its namespace; "" for comments and processing instructions."""
     return _NAMESPACE.sub("", element.tag) if isinstance(element.tag, str) else ""
 
 
