@@ -151,6 +151,13 @@ def one_of(*words: str) -> Callable[[str], str]:
     return parse
 
 
+def ocr_languages(raw: str) -> str:
+    """`auto`, `off`, or languages of tesseract joined by +."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z_]{1,30}(?:\+[A-Za-z][A-Za-z_]{1,30}){0,9}", raw):
+        raise ValueError("must be auto, off, or languages such as deu+eng")
+    return raw
+
+
 def text_or_file(raw: str) -> str:
     """The text itself, or the content of the file whose absolute path follows an `@`."""
     text = raw

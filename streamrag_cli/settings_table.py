@@ -196,6 +196,15 @@ class Settings:
         meaning="Patterns of files to skip during an ingest, separated by commas; see `docs/documents.md`.",
         help="Skip files that match this pattern (.gitignore syntax); may be repeated.",
     )
+    ocr: str = setting(
+        "auto",
+        parse=value.ocr_languages,
+        flag="--ocr MODE",
+        commands=("ingest",),
+        meaning="Whether scanned pages and images are read by OCR, which needs tesseract: `auto` (if it is installed,"
+        " in its languages), `off`, or its languages, such as `eng` or `deu+fra`; see `docs/documents.md`.",
+        help="Read scanned pages and images with tesseract: auto, off, or its languages, such as deu+eng.",
+    )
     max_file_mb: int = setting(
         50,
         parse=value.integer_between(1, 4096),

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import unicodedata
+import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -68,6 +69,28 @@ def by_pandoc(path: Path) -> str:
         lua.flush()
         form = path.suffix[1:].replace("ott", "odt")
         return output_of("pandoc", "--from", form, "--to", "plain", "--wrap=none", "--lua-filter", lua.name, path)
+
+
+def book_by_pandoc(path: Path) -> str:
+    """A book without the descriptions of its images, and without the lists in its table of contents."""
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(path) as book:
+        copy, no_images = Path(folder, "book.epub"), Path(folder, "no_images.lua")
+        no_images.write_text("function Image() return {} end")
+        package = next(book.read(name) for name in book.namelist() if name.endswith(".opf"))
+        with zipfile.ZipFile(copy, "w") as changed:
+            for info in book.infolist():
+                data = book.read(info)
+                is_contents = any(
+                    info.filename.rpartition("/")[2].encode() in each for each in _CONTENTS.findall(package)
+                )
+                changed.writestr(info, _LIST.sub(b"", data) if is_contents else data)
+        return output_of("pandoc", "--from=epub", "--to=plain", "--wrap=none", f"--lua-filter={no_images}", copy)
+
+
+_CONTENTS: Final = re.compile(
+    rb"""<item\b[^>]*properties=["'][^>]*\bnav\b[^>]*>|<reference\b[^>]*type=["']toc["'][^>]*>"""
+)
+_LIST: Final = re.compile(rb"<(nav|ul|ol|dl|table)\b.*</\1>", re.DOTALL)
 
 
 def by_odt2txt(path: Path) -> str:
@@ -130,6 +153,7 @@ REFERENCES: Final[dict[str, dict[str, Callable[[Path], str]]]] = {
     ".xlsx": {"LibreOffice": by_libreoffice_csv},
     ".ods": {"LibreOffice": by_libreoffice_csv},
     ".rtf": {"LibreOffice": by_libreoffice_text},
+    ".epub": {"pandoc": book_by_pandoc},
     ".docx": {"pandoc": by_pandoc, "LibreOffice": by_libreoffice_text},
 }
 """For each suffix, the reference programs by name; the first is the default."""

@@ -9,6 +9,7 @@ from streamrag_cli.doctor.embedding_check import check_embedding
 from streamrag_cli.doctor.engine_check import check_engine
 from streamrag_cli.doctor.findings import CheckName, Finding, failed
 from streamrag_cli.doctor.model_check import check_model
+from streamrag_cli.doctor.ocr_check import check_ocr
 from streamrag_cli.doctor.settings_check import Reading, check_key, check_settings
 from streamrag_cli.doctor.store_check import check_disk, check_store
 from streamrag_cli.doctor.telemetry_check import check_telemetry
@@ -46,6 +47,7 @@ def run_checks(context: CheckContext) -> Iterator[Finding]:
         yield from _guarded("disk", lambda: check_disk(open_store(settings.store)))
     yield from _guarded("terminal", lambda: check_terminal(context.screen, context.environment))
     yield from _guarded("engine", lambda: check_engine(settings, context.environment))
+    yield from _guarded("ocr", lambda: check_ocr(settings.ocr if settings else "auto", context.environment))
     yield from _guarded("telemetry", lambda: check_telemetry(context.environment))
 
 

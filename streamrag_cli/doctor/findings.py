@@ -8,7 +8,7 @@ from streamrag_cli.errors import ExitCode, StreamragError
 from streamrag_cli.model import PRIVATE, shown
 
 CheckName: TypeAlias = Literal[
-    "settings", "key", "model", "embedding", "store", "disk", "terminal", "engine", "telemetry"
+    "settings", "key", "model", "embedding", "store", "disk", "terminal", "engine", "ocr", "telemetry"
 ]
 State: TypeAlias = Literal["ok", "warning", "failed"]
 

@@ -60,20 +60,22 @@ def discover(
     environment: Mapping[str, str] | None = None,
     recorded: Collection[Path] = (),
     is_current: IsCurrent = _never,
+    with_ocr: bool = False,
 ) -> Iterator[DiscoveryResult]:
     """Yield what is found under `paths`, in their order: depth first by name, then through links.
 
     A file under several of the paths is yielded once. The patterns in `exclude` apply like those of a `.gitignore` in
     each of the paths. `environment` locates the user's git configuration; if it is None, that configuration is ignored.
     The paths that are also in `recorded` come from the store, not from this command: possible secrets at these paths
-    are skipped. A file for which `is_current` returns true is not classified by its name, which takes most of the time.
-    Raises `UsageError` `no_such_path` or `bad_pattern` before the first result.
+    are skipped. Images in folders are found only `with_ocr`. A file for which `is_current` returns true is not
+    classified by its name, which takes most of the time. Raises `UsageError` `no_such_path` or `bad_pattern` before the
+    first result.
     """
     roots = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 - resolve() would follow links
     excluded = exclude_rules(exclude)
     for root in roots:
         _check_exists(root)
-    return _discover(roots, frozenset(map(str, recorded)), excluded, environment, is_current)
+    return _discover(roots, frozenset(map(str, recorded)), excluded, environment, is_current, with_ocr=with_ocr)
 
 
 def _discover(
@@ -82,6 +84,8 @@ def _discover(
     excluded: tuple[Rule, ...],
     environment: Mapping[str, str] | None,
     is_current: IsCurrent,
+    *,
+    with_ocr: bool,
 ) -> Iterator[DiscoveryResult]:
     named = frozenset(map(str, roots))
     visited: set[str] = set()
@@ -107,6 +111,7 @@ def _discover(
                 visited=visited,
                 rules=rules,
                 is_current=is_current,
+                with_ocr=with_ocr,
             )
             yield from walk.run()
         elif not stat.S_ISREG(status.st_mode):
@@ -162,6 +167,7 @@ class _Walk:
     visited: set[str]
     rules: IgnoreRules
     is_current: IsCurrent
+    with_ocr: bool
     links: deque[tuple[str, IgnoreRules]] = field(default_factory=deque)
 
     def run(self) -> Iterator[DiscoveryResult]:
@@ -272,7 +278,7 @@ class _Walk:
             return FoundFile(name=path, root=self.root, real=real, is_named=True, suspicion=suspicion)
         if has_generated_name(name.name):
             return SkippedPath(name=path, code="generated")
-        if not is_supported(name):
+        if not is_supported(name, with_ocr=self.with_ocr):
             return SkippedPath(name=path, code="unsupported")
         self.visited.add(real)
         return FoundFile(name=path, root=self.root, real=real, suspicion=suspicion)

@@ -46,6 +46,10 @@ class Format:
     """The word for a page, before its number, if the format has pages."""
     generated: Literal["", "lock", "code", "script"] = ""
     """The signs of generated files to look for."""
+    reads_images: bool = False
+    """Whether the loader takes a `PageReader` as third argument, if OCR is possible."""
+    is_image: bool = False
+    """Whether files have no text without OCR."""
     has_front_matter: bool = False
     """Whether documents may begin with front matter, which has their date and tags."""
     has_row_places: bool = False
@@ -99,7 +103,7 @@ def format_of(path: PurePath) -> Format | None:
     """The format registered for the file's name, or None.
 
     >>> [entry and entry.name for entry in map(format_of, map(PurePath, ("docs/Guide.MD", "LICENSE", "logo.png")))]
-    ['markdown', 'text', None]
+    ['markdown', 'text', 'image']
     """
     suffix = path.suffix.casefold()
     return _BY_SUFFIX.get(suffix) if suffix else _BY_NAME.get(path.name.casefold())
@@ -150,9 +154,16 @@ def has_row_places(path: PurePath) -> bool:
     return entry is not None and entry.has_row_places
 
 
-def is_supported(path: PurePath) -> bool:
-    """Whether a file with this name is read when it is found in a folder."""
-    return format_of(path) is not None
+def is_supported(path: PurePath, *, with_ocr: bool = True) -> bool:
+    """Whether a file with this name is read when it is found in a folder, with or without OCR."""
+    entry = format_of(path)
+    return entry is not None and (with_ocr or not entry.is_image)
+
+
+def is_image(path: PurePath) -> bool:
+    """Whether a file with this name has no text without OCR."""
+    entry = format_of(path)
+    return entry is not None and entry.is_image
 
 
 def estimated_passages(path: PurePath, size: int) -> int | None:
@@ -227,7 +238,11 @@ for _entry in (
     ),
     _spans(name="rst", loader=f"{_LOADERS}.rst:load_rst", suffixes=".rst .rest"),
     _partly_encoded(name="html", loader=f"{_LOADERS}.html:load_html", suffixes=".html .htm .xhtml", passage_bytes=2600),
-    _fully_encoded(name="pdf", loader=f"{_LOADERS}.pdf:load_pdf", suffixes=".pdf"),
+    _fully_encoded(name="pdf", loader=f"{_LOADERS}.pdf:load_pdf", suffixes=".pdf", reads_images=True),
+    _fully_encoded(
+        name="image", loader=f"{_LOADERS}.image:load_image", suffixes=".png .jpg .jpeg .tif .tiff .webp .gif .bmp",
+        reads_images=True, is_image=True, kind="plain",
+    ),
     _fully_encoded(name="docx", loader=f"{_LOADERS}.docx:load_docx", suffixes=".docx .docm .dotx .dotm"),
     _fully_encoded(name="odt", loader=f"{_LOADERS}.odt:load_odt", suffixes=".odt .ott"),
     _partly_encoded(name="flat_odt", loader=f"{_LOADERS}.odt:load_flat_odt", suffixes=".fodt", passage_bytes=0),
@@ -251,6 +266,7 @@ for _entry in (
         has_row_places=True,
     ),
     _fully_encoded(name="rtf", loader=f"{_LOADERS}.rtf:load_rtf", suffixes=".rtf"),
+    _fully_encoded(name="epub", loader=f"{_LOADERS}.epub:load_epub", suffixes=".epub"),
     Format(
         name="notebook", loader=f"{_LOADERS}.notebook:load_notebook", suffixes=".ipynb", markup="markdown",
         encoded="some", passage_bytes=0,

@@ -2,7 +2,8 @@
 
 A request is a JSON frame, `{"path", "loader", "input_type", "time_limit_s"}`, and a frame with the file's bytes. An
 answer is one JSON frame, `{"document"}` or `{"error"}`. The worker's first frame, `{"ready": true}`, reports that it
-has started.
+has started. For OCR, the request also has `ocr` and `known_pages`, and before the answer there are two frames per page
+that is recognised, `{"begins_page": true}` and `{"page", "text"}`.
 """
 
 import json

@@ -8,6 +8,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 
 from streamrag_cli.documents.formats import format_for
+from streamrag_cli.documents.ocr import PageReader
 from streamrag_cli.documents.read import RawFile, decode
 from streamrag_cli.model import Document
 
@@ -18,13 +19,13 @@ def load(path: Path, raw: RawFile) -> Document:
     return load_with(entry.loader, entry.input_type, path, raw)
 
 
-def load_with(loader: str, input_type: str, path: Path, raw: RawFile) -> Document:
-    """Load `raw` with `loader`, a `module:function` that takes "text" or "bytes" (`input_type`).
+def load_with(loader: str, input_type: str, path: Path, raw: RawFile, ocr: PageReader | None = None) -> Document:
+    """Load `raw` with `loader`, a `module:function` that takes "text" or "bytes" (`input_type`), and any `ocr`.
 
     Raises `DocumentError`.
     """
     text, note = (raw.data, "") if input_type == "bytes" else decode(raw.data)
-    document: Document = resolve_name(loader)(str(path), text)
+    document: Document = resolve_name(loader)(str(path), text, *([ocr] if ocr else []))
     notes = [*filter(None, [note]), *document.notes]
     if not document.text.strip():
         notes.append("contains no text")

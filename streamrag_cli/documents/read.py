@@ -95,6 +95,19 @@ def read_file(
     )
 
 
+def read_start(path: Path, size: int) -> bytes:
+    """The first `size` bytes of the regular file at the absolute `path`, through no links. Raises `DocumentError`."""
+    try:
+        descriptor = _open(path, follow_links=False, directory=None)
+        try:
+            _check(os.fstat(descriptor), 1 << 62)
+            return _read_at_most(descriptor, size)[:size]
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise _translate_error(error) from error
+
+
 def _open(path: Path, *, follow_links: bool, directory: int | None) -> int:
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
     if directory is not None:

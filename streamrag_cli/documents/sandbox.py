@@ -8,16 +8,20 @@ terminal. It runs until a file crashes it or exceeds a time limit, or until the 
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
-from typing import BinaryIO, Final, Self, cast
+from typing import Any, BinaryIO, Final, Protocol, Self, cast
 
 from streamrag_cli.documents.formats import Format, format_for
 from streamrag_cli.documents.frames import document_from_json, read_frame, write_frame
 from streamrag_cli.documents.load import load
+from streamrag_cli.documents.ocr import WALL_LIMIT_S, Ocr
 from streamrag_cli.documents.read import RawFile
 from streamrag_cli.errors import DocumentError
 from streamrag_cli.model import Document
@@ -32,6 +36,13 @@ _WALL_TIME_FACTOR: Final = 4
 """The wall-clock limit for a large file, as a multiple of its processor time limit."""
 
 
+class _Pages(Protocol):
+    """Keeps the text of pages, by the digest of the file."""
+
+    def pages(self, digest: str) -> dict[str, str]: ...
+    def add(self, digest: str, key: str, text: str) -> None: ...
+
+
 class Loader:
     """Loads one document at a time; not thread-safe. Closing it kills its worker.
 
@@ -40,10 +51,20 @@ class Loader:
     file fail, and it grows with the size above 12 MB. `memory_limit_bytes` limits the worker's whole address space.
     """
 
-    def __init__(self, *, time_limit_s: float = 60.0, memory_limit_bytes: int = 2 << 30) -> None:
+    def __init__(
+        self,
+        *,
+        time_limit_s: float = 60.0,
+        memory_limit_bytes: int = 2 << 30,
+        find_ocr: Callable[[], tuple[Ocr, _Pages] | None] = lambda: None,
+    ) -> None:
+        """`find_ocr` is called before the first file that may need OCR."""
         self._time_limit_s = time_limit_s
         self._memory_limit_bytes = memory_limit_bytes
         self._worker: _Worker | None = None
+        self._find_ocr = find_ocr
+        self._ocr: tuple[Ocr, _Pages] | None = None
+        self._has_ocr: bool | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -71,11 +92,20 @@ class Loader:
         if self._worker is None:
             self._worker = _Worker(self._memory_limit_bytes)
         try:
-            answer = self._worker.ask(path, raw.data, entry, limit_s=limit_s, wall_limit_s=wall_limit_s)
+            ocr = self._ocr_for(entry)
+            answer = self._worker.ask(path, raw, entry, limit_s=limit_s, wall_limit_s=wall_limit_s, ocr=ocr)
         except BaseException:
             self.close()  # a late answer must not be used for the next file
             raise
         return document_from_json(answer)
+
+    def _ocr_for(self, entry: Format) -> tuple[Ocr, _Pages] | None:
+        if not entry.reads_images:
+            return None
+        if self._has_ocr is None:
+            self._ocr = self._find_ocr()
+            self._has_ocr = self._ocr is not None
+        return self._ocr
 
 
 class _Worker:
@@ -99,16 +129,34 @@ class _Worker:
                 self.kill()
                 raise DocumentError("cannot start the parser process", code="parser_crashed") from error
 
-    def ask(self, path: Path, data: bytes, entry: Format, *, limit_s: float, wall_limit_s: float) -> bytes:
+    def ask(
+        self,
+        path: Path,
+        raw: RawFile,
+        entry: Format,
+        *,
+        limit_s: float,
+        wall_limit_s: float,
+        ocr: tuple[Ocr, _Pages] | None,
+    ) -> bytes:
         """Send one file and return the worker's answer. Raises `DocumentError` if it crashes or takes too long."""
-        request = {"path": str(path), "loader": entry.loader, "input_type": entry.input_type, "time_limit_s": limit_s}
+        request: dict[str, Any] = {
+            "path": str(path), "loader": entry.loader, "input_type": entry.input_type, "time_limit_s": limit_s
+        }  # fmt: skip
+        if ocr is not None:
+            request |= {"ocr": asdict(ocr[0]), "known_pages": ocr[1].pages(raw.sha256)}
         header = json.dumps(request).encode("ascii")
         with _Deadline(wall_limit_s, self._process) as deadline:
             try:
                 write_frame(self._requests, header)
-                write_frame(self._requests, data)
+                write_frame(self._requests, raw.data)
                 self._requests.flush()
                 answer = read_frame(self._answers)
+                while ocr is not None and (progress := json.loads(answer)).keys().isdisjoint({"document", "error"}):
+                    if "page" in progress:
+                        ocr[1].add(raw.sha256, progress["page"], progress["text"])
+                    deadline.restart(wall_limit_s if "page" in progress else WALL_LIMIT_S + _END_LIMIT_S)
+                    answer = read_frame(self._answers)
             except (EOFError, BrokenPipeError) as error:
                 deadline.cancel()
                 if deadline.has_passed or self._exceeded_processor_time():
@@ -125,11 +173,18 @@ class _Worker:
         return False
 
     def kill(self) -> None:
-        self._process.kill()
+        _kill_group(self._process)
         self._process.wait()
         for stream in (self._requests, self._answers):
             with contextlib.suppress(BrokenPipeError):  # a request may be only partly sent
                 stream.close()
+
+
+def _kill_group(process: "subprocess.Popen[bytes]") -> None:
+    """Kill the process and the programs it has started; it is the leader of its process group."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _timed_out(limit_s: float) -> DocumentError:
@@ -142,8 +197,12 @@ class _Deadline:
     def __init__(self, limit_s: float, process: "subprocess.Popen[bytes]") -> None:
         self.has_passed = False
         self._process = process
-        self._timer = threading.Timer(limit_s, self._expire)
-        self._timer.daemon = True
+        self._timer = self._new_timer(limit_s)
+
+    def _new_timer(self, limit_s: float) -> threading.Timer:
+        timer = threading.Timer(limit_s, self._expire)
+        timer.daemon = True
+        return timer
 
     def __enter__(self) -> Self:
         self._timer.start()
@@ -157,6 +216,13 @@ class _Deadline:
         self._timer.cancel()
         self._timer.join()
 
+    def restart(self, limit_s: float) -> None:
+        """Begin again with another limit, unless the time is already up."""
+        self.cancel()
+        if not self.has_passed:
+            self._timer = self._new_timer(limit_s)
+            self._timer.start()
+
     def _expire(self) -> None:
         self.has_passed = True
-        self._process.kill()
+        _kill_group(self._process)

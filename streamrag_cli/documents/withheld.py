@@ -19,7 +19,7 @@ files are then checked again."""
 class Withheld:
     """Why a file is withheld. `reason` is shown to the user and never contains the secret."""
 
-    code: Literal["secret", "generated", "unsupported"]
+    code: Literal["secret", "generated", "unsupported", "photo"]
     reason: str
 
 

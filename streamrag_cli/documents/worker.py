@@ -15,10 +15,11 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 from streamrag_cli.documents.frames import document_to_json, error_to_json, read_frame, write_frame
 from streamrag_cli.documents.load import load_with
+from streamrag_cli.documents.ocr import Ocr, PageReader, kill_running
 from streamrag_cli.documents.read import RawFile
 from streamrag_cli.errors import DocumentError
 
@@ -36,7 +37,7 @@ def main(memory_limit_bytes: int, requests: BinaryIO, answers: BinaryIO) -> None
     threading.Thread(target=_read_requests, args=(requests, pending), daemon=True).start()
     while True:
         header, data = pending.get()
-        _send(answers, _answer(header, data))
+        _send(answers, _answer(header, data, answers))
 
 
 def _read_requests(requests: BinaryIO, pending: "queue.Queue[tuple[bytes, bytes]]") -> None:
@@ -44,17 +45,19 @@ def _read_requests(requests: BinaryIO, pending: "queue.Queue[tuple[bytes, bytes]
         while True:
             pending.put((read_frame(requests), read_frame(requests)))
     except (EOFError, OSError):
+        kill_running()
         os._exit(0)
     except MemoryError:
         os._exit(1)
 
 
-def _answer(header: bytes, data: bytes) -> bytes:
+def _answer(header: bytes, data: bytes, answers: BinaryIO) -> bytes:
     request = json.loads(header)
     _limit_processor_time(request["time_limit_s"])
     raw = RawFile(data=data, size=len(data), mtime_ns=0, read_at_ns=0, sha256="")
     try:
-        document = load_with(request["loader"], request["input_type"], Path(request["path"]), raw)
+        ocr = _page_reader(request, answers) if request.get("ocr") else None
+        document = load_with(request["loader"], request["input_type"], Path(request["path"]), raw, ocr)
         return document_to_json(document)
     except DocumentError as error:
         return error_to_json(error)
@@ -62,6 +65,17 @@ def _answer(header: bytes, data: bytes) -> bytes:
         return error_to_json(DocumentError("parsing exceeded the memory limit", code="out_of_memory"))
     except Exception as error:  # noqa: BLE001 - third-party parsers may raise anything on hostile bytes
         return error_to_json(DocumentError(f"the parser failed: {type(error).__name__}", code="parser_crashed"))
+
+
+def _page_reader(request: dict[str, Any], answers: BinaryIO) -> PageReader:
+    """A reader of pages that reports each of them to the parent, whose time limit then begins again."""
+
+    def on_page(key: str, text: str) -> None:
+        _send(answers, json.dumps({"page": key, "text": text}).encode("ascii"))
+        _limit_processor_time(request["time_limit_s"])
+
+    ocr = Ocr(**request["ocr"])
+    return PageReader(ocr, request["known_pages"], lambda: _send(answers, b'{"begins_page": true}'), on_page)
 
 
 def _limit_processor_time(more_s: float) -> None:

@@ -5,12 +5,15 @@ are in memory. Each document is written atomically, and an unreadable file does 
 """
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import Final
 
+from streamrag_cli.counting import rough_time
 from streamrag_cli.documents.discovery_results import FoundFile
+from streamrag_cli.documents.ocr import INSTALL, Ocr, find_ocr, has_program
+from streamrag_cli.documents.ocr_cache import OcrCache
 from streamrag_cli.errors import ModelServerError, StoreError, StreamragError
 from streamrag_cli.events import IngestEvent, IngestStarted, Notice, as_event
 from streamrag_cli.ingest.embedding import BatchEmbedder
@@ -43,6 +46,8 @@ from streamrag_cli.text import sanitise_line
 __all__ = ["IngestRequest", "ingest", "ingest_or_raise", "remove", "remove_all"]
 
 _BYTES_PER_MB: Final = 1_000_000
+_MANY_IMAGES: Final = 20
+_SECONDS_PER_IMAGE: Final = 3.0
 
 
 def ingest(
@@ -78,10 +83,19 @@ def ingest_or_raise(
         seconds=None if request.dry_run else seconds_for(workload.passages, embedder, settings.state_directory),
     )
     yield from missing_root_notices(request, settings)
+    if workload.images >= _MANY_IMAGES:
+        about = rough_time(workload.images * _SECONDS_PER_IMAGE)
+        message = f"reading {workload.images:,} images with OCR takes about {about}; --ocr off skips them"
+        yield Notice(message=message, code="many_images")
     store = open_store(settings.store)
     with ExitStack() as stack:
         limit_bytes = settings.max_file_mb * _BYTES_PER_MB
-        reading = stack.enter_context(FileReader(limit_bytes=limit_bytes, reads_chunks=not request.dry_run))
+        find_ocr = _ocr_finder(request, settings)
+        ocr_hint = "--ocr auto" if has_program(request.environment or {}) else INSTALL
+        reads_chunks = not request.dry_run
+        reading = stack.enter_context(
+            FileReader(limit_bytes=limit_bytes, reads_chunks=reads_chunks, find_ocr=find_ocr, ocr_hint=ocr_hint)
+        )
         if request.dry_run:
             catalog: Manifest | None = None
             if not request.rebuild:
@@ -146,6 +160,22 @@ def _workload(survey: FolderSurvey, request: IngestRequest, settings: Settings) 
         if not request.rebuild:
             raise
         return Workload(files, ())
+
+
+def _ocr_finder(request: IngestRequest, settings: Settings) -> Callable[[], tuple[Ocr, OcrCache] | None]:
+    """A function that finds tesseract. If the settings name languages, these are checked now.
+
+    Raises ConfigurationError `no_ocr`.
+    """
+
+    def find() -> tuple[Ocr, OcrCache] | None:
+        ocr = find_ocr(settings.ocr, request.environment or {})
+        return (ocr, OcrCache(settings.state_directory, ocr.recipe)) if ocr else None
+
+    if settings.ocr in {"auto", "off"}:
+        return find
+    ocr = find()
+    return lambda: ocr
 
 
 def _bound_embedding(settings: Settings, *, rebuild: bool) -> str | None:

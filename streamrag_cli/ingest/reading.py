@@ -3,15 +3,20 @@
 This stage depends neither on the store nor on the embedder, and only its thread uses its `Loader`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final, Self
 
 from streamrag_cli.documents.chunking import chunk
 from streamrag_cli.documents.discovery_results import FoundFile
-from streamrag_cli.documents.formats import content_matches_name, is_supported, text_kind
+from streamrag_cli.documents.formats import content_matches_name, is_image, is_supported, text_kind
+from streamrag_cli.documents.image_header import HEADER_BYTES, is_camera_photo
 from streamrag_cli.documents.naming import title_from_name
+from streamrag_cli.documents.ocr import Ocr
+from streamrag_cli.documents.ocr_cache import OcrCache
+from streamrag_cli.documents.read import read_start
 from streamrag_cli.documents.sandbox import Loader
 from streamrag_cli.documents.withheld import Withheld, withhold_reason, withhold_reason_for_text
 from streamrag_cli.errors import DocumentError
@@ -22,6 +27,8 @@ from streamrag_cli.store.languages import ENGLISH, language_of
 
 _NATURAL_LANGUAGE: Final = frozenset({"prose", "plain"})
 """The kinds of text whose language is detected. Code and records count as English."""
+
+_NEED_OCR: Final = frozenset({"no_text", "no_ocr"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +68,22 @@ class Reading:
 class FileReader:
     """Reads files one after the other, in a thread. Leaving the context stops the parser, even during a file."""
 
-    def __init__(self, *, limit_bytes: int, reads_chunks: bool) -> None:
-        """`limit_bytes` is the maximum file size; without `reads_chunks`, files are only compared."""
+    def __init__(
+        self,
+        *,
+        limit_bytes: int,
+        reads_chunks: bool,
+        find_ocr: Callable[[], tuple[Ocr, OcrCache] | None],
+        ocr_hint: str,
+    ) -> None:
+        """`limit_bytes` is the maximum file size; without `reads_chunks`, files are only compared.
+
+        `ocr_hint` is how to enable OCR, which is part of the reason for a file that needs it.
+        """
+        self._ocr_hint = ocr_hint
         self._limit_bytes = limit_bytes
         self._reads_chunks = reads_chunks
-        self._loader = Loader()
+        self._loader = Loader(find_ocr=find_ocr)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="read")
 
     def __enter__(self) -> Self:
@@ -88,6 +106,7 @@ class FileReader:
             suffix = file.path.suffix
             unsupported = f"unsupported format ({suffix}): " if is_binary and suffix else ""
             reason = ("" if is_supported(file.path) else unsupported) + error.message
+            reason += f"; for OCR: {self._ocr_hint}" if error.code in _NEED_OCR else ""
             if error.code == "vanished" and not file.is_named:
                 return deleted(file, shown)
             action: DocumentAction = "skipped" if is_binary else "failed"
@@ -96,6 +115,8 @@ class FileReader:
 
     def _read(self, file: FoundFile, source: str, known: DocumentRecord | None, shown: str) -> FileResult:
         path = file.path
+        if not file.is_named and is_image(path) and is_camera_photo(read_start(Path(file.real), HEADER_BYTES)):
+            return _withheld_result(file, shown, Withheld("photo", "photo; pass its path to read its text"))
         record, raw = read_record(file, source, limit_bytes=self._limit_bytes)
         if withheld := withhold_reason(file, raw):
             return _withheld_result(file, shown, withheld)

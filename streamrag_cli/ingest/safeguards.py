@@ -18,6 +18,7 @@ from streamrag_cli.documents.discovery_results import (
     SkippedPath,
     UnreadableDirectory,
 )
+from streamrag_cli.documents.ocr import has_program
 from streamrag_cli.errors import StoreError, UsageError
 from streamrag_cli.ingest.roots import IngestRequest, is_below, recorded_roots
 from streamrag_cli.missing_files import is_missing
@@ -70,9 +71,11 @@ def survey_folders(roots: Sequence[Path], request: IngestRequest, settings: Sett
     named = frozenset(request.absolute_paths())
     not_named = [root for root in roots if root not in named]
     known = {"is_current": request.is_current} if request.is_current else {}
-    for result in discover(
-        roots, exclude=settings.exclude, environment=request.environment, recorded=not_named, **known
-    ):
+    with_ocr = settings.ocr != "off" and has_program(request.environment or {})
+    discovered = discover(
+        roots, exclude=settings.exclude, environment=request.environment, recorded=not_named, with_ocr=with_ocr, **known
+    )
+    for result in discovered:
         results.append(result)
         match result:
             case FoundFile(root=root):

@@ -6,7 +6,7 @@ from pathlib import PurePath
 from typing import Final, NamedTuple
 
 from streamrag_cli.documents.discovery_results import FoundFile
-from streamrag_cli.documents.formats import estimated_passages
+from streamrag_cli.documents.formats import estimated_passages, is_image
 from streamrag_cli.ingest.compare import is_unchanged_by_stat
 from streamrag_cli.model import DocumentRecord
 
@@ -19,8 +19,8 @@ _ENOUGH_PASSAGES: Final = 200
 class Workload:
     """The number of passages in new and changed files.
 
-    `files` is the number of these files. `passages` is the number of their passages: known for the files that have
-    been read, and estimated for the others; None if it cannot be estimated.
+    `files` is the number of these files, and `images` that of the images among them. `passages` is the number of their
+    passages: known for the files that have been read, and estimated for the others; None if it cannot be estimated.
     """
 
     def __init__(self, files: Iterable[FoundFile], stored: Iterable[DocumentRecord]) -> None:
@@ -31,6 +31,7 @@ class Workload:
             if status and is_unchanged_by_stat(status, record):
                 del new[record.path]
         self.files = len(new)
+        self.images = sum(1 for name in new if is_image(PurePath(name)))
         estimates = {name: estimated_passages(PurePath(name), status.st_size) for name, status in new.items()}
         self._estimates = {name: passages for name, passages in estimates.items() if passages is not None}
         self._is_known = self.files - len(self._estimates) <= self.files * _UNKNOWN_SHARE

@@ -230,7 +230,7 @@ def test_json_output_has_exactly_the_documented_keys() -> None:
     assert list(status["collections"][0]) == [*collection, "generation", "roots"]
     assert list(report) == metrics
     assert list(doctor) == ["version", "exit_code", "checks"]
-    assert [list(each) for each in doctor["checks"]] == [[*check, "figures"]] * 10
+    assert [list(each) for each in doctor["checks"]] == [[*check, "figures"]] * 11
     assert list(ingested) == ["version", "failed", "error", *done]
     assert [list(line) for line in lines] == [
         ["type", "documents", "collection", "embedding", "new_documents"],

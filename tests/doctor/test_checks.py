@@ -47,7 +47,7 @@ def test_the_hint_for_an_invalid_variable_fixes_it(user: CommandLine) -> None:
 
     hint = "unset STREAMRAG_TOP_K   (or correct it)"
     assert (code, bad(findings)) == (3, [("failed", "settings", "bad_setting", hint)])
-    assert {each["check"] for each in findings} == {"settings", "terminal", "engine", "telemetry"}
+    assert {each["check"] for each in findings} == {"settings", "terminal", "engine", "ocr", "telemetry"}
     command = f"{hint.split('   ', maxsplit=1)[0]}; streamrag doctor"
     assert user.having(STREAMRAG_TOP_K="many").shell(command).code == 0
 
@@ -118,7 +118,7 @@ def test_a_bug_in_one_check_does_not_stop_the_others(tmp_path: Path, monkeypatch
     monkeypatch.setattr(checks, "check_disk", broken)
     findings = findings_of(tmp_path, {})
 
-    assert [each.check for each in findings][-4:] == ["disk", "terminal", "engine", "telemetry"]
+    assert [each.check for each in findings][-5:] == ["disk", "terminal", "engine", "ocr", "telemetry"]
     (disk,) = (each for each in findings if each.check == "disk")
     assert (disk.code, disk.exit_code, disk.found) == ("internal_error", 1, "internal error: RuntimeError")
     assert exit_code_of(findings) == ExitCode.BUG

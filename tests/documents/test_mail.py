@@ -6,6 +6,7 @@ from streamrag_cli.documents.chunking import chunk
 from streamrag_cli.documents.loaders.mail import load_mailbox
 from streamrag_cli.errors import DocumentError
 from tests.support.loading import loaded, outline
+from tests.support.pdf_bytes import pdf_bytes
 
 
 def message(subject: str, text: str) -> EmailMessage:
@@ -97,3 +98,51 @@ def test_each_short_message_is_one_chunk_under_its_subject() -> None:
     assert [(each.title, each.text) for each in chunks] == [
         (subject, f"# {subject}\n\n- From: {sender}@y.org\n\n{text}") for subject, sender, text in mails
     ]
+
+
+def with_files(**files: bytes) -> bytes:
+    built = EmailMessage()
+    built["Subject"] = "Papers"
+    built.set_content("See the files.\n")
+    for name, data in files.items():
+        built.add_attachment(data, maintype="application", subtype="octet-stream", filename=name.replace("__", "."))
+    return built.as_bytes()
+
+
+def test_attached_files_are_read_by_the_loaders_of_their_formats() -> None:
+    document = loaded(
+        "a.eml",
+        with_files(offer__pdf=pdf_bytes([["Tongs: 3 euros."], ["Anvils: 90 euros."]]), plan__md=b"# May\n\nForge."),
+    )
+
+    assert outline(document) == [
+        ("Papers", "# Papers\n\nSee the files.\n\nAttachments: offer.pdf, plan.md"),
+        ("Papers > offer.pdf, page 1", "## offer.pdf, page 1\n\nTongs: 3 euros."),
+        ("Papers > offer.pdf, page 2", "## offer.pdf, page 2\n\nAnvils: 90 euros."),
+        ("Papers > plan.md > May", "## plan.md > May\n\n# May\n\nForge."),
+    ]
+
+
+@pytest.mark.fault("mail-attachments")
+def test_attachments_that_cannot_be_read_cost_only_themselves() -> None:
+    document = loaded("a.eml", with_files(bad__docx=b"PK\x03\x04", good__txt=b"Read.", broken__pdf=b"%PDF"))
+
+    assert [path for path, _ in outline(document)] == ["Papers", "Papers > good.txt"]
+    assert document.notes == ("2 attachments could not be read",)
+
+
+@pytest.mark.fault("mail-attachments")
+def test_possible_secrets_data_and_further_mail_are_only_listed() -> None:
+    names = {"id_rsa": b"x", "settings__yaml": b"password: x1", "photo__jpg": b"x", "more__eml": b"Subject: a\n\nb"}
+
+    assert outline(loaded("a.eml", with_files(**names))) == [
+        ("Papers", "# Papers\n\nSee the files.\n\nAttachments: id_rsa, settings.yaml, photo.jpg, more.eml")
+    ]
+
+
+@pytest.mark.fault("mail-attachments")
+def test_only_a_limited_number_of_attachments_is_read() -> None:
+    document = loaded("a.eml", with_files(**{f"n{number}__txt": b"Read." for number in range(203)}))
+
+    assert document.text.count("Read.") == 200
+    assert document.notes == ("3 attachments could not be read",)

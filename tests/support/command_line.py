@@ -59,6 +59,7 @@ class CommandLine:
             "LANG": "C.UTF-8",
             "TERM": "xterm-256color",
             "STREAMRAG_ENGINE": "off",  # tests leave no engine running
+            "STREAMRAG_OCR": "off",  # outputs must not depend on whether tesseract is installed
             "STREAMRAG_LOG_QUESTIONS": "off",  # most tests compare outputs, which must not depend on earlier questions
             **self.variables,
         }

@@ -58,6 +58,11 @@ class Flow:
             self._append(" ", self.line)
         self.line += text.count("\n")
 
+    @property
+    def offset(self) -> int:
+        """Where the open line begins in the text, or the next one if no line is open."""
+        return self._length
+
     def skip_to(self, line: int) -> None:
         """Skip hidden content that ends on `line`."""
         self.line = max(self.line, line)

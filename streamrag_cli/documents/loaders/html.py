@@ -11,7 +11,7 @@ from itertools import zip_longest
 from typing import Final
 
 from streamrag_cli.documents.loaders.flow import Flow
-from streamrag_cli.documents.loaders.html_content import Content, Element
+from streamrag_cli.documents.loaders.html_content import Content, Element, Visibility
 from streamrag_cli.documents.loaders.html_tables import table_kind, table_lines
 from streamrag_cli.documents.outline import clean_heading, sections_from
 from streamrag_cli.documents.read import decode
@@ -21,7 +21,7 @@ from streamrag_cli.model import Document
 MAX_LINE: Final = 65535
 """libxml2 stores line numbers in 16 bits, so files with more lines get no line numbers."""
 
-_TOO_DEEP: Final = "elements are nested more than 255 levels deep: the text after that point is missing"
+TOO_DEEP: Final = "elements are nested more than 255 levels deep: the text after that point is missing"
 _BLOCKS: Final = frozenset(
     {"address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details", "dialog", "div", "dl",
      "dt", "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr",
@@ -43,13 +43,13 @@ _DECLARED: Final = re.compile(
 
 
 def load_html(path: str, data: bytes) -> Document:
-    source, note = decode(data, declared=_declared_encoding(data))
-    root, is_complete = _parse(source)
+    source, note = decode(data, declared=declared_encoding(data))
+    root, is_complete = parse_html(source)
     flow = Flow()
     if root is not None:
         content = Content(root)
         for each in content.roots:
-            _walk(each, flow, content)
+            walk(each, flow, content)
             flow.end_block(tight=False)
     text, headings, lines = flow.finish()
     has_line_numbers = source.count("\n") < MAX_LINE - 1
@@ -59,11 +59,11 @@ def load_html(path: str, data: bytes) -> Document:
         title=_title(root, [heading.text for heading in headings if heading.level == 1]),
         sections=sections_from(headings, len(text)),
         line_numbers=lines if has_line_numbers else None,
-        notes=tuple(each for each in (note, "" if is_complete else _TOO_DEEP) if each),
+        notes=tuple(each for each in (note, "" if is_complete else TOO_DEEP) if each),
     )
 
 
-def _declared_encoding(data: bytes) -> str | None:
+def declared_encoding(data: bytes) -> str | None:
     match = _DECLARED.search(data[:4096])
     if not match:
         return None
@@ -76,7 +76,7 @@ def _declared_encoding(data: bytes) -> str | None:
     return {"iso8859-1": "cp1252", "ascii": "cp1252", "utf-16": None, "utf-8": None}.get(codec.name, codec.name)
 
 
-def _parse(source: str) -> tuple[Element | None, bool]:
+def parse_html(source: str) -> tuple[Element | None, bool]:
     """The root element, and whether the parser read the whole page."""
     from lxml import etree  # imports in about 30 ms
 
@@ -107,7 +107,7 @@ def _title(root: Element | None, top_headings: list[str]) -> str:
     return title
 
 
-def _walk(element: Element, flow: Flow, content: Content, after_term: str = "") -> None:
+def walk(element: Element, flow: Flow, content: Visibility, after_term: str = "") -> None:
     """Add `element` to `flow`. `after_term` is the separator after a term of a definition list, else ""."""
     if not content.is_shown(element):
         flow.skip_to(_last_line(element))
@@ -125,7 +125,7 @@ def _walk(element: Element, flow: Flow, content: Content, after_term: str = "") 
     flow.add(element.text or "", line)
     children = list(element)
     for child, following in zip_longest(children, children[1:]):
-        _walk(child, flow, content, _AFTER.get((child.tag, following.tag), "") if following is not None else "")
+        walk(child, flow, content, _AFTER.get((child.tag, following.tag), "") if following is not None else "")
         flow.add(child.tail or "", None)
     if after_term:
         flow.close_term(after_term)
@@ -153,14 +153,14 @@ def _last_line(element: Element) -> int:
     return (element.sourceline or 0) + sum(text.count("\n") for text in element.itertext())
 
 
-def _walk_table(table: Element, flow: Flow, content: Content) -> None:
+def _walk_table(table: Element, flow: Flow, content: Visibility) -> None:
     """Add a table: with the column names in each row if it has header cells, else as rows of cells or as blocks."""
     flow.begin_block(tight=False, follows_term=False)
     kind = table_kind(table, content)
     if kind == "data":
         for child in table:
             if child.tag == "caption":
-                _walk(child, flow, content)
+                walk(child, flow, content)
         for text, line in table_lines(table, content):
             flow.end_block(tight=True)
             flow.add(text, line)
@@ -168,7 +168,7 @@ def _walk_table(table: Element, flow: Flow, content: Content) -> None:
     else:
         flow.open_table(in_blocks=kind == "blocks")
         for child in table:
-            _walk(child, flow, content)
+            walk(child, flow, content)
         flow.close_table()
     flow.end_block(tight=False)
 

@@ -63,6 +63,12 @@ class Element(Protocol):
     def __iter__(self) -> Iterator["Element"]: ...
 
 
+class Visibility(Protocol):
+    """Decides which elements are read."""
+
+    def is_shown(self, element: Element) -> bool: ...
+
+
 @dataclass(slots=True)
 class _Size:
     """The numbers of visible characters in an element, in its links, and in its long paragraphs outside links."""
@@ -96,7 +102,7 @@ class Content:
     def _measure(self, element: Element, *, in_link: bool, in_comments: bool) -> _Size | None:
         """Measure the visible text in `element`. Returns None for an element that is never shown."""
         tag = element.tag
-        if not isinstance(tag, str) or tag in _DROPPED or _is_hidden(element):
+        if not isinstance(tag, str) or tag in _DROPPED or is_hidden(element):
             return None
         role = (element.get("role") or "").casefold()
         if role in _DROPPED_ROLES or _is_gutter(element) or (tag == "a" and _is_permalink(element)):
@@ -185,7 +191,7 @@ def _outermost(elements: Sequence[Element]) -> list[Element]:
     return [element for element in elements if element not in inside]
 
 
-def _is_hidden(element: Element) -> bool:
+def is_hidden(element: Element) -> bool:
     if element.get("hidden") is not None:
         return True
     if element.get("aria-hidden") == "true":  # a page saved with an open dialog hides everything else

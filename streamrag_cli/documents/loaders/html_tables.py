@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from streamrag_cli.documents.loaders.html_content import Content, Element
+from streamrag_cli.documents.loaders.html_content import Element, Visibility
 from streamrag_cli.documents.loaders.rows import row_text
 
 MAX_COLUMNS: Final = 1000
@@ -38,7 +38,7 @@ class _Row:
         return self.in_head or all(cell.is_header for cell in self.cells)
 
 
-def table_kind(table: Element, content: Content) -> Literal["data", "rows", "blocks"]:
+def table_kind(table: Element, content: Visibility) -> Literal["data", "rows", "blocks"]:
     """The kind of a table, which determines how its text is read.
 
     A "data" table has header cells. A table of "rows" has none, and its cells contain only inline text. The cells of
@@ -53,7 +53,7 @@ def table_kind(table: Element, content: Content) -> Literal["data", "rows", "blo
     return "rows" if _BLOCKS_IN_CELLS.isdisjoint(below) else "blocks"
 
 
-def table_lines(table: Element, content: Content) -> Iterator[tuple[str, int]]:
+def table_lines(table: Element, content: Visibility) -> Iterator[tuple[str, int]]:
     """Yield text and line number of each row of a table with header cells."""
     rows = list(_rows(table, content))
     count = 0
@@ -125,7 +125,7 @@ def _take_from_above(
         cells.append(text)
 
 
-def _rows(table: Element, content: Content) -> Iterator[_Row]:
+def _rows(table: Element, content: Visibility) -> Iterator[_Row]:
     line = table.sourceline or 1
     for element, in_head in _row_elements(table, content):
         line = element.sourceline or line
@@ -142,7 +142,7 @@ def _rows(table: Element, content: Content) -> Iterator[_Row]:
             yield _Row(line, cells, in_head)
 
 
-def _row_elements(table: Element, content: Content) -> Iterator[tuple[Element, bool]]:
+def _row_elements(table: Element, content: Visibility) -> Iterator[tuple[Element, bool]]:
     """Yield each row, and whether it is in the table's `<thead>`."""
     for child in table:
         if child.tag == "tr" and content.is_shown(child):
@@ -151,11 +151,11 @@ def _row_elements(table: Element, content: Content) -> Iterator[tuple[Element, b
             yield from ((row, child.tag == "thead") for row in child if row.tag == "tr" and content.is_shown(row))
 
 
-def _cell_elements(row: Element, content: Content) -> Iterator[Element]:
+def _cell_elements(row: Element, content: Visibility) -> Iterator[Element]:
     return (cell for cell in row if cell.tag in {"td", "th"} and content.is_shown(cell))
 
 
-def _cell_text(element: Element, content: Content) -> Iterator[str]:
+def _cell_text(element: Element, content: Visibility) -> Iterator[str]:
     yield element.text or ""
     for child in element:
         if content.is_shown(child):

@@ -1,7 +1,8 @@
 """Loads mail messages (RFC 5322) and mailboxes: each message under its subject, with sender, date and text.
 
-Plain text is preferred to HTML. Attached messages are included in the message that contains them; other attachments are
-only listed. All lines of a message have the number of its first line, because bodies are encoded.
+Plain text is preferred to HTML. Attached messages are included in the message that contains them, and attached files
+follow their message, under their names (`attachments`). All lines of a message have the number of its first line,
+because bodies are encoded.
 """
 
 import email.policy
@@ -11,6 +12,8 @@ from email.message import EmailMessage
 from email.parser import BytesParser
 from typing import Final
 
+from streamrag_cli.counting import counted_noun
+from streamrag_cli.documents.loaders.attachments import Attachments
 from streamrag_cli.documents.loaders.html import load_html
 from streamrag_cli.documents.loaders.lines import Lines
 from streamrag_cli.documents.read import decode
@@ -34,14 +37,14 @@ def load_mail(path: str, data: bytes) -> Document:
     data = data.replace(b"\r\n", b"\n").removeprefix(b"\xef\xbb\xbf")
     if not _HEADER.match(data):
         raise DocumentError("corrupt, or not a mail message", code="corrupt")
-    out = Lines()
-    _Writer(out, 1).write(_parsed(data), 1)
-    return _separate_messages(out.document(path))
+    out, files = Lines(), Attachments()
+    _Writer(out, files, 1).write(_parsed(data), 1)
+    return _separate_messages(out.document(path, notes=_notes(files)))
 
 
 def load_mailbox(path: str, data: bytes) -> Document:
     data = data.replace(b"\r\n", b"\n")
-    out = Lines()
+    out, files = Lines(), Attachments()
     starts = [
         match.start()
         for match in _SEPARATOR.finditer(data)
@@ -53,9 +56,13 @@ def load_mailbox(path: str, data: bytes) -> Document:
         return _separate_messages(out.document(path))
     line = 1
     for start, end in zip(starts, [*starts[1:], len(data)], strict=True):
-        _Writer(out, line).write(_parsed(data[data.index(b"\n", start) + 1 : end]), 1)
+        _Writer(out, files, line).write(_parsed(data[data.index(b"\n", start) + 1 : end]), 1)
         line += data.count(b"\n", start, end)
-    return _separate_messages(out.document(path))
+    return _separate_messages(out.document(path, notes=_notes(files)))
+
+
+def _notes(files: Attachments) -> tuple[str, ...]:
+    return (f"{counted_noun(files.unread, 'attachment')} could not be read",) if files.unread else ()
 
 
 def _separate_messages(document: Document) -> Document:
@@ -71,8 +78,9 @@ def _parsed(data: bytes) -> EmailMessage:
 class _Writer:
     """Writes a message that begins on line `number`."""
 
-    def __init__(self, out: Lines, number: int) -> None:
+    def __init__(self, out: Lines, files: Attachments, number: int) -> None:
         self._out = out
+        self._files = files
         self._number = number
         self._parts = 0
 
@@ -82,17 +90,38 @@ class _Writer:
             if value := _header(message, name):
                 self._out.add(f"- {name}: {value}", self._number)
         self._out.blank()
-        attachments: list[str] = []
+        attachments: list[tuple[str, EmailMessage]] = []
         messages: list[EmailMessage] = []
         self._write_lines(self._body(message, attachments, messages))
         if attachments:
             self._out.blank()
-            self._out.add(f"Attachments: {', '.join(attachments)}", self._number)
+            self._out.add(f"Attachments: {', '.join(name for name, _ in attachments)}", self._number)
+        for name, part in attachments:
+            self._write_file(name, part, level + 1)
         for each in messages:
             if level < _NESTED:
                 self.write(each, level + 1)
 
-    def _body(self, part: EmailMessage, attachments: list[str], messages: list[EmailMessage], depth: int = 0) -> str:
+    def _write_file(self, name: str, part: EmailMessage, level: int) -> None:
+        payload = part.get_payload(decode=True)
+        document = self._files.load(name, payload if isinstance(payload, bytes) else b"")
+        last = ""
+        for section in document.sections if document is not None else ():
+            place = f"{name}, page {section.page}" if section.page else name
+            heading = " > ".join((place, *section.headings))
+            if heading != last:
+                self._out.heading(level, heading, self._number)
+            last = heading
+            for line in document.text[section.start : section.end].split("\n") if document else ():
+                self._out.add(line, self._number)
+
+    def _body(
+        self,
+        part: EmailMessage,
+        attachments: list[tuple[str, EmailMessage]],
+        messages: list[EmailMessage],
+        depth: int = 0,
+    ) -> str:
         """The text of a part and its nested parts. The attached files and messages are appended to the two lists."""
         self._parts += 1
         if self._parts > _PARTS or depth > _NESTED * 4:
@@ -106,12 +135,17 @@ class _Writer:
         name = _file_name(part)
         if part.get_content_maintype() != "text" or (depth and _is_attached(part)):
             if name or part.get_content_maintype() != "text":
-                attachments.append(name or kind)
+                attachments.append((name or kind, part))
             return ""
         return _text_of(part, is_html=kind == "text/html")
 
     def _multipart_text(
-        self, part: EmailMessage, kind: str, attachments: list[str], messages: list[EmailMessage], depth: int
+        self,
+        part: EmailMessage,
+        kind: str,
+        attachments: list[tuple[str, EmailMessage]],
+        messages: list[EmailMessage],
+        depth: int,
     ) -> str:
         inner = _parts_of(part)
         if kind != "multipart/alternative":

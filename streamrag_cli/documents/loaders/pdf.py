@@ -1,17 +1,19 @@
 """Loads PDF files: one section per page, with the text in reading order.
 
 Columns are read one after the other, tables row by row. Running headers and page numbers are dropped. Line breaks
-are kept, but words hyphenated at the end of a line are rejoined.
+are kept, but words hyphenated at the end of a line are rejoined. Scanned pages are read by OCR, if it is available.
 """
 
 import re
 from dataclasses import replace
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 from streamrag_cli.documents.loaders.pdf_layout import reading_order
 from streamrag_cli.documents.loaders.pdf_margins import without_margins
 from streamrag_cli.documents.loaders.pdf_sentences import join_sentences
-from streamrag_cli.documents.loaders.pdf_text import LINE_BREAK_HYPHEN, Page, read_page
+from streamrag_cli.documents.loaders.pdf_text import LINE_BREAK_HYPHEN, Page, is_unreadable, read_page
+from streamrag_cli.documents.ocr import INSTALL, PageReader
 from streamrag_cli.documents.outline import clean_heading
 from streamrag_cli.errors import DocumentError
 from streamrag_cli.model import Document, Section
@@ -21,10 +23,13 @@ _COMPOUND: Final = re.compile(r"\b\w+-\w+")
 _NOT_TEXT: Final = re.compile("[\x00\xad\ud800-\udfff]")
 _FILE_NAME: Final = re.compile(r"\.(?:docx?|pdf|tex|dvi|odt|rtf|indd|pptx?|xlsx?|qxd|ps)$", re.IGNORECASE)
 _PROGRAM: Final = re.compile(r"^(?:Microsoft (?:Word|PowerPoint)) - ", re.IGNORECASE)
+_DPI: Final = 200
+"""Twice as fast as 300 dpi, with the same words for 10-point text."""
+_MAX_PIXELS: Final = 25_000_000
 _NO_TITLE: Final = frozenset({"", "untitled", "title", "document", "slide 1", "powerpoint presentation"})
 
 
-def load_pdf(path: str, data: bytes) -> Document:
+def load_pdf(path: str, data: bytes, ocr: PageReader | None = None) -> Document:
     import pypdfium2  # imports in about 60 ms
 
     try:
@@ -34,15 +39,49 @@ def load_pdf(path: str, data: bytes) -> Document:
     try:
         title = _title(pdf.get_metadata_dict().get("Title", ""))
         pages = [read_page(pdf, index) for index in range(len(pdf))]
+        recognised = _Recognised(pdf, pages, ocr)
     except pypdfium2.PdfiumError as error:
         raise _translate_error(error, data) from error
     finally:
         pdf.close()
-    return _document(path, title, pages)
+    return _document(path, title, pages, recognised)
 
 
-def _document(path: str, title: str, pages: list[Page]) -> Document:
+class _Recognised:
+    """The text of scanned pages, by their index; "" for pages without text. Empty without OCR."""
+
+    def __init__(self, pdf: Any, pages: list[Page], ocr: PageReader | None) -> None:
+        self.texts: dict[int, str] = {}
+        self.failed = 0
+        for index, page in enumerate(pages):
+            if ocr is None or not page.needs_ocr:
+                continue
+            try:
+                self.texts[index] = ocr.read(str(index), partial(_rendered, pdf, index), dpi=_DPI)
+            except DocumentError:
+                self.failed += 1
+
+
+def _rendered(pdf: Any, index: int) -> bytes:
+    """A page as a grey image in the format PGM. Very large pages are rendered with fewer pixels."""
+    page = pdf[index]
+    width, height = page.get_size()
+    scale = min(_DPI / 72, (_MAX_PIXELS / max(1.0, width * height)) ** 0.5)
+    bitmap = page.render(scale=scale, grayscale=True)
+    try:
+        rows = bitmap.to_numpy()
+        header = b"P5 %d %d 255\n" % (rows.shape[1], rows.shape[0])
+        return header + bytes(rows.tobytes())
+    finally:
+        bitmap.close()
+        page.close()
+
+
+def _document(path: str, title: str, pages: list[Page], recognised: _Recognised) -> Document:
     texts = _page_texts(pages)
+    for index, text in recognised.texts.items():
+        if is_unreadable(texts[index]) or len(text.split()) > len(texts[index].split()):
+            texts[index] = text
     compounds = {word.casefold() for text in texts for word in _COMPOUND.findall(text)}
     pieces: list[str] = []
     sections: list[Section] = []
@@ -50,15 +89,15 @@ def _document(path: str, title: str, pages: list[Page]) -> Document:
     for number, (page, page_text) in enumerate(zip(pages, texts, strict=True), start=1):
         text = _joined(page_text, compounds).strip()
         if not text:
-            without_text += page.is_picture
+            without_text += page.is_picture and number - 1 not in recognised.texts
             continue
         pieces.append(text + "\n\n")
         sections.append(Section(start=length, end=length + len(text) + 2, page=number))
         length += len(text) + 2
-    if not pieces:
-        raise DocumentError(
-            "contains no text (scanned?)", code="no_text", hint="run OCR first: ocrmypdf IN.pdf OUT.pdf"
-        )
+    if not pieces and recognised.failed:
+        raise DocumentError("the text of its pages could not be recognised", code="timed_out")
+    if not pieces and not recognised.texts:
+        raise DocumentError("contains no text (scanned?)", code="no_text", hint=INSTALL)
     return Document(
         path=path,
         text="".join(pieces),

@@ -38,6 +38,9 @@ _SPACE: Final = 0.22
 _MUCH_WIDER: Final = 1.6
 _FEW_CHARS: Final = 300
 _OBJECTS: Final = 200
+_FILLED: Final = 0.6
+_UNREADABLE: Final = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ue000-\uf8ff\ufffd\U000f0000-\U0010ffff]")
+_UNREADABLE_SHARE: Final = 0.3
 
 
 class Run(NamedTuple):
@@ -61,7 +64,8 @@ class Page:
 
     `sideways` is the text that is not upright, one string per line. If the page `is_right_to_left`, runs are whole
     lines, because the order of words does not follow from their positions. `bottom` and `top` are the page's edges.
-    `is_picture` is true if the page has hardly any text, but an image or drawing.
+    `is_picture` is true if the page has hardly any text, but an image or drawing. A page `needs_ocr` if it is a picture
+    without text, or filled by an image, or if its text is not readable.
     """
 
     runs: Sequence[Run]
@@ -70,6 +74,7 @@ class Page:
     bottom: float
     top: float
     is_picture: bool
+    needs_ocr: bool = False
 
 
 def read_page(pdf: Any, index: int) -> Page:
@@ -83,10 +88,11 @@ def read_page(pdf: Any, index: int) -> Page:
         runs = list(_runs(text, spans, boxes, whole_lines=is_right_to_left))
         is_picture = len(text) < _FEW_CHARS and _has_picture(page, without_text=not text.strip())
         bottom, top = _edges(page, boxes.quarters)
+        needs_ocr = (is_picture and (not text.strip() or _is_filled_by_image(page))) or is_unreadable(text)
     finally:
         textpage.close()
         page.close()
-    return Page(runs, sideways, is_right_to_left, bottom, top, is_picture)
+    return Page(runs, sideways, is_right_to_left, bottom, top, is_picture, needs_ocr)
 
 
 def _has_picture(page: Any, *, without_text: bool) -> bool:
@@ -96,6 +102,23 @@ def _has_picture(page: Any, *, without_text: bool) -> bool:
     count = raw.FPDFPage_CountObjects(page.raw)
     kinds = (raw.FPDFPageObj_GetType(raw.FPDFPage_GetObject(page.raw, index)) for index in range(min(count, _OBJECTS)))
     return any(without_text or kind == raw.FPDF_PAGEOBJ_IMAGE for kind in kinds)
+
+
+def _is_filled_by_image(page: Any) -> bool:
+    from pypdfium2 import raw
+
+    width, height = page.get_size()
+    for each in page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE], max_depth=2):
+        left, bottom, right, top = each.get_bounds()
+        if (right - left) * (top - bottom) >= _FILLED * width * height:
+            return True
+    return False
+
+
+def is_unreadable(text: str) -> bool:
+    """Whether the characters of a font have no known meaning, as in a font without a table of Unicode characters."""
+    chars = "".join(text.split())
+    return len(_UNREADABLE.findall(chars)) > _UNREADABLE_SHARE * len(chars)
 
 
 def _edges(page: Any, quarters: int) -> tuple[float, float]:

@@ -1,0 +1,201 @@
+"""Optical character recognition (OCR) by the program tesseract, if it is installed.
+
+`find_ocr` finds the program and its languages. `PageReader` runs it, inside the parser process: an image goes to its
+standard input and words come from its standard output, so it needs no files. Each page has a limit of processor time.
+"""
+
+import contextlib
+import os
+import resource
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from streamrag_cli.documents.ocr_text import text_of
+from streamrag_cli.errors import ConfigurationError, DocumentError
+
+PAGE_LIMIT_S: Final = 60
+"""The limit of processor time for one page. A busy machine gets `WALL_LIMIT_S` of real time."""
+WALL_LIMIT_S: Final = 240
+INSTALL: Final = "apt install tesseract-ocr"
+_QUERY_LIMIT_S: Final = 20
+_MANY_LANGUAGES: Final = 3
+"""Each language makes recognition slower, so if more are installed, only that of the locale and English are used."""
+_BY_LOCALE: Final = dict(
+    pair.split("=")
+    for pair in (
+        "ar=ara bg=bul ca=cat cs=ces da=dan de=deu el=ell en=eng es=spa et=est fa=fas fi=fin fr=fra he=heb hi=hin"
+        " hr=hrv hu=hun id=ind is=isl it=ita ja=jpn ko=kor lt=lit lv=lav nb=nor nl=nld no=nor pl=pol pt=por ro=ron"
+        " ru=rus sk=slk sl=slv sr=srp sv=swe th=tha tr=tur uk=ukr vi=vie zh=chi_sim"
+    ).split()
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ocr:
+    """How to run tesseract. `languages` are joined by +; `data` is the folder of its languages, or "" for its own."""
+
+    program: str
+    languages: str
+    version: str
+    finds_orientation: bool
+    data: str = ""
+
+    @property
+    def recipe(self) -> str:
+        """Identifies what determines the recognised text, apart from the image."""
+        return f"1 {self.version} {self.languages} {self.finds_orientation}"
+
+
+def has_program(environment: Mapping[str, str]) -> bool:
+    return _program(environment) is not None
+
+
+def find_ocr(mode: str, environment: Mapping[str, str]) -> Ocr | None:
+    """The program with its languages; None if it is not installed, or `mode` is "off" or finds no language.
+
+    `mode` is "auto", "off" or languages joined by +. Raises ConfigurationError `no_ocr` if these are not installed.
+    """
+    program = _program(environment) if mode != "off" else None
+    if program is None:
+        if mode in {"auto", "off"}:
+            return None
+        raise ConfigurationError("OCR needs tesseract, which is not installed", code="no_ocr", hint=INSTALL)
+    data = environment.get("TESSDATA_PREFIX", "")
+    installed = [line.strip() for line in _output(program, "--list-langs", data).splitlines()[1:]]
+    version = _output(program, "--version", data).partition("\n")[0]
+    languages = [each for each in installed if each not in {"osd", "equ", "snum"} and "/" not in each]
+    if mode != "auto":
+        for each in mode.split("+"):
+            if each not in installed:
+                raise ConfigurationError(
+                    f"tesseract has no language {each!r}",
+                    code="no_ocr",
+                    hint=f"apt install tesseract-ocr-{each.replace('_', '-')}",
+                )
+        languages = mode.split("+")
+    elif len(languages) > _MANY_LANGUAGES:
+        languages = [each for each in dict.fromkeys((_locale_language(environment), "eng")) if each in languages]
+    if not languages:
+        return None
+    return Ocr(
+        program=program,
+        languages="+".join(languages),
+        version=version,
+        finds_orientation="osd" in installed,
+        data=data,
+    )
+
+
+def _program(environment: Mapping[str, str]) -> str | None:
+    return shutil.which("tesseract", path=environment.get("PATH", ""))
+
+
+def _locale_language(environment: Mapping[str, str]) -> str:
+    locale = next(filter(None, (environment.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))), "")
+    return _BY_LOCALE.get(locale.partition("_")[0].partition(".")[0], "eng")
+
+
+def _environment(data: str) -> dict[str, str]:
+    """tesseract's threads slow each other down, even on an idle machine."""
+    return {"OMP_THREAD_LIMIT": "1", "LC_ALL": "C.UTF-8", **({"TESSDATA_PREFIX": data} if data else {})}
+
+
+def _output(program: str, option: str, data: str) -> str:
+    """The output of tesseract for an option; "" if it does not work."""
+    try:
+        result = subprocess.run(
+            [program, option], capture_output=True, timeout=_QUERY_LIMIT_S, env=_environment(data), check=False
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return (result.stdout or result.stderr).decode("utf-8", "replace")
+
+
+class PageReader:
+    """Recognises the text of the pages of one file.
+
+    `known` has the text of pages by their key. `on_begin` is called before a page is recognised, and `on_page` with its
+    key and text afterwards.
+    """
+
+    def __init__(
+        self,
+        ocr: Ocr,
+        known: Mapping[str, str],
+        on_begin: Callable[[], None],
+        on_page: Callable[[str, str], None],
+    ) -> None:
+        self._ocr = ocr
+        self._known = known
+        self._on_begin = on_begin
+        self._on_page = on_page
+
+    def read(self, key: str, image: Callable[[], bytes], *, dpi: int = 0, page: int = 0) -> str:
+        """The text of the page of a file that `key` identifies. `image` returns a file in any image format.
+
+        `page` is the index of a page in a TIFF. Raises `DocumentError` `timed_out` or `corrupt`.
+        """
+        if key in self._known:
+            return self._known[key]
+        data = image()
+        self._on_begin()
+        text = text_of(self._run(data, dpi, page))
+        self._on_page(key, text)
+        return text
+
+    def _run(self, image: bytes, dpi: int, page: int) -> str:
+        """tesseract's table of words. It starts in the parser's process group, which is killed as a whole."""
+        command = [
+            self._ocr.program,
+            "-",
+            "-",
+            "-l",
+            self._ocr.languages,
+            "--psm",
+            "1" if self._ocr.finds_orientation else "3",
+        ]
+        command += ["--dpi", str(dpi)] if dpi else []
+        command += ["-c", f"tessedit_page_number={page}", "tsv"]
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=_environment(self._ocr.data),
+        )
+        RUNNING.add(process.pid)
+        try:
+            if hasattr(resource, "prlimit"):
+                resource.prlimit(process.pid, resource.RLIMIT_CPU, (PAGE_LIMIT_S, PAGE_LIMIT_S + 5))
+            output, _ = process.communicate(image, timeout=WALL_LIMIT_S)
+        except subprocess.TimeoutExpired as error:
+            raise _timed_out() from error
+        except BrokenPipeError:
+            output = b""
+        finally:
+            process.kill()
+            process.wait()
+            RUNNING.discard(process.pid)
+        if process.returncode in {-signal.SIGXCPU, -signal.SIGKILL}:
+            raise _timed_out()
+        if process.returncode:
+            raise DocumentError("tesseract cannot read the image", code="corrupt")
+        return output.decode("utf-8", "replace")
+
+
+RUNNING: Final[set[int]] = set()
+"""The running processes of tesseract, which must not outlive this process."""
+
+
+def kill_running() -> None:
+    for pid in tuple(RUNNING):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _timed_out() -> DocumentError:
+    return DocumentError(f"recognising a page took longer than {PAGE_LIMIT_S} s", code="timed_out")
