@@ -7,11 +7,15 @@ from pathlib import Path
 from threading import Thread
 from typing import Final
 
+from streamrag_cli.addresses import Address, Location, is_address
+
 _LIMIT_S: Final = 0.3
 
 
-def is_missing(path: Path) -> bool:
-    """Whether `path` does not exist. A path that cannot be checked counts as existing."""
+def is_missing(path: Location) -> bool:
+    """Whether `path` does not exist. A path that cannot be checked counts as existing, and so does an address."""
+    if isinstance(path, Address):
+        return False
     try:
         path.stat()
     except OSError as error:
@@ -24,10 +28,11 @@ def is_missing(path: Path) -> bool:
 def find_missing_files(paths: Iterable[str]) -> frozenset[str]:
     """The `paths` that do not exist. A path that is not checked within `_LIMIT_S` seconds counts as existing.
 
-    The paths must be absolute. On a disconnected network share `stat` may block for minutes.
+    The paths must be absolute. Addresses count as existing. On a disconnected network share `stat` may block for
+    minutes.
     """
     missing: list[str] = []
-    to_check = [path for path in dict.fromkeys(paths) if path]
+    to_check = [path for path in dict.fromkeys(paths) if path and not is_address(path)]
 
     def check() -> None:
         missing.extend(path for path in to_check if is_missing(Path(path)))
@@ -38,6 +43,8 @@ def find_missing_files(paths: Iterable[str]) -> frozenset[str]:
 
 def has_changed(path: str, *, size: int, mtime_ns: int, sha256: str) -> bool:
     """Whether the file differs from one with these properties. A file that cannot be checked counts as unchanged."""
+    if is_address(path):
+        return False
     import hashlib  # 2 ms; most callers of this module do not need it
 
     changed: list[bool] = []

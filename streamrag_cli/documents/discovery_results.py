@@ -1,14 +1,15 @@
 """The results of discovery: files to read, skipped paths with the reason, and unreadable directories."""
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePath
 from typing import Literal, TypeAlias
 
+from streamrag_cli.addresses import Location, is_address, location
 from streamrag_cli.documents.secret_names import Suspicion
 
 SkipCode: TypeAlias = Literal[
     "hidden", "secret", "gitignored", "streamragignored", "excluded", "generated", "unsupported", "duplicate",
-    "outside_root", "broken_link", "not_a_regular_file",
+    "outside_root", "broken_link", "not_a_regular_file", "link_in_repository", "submodule", "lfs_pointer",
 ]  # fmt: skip
 
 _REASONS: dict[SkipCode, str] = {
@@ -23,6 +24,9 @@ _REASONS: dict[SkipCode, str] = {
     "outside_root": "link to a path outside the folder",
     "broken_link": "broken link",
     "not_a_regular_file": "not a regular file",
+    "link_in_repository": "symbolic link in a repository",
+    "submodule": "submodule; ingest its repository instead",
+    "lfs_pointer": "stored with Git LFS, so the repository has only a pointer to it",
 }
 
 
@@ -30,34 +34,40 @@ _REASONS: dict[SkipCode, str] = {
 class FoundFile:
     """A regular file to read.
 
-    `name` is its absolute path as it was reached, possibly through links; `root` is the path that the user named.
-    `real` is the resolved path, by which the file is opened. The results of a whole tree are held in memory together,
-    so paths are strings, and `real` is the same object as `name` if the path contains no links.
-    `checks_secrets` is False if the user named the file in this command, so that it is read even if it is a secret.
+    `name` is its absolute path as it was reached, possibly through links, or its address; `root` is the path or address
+    that the user named. `real` is the resolved path of the file or of the copy of the document, by which it is opened.
+    The results of a whole tree are held in memory together, so paths are strings, and `real` is the same object as
+    `name` if the path contains no links. `checks_secrets` is False if the user named the file in this command, so that
+    it is read even if it is a secret.
     """
 
     name: str
-    root: Path
+    root: Location
     real: str
     is_named: bool = False
     checks_secrets: bool = True
     suspicion: Suspicion = ""
 
     @property
-    def path(self) -> Path:
-        return Path(self.name)
+    def path(self) -> Location:
+        return location(self.name)
+
+    @property
+    def format_path(self) -> PurePath:
+        """The path whose name determines the format."""
+        return PurePath(self.real if is_address(self.name) else self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SkippedPath:
-    """A file or a whole directory that was skipped. `name` is its absolute path as it was reached."""
+    """A file or a whole directory that was skipped. `name` is its absolute path as it was reached, or its address."""
 
     name: str
     code: SkipCode
 
     @property
-    def path(self) -> Path:
-        return Path(self.name)
+    def path(self) -> Location:
+        return location(self.name)
 
     @property
     def reason(self) -> str:
@@ -66,10 +76,14 @@ class SkippedPath:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnreadableDirectory:
-    """A directory or entry that could not be read. Stored documents from it are kept: their files may still exist."""
+    """A directory, entry or address that could not be read. It counts as a failed document.
 
-    path: Path
+    Stored documents at or below `path` are kept: they may still exist. `code` is the reason for programs, or "".
+    """
+
+    path: Location
     reason: str
+    code: str = ""
 
 
 DiscoveryResult: TypeAlias = FoundFile | SkippedPath | UnreadableDirectory

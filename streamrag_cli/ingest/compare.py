@@ -1,9 +1,10 @@
 """Detects changed files, reading as little as is safe."""
 
 from dataclasses import replace
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Final, Protocol
 
+from streamrag_cli.addresses import format_path
 from streamrag_cli.documents import RECIPE
 from streamrag_cli.documents.discovery_results import FoundFile
 from streamrag_cli.documents.formats import has_front_matter
@@ -36,7 +37,7 @@ def is_unchanged_by_stat(status: FileStatus, record: DocumentRecord) -> bool:
 
 def lacks_tags(record: DocumentRecord) -> bool:
     """Whether the document may have tags that are not in the store, because an earlier version ingested it."""
-    return record.tags is None and has_front_matter(PurePath(record.path))
+    return record.tags is None and has_front_matter(format_path(record.path))
 
 
 def read_record(file: FoundFile, source: str, *, limit_bytes: int) -> tuple[DocumentRecord, RawFile]:

@@ -5,11 +5,11 @@ are in memory. Each document is written atomically, and an unreadable file does 
 """
 
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from typing import Final
 
+from streamrag_cli.addresses import Address, Location
 from streamrag_cli.documents.discovery_results import FoundFile
 from streamrag_cli.errors import ModelServerError, StoreError, StreamragError
 from streamrag_cli.events import IngestEvent, IngestStarted, Notice, as_event
@@ -20,14 +20,22 @@ from streamrag_cli.ingest.reading import FileReader
 from streamrag_cli.ingest.removal import remove, remove_all
 from streamrag_cli.ingest.roots import (
     IngestRequest,
+    copies_of,
     missing_root_notices,
     missing_stored_roots,
     outermost,
+    recorded_roots,
     reject_missing_paths,
     roots_to_ingest,
 )
 from streamrag_cli.ingest.run import IngestRun
-from streamrag_cli.ingest.safeguards import FolderSurvey, confirm_rebuild, reject_missing_roots, survey_folders
+from streamrag_cli.ingest.safeguards import (
+    BYTES_PER_MB,
+    FolderSurvey,
+    confirm_rebuild,
+    reject_missing_roots,
+    survey_folders,
+)
 from streamrag_cli.ingest.speed import record_speed, seconds_for
 from streamrag_cli.ingest.unfinished import UnfinishedPassages
 from streamrag_cli.ingest.workload import Workload
@@ -41,8 +49,6 @@ from streamrag_cli.store.registry import open_store
 from streamrag_cli.text import sanitise_line
 
 __all__ = ["IngestRequest", "ingest", "ingest_or_raise", "remove", "remove_all"]
-
-_BYTES_PER_MB: Final = 1_000_000
 
 
 def ingest(request: IngestRequest, settings: Settings, embedder: Embedder | None = None) -> Iterator[IngestEvent]:
@@ -62,6 +68,25 @@ def ingest_or_raise(
     roots = roots_to_ingest(request, settings)
     reject_missing_paths(request, settings)
     confirm_rebuild(request, settings)
+    with _tidy_copies(roots, settings):
+        yield from _ingest(roots, request, settings, embedder, started)
+
+
+@contextmanager
+def _tidy_copies(roots: Sequence[Location], settings: Settings) -> Iterator[None]:
+    """At the end of the block, remove copies that are not needed, such as those of a dry run."""
+    try:
+        yield
+    finally:
+        if any(isinstance(root, Address) for root in roots):
+            with suppress(StoreError):
+                recorded = recorded_roots(settings)
+                copies_of(settings).keep_only(root for root in recorded if isinstance(root, Address))
+
+
+def _ingest(
+    roots: Sequence[Location], request: IngestRequest, settings: Settings, embedder: Embedder | None, started: float
+) -> Iterator[IngestEvent]:
     survey = survey_folders(roots, request, settings)
     confirm_newly_skipped(survey, request, settings)
     if embedder is None:
@@ -78,7 +103,7 @@ def ingest_or_raise(
     yield from missing_root_notices(request, settings)
     store = open_store(settings.store)
     with ExitStack() as stack:
-        limit_bytes = settings.max_file_mb * _BYTES_PER_MB
+        limit_bytes = settings.max_file_mb * BYTES_PER_MB
         reading = stack.enter_context(FileReader(limit_bytes=limit_bytes, reads_chunks=not request.dry_run))
         if request.dry_run:
             catalog: Manifest | None = None
@@ -90,7 +115,7 @@ def ingest_or_raise(
             opened = store.writer(settings.collection, embedding=embedder.name, rebuild=request.rebuild)
             writer = stack.enter_context(opened)
             yield from _repair(writer, embedder)
-            writer.add_roots(map(str, {*roots, *survey.mounts}))
+            writer.add_roots(map(str, {*roots, *survey.mounts} - survey.unreachable))
             catalog = writer.catalog
             run = IngestRun(catalog, reading, request, survey, workload)
             yield from _sync(run, writer, embedder, request, settings)

@@ -19,6 +19,7 @@ from streamrag_cli.store.backend import other_collections
 from streamrag_cli.store.document_filter import matcher
 from streamrag_cli.store.interface import Manifest
 from streamrag_cli.store.registry import open_store
+from streamrag_cli.store.rows import EVERYTHING
 from streamrag_cli.text import sanitise, sanitise_line
 
 _PLACE: Final = re.compile(
@@ -78,7 +79,7 @@ def list_documents(manifest: Manifest, listing: Listing) -> list[DocumentEntry]:
     counts = manifest.chunk_counts()
     unread = {each.path: each for each in manifest.unread_files()}
     entries: dict[str, DocumentEntry] = {}
-    for record in manifest.documents_under("/"):
+    for record in manifest.documents_under(EVERYTHING):
         failure = unread.get(record.path)
         ingested_at = _time(record.read_at_ns)
         # An interrupted run reads files without updating the list of unread files.
