@@ -69,6 +69,8 @@ def parse_address(argument: str) -> Address:
         raise _bad_address("the address contains spaces, backslashes or control characters")
     if scheme != "git+file" and not parts.hostname:
         raise _bad_address("the address has no host")
+    if (parts.hostname or "").startswith("-") or parts.netloc.startswith("-"):
+        raise _bad_address("the host begins with -")
     return Address(_git_address(parts) if scheme.startswith("git+") else _web_address(parts))
 
 
