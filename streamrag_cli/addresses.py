@@ -110,6 +110,19 @@ def format_path(name: str) -> PurePosixPath:
     return path if path.suffix else path.with_name(f"{path.name or 'index'}{_PAGE_SUFFIX}")
 
 
+def public_name(address: str) -> str:
+    """The name of an address for models and HTTP clients: like `shown_address`, without the folders of this machine.
+
+    >>> public_name("git+file:///srv/private/birds.git@main//docs/a.md"), public_name("git+https://host/a/b//c.md")
+    ('birds.git@main//docs/a.md', 'host/a/b//c.md')
+    """
+    if not address.startswith("git+file:"):
+        return shown_address(address)
+    repository, slashes, file = address.partition("://")[2].partition("//")
+    directory, at, ref = repository.partition("@")
+    return f"{directory.rpartition('/')[2]}{at}{ref}{slashes}{file}"
+
+
 def shown_address(address: str) -> str:
     """An address as users see it: the end of the address, by which commands find the document.
 

@@ -13,7 +13,7 @@ from streamrag_cli.addresses import (
     is_at_or_below,
     location,
     names_above,
-    shown_address,
+    public_name,
 )
 from streamrag_cli.counting import counted_noun
 from streamrag_cli.display_names import DisplayNames
@@ -115,7 +115,7 @@ class IngestRequest:
     def stored_name(self, path: Location, root: Location) -> str:
         """The name for models and HTTP clients: relative to the working directory, or else to the folder of `root`."""
         if isinstance(path, Address) or isinstance(root, Address):
-            return shown_address(str(path))
+            return public_name(str(path))
         for base in (self.working_directory, root.parent):
             if base is not None and path.is_relative_to(base):
                 return str(path.relative_to(base))
@@ -144,6 +144,12 @@ def _nothing_to_ingest(recorded: Sequence[Location], request: IngestRequest) -> 
     """The error if no PATH is named and no recorded root exists."""
     if recorded and not request.rebuild:
         names = sanitise_line(", ".join(map(request.shown_name, recorded)))
+        if all(isinstance(root, Address) for root in recorded):
+            raise UsageError(
+                f"{names}: ingested on another machine, or the copy no longer exists",
+                code="no_path",
+                hint=f"to ingest it here: streamrag ingest {shlex.join(map(str, recorded))}",
+            )
         command = request.removal_command(*recorded)
         verb, it = ("does", "it") if len(recorded) == 1 else ("do", "them")
         return UsageError(
