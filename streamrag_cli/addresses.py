@@ -52,7 +52,7 @@ class Address:
 
     @property
     def parents(self) -> "tuple[Address, ...]":
-        """What is above, from the bottom up.
+        """The addresses above this one, from the bottom up.
 
         >>> [str(each) for each in Address("git+https://host/repo@main//docs/a.md").parents]
         ['git+https://host/repo@main//docs', 'git+https://host/repo@main', 'git+https://host']

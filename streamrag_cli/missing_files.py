@@ -13,7 +13,7 @@ _LIMIT_S: Final = 0.3
 
 
 def is_missing(path: Location) -> bool:
-    """Whether `path` does not exist. A path that cannot be checked counts as existing, and so does an address."""
+    """Whether `path` does not exist. A path that cannot be checked, or an address, counts as existing."""
     if isinstance(path, Address):
         return False
     try:

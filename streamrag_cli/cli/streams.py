@@ -102,8 +102,8 @@ def read_document(stdin: TextIO, err: TextIO, *, limit_mb: int) -> bytes:
             f"cannot read stdin: {reason}", code="stdin_unreadable", hint="pipe a document into -"
         ) from None
     if len(data) > limit_bytes:
-        message = f"stdin is larger than {limit_mb} MB, the value of --max-file-mb"
-        raise UsageError(message, code="stdin_too_long", hint="use a larger value of --max-file-mb")
+        hint = f"export STREAMRAG_MAX_FILE_MB={limit_mb * 2}"
+        raise UsageError(f"stdin is larger than {limit_mb} MB", code="stdin_too_long", hint=hint)
     if not data.strip():
         raise UsageError("stdin is empty, so nothing was ingested", code="stdin_empty", hint=hint)
     return data

@@ -4,6 +4,7 @@
         metadata.json      what the source remembers about the root, such as its commit; replaced atomically
         lock               held while an ingest changes the copy
         files/             the copies
+        dry-run/           copies that are removed at the end of a dry run
 
 STORE and ROOT are hashes. A source may keep more files in the folder of its root. The copies of a root are removed with
 it, and those of a collection with the collection.
@@ -27,6 +28,7 @@ from streamrag_cli.regular_files import read_regular_file
 
 _MAX_METADATA_BYTES: Final = 256_000_000
 _LOCK_LIMIT_S: Final = 30.0
+DRY_RUN: Final = "dry-run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +114,11 @@ class Copies:
         self._remove_if_empty()
 
     def keep_only(self, roots: Iterable[Address]) -> None:
-        """Remove the copies of all other roots."""
-        kept = {_hashed(root.text) for root in roots}
+        """Remove the copies of all other roots, and those of dry runs."""
+        recorded = {_hashed(root.text) for root in roots}
         with suppress(OSError):
             for each in list(self.directory.iterdir()):
-                if each.name not in kept:
-                    shutil.rmtree(each, ignore_errors=True)
+                shutil.rmtree(each / DRY_RUN if each.name in recorded else each, ignore_errors=True)
         self._remove_if_empty()
 
     def _remove_if_empty(self) -> None:

@@ -1,4 +1,4 @@
-"""Runs the `git` program for repositories that nobody has checked.
+"""Runs the `git` program for repositories that are not trusted.
 
 It reads no configuration of the user or the system, runs no hooks, asks for no password, uses only the protocol of the
 address, follows no redirects, and is stopped when it takes too long or stores too much. Passwords come from `~/.netrc`.
@@ -23,7 +23,7 @@ MAX_BYTES: Final = 2_000_000_000
 _MAX_OUTPUT_BYTES: Final = 256_000_000
 _POLL_S: Final = 0.05
 _CHECK_SIZE_EVERY_S: Final = 1.0
-_PASSED: Final = re.compile(
+_INHERITED: Final = re.compile(
     r"PATH|HOME|TMPDIR|SSH_AUTH_SOCK|SSL_CERT_(?:FILE|DIR)|GIT_SSL_CAINFO|(?:https?|all|no)_proxy|(?:HTTPS?|ALL|NO)_PROXY"
 )
 _CONFIG: Final = (
@@ -52,10 +52,10 @@ def git_command(*arguments: str) -> list[str]:
 
 def git_environment(environment: Mapping[str, str], protocol: str = "") -> dict[str, str]:
     """The variables for `git`, which may use only this protocol, such as `https`."""
-    passed = {name: value for name, value in environment.items() if _PASSED.fullmatch(name)}
+    inherited = {name: value for name, value in environment.items() if _INHERITED.fullmatch(name)}
     return {
-        **passed,
-        "PATH": passed.get("PATH") or os.defpath,
+        **inherited,
+        "PATH": inherited.get("PATH") or os.defpath,
         "LC_ALL": "C",
         "GIT_ALLOW_PROTOCOL": protocol,
         "GIT_CONFIG_NOSYSTEM": "1",

@@ -1,16 +1,12 @@
-"""Documents that were piped into `streamrag ingest - --name NAME`. The copy is all that exists of them."""
+"""Documents that were piped into `streamrag ingest - --name NAME`. Only the copies exist."""
 
-import shutil
 from collections.abc import Iterator
-from typing import Final
 
 from streamrag_cli.addresses import Address
 from streamrag_cli.documents.discovery_results import DiscoveryResult, FoundFile
 from streamrag_cli.errors import DocumentError
-from streamrag_cli.remote.copies import Copy
+from streamrag_cli.remote.copies import DRY_RUN, Copy
 from streamrag_cli.remote.sources import FetchOptions
-
-_DRY_RUN: Final = "dry-run"
 
 
 def discover(root: Address, copy: Copy, options: FetchOptions) -> Iterator[DiscoveryResult]:
@@ -18,7 +14,6 @@ def discover(root: Address, copy: Copy, options: FetchOptions) -> Iterator[Disco
 
     Raises DocumentError `no_copy`, OSError.
     """
-    shutil.rmtree(copy.directory / _DRY_RUN, ignore_errors=True)
     data = options.piped.get(root)
     name = root.name
     if data is None:
@@ -26,7 +21,7 @@ def discover(root: Address, copy: Copy, options: FetchOptions) -> Iterator[Disco
         if not copy.exists or not file.is_file():
             raise DocumentError("its copy no longer exists; pipe it again", code="no_copy")
     elif options.dry_run:
-        file = copy.write(f"{_DRY_RUN}/{name}", data)
+        file = copy.write(f"{DRY_RUN}/{name}", data)
     elif not copy.exists or not (copy.files / name).is_file() or (copy.files / name).read_bytes() != data:
         with copy.locked():
             file = copy.write(f"files/{name}", data)

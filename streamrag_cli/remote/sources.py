@@ -1,4 +1,4 @@
-"""Finds the documents at addresses, as `documents/discover.py` finds those in folders.
+"""Finds the documents at addresses, as `documents/discover.py` finds the files in folders.
 
 To add a kind of source, write a module with a function like `discover` and add it to `_DISCOVER`. The function updates
 the copy of one root if that is necessary, and yields:
@@ -31,7 +31,7 @@ class FetchOptions:
 
     `exclude` are the patterns of `--exclude`, and `limit_bytes` is the maximum size of a document. `environment` are
     the user's variables. `piped` are the contents of documents that were piped into this command. A `dry_run` may
-    update the copies of a source, but not replace those that cannot be fetched again.
+    update the copies of a source, but not replace a copy that cannot be fetched again.
     """
 
     limit_bytes: int
@@ -54,13 +54,13 @@ _DISCOVER: Final[Mapping[str, str]] = {
 
 def discover(roots: Sequence[Address], copies: Copies, options: FetchOptions) -> Iterator[DiscoveryResult]:
     """Yield what is found at the roots, in their order. Failures are results; no error is raised."""
-    found: set[str] = set()
+    names: set[str] = set()
     for root in roots:
         for result in _discover(root, copies, options):
             if not isinstance(result, FoundFile) or len(roots) == 1:
                 yield result
-            elif result.name not in found:  # roots may be below each other
-                found.add(result.name)
+            elif result.name not in names:  # roots may be below each other
+                names.add(result.name)
                 yield result
 
 

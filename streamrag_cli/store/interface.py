@@ -101,7 +101,7 @@ class Manifest(Protocol):
         """The record of the document at this path, or None."""
 
     def documents_under(self, root: str) -> Iterator[DocumentRecord]:
-        """Records of the documents at `root` or below it, ordered by path; of all with `rows.EVERYTHING`."""
+        """Records of the documents at `root` or below it, ordered by path. All are below `EVERYTHING`."""
 
     def chunks_of(self, path: str) -> list[Chunk]:
         """The chunks of the document at this path, in order."""

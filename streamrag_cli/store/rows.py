@@ -26,7 +26,7 @@ _CHUNK_TYPES: Final[tuple[Any, ...]] = (str, int, str, str, _POSITION, _POSITION
 
 
 def record_of(row: Sequence[Any]) -> DocumentRecord:
-    """The record in a row of RECORD_COLUMNS. Raises ValueError if a type is wrong or the path is no stored path."""
+    """The record in a row of RECORD_COLUMNS. Raises ValueError if a type is wrong or the path is not valid."""
     if not _have_types(row, _RECORD_TYPES) or not is_stored_path(row[0]):
         raise ValueError("a document has values of the wrong type")
     return DocumentRecord(**dict(zip(_RECORD_NAMES, row, strict=True)) | {"tags": tags_of(row[-1])})

@@ -94,7 +94,7 @@ def test_names_of_files_and_addresses_are_distinguished() -> None:
     assert [str(location(name)) for name in names[:4]] == ["/srv/https:/x", *names[1:4]]
 
 
-def test_what_is_above_an_address() -> None:
+def test_the_addresses_above_an_address() -> None:
     assert names_above("git+file:///srv/repo@main//docs/a.md") == [
         "git+file:///srv/repo@main//docs",
         "git+file:///srv/repo@main",

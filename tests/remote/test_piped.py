@@ -27,7 +27,7 @@ def user(request: pytest.FixtureRequest, cli: WarmCommandLine) -> Iterator[WarmC
 
 def pipe(ingests: Ingests, data: bytes, *, name: Address = NOTE, dry_run: bool = False) -> dict[str, str]:
     request = IngestRequest(paths=(name,), piped={name: data}, working_directory=ingests.home, dry_run=dry_run)
-    return ingests._actions(ingest(request, ingests.settings, ingests.embedder))  # noqa: SLF001
+    return ingests._actions(ingest(request, ingests.settings, ingests.embedder))
 
 
 def copies(ingests: Ingests) -> list[bytes]:
@@ -42,8 +42,8 @@ def test_piped_text_is_kept_shown_found_and_removed_by_its_name(user: WarmComman
     [document] = json.loads(user.run("ls", "--json").stdout)["documents"]
     assert (document["source"], document["path"], document["chunks"]) == ("notes/today.md", str(NOTE), 1)
     assert user.run("show", "notes/today.md").stdout == HERON
-    found = json.loads(user.run("search", "heron", "--in", "notes/*.md", "--json").stdout)["results"]
-    assert [(each["source"], each["path"], each["line_start"]) for each in found] == [("notes/today.md", str(NOTE), 3)]
+    hits = json.loads(user.run("search", "heron", "--in", "notes/*.md", "--json").stdout)["sources"]
+    assert [(each["source"], each["path"], each["line_start"]) for each in hits] == [("notes/today.md", str(NOTE), 3)]
     assert user.run("ingest", "--rebuild").code == 0
     assert user.run("show", str(NOTE)).stdout == HERON
     assert user.run("ingest", "--remove", "notes/today.md").code == 0
@@ -65,14 +65,14 @@ def test_the_name_determines_the_format(cli: WarmCommandLine) -> None:
         (("--name", "a.md", "folder"), HERON, "--name requires the PATH -"),
         (("-", "--name", "a.md"), b" \n", "stdin is empty, so nothing was ingested"),
         (("-", "--name", "../a.md"), HERON, "--name must be a relative name without .. and control characters"),
-        (("-", "--name", "a.md", "--max-file-mb", "1"), b"x" * 1_000_001, "stdin is larger than 1 MB"),
+        (("-", "--name", "a.md"), b"x" * 1_000_001, "stdin is larger than 1 MB"),
         (("--remove", "-"), HERON, "--remove takes the name of what was piped, not -"),
     ],
 )
 def test_unusable_input_changes_nothing(
     cli: WarmCommandLine, arguments: tuple[str, ...], stdin: bytes, message: str
 ) -> None:
-    outcome = cli.run("ingest", *arguments, stdin=stdin)
+    outcome = cli.having(STREAMRAG_MAX_FILE_MB="1").run("ingest", *arguments, stdin=stdin)
 
     assert (outcome.code, outcome.stdout) == (2, b"")
     assert message in outcome.stderr
