@@ -42,7 +42,7 @@ def test_piped_text_is_kept_shown_found_and_removed_by_its_name(user: WarmComman
     [document] = json.loads(user.run("ls", "--json").stdout)["documents"]
     assert (document["source"], document["path"], document["chunks"]) == ("notes/today.md", str(NOTE), 1)
     assert user.run("show", "notes/today.md").stdout == HERON
-    hits = json.loads(user.run("search", "heron", "--in", "notes/*.md", "--json").stdout)["sources"]
+    hits = json.loads(user.run("search", "heron", "--in", "notes/*.md", "--json").stdout)["hits"]
     assert [(each["source"], each["path"], each["line_start"]) for each in hits] == [("notes/today.md", str(NOTE), 3)]
     assert user.run("ingest", "--rebuild").code == 0
     assert user.run("show", str(NOTE)).stdout == HERON
