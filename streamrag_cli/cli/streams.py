@@ -97,10 +97,7 @@ def read_document(stdin: TextIO, err: TextIO, *, limit_mb: int) -> bytes:
         os.set_blocking(stdin.fileno(), True)  # the parent process may have made it non-blocking
         data = stdin.buffer.read(limit_bytes + 1)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UsageError(
-            f"cannot read stdin: {reason}", code="stdin_unreadable", hint="pipe a document into -"
-        ) from None
+        raise UsageError(f"cannot read stdin: {error.strerror}", code="stdin_unreadable", hint=hint) from None
     if len(data) > limit_bytes:
         hint = f"export STREAMRAG_MAX_FILE_MB={limit_mb * 2}"
         raise UsageError(f"stdin is larger than {limit_mb} MB", code="stdin_too_long", hint=hint)

@@ -68,20 +68,24 @@ def ingest_or_raise(
     roots = roots_to_ingest(request, settings)
     reject_missing_paths(request, settings)
     confirm_rebuild(request, settings)
-    with _tidy_copies(roots, settings):
+    with _tidy_copies(roots, request, settings):
         yield from _ingest(roots, request, settings, embedder, started)
 
 
 @contextmanager
-def _tidy_copies(roots: Sequence[Location], settings: Settings) -> Iterator[None]:
-    """At the end of the block, remove copies that are not needed, such as those of a dry run."""
+def _tidy_copies(roots: Sequence[Location], request: IngestRequest, settings: Settings) -> Iterator[None]:
+    """At the end of the block, remove copies that are not needed, such as the copies of a dry run."""
     try:
         yield
     finally:
-        if any(isinstance(root, Address) for root in roots):
+        addresses = [root for root in roots if isinstance(root, Address)]
+        is_rebuilt = request.rebuild and not request.dry_run and settings.state_directory
+        if addresses or is_rebuilt:
             with suppress(StoreError):
-                recorded = recorded_roots(settings)
-                copies_of(settings).keep_only(root for root in recorded if isinstance(root, Address))
+                recorded = {root for root in recorded_roots(settings) if isinstance(root, Address)}
+                copies_of(settings).tidy(addresses, recorded=recorded)
+                if is_rebuilt:
+                    copies_of(settings).keep_only(recorded)
 
 
 def _ingest(

@@ -3,15 +3,14 @@
 import shlex
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from streamrag_cli.addresses import Address, Location
+from streamrag_cli.addresses import Address, Location, location
 from streamrag_cli.errors import StoreError, StreamragError, UsageError
 from streamrag_cli.events import IngestEvent, IngestStarted, Notice, as_event
 from streamrag_cli.ingest.progress import document_event, done_event
-from streamrag_cli.ingest.roots import IngestRequest, copies_of, is_below, recorded_roots
+from streamrag_cli.ingest.roots import IngestRequest, copies_of, is_below
 from streamrag_cli.ingest.safeguards import MANY_DOCUMENTS, confirm_removal
 from streamrag_cli.model import DocumentRecord
 from streamrag_cli.settings import Settings
@@ -65,10 +64,12 @@ def _remove(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]
         with store.writer(settings.collection, embedding=made_with) as writer:
             records = _records_under(writer.catalog, below)
             writer.remove(record.path for record in records)
-            writer.remove_roots(_roots_under(writer.catalog, below))
+            removed_roots = _roots_under(writer.catalog, below)
+            writer.remove_roots(removed_roots)
             writer.record_unread(list(map(str, below)), [])
             chunks = writer.catalog.counts().chunks
-        _keep_copies(settings)
+        removed = [location(root) for root in removed_roots]
+        _tidy_copies([root for root in removed if isinstance(root, Address)], settings)
     yield from (document_event(request.shown_name(record.path), "deleted") for record in records)
     yield done_event(
         {"deleted": len(records)}, chunks_written=0, chunks=chunks, started=started, dry_run=request.dry_run
@@ -90,12 +91,9 @@ def _piped_document(manifest: Manifest, path: Location, absolute: Location) -> A
     return None if is_file or manifest.document(str(piped)) is None else piped
 
 
-def _keep_copies(settings: Settings) -> None:
-    """Remove the copies of addresses that are no longer recorded."""
+def _tidy_copies(removed: Sequence[Address], settings: Settings) -> None:
     if settings.state_directory:
-        with suppress(StoreError):
-            roots = recorded_roots(settings)
-            copies_of(settings).keep_only(root for root in roots if isinstance(root, Address))
+        copies_of(settings).tidy(removed, recorded=())
 
 
 def _records_under(manifest: Manifest, paths: Sequence[Location]) -> list[DocumentRecord]:
@@ -118,7 +116,8 @@ def _remove_all(request: IngestRequest, settings: Settings) -> Iterator[IngestEv
     yield IngestStarted(documents=len(known), collection=settings.collection, embedding=made_with)
     if not request.dry_run:
         yield from _files_left(open_store(settings.store).remove(settings.collection))
-        _keep_copies(settings)
+        if settings.state_directory:
+            copies_of(settings).keep_only([])
         chunks = 0
     yield from (document_event(request.shown_name(record.path), "deleted") for record in known)
     yield done_event({"deleted": len(known)}, chunks_written=0, chunks=chunks, started=started, dry_run=request.dry_run)

@@ -145,7 +145,7 @@ def _nothing_to_ingest(recorded: Sequence[Location], request: IngestRequest) -> 
     if recorded and not request.rebuild:
         names = sanitise_line(", ".join(map(request.shown_name, recorded)))
         if all(isinstance(root, Address) for root in recorded):
-            raise UsageError(
+            return UsageError(
                 f"{names}: ingested on another machine, or the copy no longer exists",
                 code="no_path",
                 hint=f"to ingest it here: streamrag ingest {shlex.join(map(str, recorded))}",

@@ -16,7 +16,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,10 +87,6 @@ class Copy:
         finally:
             os.close(descriptor)
 
-    def remove(self) -> None:
-        """Remove the copies. Errors are ignored, because nothing depends on the removal."""
-        shutil.rmtree(self.directory, ignore_errors=True)
-
 
 @dataclass(frozen=True, slots=True)
 class Copies:
@@ -108,17 +104,23 @@ class Copies:
     def at(self, root: Address) -> Copy:
         return Copy(root, self.directory / _hashed(root.text))
 
-    def remove(self, roots: Iterable[Address]) -> None:
+    def tidy(self, roots: Iterable[Address], *, recorded: Collection[Address]) -> None:
+        """Remove the copies of those `roots` that are not recorded, and the copies that a dry run made of the others.
+
+        Other roots are left alone, because another ingest may be fetching them and record them later.
+        """
         for root in roots:
-            self.at(root).remove()
+            copy = self.at(root)
+            shutil.rmtree(copy.directory / DRY_RUN if root in recorded else copy.directory, ignore_errors=True)
         self._remove_if_empty()
 
     def keep_only(self, roots: Iterable[Address]) -> None:
-        """Remove the copies of all other roots, and those of dry runs."""
+        """Remove the copies of all other roots."""
         recorded = {_hashed(root.text) for root in roots}
         with suppress(OSError):
             for each in list(self.directory.iterdir()):
-                shutil.rmtree(each / DRY_RUN if each.name in recorded else each, ignore_errors=True)
+                if each.name not in recorded:
+                    shutil.rmtree(each, ignore_errors=True)
         self._remove_if_empty()
 
     def _remove_if_empty(self) -> None:
