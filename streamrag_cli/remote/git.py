@@ -59,7 +59,7 @@ def _update(where: GitAddress, copy: Copy, options: FetchOptions) -> None:
     if known == commit and metadata.get("limit_bytes") == options.limit_bytes:
         return
     repository = _repository(copy)
-    if known != commit:
+    if known != commit or not repository.is_dir():
         commit = _fetch(where.url, name, repository, environment)
     _extract(where, copy, commit, former=metadata if known else {}, options=options, environment=environment)
 

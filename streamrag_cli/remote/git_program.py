@@ -29,7 +29,7 @@ _INHERITED: Final = re.compile(
 _CONFIG: Final = (
     "http.followRedirects=false", "http.lowSpeedLimit=1000", "http.lowSpeedTime=30", "credential.helper=",
     "core.askPass=", "core.hooksPath=/dev/null", "core.fsmonitor=false", "core.symlinks=false", "gc.auto=0",
-    "maintenance.auto=false", "fetch.recurseSubmodules=false", "submodule.recurse=false",
+    "maintenance.auto=false", "fetch.unpackLimit=1", "fetch.recurseSubmodules=false", "submodule.recurse=false",
 )  # fmt: skip
 _ERRORS: Final = (
     (r"could not read (?:Username|Password)|Authentication failed|terminal prompts disabled|returned error: 40[13]",
@@ -38,6 +38,7 @@ _ERRORS: Final = (
     (r"returned error: 30\d|redirect", "redirected", "the server redirects to another address; ingest that address"),
     (r"returned error: 404|not found|does not (?:appear to be a git repository|exist)|No such file",
      "no_such_repository", "no repository was found there"),
+    (r"not our ref|find remote ref", "no_such_ref", "the repository has no such branch, tag or commit"),
     (r"Could not resolve host|Name or service not known", "unreachable", "the host name cannot be resolved"),
     (r"Connection refused|Failed to connect|No route to host|Connection reset|Network is unreachable",
      "unreachable", "cannot connect to the host"),

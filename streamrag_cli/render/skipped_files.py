@@ -19,6 +19,9 @@ _BY_CODE: Final = {
     "outside_root": "symlink",
     "broken_link": "symlink",
     "not_a_regular_file": "special file",
+    "link_in_repository": "symlink",
+    "submodule": "submodule",
+    "lfs_pointer": "Git LFS file",
 }
 """The noun to count for each reason code. Its plural ends in -s, or follows a bar."""
 _BY_SUFFIX: Final = {

@@ -66,6 +66,12 @@ def test_tags_commits_and_single_files_can_be_named(ingests: Ingests, server: Gi
     assert set(ingests.stored().values()) == {"It hunts at night.", "Changed."}
 
 
+def test_an_unknown_commit_fails(ingests: Ingests, server: GitServer, birds: Repository) -> None:
+    ingests.run(f"{server.url}/ada/birds@{'12' * 20}")
+
+    assert failure(ingests) == ("no_such_ref", "the repository has no such branch, tag or commit")
+
+
 def test_an_unchanged_repository_costs_one_request_for_its_refs(
     ingests: Ingests, server: GitServer, birds: Repository
 ) -> None:
