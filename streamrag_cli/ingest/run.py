@@ -159,11 +159,12 @@ class IngestRun:
         """Record the failed and skipped files of a complete run. Does not write if they are the same as before."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         roots = [str(root) for root in outermost(self._survey.roots)]
+        unrecorded = set(map(str, self._survey.unreachable))
         known = {
             each.path: each for each in writer.catalog.unread_files() if is_below(each.path, list(map(location, roots)))
         }
         files = []
-        for result in self.unread:
+        for result in (each for each in self.unread if each.path not in unrecorded):
             path = result.path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
             unread = UnreadFile(
                 path=path,

@@ -8,6 +8,7 @@ import pytest
 
 from streamrag_cli.ingest.pipeline import ingest
 from streamrag_cli.remote.copies import Copies
+from streamrag_cli.store.registry import open_store
 from tests.support.files import write_files
 from tests.support.git_server import GitServer, Repository, git_server, run_git
 from tests.support.ingests import Ingests
@@ -166,6 +167,9 @@ def test_a_repository_that_was_never_fetched_is_not_remembered(ingests: Ingests,
     }
     assert ingests.run() == {"a.md": "unchanged"}
     assert copies_of(ingests) == []
+    with open_store(ingests.settings.store).manifest("default") as manifest:
+        assert manifest is not None
+        assert (manifest.roots(), manifest.unread_files()) == ([str(ingests.home / "a.md")], [])
 
 
 def test_removal_removes_the_copies(ingests: Ingests, server: GitServer, birds: Repository) -> None:
