@@ -40,7 +40,7 @@ def test_a_repository_is_listed_searched_shown_and_removed_by_its_address(cli: W
     for pattern in (f"{root}//docs", f"{root}/docs/**", "*.md", "birds.git@main//docs/owl.md"):
         hits = json.loads(cli.run("search", "owl", "-k", "1", "--in", pattern, "--json").stdout)["hits"]
         assert [(each["path"], each["line_start"]) for each in hits] == [(f"{root}//docs/owl.md", 3)], pattern
-    assert cli.run("show", f"{root}//docs/owl.md:3").stdout == b"The owl hunts at night.\n"
+    assert cli.run("show", f"{root}//docs/owl.md:3-3").stdout == b"The owl hunts at night.\n"
 
     birds.directory.rename(tmp_path / "moved.git")
     assert cli.run("ingest").code == 6
