@@ -109,7 +109,7 @@ def survey_folders(roots: Sequence[Location], request: IngestRequest, settings: 
 
 def _discovered(roots: Sequence[Location], request: IngestRequest, settings: Settings) -> Iterator[DiscoveryResult]:
     named = frozenset(request.absolute_paths())
-    folders = [root for root in roots if isinstance(root, Path)]
+    folders = [root for root in roots if not isinstance(root, Address)]
     not_named = [root for root in folders if root not in named]
     yield from discover(folders, exclude=settings.exclude, environment=request.environment, recorded=not_named)
     addresses = [root for root in roots if isinstance(root, Address)]
@@ -262,7 +262,7 @@ def _reject_replaced(
 
     If a folder has as many files as stored documents, its files were only moved or renamed.
     """
-    folders = [root for root in files_of if isinstance(root, Path)]
+    folders = [root for root in files_of if not isinstance(root, Address)]
     for root, documents in _stored_below(_without_documents(folders, unreadable, settings), request, settings).items():
         if documents > max(MANY_DOCUMENTS, files_of[root]):
             raise _perhaps_not_mounted(
