@@ -105,9 +105,9 @@ class Copies:
         return Copy(root, self.directory / _hashed(root.text))
 
     def tidy(self, roots: Iterable[Address], *, recorded: Collection[Address]) -> None:
-        """Remove the copies of those `roots` that are not recorded, and the copies that a dry run made of the others.
+        """Remove the copies of `roots` that are not recorded. Of the others, remove the copies for a dry run.
 
-        Other roots are left alone, because another ingest may be fetching them and record them later.
+        Copies of other roots stay, because another ingest may be fetching a root that it has not recorded yet.
         """
         for root in roots:
             copy = self.at(root)
