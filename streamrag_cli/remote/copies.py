@@ -105,7 +105,7 @@ class Copies:
         return Copy(root, self.directory / _hashed(root.text))
 
     def tidy(self, roots: Iterable[Address], *, recorded: Collection[Address]) -> None:
-        """Remove the copies of `roots` that are not recorded. Of the others, remove the copies for a dry run.
+        """Remove the copies of `roots` that are not recorded, and dry-run copies of recorded roots.
 
         Copies of other roots stay, because another ingest may be fetching a root that it has not recorded yet.
         """
