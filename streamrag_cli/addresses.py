@@ -110,10 +110,10 @@ def format_path(name: str) -> PurePosixPath:
     return path if path.suffix else path.with_name(f"{path.name or 'index'}{_PAGE_SUFFIX}")
 
 
-def public_name(address: str) -> str:
+def public_address(address: str) -> str:
     """The name of an address for models and HTTP clients: like `shown_address`, without the folders of this machine.
 
-    >>> public_name("git+file:///srv/private/birds.git@main//docs/a.md"), public_name("git+https://host/a/b//c.md")
+    >>> public_address("git+file:///srv/private/birds.git@main//docs/a.md"), public_address("git+https://host/a/b//c.md")
     ('birds.git@main//docs/a.md', 'host/a/b//c.md')
     """
     if not address.startswith("git+file:"):

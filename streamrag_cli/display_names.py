@@ -20,6 +20,16 @@ def name_of_copy(copy: str, original: str) -> str:
     return str(file.parent if differs_only_in_folder else file)
 
 
+def public_name(source: str) -> str:
+    """The name of a source without the folders of this machine: an absolute path is cut to its last folder and file.
+
+    >>> public_name("docs/guide/install.md"), public_name("/srv/private/docs/install.md")
+    ('docs/guide/install.md', 'docs/install.md')
+    """
+    file = PurePosixPath(source)
+    return "/".join(file.parts[1:][-2:]) if file.is_absolute() else source
+
+
 @dataclass(frozen=True, slots=True)
 class DisplayNames:
     """Shows paths relative to the working directory `directory` or the home directory `home`; either may be None.

@@ -84,11 +84,17 @@ class Citations(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice(Event):
-    """Something the user should know; `code` is a stable identifier for programs."""
+    """Something the user should know; `code` is a stable identifier for programs.
+
+    If it is about files of sources, `paths` are their absolute paths, and `collection` is theirs if several were
+    searched.
+    """
 
     kind = "notice"
     message: str
     code: str
+    paths: tuple[str, ...] = field(default=(), metadata=shown(PRIVATE))
+    collection: str | None = field(default=None, metadata=shown(PRIVATE))
 
 
 THINKING_SHOWN: Final = Notice(

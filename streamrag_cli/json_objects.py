@@ -75,11 +75,21 @@ def answer_object(events: Iterable[AskEvent], *, paths: bool = False, thread: st
 
 
 def hits_object(
-    sources: Iterable[Source], *, query: str | None, error: Error | None = None, paths: bool = False
+    sources: Iterable[Source],
+    *,
+    query: str | None,
+    notices: Iterable[Notice] = (),
+    error: Error | None = None,
+    paths: bool = False,
 ) -> dict[str, object]:
     """The object that `search --json` prints (with `paths`) and `/search` returns (without)."""
-    hits = [public(source, paths=paths, texts=True) for source in sources]
-    return {"version": FORMAT_VERSION, "query": query, "hits": hits, "error": _error_object(error)}
+    return {
+        "version": FORMAT_VERSION,
+        "query": query,
+        "hits": [public(source, paths=paths, texts=True) for source in sources],
+        "notices": [public(each) for each in notices],
+        "error": _error_object(error),
+    }
 
 
 def failure_object(command: str, error: Error) -> dict[str, object]:

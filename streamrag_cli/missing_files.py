@@ -1,15 +1,31 @@
 """Finds files that no longer exist or have changed, without waiting for a disk that does not respond."""
 
 import errno
+import os
 import stat
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from threading import Thread
-from typing import Final
+from threading import Lock, Thread
+from typing import Final, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from streamrag_cli.addresses import Address, Location, is_address
 
-_LIMIT_S: Final = 0.3
+LIMIT_S: Final = 0.3
+"""How long a caller waits for the check of files."""
+_MAX_BLOCKED: Final = 8
+"""With so many checks that are blocked by a disk, no further check starts, so that threads do not accumulate."""
+_BLOCK_BYTES: Final = 1 << 20
+Key = TypeVar("Key", bound=Hashable)
+FileState: TypeAlias = Literal["changed", "gone"]
+STALE_CODES: Final[Mapping[FileState | None, str]] = {"changed": "source_changed", "gone": "source_gone"}
+"""The codes of notices about files of sources."""
+_NAMED: Final = 3
+_DESCRIPTIONS: Final = {
+    "changed": ("has changed since it was ingested", "have changed since they were ingested"),
+    "gone": ("no longer exists", "no longer exist"),
+}
 
 
 def is_missing(path: Location) -> bool:
@@ -26,7 +42,7 @@ def is_missing(path: Location) -> bool:
 
 
 def find_missing_files(paths: Iterable[str]) -> frozenset[str]:
-    """The `paths` that do not exist. A path that is not checked within `_LIMIT_S` seconds counts as existing.
+    """The `paths` that do not exist. A path that is not checked within `LIMIT_S` seconds counts as existing.
 
     The paths must be absolute. Addresses count as existing. On a disconnected network share `stat` may block for
     minutes.
@@ -41,33 +57,121 @@ def find_missing_files(paths: Iterable[str]) -> frozenset[str]:
     return frozenset(tuple(missing))
 
 
-def has_changed(path: str, *, size: int, mtime_ns: int, sha256: str) -> bool:
-    """Whether the file differs from one with these properties. A file that cannot be checked counts as unchanged."""
-    if is_address(path):
-        return False
+class StoredFile(Protocol):
+    """The properties of a file when it was ingested."""
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def mtime_ns(self) -> int: ...
+
+    @property
+    def sha256(self) -> str: ...
+
+
+class FileCheck(Generic[Key]):
+    """Checks in a thread whether files have changed or no longer exist.
+
+    A file that cannot be checked counts as unchanged. The content is compared only if the time stamp has changed, but
+    not the size; a file for which this takes longer than `LIMIT_S` counts as unchanged as well.
+    """
+
+    def __init__(self, files: Mapping[Key, StoredFile]) -> None:
+        """Begin the check. The paths of `files` must be absolute."""
+        self._files = files
+        self._states: dict[Key, FileState] = {}
+        self._ends_at_s = time.monotonic() + LIMIT_S
+        self._thread = _started(self._check) if self._files else None
+
+    def states(self, wait_s: float) -> dict[Key, FileState]:
+        """The files that are known to have changed after at most `wait_s`, by their keys."""
+        if self._thread is not None:
+            self._thread.join(max(0.0, min(wait_s, self._ends_at_s - time.monotonic())))
+        return self._states.copy()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether there is nothing to wait for."""
+        return self._thread is None or not self._thread.is_alive() or time.monotonic() >= self._ends_at_s
+
+    def _check(self) -> None:
+        for key, file in self._files.items():
+            if state := self._state_of(file):
+                self._states[key] = state
+
+    def _state_of(self, file: StoredFile) -> FileState | None:
+        path = Path(file.path)
+        if is_missing(path):
+            return "gone"
+        try:
+            status = path.stat()
+            if not stat.S_ISREG(status.st_mode) or status.st_size != file.size:
+                return "changed"
+            is_same = status.st_mtime_ns == file.mtime_ns or _digest(path, self._ends_at_s) in {file.sha256, None}
+        except (OSError, ValueError):
+            return None
+        return None if is_same else "changed"
+
+
+def state_of_file(file: StoredFile) -> FileState | None:
+    """Whether the file has changed or no longer exists since it was ingested. Waits at most `LIMIT_S`."""
+    return FileCheck({file.path: file}).states(LIMIT_S).get(file.path)
+
+
+def _digest(path: Path, until_s: float) -> str | None:
+    """The SHA-256 of a regular file as hex digits; None if it is not read by `until_s`, as `monotonic` counts."""
     import hashlib  # 2 ms; most callers of this module do not need it
 
-    changed: list[bool] = []
+    digest = hashlib.sha256()
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as opened:
+        while block := opened.read(_BLOCK_BYTES):
+            digest.update(block)
+            if time.monotonic() >= until_s:
+                return None
+    return digest.hexdigest()
 
-    def check() -> None:
-        try:
-            status = Path(path).stat()
-            if not stat.S_ISREG(status.st_mode) or status.st_size != size:
-                changed.append(True)
-            elif status.st_mtime_ns != mtime_ns:
-                with Path(path).open("rb") as file:
-                    changed.append(hashlib.file_digest(file, "sha256").hexdigest() != sha256)
-        except (OSError, ValueError):
-            return
 
-    _run_briefly(check)
-    return any(changed)
+_blocked: Final[list[Thread]] = []
+_blocked_lock: Final = Lock()
+
+
+def _started(work: Callable[[], None]) -> Thread | None:
+    """A daemon thread that runs `work`; None if too many of them are blocked, or if none can be started."""
+    with _blocked_lock:
+        _blocked[:] = [each for each in _blocked if each.is_alive()]
+        if len(_blocked) >= _MAX_BLOCKED:
+            return None
+        thread = Thread(target=work, name="check-files", daemon=True)
+        with suppress(RuntimeError):  # the limit on threads is reached
+            thread.start()
+            _blocked.append(thread)
+            return thread
+    return None
 
 
 def _run_briefly(work: Callable[[], None]) -> None:
-    thread = Thread(target=work, name="check-files", daemon=True)
-    thread.start()
-    thread.join(_LIMIT_S)
+    if thread := _started(work):
+        thread.join(LIMIT_S)
+
+
+def stale_message(state: FileState, names: Sequence[str]) -> str:
+    """A description of the state of the files with these names.
+
+    >>> stale_message("changed", ["lease.md"]), stale_message("gone", ["a.md", "b.md", "c.md", "d.md", "e.md"])
+    ('lease.md has changed since it was ingested', 'a.md, b.md, c.md and 2 more no longer exist')
+    """
+    *first, last = [*names[:_NAMED], *([f"{len(names) - _NAMED} more"] if len(names) > _NAMED else [])]
+    singular, plural = _DESCRIPTIONS[state]
+    return f"{', '.join(first)} and {last} {plural}" if first else f"{last} {singular}"
+
+
+def is_local_file(path: str) -> bool:
+    """Whether the document is a file on a disk, not something that was read from an address."""
+    return path.startswith("/")
 
 
 def topmost_missing_folder(path: Path) -> Path:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 PRIVATE: Final = "private"
 """Metadata of a field that never leaves the machine."""
@@ -312,6 +312,21 @@ class DocumentRecord:
     tags: tuple[str, ...] | None = None
 
 
+class FileVersion(NamedTuple):
+    """The part of a `DocumentRecord` that detects changes of its file. `tags` are as stored, None if unknown.
+
+    A tuple, because a sweep reads one for each document.
+    """
+
+    path: str
+    source: str
+    size: int
+    mtime_ns: int
+    read_at_ns: int
+    recipe: str
+    tags: str | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
     """Text of an ingested document, sanitised, as it was ingested: a chunk, some lines or all of it.
@@ -319,7 +334,8 @@ class Passage:
     `source` is the document's name as shown to users, and `title` its heading path. `line_start` and `line_end` are
     lines of the file, counted from 1, both inclusive, or None if the format has no lines. `chunk_id` is "" unless the
     text is that of one chunk. `path` is the absolute path on this machine, `ingested_at` is ISO 8601 in UTC, and
-    `record` is the file's record in the store.
+    `record` is the file's record in the store. `marked` are the lines of the text, counted from 0, that may be the line
+    that was asked for; usually one.
     """
 
     source: str
@@ -332,6 +348,7 @@ class Passage:
     path: str = field(default="", metadata=shown(LOCAL))
     ingested_at: str = field(default="", metadata=shown(LOCAL))
     record: DocumentRecord | None = field(default=None, metadata=shown(PRIVATE))
+    marked: tuple[int, ...] = field(default=(), metadata=shown(PRIVATE))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -353,8 +370,8 @@ class UnreadFile:
 class DocumentEntry:
     """A row of a list of documents. `state` is `stored`, `failed` or `skipped`; the last two have a `reason`.
 
-    The times are ISO 8601 in UTC. A file that failed after it had been ingested keeps its chunks; otherwise it has no
-    chunks, and its size and times are None.
+    The times are ISO 8601 in UTC. `tags` come from the front matter. A file that failed after it had been ingested
+    keeps its chunks; otherwise it has no chunks, and its size and times are None.
     """
 
     source: str
@@ -366,4 +383,5 @@ class DocumentEntry:
     ingested_at: str | None
     reason: str = ""
     code: str = ""
+    tags: tuple[str, ...] = field(default=(), metadata=shown(IF_SET))
     path: str = field(default="", metadata=shown(LOCAL))

@@ -217,6 +217,16 @@ class Settings:
         no_flag=_RARE,
         meaning="The engine stops after this many seconds without a question.",
     )
+    fresh: str = setting(
+        "off",
+        parse=value.one_of("on", "off"),
+        flag="--fresh",
+        switch="on",
+        commands=("ask", "chat", "search"),
+        meaning="Whether to sync the collection with the files that it was built from before every question of the"
+        " command line; see `docs/ingesting.md`.",
+        help="Sync the collection with its files first.",
+    )
     editor_uri: str = setting(
         "",
         parse=value.editor_uri,

@@ -1,5 +1,17 @@
+/** Restricts a question to some documents. */
+export interface Filter {
+  /** Patterns for names of documents as in the sources; a folder includes everything below it. */
+  in?: readonly string[];
+  /** Only files modified since this date or age, such as `7d`. */
+  since?: string;
+  /** Only these formats or suffixes, such as `pdf`. */
+  format?: readonly string[];
+  /** Only documents with all of these tags. */
+  tag?: readonly string[];
+}
+
 /** Options of a question. All are optional. */
-export interface RagOptions {
+export interface RagOptions extends Filter {
   /** The server's address, such as `http://127.0.0.1:8421`. Default: the origin of the page. */
   baseUrl?: string;
   /** The number of sources. Default: the server's setting. */

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from streamrag_cli.answer.excerpts import as_sources
 from streamrag_cli.answer.focus import CHARS as FOCUSED_CHARS
 from streamrag_cli.answer.focus import PASSAGES, focus, focused
+from streamrag_cli.answer.stale_files import StaleFiles
 from streamrag_cli.errors import NothingRelevantError
 from streamrag_cli.missing_files import find_missing_files
 from streamrag_cli.model import Hit, Question, Source
@@ -29,7 +30,8 @@ class Context:
     """The passages of a question.
 
     `retrieved` has the hits of its search. `cited` has other passages that the previous answer cites, ranked after the
-    hits. `sources` has both. `texts` and `cited_texts` have the text of each to send to the model.
+    hits. `sources` has both. `texts` and `cited_texts` have the text of each to send to the model. `stale` is the check
+    of the files of `sources`; None if they may be on another machine.
     """
 
     retrieved: Retrieved
@@ -37,6 +39,7 @@ class Context:
     texts: Sequence[str] = ()
     cited: tuple[Hit, ...] = ()
     cited_texts: Sequence[str] = ()
+    stale: StaleFiles | None = None
 
 
 def find_context(
@@ -56,8 +59,8 @@ def find_context(
     `cited` are the ids of the chunks that the previous answer cites; they are used only if the question is `for_model`.
     """
     chars = _context_chars(settings) if for_model else None
-    checks_files = open_store(settings.store).has_local_files and not for_visitors
-    find_missing = find_missing_files if checks_files else None
+    has_local_files = open_store(settings.store).has_local_files
+    find_missing = find_missing_files if has_local_files and not for_visitors else None
     try:
         retrieved = retriever.retrieve(
             question.text,
@@ -82,7 +85,7 @@ def find_context(
         retrieved = replace(retrieved, spent_ms={**retrieved.spent_ms, "focus": (perf_counter() - started) * 1000})
     context = Context(retrieved=retrieved, sources=_sources(retrieved, question), texts=texts or _whole(retrieved))
     if not (for_model and cited):
-        return context
+        return _with_check(context, retriever, cancellation) if has_local_files else context
     also = retriever.cited_passages(
         retrieved, cited, scope=question.filter, find_missing=find_missing, cancellation=cancellation
     )
@@ -91,9 +94,15 @@ def find_context(
         chosen = focused(also, retriever.embedder, chars=chars // _CITED_SHARE)
         also = replace(also, hits=_renumbered([hit for hit, text in zip(also.hits, chosen, strict=True) if text]))
         cited_texts = [text for text in chosen if text]
-    return replace(
+    context = replace(
         context, sources=context.sources + _sources(also, question), cited=also.hits, cited_texts=cited_texts
     )
+    return _with_check(context, retriever, cancellation) if has_local_files else context
+
+
+def _with_check(context: Context, retriever: Searcher, cancellation: Cancellation) -> Context:
+    records = retriever.documents((*context.retrieved.hits, *context.cited), cancellation)
+    return replace(context, stale=StaleFiles(context.sources, records))
 
 
 def _improve_hint(

@@ -6,7 +6,7 @@ which also closes the connection to the model.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
@@ -15,13 +15,14 @@ from typing import Final
 from streamrag_cli.answer.chat_model import warm_up_client
 from streamrag_cli.answer.citations import lacks_citations, resolve
 from streamrag_cli.answer.clock import Clock
-from streamrag_cli.answer.context import find_context
+from streamrag_cli.answer.context import Context, find_context
 from streamrag_cli.answer.conversation import generate_with_history
 from streamrag_cli.answer.generation import answer_limits, cut_notice, model_endpoint
 from streamrag_cli.answer.model_choice import connect_hint, find_local_servers
 from streamrag_cli.answer.quoting import pick_quotes, pieces
 from streamrag_cli.answer.rewriting import RewriteFailedError, self_contained_question
 from streamrag_cli.answer.shared_resources import SharedResources
+from streamrag_cli.answer.stale_files import BRIEFLY_S, StaleFiles
 from streamrag_cli.answer.support import unsupported
 from streamrag_cli.errors import ExitCode, StreamragError, UsageError
 from streamrag_cli.events import (
@@ -39,12 +40,14 @@ from streamrag_cli.events import (
     Token,
     as_event,
 )
+from streamrag_cli.missing_files import LIMIT_S
 from streamrag_cli.model import Question, Source
 from streamrag_cli.new_thread import run_in_new_thread
 from streamrag_cli.retrieval.follow_up import earlier_questions
 from streamrag_cli.retrieval.search import Retrieved
 from streamrag_cli.retrieval.several import Searcher
 from streamrag_cli.settings import Settings
+from streamrag_cli.store.time_limit import Cancellation
 from streamrag_cli.system_errors import exhausted_resource
 from streamrag_cli.text import sanitise, sanitise_line
 
@@ -62,7 +65,7 @@ def ask(question: Question, settings: Settings, resources: SharedResources) -> A
 
 
 def search(question: Question, settings: Settings, resources: SharedResources) -> AsyncGenerator[AskEvent, None]:
-    """Find the sources without answering. Yields one `Sources` or one `Error`."""
+    """Find the sources without answering. Yields one `Sources` or one `Error`, perhaps after a `Notice`."""
     return _with_final_event(_search_events(question, settings, resources))
 
 
@@ -141,20 +144,21 @@ async def _search_and_answer(
 ) -> AsyncGenerator[AskEvent, None]:
     """The events from the search for `searched` to the end of the answer to `question`."""
     yield Status(status="retrieving", detail=await _describe_search(retriever, resources))
-    context = await retriever.in_thread(
-        partial(
-            find_context,
-            searched,
-            settings,
-            retriever,
-            cited=question.history[-1].cited if question.history else (),
-            for_model=settings.names_a_model,
-            for_visitors=resources.for_visitors,
-        )
+    find = partial(
+        find_context,
+        searched,
+        settings,
+        retriever,
+        cited=question.history[-1].cited if question.history else (),
+        for_model=settings.names_a_model,
+        for_visitors=resources.for_visitors,
     )
+    context, stale_notices = await retriever.in_thread(partial(_checked, find, BRIEFLY_S))
     retrieved, sources = context.retrieved, context.sources
     clock.end("retrieval", retrieved.spent_ms)
     yield Sources(sources=sources)
+    for notice in stale_notices:
+        yield notice
     if retrieved.is_lexical_only:
         yield Notice(message=_LEXICAL_ONLY, code="language_unsupported")
     endpoint = await model_endpoint(settings)
@@ -177,6 +181,9 @@ async def _search_and_answer(
                 judge = partial(_citation_events, "".join(answer), sources, question, event, is_quoted=endpoint is None)
                 for each in await run_in_new_thread(judge):  # up to 0.1 s, which would delay other answers
                     yield each
+                if context.stale:
+                    for each in await _late_notices(context.stale):
+                        yield each
             yield event
 
 
@@ -217,16 +224,34 @@ async def _search_events(
 ) -> AsyncGenerator[AskEvent, None]:
     _check_question(question.text, noun="query", command='streamrag search "QUERY"')
     async with resources.searcher(settings) as retriever:
-        search = partial(find_context, for_model=False, for_visitors=resources.for_visitors)
-        context = await retriever.in_thread(partial(search, _to_search(question, settings), settings, retriever))
+        searched = _to_search(question, settings)
+        find = partial(
+            find_context, searched, settings, retriever, for_model=False, for_visitors=resources.for_visitors
+        )
+        context, stale_notices = await retriever.in_thread(partial(_checked, find, LIMIT_S))
+    for notice in stale_notices:
+        yield notice
     yield Sources(sources=context.sources)
+
+
+def _checked(
+    find: Callable[[Cancellation], Context], wait_s: float, cancellation: Cancellation
+) -> tuple[Context, list[Notice]]:
+    """The result of `find`, and notices for stale files that are known after at most `wait_s`. For a thread."""
+    context = find(cancellation)
+    return context, context.stale.notices(wait_s) if context.stale else []
+
+
+async def _late_notices(stale: StaleFiles) -> list[Notice]:
+    """Notices for stale files whose check takes a long time."""
+    return stale.notices(0.0) if stale.is_done else await run_in_new_thread(stale.notices)
 
 
 async def _describe_search(retriever: Searcher, resources: SharedResources) -> str:
     """The status text for a user at the terminal. It is empty for clients of a server, who do not see it."""
     if resources.for_visitors:
         return ""
-    return f"searching {await retriever.in_thread(retriever.count_chunks):,} chunks"
+    return f"searching {await retriever.in_thread(retriever.count_chunks):,} passages"
 
 
 def _check_question(question: str, *, noun: str = "question", command: str = 'streamrag ask "QUESTION"') -> None:

@@ -107,12 +107,16 @@ def service_for(process: Process, settings: Settings, local: Service | None = No
 
     By default, `local` opens and closes the collection for each question.
     """
-    local = local or LocalService()
-    if settings.engine == "off" or process.in_ci:
-        return local
-    from streamrag_cli.engine.client import EngineService  # imports sockets, 20 ms
+    service = local or LocalService()
+    if settings.engine == "on" and not process.in_ci:
+        from streamrag_cli.engine.client import EngineService  # imports sockets, 20 ms
 
-    return EngineService(process.environment, local)
+        service = EngineService(process.environment, service)
+    if settings.fresh == "on":
+        from streamrag_cli.cli.fresh import FreshService  # imports asyncio, 30 ms
+
+        service = FreshService(service, process)
+    return service
 
 
 def read_question(words: Sequence[str], process: Process, *, stdin: bool, command: str) -> tuple[str, str]:

@@ -80,6 +80,12 @@ def _sources(session: ChatSession, number: str) -> None:
     session.print(f"[{source.n}] {location(source)}{heading}\n\n{chunks[source.chunk_id].chunk.text.strip()}\n")
 
 
+def _show(session: ChatSession, number: str) -> None:
+    if not number:
+        raise UsageError("usage: /show N", code="usage")
+    _sources(session, number.removeprefix("[").removesuffix("]"))
+
+
 def _open(session: ChatSession, number: str) -> None:
     from streamrag_cli.cli.editor import command_for, open_detached, run_editor
 
@@ -131,12 +137,15 @@ def _set(session: ChatSession, rest: str) -> None:
     if setting is None:
         raise UsageError(_no_such_setting(name, list(settings)), code="unknown_setting")
     if value.strip():
-        try:
-            setting.parse(value.strip())
-        except ValueError as error:
-            shown = "" if name == "store" else f" {value.strip()[:_NAMED]!r}"
-            raise UsageError(f"{name}:{shown} {error}", code="bad_setting") from None
-        session.change_setting(name, value.strip())
+        is_list = "chat" in setting.several_in
+        values = (is_list and value.replace(",", " ").split()) or [value.strip()]
+        for each in values:
+            try:
+                setting.parse(each)
+            except ValueError as error:
+                shown = "" if name == "store" else f" {each[:_NAMED]!r}"
+                raise UsageError(f"{name}:{shown} {error}", code="bad_setting") from None
+        session.change_setting(name, values if is_list else values[0])
     session.print(f"{name} = {_shown(session, name)}")
 
 
@@ -252,6 +261,7 @@ _COMMANDS: Final = {
     each.name: each
     for each in (
         ChatCommand(usage="/sources [N]", help="list the sources of the last answer, or show passage N", run=_sources),
+        ChatCommand(usage="/show N", help="show passage N of the last answer", run=_show),
         ChatCommand(usage="/open N", help="open the file of source N", run=_open, needs_terminal=True),
         ChatCommand(usage="/new", help="start a new conversation", run=_new),
         ChatCommand(usage="/again [-m MODEL]", help="ask the last question again", run=_again),

@@ -188,7 +188,7 @@ class ChatSession:
             if self.exchanges[-1].answer:
                 self._superseded.append(last)
 
-    def change_setting(self, name: str, value: str) -> None:
+    def change_setting(self, name: str, value: str | list[str]) -> None:
         """Change a setting for later questions. Raises UsageError or ConfigurationError."""
         self.settings = settings_from(self.process, {**self.flags, name: value})
         self.flags[name] = value

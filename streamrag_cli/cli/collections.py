@@ -14,7 +14,7 @@ def command(
 ) -> int:
     """List the collections of a store.
 
-    On a terminal: name, documents, chunks, embedder and last ingest. In a pipe, columns are separated by tabs, with
+    On a terminal: name, documents, passages, embedder and last ingest. In a pipe, columns are separated by tabs, with
     times in UTC.
     """
     from streamrag_cli.render.collections import show_collections

@@ -24,21 +24,25 @@ def command(
         bool,
         typer.Option("--failed", help="List files that the last ingest could not read or skipped, with the reason."),
     ] = False,
+    tag: Annotated[
+        list[str] | None, typer.Option("--tag", metavar="TAG", help="List only documents with all of these tags.")
+    ] = None,
     settings: Settings,
     json: options.Json = False,
     plain: options.Plain = False,
 ) -> int:
     """List the documents of a collection.
 
-    On a terminal: path, chunks, size, and the times of the last change and of the ingest. In a pipe, columns are
-    separated by tabs, with sizes in bytes and times in UTC.
+    On a terminal: path, passages, size, the times of the last change and of the ingest, and tags. In a pipe, columns
+    are separated by tabs, with sizes in bytes and times in UTC.
     """
     import asyncio  # here, because every command imports this module
 
     from streamrag_cli.render.documents import show_documents
 
     glob = pattern.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    listing = Listing(pattern=glob, unread=failed, names=process.display_names)
+    tags = tuple(each.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for each in tag or ())
+    listing = Listing(pattern=glob, unread=failed, tags=tags, names=process.display_names)
     entries = asyncio.run(LocalService().list(listing, settings))
     unread: Sequence[DocumentEntry] = ()
     if not entries and pattern and not failed:

@@ -1,10 +1,8 @@
 """The command `streamrag show`."""
 
 import re
-import shlex
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,7 +12,7 @@ from streamrag_cli.cli.process import Process, settings_from
 from streamrag_cli.counting import counted_noun
 from streamrag_cli.errors import UsageError
 from streamrag_cli.events import Notice
-from streamrag_cli.missing_files import find_missing_files, has_changed, topmost_missing_folder
+from streamrag_cli.missing_files import is_local_file, state_of_file
 from streamrag_cli.model import Passage
 from streamrag_cli.service.interface import Selection
 from streamrag_cli.service.local import LocalService
@@ -144,15 +142,9 @@ def _state_notices(passage: Passage, settings: Settings, process: Process) -> li
     record = passage.record
     if record is None or not open_store(settings.store).has_local_files:
         return []
-    names = process.display_names
-    name = names.of(record.path)
-    if find_missing_files([record.path]):
-        removed = names.typed(topmost_missing_folder(Path(record.path)))
-        command = process.with_target_flags(f"streamrag ingest --remove {shlex.quote(removed)}")
-        message, code = f"{name} no longer exists; to remove it from the store: {command}", "source_gone"
-    elif has_changed(record.path, size=record.size, mtime_ns=record.mtime_ns, sha256=record.sha256):
-        command = process.with_target_flags(f"streamrag ingest {shlex.quote(names.typed(record.path))}")
-        message, code = f"{name} has changed since it was ingested; to update it: {command}", "source_changed"
-    else:
+    if not (is_local_file(record.path) and (state := state_of_file(record))):
         return []
-    return [Notice(message=sanitise_line(message), code=code)]
+    from streamrag_cli.cli.source_names import stale_notice
+
+    notice = stale_notice(state, [record.path], process.display_names)
+    return [replace(notice, message=process.with_target_flags(notice.message))]

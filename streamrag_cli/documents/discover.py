@@ -17,9 +17,10 @@ import os
 import shlex
 import stat
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
+from typing import TypeAlias
 
 from streamrag_cli.documents.discovery_results import (
     DiscoveryResult,
@@ -44,6 +45,13 @@ from streamrag_cli.errors import DocumentError, UsageError
 from streamrag_cli.missing_files import is_missing
 from streamrag_cli.system_errors import exhausted_resource
 
+IsCurrent: TypeAlias = Callable[[str, str], bool]
+"""Whether the stored document of a file is known to be up to date, by the name of the file and its resolved path."""
+
+
+def _never(_name: str, _real: str) -> bool:
+    return False
+
 
 def discover(
     paths: Sequence[Path],
@@ -52,21 +60,23 @@ def discover(
     environment: Mapping[str, str] | None = None,
     recorded: Collection[Path] = (),
     is_repository: bool = False,
+    is_current: IsCurrent = _never,
 ) -> Iterator[DiscoveryResult]:
     """Yield what is found under `paths`, in their order: depth first by name, then through links.
 
     A file under several of the paths is yielded once. The patterns in `exclude` apply like those of a `.gitignore` in
     each of the paths. `environment` locates the user's git configuration; if it is None, that configuration is ignored.
     The paths that are also in `recorded` come from the store, not from this command: possible secrets at these paths
-    are skipped. If `is_repository`, the paths have the files of a git repository: git's rules and ignore files in the
-    folders above have no effect. Raises `UsageError` `no_such_path` or `bad_pattern` before the first result.
+    are skipped. A file for which `is_current` returns true is not classified by its name, which takes most of the time.
+    If `is_repository`, the paths have the files of a git repository: git's rules and ignore files in the folders above
+    have no effect. Raises `UsageError` `no_such_path` or `bad_pattern` before the first result.
     """
     roots = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 - resolve() would follow links
     excluded = exclude_rules(exclude)
     for root in roots:
         _check_exists(root)
     rules = IgnoreRules(environment, reads_git=not is_repository)
-    return _discover(roots, frozenset(map(str, recorded)), excluded, rules)
+    return _discover(roots, frozenset(map(str, recorded)), excluded, rules, is_current)
 
 
 def _discover(
@@ -74,6 +84,7 @@ def _discover(
     recorded: frozenset[str],
     excluded: tuple[Rule, ...],
     without_excluded: IgnoreRules,
+    is_current: IsCurrent,
 ) -> Iterator[DiscoveryResult]:
     named = frozenset(map(str, roots))
     visited: set[str] = set()
@@ -91,14 +102,29 @@ def _discover(
             yield SkippedPath(name=str(root), code="secret")
         elif is_directory:
             rules = without_excluded.excluding(str(root), excluded)
-            walk = _Walk(root=root, real_root=real, named=named, recorded=recorded, visited=visited, rules=rules)
+            walk = _Walk(
+                root=root,
+                real_root=real,
+                named=named,
+                recorded=recorded,
+                visited=visited,
+                rules=rules,
+                is_current=is_current,
+            )
             yield from walk.run()
         elif not stat.S_ISREG(status.st_mode):
             yield SkippedPath(name=str(root), code="not_a_regular_file")
         elif real not in visited:
             visited.add(real)
             is_recorded = str(root) in recorded
-            yield FoundFile(name=str(root), root=root, real=real, is_named=True, checks_secrets=is_recorded)
+            yield FoundFile(
+                name=str(root),
+                root=root,
+                real=real,
+                is_named=True,
+                checks_secrets=is_recorded,
+                is_current=is_current(str(root), real),
+            )
 
 
 def _is_secret(real: str, *, directory: bool) -> bool:
@@ -138,6 +164,7 @@ class _Walk:
     recorded: frozenset[str]
     visited: set[str]
     rules: IgnoreRules
+    is_current: IsCurrent
     links: deque[tuple[str, IgnoreRules]] = field(default_factory=deque)
 
     def run(self) -> Iterator[DiscoveryResult]:
@@ -234,6 +261,9 @@ class _Walk:
         if path in self.named and path not in self.recorded:
             self.visited.add(real)
             return FoundFile(name=path, root=self.root, real=real, is_named=True, checks_secrets=False)
+        if path not in self.named and self.is_current(path, real):
+            self.visited.add(real)
+            return FoundFile(name=path, root=self.root, real=real, is_current=True)
         name, real_name = PurePath(path.rpartition("/")[2]), PurePath(real.rpartition("/")[2])
         suspicion = classify_name(name, in_secret_directory=in_secret_directory)
         if suspicion != "secret" and real_name != name:

@@ -38,7 +38,8 @@ class FoundFile:
     that the user named. `real` is the resolved path of the file or of the copy of the document, by which it is opened.
     The results of a whole tree are held in memory together, so paths are strings, and `real` is the same object as
     `name` if the path contains no links. `checks_secrets` is False if the user named the file in this command, so that
-    it is read even if it is a secret.
+    it is read even if it is a secret. If `is_current`, the caller of `discover` knows that the stored document is up to
+    date.
     """
 
     name: str
@@ -47,6 +48,7 @@ class FoundFile:
     is_named: bool = False
     checks_secrets: bool = True
     suspicion: Suspicion = ""
+    is_current: bool = False
 
     @property
     def path(self) -> Location:

@@ -1,6 +1,8 @@
 """Detects changed files, reading as little as is safe."""
 
+import os
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -10,7 +12,7 @@ from streamrag_cli.documents.discovery_results import FoundFile
 from streamrag_cli.documents.formats import has_front_matter
 from streamrag_cli.documents.read import RawFile, read_file
 from streamrag_cli.documents.withheld import RULES
-from streamrag_cli.model import DocumentRecord
+from streamrag_cli.model import DocumentRecord, FileVersion
 
 # A file that was written shortly before it was read may change again without getting a new time stamp.
 _TIMESTAMP_RESOLUTION_NS: Final = 2_000_000_000
@@ -26,7 +28,7 @@ class FileStatus(Protocol):
     def st_mtime_ns(self) -> int: ...
 
 
-def is_unchanged_by_stat(status: FileStatus, record: DocumentRecord) -> bool:
+def is_unchanged_by_stat(status: FileStatus, record: DocumentRecord | FileVersion) -> bool:
     """Whether size, time stamp and recipe prove that the stored document is up to date. If False, it may still be.
 
     False for a document whose tags an earlier version did not store.
@@ -35,9 +37,18 @@ def is_unchanged_by_stat(status: FileStatus, record: DocumentRecord) -> bool:
     return same and not lacks_tags(record) and record.mtime_ns < record.read_at_ns - _TIMESTAMP_RESOLUTION_NS
 
 
-def lacks_tags(record: DocumentRecord) -> bool:
+def lacks_tags(record: DocumentRecord | FileVersion) -> bool:
     """Whether the document may have tags that are not in the store, because an earlier version ingested it."""
     return record.tags is None and has_front_matter(format_path(record.path))
+
+
+def is_older(path: str, moment: str) -> bool:
+    """Whether the file or folder has not changed since `moment`, which is ISO 8601. False if that cannot be checked."""
+    try:
+        status = os.lstat(path)
+        return max(status.st_mtime, status.st_ctime) < datetime.fromisoformat(moment).timestamp()
+    except (OSError, ValueError):
+        return False
 
 
 def read_record(file: FoundFile, source: str, *, limit_bytes: int) -> tuple[DocumentRecord, RawFile]:

@@ -5,7 +5,7 @@ are in memory. Each document is written atomically, and an unreadable file does 
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 
@@ -51,7 +51,9 @@ from streamrag_cli.text import sanitise_line
 __all__ = ["IngestRequest", "ingest", "ingest_or_raise", "remove", "remove_all"]
 
 
-def ingest(request: IngestRequest, settings: Settings, embedder: Embedder | None = None) -> Iterator[IngestEvent]:
+def ingest(
+    request: IngestRequest, settings: Settings, embedder: Embedder | None = None
+) -> Generator[IngestEvent, None, None]:
     """Run an ingest. The module `events` documents the order of events. `embedder` replaces that of the settings."""
     try:
         yield from ingest_or_raise(request, settings, embedder)
@@ -161,7 +163,9 @@ def _sync(
 
 
 def _workload(survey: FolderSurvey, request: IngestRequest, settings: Settings) -> Workload:
-    files = (result for result in survey.results if isinstance(result, FoundFile))
+    files = (result for result in survey.results if isinstance(result, FoundFile) and not result.is_current)
+    if request.is_current:
+        return Workload(files, ())
     try:
         with open_store(settings.store).manifest(settings.collection) as manifest:
             roots = outermost(survey.roots) if manifest and not request.rebuild else ()

@@ -13,10 +13,11 @@ from streamrag_cli.addresses import (
     is_at_or_below,
     location,
     names_above,
-    public_name,
+    public_address,
 )
 from streamrag_cli.counting import counted_noun
 from streamrag_cli.display_names import DisplayNames
+from streamrag_cli.documents.discover import IsCurrent
 from streamrag_cli.errors import StoreError, UsageError
 from streamrag_cli.events import Notice
 from streamrag_cli.ingest.limits import IngestLimits
@@ -63,7 +64,10 @@ class IngestRequest:
     `confirms_removal`, even the removal of few documents must be confirmed. `environment` locates the user's git
     configuration; if it is None, that configuration is ignored. Within a block of `uninterrupted`, no signal raises an
     exception. After an interruption, `interrupted` is called with the number of passages that are about to be saved.
-    `piped` has the contents of the addresses among `paths` whose documents were piped.
+    `piped` has the contents of the addresses among `paths` whose documents were piped. Without `fetches`, recorded
+    addresses are left out. Files for which `is_current`
+    returns true are neither read nor compared. `name_bases` has, for some roots, the folder that the stored names of
+    files are relative to.
     """
 
     paths: tuple[Location, ...]
@@ -79,6 +83,9 @@ class IngestRequest:
     uninterrupted: Callable[[], AbstractContextManager[object]] = nullcontext
     interrupted: Callable[[int], None] = lambda _kept_passages: None
     piped: Mapping[Address, bytes] = field(default_factory=dict)
+    fetches: bool = True
+    is_current: IsCurrent | None = None
+    name_bases: Mapping[Path, Path] = field(default_factory=dict)
 
     def absolute_paths(self) -> list[Location]:
         """The paths, made absolute, and the addresses. Raises UsageError: `not_utf_8`, `no_working_directory`."""
@@ -115,8 +122,8 @@ class IngestRequest:
     def stored_name(self, path: Location, root: Location) -> str:
         """The name for models and HTTP clients: relative to the working directory, or else to the folder of `root`."""
         if isinstance(path, Address) or isinstance(root, Address):
-            return public_name(str(path))
-        for base in (self.working_directory, root.parent):
+            return public_address(str(path))
+        for base in (self.name_bases.get(root), self.working_directory, root.parent):
             if base is not None and path.is_relative_to(base):
                 return str(path.relative_to(base))
         return str(path)
@@ -131,7 +138,7 @@ def roots_to_ingest(request: IngestRequest, settings: Settings) -> list[Location
     """
     paths = request.absolute_paths()
     if not paths:
-        recorded = recorded_roots(settings)
+        recorded = [root for root in recorded_roots(settings) if request.fetches or not isinstance(root, Address)]
         paths = _existing(recorded, settings)
         if not paths:
             raise _nothing_to_ingest(recorded, request)

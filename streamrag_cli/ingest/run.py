@@ -18,7 +18,7 @@ from typing import Final, TypeAlias
 from streamrag_cli.addresses import Address, Location, format_path, is_at_or_below, location
 from streamrag_cli.documents.discovery_results import DiscoveryResult, FoundFile, SkippedPath, UnreadableDirectory
 from streamrag_cli.events import DocumentAction, DocumentSeen, FileProgress
-from streamrag_cli.ingest.compare import is_unchanged_by_stat
+from streamrag_cli.ingest.compare import is_older, is_unchanged_by_stat
 from streamrag_cli.ingest.embedding import BatchEmbedder
 from streamrag_cli.ingest.prefetch import Waiting, prefetch
 from streamrag_cli.ingest.progress import document_event
@@ -129,6 +129,8 @@ class IngestRun:
 
     def _begin(self, item: _Candidate) -> FileResult | Reading:
         result, status = item
+        if isinstance(result, FoundFile) and result.is_current:
+            return FileResult(path=result.name, shown="", action="unchanged")
         shown = self._request.shown_name(result.path)
         match result:
             case FoundFile():
@@ -174,7 +176,8 @@ class IngestRun:
                 seen_at=now,
             )
             former = known.get(path)
-            files.append(former if former and replace(former, seen_at=now) == unread else unread)
+            is_same = former and replace(former, seen_at=now) == unread and is_older(result.path, former.seen_at)
+            files.append(former if former and is_same else unread)
         if set(files) != set(known.values()):
             writer.record_unread(roots, files)
 
@@ -191,9 +194,9 @@ class IngestRun:
     def _drop_deleted(self, writer: Writer | None) -> Iterator[DocumentSeen]:
         for root in outermost(self._survey.roots):
             missing = [
-                record.path
-                for record in (self._catalog.documents_under(str(root)) if self._catalog else ())
-                if record.path not in self._retained_paths and not is_below(record.path, self._unreadable)
+                path
+                for path in sorted(self._catalog.file_versions(str(root)) if self._catalog else ())
+                if path not in self._retained_paths and not is_below(path, self._unreadable)
             ]
             if missing and writer:
                 writer.remove(missing)
@@ -203,10 +206,10 @@ class IngestRun:
 def _with_status(result: DiscoveryResult) -> _Candidate:
     """Pair a discovery result with the `lstat` result of its file.
 
-    The latter is None if there is no file or `lstat` fails; that error is reported when the file is read.
+    The latter is None if there is no file to compare or `lstat` fails; that error is reported when the file is read.
     """
     try:
-        return result, os.lstat(result.real) if isinstance(result, FoundFile) else None
+        return result, os.lstat(result.real) if isinstance(result, FoundFile) and not result.is_current else None
     except OSError:
         return result, None
 

@@ -7,7 +7,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from streamrag_cli.addresses import Address, Location, is_at_or_below
 from streamrag_cli.counting import counted_noun
@@ -111,7 +111,8 @@ def _discovered(roots: Sequence[Location], request: IngestRequest, settings: Set
     named = frozenset(request.absolute_paths())
     folders = [root for root in roots if not isinstance(root, Address)]
     not_named = [root for root in folders if root not in named]
-    yield from discover(folders, exclude=settings.exclude, environment=request.environment, recorded=not_named)
+    known: dict[str, Any] = {"is_current": request.is_current} if request.is_current else {}
+    yield from discover(folders, exclude=settings.exclude, environment=request.environment, recorded=not_named, **known)
     addresses = [root for root in roots if isinstance(root, Address)]
     if addresses:
         options = FetchOptions(

@@ -29,7 +29,7 @@ def show_collections(
         return
     rows = [_cells(name, each, is_aligned=out.isatty() and not plain) for name, each in overview.items()]
     if out.isatty() and not plain:
-        print_rows(out, ("collection", "documents", "chunks", "embedder", "last ingest"), rows, right=(1, 2))
+        print_rows(out, ("collection", "documents", "passages", "embedder", "last ingest"), rows, right=(1, 2))
     else:
         write_tabbed(out, rows)
     for each in overview.values():

@@ -18,7 +18,7 @@ def show_copy(
     try:
         for last in steps:
             if shows_steps:
-                err.write(f"\r{last.documents:,} of {last.documents_in_all:,} documents, {last.chunks:,} chunks")
+                err.write(f"\r{last.documents:,} of {last.documents_in_all:,} documents, {last.chunks:,} passages")
                 err.flush()
     finally:
         if shows_steps:
@@ -27,4 +27,4 @@ def show_copy(
         figures = {"documents": last.documents, "chunks": last.chunks}
         write_line(out, encode({"version": FORMAT_VERSION, "collection": collection, **figures}))
     elif not quiet:
-        err.write(f"copied {collection!r}: {last.documents:,} documents, {last.chunks:,} chunks\n")
+        err.write(f"copied {collection!r}: {last.documents:,} documents, {last.chunks:,} passages\n")

@@ -51,8 +51,11 @@ def show_documents(
         rows = [[sanitise_line(names.of(each.path)), each.state, each.reason] for each in entries]
         print_rows(out, ("path", "state", "reason"), rows, styles={"failed": "red", "skipped": "dim"})
     else:
-        heads = ("path", "chunks", "size", "modified", "ingested")
-        print_rows(out, heads, [_cells(each, names) for each in entries], right=(1, 2), styles={"failed": "red"})
+        heads = ["path", "passages", "size", "modified", "ingested", "tags"]
+        rows = [_cells(each, names) for each in entries]
+        if not any(each.tags for each in entries):
+            heads, rows = heads[:-1], [row[:-1] for row in rows]
+        print_rows(out, heads, rows, right=(1, 2), styles={"failed": "red"})
 
 
 def _cells(entry: DocumentEntry, names: DisplayNames) -> list[str]:
@@ -62,6 +65,7 @@ def _cells(entry: DocumentEntry, names: DisplayNames) -> list[str]:
         _size(entry.size_bytes or 0),
         local_time(entry.modified_at or ""),
         "failed" if entry.state == "failed" else local_time(entry.ingested_at or ""),
+        ", ".join(entry.tags),
     ]
 
 
@@ -69,7 +73,14 @@ def _tabbed(entry: DocumentEntry, names: DisplayNames, *, only_unread: bool) -> 
     path = names.typed(entry.path)
     if only_unread:
         return [path, entry.state, entry.reason]
-    return [path, str(entry.chunks), str(entry.size_bytes or 0), entry.modified_at or "", entry.ingested_at or ""]
+    times = [entry.modified_at or "", entry.ingested_at or ""]
+    return [
+        path,
+        str(entry.chunks),
+        str(entry.size_bytes or 0),
+        *times,
+        *([", ".join(entry.tags)] if entry.tags else []),
+    ]
 
 
 def _size(size_bytes: int) -> str:

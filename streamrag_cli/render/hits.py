@@ -45,18 +45,21 @@ class Hits:
         self._jsonl = jsonl
         self._quiet = quiet
         self._plain = plain or quiet
+        self._notices: list[Notice] = []
 
     def handle(self, event: AskEvent) -> None:
         match event:
             case Sources(sources=sources):
                 self._show(sources)
-            case Notice(message=message) if not self._quiet:
-                self._err.write(f"note: {message}\n")
+                self._note()
+            case Notice():
+                self._notices.append(event)  # notices come before the hits, which would push them off the screen
             case Error():
                 if self._json:
-                    self._write(hits_object((), query=self._query, error=event, paths=True))
+                    self._write(hits_object((), query=self._query, notices=self._notices, error=event, paths=True))
                 elif self._jsonl:
                     write_line(self._out, to_json(event))
+                self._note()
                 print_error(self._err, event.message, event.hint)
                 if not (self._quiet or self._json or self._jsonl):
                     print_nearest(self._err, event.nearest, editor_uri=self._editor_uri, query=self._query)
@@ -66,10 +69,16 @@ class Hits:
     def close(self) -> None:
         """Do nothing: all output is already written."""
 
+    def _note(self) -> None:
+        """Print the notices, which `--json` includes instead."""
+        if not (self._quiet or self._json):
+            self._err.writelines(f"note: {each.message}\n" for each in self._notices)
+            self._err.flush()
+
     def _show(self, sources: Sequence[Source]) -> None:
         sources = with_texts_cut(sources, self._max_chars)
         if self._json:
-            self._write(hits_object(sources, query=self._query, paths=True))
+            self._write(hits_object(sources, query=self._query, notices=self._notices, paths=True))
         elif self._jsonl:
             for source in sources:
                 self._write(public(source))

@@ -1,4 +1,7 @@
-"""Output of `show`: text of a document, rendered if it is Markdown and the output is a terminal."""
+"""Output of `show`: text of a document, rendered if it is Markdown and the output is a terminal.
+
+If one line was asked for, its passage is not rendered but has a mark at that line.
+"""
 
 import time
 from collections.abc import Sequence
@@ -27,7 +30,9 @@ def show_passage(
         _print_place(passage, err if err.isatty() else out)
     err.writelines(f"note: {notice.message}\n" for notice in notices)
     err.flush()
-    if is_live and inline_markup(PurePosixPath(passage.path)) == "markdown":
+    if is_live and passage.marked:
+        _print_marked(passage, out)
+    elif is_live and inline_markup(PurePosixPath(passage.path)) == "markdown":
         _render_markdown(passage.text, out)
     else:
         out.write(passage.text if passage.text.endswith("\n") or not passage.text else f"{passage.text}\n")
@@ -57,6 +62,21 @@ def _print_place(passage: Passage, stream: TextIO) -> None:
     if heading and room >= 12:
         row.append(f"   {cut(heading, room)}", style="dim")
     console.print(row, soft_wrap=True)
+
+
+def _print_marked(passage: Passage, out: TextIO) -> None:
+    """Print the text as it is, with a mark at the line that was asked for."""
+    from rich.text import Text
+
+    from streamrag_cli.render.consoles import console_for
+
+    console = console_for(out, plain=False)
+    for at, line in enumerate(passage.text.removesuffix("\n").split("\n")):
+        is_marked = at in passage.marked
+        row = Text("> " if is_marked else "  ", style="bold" if is_marked else "")
+        row.append(line)
+        row.rstrip()
+        console.print(row, soft_wrap=True)
 
 
 def _render_markdown(text: str, out: TextIO) -> None:

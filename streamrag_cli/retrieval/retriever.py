@@ -1,14 +1,14 @@
 """An open collection with its embedder, and the threads for its searches."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from typing import Final, Self, TypeVar
+from typing import Final, Self, TypeAlias, TypeVar
 
 from streamrag_cli.errors import ConfigurationError, NothingRelevantError, StoreError
-from streamrag_cli.model import Chunk, Filter, Hit, Turn
+from streamrag_cli.model import Chunk, DocumentRecord, Filter, Hit, Turn
 from streamrag_cli.retrieval.cancellable import run_cancellable
 from streamrag_cli.retrieval.cited_passages import cited_passages
 from streamrag_cli.retrieval.embedder import Embedder
@@ -23,6 +23,8 @@ from streamrag_cli.store.registry import open_store
 from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, Cancellation, TimeLimit
 
 Result = TypeVar("Result")
+RecordOf: TypeAlias = dict[tuple[str | None, str], DocumentRecord]
+"""The records of documents by their collection, None unless several are searched, and their path."""
 _THREADS: Final = min(32, (os.cpu_count() or 1) + 4)
 _ATTEMPTS: Final = 3
 
@@ -126,6 +128,13 @@ class Retriever:
     def count_chunks(self, cancellation: Cancellation | None = None) -> int:
         with self.reader.snapshot(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
             return self.reader.counts().chunks
+
+    def documents(self, hits: Iterable[Hit], cancellation: Cancellation | None = None) -> RecordOf:
+        """The records of the documents of these hits. A document that is no longer in the collection is left out."""
+        with self.reader.snapshot(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
+            keys = dict.fromkeys((hit.collection, hit.path) for hit in hits)
+            records = {(name, path): self.reader.catalog.document(path) for name, path in keys}
+            return {key: record for key, record in records.items() if record}
 
     def chunk_after(self, hit: Hit, *, cancellation: Cancellation | None = None) -> Chunk | None:
         """The next chunk of the same document, if there is one."""

@@ -21,7 +21,7 @@ from streamrag_cli.retrieval.follow_up import earlier_questions
 from streamrag_cli.retrieval.near_duplicates import DuplicateGroups, FindMissing
 from streamrag_cli.retrieval.query import TermWeights
 from streamrag_cli.retrieval.recent_questions import RecentQuestions
-from streamrag_cli.retrieval.retriever import Retriever, require_hits
+from streamrag_cli.retrieval.retriever import RecordOf, Retriever, require_hits
 from streamrag_cli.retrieval.search import NEAREST, NO_FILTER, Part, Retrieved
 from streamrag_cli.store.time_limit import Cancellation
 
@@ -120,6 +120,16 @@ class SeveralRetrievers:
             rank = len(retrieved.hits) + len(hits) + 1
             hits.append(replace(hit_of[chunk_id], score=min(before, hit_of[chunk_id].score), rank=rank))
         return replace(retrieved, hits=tuple(hits), parts=parts)
+
+    def documents(self, hits: Iterable[Hit], cancellation: Cancellation | None = None) -> RecordOf:
+        """Like `Retriever.documents`. A document in several collections has a record in each."""
+        in_collection: dict[str, list[Hit]] = {}
+        for hit in hits:
+            in_collection.setdefault(hit.collection or "", []).append(hit)
+        records: RecordOf = {}
+        for name, of_collection in in_collection.items():
+            records |= self._retrievers[name].documents(of_collection, cancellation)
+        return records
 
     def chunk_after(self, hit: Hit, *, cancellation: Cancellation | None = None) -> Chunk | None:
         """The next chunk of the same document, if there is one."""

@@ -2,7 +2,7 @@
 
 The model `streamrag` stands for the server's default collection, and `streamrag/NAME` for another one. The last user
 message is the question; the other messages are passed to the model unchanged. In a stream, the first chunk has the
-extra field `sources`, and the chunk with the finish reason has `citations`. A whole reply has both.
+extra field `sources`, and the chunk with the finish reason has `citations` and `notices`. A whole reply has all three.
 """
 
 from fastapi import APIRouter, Request, Response

@@ -40,10 +40,14 @@ class Completion:
     def encoder(self) -> Encoder:
         """An encoder of events as chunks of a completion."""
         citations: dict[str, object] = {}
+        notices: list[dict[str, Any]] = []
 
         def as_bytes(event: AskEvent) -> bytes:
             nonlocal citations
             match event:
+                case Notice():
+                    notices.append(public(event))
+                    return b""
                 case Sources():
                     return self._first([public(source) for source in event.sources])
                 case Token():
@@ -52,12 +56,11 @@ class Completion:
                     citations |= _citations(event)
                     return b""
                 case Done():
-                    return self._last(event.finish_reason, _used(event), **citations)
+                    return self._last(event.finish_reason, _used(event), **citations, notices=notices)
                 case Error(code="nothing_relevant"):
                     answer = self._chunk({"content": NOT_IN_DOCUMENTS})
-                    return (
-                        self._first([]) + answer + self._last("stop", _NO_USAGE, citations=[], unsupported_citations=[])
-                    )
+                    last = self._last("stop", _NO_USAGE, citations=[], unsupported_citations=[], notices=notices)
+                    return self._first([]) + answer + last
                 case Error():
                     return _event(self._error(event)) + _END
                 case _:
@@ -68,7 +71,13 @@ class Completion:
     async def whole(self, events: AsyncGenerator[AskEvent, None]) -> JsonReply:
         """The complete reply as one object."""
         answer: list[str] = []
-        extra: dict[str, object] = {"sources": [], "citations": [], "unsupported_citations": []}
+        notices: list[dict[str, Any]] = []
+        extra: dict[str, object] = {
+            "sources": [],
+            "citations": [],
+            "unsupported_citations": [],
+            "notices": notices,
+        }
         async with aclosing(events):
             async for event in events:
                 match event:
@@ -76,8 +85,10 @@ class Completion:
                         extra["sources"] = [public(source) for source in event.sources]
                     case Token():
                         answer.append(event.text)
-                    case Notice(code=THINKING_SHOWN.code):
-                        answer.clear()
+                    case Notice(code=code):
+                        notices.append(public(event))
+                        if code == THINKING_SHOWN.code:
+                            answer.clear()
                     case Citations():
                         extra |= _citations(event)
                     case Done():

@@ -14,6 +14,7 @@ from typing import Final
 
 from streamrag_cli.errors import ExitCode, class_of
 from streamrag_cli.events import QUOTES_ONLY, AskEvent, Error, Notice
+from streamrag_cli.missing_files import STALE_CODES
 
 NOT_IN_DOCUMENTS: Final = "The documents do not contain anything about this."
 
@@ -92,6 +93,8 @@ def public_error(error: Error, *, for_operator: bool = False) -> Error:
 
 
 def public_notice(notice: Notice) -> Notice:
+    if notice.code in STALE_CODES.values():
+        return replace(notice, paths=())  # its message has only names of sources, which clients see, and no command
     message = _NOTICES.get(notice.code, notice.message)
     return replace(notice, message=message if is_public(message) else "the server has a notice for its operator")
 

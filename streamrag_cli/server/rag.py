@@ -3,15 +3,15 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
-from pathlib import PurePosixPath
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Header, Query, Request, Response
 
 from streamrag_cli.codec import public, to_json
-from streamrag_cli.events import AskEvent, Citations, Error, Sources
+from streamrag_cli.display_names import public_name
+from streamrag_cli.events import AskEvent, Citations, Error, Notice, Sources
 from streamrag_cli.json_objects import hits_object
-from streamrag_cli.server.public import public_error
+from streamrag_cli.server.public import public_error, public_notice
 from streamrag_cli.server.replies import JsonReply, reply_to_event
 from streamrag_cli.server.request_log import entry_of
 from streamrag_cli.server.requests import (
@@ -92,26 +92,17 @@ async def passage(request: Request, parameters: Annotated[PassageParameters, Que
     passage_or_none = await while_connected(request.receive, read)
     if passage_or_none is None:
         return Response(status_code=204)  # the client has disconnected
-    return JsonReply(public(replace(passage_or_none, source=_without_folders(passage_or_none.source))))
-
-
-def _without_folders(source: str) -> str:
-    """The name of a source without the folders of this machine: an absolute path is cut to its last folder and file.
-
-    >>> _without_folders("docs/guide/install.md"), _without_folders("/srv/private/docs/install.md")
-    ('docs/guide/install.md', 'docs/install.md')
-    """
-    file = PurePosixPath(source)
-    return "/".join(file.parts[1:][-2:]) if file.is_absolute() else source
+    return JsonReply(public(replace(passage_or_none, source=public_name(passage_or_none.source))))
 
 
 async def _search(request: Request, parameters: QueryParameters) -> Response:
     serving: Serving = request.app.state.serving
     question = question_of(parameters)
     events = serving.service.search(question, settings_of(request, parameters))
-    match await while_connected(request.receive, _only(events)):
+    notices, last = await while_connected(request.receive, _notices_and_last(events)) or ([], None)
+    match last:
         case Sources(sources=sources):
-            return JsonReply(hits_object(sources, query=question.text))
+            return JsonReply(hits_object(sources, query=question.text, notices=map(public_notice, notices)))
         case Error(code="nothing_relevant") as error:  # status 200: this is a result, not a failure
             return JsonReply(hits_object((), query=question.text, error=public_error(error)))
         case Error() as error:
@@ -121,9 +112,11 @@ async def _search(request: Request, parameters: QueryParameters) -> Response:
             return Response(status_code=204)  # the client has disconnected
 
 
-async def _only(events: AsyncGenerator[AskEvent, None]) -> AskEvent:
+async def _notices_and_last(events: AsyncGenerator[AskEvent, None]) -> tuple[list[Notice], AskEvent | None]:
+    """The notices of a search, and its last event."""
     async with aclosing(events):
-        return await anext(events)
+        all_events = [event async for event in events]
+    return [each for each in all_events if isinstance(each, Notice)], all_events[-1]
 
 
 def _answer(

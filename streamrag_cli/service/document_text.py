@@ -54,6 +54,12 @@ def chunk_at_line(chunks: Sequence[Chunk], line: int) -> Chunk:
     return next(after, chunks[-1])
 
 
+def places_of(chunk: Chunk, line: int) -> tuple[int, ...]:
+    """The lines of the chunk's text, counted from 0, that are, or may be, this line of the file."""
+    lines = _lines_of_chunk(chunk)
+    return tuple(at for at, each in enumerate(lines) if (each.first or 0) <= line <= (each.last or 0))
+
+
 def _lines_of_chunk(chunk: Chunk) -> list[Line]:
     texts = chunk.text.split("\n")
     if chunk.line_start is None or chunk.line_end is None:

@@ -29,11 +29,13 @@ class Selection:
 class Listing:
     """The documents to list: all, or the ones that `--in PATTERN` would select.
 
-    With `unread`, only files without a current version in the collection: failed and skipped ones.
+    With `unread`, only files without a current version in the collection: failed and skipped ones. With `tags`,
+    only documents that have all of them.
     """
 
     pattern: str = ""
     unread: bool = False
+    tags: tuple[str, ...] = ()
     names: DisplayNames = field(default=_AS_STORED)
 
 

@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -12,7 +13,7 @@ from streamrag_cli.documents.filters import pattern_for_paths
 from streamrag_cli.errors import StreamragError, UsageError
 from streamrag_cli.model import Chunk, DocumentEntry, DocumentRecord, Passage
 from streamrag_cli.service import document_names
-from streamrag_cli.service.document_text import Line, chunk_at_line, lines_of, selected
+from streamrag_cli.service.document_text import Line, chunk_at_line, lines_of, places_of, selected
 from streamrag_cli.service.interface import Listing, Selection
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.backend import other_collections
@@ -94,6 +95,7 @@ def list_documents(manifest: Manifest, listing: Listing) -> list[DocumentEntry]:
             ingested_at=ingested_at,
             reason=sanitise_line(failure.reason) if failure and is_failed else "",
             code=failure.code if failure and is_failed else "",
+            tags=tuple(map(sanitise_line, record.tags or ())),
             path=record.path,
         )
     if listing.unread:
@@ -113,7 +115,9 @@ def list_documents(manifest: Manifest, listing: Listing) -> list[DocumentEntry]:
             for path, each in unread.items()
             if path not in entries
         }
-    chosen = [entries[path] for path in sorted(entries)]
+    tags = {tag.strip().removeprefix("#").casefold() for tag in listing.tags}
+    by_path = (entries[path] for path in sorted(entries))
+    chosen = [each for each in by_path if tags <= {tag.casefold() for tag in each.tags}]
     return _matching(listing.pattern, chosen, listing.names) if listing.pattern else chosen
 
 
@@ -203,6 +207,7 @@ def _lines(manifest: Manifest, record: DocumentRecord, first: int, last: int | N
             f"{name} had {counted_noun(end, 'line')} when it was ingested", code="no_such_line", hint=f"{hint}:1-{end}"
         )
     if last is None:
-        return _of_chunk(record, chunk_at_line(chunks, first))
+        chunk = chunk_at_line(chunks, first)
+        return replace(_of_chunk(record, chunk), marked=places_of(chunk, first))
     lines = selected(lines_of(chunks), first, last)
     return _passage(record, lines, title=chunk_at_line(chunks, first).title)

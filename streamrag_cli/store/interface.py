@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from streamrag_cli.errors import StoreError
-from streamrag_cli.model import Chunk, DocumentRecord, Filter, UnreadFile
+from streamrag_cli.model import Chunk, DocumentRecord, FileVersion, Filter, UnreadFile
 from streamrag_cli.store.languages import ENGLISH
 from streamrag_cli.store.time_limit import TimeLimit
 
@@ -102,6 +102,9 @@ class Manifest(Protocol):
 
     def documents_under(self, root: str) -> Iterator[DocumentRecord]:
         """Records of the documents at `root` or below it, ordered by path. All are below `EVERYTHING`."""
+
+    def file_versions(self, root: str) -> dict[str, FileVersion]:
+        """The versions of the documents at `root` or below it, by path. Much faster than `documents_under`."""
 
     def chunks_of(self, path: str) -> list[Chunk]:
         """The chunks of the document at this path, in order."""

@@ -7,9 +7,10 @@ from operator import attrgetter
 from typing import Any, Final
 
 from streamrag_cli.addresses import is_address
-from streamrag_cli.model import LONGEST_CHUNK_CHARS, Chunk, DocumentRecord, UnreadFile
+from streamrag_cli.model import LONGEST_CHUNK_CHARS, Chunk, DocumentRecord, FileVersion, UnreadFile
 
 RECORD_COLUMNS: Final = "path, source, size, mtime_ns, read_at_ns, sha256, recipe, title, language, date, tags"
+VERSION_COLUMNS: Final = "path, source, size, mtime_ns, read_at_ns, recipe, tags"
 CHUNK_COLUMNS: Final = "chunk_id, ordinal, body, headings, page, line_start, line_end, char_start, char_end"
 _UNREAD_NAMES: Final = ("path", "action", "reason", "code", "seen_at")
 _MOST_UNREAD: Final = 10_000
@@ -21,6 +22,7 @@ _values_of: Final[Callable[[Chunk], tuple[Any, ...]]] = attrgetter(*_CHUNK_NAMES
 
 _INVALID_IN_PATH: Final = re.compile("[\0\ud800-\udfff]")
 _RECORD_TYPES: Final[tuple[Any, ...]] = (str, str, int, int, int, str, str, str, str, str, (str, type(None)))
+_VERSION_TYPES: Final = [(str, str, int, int, int, str, tags) for tags in (str, type(None))]
 _POSITION: Final = (int, type(None))
 _CHUNK_TYPES: Final[tuple[Any, ...]] = (str, int, str, str, _POSITION, _POSITION, _POSITION, int, int)
 
@@ -30,6 +32,13 @@ def record_of(row: Sequence[Any]) -> DocumentRecord:
     if not _have_types(row, _RECORD_TYPES) or not is_stored_path(row[0]):
         raise ValueError("a document has values of the wrong type")
     return DocumentRecord(**dict(zip(_RECORD_NAMES, row, strict=True)) | {"tags": tags_of(row[-1])})
+
+
+def version_of(row: Sequence[Any]) -> FileVersion:
+    """The version in a row of VERSION_COLUMNS. Raises ValueError if a type is wrong or the path is not absolute."""
+    if tuple(map(type, row)) not in _VERSION_TYPES or not is_stored_path(row[0]):
+        raise ValueError("a document has values of the wrong type")
+    return FileVersion._make(row)
 
 
 def record_row(record: DocumentRecord) -> tuple[Any, ...]:

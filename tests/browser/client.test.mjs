@@ -124,7 +124,7 @@ test("a stream sent byte by byte yields the events, and the request contains the
   };
   await serving(reply, async (url, requests) => {
     const history = [{ question: "Was ist das?", answer: "Ein Test." }];
-    const filter = { k: 3, collection: "manuals", minScore: 0.5 };
+    const filter = { k: 3, collection: "manuals", minScore: 0.5, in: ["a"], since: "7d", format: ["md"], tag: ["x"] };
     const options = { ...filter, baseUrl: `${url}/`, model: "m", key: "secret", history };
 
     assert.deepEqual(await collect(ragStream("Wie lange?", options)), EVENTS);
@@ -137,6 +137,10 @@ test("a stream sent byte by byte yields the events, and the request contains the
       k: 3,
       collection: "manuals",
       min_score: 0.5,
+      in: ["a"],
+      since: "7d",
+      format: ["md"],
+      tag: ["x"],
       model: "m",
       history,
     });

@@ -33,6 +33,10 @@ def test_mistakes_in_commands_print_one_line_and_never_end_the_chat(user: Comman
         "/sorces": "unknown command /sorces; did you mean /sources?",
         "/etc/hosts?": "unknown command /etc/hosts?; /help lists the commands; if it is a question, begin it with //",
         "/sources": "no answer in this chat has sources yet",
+        "/show": "usage: /show N",
+        "/show 1": "no answer in this chat has sources yet",
+        "/set collection laws,-": "collection: '-' must be 1 to 63 letters, digits, dots, dashes or underscores,"
+        " begin and end with a letter or digit, and not contain '..'",
         "/open 1": "no answer in this chat has sources yet",
         "/again": "there is no question to ask again",
         "/again -x": "usage: /again [-m MODEL]",
@@ -42,7 +46,7 @@ def test_mistakes_in_commands_print_one_line_and_never_end_the_chat(user: Comman
         "/save": "usage: /save FILE.md",
         "/save 'x": "'x: no closing quotation",
     }
-    with chat_on_terminal(user, columns=120) as (terminal, process):
+    with chat_on_terminal(user, columns=200) as (terminal, process):
         for command in expected:
             ask(terminal, command)
         code = leave(terminal, process)
@@ -59,13 +63,14 @@ def test_sources_shows_the_whole_passage(user: CommandLine) -> None:
     ):
         ask(terminal, FIRST)
         ask(terminal, "/sources 1")
+        ask(terminal, "/show [1]")
         ask(terminal, "/sources 9")
         ask(terminal, "/sources")
         code = leave(terminal, process)
 
     _, _, passage = DOCUMENTS["lighthouse.md"].partition("\n\n")
     assert code == 0
-    assert "".join(passage.split()) in terminal.words
+    assert terminal.words.count("".join(passage.split())) == 2
     assert [line for line in terminal.lines if "no source 9; the last answer has " in line]
     assert [line for line in terminal.lines if line.startswith(" 1  ")]
 
@@ -161,11 +166,14 @@ def test_set_changes_the_next_answer(user: CommandLine) -> None:
         ask(terminal, "/set model other")
         ask(terminal, "/again")
         ask(terminal, "/set rewrite off")
+        ask(terminal, "/set collection laws, harbour")
         ask(terminal, "/set")
         code = leave(terminal, process)
 
     assert (code, [each.json["model"] for each in answered(server)]) == (0, ["m", "other"])
-    assert {"model = other", "top_k = 5", "log_questions = off", "rewrite = off"} <= set(terminal.lines)
+    assert {"model = other", "top_k = 5", "log_questions = off", "rewrite = off", "collection = laws,harbour"} <= set(
+        terminal.lines
+    )
 
 
 def test_a_replaced_answer_is_not_saved(user: CommandLine) -> None:

@@ -218,3 +218,21 @@ def test_showing_a_file_that_was_not_ingested_is_explained(name: str, user: Warm
         2,
         "streamrag: picture.png was not ingested: unsupported format\nhint: streamrag ls --failed -c default\n",
     )
+
+
+def test_tags_are_listed_and_can_be_required(cli: WarmCommandLine) -> None:
+    head = "---\ntags: [Harbour, Draft]\n---\n"
+    write_files(cli.directory, {"quay.md": f"{head}# Quay\n\nThe quay is new.\n", "pier.md": "# Pier\n\nIt is old.\n"})
+    assert cli.run("ingest", ".").code == 0
+    documents = {each["source"]: each for each in json.loads(cli.run("ls", "--json").stdout)["documents"]}
+    screen = shown(cli, "ls", columns=100).lines
+
+    assert {name: each.get("tags") for name, each in documents.items()} == {
+        "pier.md": None,
+        "quay.md": ["Harbour", "Draft"],
+    }
+    assert [line.split("\t")[0::5] for line in lines(cli, "ls")] == [["pier.md"], ["quay.md", "Harbour, Draft"]]
+    assert [line.partition("\t")[0] for line in lines(cli, "ls", "--tag", "#draft", "--tag", "HARBOUR")] == ["quay.md"]
+    assert cli.run("ls", "--tag", "final").stderr == "no document matches in the collection 'default'\n"
+    assert screen[0].split() == ["path", "passages", "size", "modified", "ingested", "tags"]
+    assert screen[2].endswith("  Harbour, Draft")

@@ -116,7 +116,7 @@ def test_a_copied_collection_gives_the_same_search_results(user: CommandLine, pl
     again = user.run("copy", "--from", place.with_secret(), "--to", "there", "--json")
     replaced = user.run("copy", "--from", place.with_secret(), "--to", "there", "--json", "--replace")
 
-    assert (copied.code, copied.stderr) == (0, "copied 'default': 2 documents, 2 chunks\n")
+    assert (copied.code, copied.stderr) == (0, "copied 'default': 2 documents, 2 passages\n")
     assert (again.code, again.stderr.splitlines()[1]) == (
         5,
         "hint: add --replace to replace it, or copy another collection: -c NAME",

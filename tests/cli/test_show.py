@@ -203,6 +203,18 @@ def test_without_a_log_there_is_no_last_answer(user: WarmCommandLine, tmp_path: 
     assert (code, message.startswith("streamrag: there is no answer in the log: ")) == (2, True)
 
 
+def test_the_line_that_was_asked_for_is_marked_on_a_terminal_only(user: WarmCommandLine) -> None:
+    marked = shown(user, "show", "rules/hours.md:9", columns=80).lines
+    text = shown(user, "show", "notes.txt:2").lines
+
+    lines = HOURS.rstrip().split("\n")
+    expected = [f"{'>' if at == 9 else ' '} {line}".rstrip() for at, line in enumerate(lines, start=1)]
+    assert marked[0].startswith("rules/hours.md:")
+    assert marked[1:] == expected[-len(marked) + 1 :]
+    assert text == ["notes.txt:1-2   work", "  Keys **hang** by the door.", "> Lamps too."]
+    assert text_of(user.run("show", "notes.txt:2")) == FILES["notes.txt"]
+
+
 def test_markdown_is_rendered_on_a_terminal_only(user: WarmCommandLine) -> None:
     screens = {columns: shown(user, "show", "rules/hours.md", columns=columns).lines for columns in (80, 40)}
     text = shown(user, "show", "notes.txt").lines

@@ -86,13 +86,13 @@ SMALL: dict[str, tuple[Damage, str]] = {
     ),
     "a document is missing": (
         sql("PRAGMA foreign_keys = OFF; DELETE FROM documents WHERE path LIKE '%garden%'"),
-        "1 chunks belong to no document",
+        "1 passages belong to no document",
     ),
-    "a vector is missing": (a_vector_is_deleted, "1 of 3 chunks have no vector"),
-    "vectors are unfindable": (all_vectors_are_zero, "vector search does not find 3 of 3 chunks"),
+    "a vector is missing": (a_vector_is_deleted, "1 of 3 passages have no vector"),
+    "vectors are unfindable": (all_vectors_are_zero, "vector search does not find 3 of 3 passages"),
     "the full-text index is corrupt": (
         sql("UPDATE chunks_fts_data SET block = x'00ff00ff' WHERE id > 10"),
-        "its full-text index does not match its chunks",
+        "its full-text index does not match its passages",
     ),
     "the catalog is missing": (deleted("catalog.sqlite3"), "catalog.sqlite3 is damaged"),
     "an index of the catalog is corrupt": (

@@ -36,7 +36,7 @@ def test_doctor_tests_only_a_sample_of_a_large_collection_by_default(large: Comm
     chunks = sample["figures"]["chunks"]
     assert chunks > 1000
     assert (sample["figures"]["searched"], full["figures"]["searched"]) == (1000, chunks)
-    assert "vector search finds all 1,000 sampled chunks" in sample["found"]
+    assert "vector search finds all 1,000 sampled passages" in sample["found"]
     assert full["figures"]["unfound"] <= chunks * UNFOUND_TOLERATED
     assert "a sample" not in full["found"]
     assert "vector search finds" in full["found"]

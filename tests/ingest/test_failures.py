@@ -102,7 +102,7 @@ def test_a_cancelled_ingest_keeps_the_documents_it_reported(
         ingests.put(f"docs/{number}.md", f"text {number}")
     events = ingest(one_by_one.request("docs"), ingests.settings, ingests.embedder)
     reported = [event for _, event in zip(range(3), events, strict=False)][1:]
-    events.close()  # type: ignore[attr-defined]
+    events.close()
 
     assert {event.source for event in reported} <= ingests.stored().keys()  # type: ignore[union-attr]
     ingests.run("docs")

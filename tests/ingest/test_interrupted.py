@@ -59,7 +59,7 @@ def interrupt(
         if isinstance(event, FileProgress) and model.stopped.is_set():
             progress = event
             break
-    events.close()  # type: ignore[attr-defined]
+    events.close()
     model.released.set()
     return progress
 

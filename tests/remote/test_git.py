@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from streamrag_cli.ingest.pipeline import ingest
+from streamrag_cli.ingest.sweep import Sweep
 from streamrag_cli.remote.copies import Copies
 from streamrag_cli.store.registry import open_store
 from tests.support.files import write_files
@@ -332,3 +333,22 @@ def test_a_copy_that_was_interrupted_is_written_again(ingests: Ingests, server: 
     (copy / "files/README.md").unlink()
 
     assert ingests.run()[shown(server, "README.md")] == "unchanged"
+
+
+def test_a_sync_before_a_question_fetches_nothing(ingests: Ingests, server: GitServer, birds: Repository) -> None:
+    ingests.put("notes/a.md", "apples")
+    ingests.run("notes", f"{server.url}/ada/birds")
+    ingests.put("notes/b.md", "plums")
+    birds.commit({"README.md": "Fish.\n"})
+    server.requests.clear()
+
+    request = Sweep(replace(ingests.request(), allow_empty=False), ingests.settings).request
+    assert request is not None
+    events = list(ingest(request, ingests.settings, ingests.embedder))
+    assert ingests.stored().keys() == {
+        "notes/a.md",
+        "notes/b.md",
+        shown(server, "README.md"),
+        shown(server, "docs/owl.md"),
+    }
+    assert (getattr(events[-1], "counts", {}).get("added"), server.requests) == (1, [])

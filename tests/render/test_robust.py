@@ -2,6 +2,7 @@
 
 import io
 import re
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -171,3 +172,21 @@ def test_the_no_color_option_keeps_all_other_styles() -> None:
     stream.finish()
 
     assert set(re.findall(r"\x1b\[([0-9;]*)m", out.getvalue())) == {"1", "1;4", "0"}
+
+
+@pytest.mark.parametrize(
+    ("colors", "shown"),
+    [
+        ({"color_system": None}, "The file `a b` has ``a`b``, not ```` ``` ````."),
+        ({"no_color": True}, "The file `a b` has ``a`b``, not ```` ``` ````."),
+        ({"color_system": "standard"}, "The file a b has a`b, not ```."),
+    ],
+)
+def test_inline_code_keeps_its_backticks_only_without_colour(colors: dict[str, Any], shown: str) -> None:
+    emulator = Emulator(60, 10)
+    stream = MarkdownStream(emulator, columns=60, lines=10, **colors)  # type: ignore[arg-type]
+    for at, character in enumerate("The file `a b` has ``a`b``, not ```` ``` ````.\n"):
+        stream.feed(character, float(at))
+    stream.finish()
+
+    assert emulator.text == [shown]

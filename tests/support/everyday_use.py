@@ -78,6 +78,7 @@ class Everyday:
         self.run("ask list", "ask", "--no-engine", QUESTION, *self.model[:2])
         self.place.run("ask proxy", "env", *PROXIES, *self._program(("ask", "--no-engine", QUESTION, *self.model)))
         self.run("search", "search", "--no-engine", QUESTION)
+        self.run("search fresh", "search", "--no-engine", "--fresh", QUESTION)
         self.run("show", "show", "lighthouse.md")
         self.run("ls", "ls")
         self.run("collections", "collections")

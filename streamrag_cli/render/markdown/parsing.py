@@ -31,13 +31,17 @@ _NUMBER: Final = re.compile(r"\d+")
 class Parser:
     """Parses one text in parts, and remembers its link definitions.
 
-    `cited` are the numbers with a source; None leaves all markers unchanged.
+    `cited` are the numbers with a source; None leaves all markers unchanged. With `shows_backticks`, inline code keeps
+    them, for output without colour.
     """
 
-    def __init__(self, *, html: Html = "shown", cited: Container[int] | None = None) -> None:
+    def __init__(
+        self, *, html: Html = "shown", cited: Container[int] | None = None, shows_backticks: bool = False
+    ) -> None:
         self.definitions = Definitions(citing=cited is not None)
         self._html = html
         self._cited = cited
+        self._shows_backticks = shows_backticks
 
     def blocks(self, source: str) -> list[Token]:
         """Parse only the block structure of complete lines, with line numbers in `map`.
@@ -84,6 +88,9 @@ class Parser:
                     continue
                 case "text_special":
                     token.type = "text"
+                case "code_inline" if self._shows_backticks:
+                    padding = " " if token.content.startswith("`") or token.content.endswith("`") else ""
+                    token.content = f"{token.markup}{padding}{token.content}{padding}{token.markup}"
                 case "image":
                     token.attrs["src"] = sanitise_line(str(token.attrs.get("src", "")))
                 case "link_open":

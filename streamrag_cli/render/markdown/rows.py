@@ -106,7 +106,7 @@ class RowRenderer:
         references: Mapping[int, str] | None = None,
         html: Html = "shown",
     ) -> None:
-        self.parser = Parser(html=html, cited=references)
+        self.parser = Parser(html=html, cited=references, shows_backticks=no_color or color_system is None)
         self._cited = tuple(references or ())
         self._color_system = _COLOR_SYSTEMS[color_system] if color_system else None
         self._no_color = no_color

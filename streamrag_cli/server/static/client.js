@@ -78,12 +78,14 @@ async function* streamEvents(query, options, signal, timeout) {
  */
 async function request(query, options, signal) {
   const { baseUrl = "", k, collection, collections, minScore, matches, model, history = [], key, withSources = true } = options;
+  const { in: within, since, format, tag } = options;
   const path = withSources ? "/rag/stream-with-sources" : "/rag/stream";
   /** @type {Record<string, string>} */
   const headers = { "Content-Type": "application/json", Accept: "text/event-stream" };
   if (key) headers.Authorization = `Bearer ${key}`;
   const earlier = history.length ? history : undefined; // a server without conversations refuses the field
-  const body = JSON.stringify({ query, k, collection, collections, min_score: minScore, matches, model, history: earlier });
+  const filter = { in: within, since, format, tag };
+  const body = JSON.stringify({ query, k, collection, collections, min_score: minScore, ...filter, matches, model, history: earlier });
   try {
     return await fetch(baseUrl.replace(/\/+$/, "") + path, {
       method: "POST",

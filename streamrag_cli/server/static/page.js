@@ -4,6 +4,7 @@
 import { ragStream } from "./client.js";
 import { collectionInAddress, showInAddress } from "./page/address.js";
 import { Conversation } from "./page/conversation.js";
+import { fillFilter, readFilter } from "./page/filter.js";
 import { MAX_CONNECTIONS, OpenStream } from "./page/open-streams.js";
 import { scrollTo } from "./page/scrolling.js";
 import { Turn } from "./page/turn.js";
@@ -14,6 +15,7 @@ const byId = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.
 const form = /** @type {HTMLFormElement} */ (byId("ask"));
 const question = /** @type {HTMLTextAreaElement} */ (byId("question"));
 const collection = /** @type {HTMLSelectElement} */ (byId("collection"));
+const filterFields = byId("filter");
 const stopButton = /** @type {HTMLButtonElement} */ (byId("stop"));
 const conversation = new Conversation(byId("conversation"), new URL(baseUrl).pathname);
 
@@ -46,6 +48,7 @@ class Exchange {
     const options = {
       baseUrl,
       collection: this.#turn.record.collection || undefined,
+      ...this.#turn.record.filter,
       history,
       matches: true,
       signal: this.#connection.signal,
@@ -127,12 +130,15 @@ function showLayout() {
   question.placeholder = conversation.isEmpty ? "" : words.FOLLOW_UP;
 }
 
-/** @param {string} text */
-function ask(text) {
+/**
+ * @param {string} text
+ * @param {import("./client.js").Filter} filter
+ */
+function ask(text, filter) {
   exchange?.stop();
   const history = conversation.history();
   const isFirst = conversation.isEmpty;
-  const turn = new Turn(text, collection.value || conversation.collection); // it may not be offered yet
+  const turn = new Turn(text, collection.value || conversation.collection, filter); // it may not be offered yet
   turn.onAskAgain(() => askAgain(turn));
   conversation.add(turn);
   conversation.save();
@@ -149,7 +155,7 @@ function submit() {
   question.value = "";
   // An on-screen keyboard would cover the answer.
   if (matchMedia("(pointer: coarse)").matches) question.blur();
-  ask(text);
+  ask(text, readFilter(filterFields));
 }
 
 /**
@@ -160,7 +166,7 @@ function askAgain(turn) {
   if (!matchMedia("(pointer: coarse)").matches) question.focus();
   turn.markAskedAgain();
   if (!turn.answer) conversation.remove(turn);
-  ask(turn.question);
+  ask(turn.question, turn.record.filter);
 }
 
 function stop() {
@@ -180,8 +186,15 @@ function restore() {
   conversation.restore((turn) => turn.onAskAgain(() => askAgain(turn)));
   showLayout();
   conversation.last?.element.scrollIntoView({ block: "start", behavior: "instant" });
+  fillFilter(filterFields, conversation.last?.record.filter ?? {});
+  showFilter();
   choose(collectionInAddress() ?? conversation.collection);
   showInAddress(conversation.collection);
+}
+
+/** Show next to the closed fields that they restrict the next questions. */
+function showFilter() {
+  byId("filter-state").textContent = words.onlyIn(readFilter(filterFields)) ? ": on" : "";
 }
 
 /**
@@ -225,6 +238,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && !event.isComposing) stop();
 });
 stopButton.addEventListener("click", stop);
+filterFields.addEventListener("input", showFilter);
 byId("new").addEventListener("click", startNew);
 collection.addEventListener("change", () => {
   choose(collection.selectedOptions[0].defaultSelected ? "" : collection.value);

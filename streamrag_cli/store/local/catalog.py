@@ -12,7 +12,7 @@ from typing import Any, Final
 from zlib import crc32
 
 from streamrag_cli.errors import StoreError
-from streamrag_cli.model import Chunk, DocumentRecord, Filter, UnreadFile
+from streamrag_cli.model import Chunk, DocumentRecord, FileVersion, Filter, UnreadFile
 from streamrag_cli.store.document_filter import FilterRow, allowed_documents
 from streamrag_cli.store.interface import Counts, ScoredIds, Selection, StoredChunk
 from streamrag_cli.store.languages import ENGLISH, LANGUAGES
@@ -21,6 +21,7 @@ from streamrag_cli.store.local.full_text import create_index, merge, register, r
 from streamrag_cli.store.rows import (
     CHUNK_COLUMNS,
     RECORD_COLUMNS,
+    VERSION_COLUMNS,
     chunk_of,
     chunk_row,
     in_pages,
@@ -31,6 +32,7 @@ from streamrag_cli.store.rows import (
     tags_text,
     unread_from_text,
     unread_to_text,
+    version_of,
     with_unread,
 )
 
@@ -183,6 +185,14 @@ class Catalog(Database):
         # A range of the index on path; `LIKE` would need escapes and ignore case.
         where = "WHERE (path = ? OR (path >= ? AND path < ?)) AND path > ? ORDER BY path LIMIT ?"
         return in_pages(lambda after: self._records(where, (root, *range_below(root), after, _BATCH_SIZE)))
+
+    def file_versions(self, root: str) -> dict[str, FileVersion]:
+        columns = self._columns(VERSION_COLUMNS)
+        query = f"SELECT {columns} FROM documents WHERE path = ? OR (path >= ? AND path < ?)"
+        try:
+            return {row[0]: version_of(row) for row in self._rows(query, (root, *range_below(root)))}
+        except (TypeError, ValueError) as error:
+            raise damaged_catalog(self._file, str(error)) from error
 
     def _records(self, where: str, values: Sequence[object]) -> list[DocumentRecord]:
         rows = self._rows(f"SELECT {self._columns(RECORD_COLUMNS)} FROM documents {where}", values)

@@ -64,12 +64,12 @@ class Inspection:
         return cls(**dict(fields) | {"roots": tuple(fields["roots"]), "problems": tuple(fields["problems"])})
 
     def integrity_report(self) -> IntegrityReport:
-        searched = "all" if self.searched == self.chunks else f"all {self.searched:,} sampled chunks"
+        searched = "all" if self.searched == self.chunks else f"all {self.searched:,} sampled passages"
         missed = f" except {self.unfound:,} (up to {UNFOUND_TOLERATED:.0%} is normal)" if self.unfound else ""
         counted = ("documents", "chunks", "vectors", "searched", "unfound", "generation")
         return IntegrityReport(
             chunks=self.chunks,
-            summary=f"{self.chunks:,} chunks of {self.documents:,} documents; every chunk has a vector;"
+            summary=f"{self.chunks:,} passages of {self.documents:,} documents; every passage has a vector;"
             f" vector search finds {searched}{missed}; full text and databases intact;"
             f" generation {self.generation}",
             figures={name: getattr(self, name) for name in counted},
@@ -213,11 +213,11 @@ def _differences(
     chunk_ids: set[str], vector_ids: set[str], pending: set[str], unfound: set[str], searched: int
 ) -> Iterator[str]:
     if missing := chunk_ids - vector_ids:
-        yield f"{len(missing):,} of {len(chunk_ids):,} chunks have no vector"
+        yield f"{len(missing):,} of {len(chunk_ids):,} passages have no vector"
     if orphaned := vector_ids - chunk_ids - pending:
         yield f"{len(orphaned):,} vectors belong to no chunk"
     if len(unfound) > searched * UNFOUND_TOLERATED:
-        yield f"vector search does not find {len(unfound):,} of {searched:,} chunks"
+        yield f"vector search does not find {len(unfound):,} of {searched:,} passages"
 
 
 def _spread(ids: Sequence[str], count: int) -> list[str]:

@@ -43,11 +43,11 @@ class CatalogChecks(Catalog):
             if messages != ["ok"]:
                 yield f"its catalog is damaged: {messages[0]}"
             if orphans := copy.execute("PRAGMA foreign_key_check").fetchall():
-                yield f"{len(orphans):,} chunks belong to no document"
+                yield f"{len(orphans):,} passages belong to no document"
             try:
                 copy.execute("INSERT INTO chunks_fts (chunks_fts, rank) VALUES ('integrity-check', 1)")
             except sqlite3.DatabaseError as error:
-                yield f"its full-text index does not match its chunks: {error}"
+                yield f"its full-text index does not match its passages: {error}"
 
     def unreadable(self, chunk_ids: Iterable[str], sample: Sequence[str]) -> Iterator[str]:
         """A clause if a chunk, document, root or sampled token state is unreadable or has changed."""

@@ -113,7 +113,7 @@ class CollectionReader:
         with self._session() as session:
             chunks = session.catalog.chunks(chunk_ids)
             if len(chunks) < len(set(chunk_ids)):
-                why = f"{len(chunk_ids) - len(chunks)} chunks listed in its index are missing"
+                why = f"{len(chunk_ids) - len(chunks)} passages listed in its index are missing"
                 raise damaged_catalog(session.epoch.catalog_file, why)
         return [chunks[chunk_id] for chunk_id in chunk_ids]
 

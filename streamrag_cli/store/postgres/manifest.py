@@ -6,19 +6,21 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import Any, Final, TypeAlias
 
-from streamrag_cli.model import LONGEST_CHUNK_CHARS, Chunk, DocumentRecord, UnreadFile
+from streamrag_cli.model import LONGEST_CHUNK_CHARS, Chunk, DocumentRecord, FileVersion, UnreadFile
 from streamrag_cli.store.interface import Counts, StoredChunk
 from streamrag_cli.store.languages import ENGLISH, LANGUAGES
 from streamrag_cli.store.postgres.establish import Connection
 from streamrag_cli.store.rows import (
     CHUNK_COLUMNS,
     RECORD_COLUMNS,
+    VERSION_COLUMNS,
     chunk_of,
     in_pages,
     is_stored_path,
     range_below,
     record_of,
     unread_from_text,
+    version_of,
 )
 
 _PAGE_SIZE: Final = 500
@@ -112,6 +114,15 @@ class PostgresManifest:
     def documents_under(self, root: str) -> Iterator[DocumentRecord]:
         where = "(path = %s OR (path >= %s AND path < %s)) AND path > %s ORDER BY path LIMIT %s"
         return in_pages(lambda after: self._records(where, (root, *range_below(root), after, _PAGE_SIZE)))
+
+    def file_versions(self, root: str) -> dict[str, FileVersion]:
+        with self._session() as session:
+            rows = session.rows(
+                f"SELECT {session.columns(VERSION_COLUMNS)} FROM {session.table('documents')}"
+                " WHERE path = %s OR (path >= %s AND path < %s)",
+                (root, *range_below(root)),
+            )
+        return {row[0]: version_of(row) for row in rows}
 
     def chunks_of(self, path: str) -> list[Chunk]:
         with self._session() as session:

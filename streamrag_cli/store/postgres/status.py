@@ -60,13 +60,12 @@ def check_integrity(address: PostgresUrl, collection: str) -> IntegrityReport:
     problems = {
         f"it has {documents:,} documents and {chunks:,} chunks, but its counters show {recorded}": (documents, chunks)
         != (counts.documents, counts.chunks),
-        f"{orphans:,} chunks belong to no document": orphans,
-        f"{without_words:,} chunks or full-text entries have no counterpart": without_words,
-        f"{without_vector:,} chunks or vectors have no counterpart": without_vector,
+        f"{orphans:,} passages belong to no document": orphans,
+        f"{without_words:,} passages or full-text entries have no counterpart": without_words,
+        f"{without_vector:,} passages or vectors have no counterpart": without_vector,
     }
-    contents = (
-        f"{counts.chunks:,} chunks of {counts.documents:,} documents; every chunk has a full-text entry and a vector"
-    )
+    contents = f"{counts.chunks:,} passages of {counts.documents:,} documents"
+    contents += "; every passage has a full-text entry and a vector"
     return IntegrityReport(
         chunks=counts.chunks,
         summary=f"{contents}; generation {generation}{f'; the schema belongs to {owner!r}' if owner else ''}",

@@ -9,6 +9,8 @@ export class TurnRecord {
   question;
   /** The collection that was asked; "" for the server's default. */
   collection;
+  /** @type {import("../client.js").Filter} the documents that were asked; empty for all */
+  filter;
   /** @type {RagEvent[]} the events so far without status events, and with consecutive tokens as one event */
   events = [];
   /** @type {Outcome} */
@@ -23,10 +25,12 @@ export class TurnRecord {
   /**
    * @param {string} question
    * @param {string} collection
+   * @param {import("../client.js").Filter} filter
    */
-  constructor(question, collection) {
+  constructor(question, collection, filter) {
     this.question = question;
     this.collection = collection;
+    this.filter = filter;
   }
 
   /** @param {RagEvent} event */

@@ -30,14 +30,17 @@ export class Turn {
    * A turn whose answer is awaited.
    * @param {string} question
    * @param {string} collection "" for the server's default
+   * @param {import("../client.js").Filter} [filter] the documents to ask; empty for all
    */
-  constructor(question, collection) {
+  constructor(question, collection, filter = {}) {
     const template = /** @type {HTMLTemplateElement} */ (document.getElementById("turn"));
     const copy = /** @type {DocumentFragment} */ (template.content.cloneNode(true));
     this.element = /** @type {HTMLElement} */ (copy.firstElementChild);
-    this.record = new TurnRecord(question, collection);
+    this.record = new TurnRecord(question, collection, filter);
     this.#answer = this.#newAnswer();
     this.#part("asked").textContent = question;
+    this.#part("scope").textContent = words.onlyIn(filter);
+    this.#part("scope").hidden = this.#part("scope").textContent === "";
     this.#label(this.element, this.#part("asked"), "asked");
     this.#label(this.#part("evidence"), this.#part("evidence").querySelector("h3"), "sources");
     this.#part("exchange").setAttribute("aria-busy", "true");
@@ -50,7 +53,7 @@ export class Turn {
    * @param {TurnRecord} kept
    */
   static restored(kept) {
-    const turn = new Turn(String(kept.question), String(kept.collection ?? ""));
+    const turn = new Turn(String(kept.question), String(kept.collection ?? ""), kept.filter ?? {});
     turn.#silence();
     turn.record.firstTokenMs = typeof kept.firstTokenMs === "number" ? kept.firstTokenMs : null;
     turn.record.totalMs = typeof kept.totalMs === "number" ? kept.totalMs : null;

@@ -52,6 +52,17 @@ export function searchedFor(question, queries) {
   return `${searched.length > others.length ? "Also searched for" : "Searched for"}: ${others.join(", ")}`;
 }
 
+/**
+ * The documents that a question is restricted to; "" for all.
+ * @param {import("../client.js").Filter} filter
+ */
+export function onlyIn(filter) {
+  const { in: names = [], format = [], tag = [], since } = filter;
+  const parts = [...names, ...format.map((each) => `format ${each}`), ...tag.map((each) => `tag ${each}`)];
+  if (since) parts.push(`changed since ${since}`);
+  return parts.length ? `Only in: ${parts.join(", ")}` : "";
+}
+
 /** @param {string} text */
 function oneLine(text) {
   return text.trim().replace(/\s+/g, " ");
