@@ -47,6 +47,8 @@ _DISCOVER: Final[Mapping[str, str]] = {
     "git+http": "streamrag_cli.remote.git:discover",
     "git+https": "streamrag_cli.remote.git:discover",
     "git+ssh": "streamrag_cli.remote.git:discover",
+    "http": "streamrag_cli.remote.web.source:discover",
+    "https": "streamrag_cli.remote.web.source:discover",
     "stdin": "streamrag_cli.remote.piped:discover",
 }
 """The function of each scheme. The modules are imported when they are needed."""

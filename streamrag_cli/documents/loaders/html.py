@@ -43,8 +43,8 @@ _DECLARED: Final = re.compile(
 
 
 def load_html(path: str, data: bytes) -> Document:
-    source, note = decode(data, declared=_declared_encoding(data))
-    root, is_complete = _parse(source)
+    source, note = decode(data, declared=declared_encoding(data))
+    root, is_complete = parse_html(source)
     flow = Flow()
     if root is not None:
         content = Content(root)
@@ -63,7 +63,8 @@ def load_html(path: str, data: bytes) -> Document:
     )
 
 
-def _declared_encoding(data: bytes) -> str | None:
+def declared_encoding(data: bytes) -> str | None:
+    """The encoding that the page declares, as a name for `decode`; None if there is none that a page can declare."""
     match = _DECLARED.search(data[:4096])
     if not match:
         return None
@@ -76,7 +77,7 @@ def _declared_encoding(data: bytes) -> str | None:
     return {"iso8859-1": "cp1252", "ascii": "cp1252", "utf-16": None, "utf-8": None}.get(codec.name, codec.name)
 
 
-def _parse(source: str) -> tuple[Element | None, bool]:
+def parse_html(source: str) -> tuple[Element | None, bool]:
     """The root element, and whether the parser read the whole page."""
     from lxml import etree  # imports in about 30 ms
 
