@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from streamrag_cli.documents.sandbox import Loader
+from streamrag_cli.remote.web.allowed_addresses import resolve
 from streamrag_cli.remote.web.crawl import fetch_pages
 from streamrag_cli.remote.web.results import (
     CrawlOptions,
@@ -39,17 +41,23 @@ from tests.support.web_site import (
 )
 
 FOLLOW = {"follow": True}
+PARSER = Loader()  # starting its process takes most of the time of a crawl
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _stop_parser() -> Iterator[None]:
+    yield
+    PARSER.close()
 
 
 def crawl(
     root: str,
     known: Mapping[str, PageRecord] | None = None,
-    resolver: Callable[[str, int], list[str]] | None = None,
+    resolver: Callable[[str, int], list[str]] = resolve,
     **options: Any,
 ) -> list[PageResult]:
     settings = CrawlOptions(**{"user_agent": "streamrag/test", "interval_s": 0.0, "timeout_s": 5.0} | options)
-    arguments = (root, settings, known or {}) if resolver is None else (root, settings, known or {}, resolver)
-    return list(fetch_pages(*arguments))
+    return list(fetch_pages(root, settings, known or {}, resolver=resolver, loader=PARSER))
 
 
 def records(results: list[PageResult]) -> dict[str, PageRecord]:
@@ -586,9 +594,9 @@ class TestFollow:
 
         assert outline(results, site) == [
             ("Fetched", "/"),
-            ("Fetched", "/c"),
             ("Skipped", "/private/x"),
             ("Fetched", "/a"),
+            ("Fetched", "/c"),
         ]
         assert failure(crawl(f"{site.url}/private/x"))[0] == "robots"
         assert "/private/x" not in site.paths()

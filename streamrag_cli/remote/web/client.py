@@ -46,7 +46,7 @@ class WebClient:
         _, host, port = origin_of(named)
         ports = (80, 443) if port == 80 else (port,)
         self._pool = httpcore2.ConnectionPool(
-            ssl_context=_ssl_context(),
+            ssl_context=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),  # replaced when it is needed
             max_connections=4,
             network_backend=CheckedBackend(host, ports, self._limit, resolver),
         )
@@ -159,9 +159,3 @@ class WebClient:
                 user, _, password = entry
                 return "Basic " + base64.b64encode(f"{user}:{password or ''}".encode()).decode("ascii")
         return ""
-
-
-def _ssl_context() -> ssl.SSLContext:
-    import httpx2  # its context has the certificates that all requests of this program use
-
-    return httpx2.create_ssl_context()

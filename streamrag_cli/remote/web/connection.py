@@ -8,6 +8,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any, Final
 
 import httpcore2
@@ -124,11 +125,22 @@ class _LimitedStream(httpcore2.NetworkStream):
 
     def start_tls(
         self,
-        ssl_context: ssl.SSLContext,
+        ssl_context: ssl.SSLContext,  # noqa: ARG002 - it has no certificates
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ARG002
     ) -> httpcore2.NetworkStream:
-        return _LimitedStream(self._stream.start_tls(ssl_context, server_hostname, self._limit.left_s()), self._limit)
+        stream = self._stream.start_tls(_ssl_context(), server_hostname, self._limit.left_s())
+        return _LimitedStream(stream, self._limit)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
+
+
+@cache
+def _ssl_context() -> ssl.SSLContext:
+    """The context that all requests of this program use. Loading its certificates takes 20 to 50 ms."""
+    import httpx2  # 0.1 s
+
+    context: ssl.SSLContext = httpx2.create_ssl_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context

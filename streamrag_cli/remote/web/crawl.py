@@ -8,6 +8,7 @@ import hashlib
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Final
 
@@ -57,14 +58,19 @@ def fetch_pages(
     root: str,
     options: CrawlOptions,
     known: Mapping[str, PageRecord],
+    *,
     resolver: Callable[[str, int], list[str]] = resolve,
+    loader: Loader | None = None,
 ) -> Iterator[PageResult]:
     """Yield a result for the page `root`, a normal address, or with `follow` for each page below it.
 
     `known` are the pages that the last crawl has fetched; without a result, a known page does not belong to the root
     any more. A result is yielded as soon as the page is fetched, so that nothing is lost if the caller stops.
+    `loader` parses the pages; None means a new one.
     """
-    with WebClient(options.start or root, options, resolver) as client, Loader() as loader:
+    with ExitStack() as stack:
+        client = stack.enter_context(WebClient(options.start or root, options, resolver))
+        loader = loader or stack.enter_context(Loader())
         yield from _Crawl(root, options, known, client, loader).run()
 
 

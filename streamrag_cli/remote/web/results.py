@@ -14,10 +14,10 @@ PRODUCT: Final = "streamrag"
 class PageRecord:
     """What the last crawl learned of a page. The values are those of JSON, so that it can be kept next to the copy.
 
-    `digest` is the hex SHA-256 of the body as it was received, and `text_digest` that of its text, or "". `suffix` names
-    its format. `missing` counts replies with status 404 or 410 in a row. `links` are addresses below the root.
-    `anchors` maps headings to their ids. `aliases` are addresses that lead to this page. `checked_at` is the time of the
-    last successful request, in seconds since the epoch.
+    `digest` is the hex SHA-256 of the body as it was received, and `text_digest` that of its text, or "". `suffix`
+    names its format. `missing` counts replies with status 404 or 410 in a row. `links` are addresses below the root.
+    `anchors` maps headings to their ids. `aliases` are addresses that lead to this page. `checked_at` is the time of
+    the last successful request, in seconds since the epoch.
     """
 
     digest: str
