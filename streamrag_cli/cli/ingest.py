@@ -29,7 +29,22 @@ def command(
         list[str] | None,
         typer.Argument(
             metavar="PATH...",
-            help="Files, folders, git repositories (git+https://HOST/OWNER/REPO@BRANCH//FOLDER), or - for stdin.",
+            help="Files, folders, web pages (https://HOST/PAGE), git repositories"
+            " (git+https://HOST/OWNER/REPO@BRANCH//FOLDER), or - for stdin.",
+        ),
+    ] = None,
+    follow: Annotated[
+        bool | None,
+        typer.Option(
+            "--follow/--no-follow",
+            help="Also ingest the pages below PATH that are linked or in the sitemap. [web pages; default: as before]",
+            show_default=False,
+        ),
+    ] = None,
+    max_pages: Annotated[
+        int | None,
+        typer.Option(
+            "--max-pages", metavar="N", min=1, help="The maximum number of pages of PATH. [with --follow; default: 500]"
         ),
     ] = None,
     name: Annotated[
@@ -69,7 +84,7 @@ def command(
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Suppress progress, notes and the summary.")] = False,
     plain: options.Plain = False,
 ) -> int:
-    """Sync a collection with files, folders and git repositories.
+    """Sync a collection with files, folders, web pages and git repositories.
 
     Adds new files, updates changed ones and removes deleted ones. Without PATH, everything that was ingested before is
     synced again. Hidden, secret, git-ignored, generated and vendored files are skipped unless PATH names the file
@@ -80,6 +95,7 @@ def command(
     remove_all = remove_all or is_implied
     _check(paths or [], remove=remove, remove_all=remove_all, rebuild=rebuild)
     locations, piped = _locations(paths or [], name, process, settings, remove=remove)
+    locations, starts = _web_roots(locations, follow=follow, max_pages=max_pages)
 
     from streamrag_cli.render.ingest import ingest_renderer  # imports rich, 60 ms
 
@@ -104,6 +120,10 @@ def command(
         request = pipeline.IngestRequest(
             paths=locations,
             piped=piped,
+            follow=follow,
+            max_pages=max_pages,
+            starts=starts,
+            on_fetch=getattr(shown, "fetched", _ignore_progress),
             working_directory=process.working_directory,
             home=process.home,
             rebuild=rebuild,
@@ -145,6 +165,37 @@ def _locations(
         else:
             locations.append(parse_address(path) if has_scheme(path) else Path(path))
     return tuple(locations), piped
+
+
+def _web_roots(
+    locations: "Sequence[Location]", *, follow: bool | None, max_pages: int | None
+) -> "tuple[tuple[Location, ...], dict[Address, str]]":
+    """The locations, and the first page of each root whose links are followed: the root is the folder of that page.
+
+    Raises UsageError `usage`.
+    """
+    if follow is None and max_pages is None:
+        return tuple(locations), {}
+    from streamrag_cli.remote.web.urls import folder_of
+
+    hint = "streamrag ingest --follow https://HOST/FOLDER/"
+    pages = [each for each in locations if isinstance(each, Address) and each.scheme in {"http", "https"}]
+    if not pages or (max_pages is not None and follow is False):
+        flag = (
+            "--max-pages requires --follow" if pages else "--follow and --max-pages require the address of a web page"
+        )
+        raise UsageError(flag, code="usage", hint=hint)
+    if not follow:
+        return tuple(locations), {}
+    if with_query := [each for each in pages if "?" in each.text]:
+        raise UsageError(f"--follow takes an address without a query, unlike {with_query[0]}", code="usage", hint=hint)
+    roots = {page: Address(folder_of(page.text)) for page in pages}
+    starts = {root: page.text if page != root else "" for page, root in roots.items()}
+    return tuple(roots.get(each, each) if isinstance(each, Address) else each for each in locations), starts
+
+
+def _ignore_progress(_number: int, _address: str) -> None:
+    """Machine-readable output has no progress before the first event."""
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from streamrag_cli.documents.secret_names import Suspicion
 SkipCode: TypeAlias = Literal[
     "hidden", "secret", "gitignored", "streamragignored", "excluded", "generated", "unsupported", "duplicate",
     "outside_root", "broken_link", "not_a_regular_file", "link_in_repository", "submodule", "lfs_pointer",
+    "robots", "same_page", "outside_address",
 ]  # fmt: skip
 
 _REASONS: dict[SkipCode, str] = {
@@ -26,6 +27,9 @@ _REASONS: dict[SkipCode, str] = {
     "not_a_regular_file": "not a regular file",
     "link_in_repository": "symbolic link in a repository",
     "submodule": "submodule; ingest its repository instead",
+    "robots": "the robots.txt of the site does not allow it",
+    "same_page": "the same page as another one",
+    "outside_address": "redirects to a page that is not below the address",
     "lfs_pointer": "stored with Git LFS, so the repository has only a pointer to it",
 }
 

@@ -76,18 +76,27 @@ def ingest_or_raise(
 
 @contextmanager
 def _tidy_copies(roots: Sequence[Location], request: IngestRequest, settings: Settings) -> Iterator[None]:
-    """At the end of the block, remove copies that are not needed, such as the copies of a dry run."""
+    """At the end of the block, remove copies that are not needed, such as the copies of a dry run.
+
+    After an interruption they are kept, so that the same command continues with the pages that were fetched.
+    """
     try:
         yield
-    finally:
-        addresses = [root for root in roots if isinstance(root, Address)]
-        is_rebuilt = request.rebuild and not request.dry_run and settings.state_directory
-        if addresses or is_rebuilt:
-            with suppress(StoreError):
-                recorded = {root for root in recorded_roots(settings) if isinstance(root, Address)}
-                copies_of(settings).tidy(addresses, recorded=recorded)
-                if is_rebuilt:
-                    copies_of(settings).keep_only(recorded)
+    except Exception:
+        _tidy(roots, request, settings)
+        raise
+    _tidy(roots, request, settings)
+
+
+def _tidy(roots: Sequence[Location], request: IngestRequest, settings: Settings) -> None:
+    addresses = [root for root in roots if isinstance(root, Address)]
+    is_rebuilt = request.rebuild and not request.dry_run and settings.state_directory
+    if addresses or is_rebuilt:
+        with suppress(StoreError):
+            recorded = {root for root in recorded_roots(settings) if isinstance(root, Address)}
+            copies_of(settings).tidy(addresses, recorded=recorded)
+            if is_rebuilt:
+                copies_of(settings).keep_only(recorded)
 
 
 def _ingest(
@@ -106,6 +115,7 @@ def _ingest(
         passages=workload.passages,
         seconds=None if request.dry_run else seconds_for(workload.passages, embedder, settings.state_directory),
     )
+    yield from (Notice(message=sanitise_line(note.message), code=note.code) for note in survey.notes)
     yield from missing_root_notices(request, settings)
     store = open_store(settings.store)
     with ExitStack() as stack:

@@ -65,9 +65,9 @@ class IngestRequest:
     configuration; if it is None, that configuration is ignored. Within a block of `uninterrupted`, no signal raises an
     exception. After an interruption, `interrupted` is called with the number of passages that are about to be saved.
     `piped` has the contents of the addresses among `paths` whose documents were piped. Without `fetches`, recorded
-    addresses are left out. Files for which `is_current`
-    returns true are neither read nor compared. `name_bases` has, for some roots, the folder that the stored names of
-    files are relative to.
+    addresses are left out. `follow`, `max_pages` and `starts` are options for the web pages among `paths`, as in
+    `FetchOptions`, and `on_fetch` is called for each page. Files for which `is_current` returns true are neither read
+    nor compared. `name_bases` has, for some roots, the folder that the stored names of files are relative to.
     """
 
     paths: tuple[Location, ...]
@@ -86,6 +86,10 @@ class IngestRequest:
     fetches: bool = True
     is_current: IsCurrent | None = None
     name_bases: Mapping[Path, Path] = field(default_factory=dict)
+    follow: bool | None = None
+    max_pages: int | None = None
+    starts: Mapping[Address, str] = field(default_factory=dict)
+    on_fetch: Callable[[int, str], None] = lambda _number, _address: None
 
     def absolute_paths(self) -> list[Location]:
         """The paths, made absolute, and the addresses. Raises UsageError: `not_utf_8`, `no_working_directory`."""

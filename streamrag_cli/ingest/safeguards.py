@@ -21,7 +21,7 @@ from streamrag_cli.documents.discovery_results import (
 )
 from streamrag_cli.errors import StoreError, UsageError
 from streamrag_cli.ingest.roots import IngestRequest, copies_of, is_below, is_gone, recorded_roots
-from streamrag_cli.remote.sources import FetchOptions
+from streamrag_cli.remote.sources import FetchNote, FetchOptions
 from streamrag_cli.remote.sources import discover as discover_remote
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.registry import open_store
@@ -54,6 +54,7 @@ class FolderSurvey:
     roots: tuple[Location, ...]
     mounts: frozenset[Path]
     unreachable: frozenset[Location] = frozenset()
+    notes: tuple[FetchNote, ...] = ()
 
     @property
     def folders(self) -> tuple[Location, ...]:
@@ -75,7 +76,11 @@ def survey_folders(roots: Sequence[Location], request: IngestRequest, settings: 
     total = new = 0
     files_of: Counter[Location] = Counter()
     results: deque[DiscoveryResult] = deque()
+    notes: list[FetchNote] = []
     for result in _discovered(roots, request, settings):
+        if isinstance(result, FetchNote):
+            notes.append(result)
+            continue
         results.append(result)
         match result:
             case FoundFile(root=root):
@@ -104,10 +109,13 @@ def survey_folders(roots: Sequence[Location], request: IngestRequest, settings: 
         roots=tuple(roots),
         mounts=frozenset(mounts - without_files),
         unreachable=frozenset(failed & without_files),
+        notes=tuple(notes),
     )
 
 
-def _discovered(roots: Sequence[Location], request: IngestRequest, settings: Settings) -> Iterator[DiscoveryResult]:
+def _discovered(
+    roots: Sequence[Location], request: IngestRequest, settings: Settings
+) -> Iterator[DiscoveryResult | FetchNote]:
     named = frozenset(request.absolute_paths())
     folders = [root for root in roots if not isinstance(root, Address)]
     not_named = [root for root in folders if root not in named]
@@ -121,6 +129,12 @@ def _discovered(roots: Sequence[Location], request: IngestRequest, settings: Set
             environment=request.environment or {},
             piped=request.piped,
             dry_run=request.dry_run,
+            named=frozenset(each for each in named if isinstance(each, Address)),
+            follow=request.follow,
+            max_pages=request.max_pages,
+            starts=request.starts,
+            interval_s=request.limits.request_interval_s,
+            on_fetch=request.on_fetch,
         )
         yield from discover_remote(addresses, copies_of(settings), options)
 

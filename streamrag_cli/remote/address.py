@@ -6,17 +6,14 @@ Credentials in an address are refused, so that they are never stored, shown or l
 import re
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from streamrag_cli.addresses import Address, is_address
 from streamrag_cli.errors import UsageError
+from streamrag_cli.remote.web.urls import has_secret, normalised
 
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _INVALID: Final = re.compile(r"[\0-\x20\x7f-\x9f\\\ud800-\udfff]")
-_SECRET_PARAMETER: Final = re.compile(
-    r"(?:.*[-_.])?(?:token|key|apikey|sig|signature|secret|password|passwd|pwd|auth|credential|session|sas)",
-    re.IGNORECASE,
-)
 _BAD_REF: Final = re.compile(r"^[-./]|\.\.|//|@\{|[~^:?*\[]|(?:\.|/|\.lock)$|\.lock/|/\.")
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "git+http": 80, "git+https": 443, "git+ssh": 22}
 _EXAMPLES: Final = (
@@ -118,7 +115,10 @@ def _git_address(parts: SplitResult) -> str:
 
 
 def _web_address(parts: SplitResult) -> str:
-    return parts._replace(netloc=_host(parts), path=parts.path or "/", fragment="").geturl()
+    url = normalised(parts.geturl())
+    if url is None:
+        raise _bad_address("the address is not valid")
+    return url
 
 
 def _host(parts: SplitResult) -> str:
@@ -134,8 +134,7 @@ def _refuse_credentials(parts: SplitResult) -> None:
 
     user_is_account = parts.scheme == "git+ssh" and ":" not in parts.netloc.rpartition("@")[0]
     has_user = "@" in parts.netloc and not user_is_account
-    names = [name for name, _ in parse_qsl(parts.query, keep_blank_values=True)]
-    if has_user or any(_SECRET_PARAMETER.fullmatch(name) for name in names) or key_in(parts.geturl().encode()):
+    if has_user or has_secret(parts.geturl()) or key_in(parts.geturl().encode()):
         raise UsageError(
             "the address contains credentials, which would be stored and shown",
             code="credentials_in_address",

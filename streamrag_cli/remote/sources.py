@@ -10,11 +10,12 @@ the copy of one root if that is necessary, and yields:
   stored documents at or below its path are kept. If the root was fetched before, yield the files of its copy as well,
   because a rebuild needs them.
 - `SkippedPath(name=ADDRESS, code=...)` for a document that is left out.
+- `FetchNote(message=..., code=...)` for a note.
 
 It may raise DocumentError and OSError for a failure of the whole root.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pkgutil import resolve_name
 from typing import Final, TypeAlias
@@ -32,6 +33,11 @@ class FetchOptions:
     `exclude` are the patterns of `--exclude`, and `limit_bytes` is the maximum size of a document. `environment` are
     the user's variables. `piped` are the contents of documents that were piped into this command. A `dry_run` may
     update the copies of a source, but not replace a copy that cannot be fetched again.
+
+    `named` are the roots that the user has named in this command. `follow`, `max_pages` and `starts` apply to web pages
+    among them: whether to follow links, to how many pages, and the first page if that is not the root; None stands for
+    the choice of the last ingest. `interval_s` is the time between two requests to a host. `on_fetch` is called with
+    the number and the address of each page that has been checked.
     """
 
     limit_bytes: int
@@ -39,9 +45,23 @@ class FetchOptions:
     environment: Mapping[str, str] = field(default_factory=dict)
     piped: Mapping[Address, bytes] = field(default_factory=dict)
     dry_run: bool = False
+    named: Collection[Address] = ()
+    follow: bool | None = None
+    max_pages: int | None = None
+    starts: Mapping[Address, str] = field(default_factory=dict)
+    interval_s: float = 0.5
+    on_fetch: Callable[[int, str], None] = lambda _number, _address: None
 
 
-Discover: TypeAlias = Callable[[Address, Copy, FetchOptions], Iterator[DiscoveryResult]]
+@dataclass(frozen=True, slots=True)
+class FetchNote:
+    """A note for the user about a root. `code` is for programs."""
+
+    message: str
+    code: str
+
+
+Discover: TypeAlias = Callable[[Address, Copy, FetchOptions], Iterator[DiscoveryResult | FetchNote]]
 _DISCOVER: Final[Mapping[str, str]] = {
     "git+file": "streamrag_cli.remote.git:discover",
     "git+http": "streamrag_cli.remote.git:discover",
@@ -54,7 +74,7 @@ _DISCOVER: Final[Mapping[str, str]] = {
 """The function of each scheme. The modules are imported when they are needed."""
 
 
-def discover(roots: Sequence[Address], copies: Copies, options: FetchOptions) -> Iterator[DiscoveryResult]:
+def discover(roots: Sequence[Address], copies: Copies, options: FetchOptions) -> Iterator[DiscoveryResult | FetchNote]:
     """Yield what is found at the roots, in their order. Failures are results; no error is raised."""
     names: set[str] = set()
     for root in roots:
@@ -66,7 +86,7 @@ def discover(roots: Sequence[Address], copies: Copies, options: FetchOptions) ->
                 yield result
 
 
-def _discover(root: Address, copies: Copies, options: FetchOptions) -> Iterator[DiscoveryResult]:
+def _discover(root: Address, copies: Copies, options: FetchOptions) -> Iterator[DiscoveryResult | FetchNote]:
     if root.scheme not in _DISCOVER:
         yield UnreadableDirectory(path=root, reason=f"cannot ingest {root.scheme}:// addresses", code="bad_address")
         return

@@ -48,7 +48,7 @@ class WebClient:
         self._pool = httpcore2.ConnectionPool(
             ssl_context=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),  # replaced when it is needed
             max_connections=4,
-            network_backend=CheckedBackend(host, ports, self._limit, resolver),
+            network_backend=CheckedBackend(host if options.may_be_private else "", ports, self._limit, resolver),
         )
         self._requested_at: dict[str, float] = {}
         self.robots = robots.Robots(self._read_robots)

@@ -47,10 +47,10 @@ _MOST_SITEMAPS: Final = 20
 _REASONS: Final[Mapping[SkipReason, str]] = {
     "excluded": "excluded",
     "robots": "not allowed by robots.txt",
-    "duplicate": "the same page as {}",
+    "same_page": "the same page as {}",
     "unsupported": "unsupported format",
     "broken_link": "broken link: HTTP {}",
-    "outside_root": "redirects to {}, which is not below the address",
+    "outside_address": "redirects to {}, which is not below the address",
 }
 
 
@@ -194,7 +194,7 @@ class _Crawl:
                 yield self._moved_away(address, record, reply.url)
                 return
             if reply.url in self._visited:
-                yield self._skipped(address, "duplicate", reply.url, same_as=reply.url)
+                yield self._skipped(address, "same_page", reply.url, same_as=reply.url)
                 return
             name, record = reply.url, self._known.get(reply.url)
             self._visited.add(name)
@@ -209,7 +209,7 @@ class _Crawl:
             return
         digest = hashlib.sha256(reply.body).hexdigest()
         if self._digests.setdefault(digest, name) != name:
-            yield self._skipped(name, "duplicate", self._digests[digest])
+            yield self._skipped(name, "same_page", self._digests[digest])
             return
         aliases = {*(record.aliases if record else ()), *([address] if address != name else [])}
         found = PageRecord(
@@ -244,9 +244,9 @@ class _Crawl:
             canonical = normalised(page.canonical, base) if page.canonical else None
             if self._options.follow and canonical and name != self._start and self._is_other(canonical, name):
                 self._enqueue(canonical)
-                return self._skipped(name, "duplicate", canonical, same_as=canonical)
+                return self._skipped(name, "same_page", canonical, same_as=canonical)
             if page.text_digest and self._digests.setdefault(page.text_digest, name) != name:
-                return self._skipped(name, "duplicate", self._digests[page.text_digest])
+                return self._skipped(name, "same_page", self._digests[page.text_digest])
             if record and page.text_digest and record.text_digest == page.text_digest:
                 return self._unchanged(name, found)
         self._follow(found)
@@ -277,7 +277,7 @@ class _Crawl:
             return Failed(address=address, reason=reason, code="moved", record=record)
         if record:
             return Failed(address=address, reason=f"redirects to {target}", code="moved", record=record)
-        return self._skipped(address, "outside_root", target)
+        return self._skipped(address, "outside_address", target)
 
     def _skipped(self, address: str, code: SkipReason, detail: str = "", *, same_as: str = "") -> Skipped:
         return Skipped(address=address, reason=_REASONS[code].format(detail), code=code, same_as=same_as)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-SkipReason: TypeAlias = Literal["excluded", "robots", "duplicate", "unsupported", "broken_link", "outside_root"]
+SkipReason: TypeAlias = Literal["excluded", "robots", "same_page", "unsupported", "broken_link", "outside_address"]
 PRODUCT: Final = "streamrag"
 """The name of this program in the User-Agent header and in robots.txt."""
 
@@ -38,7 +38,8 @@ class CrawlOptions:
 
     At most `max_pages` pages are fetched in addition to the known ones. Each reply has at most `max_bytes`, and must
     arrive within `timeout_s` plus one second per 100 kB. `interval_s` is the time between two requests to a host.
-    `is_excluded` gets the path of a page below the root. `netrc` is the file with credentials. Pages that were checked
+    `is_excluded` gets the path of a page below the root. `netrc` is the file with credentials. `may_be_private`
+    is false for a root that the user has never named on this machine. Pages that were checked
     at or after `resume_from`, in seconds since the epoch, are not requested.
     """
 
@@ -50,6 +51,7 @@ class CrawlOptions:
     timeout_s: float = 15.0
     interval_s: float = 0.5
     is_excluded: Callable[[str], bool] = lambda _path: False
+    may_be_private: bool = True
     netrc: Path | None = None
     has_proxy: bool = False
     resume_from: float = field(default=float("inf"))

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
@@ -56,7 +56,7 @@ class _Pages:
         self._records = _read_records(copy)
         self._former = copy.metadata()
         is_named = root in options.named
-        self._follow = bool(self._chosen("follow", options.follow if is_named else None, False))  # noqa: FBT003
+        self._follow = bool(self._chosen("follow", options.follow if is_named else None, False))
         self._max_pages = int(self._chosen("max_pages", options.max_pages if is_named else None, MAX_PAGES))
         self._start = str(self._chosen("start", options.starts.get(root), ""))
         self._kept: set[str] = set()
@@ -89,6 +89,7 @@ class _Pages:
             max_pages=self._max_pages,
             max_bytes=self._options.limit_bytes,
             is_excluded=_exclusion(self._options.exclude),
+            may_be_private=self._root in self._options.named or bool(self._former),
             netrc=Path(home, ".netrc") if home else None,
             has_proxy=any(environment.get(each) for each in _PROXIES),
             resume_from=began_at,
@@ -113,7 +114,7 @@ class _Pages:
                 if same_as in self._records:
                     target = self._records[same_as]
                     self._save(same_as, replace(target, aliases=tuple(sorted({*target.aliases, address}))))
-                yield SkippedPath(name=address, code="link_to_page" if code == "duplicate" else code)
+                yield SkippedPath(name=address, code=code)
             case Stopped(address=address, reason=reason, code=code):
                 yield from self._unchecked(address, reason, code)
             case LimitReached(pages=pages, left=left):
@@ -202,7 +203,9 @@ def _exclusion(patterns: Any) -> Callable[[str], bool]:
         folders = ["/" + "/".join(names[:end]) for end in range(1, len(names)) if names[end - 1]]
         entry = "/" + path.rstrip("/")
         return any(rules.ignores(each, directory=True) for each in folders) or any(
-            rules.ignores(each, directory=path.endswith("/")) for each in (entry, entry.partition("?")[0]) if each != "/"
+            rules.ignores(each, directory=path.endswith("/"))
+            for each in (entry, entry.partition("?")[0])
+            if each != "/"
         )
 
     return is_excluded

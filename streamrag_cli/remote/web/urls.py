@@ -5,7 +5,7 @@ import socket
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Self
-from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urljoin, urlsplit, urlunsplit
 
 _PORTS: Final = {"http": 80, "https": 443}
 _MAX_CHARS: Final = 2000
@@ -21,7 +21,7 @@ _TRACKING: Final = re.compile(
     r"utm_\w+|fbclid|gclid|dclid|msclkid|mc_[ce]id|phpsessid|jsessionid|sessionid|_ga|ref_src", re.IGNORECASE
 )
 _SECRET: Final = re.compile(
-    r"(?:.*[_-])?(?:token|secret|password|passwd|pwd|signature|sig|apikey|api[_-]key|access[_-]key|auth|credential|jwt)",
+    r"(?:.*[-_.])?(?:token|key|apikey|sig|signature|secret|password|passwd|pwd|auth|credential|session|sas|jwt)",
     re.IGNORECASE,
 )
 _INDEX_FILE: Final = re.compile(r"/(?:index|default)\.(?:x?html?|php|aspx?|jsp)\Z", re.IGNORECASE)
@@ -125,10 +125,9 @@ def has_secret(url: str) -> bool:
     """Whether a parameter of the query looks like a credential, which must not be stored.
 
     >>> has_secret("https://h/p?page=2"), has_secret("https://h/p?X-Amz-Signature=ab"), has_secret("https://h/?token=")
-    (False, True, False)
+    (False, True, True)
     """
-    pairs = (each.partition("=") for each in urlsplit(url).query.split("&"))
-    return any(value and _SECRET.fullmatch(unquote(name)) for name, _, value in pairs)
+    return any(_SECRET.fullmatch(name) for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True))
 
 
 def is_same_page(canonical: str, url: str) -> bool:
