@@ -28,6 +28,11 @@ def is_address(name: str) -> bool:
     return _ADDRESS.match(name) is not None
 
 
+def is_web_address(name: str) -> bool:
+    """Whether this stored name is the address of a web page."""
+    return name.startswith(("https://", "http://"))
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Address:
     """An address in the form in which it is stored. The attributes are like those of a `Path`."""

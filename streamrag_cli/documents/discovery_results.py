@@ -10,7 +10,7 @@ from streamrag_cli.documents.secret_names import Suspicion
 SkipCode: TypeAlias = Literal[
     "hidden", "secret", "gitignored", "streamragignored", "excluded", "generated", "unsupported", "duplicate",
     "outside_root", "broken_link", "not_a_regular_file", "link_in_repository", "submodule", "lfs_pointer",
-    "robots", "same_page", "outside_address",
+    "robots", "same_page", "outside_address", "dead_link",
 ]  # fmt: skip
 
 _REASONS: dict[SkipCode, str] = {
@@ -28,6 +28,7 @@ _REASONS: dict[SkipCode, str] = {
     "link_in_repository": "symbolic link in a repository",
     "submodule": "submodule; ingest its repository instead",
     "robots": "the robots.txt of the site does not allow it",
+    "dead_link": "the page that is linked does not exist",
     "same_page": "the same page as another one",
     "outside_address": "redirects to a page that is not below the address",
     "lfs_pointer": "stored with Git LFS, so the repository has only a pointer to it",

@@ -89,7 +89,7 @@ class IngestView:
         """Show that so many web pages have been checked, before the first event."""
         self._fetched = number, address
         if not self._quiet and self._live is None and self._clock() - self._last_line_at >= SAY_EVERY_S:
-            self._line(f"... {counted_noun(number, 'page')} fetched or checked  {address}")
+            self._line(f"... {counted_noun(number, 'page')} checked  {address}")
 
     def handle(self, event: IngestEvent) -> None:
         match event:

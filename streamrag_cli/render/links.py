@@ -34,7 +34,7 @@ def uri_of(source: Source, editor_uri: str = "") -> str:
 
 def _uri_of_address(source: Source) -> str:
     if source.path.startswith(("https://", "http://")):
-        return source.path
+        return source.url or source.path
     repository, _, file = source.path.removeprefix("git+https://").partition("//")
     host, _, rest = repository.partition("/")
     repository, _, ref = rest.partition("@")

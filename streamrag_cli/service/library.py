@@ -2,11 +2,13 @@
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
+from urllib.parse import unquote
 
+from streamrag_cli.addresses import is_web_address
 from streamrag_cli.counting import counted_noun
 from streamrag_cli.display_names import DisplayNames
 from streamrag_cli.documents.filters import pattern_for_paths
@@ -31,8 +33,13 @@ _ID_CHARS: Final = 32
 _SHOWN_CHARS: Final = 80
 
 
-def read(manifest: Manifest, selection: Selection) -> Passage:
-    """The selected text. Raises the errors that `Service.read` documents."""
+def read(
+    manifest: Manifest, selection: Selection, heading_of: Callable[[str, str], str | None] = lambda _page, _id: None
+) -> Passage:
+    """The selected text. Raises the errors that `Service.read` documents.
+
+    `heading_of` returns the heading of a web page with an id, or None if it is unknown.
+    """
     if selection.chunk_id:
         return _chunk(manifest, selection.chunk_id)
     where = selection.where
@@ -47,6 +54,10 @@ def read(manifest: Manifest, selection: Selection) -> Passage:
         return _chunk(manifest, ids[0])
     if exact is None and _ID.fullmatch(where) and len(where) == _ID_CHARS:
         return _chunk(manifest, where)  # raises the error of an unknown id
+    page, _, fragment = where.partition("#")
+    if exact is None and fragment and is_web_address(page):
+        record = document_names.find(manifest, page, selection.names)
+        return _part(manifest, record, heading_of(record.path, fragment), fragment, selection)
     place = _PLACE.fullmatch(where)
     if exact is None and place:
         record = document_names.find(manifest, place["path"], selection.names)
@@ -189,6 +200,30 @@ def _page(manifest: Manifest, record: DocumentRecord, page: int, selection: Sele
         )
     of_page = [chunk for chunk in chunks if chunk.page == page]
     return _passage(record, lines_of(of_page), title=of_page[0].title, page=page)
+
+
+def _part(
+    manifest: Manifest, record: DocumentRecord, heading: str | None, fragment: str, selection: Selection
+) -> Passage:
+    """The part of a web page under the heading with an id, which is unknown for a page from another machine."""
+    wanted = _as_id(unquote(fragment))
+    chunks = [
+        chunk
+        for chunk in manifest.chunks_of(record.path)
+        if heading in chunk.headings or (heading is None and wanted in map(_as_id, chunk.headings))
+    ]
+    if not chunks:
+        raise UsageError(
+            f"{sanitise_line(record.path)} has no heading with the id {sanitise_line(fragment)[:_SHOWN_CHARS]!r}",
+            code="no_such_line",
+            hint=document_names.show_command(record, selection.names),
+        )
+    return _passage(record, lines_of(chunks), title=chunks[0].title)
+
+
+def _as_id(text: str) -> str:
+    """The id that most programs derive from a heading."""
+    return "-".join(re.findall(r"\w+", text.casefold()))
 
 
 def _lines(manifest: Manifest, record: DocumentRecord, first: int, last: int | None, selection: Selection) -> Passage:

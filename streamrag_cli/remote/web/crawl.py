@@ -49,7 +49,7 @@ _REASONS: Final[Mapping[SkipReason, str]] = {
     "robots": "not allowed by robots.txt",
     "same_page": "the same page as {}",
     "unsupported": "unsupported format",
-    "broken_link": "broken link: HTTP {}",
+    "dead_link": "HTTP {}",
     "outside_address": "redirects to {}, which is not below the address",
 }
 
@@ -71,7 +71,7 @@ def fetch_pages(
     with ExitStack() as stack:
         client = stack.enter_context(WebClient(options.start or root, options, resolver))
         loader = loader or stack.enter_context(Loader())
-        yield from _Crawl(root, options, known, client, loader).run()
+        yield from _Crawl(root, options, dict(known), client, loader).run()
 
 
 class _Crawl:
@@ -179,7 +179,7 @@ class _Crawl:
 
     def _missing(self, address: str, record: PageRecord | None, status: int) -> PageResult:
         if record is None and address != self._start:
-            return self._skipped(address, "broken_link", str(status))
+            return self._skipped(address, "dead_link", str(status))
         if record is None:
             return Failed(address=address, reason=f"HTTP {status}", code="http_status")
         if record.missing + 1 >= GONE_AFTER:

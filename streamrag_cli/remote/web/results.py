@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-SkipReason: TypeAlias = Literal["excluded", "robots", "same_page", "unsupported", "broken_link", "outside_address"]
+SkipReason: TypeAlias = Literal["excluded", "robots", "same_page", "unsupported", "dead_link", "outside_address"]
 PRODUCT: Final = "streamrag"
 """The name of this program in the User-Agent header and in robots.txt."""
 

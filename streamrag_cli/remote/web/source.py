@@ -3,12 +3,10 @@
 A crawl that was interrupted continues: pages that it has checked are not requested again.
 """
 
-import hashlib
-import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,10 +15,10 @@ from streamrag_cli.addresses import Address
 from streamrag_cli.counting import counted_noun
 from streamrag_cli.documents.discovery_results import DiscoveryResult, FoundFile, SkippedPath, UnreadableDirectory
 from streamrag_cli.documents.gitignore import IgnoreRules, exclude_rules
-from streamrag_cli.regular_files import read_regular_file
 from streamrag_cli.remote.copies import Copy
 from streamrag_cli.remote.sources import FetchNote, FetchOptions
 from streamrag_cli.remote.web.crawl import fetch_pages
+from streamrag_cli.remote.web.page_records import hashed, read_records, record_as_json
 from streamrag_cli.remote.web.results import (
     PRODUCT,
     CrawlOptions,
@@ -36,7 +34,6 @@ from streamrag_cli.remote.web.results import (
 
 MAX_PAGES: Final = 500
 _CONTINUES_FOR_S: Final = 24 * 3600.0
-_MAX_RECORD_BYTES: Final = 50_000_000
 _PROXIES: Final = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 
@@ -53,7 +50,7 @@ class _Pages:
         self._root = root
         self._copy = copy
         self._options = options
-        self._records = _read_records(copy)
+        self._records = read_records(copy)
         self._former = copy.metadata()
         is_named = root in options.named
         self._follow = bool(self._chosen("follow", options.follow if is_named else None, False))
@@ -152,8 +149,7 @@ class _Pages:
 
     def _save(self, address: str, record: PageRecord) -> None:
         self._records[address] = record
-        data = json.dumps({"address": address, **asdict(record)}, ensure_ascii=False)
-        self._copy.write(f"pages/{hashed(address)}.json", data.encode("utf-8", "replace"))
+        self._copy.write(f"pages/{hashed(address)}.json", record_as_json(address, record))
 
     def _remove_others(self) -> None:
         """Remove the copies of pages that are gone. A dry run keeps them, so that the next ingest reports them."""
@@ -163,35 +159,6 @@ class _Pages:
             if address not in self._kept:
                 self._file(address, record).unlink(missing_ok=True)
                 (self._copy.directory / "pages" / f"{hashed(address)}.json").unlink(missing_ok=True)
-
-
-def hashed(address: str) -> str:
-    """The name of the files of a page."""
-    return hashlib.sha256(address.encode()).hexdigest()[:24]
-
-
-def read_record(file: Path) -> tuple[str, PageRecord] | None:
-    """The address and the record of a page; None if the file is missing or damaged."""
-    try:
-        fields = json.loads(read_regular_file(file, _MAX_RECORD_BYTES))
-        address = fields.pop("address")
-        fields["anchors"] = tuple((str(heading), str(anchor)) for heading, anchor in fields["anchors"])
-        for name in ("links", "aliases"):
-            fields[name] = tuple(map(str, fields[name]))
-        return str(address), PageRecord(**fields)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return None
-
-
-def _read_records(copy: Copy) -> dict[str, PageRecord]:
-    """The pages whose record and copy exist."""
-    records: dict[str, PageRecord] = {}
-    folder = copy.directory / "pages"
-    for file in sorted(folder.glob("*.json")) if folder.is_dir() else ():
-        found = read_record(file)
-        if found and (copy.files / f"{hashed(found[0])}{found[1].suffix}").is_file():
-            records[found[0]] = found[1]
-    return records
 
 
 def _exclusion(patterns: Any) -> Callable[[str], bool]:
