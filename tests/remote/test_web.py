@@ -40,7 +40,6 @@ from tests.support.web_site import (
     with_etag,
 )
 
-FOLLOW = {"follow": True}
 PARSER = Loader()  # starting its process takes most of the time of a crawl
 
 
@@ -449,7 +448,7 @@ def test_cookies_are_not_kept(serve: Callable[..., Site]) -> None:
     page = Answer(article("kettle", "b"), headers={"Set-Cookie": "id=1; Path=/"})
     site = serve({"/": page, "/b": article("tea")})
 
-    crawl(f"{site.url}/", **FOLLOW)
+    crawl(f"{site.url}/", follow=True)
 
     assert "/b" in site.paths()
     assert [each.headers.get("cookie") for each in site.requests] == [None] * len(site.requests)
@@ -466,9 +465,9 @@ def test_proxies_of_the_environment_are_not_used(serve: Callable[..., Site], mon
 
 def test_a_server_that_cannot_be_reached_keeps_every_page(serve: Callable[..., Site]) -> None:
     with web_site({"/": article("kettle", "b", "c"), "/b": article("tea"), "/c": article("cup")}) as site:
-        known = records(crawl(f"{site.url}/", **FOLLOW))
+        known = records(crawl(f"{site.url}/", follow=True))
 
-    results = crawl(f"{site.url}/", known, **FOLLOW)
+    results = crawl(f"{site.url}/", known, follow=True)
 
     assert outline(results, site) == [("Failed", "/"), ("Stopped", "/")]
     assert failure(results) == ("unreachable", f"cannot connect to {site.url}")
@@ -479,7 +478,7 @@ def test_a_server_that_stops_responding_ends_the_crawl(serve: Callable[..., Site
     pages: dict[str, Page] = {f"/{n}": hangs for n in range(20)}
     site = serve({"/": article("kettle", *(f"/{n}" for n in range(20))), **pages})
 
-    results = crawl(f"{site.url}/", timeout_s=0.2, **FOLLOW)
+    results = crawl(f"{site.url}/", timeout_s=0.2, follow=True)
 
     assert [type(each) for each in results] == [Fetched, Failed, Failed, Failed, Stopped]
 
@@ -495,7 +494,7 @@ class TestFollow:
             "*": article("unwanted page"),
         })  # fmt: skip
 
-        results = crawl(f"{site.url}/guide/", **FOLLOW)
+        results = crawl(f"{site.url}/guide/", follow=True)
 
         assert outline(results, site) == [
             ("Fetched", "/guide/"), ("Fetched", "/guide/a"), ("Fetched", "/guide/e/"), ("Fetched", "/guide/b?x=1"),
@@ -505,7 +504,7 @@ class TestFollow:
         names = [f"p{n}" for n in range(30)]
         pages: dict[str, Page] = {f"/g/{name}": with_etag(article(name, *names), f'"{name}"') for name in names}
         site = serve({"/g/": with_etag(article("kettle", "/g", *names), '"0"'), "/g": redirect("/g/"), **pages})
-        first = crawl(f"{site.url}/g/", **FOLLOW)
+        first = crawl(f"{site.url}/g/", follow=True)
         aliases = {each.same_as: each.address for each in first if isinstance(each, Skipped)}
         known = {
             name: replace(record, aliases=(aliases[name],) if name in aliases else ())
@@ -513,7 +512,7 @@ class TestFollow:
         }
         del site.requests[:]
 
-        results = crawl(f"{site.url}/g/", known, **FOLLOW)
+        results = crawl(f"{site.url}/g/", known, follow=True)
 
         assert {type(each) for each in results} == {Unchanged}
         assert sorted(site.paths()) == sorted(["/g/", *(f"/g/{name}" for name in names)])
@@ -526,7 +525,7 @@ class TestFollow:
         pages.close()  # type: ignore[attr-defined]
         del site.requests[:]
 
-        results = crawl(f"{site.url}/", known, resume_from=began, **FOLLOW)
+        results = crawl(f"{site.url}/", known, resume_from=began, follow=True)
 
         assert outline(results, site) == [("Unchanged", "/"), ("Unchanged", "/a"), ("Fetched", "/b")]
         assert site.paths() == ["/b"]
@@ -538,7 +537,7 @@ class TestFollow:
 
         site = serve({"/": article("kettle", "/calendar/0", "/last"), "/last": article("end"), "*": month})
 
-        results = crawl(f"{site.url}/", max_pages=20, **FOLLOW)
+        results = crawl(f"{site.url}/", max_pages=20, follow=True)
 
         assert sum(isinstance(each, Fetched) for each in results) == 20
         assert results[-1] == LimitReached(pages=20, left=2)
@@ -553,7 +552,7 @@ class TestFollow:
 
         site = serve({"*": same})
 
-        results = crawl(f"{site.url}/x", max_pages=50, **FOLLOW)
+        results = crawl(f"{site.url}/x", max_pages=50, follow=True)
 
         assert sum(isinstance(each, Fetched) for each in results) == 1
         assert len(results) < 10
@@ -561,7 +560,7 @@ class TestFollow:
     def test_relative_links_that_loop_end(self, serve: Callable[..., Site]) -> None:
         site = serve({"*": lambda request: Answer(article(request.path, "a/b/"))})
 
-        results = crawl(f"{site.url}/x/", max_pages=100, **FOLLOW)
+        results = crawl(f"{site.url}/x/", max_pages=100, follow=True)
 
         assert outline(results, site)[-1] == ("Fetched", "/x/a/b/a/b/")
 
@@ -575,7 +574,7 @@ class TestFollow:
             "/part.xml.gz": Answer(gzip.compress(part.format(locations).encode()), content_type="application/gzip"),
         })  # fmt: skip
 
-        assert outline(crawl(f"{site.url}/g/", **FOLLOW), site) == [
+        assert outline(crawl(f"{site.url}/g/", follow=True), site) == [
             ("Fetched", "/g/"), ("Fetched", "/g/a"), ("Fetched", "/g/b"),
         ]  # fmt: skip
 
@@ -590,7 +589,7 @@ class TestFollow:
             }
         )
 
-        results = crawl(f"{site.url}/", **FOLLOW)
+        results = crawl(f"{site.url}/", follow=True)
 
         assert outline(results, site) == [
             ("Fetched", "/"),
@@ -616,7 +615,7 @@ class TestFollow:
             "/g/deep/leaf": html("<p>Leaf</p>", head='<link rel="canonical" href="/g/">'),
         })  # fmt: skip
 
-        assert outline(crawl(f"{site.url}/g/", **FOLLOW), site) == [
+        assert outline(crawl(f"{site.url}/g/", follow=True), site) == [
             ("Fetched", "/g/"), ("Skipped", "/g/page?print=1"), ("Fetched", "/g/page"), ("Fetched", "/g/deep/leaf"),
         ]  # fmt: skip
 
@@ -626,7 +625,7 @@ class TestFollow:
             "/en/old": redirect("new"), "/en/new": article("tea"), "/en/away": redirect("http://192.0.2.1/"),
         })  # fmt: skip
 
-        assert outline(crawl(f"{site.url}/", **FOLLOW), site) == [
+        assert outline(crawl(f"{site.url}/", follow=True), site) == [
             ("Fetched", "/en/"), ("Fetched", "/en/new"), ("Failed", "/en/away"), ("Skipped", "/en/gone"),
             ("Skipped", "/en"),
         ]  # fmt: skip
@@ -634,7 +633,7 @@ class TestFollow:
     def test_a_root_that_redirects_elsewhere_fails_and_names_the_new_address(self, serve: Callable[..., Site]) -> None:
         site = serve({"/guide/": redirect("/manual/"), "/manual/": article("kettle")})
 
-        assert failure(crawl(f"{site.url}/guide/", **FOLLOW)) == (
+        assert failure(crawl(f"{site.url}/guide/", follow=True)) == (
             "moved",
             f"redirects to {site.url}/manual/, which is not below this address: ingest that address instead",
         )
@@ -642,30 +641,30 @@ class TestFollow:
     def test_excluded_pages_are_not_requested(self, serve: Callable[..., Site]) -> None:
         site = serve({"/g/": article("kettle", "a", "v1/b"), "/g/a": article("tea"), "/g/v1/b": article("cup")})
 
-        results = crawl(f"{site.url}/g/", is_excluded=lambda path: path.startswith("v1/"), **FOLLOW)
+        results = crawl(f"{site.url}/g/", is_excluded=lambda path: path.startswith("v1/"), follow=True)
 
         assert outline(results, site) == [("Fetched", "/g/"), ("Fetched", "/g/a"), ("Skipped", "/g/v1/b")]
         assert "/g/v1/b" not in site.paths()
 
     def test_a_known_page_that_is_no_longer_linked_is_still_checked(self, serve: Callable[..., Site]) -> None:
         site = serve({"/": article("kettle", "a"), "/a": article("tea")})
-        known = records(crawl(f"{site.url}/", **FOLLOW))
+        known = records(crawl(f"{site.url}/", follow=True))
         site.set_pages({"/": article("kettle"), "/a": Answer("gone", 410)})
 
-        results = crawl(f"{site.url}/", known, **FOLLOW)
+        results = crawl(f"{site.url}/", known, follow=True)
 
         assert outline(results, site) == [("Fetched", "/"), ("Failed", "/a")]
 
     def test_links_with_credentials_or_tokens_are_not_followed(self, serve: Callable[..., Site]) -> None:
         site = serve({"*": article("kettle", "/a?token=abc", "/b?page=2&X-Amz-Signature=f", "http://u:p@127.0.0.1/c")})
 
-        assert outline(crawl(f"{site.url}/", **FOLLOW), site) == [("Fetched", "/")]
+        assert outline(crawl(f"{site.url}/", follow=True), site) == [("Fetched", "/")]
 
     def test_two_requests_a_second_are_sent_to_a_host(self, serve: Callable[..., Site]) -> None:
         site = serve({"/": article("kettle", "a"), "/a": article("tea")})
         began = time.monotonic()
 
-        crawl(f"{site.url}/", interval_s=0.1, **FOLLOW)
+        crawl(f"{site.url}/", interval_s=0.1, follow=True)
 
         assert time.monotonic() - began >= 0.1 * (len(site.requests) - 1)
         assert CrawlOptions(user_agent="x").interval_s == 0.5
@@ -674,13 +673,13 @@ class TestFollow:
         pages: dict[str, Page] = {f"/s/{n}": article(f"topic{n}", f"{2 * n + 1}", f"{2 * n + 2}") for n in range(300)}
         site = serve({**pages, "/s/": article("start", "0")})
 
-        results = crawl(f"{site.url}/s/", **FOLLOW)
+        results = crawl(f"{site.url}/s/", follow=True)
 
         assert sum(isinstance(each, Fetched) for each in results) == 301
 
 
 def test_a_stopped_result_names_the_root(serve: Callable[..., Site]) -> None:
-    assert [type(each) for each in crawl("http://no-such-host.invalid/", resolver=_unknown, **FOLLOW)] == [
+    assert [type(each) for each in crawl("http://no-such-host.invalid/", resolver=_unknown, follow=True)] == [
         Failed,
         Stopped,
     ]

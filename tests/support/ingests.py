@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from streamrag_cli.events import DocumentSeen, Error, IngestDone, IngestEvent
@@ -37,11 +37,17 @@ class Ingests:
         os.utime(path, ns=(mtime_ns, mtime_ns))
         return path
 
-    def run(self, *paths: str, rebuild: bool = False, dry_run: bool = False) -> dict[str, str]:
+    def run(
+        self,
+        *paths: str,
+        rebuild: bool = False,
+        dry_run: bool = False,
+        follow: bool | None = None,
+        max_pages: int | None = None,
+    ) -> dict[str, str]:
         """Ingest `paths`; return the action for each file. `events` has all events afterwards."""
-        return self._actions(
-            ingest(self.request(*paths, rebuild=rebuild, dry_run=dry_run), self.settings, self.embedder)
-        )
+        request = replace(self.request(*paths, rebuild=rebuild, dry_run=dry_run), follow=follow, max_pages=max_pages)
+        return self._actions(ingest(request, self.settings, self.embedder))
 
     def remove(self, *paths: str) -> dict[str, str]:
         return self._actions(remove(self.request(*paths), self.settings))

@@ -27,6 +27,7 @@ from streamrag_cli.remote.web.results import (
     Gone,
     LimitReached,
     PageRecord,
+    PageResult,
     Skipped,
     Stopped,
     Unchanged,
@@ -71,7 +72,8 @@ class _Pages:
         settings = {"follow": self._follow, "max_pages": self._max_pages, "start": self._start}
         self._copy.save(settings | {"began_at": began_at})
         for number, result in enumerate(fetch_pages(self._root.text, self._crawl_options(began_at), self._records), 1):
-            self._options.on_fetch(number, result.address)
+            if not isinstance(result, LimitReached):
+                self._options.on_fetch(number, result.address)
             yield from self._documents(result)
         self._remove_others()
         self._copy.save(settings)
@@ -93,7 +95,7 @@ class _Pages:
             interval_s=self._options.interval_s,
         )
 
-    def _documents(self, result: object) -> Iterator[DiscoveryResult | FetchNote]:
+    def _documents(self, result: PageResult) -> Iterator[DiscoveryResult | FetchNote]:
         match result:
             case Fetched(address=address, content=content, record=record):
                 self._write(address, content, record)
