@@ -106,13 +106,13 @@ def names_above(name: str) -> list[str]:
 def format_path(name: str) -> PurePosixPath:
     """A path whose last part determines the format of a document with this stored name.
 
-    >>> [format_path(each).name for each in ("/d/a.md", "https://host/manual.pdf?v=2", "https://host/guide/")]
-    ['a.md', 'manual.pdf', 'guide.html']
+    >>> [format_path(each).name for each in ("/d/a.md", "https://host/manual.pdf?v=2", "https://host/")]
+    ['a.md', 'manual.pdf', 'index.html']
     """
     if not name.startswith(("http://", "https://")):
         return PurePosixPath(name)
     path = PurePosixPath(urlsplit(name).path)
-    return path if path.suffix else path.with_name(f"{path.name or 'index'}{_PAGE_SUFFIX}")
+    return path if path.suffix else path.parent / f"{path.name or 'index'}{_PAGE_SUFFIX}"
 
 
 def public_address(address: str) -> str:

@@ -206,19 +206,25 @@ def _part(
     manifest: Manifest, record: DocumentRecord, heading: str | None, fragment: str, selection: Selection
 ) -> Passage:
     """The part of a web page under the heading with an id, which is unknown for a page from another machine."""
+    chunks = manifest.chunks_of(record.path)
+    lines = lines_of(chunks)
+    levels = [len(line.text) - len(line.text.lstrip("#")) for line in lines]
+    texts = [line.text[level:].strip() if level else "" for line, level in zip(lines, levels, strict=True)]
     wanted = _as_id(unquote(fragment))
-    chunks = [
-        chunk
-        for chunk in manifest.chunks_of(record.path)
-        if heading in chunk.headings or (heading is None and wanted in map(_as_id, chunk.headings))
-    ]
-    if not chunks:
+    start = next((at for at, text in enumerate(texts) if text and text == heading), None)
+    if start is None:
+        start = next((at for at, text in enumerate(texts) if text and _as_id(text) == wanted), None)
+    if start is None:
         raise UsageError(
             f"{sanitise_line(record.path)} has no heading with the id {sanitise_line(fragment)[:_SHOWN_CHARS]!r}",
             code="no_such_line",
             hint=document_names.show_command(record, selection.names),
         )
-    return _passage(record, lines_of(chunks), title=chunks[0].title)
+    after = (at for at in range(start + 1, len(lines)) if 0 < levels[at] <= levels[start])
+    part = lines[start : next(after, len(lines))]
+    while part and not part[-1].text.strip():
+        part.pop()
+    return _passage(record, part, title=texts[start])
 
 
 def _as_id(text: str) -> str:

@@ -55,7 +55,8 @@ def crawl(
     resolver: Callable[[str, int], list[str]] = resolve,
     **options: Any,
 ) -> list[PageResult]:
-    settings = CrawlOptions(**{"user_agent": "streamrag/test", "interval_s": 0.0, "timeout_s": 5.0} | options)
+    values: dict[str, Any] = {"user_agent": "streamrag/test", "interval_s": 0.0, "timeout_s": 5.0} | options
+    settings = CrawlOptions(**values)
     return list(fetch_pages(root, settings, known or {}, resolver=resolver, loader=PARSER))
 
 
@@ -255,12 +256,16 @@ def test_localhost_may_be_named(serve: Callable[..., Site]) -> None:
 
 
 def test_a_slow_reply_ends_at_the_time_limit(serve: Callable[..., Site]) -> None:
-    site = serve({"/a": Answer("<p>", pieces=dripping), "/b": lambda _: time.sleep(3) or Answer()})
+    def stalls(_: Request) -> Answer:
+        time.sleep(3)
+        return Answer()
+
+    site = serve({"/a": Answer("<p>", pieces=dripping), "/b": stalls})
     began = time.monotonic()
 
-    drips, stalls = (failure(crawl(f"{site.url}{path}", timeout_s=0.5)) for path in ("/a", "/b"))
+    drips, stalled = (failure(crawl(f"{site.url}{path}", timeout_s=0.5)) for path in ("/a", "/b"))
 
-    assert drips == stalls == ("timed_out", "no complete reply within 0.5 s")
+    assert drips == stalled == ("timed_out", "no complete reply within 0.5 s")
     assert time.monotonic() - began < 4
 
 

@@ -147,7 +147,8 @@ def test_a_new_page_that_cannot_be_fetched_is_not_recorded(pages: Ingests, site:
 def test_a_dry_run_fetches_but_stores_nothing(pages: Ingests, site: Site) -> None:
     assert short(pages.run(f"{site.url}/guide/", follow=True, dry_run=True), site)["/guide/tea"] == "added"
 
-    assert (pages.stored(), copies(pages)) == ({}, [])
+    assert copies(pages) == []
+    assert not pages.settings.store.exists()
 
 
 def test_removed_pages_leave_no_copies(pages: Ingests, site: Site) -> None:
@@ -207,7 +208,7 @@ def test_pages_of_other_formats_are_read_by_their_content(pages: Ingests) -> Non
 
         stored = pages.stored()
     assert stored[f"{site.url}/report"] == "The heron landed."
-    assert stored[f"{site.url}/data"] == "name: heron, legs: 2" or "heron" in stored[f"{site.url}/data"]
+    assert "heron" in stored[f"{site.url}/data"]
 
 
 @pytest.mark.fault("private-address")
@@ -245,7 +246,8 @@ def test_follow_takes_the_folder_of_a_page(cli: WarmCommandLine) -> None:
         again = cli.run("ingest", "--json")
 
     assert outcome.code == 0, outcome
-    assert json.loads(again.stdout)["counts"] == {"unchanged": 2} or json.loads(again.stdout)["counts"]["failed"]
+    counts = json.loads(again.stdout)["counts"]
+    assert {action: count for action, count in counts.items() if count} == {"unchanged": 2}
 
 
 @pytest.mark.parametrize(
