@@ -210,10 +210,10 @@ def _part(
     lines = lines_of(chunks)
     levels = [len(line.text) - len(line.text.lstrip("#")) for line in lines]
     texts = [line.text[level:].strip() if level else "" for line, level in zip(lines, levels, strict=True)]
-    wanted = _as_id(unquote(fragment))
+    fragment_id = _as_id(unquote(fragment))
     start = next((at for at, text in enumerate(texts) if text and text == heading), None)
     if start is None:
-        start = next((at for at, text in enumerate(texts) if text and _as_id(text) == wanted), None)
+        start = next((at for at, text in enumerate(texts) if text and _as_id(text) == fragment_id), None)
     if start is None:
         raise UsageError(
             f"{sanitise_line(record.path)} has no heading with the id {sanitise_line(fragment)[:_SHOWN_CHARS]!r}",

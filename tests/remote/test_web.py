@@ -188,6 +188,7 @@ def test_a_busy_server_is_asked_once_more_after_the_delay_that_it_requests(serve
     assert [type(each) for each in crawl(f"{site.url}/a")] == [Fetched]
 
 
+@pytest.mark.fault("hostile-web-server")
 def test_redirects_are_followed_ten_times(serve: Callable[..., Site]) -> None:
     hops = {f"/{n}": redirect(f"/{n + 1}") for n in range(30)}
     site = serve({**hops, "/10": article("kettle"), "/loop": redirect("/loop")})
@@ -206,6 +207,7 @@ def test_a_redirect_to_something_else_fails(serve: Callable[..., Site], target: 
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.2", "127.2", "0x7f.0.0.2", "[::ffff:127.0.0.1]", "2130706434"])
+@pytest.mark.fault("private-address")
 def test_a_redirect_to_a_private_address_is_blocked(serve: Callable[..., Site], host: str) -> None:
     other = serve({"/secret": article("vault")}, "0.0.0.0")
     site = serve({"/a": redirect(other.url.replace("0.0.0.0", host) + "/secret")})
@@ -216,6 +218,7 @@ def test_a_redirect_to_a_private_address_is_blocked(serve: Callable[..., Site], 
     assert "only an address in the URL itself may be private" in reason
 
 
+@pytest.mark.fault("private-address")
 def test_a_redirect_to_another_service_of_the_same_private_host_is_blocked(serve: Callable[..., Site]) -> None:
     other = serve({"/secret": article("vault")})
     site = serve({"/a": redirect(f"{other.url}/secret")})
@@ -225,6 +228,7 @@ def test_a_redirect_to_another_service_of_the_same_private_host_is_blocked(serve
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "10.1.2.3", "169.254.169.254", "100.100.100.200", "::1", "fd00::1"])
+@pytest.mark.fault("private-address")
 def test_a_name_that_resolves_to_a_private_address_is_blocked(serve: Callable[..., Site], address: str) -> None:
     site = serve({"/a": article("vault")})
     root = site.url.replace("127.0.0.1", "public.example") + "/a"
@@ -235,6 +239,7 @@ def test_a_name_that_resolves_to_a_private_address_is_blocked(serve: Callable[..
     assert reason.startswith(f"public.example resolves to {address}, not public")
 
 
+@pytest.mark.fault("private-address")
 def test_the_name_is_resolved_once_and_only_checked_addresses_are_connected_to(serve: Callable[..., Site]) -> None:
     site = serve({"/a": article("vault")})
     asked: list[str] = []
@@ -255,6 +260,7 @@ def test_localhost_may_be_named(serve: Callable[..., Site]) -> None:
     assert [type(each) for each in crawl(site.url.replace("127.0.0.1", "localhost") + "/a")] == [Fetched]
 
 
+@pytest.mark.fault("hostile-web-server")
 def test_a_slow_reply_ends_at_the_time_limit(serve: Callable[..., Site]) -> None:
     def stalls(_: Request) -> Answer:
         time.sleep(3)
@@ -269,6 +275,7 @@ def test_a_slow_reply_ends_at_the_time_limit(serve: Callable[..., Site]) -> None
     assert time.monotonic() - began < 4
 
 
+@pytest.mark.fault("hostile-web-server")
 def test_a_large_reply_is_not_read(serve: Callable[..., Site]) -> None:
     def endless() -> Iterator[bytes]:
         while True:
@@ -281,6 +288,7 @@ def test_a_large_reply_is_not_read(serve: Callable[..., Site]) -> None:
         assert failure(crawl(f"{site.url}{path}", max_bytes=1_000_000)) == ("too_large", "larger than 1 MB")
 
 
+@pytest.mark.fault("hostile-web-server")
 def test_a_decompression_bomb_is_not_expanded(serve: Callable[..., Site]) -> None:
     bomb = gzip.compress(bytes(300_000_000), 1)
     twice = gzip.compress(gzip.compress(bytes(100_000_000)))
@@ -319,6 +327,7 @@ def test_compressed_pages_are_read(serve: Callable[..., Site]) -> None:
     assert site.requests[-1].headers["accept-encoding"] == "gzip, deflate"
 
 
+@pytest.mark.fault("hostile-web-server")
 def test_a_reply_that_is_compressed_unasked_cut_off_or_damaged_fails(serve: Callable[..., Site]) -> None:
     whole = gzip.compress(article("kettle").encode())
     site = serve({
@@ -352,6 +361,7 @@ def test_a_reply_that_is_compressed_unasked_cut_off_or_damaged_fails(serve: Call
     ],
     ids=range(10),
 )
+@pytest.mark.fault("wrong-charset")
 def test_the_text_is_decoded_as_the_header_the_page_or_its_bytes_say(
     serve: Callable[..., Site], content_type: str, body: bytes
 ) -> None:
@@ -411,6 +421,7 @@ def test_other_formats_fail_if_they_are_named(
         html("<p>Please turn on JavaScript in your browser to continue.</p><script></script>"),
     ],
 )
+@pytest.mark.fault("needs-javascript")
 def test_a_page_whose_text_needs_javascript_fails(serve: Callable[..., Site], page: str) -> None:
     site = serve({"/a": page})
 
@@ -433,6 +444,7 @@ def test_a_page_with_text_of_its_own_does_not_need_javascript(serve: Callable[..
     assert [type(each) for each in crawl(f"{site.url}/a")] == [Fetched]
 
 
+@pytest.mark.fault("web-login")
 def test_credentials_come_from_netrc_for_the_named_host_only(serve: Callable[..., Site], tmp_path: Path) -> None:
     other = serve({"/b": article("vault")}, "127.0.0.2")
     site = serve({"/a": article("kettle"), "/away": redirect(f"{other.url}/b")})
@@ -478,6 +490,7 @@ def test_a_server_that_cannot_be_reached_keeps_every_page(serve: Callable[..., S
     assert failure(results) == ("unreachable", f"cannot connect to {site.url}")
 
 
+@pytest.mark.fault("site-unreachable")
 def test_a_server_that_stops_responding_ends_the_crawl(serve: Callable[..., Site]) -> None:
     hangs = Answer("", pieces=dripping)
     pages: dict[str, Page] = {f"/{n}": hangs for n in range(20)}
@@ -535,6 +548,7 @@ class TestFollow:
         assert outline(results, site) == [("Unchanged", "/"), ("Unchanged", "/a"), ("Fetched", "/b")]
         assert site.paths() == ["/b"]
 
+    @pytest.mark.fault("endless-site")
     def test_the_number_of_pages_is_limited(self, serve: Callable[..., Site]) -> None:
         def month(request: Request) -> Answer:
             number = int(request.path.rpartition("/")[2] or 0)
@@ -548,6 +562,7 @@ class TestFollow:
         assert results[-1] == LimitReached(pages=20, left=2)
         assert ("Fetched", "/last") in outline(results, site)
 
+    @pytest.mark.fault("endless-site")
     def test_links_that_lead_to_the_same_page_end(self, serve: Callable[..., Site]) -> None:
         def same(request: Request) -> Answer:
             return Answer(
@@ -562,6 +577,7 @@ class TestFollow:
         assert sum(isinstance(each, Fetched) for each in results) == 1
         assert len(results) < 10
 
+    @pytest.mark.fault("endless-site")
     def test_relative_links_that_loop_end(self, serve: Callable[..., Site]) -> None:
         site = serve({"*": lambda request: Answer(article(request.path, "a/b/"))})
 

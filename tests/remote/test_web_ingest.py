@@ -148,7 +148,7 @@ def test_a_dry_run_fetches_but_stores_nothing(pages: Ingests, site: Site) -> Non
     assert short(pages.run(f"{site.url}/guide/", follow=True, dry_run=True), site)["/guide/tea"] == "added"
 
     assert copies(pages) == []
-    assert not pages.settings.store.exists()
+    assert not pages.store.exists()
 
 
 def test_removed_pages_leave_no_copies(pages: Ingests, site: Site) -> None:

@@ -62,7 +62,7 @@ class WebClient:
         self._pool.close()
 
     def get(self, url: str, *, etag: str = "", last_modified: str = "") -> Reply:
-        """Request a page, conditionally if it has validators. Follows redirects to wherever robots.txt allows it.
+        """Request a page, conditionally if it has validators. Follows redirects that robots.txt allows.
 
         Raises FetchError.
         """

@@ -1,7 +1,7 @@
-"""Fetches one page, or with `follow` all pages below an address: those that are linked, and those in the sitemap.
+"""Fetches one page, or with `follow` the pages below an address that are linked or listed in a sitemap.
 
 Pages are requested one after the other, in the order in which they are found: pages near the first one before pages
-that are further away, and addresses without a query before those with one, of which a calendar has infinitely many.
+that are further away. Addresses with a query come last, because a calendar has infinitely many of them.
 """
 
 import hashlib
@@ -212,7 +212,7 @@ class _Crawl:
             yield self._skipped(name, "same_page", self._digests[digest])
             return
         aliases = {*(record.aliases if record else ()), *([address] if address != name else [])}
-        found = PageRecord(
+        current = PageRecord(
             digest=digest,
             suffix=suffix,
             text_digest=record.text_digest if record else "",
@@ -224,14 +224,14 @@ class _Crawl:
             checked_at=time.time(),
         )
         if record and (record.digest, record.suffix) == (digest, suffix):
-            yield self._unchanged(name, found)
+            yield self._unchanged(name, current)
         else:
-            yield self._with_new_content(name, found, record, reply)
+            yield self._with_new_content(name, current, record, reply)
 
-    def _with_new_content(self, name: str, found: PageRecord, record: PageRecord | None, reply: Reply) -> PageResult:
+    def _with_new_content(self, name: str, current: PageRecord, record: PageRecord | None, reply: Reply) -> PageResult:
         """The result for a page whose body is new; its links are queued."""
         content = as_utf_8(reply.body, reply.headers.get("content-type", ""))
-        if found.suffix == ".html":
+        if current.suffix == ".html":
             try:
                 page = inspect(content, self._loader)
             except DocumentError as error:
@@ -240,7 +240,9 @@ class _Crawl:
                 reason = "its text needs JavaScript, which is not run"
                 return Failed(address=name, reason=reason, code="needs_javascript", record=record)
             base = (normalised(page.base, reply.url) if page.base else None) or reply.url
-            found = replace(found, links=self._links(page, base), anchors=page.anchors, text_digest=page.text_digest)
+            current = replace(
+                current, links=self._links(page, base), anchors=page.anchors, text_digest=page.text_digest
+            )
             canonical = normalised(page.canonical, base) if page.canonical else None
             if self._options.follow and canonical and name != self._start and self._is_other(canonical, name):
                 self._enqueue(canonical)
@@ -248,10 +250,10 @@ class _Crawl:
             if page.text_digest and self._digests.setdefault(page.text_digest, name) != name:
                 return self._skipped(name, "same_page", self._digests[page.text_digest])
             if record and page.text_digest and record.text_digest == page.text_digest:
-                return self._unchanged(name, found)
-        self._follow(found)
+                return self._unchanged(name, current)
+        self._follow(current)
         self._new_pages += record is None
-        return Fetched(address=name, content=content, record=found)
+        return Fetched(address=name, content=content, record=current)
 
     def _is_other(self, canonical: str, name: str) -> bool:
         return is_same_page(canonical, name) and self._scope.contains(canonical)

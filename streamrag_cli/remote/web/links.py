@@ -20,8 +20,8 @@ def link_to(address: str, headings: Sequence[str], copies: Copies) -> str:
 
 def heading_of(address: str, fragment: str, copies: Copies) -> str | None:
     """The heading of a page with the id in `fragment`; None if it is unknown."""
-    wanted = unquote(fragment)
-    return next((heading for heading, anchor in anchors_of(address, copies).items() if anchor == wanted), None)
+    decoded = unquote(fragment)
+    return next((heading for heading, anchor in anchors_of(address, copies).items() if anchor == decoded), None)
 
 
 def anchors_of(address: str, copies: Copies) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What a crawl needs from a page of HTML. The page is parsed in the sandbox, like every other page."""
+"""The links, headings and other facts about a page of HTML that a crawl uses. Pages are parsed in the sandbox."""
 
 import json
 import re
@@ -54,15 +54,15 @@ class Page:
 def inspect(body: bytes, loader: Loader) -> Page:
     """Parse a page with the sandbox `loader`. Raises DocumentError."""
     raw = RawFile(data=body, size=len(body), mtime_ns=0, read_at_ns=0, sha256="")
-    found: dict[str, Any] = json.loads(loader.load(Path("page.html"), raw, _OUTLINE).text)
-    anchors = tuple((str(heading), str(anchor)) for heading, anchor in found["anchors"])
+    fields: dict[str, Any] = json.loads(loader.load(Path("page.html"), raw, _OUTLINE).text)
+    anchors = tuple((str(heading), str(anchor)) for heading, anchor in fields["anchors"])
     return Page(
-        links=tuple(found["links"]),
-        base=found["base"],
-        canonical=found["canonical"],
+        links=tuple(fields["links"]),
+        base=fields["base"],
+        canonical=fields["canonical"],
         anchors=anchors,
-        needs_javascript=found["needs_javascript"],
-        text_digest=found["text_digest"],
+        needs_javascript=fields["needs_javascript"],
+        text_digest=fields["text_digest"],
     )
 
 
@@ -71,18 +71,18 @@ def load_outline(path: str, data: bytes) -> Document:
     root, _ = parse_html(decode(data, declared=declared_encoding(data))[0])
     text = load_html(path, data).text
     is_long = sum(map(str.isalnum, text)) >= _LONG_CHARS
-    found: dict[str, object] = {"text_digest": sha256(text.encode("utf-8", "replace")).hexdigest() if is_long else ""}
+    fields: dict[str, object] = {"text_digest": sha256(text.encode("utf-8", "replace")).hexdigest() if is_long else ""}
     if root is None:
-        found |= {"links": [], "base": "", "canonical": "", "anchors": [], "needs_javascript": False}
+        fields |= {"links": [], "base": "", "canonical": "", "anchors": [], "needs_javascript": False}
     else:
-        found |= {
+        fields |= {
             "links": _links(root),
             "base": next(iter(_attributes(root, "base", "href")), ""),
             "canonical": _canonical(root),
             "anchors": _anchors(root),
             "needs_javascript": _needs_javascript(root, text),
         }
-    return Document(path=path, text=json.dumps(found), title="", sections=(), line_numbers=None)
+    return Document(path=path, text=json.dumps(fields), title="", sections=(), line_numbers=None)
 
 
 def _attributes(root: Element, tag: str, name: str) -> list[str]:

@@ -36,9 +36,9 @@ def read_records(copy: Copy) -> dict[str, PageRecord]:
     records: dict[str, PageRecord] = {}
     folder = copy.directory / "pages"
     for file in sorted(folder.glob("*.json")) if folder.is_dir() else ():
-        found = read_record(file)
-        if found and (copy.files / f"{hashed(found[0])}{found[1].suffix}").is_file():
-            records[found[0]] = found[1]
+        record = read_record(file)
+        if record and (copy.files / f"{hashed(record[0])}{record[1].suffix}").is_file():
+            records[record[0]] = record[1]
     return records
 
 

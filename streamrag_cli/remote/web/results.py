@@ -1,4 +1,4 @@
-"""What a crawl knows of a page, what it may do, and its results."""
+"""The options and the results of a crawl, and its knowledge of a page."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ PRODUCT: Final = "streamrag"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageRecord:
-    """What the last crawl learned of a page. The values are those of JSON, so that it can be kept next to the copy.
+    """The state of a page after the last crawl. The values are those of JSON, so that it can be kept next to the copy.
 
     `digest` is the hex SHA-256 of the body as it was received, and `text_digest` that of its text, or "". `suffix`
     names its format. `missing` counts replies with status 404 or 410 in a row. `links` are addresses below the root.

@@ -57,7 +57,7 @@ class _Pages:
         self._follow = bool(self._chosen("follow", options.follow if is_named else None, False))
         self._max_pages = int(self._chosen("max_pages", options.max_pages if is_named else None, MAX_PAGES))
         self._start = str(self._chosen("start", options.starts.get(root), ""))
-        self._kept: set[str] = set()
+        self._yielded: set[str] = set()
         self._failed: set[str] = set()
 
     def _chosen(self, name: str, value: object, default: object) -> Any:
@@ -99,16 +99,16 @@ class _Pages:
         match result:
             case Fetched(address=address, content=content, record=record):
                 self._write(address, content, record)
-                yield self._found(address, record)
+                yield self._document(address, record)
             case Unchanged(address=address, record=record):
                 self._save(address, record)
-                yield self._found(address, record)
+                yield self._document(address, record)
             case Failed(address=address, reason=reason, code=code, record=record):
                 self._failed.add(address)
                 yield UnreadableDirectory(path=Address(address), reason=reason, code=code)
                 if record is not None:
                     self._save(address, record)
-                    yield self._found(address, record)
+                    yield self._document(address, record)
             case Skipped(address=address, code=code, same_as=same_as):
                 if same_as in self._records:
                     target = self._records[same_as]
@@ -126,15 +126,15 @@ class _Pages:
 
     def _unchecked(self, root: str, reason: str, code: str) -> Iterator[DiscoveryResult]:
         """The results for the pages that were not checked because the server does not respond."""
-        left = [each for each in self._records if each not in self._kept]
+        left = [each for each in self._records if each not in self._yielded]
         if left and root not in self._failed:
             reason = f"{reason}; {counted_noun(len(left), 'page')} not checked"
             yield UnreadableDirectory(path=self._root, reason=reason, code=code)
         for address in left:
-            yield self._found(address, self._records[address])
+            yield self._document(address, self._records[address])
 
-    def _found(self, address: str, record: PageRecord) -> FoundFile:
-        self._kept.add(address)
+    def _document(self, address: str, record: PageRecord) -> FoundFile:
+        self._yielded.add(address)
         is_named = address in {self._root.text, self._start}
         real = os.path.realpath(self._file(address, record))
         return FoundFile(name=address, root=self._root, real=real, is_named=is_named, checks_secrets=not is_named)
@@ -158,7 +158,7 @@ class _Pages:
         if self._options.dry_run:
             return
         for address, record in self._records.items():
-            if address not in self._kept:
+            if address not in self._yielded:
                 self._file(address, record).unlink(missing_ok=True)
                 (self._copy.directory / "pages" / f"{hashed(address)}.json").unlink(missing_ok=True)
 

@@ -91,15 +91,15 @@ def _escaped(text: str) -> str:
 
 
 def _without_dots(path: str) -> str:
-    kept: list[str] = []
+    segments_left: list[str] = []
     segments = path.split("/")[1:]
     for segment in segments:
         if segment == "..":
-            del kept[-1:]
+            del segments_left[-1:]
         elif segment != ".":
-            kept.append(segment)
+            segments_left.append(segment)
     ends_in_folder = bool(segments) and segments[-1] in {".", ".."}
-    return "/" + "/".join([*kept, ""] if ends_in_folder and kept else kept)
+    return "/" + "/".join([*segments_left, ""] if ends_in_folder and segments_left else segments_left)
 
 
 def origin_of(url: str) -> tuple[str, str, int]:
@@ -145,7 +145,7 @@ def _essence(url: str) -> tuple[str, str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The pages that may be followed from `root`: those with its scheme, host and port, at or below its path."""
+    """The pages that may be followed from `root`: the pages at or below its path on the same scheme, host and port."""
 
     root: str
     prefix: str
