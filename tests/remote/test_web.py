@@ -181,7 +181,7 @@ def test_any_other_error_keeps_the_page(serve: Callable[..., Site], status: int)
     assert (result.code, result.record) == ("http_status", known[f"{site.url}/a"])
 
 
-def test_a_busy_server_is_asked_once_more_after_the_delay_that_it_requests(serve: Callable[..., Site]) -> None:
+def test_a_request_is_repeated_after_the_delay_that_a_busy_server_requests(serve: Callable[..., Site]) -> None:
     answers = iter([Answer("busy", 429, {"Retry-After": "0"}), Answer(article("kettle"))])
     site = serve({"/a": lambda _: next(answers)})
 
@@ -242,16 +242,16 @@ def test_a_name_that_resolves_to_a_private_address_is_blocked(serve: Callable[..
 @pytest.mark.fault("private-address")
 def test_the_name_is_resolved_once_and_only_checked_addresses_are_connected_to(serve: Callable[..., Site]) -> None:
     site = serve({"/a": article("vault")})
-    asked: list[str] = []
+    resolved: list[str] = []
 
     def rebinding(host: str, _port: int) -> list[str]:
-        asked.append(host)
+        resolved.append(host)
         return ["192.0.2.1", "127.0.0.1"]  # the first is for documentation: not public either
 
     root = site.url.replace("127.0.0.1", "rebind.example") + "/a"
 
     assert failure(crawl(root, resolver=rebinding))[0] == "blocked_address"
-    assert (asked, site.requests) == (["rebind.example"], [])
+    assert (resolved, site.requests) == (["rebind.example"], [])
 
 
 def test_localhost_may_be_named(serve: Callable[..., Site]) -> None:
