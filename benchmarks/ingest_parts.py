@@ -148,7 +148,7 @@ def only_embed(folder: Path) -> None:
     from streamrag_cli.documents.read import read_file
     from streamrag_cli.retrieval.builtin_embedding import BuiltinEmbedder
 
-    files = [item.path for item in discover([folder]) if isinstance(item, FoundFile)]
+    files = [Path(item.name) for item in discover([folder]) if isinstance(item, FoundFile)]
     documents = [load(path, read_file(path, limit_bytes=1 << 30)) for path in files]
     chunks = [each.text_to_embed for document in documents for each in chunk(document)]
     texts = sorted(set(chunks), key=len, reverse=True)

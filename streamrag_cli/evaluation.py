@@ -25,6 +25,7 @@ from streamrag_cli.retrieval.search import Retrieved
 from streamrag_cli.setting_row import MAX_TOP_K
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.registry import open_store
+from streamrag_cli.store.rows import EVERYTHING
 from streamrag_cli.text import sanitise_line
 
 Unit: TypeAlias = Literal["document", "chunk"]
@@ -159,7 +160,7 @@ def _chunks(hits: Sequence[Hit]) -> dict[str, float]:
 def _by_chunk(retriever: Retriever, queries: Sequence[Query], ids: Mapping[str, str]) -> list[Query]:
     """The questions for which there is a relevant chunk, with grades for chunks instead of documents."""
     catalog = retriever.reader.catalog
-    paths = {ids[record.source]: record.path for record in catalog.documents_under("/")}
+    paths = {ids[record.source]: record.path for record in catalog.documents_under(EVERYTHING)}
     relevant_queries: list[Query] = []
     for query in queries:
         grades = {

@@ -10,6 +10,8 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import Final, Generic, Literal, Protocol, TypeAlias, TypeVar
 
+from streamrag_cli.addresses import Address, Location, is_address
+
 LIMIT_S: Final = 0.3
 """How long a caller waits for the check of files."""
 _MAX_BLOCKED: Final = 8
@@ -26,8 +28,10 @@ _DESCRIPTIONS: Final = {
 }
 
 
-def is_missing(path: Path) -> bool:
-    """Whether `path` does not exist. A path that cannot be checked counts as existing."""
+def is_missing(path: Location) -> bool:
+    """Whether `path` does not exist. A path that cannot be checked, or an address, counts as existing."""
+    if isinstance(path, Address):
+        return False
     try:
         path.stat()
     except OSError as error:
@@ -40,10 +44,11 @@ def is_missing(path: Path) -> bool:
 def find_missing_files(paths: Iterable[str]) -> frozenset[str]:
     """The `paths` that do not exist. A path that is not checked within `LIMIT_S` seconds counts as existing.
 
-    The paths must be absolute. On a disconnected network share `stat` may block for minutes.
+    The paths must be absolute. Addresses count as existing. On a disconnected network share `stat` may block for
+    minutes.
     """
     missing: list[str] = []
-    to_check = [path for path in dict.fromkeys(paths) if path]
+    to_check = [path for path in dict.fromkeys(paths) if path and not is_address(path)]
 
     def check() -> None:
         missing.extend(path for path in to_check if is_missing(Path(path)))

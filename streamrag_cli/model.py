@@ -229,6 +229,7 @@ class Source:
     """A numbered hit as shown to users and to the model. `content` is an excerpt of the chunk, `text` all of it.
     `matches`, if requested, has the start and end, in characters, of each word in `content` that the question contains.
 
+    `url` is the address of the passage if the document is a web page, with the id of its heading if that is known.
     `also` names the documents with near-duplicates of the chunk, by their folder if only that differs. `path` is the
     file's absolute path on this machine, for links in a local terminal. `also_paths` are the absolute paths of `also`,
     and `gone_paths` are all of these paths that no longer exist. The paths never leave the machine. `collection` is
@@ -253,6 +254,7 @@ class Source:
     also_paths: tuple[str, ...] = field(default=(), metadata=shown(PRIVATE))
     gone_paths: tuple[str, ...] = field(default=(), metadata=shown(PRIVATE))
     context: str = field(default="", metadata=shown(PRIVATE))
+    url: str | None = field(default=None, metadata=shown(IF_SET))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

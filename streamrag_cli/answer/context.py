@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 from urllib.parse import urlsplit
 
+from streamrag_cli.addresses import is_web_address
 from streamrag_cli.answer.excerpts import as_sources
 from streamrag_cli.answer.focus import CHARS as FOCUSED_CHARS
 from streamrag_cli.answer.focus import PASSAGES, focus, focused
@@ -13,6 +14,7 @@ from streamrag_cli.errors import NothingRelevantError
 from streamrag_cli.missing_files import find_missing_files
 from streamrag_cli.model import Hit, Question, Source
 from streamrag_cli.model_server.network_policy import is_this_machine
+from streamrag_cli.remote.copies import Copies
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.retrieval.search import Retrieved
 from streamrag_cli.retrieval.search_hints import improve_hint
@@ -74,7 +76,7 @@ def find_context(
     except NothingRelevantError as error:
         # A client of a server must not see passages below the minimum score that its operator has set.
         nearest = () if for_visitors else error.nearest
-        error.nearest = tuple(source for each in nearest for source in _sources(each, question))
+        error.nearest = tuple(source for each in nearest for source in _sources(each, question, settings))
         if not for_visitors:
             _improve_hint(error, question, settings, retriever, cancellation)
         raise
@@ -83,7 +85,9 @@ def find_context(
         started = perf_counter()
         retrieved, texts = focus(retrieved, retriever.embedder, chars=chars, whole=settings.top_k)
         retrieved = replace(retrieved, spent_ms={**retrieved.spent_ms, "focus": (perf_counter() - started) * 1000})
-    context = Context(retrieved=retrieved, sources=_sources(retrieved, question), texts=texts or _whole(retrieved))
+    context = Context(
+        retrieved=retrieved, sources=_sources(retrieved, question, settings), texts=texts or _whole(retrieved)
+    )
     if not (for_model and cited):
         return _with_check(context, retriever, cancellation) if has_local_files else context
     also = retriever.cited_passages(
@@ -95,7 +99,7 @@ def find_context(
         also = replace(also, hits=_renumbered([hit for hit, text in zip(also.hits, chosen, strict=True) if text]))
         cited_texts = [text for text in chosen if text]
     context = replace(
-        context, sources=context.sources + _sources(also, question), cited=also.hits, cited_texts=cited_texts
+        context, sources=context.sources + _sources(also, question, settings), cited=also.hits, cited_texts=cited_texts
     )
     return _with_check(context, retriever, cancellation) if has_local_files else context
 
@@ -115,14 +119,27 @@ def _improve_hint(
         improve_hint(error, question.filter, settings, None)
 
 
-def _sources(retrieved: Retrieved, question: Question) -> tuple[Source, ...]:
-    return as_sources(
+def _sources(retrieved: Retrieved, question: Question, settings: Settings) -> tuple[Source, ...]:
+    sources = as_sources(
         retrieved.hits,
         retrieved.term_weights,
         retrieved.codes,
         question=question.text,
         with_matches=question.with_matches,
     )
+    return tuple(_with_url(source, hit, settings) for source, hit in zip(sources, retrieved.hits, strict=True))
+
+
+def _with_url(source: Source, hit: Hit, settings: Settings) -> Source:
+    if not is_web_address(hit.path):
+        return source
+    if not settings.state_directory:
+        return replace(source, url=hit.path)
+    from streamrag_cli.remote.web.links import link_to  # most collections have no web pages
+
+    collection = hit.collection or settings.collection
+    copies = Copies.of(settings.state_directory, str(open_store(settings.store)), collection)
+    return replace(source, url=link_to(hit.path, hit.chunk.headings, copies))
 
 
 def _whole(retrieved: Retrieved) -> list[str]:

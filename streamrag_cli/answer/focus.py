@@ -9,10 +9,10 @@ sent whole or not at all.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePath
 from statistics import fmean
 from typing import Final
 
+from streamrag_cli.addresses import format_path
 from streamrag_cli.answer.passage_states import passage_states
 from streamrag_cli.answer.quoting import lexical_scores
 from streamrag_cli.documents.formats import text_kind
@@ -165,7 +165,7 @@ def _cosines(retrieved: Retrieved, parts: Sequence[Sequence[Part]], embedder: Em
 def _parts(hit: Hit) -> Iterator[Part]:
     """The parts of a passage in order. They cover all of its text except blank lines."""
     text = hit.chunk.text
-    is_prose = text_kind(PurePath(hit.path)) == "prose"
+    is_prose = text_kind(format_path(hit.path)) == "prose"
     headings: dict[int, int] = {}  # level -> part, by ascending level
     lead_in: tuple[int, ...] = ()
     count = 0

@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import PurePath
 from typing import Final
 
+from streamrag_cli.addresses import format_path
 from streamrag_cli.answer.expected_values import expected_values, extend_to_value
 from streamrag_cli.answer.facts import fact_match
 from streamrag_cli.answer.number_words import DIGITS, MAGNITUDES, TENS
@@ -172,7 +172,7 @@ def sentences_of(hit: Hit) -> Sequence[Sentence]:
 @lru_cache(maxsize=_CACHED_TEXTS)
 def _sentences(text: str, path: str) -> tuple[Sentence, ...]:
     """Split a text. Cached: the sources and the quotes of an answer need its sentences, and so do later answers."""
-    return tuple(sentences(text, text_kind(PurePath(path)), inline_markup(PurePath(path))))
+    return tuple(sentences(text, text_kind(format_path(path)), inline_markup(format_path(path))))
 
 
 def _candidates(hits: Sequence[Hit], question: str) -> list[tuple[Hit, Sentence]]:

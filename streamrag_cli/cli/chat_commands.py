@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from streamrag_cli.addresses import is_address
 from streamrag_cli.cli.chat_session import NO_SOURCES, ChatSession
 from streamrag_cli.counting import counted_noun
 from streamrag_cli.errors import ExitCode, UsageError
@@ -89,7 +90,7 @@ def _open(session: ChatSession, number: str) -> None:
     from streamrag_cli.cli.editor import command_for, open_detached, run_editor
 
     source = _source(session, number)
-    if not source.path:
+    if not source.path or is_address(source.path):
         raise UsageError(f"source {source.n} is not a file on this machine", code="no_such_file")
     command, on_terminal = command_for(Path(source.path), source.line_start, session.process.environment)
     if on_terminal:

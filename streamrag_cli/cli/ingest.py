@@ -3,15 +3,19 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from streamrag_cli.addresses import Address, Location
 from streamrag_cli.cli import options
 from streamrag_cli.cli.confirmation import confirmation_for
 from streamrag_cli.cli.process import Process
+from streamrag_cli.cli.streams import read_document
 from streamrag_cli.errors import UsageError
 from streamrag_cli.settings import Settings
+
+STDIN: Final = "-"
 
 if TYPE_CHECKING:
     from streamrag_cli.events import IngestEvent
@@ -21,7 +25,32 @@ if TYPE_CHECKING:
 def command(
     process: Process,
     *,
-    paths: Annotated[list[str] | None, typer.Argument(metavar="PATH...", help="Files and folders to ingest.")] = None,
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="PATH...",
+            help="Files, folders, web pages (https://HOST/PAGE), git repositories"
+            " (git+https://HOST/OWNER/REPO@BRANCH//FOLDER), or - for stdin.",
+        ),
+    ] = None,
+    follow: Annotated[
+        bool | None,
+        typer.Option(
+            "--follow/--no-follow",
+            help="Also ingest the pages below PATH that are linked or in the sitemap. [web pages; default: as before]",
+            show_default=False,
+        ),
+    ] = None,
+    max_pages: Annotated[
+        int | None,
+        typer.Option(
+            "--max-pages", metavar="N", min=1, help="The maximum number of pages of PATH. [with --follow; default: 500]"
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option("--name", metavar="NAME", help="The name of what - reads, such as notes/today.md. [with -]"),
+    ] = None,
     remove: Annotated[
         bool, typer.Option("--remove", help="Remove the documents under PATH, or the collection given by -c.")
     ] = False,
@@ -55,16 +84,18 @@ def command(
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Suppress progress, notes and the summary.")] = False,
     plain: options.Plain = False,
 ) -> int:
-    """Sync a collection with files and folders.
+    """Sync a collection with files, folders, web pages and git repositories.
 
     Adds new files, updates changed ones and removes deleted ones. Without PATH, everything that was ingested before is
     synced again. Hidden, secret, git-ignored, generated and vendored files are skipped unless PATH names the file
-    itself.
+    itself. What is piped into - is stored under --name.
     """
     # Without PATH, the collection of -c is meant as a whole. In a script, a variable for PATH may be unset by mistake.
     is_implied = remove and not (paths or remove_all or rebuild) and bool(process.hint_command.flags.get("-c"))
     remove_all = remove_all or is_implied
     _check(paths or [], remove=remove, remove_all=remove_all, rebuild=rebuild)
+    locations, piped = _locations(paths or [], name, process, settings, remove=remove)
+    locations, starts = _web_roots(locations, follow=follow, max_pages=max_pages)
 
     from streamrag_cli.render.ingest import ingest_renderer  # imports rich, 60 ms
 
@@ -87,7 +118,12 @@ def command(
         from streamrag_cli.ingest import pipeline  # after the first line of the renderer: it takes 0.2 s
 
         request = pipeline.IngestRequest(
-            paths=tuple(Path(path) for path in paths or ()),
+            paths=locations,
+            piped=piped,
+            follow=follow,
+            max_pages=max_pages,
+            starts=starts,
+            on_fetch=getattr(shown, "fetched", _ignore_progress),
             working_directory=process.working_directory,
             home=process.home,
             rebuild=rebuild,
@@ -101,6 +137,65 @@ def command(
         )
         operation = pipeline.ingest if not remove else pipeline.remove_all if remove_all else pipeline.remove
         return run(operation(request, settings), renderer, process, part_of="ingest", hint=to_continue(process))
+
+
+def _locations(
+    paths: Sequence[str], name: str | None, process: Process, settings: Settings, *, remove: bool
+) -> "tuple[tuple[Location, ...], dict[Address, bytes]]":
+    """The paths and addresses that the user named, and the contents of the address that is read from stdin.
+
+    Raises UsageError.
+    """
+    from streamrag_cli.remote.address import has_scheme, parse_address, piped_address
+
+    if remove and STDIN in paths:
+        message, hint = "--remove takes the name of what was piped, not -", "streamrag ingest --remove notes/today.md"
+        raise UsageError(message, code="usage", hint=hint)
+    if (STDIN in paths) != (name is not None):
+        message = "--name requires the PATH -" if name else "the PATH - requires --name, the name of what is piped"
+        raise UsageError(message, code="usage", hint="pbpaste | streamrag ingest - --name notes/today.md")
+    locations: list[Location] = []
+    piped: dict[Address, bytes] = {}
+    for path in paths:
+        if path == STDIN:
+            address = piped_address(name or "")
+            if address not in piped:
+                piped[address] = read_document(process.stdin, process.err, limit_mb=settings.max_file_mb)
+            locations.append(address)
+        else:
+            locations.append(parse_address(path) if has_scheme(path) else Path(path))
+    return tuple(locations), piped
+
+
+def _web_roots(
+    locations: "Sequence[Location]", *, follow: bool | None, max_pages: int | None
+) -> "tuple[tuple[Location, ...], dict[Address, str]]":
+    """The locations, and the first page of each root whose links are followed: the root is the folder of that page.
+
+    Raises UsageError `usage`.
+    """
+    if follow is None and max_pages is None:
+        return tuple(locations), {}
+    from streamrag_cli.remote.web.urls import folder_of
+
+    hint = "streamrag ingest --follow https://HOST/FOLDER/"
+    pages = [each for each in locations if isinstance(each, Address) and each.scheme in {"http", "https"}]
+    if not pages or (max_pages is not None and follow is False):
+        flag = (
+            "--max-pages requires --follow" if pages else "--follow and --max-pages require the address of a web page"
+        )
+        raise UsageError(flag, code="usage", hint=hint)
+    if not follow:
+        return tuple(locations), {}
+    if with_query := [each for each in pages if "?" in each.text]:
+        raise UsageError(f"--follow takes an address without a query, unlike {with_query[0]}", code="usage", hint=hint)
+    roots = {page: Address(folder_of(page.text)) for page in pages}
+    starts = {root: page.text if page != root else "" for page, root in roots.items()}
+    return tuple(roots.get(each, each) if isinstance(each, Address) else each for each in locations), starts
+
+
+def _ignore_progress(_number: int, _address: str) -> None:
+    """Machine-readable output has no progress before the first event."""
 
 
 @contextmanager

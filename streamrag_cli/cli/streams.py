@@ -84,6 +84,28 @@ def pipe_of(out: TextIO) -> int | None:
     return number if is_pipe and writes_only else None
 
 
+def read_document(stdin: TextIO, err: TextIO, *, limit_mb: int) -> bytes:
+    """Read all bytes of stdin; if it is a terminal, print on `err` how to end the input.
+
+    Raises UsageError `stdin_unreadable`, `stdin_empty`, `stdin_too_long`.
+    """
+    if stdin.isatty():
+        err.write("streamrag: reading from the terminal; press Ctrl-D to end\n")
+        err.flush()
+    limit_bytes, hint = limit_mb * 1_000_000, "pbpaste | streamrag ingest - --name notes/today.md"
+    try:
+        os.set_blocking(stdin.fileno(), True)  # the parent process may have made it non-blocking
+        data = stdin.buffer.read(limit_bytes + 1)
+    except OSError as error:
+        raise UsageError(f"cannot read stdin: {error.strerror}", code="stdin_unreadable", hint=hint) from None
+    if len(data) > limit_bytes:
+        hint = f"export STREAMRAG_MAX_FILE_MB={limit_mb * 2}"
+        raise UsageError(f"stdin is larger than {limit_mb} MB", code="stdin_too_long", hint=hint)
+    if not data.strip():
+        raise UsageError("stdin is empty, so nothing was ingested", code="stdin_empty", hint=hint)
+    return data
+
+
 def flush(out: TextIO, err: TextIO) -> None:
     out.flush()
     err.flush()

@@ -59,6 +59,7 @@ def discover(
     exclude: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
     recorded: Collection[Path] = (),
+    is_repository: bool = False,
     is_current: IsCurrent = _never,
     with_ocr: bool = False,
 ) -> Iterator[DiscoveryResult]:
@@ -68,21 +69,23 @@ def discover(
     each of the paths. `environment` locates the user's git configuration; if it is None, that configuration is ignored.
     The paths that are also in `recorded` come from the store, not from this command: possible secrets at these paths
     are skipped. Images in folders are found only `with_ocr`. A file for which `is_current` returns true is not
-    classified by its name, which takes most of the time. Raises `UsageError` `no_such_path` or `bad_pattern` before the
-    first result.
+    classified by its name, which takes most of the time. If `is_repository`, the paths have the files of a git
+    repository: git's rules and ignore files in the folders above have no effect. Raises `UsageError` `no_such_path` or
+    `bad_pattern` before the first result.
     """
     roots = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 - resolve() would follow links
     excluded = exclude_rules(exclude)
     for root in roots:
         _check_exists(root)
-    return _discover(roots, frozenset(map(str, recorded)), excluded, environment, is_current, with_ocr=with_ocr)
+    rules = IgnoreRules(environment, reads_git=not is_repository)
+    return _discover(roots, frozenset(map(str, recorded)), excluded, rules, is_current, with_ocr=with_ocr)
 
 
 def _discover(
     roots: Sequence[Path],
     recorded: frozenset[str],
     excluded: tuple[Rule, ...],
-    environment: Mapping[str, str] | None,
+    without_excluded: IgnoreRules,
     is_current: IsCurrent,
     *,
     with_ocr: bool,
@@ -102,7 +105,7 @@ def _discover(
         elif str(root) in recorded and _is_secret(real, directory=is_directory):
             yield SkippedPath(name=str(root), code="secret")
         elif is_directory:
-            rules = IgnoreRules(environment).excluding(str(root), excluded)
+            rules = without_excluded.excluding(str(root), excluded)
             walk = _Walk(
                 root=root,
                 real_root=real,
@@ -172,7 +175,7 @@ class _Walk:
 
     def run(self) -> Iterator[DiscoveryResult]:
         try:
-            rules = rules_above(self.real_root, self.rules.environment)
+            rules = rules_above(self.real_root, self.rules.environment) if self.rules.reads_git else self.rules
         except DocumentError as error:
             yield UnreadableDirectory(path=self.root, reason=f"in a parent folder: {error.message}")
             return

@@ -1,14 +1,16 @@
 """The results of discovery: files to read, skipped paths with the reason, and unreadable directories."""
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePath
 from typing import Literal, TypeAlias
 
+from streamrag_cli.addresses import Location, is_address, location
 from streamrag_cli.documents.secret_names import Suspicion
 
 SkipCode: TypeAlias = Literal[
     "hidden", "secret", "gitignored", "streamragignored", "excluded", "generated", "unsupported", "duplicate",
-    "outside_root", "broken_link", "not_a_regular_file",
+    "outside_root", "broken_link", "not_a_regular_file", "link_in_repository", "submodule", "lfs_pointer",
+    "robots", "same_page", "outside_address", "dead_link",
 ]  # fmt: skip
 
 _REASONS: dict[SkipCode, str] = {
@@ -23,6 +25,13 @@ _REASONS: dict[SkipCode, str] = {
     "outside_root": "link to a path outside the folder",
     "broken_link": "broken link",
     "not_a_regular_file": "not a regular file",
+    "link_in_repository": "symbolic link in a repository",
+    "submodule": "submodule; ingest its repository instead",
+    "robots": "the robots.txt of the site does not allow it",
+    "dead_link": "the page that is linked does not exist",
+    "same_page": "the same page as another one",
+    "outside_address": "redirects to a page that is not below the address",
+    "lfs_pointer": "stored with Git LFS, so the repository has only a pointer to it",
 }
 
 
@@ -30,15 +39,16 @@ _REASONS: dict[SkipCode, str] = {
 class FoundFile:
     """A regular file to read.
 
-    `name` is its absolute path as it was reached, possibly through links; `root` is the path that the user named.
-    `real` is the resolved path, by which the file is opened. The results of a whole tree are held in memory together,
-    so paths are strings, and `real` is the same object as `name` if the path contains no links.
-    `checks_secrets` is False if the user named the file in this command, so that it is read even if it is a secret.
-    If `is_current`, the caller of `discover` knows that the stored document is up to date.
+    `name` is its absolute path as it was reached, possibly through links, or its address; `root` is the path or address
+    that the user named. `real` is the resolved path of the file or of the copy of the document, by which it is opened.
+    The results of a whole tree are held in memory together, so paths are strings, and `real` is the same object as
+    `name` if the path contains no links. `checks_secrets` is False if the user named the file in this command, so that
+    it is read even if it is a secret. If `is_current`, the caller of `discover` knows that the stored document is up to
+    date.
     """
 
     name: str
-    root: Path
+    root: Location
     real: str
     is_named: bool = False
     checks_secrets: bool = True
@@ -46,20 +56,25 @@ class FoundFile:
     is_current: bool = False
 
     @property
-    def path(self) -> Path:
-        return Path(self.name)
+    def path(self) -> Location:
+        return location(self.name)
+
+    @property
+    def format_path(self) -> PurePath:
+        """The path whose name determines the format."""
+        return PurePath(self.real if is_address(self.name) else self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SkippedPath:
-    """A file or a whole directory that was skipped. `name` is its absolute path as it was reached."""
+    """A file or a whole directory that was skipped. `name` is its absolute path as it was reached, or its address."""
 
     name: str
     code: SkipCode
 
     @property
-    def path(self) -> Path:
-        return Path(self.name)
+    def path(self) -> Location:
+        return location(self.name)
 
     @property
     def reason(self) -> str:
@@ -68,10 +83,14 @@ class SkippedPath:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnreadableDirectory:
-    """A directory or entry that could not be read. Stored documents from it are kept: their files may still exist."""
+    """A directory, entry or address that could not be read. It counts as a failed document.
 
-    path: Path
+    Stored documents at or below `path` are kept: they may still exist. `code` is the reason for programs, or "".
+    """
+
+    path: Location
     reason: str
+    code: str = ""
 
 
 DiscoveryResult: TypeAlias = FoundFile | SkippedPath | UnreadableDirectory

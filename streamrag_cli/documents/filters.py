@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
+from streamrag_cli.addresses import is_address
 from streamrag_cli.documents.formats import format_names, names_of
 from streamrag_cli.errors import UsageError
 from streamrag_cli.model import Filter, PathPattern
@@ -79,7 +80,8 @@ def pattern_for_names(written: str) -> PathPattern:
 def pattern_for_paths(written: str, directory: Path | None, home: Path | None) -> PathPattern:
     """Interpret a pattern: absolute, or relative to the working directory or `~`; for names if no path matches.
 
-    `directory` is None if it no longer exists. A single file or folder name then matches in every folder.
+    It may also be the pattern of an address. `directory` is None if it no longer exists. A single file or folder name
+    then matches in every folder.
 
     >>> pattern_for_paths("../docs/*.md", Path("/home/ada/work"), Path("/home/ada"))
     PathPattern(path='/home/ada/docs/*.md', name='../docs/*.md')
@@ -88,6 +90,8 @@ def pattern_for_paths(written: str, directory: Path | None, home: Path | None) -
     """
     if _is_at_any_depth(written):
         return PathPattern(f"/**/{written}", "")
+    if is_address(written):
+        return PathPattern(written, "")
     path = written
     if home is not None and (written == "~" or written.startswith("~/")):
         path = f"{home}{written[1:]}"

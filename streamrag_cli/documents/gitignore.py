@@ -64,13 +64,17 @@ class _RuleSets:
 
 @dataclass(frozen=True, slots=True)
 class IgnoreRules:
-    """The rules that apply in one directory. `environment` locates the user's Git configuration."""
+    """The rules that apply in one directory. `environment` locates the user's Git configuration.
+
+    Without `reads_git`, git's rules have no effect.
+    """
 
     environment: Mapping[str, str] | None = None
     git: _RuleSets = field(default_factory=_RuleSets)
     own: _RuleSets = field(default_factory=_RuleSets)
     excluded: _RuleSets = field(default_factory=_RuleSets)
     fold_case: bool = False
+    reads_git: bool = True
 
     def ignores(self, path: str, *, directory: bool) -> IgnoreCode | None:
         """Why the entry at the absolute `path` is skipped, or None. The directories above it must not be ignored."""
@@ -85,8 +89,9 @@ class IgnoreRules:
 
         Raises `DocumentError` if an ignore file in it cannot be read.
         """
-        rules = self._in_work_tree(directory, real) if _is_work_tree(real, descriptor) else self
-        of_git = _rules_in(real, GIT_IGNORE_FILE, descriptor, fold_case=rules.fold_case)
+        is_work_tree = self.reads_git and _is_work_tree(real, descriptor)
+        rules = self._in_work_tree(directory, real) if is_work_tree else self
+        of_git = _rules_in(real, GIT_IGNORE_FILE, descriptor, fold_case=rules.fold_case) if self.reads_git else ()
         of_own = _rules_in(real, OWN_IGNORE_FILE, descriptor)
         if not (of_git or of_own):
             return rules

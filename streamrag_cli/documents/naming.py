@@ -1,7 +1,7 @@
 """Derives titles from file names, for documents without a title: the name of a note is often its title."""
 
 import re
-from pathlib import Path
+from pathlib import PurePath
 from typing import Final
 
 from streamrag_cli.documents.outline import clean_heading
@@ -18,12 +18,12 @@ _LETTER: Final = re.compile(r"[^\W\d_]")
 _DIGEST: Final = re.compile(r"(?=[a-f-]*\d)[0-9a-f-]{12,}", re.IGNORECASE)
 
 
-def title_from_name(path: Path, root: Path) -> str:
+def title_from_name(path: PurePath, root: PurePath) -> str:
     """A title from the name of `path` and of its folder below `root`; "" if neither name is meaningful.
 
-    >>> title_from_name(Path("/n/Recipes/Plum cake.md"), Path("/n"))
+    >>> title_from_name(PurePath("/n/Recipes/Plum cake.md"), PurePath("/n"))
     'Recipes/Plum cake'
-    >>> title_from_name(Path("/n/x/README.md"), Path("/n/x"))
+    >>> title_from_name(PurePath("/n/x/README.md"), PurePath("/n/x"))
     'x'
     """
     stem = path.stem if path.suffix else path.name

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, Final, Protocol, Self, cast
 
 from streamrag_cli.documents.formats import Format, format_for
 from streamrag_cli.documents.frames import document_from_json, read_frame, write_frame
-from streamrag_cli.documents.load import load
+from streamrag_cli.documents.load import load_with
 from streamrag_cli.documents.ocr import WALL_LIMIT_S, Ocr
 from streamrag_cli.documents.read import RawFile
 from streamrag_cli.errors import DocumentError
@@ -77,14 +77,14 @@ class Loader:
             self._worker.kill()
             self._worker = None
 
-    def load(self, path: Path, raw: RawFile) -> Document:
-        """Load the content of `path`.
+    def load(self, path: Path, raw: RawFile, entry: Format | None = None) -> Document:
+        """Load the content of `path`, as `entry` or, if that is None, in the format that its name suggests.
 
         Raises `DocumentError` with the codes of the loaders, or `timed_out`, `parser_crashed`, `out_of_memory`.
         """
-        entry = format_for(path, raw.data)
+        entry = entry or format_for(path, raw.data)
         if entry.sandboxed == "none" or (entry.sandboxed == "large" and raw.size <= LARGE_BYTES):
-            return load(path, raw)
+            return load_with(entry.loader, entry.input_type, path, raw)
         limit_s = wall_limit_s = self._time_limit_s
         if entry.sandboxed == "large":
             limit_s = max(limit_s, raw.size / _BYTES_PER_S)

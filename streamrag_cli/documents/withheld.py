@@ -25,16 +25,18 @@ class Withheld:
 
 def withhold_reason(file: FoundFile, raw: RawFile) -> Withheld | None:
     """Why the file is withheld, judging by its bytes; None if it is not."""
-    if not file.checks_secrets or (format_of(file.path) or TEXT).encoded == "all":
+    if not file.checks_secrets or (format_of(file.format_path) or TEXT).encoded == "all":
         return None
-    if kind := secret_reason(file.path, raw.data, file.suspicion):
+    if kind := secret_reason(file.format_path, raw.data, file.suspicion):
         return _secret(kind)
-    return Withheld("generated", "generated") if not file.is_named and is_generated(file.path, raw.data) else None
+    return (
+        Withheld("generated", "generated") if not file.is_named and is_generated(file.format_path, raw.data) else None
+    )
 
 
 def withhold_reason_for_text(file: FoundFile, document: Document) -> Withheld | None:
     """Like `withhold_reason`, but judging by the extracted text, for formats that encode their text."""
-    if not file.checks_secrets or (format_of(file.path) or TEXT).encoded == "none":
+    if not file.checks_secrets or (format_of(file.format_path) or TEXT).encoded == "none":
         return None
     kind = key_in(document.text.encode())
     return _secret(kind) if kind else None

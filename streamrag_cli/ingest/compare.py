@@ -3,9 +3,10 @@
 import os
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Final, Protocol
 
+from streamrag_cli.addresses import format_path
 from streamrag_cli.documents import RECIPE
 from streamrag_cli.documents.discovery_results import FoundFile
 from streamrag_cli.documents.formats import has_front_matter
@@ -38,7 +39,7 @@ def is_unchanged_by_stat(status: FileStatus, record: DocumentRecord | FileVersio
 
 def lacks_tags(record: DocumentRecord | FileVersion) -> bool:
     """Whether the document may have tags that are not in the store, because an earlier version ingested it."""
-    return record.tags is None and has_front_matter(PurePath(record.path))
+    return record.tags is None and has_front_matter(format_path(record.path))
 
 
 def is_older(path: str, moment: str) -> bool:

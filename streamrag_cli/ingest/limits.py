@@ -19,6 +19,8 @@ class IngestLimits:
     """The maximum total size of the files that are read ahead. A larger file is read on its own."""
     remembered_texts: int = 512
     """The number of recent texts whose embeddings are cached. Each takes less than 2 kB, plus 48 bytes per token."""
+    request_interval_s: float = 0.5
+    """The time between two requests to a web server."""
     progress_after_s: float = 1.0
     """Progress is reported if the ingest takes longer than this."""
     progress_every_s: float = 0.2

@@ -8,12 +8,12 @@ import os
 import shlex
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
 from typing import Final
 
+from streamrag_cli.addresses import Location, is_address, is_at_or_below, names_above
 from streamrag_cli.documents.discovery_results import FoundFile, SkipCode, SkippedPath, UnreadableDirectory
 from streamrag_cli.errors import StoreError
-from streamrag_cli.ingest.roots import IngestRequest, has_utf_8_name, is_below, outermost
+from streamrag_cli.ingest.roots import IngestRequest, has_utf_8_name, is_below, is_folder, outermost
 from streamrag_cli.ingest.safeguards import MANY_DOCUMENTS, FolderSurvey, confirm_removal
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.interface import Manifest
@@ -34,7 +34,7 @@ _MAX_QUERIES: Final = 300
 class _Skipped:
     """The documents of one root whose files are now skipped: their number, and the rules that skip them."""
 
-    root: Path
+    root: Location
     documents: int = 0
     rules: set[SkipCode] = field(default_factory=set)
     is_emptied: bool = True
@@ -65,7 +65,7 @@ def confirm_newly_skipped(survey: FolderSurvey, request: IngestRequest, settings
             raise
         return  # the collection is damaged, and a rebuild repairs it
     at_risk = [each for each in of_roots if each.documents and not (each.is_emptied and request.allow_empty)]
-    is_any_emptied = any(each.is_emptied and each.root.is_dir() for each in at_risk)
+    is_any_emptied = any(each.is_emptied and is_folder(each.root) for each in at_risk)
     where = ", ".join(str(each.root) for each in at_risk[:_NAMED_ROOTS])
     where += f" and {len(at_risk) - _NAMED_ROOTS} more" if len(at_risk) > _NAMED_ROOTS else ""
     rules = " or ".join(text for code, text in _RULES.items() if any(code in each.rules for each in at_risk))
@@ -81,15 +81,15 @@ def confirm_newly_skipped(survey: FolderSurvey, request: IngestRequest, settings
 
 def _newly_skipped(
     manifest: Manifest | None,
-    root: Path,
+    root: Location,
     skipped: Mapping[str, SkipCode],
     file_names: Container[str],
-    unreadable: list[Path],
+    unreadable: list[Location],
 ) -> _Skipped:
     result = _Skipped(root)
     for path in dict.fromkeys(_candidates(manifest, root, skipped) if manifest else ()):
         code = _rule_for(path, skipped)
-        if code and path not in file_names and os.path.lexists(path):
+        if code and path not in file_names and (is_address(path) or os.path.lexists(path)):
             result.documents += 1
             result.rules.add(code)
     if manifest and result.documents:
@@ -98,9 +98,9 @@ def _newly_skipped(
     return result
 
 
-def _candidates(manifest: Manifest, root: Path, skipped: Mapping[str, SkipCode]) -> Iterator[str]:
+def _candidates(manifest: Manifest, root: Location, skipped: Mapping[str, SkipCode]) -> Iterator[str]:
     """The stored documents that may be below a skipped path. One query per path is usually faster than reading all."""
-    below = [each for each in skipped if is_below(each, [root])]
+    below = [each for each in skipped if is_at_or_below(each, str(root))]
     tops = below if len(below) <= _MAX_QUERIES else [str(root)]
     for top in tops:
         yield from (record.path for record in manifest.documents_under(top))
@@ -108,8 +108,7 @@ def _candidates(manifest: Manifest, root: Path, skipped: Mapping[str, SkipCode])
 
 def _rule_for(path: str, skipped: Mapping[str, SkipCode]) -> SkipCode | None:
     """The rule that skips the file or a directory above it."""
-    above = map(str, PurePath(path).parents)
-    return next((skipped[each] for each in (path, *above) if each in skipped), None)
+    return next((skipped[each] for each in (path, *names_above(path)) if each in skipped), None)
 
 
 def _command(request: IngestRequest, settings: Settings) -> str:

@@ -5,11 +5,12 @@ are in memory. Each document is written atomically, and an unreadable file does 
 """
 
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import Final
 
+from streamrag_cli.addresses import Address, Location
 from streamrag_cli.counting import rough_time
 from streamrag_cli.documents.discovery_results import FoundFile
 from streamrag_cli.documents.ocr import INSTALL, Ocr, find_ocr, has_program
@@ -23,14 +24,22 @@ from streamrag_cli.ingest.reading import FileReader
 from streamrag_cli.ingest.removal import remove, remove_all
 from streamrag_cli.ingest.roots import (
     IngestRequest,
+    copies_of,
     missing_root_notices,
     missing_stored_roots,
     outermost,
+    recorded_roots,
     reject_missing_paths,
     roots_to_ingest,
 )
 from streamrag_cli.ingest.run import IngestRun
-from streamrag_cli.ingest.safeguards import FolderSurvey, confirm_rebuild, reject_missing_roots, survey_folders
+from streamrag_cli.ingest.safeguards import (
+    BYTES_PER_MB,
+    FolderSurvey,
+    confirm_rebuild,
+    reject_missing_roots,
+    survey_folders,
+)
 from streamrag_cli.ingest.speed import record_speed, seconds_for
 from streamrag_cli.ingest.unfinished import UnfinishedPassages
 from streamrag_cli.ingest.workload import Workload
@@ -45,7 +54,6 @@ from streamrag_cli.text import sanitise_line
 
 __all__ = ["IngestRequest", "ingest", "ingest_or_raise", "remove", "remove_all"]
 
-_BYTES_PER_MB: Final = 1_000_000
 _MANY_IMAGES: Final = 20
 _SECONDS_PER_IMAGE: Final = 3.0
 
@@ -69,6 +77,38 @@ def ingest_or_raise(
     roots = roots_to_ingest(request, settings)
     reject_missing_paths(request, settings)
     confirm_rebuild(request, settings)
+    with _tidy_copies(roots, request, settings):
+        yield from _ingest(roots, request, settings, embedder, started)
+
+
+@contextmanager
+def _tidy_copies(roots: Sequence[Location], request: IngestRequest, settings: Settings) -> Iterator[None]:
+    """At the end of the block, remove copies that are not needed, such as the copies of a dry run.
+
+    After an interruption they are kept, so that the same command continues with the pages that were fetched.
+    """
+    try:
+        yield
+    except Exception:
+        _tidy(roots, request, settings)
+        raise
+    _tidy(roots, request, settings)
+
+
+def _tidy(roots: Sequence[Location], request: IngestRequest, settings: Settings) -> None:
+    addresses = [root for root in roots if isinstance(root, Address)]
+    is_rebuilt = request.rebuild and not request.dry_run and settings.state_directory
+    if addresses or is_rebuilt:
+        with suppress(StoreError):
+            recorded = {root for root in recorded_roots(settings) if isinstance(root, Address)}
+            copies_of(settings).tidy(addresses, recorded=recorded)
+            if is_rebuilt:
+                copies_of(settings).keep_only(recorded)
+
+
+def _ingest(
+    roots: Sequence[Location], request: IngestRequest, settings: Settings, embedder: Embedder | None, started: float
+) -> Iterator[IngestEvent]:
     survey = survey_folders(roots, request, settings)
     confirm_newly_skipped(survey, request, settings)
     if embedder is None:
@@ -82,6 +122,7 @@ def ingest_or_raise(
         passages=workload.passages,
         seconds=None if request.dry_run else seconds_for(workload.passages, embedder, settings.state_directory),
     )
+    yield from (Notice(message=sanitise_line(note.message), code=note.code) for note in survey.notes)
     yield from missing_root_notices(request, settings)
     if workload.images >= _MANY_IMAGES:
         about = rough_time(workload.images * _SECONDS_PER_IMAGE)
@@ -89,7 +130,7 @@ def ingest_or_raise(
         yield Notice(message=message, code="many_images")
     store = open_store(settings.store)
     with ExitStack() as stack:
-        limit_bytes = settings.max_file_mb * _BYTES_PER_MB
+        limit_bytes = settings.max_file_mb * BYTES_PER_MB
         find_ocr = _ocr_finder(request, settings)
         ocr_hint = "--ocr auto" if has_program(request.environment or {}) else INSTALL
         reads_chunks = not request.dry_run
@@ -106,7 +147,7 @@ def ingest_or_raise(
             opened = store.writer(settings.collection, embedding=embedder.name, rebuild=request.rebuild)
             writer = stack.enter_context(opened)
             yield from _repair(writer, embedder)
-            writer.add_roots(map(str, {*roots, *survey.mounts}))
+            writer.add_roots(map(str, {*roots, *survey.mounts} - survey.unreachable))
             catalog = writer.catalog
             run = IngestRun(catalog, reading, request, survey, workload)
             yield from _sync(run, writer, embedder, request, settings)

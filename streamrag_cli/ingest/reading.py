@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Self
 
+from streamrag_cli.addresses import format_path
 from streamrag_cli.documents.chunking import chunk
 from streamrag_cli.documents.discovery_results import FoundFile
 from streamrag_cli.documents.formats import content_matches_name, is_image, is_supported, text_kind
@@ -103,9 +104,9 @@ class FileReader:
             return self._read(file, source, known, shown)
         except DocumentError as error:
             is_binary = error.code == "binary"
-            suffix = file.path.suffix
+            suffix = file.format_path.suffix
             unsupported = f"unsupported format ({suffix}): " if is_binary and suffix else ""
-            reason = ("" if is_supported(file.path) else unsupported) + error.message
+            reason = ("" if is_supported(file.format_path) else unsupported) + error.message
             reason += f"; for OCR: {self._ocr_hint}" if error.code in _NEED_OCR else ""
             if error.code == "vanished" and not file.is_named:
                 return deleted(file, shown)
@@ -114,7 +115,7 @@ class FileReader:
             return FileResult(path=file.name, shown=shown, action=action, reason=reason, code=code)
 
     def _read(self, file: FoundFile, source: str, known: DocumentRecord | None, shown: str) -> FileResult:
-        path = file.path
+        path = Path(file.format_path)
         if not file.is_named and is_image(path) and is_camera_photo(read_start(Path(file.real), HEADER_BYTES)):
             return _withheld_result(file, shown, Withheld("photo", "photo; pass its path to read its text"))
         record, raw = read_record(file, source, limit_bytes=self._limit_bytes)
@@ -132,7 +133,8 @@ class FileReader:
             document = self._loader.load(path, raw)
             if withheld := withhold_reason_for_text(file, document):
                 return _withheld_result(file, shown, withheld)
-            document = replace(document, title=document.title or title_from_name(path, file.root))
+            title = document.title or title_from_name(format_path(file.name), format_path(str(file.root)))
+            document = replace(document, path=file.name, title=title)
             chunks = list(chunk(document))
             language = language_of(document.text) if text_kind(path) in _NATURAL_LANGUAGE else ENGLISH
             record = replace(record, title=document.title, language=language, date=document.date, tags=document.tags)

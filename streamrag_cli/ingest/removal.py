@@ -6,16 +6,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from streamrag_cli.addresses import Address, Location, location
 from streamrag_cli.errors import StoreError, StreamragError, UsageError
 from streamrag_cli.events import IngestEvent, IngestStarted, Notice, as_event
 from streamrag_cli.ingest.progress import document_event, done_event
-from streamrag_cli.ingest.roots import IngestRequest, is_below
+from streamrag_cli.ingest.roots import IngestRequest, copies_of, is_below
 from streamrag_cli.ingest.safeguards import MANY_DOCUMENTS, confirm_removal
 from streamrag_cli.model import DocumentRecord
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.backend import Store, missing_collection
 from streamrag_cli.store.interface import Manifest
 from streamrag_cli.store.registry import open_store
+from streamrag_cli.store.rows import EVERYTHING
 from streamrag_cli.text import sanitise_line
 
 _NAMED_FILES: Final = 5
@@ -39,7 +41,7 @@ def remove_all(request: IngestRequest, settings: Settings) -> Iterator[IngestEve
 
 def _remove(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]:
     started = time.perf_counter()
-    below = request.absolute_paths()
+    below: list[Location] = request.absolute_paths()
     store = open_store(settings.store)
     with store.manifest(settings.collection) as manifest:
         made_with = manifest.meta("embedding") if manifest else None
@@ -47,6 +49,7 @@ def _remove(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]
             missing = missing_collection(store, settings.collection, existing=store.collections())
             missing.hint = _removal_of_collection(request, store) or missing.hint
             raise missing
+        below = [_piped_document(manifest, *pair) or pair[1] for pair in zip(request.paths, below, strict=True)]
         records, chunks = _records_under(manifest, below), manifest.counts().chunks
         roots = _roots_under(manifest, below)
     if not records and not roots:
@@ -61,9 +64,12 @@ def _remove(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]
         with store.writer(settings.collection, embedding=made_with) as writer:
             records = _records_under(writer.catalog, below)
             writer.remove(record.path for record in records)
-            writer.remove_roots(_roots_under(writer.catalog, below))
+            removed_roots = _roots_under(writer.catalog, below)
+            writer.remove_roots(removed_roots)
             writer.record_unread(list(map(str, below)), [])
             chunks = writer.catalog.counts().chunks
+        removed = [location(root) for root in removed_roots]
+        _tidy_copies([root for root in removed if isinstance(root, Address)], settings)
     yield from (document_event(request.shown_name(record.path), "deleted") for record in records)
     yield done_event(
         {"deleted": len(records)}, chunks_written=0, chunks=chunks, started=started, dry_run=request.dry_run
@@ -76,12 +82,26 @@ def _removal_of_collection(request: IngestRequest, store: Store) -> str:
     return f"streamrag ingest --remove -c {shlex.quote(name)}" if name in store.collections() else ""
 
 
-def _records_under(manifest: Manifest, paths: Sequence[Path]) -> list[DocumentRecord]:
+def _piped_document(manifest: Manifest, path: Location, absolute: Location) -> Address | None:
+    """The document that was piped with the name `path`, unless the store has a document at that path."""
+    if isinstance(path, Address) or path.is_absolute() or str(path).startswith(".."):
+        return None
+    piped = Address(f"stdin://{path}")
+    is_file = next(manifest.documents_under(str(absolute)), None) is not None or str(absolute) in manifest.roots()
+    return None if is_file or manifest.document(str(piped)) is None else piped
+
+
+def _tidy_copies(removed: Sequence[Address], settings: Settings) -> None:
+    if settings.state_directory:
+        copies_of(settings).tidy(removed, recorded=())
+
+
+def _records_under(manifest: Manifest, paths: Sequence[Location]) -> list[DocumentRecord]:
     records = {record.path: record for path in paths for record in manifest.documents_under(str(path))}
     return list(records.values())
 
 
-def _roots_under(manifest: Manifest, paths: Sequence[Path]) -> list[str]:
+def _roots_under(manifest: Manifest, paths: Sequence[Location]) -> list[str]:
     return [root for root in manifest.roots() if is_below(root, paths)]
 
 
@@ -96,6 +116,8 @@ def _remove_all(request: IngestRequest, settings: Settings) -> Iterator[IngestEv
     yield IngestStarted(documents=len(known), collection=settings.collection, embedding=made_with)
     if not request.dry_run:
         yield from _files_left(open_store(settings.store).remove(settings.collection))
+        if settings.state_directory:
+            copies_of(settings).keep_only([])
         chunks = 0
     yield from (document_event(request.shown_name(record.path), "deleted") for record in known)
     yield done_event({"deleted": len(known)}, chunks_written=0, chunks=chunks, started=started, dry_run=request.dry_run)
@@ -122,7 +144,11 @@ def _contents(settings: Settings) -> tuple[list[DocumentRecord] | None, str, int
                 if store.has_remains(settings.collection):
                     return None, "", 0
                 raise missing_collection(store, settings.collection, existing=store.collections())
-            return list(manifest.documents_under("/")), manifest.meta("embedding") or "", manifest.counts().chunks
+            return (
+                list(manifest.documents_under(EVERYTHING)),
+                manifest.meta("embedding") or "",
+                manifest.counts().chunks,
+            )
     except StoreError as error:
         if error.code not in {"store_damaged", "store_format"}:
             raise

@@ -7,6 +7,14 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from streamrag_cli.addresses import (
+    Address,
+    Location,
+    is_at_or_below,
+    location,
+    names_above,
+    public_address,
+)
 from streamrag_cli.counting import counted_noun
 from streamrag_cli.display_names import DisplayNames
 from streamrag_cli.documents.discover import IsCurrent
@@ -14,6 +22,8 @@ from streamrag_cli.errors import StoreError, UsageError
 from streamrag_cli.events import Notice
 from streamrag_cli.ingest.limits import IngestLimits
 from streamrag_cli.missing_files import is_missing
+from streamrag_cli.remote.copies import Copies
+from streamrag_cli.remote.sources import is_available
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.interface import Manifest
 from streamrag_cli.store.registry import open_store
@@ -47,18 +57,20 @@ class Confirmation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngestRequest:
-    """A request to ingest files. Without `paths`, all recorded roots are ingested.
+    """A request to ingest files and addresses. Without `paths`, all recorded roots are ingested.
 
     `working_directory`, an absolute path, is the base of relative paths and display names; None if it no longer exists.
     With `allow_empty`, a folder may have no readable files although the store has documents from it. With
     `confirms_removal`, even the removal of few documents must be confirmed. `environment` locates the user's git
     configuration; if it is None, that configuration is ignored. Within a block of `uninterrupted`, no signal raises an
     exception. After an interruption, `interrupted` is called with the number of passages that are about to be saved.
-    Files for which `is_current` returns true are neither read nor compared. `name_bases` has, for some roots, the
-    folder that the stored names of files are relative to.
+    `piped` has the contents of the addresses among `paths` whose documents were piped. Without `fetches`, recorded
+    addresses are left out. `follow`, `max_pages` and `starts` are options for the web pages among `paths`, as in
+    `FetchOptions`, and `on_fetch` is called for each page. Files for which `is_current` returns true are neither read
+    nor compared. `name_bases` has, for some roots, the folder that the stored names of files are relative to.
     """
 
-    paths: tuple[Path, ...]
+    paths: tuple[Location, ...]
     working_directory: Path | None
     home: Path | None = None
     rebuild: bool = False
@@ -70,19 +82,29 @@ class IngestRequest:
     limits: IngestLimits = field(default_factory=IngestLimits)
     uninterrupted: Callable[[], AbstractContextManager[object]] = nullcontext
     interrupted: Callable[[int], None] = lambda _kept_passages: None
+    piped: Mapping[Address, bytes] = field(default_factory=dict)
+    fetches: bool = True
     is_current: IsCurrent | None = None
     name_bases: Mapping[Path, Path] = field(default_factory=dict)
+    follow: bool | None = None
+    max_pages: int | None = None
+    starts: Mapping[Address, str] = field(default_factory=dict)
+    on_fetch: Callable[[int, str], None] = lambda _number, _address: None
 
-    def absolute_paths(self) -> list[Path]:
-        """The paths, made absolute. Raises UsageError: `not_utf_8`, `no_working_directory`."""
-        if self.working_directory is None and not all(path.is_absolute() for path in self.paths):
+    def absolute_paths(self) -> list[Location]:
+        """The paths, made absolute, and the addresses. Raises UsageError: `not_utf_8`, `no_working_directory`."""
+        if self.working_directory is None and not all(
+            isinstance(path, Address) or path.is_absolute() for path in self.paths
+        ):
             raise UsageError(
                 "the working directory no longer exists, so relative paths cannot be resolved",
                 code="no_working_directory",
                 hint="change to another directory, or use absolute paths",
             )
         here = self.working_directory or Path("/")
-        absolute = [Path(os.path.normpath(here / path)) for path in self.paths]
+        absolute: list[Location] = [
+            path if isinstance(path, Address) else Path(os.path.normpath(here / path)) for path in self.paths
+        ]
         for path in absolute:
             if not has_utf_8_name(path):
                 raise UsageError(
@@ -92,25 +114,27 @@ class IngestRequest:
                 )
         return absolute
 
-    def shown_name(self, path: str | Path) -> str:
+    def shown_name(self, path: str | Location) -> str:
         """The file's name as it is shown to the user."""
         return DisplayNames(self.working_directory, self.home).of(path)
 
-    def removal_command(self, *paths: Path) -> str:
+    def removal_command(self, *paths: Location) -> str:
         """The command that removes the documents of these paths from the store."""
         names = DisplayNames(self.working_directory, self.home)
         return f"streamrag ingest --remove {shlex.join(map(names.typed, paths))}"
 
-    def stored_name(self, path: Path, root: Path) -> str:
+    def stored_name(self, path: Location, root: Location) -> str:
         """The name for models and HTTP clients: relative to the working directory, or else to the folder of `root`."""
+        if isinstance(path, Address) or isinstance(root, Address):
+            return public_address(str(path))
         for base in (self.name_bases.get(root), self.working_directory, root.parent):
             if base is not None and path.is_relative_to(base):
                 return str(path.relative_to(base))
         return str(path)
 
 
-def roots_to_ingest(request: IngestRequest, settings: Settings) -> list[Path]:
-    """The absolute paths to ingest, without duplicates, outer ones first. Raises UsageError.
+def roots_to_ingest(request: IngestRequest, settings: Settings) -> list[Location]:
+    """The absolute paths and addresses to ingest, without duplicates, outer ones first. Raises UsageError.
 
     Except in a rebuild, recorded roots below one of them are included, so that files that the user named earlier are
     ingested again. Discovery skips roots that may be secrets, because every user with write access to the store can
@@ -118,19 +142,25 @@ def roots_to_ingest(request: IngestRequest, settings: Settings) -> list[Path]:
     """
     paths = request.absolute_paths()
     if not paths:
-        recorded = recorded_roots(settings)
-        paths = _existing(recorded)
+        recorded = [root for root in recorded_roots(settings) if request.fetches or not isinstance(root, Address)]
+        paths = _existing(recorded, settings)
         if not paths:
             raise _nothing_to_ingest(recorded, request)
     elif not request.rebuild:
-        paths += _existing(_below(paths, recorded_roots(settings)))
-    return sorted(dict.fromkeys(paths), key=lambda path: len(path.parts))
+        paths += _existing(_below(paths, recorded_roots(settings)), settings)
+    return sorted(dict.fromkeys(paths), key=lambda path: len(path.parents))
 
 
-def _nothing_to_ingest(recorded: Sequence[Path], request: IngestRequest) -> UsageError:
+def _nothing_to_ingest(recorded: Sequence[Location], request: IngestRequest) -> UsageError:
     """The error if no PATH is named and no recorded root exists."""
     if recorded and not request.rebuild:
         names = sanitise_line(", ".join(map(request.shown_name, recorded)))
+        if all(isinstance(root, Address) for root in recorded):
+            return UsageError(
+                f"{names}: ingested on another machine, or the copy no longer exists",
+                code="no_path",
+                hint=f"to ingest it here: streamrag ingest {shlex.join(map(str, recorded))}",
+            )
         command = request.removal_command(*recorded)
         verb, it = ("does", "it") if len(recorded) == 1 else ("do", "them")
         return UsageError(
@@ -142,7 +172,7 @@ def _nothing_to_ingest(recorded: Sequence[Path], request: IngestRequest) -> Usag
     return UsageError("no path to ingest: nothing was ingested before", code="no_path", hint=command)
 
 
-def outermost(roots: Sequence[Path]) -> list[Path]:
+def outermost(roots: Sequence[Location]) -> list[Location]:
     """The roots that are not below another one."""
     below = set(_below(roots, roots))
     return [root for root in roots if root not in below]
@@ -152,7 +182,7 @@ def missing_root_notices(request: IngestRequest, settings: Settings) -> Iterator
     """Notices for recorded roots that no longer exist, which a rebuild without paths cannot ingest."""
     if request.rebuild and not request.paths:
         for root in recorded_roots(settings):
-            if is_missing(root):
+            if is_gone(root, settings):
                 message = (
                     f"{root} no longer exists, so its documents were not ingested; to add them once it exists again:"
                 )
@@ -168,7 +198,7 @@ def missing_stored_roots(request: IngestRequest, settings: Settings, manifest: M
     """
     if manifest is None or not open_store(settings.store).has_local_files:
         return
-    for root in outermost([Path(root) for root in manifest.roots() if is_missing(Path(root))]):
+    for root in outermost([root for root in map(location, manifest.roots()) if is_missing(root)]):
         if count := sum(1 for _ in manifest.documents_under(str(root))):
             documents = counted_noun(count, "document")
             message = f"{request.shown_name(root)} no longer exists, but the store still has {documents} from it"
@@ -192,7 +222,7 @@ def reject_missing_paths(request: IngestRequest, settings: Settings) -> None:
                 )
 
 
-def has_utf_8_name(path: Path) -> bool:
+def has_utf_8_name(path: Location) -> bool:
     """Whether the path can be stored: bytes that are not UTF-8 are lone surrogates, which SQLite rejects."""
     try:
         str(path).encode()
@@ -201,21 +231,41 @@ def has_utf_8_name(path: Path) -> bool:
     return True
 
 
-def is_below(path: str, roots: Iterable[Path]) -> bool:
+def is_below(path: str, roots: Iterable[Location]) -> bool:
     """Whether the path is one of the roots or below one of them."""
-    below = Path(path)
-    return any(below.is_relative_to(root) for root in roots)
+    return any(is_at_or_below(path, str(root)) for root in roots)
 
 
-def _below(folders: Iterable[Path], paths: Iterable[Path]) -> list[Path]:
-    above = set(folders)
-    return [path for path in paths if not above.isdisjoint(path.parents)]
+def is_folder(root: Location) -> bool:
+    """Whether the root may contain several documents."""
+    return root.scheme != "stdin" if isinstance(root, Address) else root.is_dir()
 
 
-def _existing(roots: Iterable[Path]) -> list[Path]:
-    return [root for root in roots if not is_missing(root)]
+def is_gone(root: Location, settings: Settings) -> bool:
+    """Whether a recorded root cannot be ingested again on this machine."""
+    if not isinstance(root, Address):
+        return is_missing(root)
+    return not is_available(root, copies_of(settings), shared_store=not open_store(settings.store).has_local_files)
 
 
-def recorded_roots(settings: Settings) -> list[Path]:
-    """The absolute paths that earlier ingests into the collection recorded."""
-    return [Path(root) for root in open_store(settings.store).roots(settings.collection)]
+def copies_of(settings: Settings) -> Copies:
+    """The copies of the remote documents of the collection."""
+    return Copies.of(settings.state_directory, str(open_store(settings.store)), settings.collection)
+
+
+def _below(folders: Iterable[Location], paths: Iterable[Location]) -> list[Location]:
+    above = {_without_slash(str(folder)) for folder in folders}
+    return [path for path in paths if not above.isdisjoint(names_above(str(path)))]
+
+
+def _without_slash(name: str) -> str:
+    return name.rstrip("/") or name
+
+
+def _existing(roots: Iterable[Location], settings: Settings) -> list[Location]:
+    return [root for root in roots if not is_gone(root, settings)]
+
+
+def recorded_roots(settings: Settings) -> list[Location]:
+    """The absolute paths and addresses that earlier ingests into the collection recorded."""
+    return [location(root) for root in open_store(settings.store).roots(settings.collection)]

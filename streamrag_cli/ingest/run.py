@@ -15,6 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from streamrag_cli.addresses import Address, Location, format_path, is_at_or_below, location
 from streamrag_cli.documents.discovery_results import DiscoveryResult, FoundFile, SkippedPath, UnreadableDirectory
 from streamrag_cli.events import DocumentAction, DocumentSeen, FileProgress
 from streamrag_cli.ingest.compare import is_older, is_unchanged_by_stat
@@ -22,7 +23,7 @@ from streamrag_cli.ingest.embedding import BatchEmbedder
 from streamrag_cli.ingest.prefetch import Waiting, prefetch
 from streamrag_cli.ingest.progress import document_event
 from streamrag_cli.ingest.reading import FileReader, FileResult, Reading
-from streamrag_cli.ingest.roots import IngestRequest, has_utf_8_name, is_below, outermost
+from streamrag_cli.ingest.roots import IngestRequest, has_utf_8_name, is_below, is_folder, outermost
 from streamrag_cli.ingest.safeguards import FolderSurvey
 from streamrag_cli.ingest.workload import Workload
 from streamrag_cli.ingest.writing import as_events, write
@@ -55,7 +56,7 @@ class IngestRun:
         self._named_paths = frozenset(map(str, request.absolute_paths()))
         self._survey = survey
         self._retained_paths: set[str] = set()
-        self._unreadable: list[Path] = []
+        self._unreadable: list[Location] = []
         self.counts: Counter[DocumentAction] = Counter()
         self.skipped: Counter[str] = Counter()
         self.unsupported: Counter[str] = Counter()
@@ -117,7 +118,8 @@ class IngestRun:
 
     def _is_out_of_reach(self, path: str) -> bool:
         """Whether a whole root or mount is missing or empty, so that the file was not necessarily deleted."""
-        above = [folder for folder in self._survey.folders if Path(path).is_relative_to(folder)]
+        folders = (each for each in self._survey.folders if not isinstance(each, Address))
+        above = [folder for folder in folders if is_at_or_below(path, str(folder))]
         return any(is_missing(each) or (not self._request.allow_empty and _is_empty(each)) for each in above)
 
     def _weight(self, item: _Candidate) -> int:
@@ -135,9 +137,9 @@ class IngestRun:
                 return self._compare(result, status, shown)
             case SkippedPath(name=name, reason=reason, code=code):
                 return FileResult(path=name, shown=shown, action="skipped", reason=reason, code=code)
-            case UnreadableDirectory(path=path, reason=reason):
+            case UnreadableDirectory(path=path, reason=reason, code=code):
                 self._unreadable.append(path)
-                return FileResult(path=str(path), shown=shown, action="failed", reason=reason)
+                return FileResult(path=str(path), shown=shown, action="failed", reason=reason, code=code)
 
     def _compare(self, file: FoundFile, status: os.stat_result | None, shown: str) -> FileResult | Reading:
         if not has_utf_8_name(file.path):
@@ -153,17 +155,18 @@ class IngestRun:
         if event.action == "skipped":
             self.skipped[event.code] += 1
             if event.code == "unsupported":
-                self.unsupported[Path(event.source).suffix.casefold()] += 1
+                self.unsupported[format_path(event.source).suffix.casefold()] += 1
 
     def record_unread(self, writer: Writer) -> None:
         """Record the failed and skipped files of a complete run. Does not write if they are the same as before."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         roots = [str(root) for root in outermost(self._survey.roots)]
+        unrecorded = set(map(str, self._survey.unreachable))
         known = {
-            each.path: each for each in writer.catalog.unread_files() if is_below(each.path, list(map(Path, roots)))
+            each.path: each for each in writer.catalog.unread_files() if is_below(each.path, list(map(location, roots)))
         }
         files = []
-        for result in self.unread:
+        for result in (each for each in self.unread if each.path not in unrecorded):
             path = result.path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
             unread = UnreadFile(
                 path=path,
@@ -178,14 +181,14 @@ class IngestRun:
         if set(files) != set(known.values()):
             writer.record_unread(roots, files)
 
-    def unread_roots(self) -> list[Path]:
+    def unread_roots(self) -> list[Location]:
         """The readable root folders in which every file was skipped, or which contain no file."""
-        folders = [root for root in outermost(self._survey.roots) if root.is_dir()]
-        retained = [Path(path) for path in self._retained_paths] if folders else []
         return [
             folder
-            for folder in folders
-            if folder not in self._unreadable and not any(path.is_relative_to(folder) for path in retained)
+            for folder in outermost(self._survey.roots)
+            if is_folder(folder)
+            and folder not in self._unreadable
+            and not any(is_at_or_below(path, str(folder)) for path in self._retained_paths)
         ]
 
     def _drop_deleted(self, writer: Writer | None) -> Iterator[DocumentSeen]:

@@ -4,11 +4,12 @@ import os
 import re
 import shlex
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from streamrag_cli.addresses import Address, Location, is_at_or_below
 from streamrag_cli.counting import counted_noun
 from streamrag_cli.documents.discover import discover
 from streamrag_cli.documents.discovery_results import (
@@ -20,12 +21,15 @@ from streamrag_cli.documents.discovery_results import (
 )
 from streamrag_cli.documents.ocr import has_program
 from streamrag_cli.errors import StoreError, UsageError
-from streamrag_cli.ingest.roots import IngestRequest, is_below, recorded_roots
-from streamrag_cli.missing_files import is_missing
+from streamrag_cli.ingest.roots import IngestRequest, copies_of, is_below, is_gone, recorded_roots
+from streamrag_cli.remote.sources import FetchNote, FetchOptions
+from streamrag_cli.remote.sources import discover as discover_remote
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.registry import open_store
+from streamrag_cli.store.rows import EVERYTHING
 from streamrag_cli.text import sanitise_line
 
+BYTES_PER_MB: Final = 1_000_000
 LARGE_FILES: Final = 5_000
 """If new folders contain more files than this, the user is asked for confirmation."""
 _SKIPPED_BY_RULE: Final[frozenset[SkipCode]] = frozenset(
@@ -42,64 +46,113 @@ MANY_DOCUMENTS: Final = 20
 class FolderSurvey:
     """The results of discovery, the number of files, and the mounts with files below the roots.
 
-    These mounts are recorded like roots, so that the next ingest detects a mount that is missing.
+    These mounts are recorded like roots, so that the next ingest detects a mount that is missing. `unreachable` are new
+    addresses that could not be fetched, so they are not recorded.
     """
 
     results: deque[DiscoveryResult]
     files: int
-    roots: tuple[Path, ...]
+    roots: tuple[Location, ...]
     mounts: frozenset[Path]
+    unreachable: frozenset[Location] = frozenset()
+    notes: tuple[FetchNote, ...] = ()
 
     @property
-    def folders(self) -> tuple[Path, ...]:
+    def folders(self) -> tuple[Location, ...]:
         return (*self.roots, *self.mounts)
 
 
-def survey_folders(roots: Sequence[Path], request: IngestRequest, settings: Settings) -> FolderSurvey:
-    """Discover the files under the roots, without reading them.
+def survey_folders(roots: Sequence[Location], request: IngestRequest, settings: Settings) -> FolderSurvey:
+    """Discover the files under the roots, without reading them, and fetch the documents at addresses.
 
     Raises UsageError: `confirmation_needed` or `not_confirmed` for too many new files, `empty_folder` if a folder has
-    no readable files, or none of the many documents that the store has from it; and the errors of `discover`.
+    no readable files, or none of the many documents that the store has from it, `not_fetched` if a rebuild would remove
+    the documents of an address that cannot be fetched; and the errors of `discover`.
     """
     recorded = _recorded(request, settings)
     new_roots = {root for root in roots if recorded.isdisjoint((root, *root.parents))}
     mounts = _mounts_below(roots)
-    without_files, unreadable = {*roots, *mounts}, []
+    without_files: set[Location] = {*roots, *mounts}
+    unreadable: list[UnreadableDirectory] = []
     total = new = 0
-    files_of: Counter[Path] = Counter()
+    files_of: Counter[Location] = Counter()
     results: deque[DiscoveryResult] = deque()
-    named = frozenset(request.absolute_paths())
-    not_named = [root for root in roots if root not in named]
-    known = {"is_current": request.is_current} if request.is_current else {}
-    with_ocr = settings.ocr != "off" and has_program(request.environment or {})
-    discovered = discover(
-        roots, exclude=settings.exclude, environment=request.environment, recorded=not_named, with_ocr=with_ocr, **known
-    )
-    for result in discovered:
+    notes: list[FetchNote] = []
+    for result in _discovered(roots, request, settings):
+        if isinstance(result, FetchNote):
+            notes.append(result)
+            continue
         results.append(result)
         match result:
             case FoundFile(root=root):
                 total += 1
                 files_of[root] += 1
                 if without_files:
-                    without_files.difference_update((result.path, *result.path.parents))
+                    without_files.difference_update((root, result.path, *result.path.parents))
                 new += root in new_roots
                 if new == LARGE_FILES + 1 and not request.dry_run:
-                    _confirm_size(sorted(new_roots), request)
+                    _confirm_size(sorted(new_roots, key=str), request)
             case SkippedPath(code=code) if without_files and code in _SKIPPED_BY_RULE:
                 without_files.difference_update((result.path, *result.path.parents))
-            case UnreadableDirectory(path=path):
-                unreadable.append(path)
+            case UnreadableDirectory():
+                unreadable.append(result)
             case _:
                 pass
     if not request.allow_empty:
-        unreadable_roots = {root for root in without_files if any(each.is_relative_to(root) for each in unreadable)}
-        _reject_empty(sorted(without_files.intersection(roots) - unreadable_roots), request, settings)
+        unreadable_roots = {root for root in without_files if _is_above_any(root, unreadable)}
+        _reject_not_fetched([each for each in unreadable if each.path in without_files], request, settings)
+        _reject_empty(sorted(without_files.intersection(roots) - unreadable_roots, key=str), request, settings)
         _reject_replaced(files_of, unreadable, request, settings)
-    return FolderSurvey(results=results, files=total, roots=tuple(roots), mounts=frozenset(mounts - without_files))
+    failed = {each.path for each in unreadable if isinstance(each.path, Address) and each.path not in recorded}
+    return FolderSurvey(
+        results=results,
+        files=total,
+        roots=tuple(roots),
+        mounts=frozenset(mounts - without_files),
+        unreachable=frozenset(failed & without_files),
+        notes=tuple(notes),
+    )
 
 
-def _mounts_below(roots: Sequence[Path]) -> set[Path]:
+def _discovered(
+    roots: Sequence[Location], request: IngestRequest, settings: Settings
+) -> Iterator[DiscoveryResult | FetchNote]:
+    named = frozenset(request.absolute_paths())
+    folders = [root for root in roots if not isinstance(root, Address)]
+    not_named = [root for root in folders if root not in named]
+    known: dict[str, Any] = {"is_current": request.is_current} if request.is_current else {}
+    with_ocr = settings.ocr != "off" and has_program(request.environment or {})
+    yield from discover(
+        folders,
+        exclude=settings.exclude,
+        environment=request.environment,
+        recorded=not_named,
+        with_ocr=with_ocr,
+        **known,
+    )
+    addresses = [root for root in roots if isinstance(root, Address)]
+    if addresses:
+        options = FetchOptions(
+            limit_bytes=settings.max_file_mb * BYTES_PER_MB,
+            exclude=settings.exclude,
+            environment=request.environment or {},
+            piped=request.piped,
+            dry_run=request.dry_run,
+            named=frozenset(each for each in named if isinstance(each, Address)),
+            follow=request.follow,
+            max_pages=request.max_pages,
+            starts=request.starts,
+            interval_s=request.limits.request_interval_s,
+            on_fetch=request.on_fetch,
+        )
+        yield from discover_remote(addresses, copies_of(settings), options)
+
+
+def _is_above_any(root: Location, unreadable: Iterable[UnreadableDirectory]) -> bool:
+    return any(is_at_or_below(str(each.path), str(root)) for each in unreadable)
+
+
+def _mounts_below(roots: Sequence[Location]) -> set[Path]:
     """The mount points below the roots; empty if the system does not list them."""
     try:
         lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
@@ -110,7 +163,7 @@ def _mounts_below(roots: Sequence[Path]) -> set[Path]:
     return {point for point in points if not above.isdisjoint(point.parents)}
 
 
-def _recorded(request: IngestRequest, settings: Settings) -> set[Path]:
+def _recorded(request: IngestRequest, settings: Settings) -> set[Location]:
     try:
         return set(recorded_roots(settings))
     except StoreError:
@@ -119,7 +172,7 @@ def _recorded(request: IngestRequest, settings: Settings) -> set[Path]:
         return set()
 
 
-def _confirm_size(roots: Sequence[Path], request: IngestRequest) -> None:
+def _confirm_size(roots: Sequence[Location], request: IngestRequest) -> None:
     named = sanitise_line(" ".join(map(str, roots)))
     question = f"{named} has more than {LARGE_FILES:,} files. Ingest them all?"
     if any(_is_home_or_above(root, request.home) for root in roots):
@@ -130,7 +183,9 @@ def _confirm_size(roots: Sequence[Path], request: IngestRequest) -> None:
         request.confirmation.ask_if_possible(question)
 
 
-def _is_home_or_above(root: Path, home: Path | None) -> bool:
+def _is_home_or_above(root: Location, home: Path | None) -> bool:
+    if isinstance(root, Address):
+        return False
     real = Path(os.path.realpath(root))
     return real == Path("/") or (home is not None and Path(os.path.realpath(home)).is_relative_to(real))
 
@@ -139,13 +194,40 @@ def reject_missing_roots(request: IngestRequest, settings: Settings) -> None:
     """Raise UsageError `empty_folder` if a rebuild without paths would drop documents of a missing folder."""
     if not request.rebuild or request.paths or request.allow_empty:
         return
-    missing = sorted(root for root in _recorded(request, settings) if is_missing(root))
+    missing = sorted((root for root in _recorded(request, settings) if is_gone(root, settings)), key=str)
     for root, documents in _stored_below(missing, request, settings).items():
+        if isinstance(root, Address):
+            raise _no_copy(root, documents)
         raise UsageError(
             f"{sanitise_line(str(root))} no longer exists, and a rebuild would remove its"
             f" {counted_noun(documents, 'document')} from the store: is its disk or network share mounted?",
             code="empty_folder",
             hint="mount it, or remove the documents: streamrag ingest --rebuild --allow-empty",
+        )
+
+
+def _no_copy(root: Address, documents: int) -> UsageError:
+    return UsageError(
+        f"{sanitise_line(str(root))} was ingested on another machine or its copy no longer exists, and a rebuild would"
+        f" remove its {counted_noun(documents, 'document')} from the store",
+        code="empty_folder",
+        hint=f"ingest it here first: streamrag ingest {shlex.quote(str(root))}"
+        if root.scheme != "stdin"
+        else "pipe it again, or remove the documents: streamrag ingest --rebuild --allow-empty",
+    )
+
+
+def _reject_not_fetched(unreadable: Sequence[UnreadableDirectory], request: IngestRequest, settings: Settings) -> None:
+    """Raise UsageError `not_fetched` if a rebuild would remove the documents of an address that cannot be fetched."""
+    reasons: dict[Location, str] = {each.path: each.reason for each in unreadable if isinstance(each.path, Address)}
+    if not request.rebuild:
+        return
+    for root, documents in _stored_below(list(reasons), request, settings).items():
+        raise UsageError(
+            f"{sanitise_line(str(root))} cannot be fetched ({sanitise_line(reasons[root])}), and a rebuild would remove"
+            f" its {counted_noun(documents, 'document')} from the store",
+            code="not_fetched",
+            hint="try again later, or remove the documents: streamrag ingest --rebuild --allow-empty",
         )
 
 
@@ -156,7 +238,7 @@ def confirm_rebuild(request: IngestRequest, settings: Settings) -> None:
     paths = request.absolute_paths()
     try:
         with open_store(settings.store).manifest(settings.collection) as manifest:
-            records = manifest.documents_under("/") if manifest else iter(())
+            records = manifest.documents_under(EVERYTHING) if manifest else iter(())
             others = sum(1 for each in records if not is_below(each.path, paths))
             roots = [root for root in manifest.roots() if not is_below(root, paths)] if manifest else []
     except StoreError:
@@ -173,7 +255,7 @@ def confirm_rebuild(request: IngestRequest, settings: Settings) -> None:
     )
 
 
-def _stored_below(roots: Sequence[Path], request: IngestRequest, settings: Settings) -> dict[Path, int]:
+def _stored_below(roots: Sequence[Location], request: IngestRequest, settings: Settings) -> dict[Location, int]:
     """The number of stored documents below each root, for the roots that have any."""
     if not roots:
         return {}
@@ -187,7 +269,7 @@ def _stored_below(roots: Sequence[Path], request: IngestRequest, settings: Setti
     return {root: count for root, count in counts.items() if count}
 
 
-def _reject_empty(roots: Sequence[Path], request: IngestRequest, settings: Settings) -> None:
+def _reject_empty(roots: Sequence[Location], request: IngestRequest, settings: Settings) -> None:
     for root, documents in _stored_below(roots, request, settings).items():
         raise _perhaps_not_mounted(
             root, f"has no readable files, but the store has {counted_noun(documents, 'document')} from it", request
@@ -195,21 +277,31 @@ def _reject_empty(roots: Sequence[Path], request: IngestRequest, settings: Setti
 
 
 def _reject_replaced(
-    files_of: Mapping[Path, int], unreadable: Sequence[Path], request: IngestRequest, settings: Settings
+    files_of: Mapping[Location, int],
+    unreadable: Sequence[UnreadableDirectory],
+    request: IngestRequest,
+    settings: Settings,
 ) -> None:
     """Raise UsageError if none of the many documents of a folder exists, such as below a mount point with a stray file.
 
     If a folder has as many files as stored documents, its files were only moved or renamed.
     """
-    for root, documents in _stored_below(_without_documents(files_of, unreadable, settings), request, settings).items():
+    folders = [root for root in files_of if not isinstance(root, Address)]
+    for root, documents in _stored_below(_without_documents(folders, unreadable, settings), request, settings).items():
         if documents > max(MANY_DOCUMENTS, files_of[root]):
             raise _perhaps_not_mounted(
                 root, f"has none of the {counted_noun(documents, 'document')} that the store has from it", request
             )
 
 
-def _perhaps_not_mounted(root: Path, why: str, request: IngestRequest) -> UsageError:
+def _perhaps_not_mounted(root: Location, why: str, request: IngestRequest) -> UsageError:
     command = "streamrag ingest --rebuild" if request.rebuild else "streamrag ingest"
+    if isinstance(root, Address):
+        return UsageError(
+            f"{sanitise_line(str(root))} {why}",
+            code="empty_folder",
+            hint=f"if that is right, remove the documents: {command} --allow-empty {shlex.quote(str(root))}",
+        )
     return UsageError(
         f"{sanitise_line(str(root))} {why}: is its disk or network share mounted?",
         code="empty_folder",
@@ -217,7 +309,9 @@ def _perhaps_not_mounted(root: Path, why: str, request: IngestRequest) -> UsageE
     )
 
 
-def _without_documents(roots: Iterable[Path], unreadable: Sequence[Path], settings: Settings) -> list[Path]:
+def _without_documents(
+    roots: Iterable[Path], unreadable: Sequence[UnreadableDirectory], settings: Settings
+) -> list[Path]:
     """The roots whose stored documents are all missing. Usually only the first document of each root is checked."""
     try:
         with open_store(settings.store).manifest(settings.collection) as manifest:
@@ -225,7 +319,7 @@ def _without_documents(roots: Iterable[Path], unreadable: Sequence[Path], settin
                 root
                 for root in roots
                 if manifest
-                and not any(each.is_relative_to(root) for each in unreadable)
+                and not _is_above_any(root, unreadable)
                 and not any(os.path.lexists(each.path) for each in manifest.documents_under(str(root)))
             ]
     except StoreError:

@@ -20,7 +20,7 @@ from streamrag_cli.store.registry import open_store
 
 
 class Sweep:
-    """A walk over the recorded roots of a collection that exist.
+    """A walk over the recorded files and folders of a collection that exist. Nothing is fetched.
 
     `request` is for the ingest that syncs the collection; None if it is up to date. `notices` are about roots that no
     longer exist, whose documents stay in the collection.
@@ -44,7 +44,7 @@ class Sweep:
                 self._versions |= manifest.file_versions(str(root))
             self._unread = {each.path: each.seen_at for each in manifest.unread_files()}
         if roots:
-            request = replace(request, is_current=self._is_current)
+            request = replace(request, is_current=self._is_current, fetches=False)
             if self._is_outdated(survey_folders(roots, request, settings)):
                 self.request = replace(request, name_bases=dict(self._name_bases(roots)))
 

@@ -2,9 +2,9 @@
 
 import os
 from collections.abc import Iterable
-from pathlib import PurePath
 from typing import Final, NamedTuple
 
+from streamrag_cli.addresses import format_path
 from streamrag_cli.documents.discovery_results import FoundFile
 from streamrag_cli.documents.formats import estimated_passages, is_image
 from streamrag_cli.ingest.compare import is_unchanged_by_stat
@@ -31,8 +31,8 @@ class Workload:
             if status and is_unchanged_by_stat(status, record):
                 del new[record.path]
         self.files = len(new)
-        self.images = sum(1 for name in new if is_image(PurePath(name)))
-        estimates = {name: estimated_passages(PurePath(name), status.st_size) for name, status in new.items()}
+        self.images = sum(1 for name in new if is_image(format_path(name)))
+        estimates = {name: estimated_passages(format_path(name), status.st_size) for name, status in new.items()}
         self._estimates = {name: passages for name, passages in estimates.items() if passages is not None}
         self._is_known = self.files - len(self._estimates) <= self.files * _UNKNOWN_SHARE
         self._unread = sum(self._estimates.values())

@@ -69,6 +69,7 @@ class IngestView:
         self._checked = 0
         self._written = 0
         self._progress: FileProgress | None = None
+        self._fetched: tuple[int, str] | None = None
 
     def begin(self) -> None:
         """Show that the search for files has begun, before the first event."""
@@ -83,6 +84,12 @@ class IngestView:
         yield
         if was_shown:
             self._start()
+
+    def fetched(self, number: int, address: str) -> None:
+        """Show that so many web pages have been checked, before the first event."""
+        self._fetched = number, address
+        if not self._quiet and self._live is None and self._clock() - self._last_line_at >= SAY_EVERY_S:
+            self._line(f"... {counted_noun(number, 'page')} checked  {address}")
 
     def handle(self, event: IngestEvent) -> None:
         match event:
@@ -138,6 +145,9 @@ class IngestView:
 
         columns = max(1, size_of(self._err)[0] - 1)
         progress = self._progress
+        if self._started is None and self._fetched:
+            number, address = self._fetched
+            return _in_row(f"fetching web pages: {number:,}", address, columns)
         if self._started is None:
             return Text("looking for files…", style="dim")
         passages = max(self._written, progress.passages if progress else 0)

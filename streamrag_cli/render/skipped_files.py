@@ -20,6 +20,13 @@ _BY_CODE: Final = {
     "outside_root": "symlink",
     "broken_link": "symlink",
     "not_a_regular_file": "special file",
+    "link_in_repository": "symlink",
+    "submodule": "submodule",
+    "lfs_pointer": "Git LFS file",
+    "robots": "page that robots.txt does not allow|pages that robots.txt does not allow",
+    "same_page": "duplicate page",
+    "outside_address": "redirect to another site|redirects to another site",
+    "dead_link": "dead link",
 }
 """The noun to count for each reason code. Its plural ends in -s, or follows a bar."""
 _BY_SUFFIX: Final = {

@@ -10,9 +10,9 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
-from pathlib import PurePath
 from typing import Final, TypeAlias
 
+from streamrag_cli.addresses import format_path
 from streamrag_cli.documents.formats import text_kind
 from streamrag_cli.model import Copy, Hit
 from streamrag_cli.retrieval.lexical import STOP_WORDS, content_words, words
@@ -204,13 +204,15 @@ def _is_prose(stored: StoredChunk) -> bool:
     text = stored.chunk.text
     rows = len(_TABLE_ROW.findall(text))
     return (
-        len(text) >= COPIED_CHARS and text_kind(PurePath(stored.path)) != "records" and rows * 2 <= text.count("\n") + 1
+        len(text) >= COPIED_CHARS
+        and text_kind(format_path(stored.path)) != "records"
+        and rows * 2 <= text.count("\n") + 1
     )
 
 
 def _is_next_version(new: Candidate, missing: Candidate) -> bool:
     """Whether `new` is probably a later version of a missing file: it has the same name and similar words."""
-    if PurePath(new.stored.path).name != PurePath(missing.stored.path).name:
+    if format_path(new.stored.path).name != format_path(missing.stored.path).name:
         return False
     same_section = new.stored.chunk.headings == missing.stored.chunk.headings
     similarity = _jaccard(frozenset(new.masked_words) - STOP_WORDS, frozenset(missing.masked_words) - STOP_WORDS)

@@ -14,10 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
-from pathlib import PurePath
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
+from streamrag_cli.addresses import format_path
 from streamrag_cli.documents.formats import has_front_matter
 from streamrag_cli.errors import NothingRelevantError, StoreError
 from streamrag_cli.model import Filter, Hit
@@ -195,7 +195,7 @@ def select(reader: Reader, scope: Filter) -> Selection | None:
     if selection.documents:
         return selection if len(selection.documents) < reader.counts().documents else None
     hint = "list the documents: streamrag ls"
-    if any(has_front_matter(PurePath(path)) for path in selection.untagged):
+    if any(has_front_matter(format_path(path)) for path in selection.untagged):
         hint = (
             "documents that an earlier version ingested have no tags in the store until they are ingested again:"
             " streamrag ingest"

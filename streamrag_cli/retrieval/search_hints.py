@@ -13,6 +13,7 @@ from streamrag_cli.store.backend import other_collections
 from streamrag_cli.store.document_filter import has_magic, matcher
 from streamrag_cli.store.interface import Manifest
 from streamrag_cli.store.registry import open_store
+from streamrag_cli.store.rows import EVERYTHING
 from streamrag_cli.text import sanitise_line
 
 _NAMED: Final = 3
@@ -46,7 +47,7 @@ def improve_hint(error: NothingRelevantError, scope: Filter, settings: Settings,
 
 def similar_names(scope: Filter, manifest: Manifest) -> list[str]:
     """Folders and files with names similar to the first path in the filter that matches no document."""
-    records = list(manifest.documents_under("/"))
+    records = list(manifest.documents_under(EVERYTHING))
     sources = [each.source for each in records]
     for pattern in scope.patterns:
         of_path, of_name = matcher(pattern.path or "/"), matcher(pattern.name or "/")

@@ -3,13 +3,14 @@
 import difflib
 import os
 import shlex
-from pathlib import Path, PurePosixPath
 from typing import Final
 
+from streamrag_cli.addresses import format_path, is_address
 from streamrag_cli.display_names import DisplayNames
 from streamrag_cli.errors import UsageError
 from streamrag_cli.model import DocumentRecord
 from streamrag_cli.store.interface import Manifest
+from streamrag_cli.store.rows import EVERYTHING
 from streamrag_cli.text import sanitise_line
 
 _NAMED: Final = 5
@@ -28,7 +29,7 @@ def find(manifest: Manifest, name: str, names: DisplayNames) -> DocumentRecord:
     """
     if (exact := exactly_named(manifest, name, names)) is not None:
         return exact
-    records = list(manifest.documents_under("/"))
+    records = list(manifest.documents_under(EVERYTHING))
     ending = "/" + name.removeprefix("./").strip("/")
     named = [each for each in records if each.source == name] or [
         each for each in records if each.path.endswith(ending) or each.path.casefold().endswith(ending.casefold())
@@ -48,6 +49,8 @@ def show_command(record: DocumentRecord, names: DisplayNames) -> str:
 
 
 def _absolute(name: str, names: DisplayNames) -> str | None:
+    if is_address(name):
+        return name
     if name.startswith("~/") and names.home is not None:
         return os.path.normpath(names.home / name[2:])
     if name.startswith("/"):
@@ -86,7 +89,7 @@ def not_ingested(path: str, reason: str, names: DisplayNames) -> str:
 def _unknown(name: str, records: list[DocumentRecord], names: DisplayNames) -> UsageError:
     by_name: dict[str, DocumentRecord] = {}
     for each in records:
-        for key in (names.of(each.path), PurePosixPath(each.path).name, Path(each.path).stem):
+        for key in (names.of(each.path), format_path(each.path).name, format_path(each.path).stem):
             by_name.setdefault(key.casefold(), each)
     close = difflib.get_close_matches(name.casefold(), by_name, n=3, cutoff=0.6)
     near = list({by_name[key].path: by_name[key] for key in close}.values())

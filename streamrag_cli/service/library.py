@@ -2,11 +2,13 @@
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
+from urllib.parse import unquote
 
+from streamrag_cli.addresses import is_web_address
 from streamrag_cli.counting import counted_noun
 from streamrag_cli.display_names import DisplayNames
 from streamrag_cli.documents.filters import pattern_for_paths
@@ -20,6 +22,7 @@ from streamrag_cli.store.backend import other_collections
 from streamrag_cli.store.document_filter import matcher
 from streamrag_cli.store.interface import Manifest
 from streamrag_cli.store.registry import open_store
+from streamrag_cli.store.rows import EVERYTHING
 from streamrag_cli.text import sanitise, sanitise_line
 
 _PLACE: Final = re.compile(
@@ -30,8 +33,13 @@ _ID_CHARS: Final = 32
 _SHOWN_CHARS: Final = 80
 
 
-def read(manifest: Manifest, selection: Selection) -> Passage:
-    """The selected text. Raises the errors that `Service.read` documents."""
+def read(
+    manifest: Manifest, selection: Selection, heading_of: Callable[[str, str], str | None] = lambda _page, _id: None
+) -> Passage:
+    """The selected text. Raises the errors that `Service.read` documents.
+
+    `heading_of` returns the heading of a web page with an id, or None if it is unknown.
+    """
     if selection.chunk_id:
         return _chunk(manifest, selection.chunk_id)
     where = selection.where
@@ -46,6 +54,10 @@ def read(manifest: Manifest, selection: Selection) -> Passage:
         return _chunk(manifest, ids[0])
     if exact is None and _ID.fullmatch(where) and len(where) == _ID_CHARS:
         return _chunk(manifest, where)  # raises the error of an unknown id
+    page, _, fragment = where.partition("#")
+    if exact is None and fragment and is_web_address(page):
+        record = document_names.find(manifest, page, selection.names)
+        return _part(manifest, record, heading_of(record.path, fragment), fragment, selection)
     place = _PLACE.fullmatch(where)
     if exact is None and place:
         record = document_names.find(manifest, place["path"], selection.names)
@@ -79,7 +91,7 @@ def list_documents(manifest: Manifest, listing: Listing) -> list[DocumentEntry]:
     counts = manifest.chunk_counts()
     unread = {each.path: each for each in manifest.unread_files()}
     entries: dict[str, DocumentEntry] = {}
-    for record in manifest.documents_under("/"):
+    for record in manifest.documents_under(EVERYTHING):
         failure = unread.get(record.path)
         ingested_at = _time(record.read_at_ns)
         # An interrupted run reads files without updating the list of unread files.
@@ -188,6 +200,36 @@ def _page(manifest: Manifest, record: DocumentRecord, page: int, selection: Sele
         )
     of_page = [chunk for chunk in chunks if chunk.page == page]
     return _passage(record, lines_of(of_page), title=of_page[0].title, page=page)
+
+
+def _part(
+    manifest: Manifest, record: DocumentRecord, heading: str | None, fragment: str, selection: Selection
+) -> Passage:
+    """The part of a web page under the heading with an id, which is unknown for a page from another machine."""
+    chunks = manifest.chunks_of(record.path)
+    lines = lines_of(chunks)
+    levels = [len(line.text) - len(line.text.lstrip("#")) for line in lines]
+    texts = [line.text[level:].strip() if level else "" for line, level in zip(lines, levels, strict=True)]
+    fragment_id = _as_id(unquote(fragment))
+    start = next((at for at, text in enumerate(texts) if text and text == heading), None)
+    if start is None:
+        start = next((at for at, text in enumerate(texts) if text and _as_id(text) == fragment_id), None)
+    if start is None:
+        raise UsageError(
+            f"{sanitise_line(record.path)} has no heading with the id {sanitise_line(fragment)[:_SHOWN_CHARS]!r}",
+            code="no_such_line",
+            hint=document_names.show_command(record, selection.names),
+        )
+    after = (at for at in range(start + 1, len(lines)) if 0 < levels[at] <= levels[start])
+    part = lines[start : next(after, len(lines))]
+    while part and not part[-1].text.strip():
+        part.pop()
+    return _passage(record, part, title=texts[start])
+
+
+def _as_id(text: str) -> str:
+    """The id that most programs derive from a heading."""
+    return "-".join(re.findall(r"\w+", text.casefold()))
 
 
 def _lines(manifest: Manifest, record: DocumentRecord, first: int, last: int | None, selection: Selection) -> Passage:

@@ -35,7 +35,9 @@ class LocalService:
         from streamrag_cli.service import library
 
         try:
-            return await _with_manifest(partial(library.read, selection=selection), settings, self._resources)
+            heading_of = partial(_heading_of, settings)
+            work = partial(library.read, selection=selection, heading_of=heading_of)
+            return await _with_manifest(work, settings, self._resources)
         except UsageError as error:
             if error.code == "no_such_document" and self._resources is None:
                 library.suggest_other_collection(error, selection, settings)
@@ -83,6 +85,18 @@ class WarmLocalService:
 
             self._resources = SharedResources()
         return self._resources
+
+
+def _heading_of(settings: Settings, page: str, fragment: str) -> str | None:
+    """The heading of a web page with the id in `fragment`; None if the page was not fetched on this machine."""
+    if not settings.state_directory:
+        return None
+    from streamrag_cli.remote.copies import Copies  # only for web pages
+    from streamrag_cli.remote.web.links import heading_of
+    from streamrag_cli.store.registry import open_store
+
+    copies = Copies.of(settings.state_directory, str(open_store(settings.store)), settings.collection)
+    return heading_of(page, fragment, copies)
 
 
 def _events(

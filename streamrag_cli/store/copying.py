@@ -12,6 +12,7 @@ from streamrag_cli.store.address import StoreAddress
 from streamrag_cli.store.backend import Store
 from streamrag_cli.store.interface import EmbeddedPassages, Reader, Writer
 from streamrag_cli.store.registry import open_store
+from streamrag_cli.store.rows import EVERYTHING
 
 _BATCH_CHUNKS: Final = 1000
 
@@ -83,7 +84,7 @@ def _check_not_replacing(target: Store, collection: str) -> None:
 def _copy(reader: Reader, writer: Writer) -> Iterator[CopyProgress]:
     in_all, batch = reader.counts().documents, _Batch()
     documents = chunks = 0
-    for record in reader.catalog.documents_under("/"):
+    for record in reader.catalog.documents_under(EVERYTHING):
         of_document = reader.catalog.chunks_of(record.path)
         batch.documents.append((record, of_document))
         batch.chunks += len(of_document)

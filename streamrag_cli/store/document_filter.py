@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias
 
+from streamrag_cli.addresses import format_path, is_address
 from streamrag_cli.model import Filter, PathPattern
-from streamrag_cli.store.rows import tags_of
+from streamrag_cli.store.rows import LAST, tags_of
 
-LAST: Final = "\U0010ffff"
-"""A text after all paths, in the order of their bytes."""
 _MAGIC: Final = re.compile(r"[*?\[]")
 _RANGE: Final = re.compile(r"(.)-(.)|(.)", re.DOTALL)
+_ANYWHERE: Final = "/**/"
+_SLASHES: Final = re.compile("/{2,}")
 _CLASS: Final = re.compile(r"\[([!^]?)(\]?[^\]/]*)\]")
 
 
@@ -62,7 +63,7 @@ def _matching(pattern: PathPattern, fetch: FetchRows, since_ns: int) -> list[Fil
 
 
 def _has_name(path: str, suffixes: tuple[str, ...], names: Sequence[str]) -> bool:
-    name = path[path.rfind("/") + 1 :].casefold()
+    name = (format_path(path).name if is_address(path) else path[path.rfind("/") + 1 :]).casefold()
     return name[1:].endswith(suffixes) or name in names  # the dot of a hidden file begins no suffix
 
 
@@ -72,11 +73,18 @@ def has_magic(text: str) -> bool:
 
 
 def bounds(pattern: str) -> tuple[str, str]:
-    """The lower (inclusive) and upper (exclusive) bounds of the absolute paths that an absolute pattern can match.
+    """The lower (inclusive) and upper (exclusive) bounds of the paths and addresses that an absolute pattern can match.
+
+    A pattern that begins with `/**/` matches addresses, too.
 
     >>> bounds("/docs/a*/b"), bounds("/docs/a"), bounds("/")
     (('/docs/', '/docs0'), ('/docs/a', '/docs/a0'), ('/', '0'))
     """
+    if pattern.startswith(_ANYWHERE):
+        return "", LAST
+    if is_address(pattern):
+        scheme = pattern.partition("//")[0]
+        return f"{scheme}/", f"{scheme}0"
     magic = _MAGIC.search(pattern)
     if magic is None:
         path = pattern.rstrip("/")
@@ -89,20 +97,30 @@ def bounds(pattern: str) -> tuple[str, str]:
 def matcher(pattern: str) -> Callable[[str], object]:
     """A function that decides whether a path or name matches `pattern`, or is below a folder that does.
 
-    A pattern also matches itself, so that file names with brackets or stars need no escapes.
+    A pattern also matches itself, so that file names with brackets or stars need no escapes. Several slashes in a row
+    count as one.
 
     >>> [bool(matcher("docs/*.md")(name)) for name in ("docs/a.md", "docs/a.md/x", "docs/v/a.md", "docs/a.mdx")]
     [True, True, False, False]
     >>> [bool(matcher("docs/**/a*")(name)) for name in ("docs/a.md", "docs/v/w/a.md", "docs/v/b.md")]
     [True, True, False]
     """
+    pattern = _SLASHES.sub("/", pattern)
     expression = _expression(pattern)
     if _MAGIC.search(pattern):
         expression = f"(?:{expression}|{re.escape(pattern.rstrip('/'))}(?:/.*)?)"
     try:
-        return re.compile(rf"{expression}\Z", re.DOTALL).match
+        matches = re.compile(rf"{expression}\Z", re.DOTALL).match
     except re.error:  # a range of characters that ends before it begins
-        return re.compile(rf"{re.escape(pattern.rstrip('/'))}(?:/.*)?\Z", re.DOTALL).match
+        matches = re.compile(rf"{re.escape(pattern.rstrip('/'))}(?:/.*)?\Z", re.DOTALL).match
+    before = "/" if pattern.startswith(_ANYWHERE) else ""
+
+    def matches_name(name: str) -> object:
+        if "//" in name:
+            name = (before if is_address(name) else "") + _SLASHES.sub("/", name)
+        return matches(name)
+
+    return matches_name
 
 
 def _expression(pattern: str) -> str:

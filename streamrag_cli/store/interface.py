@@ -78,7 +78,7 @@ class Selection:
 
 
 class Manifest(Protocol):
-    """The contents of a collection, without vectors. Paths are absolute."""
+    """The contents of a collection, without vectors. Paths are absolute, or addresses (`addresses.py`)."""
 
     @property
     def generation(self) -> int:
@@ -101,7 +101,7 @@ class Manifest(Protocol):
         """The record of the document at this path, or None."""
 
     def documents_under(self, root: str) -> Iterator[DocumentRecord]:
-        """Records of the documents at `root` or below it, ordered by path."""
+        """Records of the documents at `root` or below it, ordered by path. All are below `EVERYTHING`."""
 
     def file_versions(self, root: str) -> dict[str, FileVersion]:
         """The versions of the documents at `root` or below it, by path. Much faster than `documents_under`."""

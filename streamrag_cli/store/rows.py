@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import Any, Final
 
+from streamrag_cli.addresses import is_address
 from streamrag_cli.model import LONGEST_CHUNK_CHARS, Chunk, DocumentRecord, FileVersion, UnreadFile
 
 RECORD_COLUMNS: Final = "path, source, size, mtime_ns, read_at_ns, sha256, recipe, title, language, date, tags"
@@ -27,7 +28,7 @@ _CHUNK_TYPES: Final[tuple[Any, ...]] = (str, int, str, str, _POSITION, _POSITION
 
 
 def record_of(row: Sequence[Any]) -> DocumentRecord:
-    """The record in a row of RECORD_COLUMNS. Raises ValueError if a type is wrong or the path is not absolute."""
+    """The record in a row of RECORD_COLUMNS. Raises ValueError if a type is wrong or the path is not valid."""
     if not _have_types(row, _RECORD_TYPES) or not is_stored_path(row[0]):
         raise ValueError("a document has values of the wrong type")
     return DocumentRecord(**dict(zip(_RECORD_NAMES, row, strict=True)) | {"tags": tags_of(row[-1])})
@@ -114,12 +115,23 @@ def _have_types(row: Sequence[object], types: Sequence[Any]) -> bool:
 
 
 def is_stored_path(path: object) -> bool:
-    """Whether this can be the path of a document or root: an absolute path without NUL and lone surrogates."""
-    return isinstance(path, str) and path.startswith("/") and not _INVALID_IN_PATH.search(path)
+    """Whether this can be the path of a document or root: a path or address without NUL and lone surrogates."""
+    return isinstance(path, str) and (path.startswith("/") or is_address(path)) and not _INVALID_IN_PATH.search(path)
+
+
+LAST: Final = "\U0010ffff"
+"""A text after all paths and addresses, in the order of their bytes."""
+EVERYTHING: Final = ""
+"""The root above all paths and addresses."""
 
 
 def range_below(folder: str) -> tuple[str, str]:
-    """The lower (inclusive) and upper (exclusive) bounds of the paths below a folder, in the order of their bytes."""
+    """The lower (inclusive) and upper (exclusive) bounds of the paths below a folder, in the order of their bytes.
+
+    Everything is below "".
+    """
+    if not folder:
+        return "", LAST
     below = folder.rstrip("/") + "/"
     return below, below[:-1] + "0"  # the character after the slash
 

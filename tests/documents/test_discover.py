@@ -72,7 +72,7 @@ def test_overlapping_paths_yield_each_file_once(tmp_path: Path) -> None:
         tmp_path / "same",
     ]
 
-    assert [(str(item.path.relative_to(tmp_path)), item.root) for item in files(discover(paths))] == [
+    assert [(str(Path(item.name).relative_to(tmp_path)), item.root) for item in files(discover(paths))] == [
         ("a/c/d.md", tmp_path / "a" / "c"),
         ("a/b.md", tmp_path),
         ("e.md", tmp_path),
@@ -93,7 +93,8 @@ def test_a_named_path_below_another_named_path_is_not_skipped(tmp_path: Path) ->
     named = [root / name for name in (".env", "data.unknown", "ignored", ".hidden/.d.md", "link.md")]
 
     assert [
-        (str(item.path.relative_to(root)), str(item.root.relative_to(root))) for item in files(discover([root, *named]))
+        (str(Path(item.name).relative_to(root)), str(Path(str(item.root)).relative_to(root)))
+        for item in files(discover([root, *named]))
     ] == [
         (".env", "."),
         ("a.md", "."),
@@ -275,12 +276,12 @@ def files(items: Iterator[DiscoveryResult]) -> Iterator[FoundFile]:
 
 
 def found_paths(root: Path) -> list[str]:
-    return [str(item.path.relative_to(root)) for item in files(discover([root]))]
+    return [str(Path(item.name).relative_to(root)) for item in files(discover([root]))]
 
 
 def skipped(root: Path, *named: Path) -> dict[str, str]:
     items = (item for item in discover([root, *named]) if isinstance(item, SkippedPath))
-    return {str(item.path.relative_to(root)): item.code for item in items}
+    return {str(Path(item.name).relative_to(root)): item.code for item in items}
 
 
 SECRET_NAMES = (
@@ -366,13 +367,13 @@ def test_exclude_patterns_are_gitignore_patterns_relative_to_each_path(tmp_path:
     exclude = ["*.csv", "/drafts/", "!b/x.csv", "#1.md"]
 
     items = list(discover([tmp_path / "a", tmp_path / "b", tmp_path / "b" / "x.csv"], exclude=exclude))
-    assert [str(item.path.relative_to(tmp_path)) for item in items if isinstance(item, FoundFile)] == [
+    assert [str(Path(item.name).relative_to(tmp_path)) for item in items if isinstance(item, FoundFile)] == [
         "a/deep/drafts/z.md",
         "a/x.md",
         "b/drafts.md",
     ]
     excluded = [item for item in items if isinstance(item, SkippedPath)]
-    assert {(str(item.path.relative_to(tmp_path)), item.code) for item in excluded} == {
+    assert {(str(Path(item.name).relative_to(tmp_path)), item.code) for item in excluded} == {
         ("a/#1.md", "excluded"),
         ("a/drafts", "excluded"),
         ("a/x.csv", "excluded"),

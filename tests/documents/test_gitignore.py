@@ -151,7 +151,7 @@ def test_patterns_with_many_wildcards_are_matched_within_the_time_limit(tmp_path
 
 
 def found_under(root: Path) -> set[str]:
-    return {str(item.path.relative_to(root)) for item in discover([root]) if isinstance(item, FoundFile)}
+    return {str(Path(item.name).relative_to(root)) for item in discover([root]) if isinstance(item, FoundFile)}
 
 
 def added_by_git(root: Path) -> set[str]:
@@ -311,7 +311,7 @@ def user(home: Path) -> dict[str, str]:
 
 def found_as(environment: Mapping[str, str], root: Path) -> set[str]:
     items = discover([root], environment=environment)
-    return {str(item.path.relative_to(root)) for item in items if isinstance(item, FoundFile)}
+    return {str(Path(item.name).relative_to(root)) for item in items if isinstance(item, FoundFile)}
 
 
 def git_as(environment: Mapping[str, str], root: Path, *arguments: str) -> bytes:

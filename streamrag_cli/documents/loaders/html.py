@@ -64,6 +64,7 @@ def load_html(path: str, data: bytes) -> Document:
 
 
 def declared_encoding(data: bytes) -> str | None:
+    """The encoding that the page declares, as a name for `decode`; None if there is none that a page can declare."""
     match = _DECLARED.search(data[:4096])
     if not match:
         return None

@@ -224,6 +224,8 @@ def _is_named_dropped(element: Element) -> bool:
     if identity.casefold() in _DROPPED_NAMES and not _is_section(element, identity):
         return True
     words = _words(name)
+    if name == "sidebar" and any((child.get("class") or "") == "titlepage" for child in element):
+        return False  # a box in the text of a DocBook page
     return _is_comments(element) or not _DROPPED_NAMES.isdisjoint(words) or {"contents", "topic"} <= words
 
 

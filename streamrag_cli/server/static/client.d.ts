@@ -63,6 +63,7 @@ export interface Source {
   text?: string;
   /** Other documents with almost the same passage. */
   also?: string[];
+  url?: string;
 }
 
 export interface Citation {

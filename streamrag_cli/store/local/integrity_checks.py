@@ -15,6 +15,7 @@ from streamrag_cli.store.local.full_text import register
 from streamrag_cli.store.local.lock import exclusive
 from streamrag_cli.store.local.vector_fingerprints import changed_vectors
 from streamrag_cli.store.local.vectors import Vectors
+from streamrag_cli.store.rows import EVERYTHING
 from streamrag_cli.system_errors import cannot_open
 
 SAME_DIRECTION: Final = 0.999
@@ -57,7 +58,7 @@ class CatalogChecks(Catalog):
             for start in range(0, len(sample), _AT_A_TIME):
                 self.token_states(sample[start : start + _AT_A_TIME])
             self.roots()
-            deque(self.documents_under("/"), maxlen=0)
+            deque(self.documents_under(EVERYTHING), maxlen=0)
         except StoreError as error:
             yield error.message
 

@@ -8,16 +8,14 @@ locks it exclusively.
 
 from collections.abc import Iterable
 from hashlib import blake2b
-from pathlib import PurePosixPath
-from typing import Final
 
 from psycopg import errors
 
+from streamrag_cli.addresses import names_above
 from streamrag_cli.store.interface import BUSY_AFTER_S, busy
 from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.establish import Connection
-
-EVERYTHING: Final = ""
+from streamrag_cli.store.rows import EVERYTHING
 
 
 class AdvisoryLocks:
@@ -63,7 +61,7 @@ class AdvisoryLocks:
         return f"streamrag {self._address.schema} {self._collection}"
 
     def _key(self, path: str) -> int:
-        key = f"{self.name} {path}"
+        key = f"{self.name} {path.rstrip('/') or path}"
         digest = blake2b(key.encode("utf-8", "surrogateescape"), digest_size=8).digest()
         return int.from_bytes(digest, signed=True)
 
@@ -74,4 +72,4 @@ def _above(path: str) -> list[str]:
     >>> _above("/docs/guide")
     ['', '/', '/docs']
     """
-    return [] if path == EVERYTHING else [EVERYTHING, *map(str, reversed(PurePosixPath(path).parents))]
+    return [] if path == EVERYTHING else [EVERYTHING, *reversed(names_above(path))]

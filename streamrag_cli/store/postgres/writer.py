@@ -25,13 +25,13 @@ from streamrag_cli.store.interface import (
 )
 from streamrag_cli.store.postgres import rows, schema
 from streamrag_cli.store.postgres.address import PostgresUrl
-from streamrag_cli.store.postgres.advisory_locks import EVERYTHING, AdvisoryLocks
+from streamrag_cli.store.postgres.advisory_locks import AdvisoryLocks
 from streamrag_cli.store.postgres.connection import connect, connected
 from streamrag_cli.store.postgres.errors import translate_errors, translate_malformed
 from streamrag_cli.store.postgres.establish import Connection
 from streamrag_cli.store.postgres.manifest import PostgresManifest, Session
 from streamrag_cli.store.postgres.ownership import require_trusted
-from streamrag_cli.store.rows import unread_from_text, unread_to_text, with_unread
+from streamrag_cli.store.rows import EVERYTHING, unread_from_text, unread_to_text, with_unread
 
 _DROP_ATTEMPTS: Final = 50
 """The maximum number of attempts to drop the tables of an epoch, each of which waits 100 ms for readers."""

@@ -1,0 +1,149 @@
+"""The copies of remote documents, in a folder of the state directory that only the user can read.
+
+    STATE/copies/STORE/COLLECTION/ROOT/
+        metadata.json      what the source remembers about the root, such as its commit; replaced atomically
+        lock               held while an ingest changes the copy
+        files/             the copies
+        dry-run/           copies that are removed at the end of a dry run
+
+STORE and ROOT are hashes. A source may keep more files in the folder of its root. The copies of a root are removed with
+it, and those of a collection with the collection.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from streamrag_cli.addresses import Address
+from streamrag_cli.errors import DocumentError
+from streamrag_cli.regular_files import read_regular_file
+
+_MAX_METADATA_BYTES: Final = 256_000_000
+_LOCK_LIMIT_S: Final = 30.0
+DRY_RUN: Final = "dry-run"
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """The copies of the documents of one root."""
+
+    root: Address
+    directory: Path
+
+    @property
+    def files(self) -> Path:
+        return self.directory / "files"
+
+    @property
+    def exists(self) -> bool:
+        """Whether the root was fetched on this machine."""
+        return bool(self.metadata())
+
+    def metadata(self) -> dict[str, Any]:
+        """The metadata that `save` stored; empty if there is none, or if it is damaged."""
+        try:
+            metadata = json.loads(read_regular_file(self.directory / "metadata.json", _MAX_METADATA_BYTES))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return metadata if isinstance(metadata, dict) and metadata.get("address") == self.root.text else {}
+
+    def save(self, metadata: Mapping[str, Any]) -> None:
+        """Replace the metadata atomically. Raises OSError."""
+        self.write("metadata.json", json.dumps({"address": self.root.text, **metadata}).encode())
+
+    def write(self, name: str, data: bytes) -> Path:
+        """Write the file `name`, relative to the folder of the root, atomically. Returns its path. Raises OSError."""
+        file = self.directory / name
+        make_private_directory(file.parent)
+        part = file.with_name(f".part-{os.getpid()}")
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as opened:
+            opened.write(data)
+            opened.flush()
+            os.fsync(descriptor)
+        part.replace(file)
+        return file
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Within the block, no other ingest changes the copy. Raises DocumentError `copy_busy`, OSError."""
+        make_private_directory(self.directory)
+        descriptor = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            ends_at = time.monotonic() + _LOCK_LIMIT_S
+            while not _try_lock(descriptor):
+                if time.monotonic() > ends_at:
+                    raise DocumentError("another ingest is fetching it", code="copy_busy", retryable=True)
+                time.sleep(0.05)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """The copies of one collection."""
+
+    directory: Path
+
+    @classmethod
+    def of(cls, state_directory: str, store: str, collection: str) -> "Copies":
+        """The copies of a collection of the store with this address. Raises DocumentError without a state directory."""
+        if not state_directory:
+            raise DocumentError("there is no state directory for copies", code="no_state_directory")
+        return cls(Path(state_directory, "copies", _hashed(store), collection))
+
+    def at(self, root: Address) -> Copy:
+        return Copy(root, self.directory / _hashed(root.text))
+
+    def tidy(self, roots: Iterable[Address], *, recorded: Collection[Address]) -> None:
+        """Remove the copies of `roots` that are not recorded, and dry-run copies of recorded roots.
+
+        Copies of other roots stay, because another ingest may be fetching a root that it has not recorded yet.
+        """
+        for root in roots:
+            copy = self.at(root)
+            shutil.rmtree(copy.directory / DRY_RUN if root in recorded else copy.directory, ignore_errors=True)
+        self._remove_if_empty()
+
+    def keep_only(self, roots: Iterable[Address]) -> None:
+        """Remove the copies of all other roots."""
+        recorded = {_hashed(root.text) for root in roots}
+        with suppress(OSError):
+            for each in list(self.directory.iterdir()):
+                if each.name not in recorded:
+                    shutil.rmtree(each, ignore_errors=True)
+        self._remove_if_empty()
+
+    def _remove_if_empty(self) -> None:
+        with suppress(OSError):
+            self.directory.rmdir()
+            self.directory.parent.rmdir()
+
+
+def make_private_directory(directory: Path) -> None:
+    """Create a directory, and those above it, that only the user can enter. Raises OSError."""
+    for each in [*reversed(directory.parents), directory]:
+        if not each.is_dir():
+            with suppress(FileExistsError):
+                each.mkdir(mode=0o700)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _hashed(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:24]

@@ -1,0 +1,161 @@
+"""Requests for pages: polite, within limits, with redirects, and without cookies or proxies."""
+
+import base64
+import netrc
+import ssl
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Self
+
+import httpcore2
+
+from streamrag_cli.remote.web import robots
+from streamrag_cli.remote.web.allowed_addresses import resolve
+from streamrag_cli.remote.web.connection import CheckedBackend, TimeLimit
+from streamrag_cli.remote.web.content import ACCEPTED_ENCODINGS, read_body, too_large
+from streamrag_cli.remote.web.results import CrawlOptions, FetchError
+from streamrag_cli.remote.web.urls import is_same_service, normalised, origin_of, shown_origin
+
+MAX_REDIRECTS: Final = 10
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_BUSY: Final = frozenset({429, 503})
+_LONGEST_WAIT_S: Final = 30.0
+_WRONG_CERTIFICATE: Final = "certificate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """The reply for a page, after redirects. `url` is its final address. `body` is empty unless the status is 200."""
+
+    url: str
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class WebClient:
+    """Sends the requests of one crawl, which begins with the address `named`, which the user has named."""
+
+    def __init__(self, named: str, options: CrawlOptions, resolver: Callable[[str, int], list[str]] = resolve) -> None:
+        self._named = named
+        self._options = options
+        self._limit = TimeLimit(options.timeout_s)
+        _, host, port = origin_of(named)
+        ports = (80, 443) if port == 80 else (port,)
+        self._pool = httpcore2.ConnectionPool(
+            ssl_context=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),  # replaced when it is needed
+            max_connections=4,
+            network_backend=CheckedBackend(host if options.may_be_private else "", ports, self._limit, resolver),
+        )
+        self._requested_at: dict[str, float] = {}
+        self.robots = robots.Robots(self._read_robots)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._pool.close()
+
+    def get(self, url: str, *, etag: str = "", last_modified: str = "") -> Reply:
+        """Request a page, conditionally if it has validators. Follows redirects that robots.txt allows.
+
+        Raises FetchError.
+        """
+        conditions = {"If-None-Match": etag} if etag else {}
+        conditions |= {"If-Modified-Since": last_modified} if last_modified else {}
+        return self._get(url, conditions, max_bytes=self._options.max_bytes, checks_robots=True)
+
+    def _get(self, url: str, headers: dict[str, str], *, max_bytes: int, checks_robots: bool) -> Reply:
+        for _ in range(MAX_REDIRECTS + 1):
+            if checks_robots and not self.robots.allow(url):
+                raise FetchError(f"the robots.txt of {shown_origin(url)} does not allow it", "robots")
+            reply = self._request_patiently(url, headers, max_bytes)
+            if reply.status not in _REDIRECTS or "location" not in reply.headers:
+                return reply
+            target = normalised(reply.headers["location"], url)
+            if target is None:
+                raise FetchError("redirects to an address that is not a web page", "bad_redirect")
+            if origin_of(url)[0] == "https" and origin_of(target)[0] == "http":
+                raise FetchError(f"redirects from HTTPS to {shown_origin(target)}, without encryption", "bad_redirect")
+            url = target
+        raise FetchError(f"more than {MAX_REDIRECTS} redirects", "too_many_redirects")
+
+    def _read_robots(self, url: str) -> tuple[int, bytes]:
+        try:
+            reply = self._get(url, {}, max_bytes=robots.MAX_BYTES, checks_robots=False)
+        except FetchError as error:
+            if error.is_connection or error.code == "blocked_address":
+                raise
+            return 404, b""  # there is no usable file
+        return reply.status, reply.body
+
+    def _request_patiently(self, url: str, headers: dict[str, str], max_bytes: int) -> Reply:
+        """Request one address; a second time if the server asks for a short delay."""
+        reply = self._request(url, headers, max_bytes)
+        delay = reply.headers.get("retry-after", "")
+        if reply.status in _BUSY and delay.isascii() and delay.isdigit() and int(delay) <= _LONGEST_WAIT_S:
+            time.sleep(int(delay))
+            reply = self._request(url, headers, max_bytes)
+        return reply
+
+    def _request(self, url: str, headers: dict[str, str], max_bytes: int) -> Reply:
+        self._wait_for_turn(url)
+        self._limit.restart()
+        try:
+            with self._pool.stream("GET", url, headers=self._headers(url, headers)) as response:
+                received = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
+                length = received.get("content-length", "")
+                body = b""
+                if response.status == 200:
+                    if length.isdigit() and int(length) > max_bytes:
+                        raise too_large(max_bytes)
+                    body = read_body(response.iter_stream(), received.get("content-encoding", ""), max_bytes)
+                return Reply(url=url, status=response.status, headers=received, body=body)
+        except (httpcore2.TimeoutException, TimeoutError) as error:
+            message = f"no complete reply within {self._options.timeout_s:g} s"
+            raise FetchError(message, "timed_out", is_connection=True) from error
+        except (httpcore2.ConnectError, ssl.SSLError) as error:
+            raise self._unreachable(url, error) from error
+        except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.UnsupportedProtocol) as error:
+            raise FetchError("the connection broke or the reply is not valid HTTP", "malformed") from error
+
+    def _unreachable(self, url: str, error: Exception) -> FetchError:
+        if _WRONG_CERTIFICATE in str(error).lower():
+            return FetchError(f"{shown_origin(url)} has no valid certificate", "unreachable", is_connection=True)
+        proxy = "; pages are fetched without the proxy of the environment" if self._options.has_proxy else ""
+        return FetchError(f"cannot connect to {shown_origin(url)}{proxy}", "unreachable", is_connection=True)
+
+    def _wait_for_turn(self, url: str) -> None:
+        """Wait until the interval since the last request to the host has passed."""
+        _, host, _ = origin_of(url)
+        interval_s = max(self._options.interval_s, self.robots.delay_s(url))
+        wait_s = self._requested_at.get(host, -interval_s) + interval_s - time.monotonic()
+        if wait_s > 0:
+            time.sleep(wait_s)
+        self._requested_at[host] = time.monotonic()
+
+    def _headers(self, url: str, headers: dict[str, str]) -> dict[bytes | str, bytes | str]:
+        own: dict[bytes | str, bytes | str] = {
+            "User-Agent": self._options.user_agent,
+            "Accept": "text/html,application/xhtml+xml,application/pdf;q=0.9,*/*;q=0.5",
+            "Accept-Encoding": ACCEPTED_ENCODINGS,
+        }
+        authorization = self._authorization(url)
+        return own | headers | ({"Authorization": authorization} if authorization else {})
+
+    def _authorization(self, url: str) -> str:
+        """The credentials for the host that the user has named, from `~/.netrc`; "" for all others."""
+        file = self._options.netrc
+        if file is None or not is_same_service(url, self._named):
+            return ""
+        with suppress(OSError, netrc.NetrcParseError, UnicodeDecodeError):
+            entry = netrc.netrc(file).hosts.get(origin_of(url)[1])
+            if entry:
+                user, _, password = entry
+                return "Basic " + base64.b64encode(f"{user}:{password or ''}".encode()).decode("ascii")
+        return ""

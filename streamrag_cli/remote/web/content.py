@@ -1,0 +1,133 @@
+"""The body of a reply: decompressed within a limit, its format, and its text encoding."""
+
+import codecs
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import PurePosixPath
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from streamrag_cli.remote.web.results import FetchError
+
+ACCEPTED_ENCODINGS: Final = "gzip, deflate"
+_GZIP_OR_ZLIB: Final = 32 + zlib.MAX_WBITS
+_RAW: Final = -zlib.MAX_WBITS
+_SUFFIX_OF: Final = {
+    "text/html": ".html", "application/xhtml+xml": ".html", "application/pdf": ".pdf", "text/markdown": ".md",
+    "text/x-markdown": ".md", "text/x-rst": ".rst", "text/csv": ".csv", "text/tab-separated-values": ".tsv",
+    "application/json": ".json", "application/ld+json": ".json", "application/x-ndjson": ".jsonl",
+    "application/yaml": ".yaml", "text/yaml": ".yaml", "application/toml": ".toml", "text/vtt": ".vtt",
+    "application/x-subrip": ".srt", "application/epub+zip": ".epub", "application/rtf": ".rtf", "text/rtf": ".rtf",
+    "message/rfc822": ".eml", "application/mbox": ".mbox", "application/x-ipynb+json": ".ipynb",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": ".docx",
+    "application/vnd.openxmlformats-officedocument.presentationml.presentation": ".pptx",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": ".xlsx",
+    "application/vnd.oasis.opendocument.text": ".odt", "application/vnd.oasis.opendocument.spreadsheet": ".ods",
+}  # fmt: skip
+_UNSPECIFIC: Final = frozenset({"", "application/octet-stream", "binary/octet-stream", "text/plain", "text/x-unknown"})
+_XML: Final = frozenset({"application/xml", "text/xml"})
+_HTML: Final = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]{0,200}>\s*)?(?:<!--[^>]{0,500}-->\s*)?<(?:!doctype html|html|head)\b",
+    re.IGNORECASE,
+)
+_MARKS: Final = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
+_DECLARED_AS_TEXT: Final = re.compile(r"text/|application/(?:xhtml\+xml|json|yaml|toml|x-ndjson|ld\+json)")
+
+
+def read_body(pieces: Iterable[bytes], encodings: str, max_bytes: int) -> bytes:
+    """The body in `pieces`, decompressed as its Content-Encoding says. It is never larger than `max_bytes` in memory.
+
+    Raises FetchError `too_large`, `malformed`.
+    """
+    for encoding in reversed([each.strip().lower() for each in encodings.split(",")]):
+        if encoding in {"gzip", "x-gzip", "deflate"}:
+            pieces = _decompressed(pieces, max_bytes)
+        elif encoding not in {"", "identity"}:
+            raise FetchError(f"the server compressed its reply with {encoding[:20]!r}, unasked", "malformed")
+    body = bytearray()
+    for piece in pieces:
+        body += piece
+        if len(body) > max_bytes:
+            raise too_large(max_bytes)
+    return bytes(body)
+
+
+def _decompressed(pieces: Iterable[bytes], max_bytes: int) -> Iterator[bytes]:
+    """The decompressed pieces, each of at most `max_bytes` and one more."""
+    decoder = None
+    is_complete = False
+    for piece in pieces:
+        data = piece
+        while data:
+            if decoder is None:
+                is_raw = not is_complete and not _has_header(data)
+                decoder = zlib.decompressobj(_RAW if is_raw else _GZIP_OR_ZLIB)
+            try:
+                part = decoder.decompress(data, max_bytes + 1)
+            except zlib.error as error:
+                if is_complete:  # padding after the last member
+                    return
+                raise FetchError("the compressed reply is damaged", "malformed") from error
+            if part:
+                yield part
+            if decoder.eof:
+                data, decoder, is_complete = decoder.unused_data, None, True
+            else:
+                data = decoder.unconsumed_tail
+                is_complete = False
+    if not is_complete and decoder is not None:
+        raise FetchError("the compressed reply is cut off", "malformed")
+
+
+def _has_header(data: bytes) -> bool:
+    """Whether compressed data begins with a header of gzip or zlib; some servers send "deflate" without one."""
+    return data[:1] == b"\x1f" or (len(data) > 1 and data[0] & 15 == 8 and int.from_bytes(data[:2]) % 31 == 0)
+
+
+def too_large(max_bytes: int) -> FetchError:
+    return FetchError(f"larger than {max_bytes / 1e6:,.4g} MB", "too_large")
+
+
+def format_suffix(content_type: str, url: str, body: bytes, known_suffixes: frozenset[str]) -> str:
+    """The suffix of the format of a body, or "" if it is not supported.
+
+    The body overrides a wrong Content-Type: a PDF file and a page of HTML identify themselves.
+    """
+    declared = content_type.partition(";")[0].strip().lower()
+    of_address = PurePosixPath(unquote(urlsplit(url).path)).suffix.casefold()
+    if body.startswith(b"%PDF-"):
+        suffix = ".pdf"
+    elif _HTML.match(body[:4096]) and not (declared.startswith("text/") and declared not in _UNSPECIFIC | _XML):
+        suffix = ".html"
+    elif declared in _SUFFIX_OF:
+        suffix = _SUFFIX_OF[declared] if declared != "application/pdf" else ""  # it does not begin like one
+    elif declared in _UNSPECIFIC or (declared.startswith("text/") and of_address in known_suffixes):
+        suffix = of_address if of_address in known_suffixes else ".txt" if declared == "text/plain" else ""
+    elif declared in _XML:
+        suffix = ".xml"
+    else:
+        suffix = ".txt" if declared.startswith("text/") and declared not in {"text/css", "text/javascript"} else ""
+    return suffix if suffix in known_suffixes else ""
+
+
+def as_utf_8(body: bytes, content_type: str) -> bytes:
+    """The body as UTF-8 with a byte order mark if its Content-Type declares a charset, else as it is.
+
+    A byte order mark wins over the header, and so does text that is valid UTF-8, because it never is by accident.
+    """
+    match = re.search(r"charset\s*=\s*[\"']?([\w.:-]{1,40})", content_type, re.IGNORECASE)
+    if not match or body.startswith(_MARKS) or not _DECLARED_AS_TEXT.match(content_type.lower()):
+        return body
+    try:
+        text = body.decode()
+        is_utf_8 = not body.isascii()
+    except UnicodeDecodeError:
+        is_utf_8 = False
+    if not is_utf_8:
+        try:
+            codec = codecs.lookup(match[1]).name
+            text = body.decode("cp1252" if codec in {"iso8859-1", "ascii"} else codec)
+        except (LookupError, UnicodeError, ValueError):
+            return body  # the header is wrong: the loader decides
+    return codecs.BOM_UTF8 + text.encode("utf-8", "replace")

@@ -1,0 +1,55 @@
+"""The rules in a site's robots.txt."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from streamrag_cli.remote.web.results import PRODUCT, FetchError
+from streamrag_cli.remote.web.urls import shown_origin
+
+MAX_BYTES: Final = 500_000
+_LONGEST_DELAY_S: Final = 30.0
+
+
+class Robots:
+    """The rules of every site that a crawl meets. Each robots.txt is read once, with `read`.
+
+    `read` gets its address and returns the status and the body, and raises FetchError.
+    """
+
+    def __init__(self, read: Callable[[str], tuple[int, bytes]]) -> None:
+        self._read = read
+        self._rules: dict[str, _Rules] = {}
+
+    def allow(self, url: str) -> bool:
+        """Whether this program may request `url`. Raises FetchError if the rules cannot be read."""
+        return self._rules_for(url).allow(url)
+
+    def delay_s(self, url: str) -> float:
+        """The time between two requests that a site asks for, at most 30 s; 0 if it asks for none."""
+        rules = self._rules.get(shown_origin(url))
+        return rules.delay_s if rules else 0.0
+
+    def sitemaps(self, url: str) -> Sequence[str]:
+        """The sitemaps that the rules name. Raises FetchError."""
+        return self._rules_for(url).sitemaps
+
+    def _rules_for(self, url: str) -> "_Rules":
+        origin = shown_origin(url)
+        if origin not in self._rules:
+            status, body = self._read(f"{origin}/robots.txt")
+            if status >= 500 or status == 429:
+                raise FetchError(f"{origin}/robots.txt: HTTP {status}", "robots", is_connection=True)
+            self._rules[origin] = _Rules(body.decode("utf-8", "replace") if status < 300 else "")
+        return self._rules[origin]
+
+
+class _Rules:
+    def __init__(self, text: str) -> None:
+        from protego import Protego  # 35 ms
+
+        self._parsed = Protego.parse(text)
+        self.sitemaps = list(self._parsed.sitemaps)
+        self.delay_s = min(_LONGEST_DELAY_S, self._parsed.crawl_delay(PRODUCT) or 0.0)
+
+    def allow(self, url: str) -> bool:
+        return self._parsed.can_fetch(url, PRODUCT)

@@ -1,0 +1,1 @@
+"""Tests of `streamrag_cli/remote`: addresses, copies and sources."""
