@@ -34,6 +34,7 @@ from streamrag_cli.documents.generated import has_generated_name, is_installed, 
 from streamrag_cli.documents.gitignore import IgnoreRules, exclude_rules, is_excluded, rules_above
 from streamrag_cli.documents.ignore_patterns import Rule
 from streamrag_cli.documents.safe_open import open_directory
+from streamrag_cli.documents.scope import Scope
 from streamrag_cli.documents.secret_names import (
     TOOL_DIRECTORIES,
     classify_name,
@@ -60,6 +61,8 @@ def discover(
     environment: Mapping[str, str] | None = None,
     recorded: Collection[Path] = (),
     is_current: IsCurrent = _never,
+    scope: Scope | None = None,
+    entered: Callable[[str, str], None] | None = None,
 ) -> Iterator[DiscoveryResult]:
     """Yield what is found under `paths`, in their order: depth first by name, then through links.
 
@@ -67,13 +70,22 @@ def discover(
     each of the paths. `environment` locates the user's git configuration; if it is None, that configuration is ignored.
     The paths that are also in `recorded` come from the store, not from this command: possible secrets at these paths
     are skipped. A file for which `is_current` returns true is not classified by its name, which takes most of the time.
-    Raises `UsageError` `no_such_path` or `bad_pattern` before the first result.
+    With a `scope`, only what it contains is yielded. Before a directory is listed, `entered` is called with its path
+    and its resolved path. Raises `UsageError` `no_such_path` or `bad_pattern` before the first result.
     """
     roots = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 - resolve() would follow links
     excluded = exclude_rules(exclude)
     for root in roots:
         _check_exists(root)
-    return _discover(roots, frozenset(map(str, recorded)), excluded, environment, is_current)
+    return _discover(
+        roots,
+        frozenset(map(str, recorded)),
+        excluded,
+        environment,
+        is_current=is_current,
+        scope=scope,
+        entered=entered or _ignore,
+    )
 
 
 def _discover(
@@ -81,11 +93,16 @@ def _discover(
     recorded: frozenset[str],
     excluded: tuple[Rule, ...],
     environment: Mapping[str, str] | None,
+    *,
     is_current: IsCurrent,
+    scope: Scope | None,
+    entered: Callable[[str, str], None],
 ) -> Iterator[DiscoveryResult]:
     named = frozenset(map(str, roots))
     visited: set[str] = set()
     for root in roots:
+        if scope is not None and not scope.concerns(str(root)):
+            continue
         try:
             status = root.stat()
             real = os.path.realpath(root, strict=True)
@@ -107,6 +124,8 @@ def _discover(
                 visited=visited,
                 rules=rules,
                 is_current=is_current,
+                scope=scope,
+                entered=entered,
             )
             yield from walk.run()
         elif not stat.S_ISREG(status.st_mode):
@@ -162,6 +181,8 @@ class _Walk:
     visited: set[str]
     rules: IgnoreRules
     is_current: IsCurrent
+    scope: Scope | None
+    entered: Callable[[str, str], None]
     links: deque[tuple[str, IgnoreRules]] = field(default_factory=deque)
 
     def run(self) -> Iterator[DiscoveryResult]:
@@ -172,6 +193,9 @@ class _Walk:
             return
         rules = replace(rules.relocated(self.real_root, as_path=str(self.root)), excluded=self.rules.excluded)
         yield from self._descend(_Directory(str(self.root), self.real_root, rules))
+        if self.links and self.scope is not None:
+            self.scope.has_links = True
+            return
         while self.links:
             yield from self._follow(*self.links.popleft())
 
@@ -187,6 +211,7 @@ class _Walk:
 
     def _enter(self, directory: _Directory) -> list[_Directory | DiscoveryResult]:
         """The results for the entries of `directory`, sorted by name. Links are queued and followed later."""
+        self.entered(directory.path, directory.real)
         try:
             descriptor = open_directory(directory.real)
         except FileNotFoundError:
@@ -207,6 +232,8 @@ class _Walk:
         if directory.path not in self.named and is_installed(directory.path.rpartition("/")[2], names, descriptor):
             return [SkippedPath(name=directory.path, code="generated")]
         rules = directory.rules.entering(directory.path, directory.real, descriptor)
+        if self.scope is not None and (wanted := self.scope.names_in(directory.path)) is not None:
+            entries = [entry for entry in entries if entry.name in wanted]
         results = (self._classify(entry, directory, rules, names) for entry in entries)
         return [item for item in results if item is not None]
 
@@ -302,6 +329,10 @@ class _Walk:
         else:
             is_regular = stat.S_ISREG(status.st_mode)
             yield self._file(link, real, is_regular=is_regular, in_secret_directory=in_secret_directory)
+
+
+def _ignore(_path: str, _real: str) -> None:
+    pass
 
 
 def _check_exists(root: Path) -> None:

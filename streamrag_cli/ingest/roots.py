@@ -10,6 +10,7 @@ from pathlib import Path
 from streamrag_cli.counting import counted_noun
 from streamrag_cli.display_names import DisplayNames
 from streamrag_cli.documents.discover import IsCurrent
+from streamrag_cli.documents.scope import Scope
 from streamrag_cli.errors import StoreError, UsageError
 from streamrag_cli.events import Notice
 from streamrag_cli.ingest.limits import IngestLimits
@@ -56,10 +57,12 @@ class IngestRequest:
     exception. After an interruption, `interrupted` is called with the number of passages that are about to be saved.
     Files for which `is_current` returns true are neither read nor compared. `name_bases` has, for some roots, the
     folder that the stored names of files are relative to.
+    With a `scope`, only the files in it are compared with the store: the caller knows that nothing else has changed.
     """
 
     paths: tuple[Path, ...]
     working_directory: Path | None
+    scope: Scope | None = None
     home: Path | None = None
     rebuild: bool = False
     dry_run: bool = False

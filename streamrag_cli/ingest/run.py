@@ -158,7 +158,7 @@ class IngestRun:
     def record_unread(self, writer: Writer) -> None:
         """Record the failed and skipped files of a complete run. Does not write if they are the same as before."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        roots = [str(root) for root in outermost(self._survey.roots)]
+        roots = [str(root) for root in self._survey.tops]
         known = {
             each.path: each for each in writer.catalog.unread_files() if is_below(each.path, list(map(Path, roots)))
         }
@@ -180,6 +180,8 @@ class IngestRun:
 
     def unread_roots(self) -> list[Path]:
         """The readable root folders in which every file was skipped, or which contain no file."""
+        if self._survey.scope is not None:
+            return []
         folders = [root for root in outermost(self._survey.roots) if root.is_dir()]
         retained = [Path(path) for path in self._retained_paths] if folders else []
         return [
@@ -189,7 +191,7 @@ class IngestRun:
         ]
 
     def _drop_deleted(self, writer: Writer | None) -> Iterator[DocumentSeen]:
-        for root in outermost(self._survey.roots):
+        for root in self._survey.tops:
             missing = [
                 path
                 for path in sorted(self._catalog.file_versions(str(root)) if self._catalog else ())

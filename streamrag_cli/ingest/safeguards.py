@@ -18,8 +18,9 @@ from streamrag_cli.documents.discovery_results import (
     SkippedPath,
     UnreadableDirectory,
 )
+from streamrag_cli.documents.scope import Scope
 from streamrag_cli.errors import StoreError, UsageError
-from streamrag_cli.ingest.roots import IngestRequest, is_below, recorded_roots
+from streamrag_cli.ingest.roots import IngestRequest, has_utf_8_name, is_below, outermost, recorded_roots
 from streamrag_cli.missing_files import is_missing
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.registry import open_store
@@ -48,10 +49,18 @@ class FolderSurvey:
     files: int
     roots: tuple[Path, ...]
     mounts: frozenset[Path]
+    scope: Scope | None = None
 
     @property
     def folders(self) -> tuple[Path, ...]:
         return (*self.roots, *self.mounts)
+
+    @property
+    def tops(self) -> list[Path]:
+        """The outermost paths below which everything was discovered."""
+        if self.scope is None:
+            return outermost(self.roots)
+        return [path for path in map(Path, self.scope.tops) if has_utf_8_name(path)]  # no other name is stored
 
 
 def survey_folders(roots: Sequence[Path], request: IngestRequest, settings: Settings) -> FolderSurvey:
@@ -60,6 +69,10 @@ def survey_folders(roots: Sequence[Path], request: IngestRequest, settings: Sett
     Raises UsageError: `confirmation_needed` or `not_confirmed` for too many new files, `empty_folder` if a folder has
     no readable files, or none of the many documents that the store has from it; and the errors of `discover`.
     """
+    if request.scope is not None:
+        survey = _survey_scope(request.scope, roots, request, settings)
+        if not request.scope.has_links:
+            return survey
     recorded = _recorded(request, settings)
     new_roots = {root for root in roots if recorded.isdisjoint((root, *root.parents))}
     mounts = _mounts_below(roots)
@@ -94,6 +107,18 @@ def survey_folders(roots: Sequence[Path], request: IngestRequest, settings: Sett
         _reject_empty(sorted(without_files.intersection(roots) - unreadable_roots), request, settings)
         _reject_replaced(files_of, unreadable, request, settings)
     return FolderSurvey(results=results, files=total, roots=tuple(roots), mounts=frozenset(mounts - without_files))
+
+
+def _survey_scope(scope: Scope, roots: Sequence[Path], request: IngestRequest, settings: Settings) -> FolderSurvey:
+    """Discover the files of a scope. Their folders were checked when they were ingested as a whole."""
+    named = frozenset(request.absolute_paths())
+    recorded = [root for root in roots if root not in named]
+    discovered = discover(
+        roots, exclude=settings.exclude, environment=request.environment, recorded=recorded, scope=scope
+    )
+    results = deque(discovered)
+    files = sum(isinstance(each, FoundFile) for each in results)
+    return FolderSurvey(results=results, files=files, roots=tuple(roots), mounts=frozenset(), scope=scope)
 
 
 def _mounts_below(roots: Sequence[Path]) -> set[Path]:
