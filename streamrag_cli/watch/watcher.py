@@ -94,14 +94,14 @@ class Watcher:
         roots = self._roots()
         self._store = open_store(settings.store)
         self._lease = self._store.watch_lease(settings.collection, [str(root) for root in roots])
-        own = [each for each in (settings.store, Path(settings.state_directory)) if isinstance(each, Path)]
+        own = [settings.state_directory, *([str(self._store)] if self._store.has_local_files else [])]
         self._shown_roots = tuple(sanitise_line(request.shown_name(root)) for root in roots)
-        local = [root for root in roots if isinstance(root, Path)]
+        local = [root for root in roots if _is_local(root)]
         self._has_addresses = len(local) < len(roots)
         self._files = WatchedFiles(
             local,
             named=request.absolute_paths(),
-            own=[each for each in own if each.is_absolute()],
+            own=[Path(each) for each in own if each],
             exclude=settings.exclude,
             environment=request.environment,
             polls=self._options.polls,
@@ -258,7 +258,7 @@ class Watcher:
         named = (
             request.absolute_paths()
             if batch.is_first
-            else [path for path in request.absolute_paths() if not isinstance(path, Path) or not is_missing(path)]
+            else [path for path in request.absolute_paths() if not (_is_local(path) and is_missing(path))]
         )
         job = Job(
             settings=self._settings,
@@ -376,6 +376,11 @@ class Watcher:
         if self._worker and self._batch is None and self._schedule.worker_is_idle(now):
             self._worker.stop(_ENDING_S)
             self._worker = None
+
+
+def _is_local(root: Path) -> bool:
+    """Whether the root is a file or folder, and not the address of something that must be fetched."""
+    return str(root).startswith("/")
 
 
 class _FirstSyncFailedError(Exception):
