@@ -2,7 +2,7 @@
 
 latency   the time from a save until a search finds the new text, and the memory of the watcher
 checkout  a `git checkout` that changes 5,000 files: the number of batches, and the times of questions during it
-idle      processor time and memory with 100,000 files, of which none changes; they are empty, to save time
+idle      processor time and memory with 100,000 files, none of them changes; they are empty, to save time
 """
 
 import json
@@ -79,6 +79,7 @@ def watcher(folder: Path, store: Path) -> Iterator[Events]:
             yield Events(process)
         finally:
             process.terminate()
+            process.wait()
 
 
 def latency(root: Path) -> None:

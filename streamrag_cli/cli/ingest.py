@@ -59,7 +59,7 @@ def command(
             "--every", metavar="DUR", help="With --watch: also compare all files this often, such as 30s or 15min."
         ),
     ] = None,
-    settle: Annotated[
+    settle_time: Annotated[
         str | None,
         typer.Option(
             "--settle",
@@ -87,7 +87,9 @@ def command(
     remove_all = remove_all or is_implied
     _check(paths or [], remove=remove, remove_all=remove_all, rebuild=rebuild)
     conflicting = "--remove" if remove else "--dry-run" if dry_run else ""
-    watching = watch_options(process, watch=watch, every=every, settle=settle, poll=poll, conflicting=conflicting)
+    watching = watch_options(
+        process, watch=watch, every=every, settle_time=settle_time, poll=poll, conflicting=conflicting
+    )
 
     from streamrag_cli.render.ingest import ingest_renderer  # imports rich, 60 ms
 

@@ -21,14 +21,14 @@ _MOST_EVERY_S = 7 * 86_400.0
 
 
 def watch_options(
-    process: Process, *, watch: bool, every: str | None, settle: str | None, poll: bool, conflicting: str
+    process: Process, *, watch: bool, every: str | None, settle_time: str | None, poll: bool, conflicting: str
 ) -> "WatchOptions | None":
     """The options of the flags; None without `--watch`. `conflicting` is a flag that excludes it, or "".
 
     Raises UsageError: `usage` for flags that cannot be combined, `bad_flag` for a malformed duration.
     """
     if not watch:
-        needless = "--every" if every else "--settle" if settle else "--poll" if poll else ""
+        needless = "--every" if every else "--settle" if settle_time else "--poll" if poll else ""
         if needless:
             raise UsageError(
                 f"{needless} requires --watch", code="usage", hint=f"streamrag ingest --watch {needless} PATH"
@@ -40,7 +40,7 @@ def watch_options(
         )
     from streamrag_cli.watch.options import WatchOptions
 
-    settle_s = seconds_of(settle, flag="--settle", least_s=0.01, most_s=_MOST_SETTLE_S) if settle else 0.3
+    settle_s = seconds_of(settle_time, flag="--settle", least_s=0.01, most_s=_MOST_SETTLE_S) if settle_time else 0.3
     every_s = seconds_of(every, flag="--every", least_s=0.1, most_s=_MOST_EVERY_S) if every else None
     return WatchOptions(
         settle_s=settle_s, every_s=every_s, polls=poll, output=pipe_of(process.out), debug=process.debug

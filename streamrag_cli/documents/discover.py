@@ -232,8 +232,8 @@ class _Walk:
         if directory.path not in self.named and is_installed(directory.path.rpartition("/")[2], names, descriptor):
             return [SkippedPath(name=directory.path, code="generated")]
         rules = directory.rules.entering(directory.path, directory.real, descriptor)
-        if self.scope is not None and (wanted := self.scope.names_in(directory.path)) is not None:
-            entries = [entry for entry in entries if entry.name in wanted]
+        if self.scope is not None and (names_in_scope := self.scope.names_in(directory.path)) is not None:
+            entries = [entry for entry in entries if entry.name in names_in_scope]
         results = (self._classify(entry, directory, rules, names) for entry in entries)
         return [item for item in results if item is not None]
 
