@@ -7,7 +7,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from streamrag_cli.counting import counted_noun
 from streamrag_cli.documents.discover import discover
@@ -82,7 +82,7 @@ def survey_folders(roots: Sequence[Path], request: IngestRequest, settings: Sett
     results: deque[DiscoveryResult] = deque()
     named = frozenset(request.absolute_paths())
     not_named = [root for root in roots if root not in named]
-    known = {"is_current": request.is_current} if request.is_current else {}
+    known: dict[str, Any] = {"is_current": request.is_current} if request.is_current else {}
     for result in discover(
         roots, exclude=settings.exclude, environment=request.environment, recorded=not_named, **known
     ):

@@ -81,7 +81,7 @@ def _run(job: Job, jobs: BinaryIO, out: BinaryIO, termination: _Termination) -> 
     confirmation = Confirmation(granted=job.confirmed, ask=ask if job.asks else None)
     request = replace(job.request(confirmation), environment=os.environ, uninterrupted=termination.deferred)
     events = pipeline.ingest(request, job.settings)
-    with closing(events):  # type: ignore[type-var]  # it is a generator
+    with closing(events):
         try:
             for event in events:
                 send(event_line(event))
