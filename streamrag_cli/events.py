@@ -7,6 +7,9 @@ A `Notice` may come anywhere before the last event.
 
 An ingest: `IngestStarted`, then any number of `DocumentSeen`, `FileProgress` and `Notice`, and exactly one
 `IngestDone` or `Error`, always last. A document is reported after it has been written to the store.
+
+While a folder is watched, the first sync is like an ingest, but ends with `BatchDone`. `Watching` follows, and then the
+changed documents of each batch and its `BatchDone`. `tests/watch/test_watcher.py` checks this order.
 """
 
 from collections.abc import Mapping
@@ -211,8 +214,32 @@ class IngestDone(Event):
     unsupported: Mapping[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watching(Event):
+    """The collection is in sync, and later changes of the files are noticed.
+
+    `roots` are the watched files and folders, as they are shown to the user. `method` is `inotify` or `polling`.
+    """
+
+    kind = "watching"
+    roots: tuple[str, ...]
+    method: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchDone(Event):
+    """The changes so far are in the store. `counts` and `chunks` are as in `IngestDone`."""
+
+    kind = "batch"
+    counts: Mapping[DocumentAction, int]
+    chunks: int
+    elapsed_ms: float
+
+
 AskEvent: TypeAlias = Status | QuestionAsked | Sources | Token | Citations | Notice | Done | Error
-IngestEvent: TypeAlias = IngestStarted | DocumentSeen | FileProgress | Notice | IngestDone | Error
+IngestEvent: TypeAlias = (
+    IngestStarted | DocumentSeen | FileProgress | Notice | Watching | BatchDone | IngestDone | Error
+)
 EVENTS: Final[tuple[type[Event], ...]] = tuple(dict.fromkeys(get_args(AskEvent) + get_args(IngestEvent)))
 
 

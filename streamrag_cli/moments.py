@@ -1,4 +1,4 @@
-"""Dates and ages that users type, as moments."""
+"""Dates, ages and durations that users type."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -8,6 +8,8 @@ from streamrag_cli.errors import UsageError
 
 _AGE: Final = re.compile(r"([0-9]{1,6})([hdw])")
 _HOURS: Final = {"h": 1, "d": 24, "w": 24 * 7}
+_DURATION: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) *(ms|s|m|min|h|d)?")
+_SECONDS: Final = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, None: 1}
 
 
 def start_of(text: str, now_s: float, *, flag: str) -> str:
@@ -33,3 +35,28 @@ def start_of(text: str, now_s: float, *, flag: str) -> str:
             hint="streamrag --help",
         ) from None
     return moment.isoformat(timespec="milliseconds")
+
+
+def seconds_of(text: str, *, flag: str, least_s: float, most_s: float) -> float:
+    """The duration that `text` means, in seconds. Raises UsageError `bad_flag`.
+
+    >>> [seconds_of(text, flag="--every", least_s=0, most_s=1e9) for text in ("500ms", "2", "1.5 min", "2h")]
+    [0.5, 2.0, 90.0, 7200.0]
+    """
+    match = _DURATION.fullmatch(text.strip().lower())
+    seconds = float(match[1]) * _SECONDS[match[2]] if match else -1.0
+    if not least_s <= seconds <= most_s:
+        limits = f"from {_shown(least_s)} to {_shown(most_s)}"
+        raise UsageError(
+            f"{flag}: {text[:80]!r} must be a duration {limits}, such as 500ms, 2s, 15min or 1h",
+            code="bad_flag",
+            hint="streamrag --help",
+        )
+    return seconds
+
+
+def _shown(seconds: float) -> str:
+    unit, size = next(
+        (unit, size) for unit, size in (("d", 86_400), ("h", 3600), ("s", 1), ("ms", 0.001)) if seconds >= size
+    )
+    return f"{seconds / size:g}{unit}"

@@ -116,6 +116,14 @@ IN_PUBLIC: list[tuple[AskEvent | IngestEvent, dict[str, Any]]] = [
         {"type": "progress", "source": "a.md", "embedded": 3, "chunks": 4, "passages": 0},
     ),
     (
+        events.Watching(roots=("docs", "~/notes"), method="inotify"),
+        {"type": "watching", "roots": ["docs", "~/notes"], "method": "inotify"},
+    ),
+    (
+        events.BatchDone(counts=COUNTS, chunks=4, elapsed_ms=12.0),  # type: ignore[arg-type]
+        {"type": "batch", "counts": COUNTS, "chunks": 4, "elapsed_ms": 12.0},
+    ),
+    (
         events.IngestDone(
             counts=COUNTS,  # type: ignore[arg-type]
             chunks_written=4,

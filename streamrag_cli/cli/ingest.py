@@ -10,6 +10,7 @@ import typer
 from streamrag_cli.addresses import Address, Location
 from streamrag_cli.cli import options
 from streamrag_cli.cli.confirmation import confirmation_for
+from streamrag_cli.cli.ingest_watch import run_watch, watch_options
 from streamrag_cli.cli.process import Process
 from streamrag_cli.cli.streams import read_document
 from streamrag_cli.errors import UsageError
@@ -78,6 +79,26 @@ def command(
     verbose: Annotated[
         bool, typer.Option("-v", "--verbose", help="List every file, including unchanged and skipped ones.")
     ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Stay, and ingest files as soon as they change, until Ctrl-C.")
+    ] = False,
+    every: Annotated[
+        str | None,
+        typer.Option(
+            "--every", metavar="DUR", help="With --watch: also compare all files this often, such as 30s or 15min."
+        ),
+    ] = None,
+    settle_time: Annotated[
+        str | None,
+        typer.Option(
+            "--settle",
+            metavar="DUR",
+            help="With --watch: begin when no file has changed for this long, at most 5s. [default: 0.3s]",
+        ),
+    ] = None,
+    poll: Annotated[
+        bool, typer.Option("--poll", help="With --watch: compare the files instead of using events of the system.")
+    ] = False,
     settings: Settings,
     json: options.Json = False,
     jsonl: options.JsonLines = False,
@@ -94,6 +115,10 @@ def command(
     is_implied = remove and not (paths or remove_all or rebuild) and bool(process.hint_command.flags.get("-c"))
     remove_all = remove_all or is_implied
     _check(paths or [], remove=remove, remove_all=remove_all, rebuild=rebuild)
+    conflicting = "--remove" if remove else "--dry-run" if dry_run else STDIN if STDIN in (paths or []) else ""
+    watching = watch_options(
+        process, watch=watch, every=every, settle_time=settle_time, poll=poll, conflicting=conflicting
+    )
     locations, piped = _locations(paths or [], name, process, settings, remove=remove)
     locations, starts = _web_roots(locations, follow=follow, max_pages=max_pages)
 
@@ -109,6 +134,27 @@ def command(
         err=process.err,
         next_command=process.with_target_flags("streamrag ask") + ' "..."',
     )
+    confirmation = confirmation_for(process, yes=yes, paused=getattr(shown, "paused", nullcontext))
+    if watching is not None:
+        from streamrag_cli.ingest.roots import IngestRequest
+        from streamrag_cli.render.watch import watch_renderer
+
+        watch_view = watch_renderer(shown, json=json, quiet=quiet, plain=plain, out=process.out, err=process.err)
+        with _closing_on_error(watch_view):
+            to_watch = IngestRequest(
+                paths=locations,
+                follow=follow,
+                max_pages=max_pages,
+                starts=starts,
+                working_directory=process.working_directory,
+                home=process.home,
+                rebuild=rebuild,
+                environment=process.environment,
+                allow_empty=allow_empty,
+                confirmation=confirmation,
+                uninterrupted=process.signals.saving,
+            )
+            return run_watch(to_watch, settings, watching, watch_view, process)
     from streamrag_cli.cli.ingest_interruption import InterruptibleRenderer, to_continue
 
     renderer = InterruptibleRenderer(shown, process)
@@ -131,7 +177,7 @@ def command(
             environment=process.environment,
             allow_empty=allow_empty,
             confirms_removal=is_implied,
-            confirmation=confirmation_for(process, yes=yes, paused=getattr(shown, "paused", nullcontext)),
+            confirmation=confirmation,
             uninterrupted=process.signals.saving,
             interrupted=renderer.interrupted,
         )

@@ -1,6 +1,7 @@
 """The command `streamrag status`."""
 
 import shlex
+import time
 
 from streamrag_cli.cli import options
 from streamrag_cli.cli.process import Process
@@ -25,6 +26,8 @@ def command(
     collections = status_of(store, only=settings.collection if process.hint_command.flags["-c"] else None)
     roots = [root for each in collections for root in each.roots]
     missing = find_missing_files(roots) if store.has_local_files else frozenset()
+    now_s = time.time()
+    watchers = {each.collection: store.watchers(each.collection) for each in collections}
 
     def removal(collection: str, root: str) -> str:
         command = f"streamrag ingest --remove {shlex.quote(process.display_names.typed(root))}"
@@ -36,6 +39,8 @@ def command(
         str(store),
         collections,
         missing=missing,
+        watchers={name: [each for each in of if not each.is_forgotten(now_s)] for name, of in watchers.items()},
+        now_s=now_s,
         removal=removal,
         shown_name=process.display_names.of,
         home=str(process.home or ""),

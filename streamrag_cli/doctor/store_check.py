@@ -1,6 +1,7 @@
 """Checks each collection of the store, and the disk that contains the store."""
 
 import shlex
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -14,6 +15,7 @@ from streamrag_cli.retrieval.language_support import multilingual_suggestion
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.backend import IntegrityReport, Store, damaged_collection, missing_collection
 from streamrag_cli.store.registry import open_store
+from streamrag_cli.text import sanitise_line
 
 _LOW_SPACE_BYTES: Final = 500_000_000
 
@@ -27,7 +29,12 @@ def check_store(settings: Settings, flags: Mapping[str, object | None], *, full:
         error = missing_collection(store, settings.collection, existing=store.collections())
         yield failed("store", error, hint=_with_flags(settings.collection, error.hint, settings, flags))
     for name in (each for each in checked if each in existing):
-        checks = (_check_collection(store, name, full=full), _check_roots(store, name), _check_languages(store, name))
+        checks = (
+            _check_collection(store, name, full=full),
+            _check_roots(store, name),
+            _check_watchers(store, name),
+            _check_languages(store, name),
+        )
         for finding in chain.from_iterable(checks):
             yield replace(finding, collection=name, hint=_with_flags(name, finding.hint, settings, flags))
 
@@ -70,6 +77,24 @@ def _check_roots(store: Store, name: str) -> Iterator[Finding]:
                 message = f"{name}: {root} no longer exists, but questions are still answered from its documents"
                 hint = f"mount it, or remove its documents: streamrag ingest --remove {shlex.quote(root)}"
                 yield warning("store", message, hint=hint, code="root_gone")
+
+
+def _check_watchers(store: Store, name: str) -> Iterator[Finding]:
+    """Warn about watchers that ended without a signal, do not react, or cannot ingest."""
+    now_s = time.time()
+    with suppress(StoreError):
+        for watcher in store.watchers(name):
+            roots = ", ".join(watcher.roots)
+            who = f"{name}: process {watcher.pid} on {watcher.host}, which watches {roots},"
+            if watcher.is_forgotten(now_s):
+                continue
+            if silence := watcher.silence(now_s):
+                hint = f"streamrag ingest --watch {shlex.join(watcher.roots)}"
+                message = f"{who} {silence}, so changes are not ingested"
+                yield warning("store", sanitise_line(message), hint=hint, code="watch_stale")
+            elif watcher.problem:
+                message = f"{who} reports: {watcher.problem}"
+                yield warning("store", sanitise_line(message), hint="streamrag status", code="watch_failing")
 
 
 def _check_languages(store: Store, name: str) -> Iterator[Finding]:

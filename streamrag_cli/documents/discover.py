@@ -34,6 +34,7 @@ from streamrag_cli.documents.generated import has_generated_name, is_installed, 
 from streamrag_cli.documents.gitignore import IgnoreRules, exclude_rules, is_excluded, rules_above
 from streamrag_cli.documents.ignore_patterns import Rule
 from streamrag_cli.documents.safe_open import open_directory
+from streamrag_cli.documents.scope import Scope
 from streamrag_cli.documents.secret_names import (
     TOOL_DIRECTORIES,
     classify_name,
@@ -62,6 +63,8 @@ def discover(
     is_repository: bool = False,
     is_current: IsCurrent = _never,
     with_ocr: bool = False,
+    scope: Scope | None = None,
+    entered: Callable[[str, str], None] | None = None,
 ) -> Iterator[DiscoveryResult]:
     """Yield what is found under `paths`, in their order: depth first by name, then through links.
 
@@ -70,15 +73,24 @@ def discover(
     The paths that are also in `recorded` come from the store, not from this command: possible secrets at these paths
     are skipped. Images in folders are found only `with_ocr`. A file for which `is_current` returns true is not
     classified by its name, which takes most of the time. If `is_repository`, the paths have the files of a git
-    repository: git's rules and ignore files in the folders above have no effect. Raises `UsageError` `no_such_path` or
-    `bad_pattern` before the first result.
+    repository: git's rules and ignore files in the folders above have no effect. With a `scope`, only what it contains
+    is yielded. Before a directory is listed, `entered` is called with its path and its resolved path. Raises
+    `UsageError` `no_such_path` or `bad_pattern` before the first result.
     """
     roots = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 - resolve() would follow links
     excluded = exclude_rules(exclude)
     for root in roots:
         _check_exists(root)
-    rules = IgnoreRules(environment, reads_git=not is_repository)
-    return _discover(roots, frozenset(map(str, recorded)), excluded, rules, is_current, with_ocr=with_ocr)
+    return _discover(
+        roots,
+        frozenset(map(str, recorded)),
+        excluded,
+        IgnoreRules(environment, reads_git=not is_repository),
+        is_current=is_current,
+        with_ocr=with_ocr,
+        scope=scope,
+        entered=entered or _ignore,
+    )
 
 
 def _discover(
@@ -86,13 +98,17 @@ def _discover(
     recorded: frozenset[str],
     excluded: tuple[Rule, ...],
     without_excluded: IgnoreRules,
-    is_current: IsCurrent,
     *,
+    is_current: IsCurrent,
     with_ocr: bool,
+    scope: Scope | None,
+    entered: Callable[[str, str], None],
 ) -> Iterator[DiscoveryResult]:
     named = frozenset(map(str, roots))
     visited: set[str] = set()
     for root in roots:
+        if scope is not None and not scope.concerns(str(root)):
+            continue
         try:
             status = root.stat()
             real = os.path.realpath(root, strict=True)
@@ -115,6 +131,8 @@ def _discover(
                 rules=rules,
                 is_current=is_current,
                 with_ocr=with_ocr,
+                scope=scope,
+                entered=entered,
             )
             yield from walk.run()
         elif not stat.S_ISREG(status.st_mode):
@@ -171,6 +189,8 @@ class _Walk:
     rules: IgnoreRules
     is_current: IsCurrent
     with_ocr: bool
+    scope: Scope | None
+    entered: Callable[[str, str], None]
     links: deque[tuple[str, IgnoreRules]] = field(default_factory=deque)
 
     def run(self) -> Iterator[DiscoveryResult]:
@@ -181,6 +201,9 @@ class _Walk:
             return
         rules = replace(rules.relocated(self.real_root, as_path=str(self.root)), excluded=self.rules.excluded)
         yield from self._descend(_Directory(str(self.root), self.real_root, rules))
+        if self.links and self.scope is not None:
+            self.scope.has_links = True
+            return
         while self.links:
             yield from self._follow(*self.links.popleft())
 
@@ -196,6 +219,7 @@ class _Walk:
 
     def _enter(self, directory: _Directory) -> list[_Directory | DiscoveryResult]:
         """The results for the entries of `directory`, sorted by name. Links are queued and followed later."""
+        self.entered(directory.path, directory.real)
         try:
             descriptor = open_directory(directory.real)
         except FileNotFoundError:
@@ -216,6 +240,8 @@ class _Walk:
         if directory.path not in self.named and is_installed(directory.path.rpartition("/")[2], names, descriptor):
             return [SkippedPath(name=directory.path, code="generated")]
         rules = directory.rules.entering(directory.path, directory.real, descriptor)
+        if self.scope is not None and (names_in_scope := self.scope.names_in(directory.path)) is not None:
+            entries = [entry for entry in entries if entry.name in names_in_scope]
         results = (self._classify(entry, directory, rules, names) for entry in entries)
         return [item for item in results if item is not None]
 
@@ -311,6 +337,10 @@ class _Walk:
         else:
             is_regular = stat.S_ISREG(status.st_mode)
             yield self._file(link, real, is_regular=is_regular, in_secret_directory=in_secret_directory)
+
+
+def _ignore(_path: str, _real: str) -> None:
+    pass
 
 
 def _check_exists(root: Path) -> None:

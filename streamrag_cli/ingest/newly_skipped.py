@@ -13,7 +13,7 @@ from typing import Final
 from streamrag_cli.addresses import Location, is_address, is_at_or_below, names_above
 from streamrag_cli.documents.discovery_results import FoundFile, SkipCode, SkippedPath, UnreadableDirectory
 from streamrag_cli.errors import StoreError
-from streamrag_cli.ingest.roots import IngestRequest, has_utf_8_name, is_below, is_folder, outermost
+from streamrag_cli.ingest.roots import IngestRequest, has_utf_8_name, is_below, is_folder
 from streamrag_cli.ingest.safeguards import MANY_DOCUMENTS, FolderSurvey, confirm_removal
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.interface import Manifest
@@ -58,7 +58,7 @@ def confirm_newly_skipped(survey: FolderSurvey, request: IngestRequest, settings
         with open_store(settings.store).manifest(settings.collection) as manifest:
             of_roots = [
                 _newly_skipped(manifest, root, skipped, file_names, unreadable)
-                for root in (outermost(survey.roots) if manifest else ())
+                for root in (_roots_of(skipped, survey) if manifest else ())
             ]
     except StoreError:
         if not request.rebuild:
@@ -77,6 +77,14 @@ def confirm_newly_skipped(survey: FolderSurvey, request: IngestRequest, settings
         command=_command(request, settings),
         limit=0 if is_any_emptied else MANY_DOCUMENTS,
     )
+
+
+def _roots_of(skipped: Mapping[str, SkipCode], survey: FolderSurvey) -> list[Location]:
+    """The outermost roots, or the paths of the scope that contain a skipped path."""
+    if survey.scope is None:
+        return survey.tops
+    tops = {survey.scope.top_of(path) for path in skipped}
+    return [path for path in survey.tops if str(path) in tops]
 
 
 def _newly_skipped(

@@ -27,7 +27,6 @@ from streamrag_cli.ingest.roots import (
     copies_of,
     missing_root_notices,
     missing_stored_roots,
-    outermost,
     recorded_roots,
     reject_missing_paths,
     roots_to_ingest,
@@ -152,7 +151,8 @@ def _ingest(
             run = IngestRun(catalog, reading, request, survey, workload)
             yield from _sync(run, writer, embedder, request, settings)
         chunks = catalog.counts().chunks if catalog else 0
-        yield from missing_stored_roots(request, settings, catalog)
+        if request.scope is None:
+            yield from missing_stored_roots(request, settings, catalog)
         if catalog and run.chunks_written and (suggestion := multilingual_suggestion(catalog)):
             yield Notice(message=": ".join(suggestion), code="multilingual_suggested")
     for root in run.unread_roots():
@@ -194,7 +194,7 @@ def _workload(survey: FolderSurvey, request: IngestRequest, settings: Settings) 
         return Workload(files, ())
     try:
         with open_store(settings.store).manifest(settings.collection) as manifest:
-            roots = outermost(survey.roots) if manifest and not request.rebuild else ()
+            roots = survey.tops if manifest and not request.rebuild else ()
             stored = (record for root in roots if manifest for record in manifest.documents_under(str(root)))
             return Workload(files, stored)
     except StoreError:

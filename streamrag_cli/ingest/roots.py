@@ -18,6 +18,7 @@ from streamrag_cli.addresses import (
 from streamrag_cli.counting import counted_noun
 from streamrag_cli.display_names import DisplayNames
 from streamrag_cli.documents.discover import IsCurrent
+from streamrag_cli.documents.scope import Scope
 from streamrag_cli.errors import StoreError, UsageError
 from streamrag_cli.events import Notice
 from streamrag_cli.ingest.limits import IngestLimits
@@ -67,11 +68,13 @@ class IngestRequest:
     `piped` has the contents of the addresses among `paths` whose documents were piped. Without `fetches`, recorded
     addresses are left out. `follow`, `max_pages` and `starts` are options for the web pages among `paths`, as in
     `FetchOptions`, and `on_fetch` is called for each page. Files for which `is_current` returns true are neither read
-    nor compared. `name_bases` has, for some roots, the folder that the stored names of files are relative to.
+    nor compared. `name_bases` has, for some roots, the folder that the stored names of files are relative to. With a
+    `scope`, only the files in it are compared with the store: the caller knows that nothing else has changed.
     """
 
     paths: tuple[Location, ...]
     working_directory: Path | None
+    scope: Scope | None = None
     home: Path | None = None
     rebuild: bool = False
     dry_run: bool = False

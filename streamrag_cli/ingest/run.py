@@ -160,7 +160,7 @@ class IngestRun:
     def record_unread(self, writer: Writer) -> None:
         """Record the failed and skipped files of a complete run. Does not write if they are the same as before."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        roots = [str(root) for root in outermost(self._survey.roots)]
+        roots = [str(root) for root in self._survey.tops]
         unrecorded = set(map(str, self._survey.unreachable))
         known = {
             each.path: each for each in writer.catalog.unread_files() if is_below(each.path, list(map(location, roots)))
@@ -183,6 +183,8 @@ class IngestRun:
 
     def unread_roots(self) -> list[Location]:
         """The readable root folders in which every file was skipped, or which contain no file."""
+        if self._survey.scope is not None:
+            return []
         return [
             folder
             for folder in outermost(self._survey.roots)
@@ -192,7 +194,7 @@ class IngestRun:
         ]
 
     def _drop_deleted(self, writer: Writer | None) -> Iterator[DocumentSeen]:
-        for root in outermost(self._survey.roots):
+        for root in self._survey.tops:
             missing = [
                 path
                 for path in sorted(self._catalog.file_versions(str(root)) if self._catalog else ())

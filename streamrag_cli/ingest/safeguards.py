@@ -20,8 +20,17 @@ from streamrag_cli.documents.discovery_results import (
     UnreadableDirectory,
 )
 from streamrag_cli.documents.ocr import has_program
+from streamrag_cli.documents.scope import Scope
 from streamrag_cli.errors import StoreError, UsageError
-from streamrag_cli.ingest.roots import IngestRequest, copies_of, is_below, is_gone, recorded_roots
+from streamrag_cli.ingest.roots import (
+    IngestRequest,
+    copies_of,
+    has_utf_8_name,
+    is_below,
+    is_gone,
+    outermost,
+    recorded_roots,
+)
 from streamrag_cli.remote.sources import FetchNote, FetchOptions
 from streamrag_cli.remote.sources import discover as discover_remote
 from streamrag_cli.settings import Settings
@@ -56,10 +65,18 @@ class FolderSurvey:
     mounts: frozenset[Path]
     unreachable: frozenset[Location] = frozenset()
     notes: tuple[FetchNote, ...] = ()
+    scope: Scope | None = None
 
     @property
     def folders(self) -> tuple[Location, ...]:
         return (*self.roots, *self.mounts)
+
+    @property
+    def tops(self) -> list[Location]:
+        """The outermost paths below which everything was discovered."""
+        if self.scope is None:
+            return outermost(self.roots)
+        return [path for path in map(Path, self.scope.tops) if has_utf_8_name(path)]  # no other name is stored
 
 
 def survey_folders(roots: Sequence[Location], request: IngestRequest, settings: Settings) -> FolderSurvey:
@@ -69,6 +86,10 @@ def survey_folders(roots: Sequence[Location], request: IngestRequest, settings: 
     no readable files, or none of the many documents that the store has from it, `not_fetched` if a rebuild would remove
     the documents of an address that cannot be fetched; and the errors of `discover`.
     """
+    if request.scope is not None:
+        survey = _survey_scope(request.scope, roots, request, settings)
+        if not request.scope.has_links:
+            return survey
     recorded = _recorded(request, settings)
     new_roots = {root for root in roots if recorded.isdisjoint((root, *root.parents))}
     mounts = _mounts_below(roots)
@@ -121,13 +142,12 @@ def _discovered(
     folders = [root for root in roots if not isinstance(root, Address)]
     not_named = [root for root in folders if root not in named]
     known: dict[str, Any] = {"is_current": request.is_current} if request.is_current else {}
-    with_ocr = settings.ocr != "off" and has_program(request.environment or {})
     yield from discover(
         folders,
         exclude=settings.exclude,
         environment=request.environment,
         recorded=not_named,
-        with_ocr=with_ocr,
+        with_ocr=_with_ocr(request, settings),
         **known,
     )
     addresses = [root for root in roots if isinstance(root, Address)]
@@ -150,6 +170,27 @@ def _discovered(
 
 def _is_above_any(root: Location, unreadable: Iterable[UnreadableDirectory]) -> bool:
     return any(is_at_or_below(str(each.path), str(root)) for each in unreadable)
+
+
+def _with_ocr(request: IngestRequest, settings: Settings) -> bool:
+    return settings.ocr != "off" and has_program(request.environment or {})
+
+
+def _survey_scope(scope: Scope, roots: Sequence[Location], request: IngestRequest, settings: Settings) -> FolderSurvey:
+    """Discover the files of a scope. Their folders were checked when they were ingested as a whole."""
+    named = frozenset(request.absolute_paths())
+    folders = [root for root in roots if not isinstance(root, Address)]
+    discovered = discover(
+        folders,
+        exclude=settings.exclude,
+        environment=request.environment,
+        recorded=[root for root in folders if root not in named],
+        with_ocr=_with_ocr(request, settings),
+        scope=scope,
+    )
+    results = deque(discovered)
+    files = sum(isinstance(each, FoundFile) for each in results)
+    return FolderSurvey(results=results, files=files, roots=tuple(folders), mounts=frozenset(), scope=scope)
 
 
 def _mounts_below(roots: Sequence[Location]) -> set[Path]:

@@ -1,6 +1,7 @@
 """Output of `status`: the collections of a store, one row each, or as one JSON object."""
 
-from collections.abc import Callable, Collection, Sequence
+import shlex
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TextIO
 
@@ -10,6 +11,7 @@ from streamrag_cli.render.consoles import console_for, print_line, size_of, with
 from streamrag_cli.render.machine import write_line
 from streamrag_cli.render.table import Column, table_rows
 from streamrag_cli.store.backend import CollectionStatus
+from streamrag_cli.store.watchers import WatcherState
 from streamrag_cli.text import sanitise_line
 
 
@@ -18,6 +20,8 @@ def show_status(
     collections: Sequence[CollectionStatus],
     *,
     missing: Collection[str],
+    watchers: Mapping[str, Sequence[WatcherState]],
+    now_s: float,
     removal: Callable[[str, str], str],
     shown_name: Callable[[str], str],
     home: str,
@@ -27,11 +31,15 @@ def show_status(
 ) -> None:
     """Print the collections of the store, as text or as one JSON object.
 
-    `missing` are roots that no longer exist. `removal(collection, root)` returns the command that removes the
-    documents of a root, and `shown_name(root)` its name for the user. `home` is shown as `~`.
+    `missing` are roots that no longer exist, and `watchers` the recorded watchers by collection.
+    `removal(collection, root)` returns the command that removes the documents of a root, and `shown_name(root)` its
+    name for the user. `home` is shown as `~`.
     """
     if json:
-        objects = [public(each) | _gone_roots(each.roots, missing) for each in collections]
+        objects = [
+            public(each) | _gone_roots(each.roots, missing) | _watchers(watchers.get(each.collection, ()), now_s)
+            for each in collections
+        ]
         write_line(out, encode({"version": FORMAT_VERSION, "store": store, "collections": objects}))
         return
     console = console_for(out, plain=plain)
@@ -43,6 +51,8 @@ def show_status(
     for row in rows:
         print_line(console, row)
     for each in collections:
+        for watcher in watchers.get(each.collection, ()):
+            print_line(console, sanitise_line(_watched(watcher, shown_name, now_s)))
         for root in each.roots:
             if root in missing:
                 note = f"note: {root} no longer exists; to remove its documents: "
@@ -68,6 +78,24 @@ def _columns(collections: Sequence[CollectionStatus], shown_name: Callable[[str]
             drop_order=3,
         ),
     ]
+
+
+def _watched(watcher: WatcherState, shown_name: Callable[[str], str], now_s: float) -> str:
+    roots = ", ".join(map(shown_name, watcher.roots))
+    if silence := watcher.silence(now_s):
+        command = f"streamrag ingest --watch {shlex.join(watcher.roots)}"
+        return f"note: {roots} was watched by process {watcher.pid} on {watcher.host}, which {silence}: {command}"
+    last_event, last_sweep = (
+        _local_time(moment) if moment else "none" for moment in (watcher.last_event_at, watcher.last_sweep_at)
+    )
+    problem = f"; {watcher.problem}" if watcher.problem else ""
+    return f"{roots} is watched ({watcher.method}); last event {last_event}, last sweep {last_sweep}{problem}"
+
+
+def _watchers(watchers: Sequence[WatcherState], now_s: float) -> dict[str, list[dict[str, object]]]:
+    """The JSON key `watchers`, if the collection has any."""
+    objects = [public(each) | {"silence": each.silence(now_s)} for each in watchers]
+    return {"watchers": objects} if objects else {}
 
 
 def _size(collection: CollectionStatus) -> str:

@@ -10,6 +10,7 @@ from streamrag_cli.errors import StoreError
 from streamrag_cli.store.address import StoreAddress
 from streamrag_cli.store.interface import Manifest, Reader, Writer, damaged
 from streamrag_cli.store.time_limit import Cancellation
+from streamrag_cli.store.watchers import WatcherState, WatchLease
 
 _NAMED: Final = 5
 _MAX_COLLECTIONS: Final = 20
@@ -157,6 +158,21 @@ class Store(Protocol):
 
         Raises StoreError if the collection cannot be read at all.
         """
+
+    def load_libraries(self) -> None:
+        """Import what the first write needs, which takes up to a second."""
+
+    def watchers(self, collection: str) -> list[WatcherState]:
+        """The recorded watchers of the collection, sorted by id; empty if the collection does not exist."""
+
+    def record_watcher(self, collection: str, watcher: WatcherState) -> None:
+        """Add or replace the record of a watcher. Does nothing if the collection does not exist. Raises StoreError."""
+
+    def forget_watcher(self, collection: str, watcher_id: str) -> None:
+        """Remove the record of a watcher. Raises StoreError."""
+
+    def watch_lease(self, collection: str, roots: Sequence[str]) -> WatchLease:
+        """The lease on watching `roots`, which at most one process on all machines holds."""
 
     def disk_space(self) -> DiskSpace | None:
         """The disk of the store; None if it is on another machine. Raises StoreError `store_not_writable`."""

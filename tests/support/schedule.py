@@ -22,6 +22,7 @@ FIRST: Final = (
     "store",
     "render",
     "ingest",
+    "watch",
     "deploy",
 )
 """The slowest files and folders, slowest first. All others run after them."""
@@ -52,6 +53,7 @@ SLOW: Final = (
     "store/test_private_copy.py",
     "store/test_vectors.py",
     "test_bench.py",
+    "watch/test_watcher.py",
 )
 """Files and folders with tests that start processes or wait: seconds each, or many seconds in total."""
 

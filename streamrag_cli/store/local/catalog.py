@@ -35,6 +35,7 @@ from streamrag_cli.store.rows import (
     version_of,
     with_unread,
 )
+from streamrag_cli.store.watchers import WatcherState, watcher_from_text, watcher_to_text
 
 SCHEMA_VERSION: Final = "5"
 _OLDER_VERSIONS: Final = frozenset({"2", "3", "4"})
@@ -47,6 +48,7 @@ _NUMBERS: Final = frozenset({"generation", "dimension", "dropped"})
 _NUMBER: Final = re.compile(r"[0-9]{1,15}")
 _BATCH_SIZE: Final = 500  # below SQLite's limit on the variables of one statement
 _MERGED_PAGES: Final = 1000
+_WATCHERS: Final = "watchers"
 _IN_DOCUMENTS: Final = "document_id IN (SELECT value FROM json_each(?))"
 
 
@@ -367,6 +369,16 @@ class Catalog(Database):
 
     def record_unread(self, roots: Sequence[str], files: Sequence[UnreadFile]) -> None:
         self.set_meta("unread_files", unread_to_text(with_unread(self.unread_files(), roots, files)))
+
+    def watchers(self) -> list[WatcherState]:
+        rows = self._rows("SELECT value FROM meta WHERE key >= ? AND key < ? ORDER BY key", range_below(_WATCHERS))
+        return [state for (value,) in rows if (state := watcher_from_text(value))]
+
+    def record_watcher(self, watcher: WatcherState) -> None:
+        self.set_meta(f"{_WATCHERS}/{watcher.id}", watcher_to_text(watcher))
+
+    def forget_watcher(self, watcher_id: str) -> None:
+        self._rows("DELETE FROM meta WHERE key = ?", (f"{_WATCHERS}/{watcher_id}",))
 
     def mark_pending(self, chunk_ids: Iterable[str]) -> None:
         """Mark vectors that are about to be written or deleted."""

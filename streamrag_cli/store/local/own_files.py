@@ -17,7 +17,7 @@ _EPOCH: Final = EPOCH_NAME.pattern
 _INDEX: Final = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"  # Chroma names an index by its UUID
 _DATABASE_FILES: Final = r"\.sqlite3(?:-wal|-shm|-journal)?"
 _OWN: Final = re.compile(
-    rf"current\.json|current\.new|{_EPOCH}(?:"
+    rf"current\.json|current\.new|watch\.lock|{_EPOCH}(?:"
     rf"|/catalog{_DATABASE_FILES}|/vectors\.lock|/vectors\.turnstile|/vectors(?:"
     rf"|/chroma{_DATABASE_FILES}|/{_INDEX}(?:|/(?:data_level0|header|length|link_lists)\.bin|/index_metadata\.pickle)))"
 )

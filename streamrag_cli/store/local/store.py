@@ -1,7 +1,7 @@
 """The store in a local directory. Methods import what they need, so that parsing an address stays fast."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from streamrag_cli.store.interface import Reader, Writer
     from streamrag_cli.store.local.catalog import Catalog
     from streamrag_cli.store.time_limit import Cancellation
+    from streamrag_cli.store.watchers import WatcherState, WatchLease
 
 _MIN_FREE_BYTES: Final = 20_000_000
 
@@ -122,6 +123,44 @@ class LocalStore:
         from streamrag_cli.store.local.integrity import check_in_subprocess  # imports numpy, about 100 ms
 
         return check_in_subprocess(self._directory, collection, full=full)
+
+    def load_libraries(self) -> None:
+        from streamrag_cli.store.local.vectors import load_chroma
+
+        load_chroma()
+
+    def watchers(self, collection: str) -> "list[WatcherState]":
+        with self.manifest(collection) as catalog:
+            return catalog.watchers() if catalog else []
+
+    def record_watcher(self, collection: str, watcher: "WatcherState") -> None:
+        with self._writable_catalog(collection) as catalog:
+            if catalog:
+                catalog.record_watcher(watcher)
+
+    def forget_watcher(self, collection: str, watcher_id: str) -> None:
+        with self._writable_catalog(collection) as catalog:
+            if catalog:
+                catalog.forget_watcher(watcher_id)
+
+    @contextmanager
+    def _writable_catalog(self, collection: str) -> "Iterator[Catalog | None]":
+        """The active catalog without the writer lock, for records that no ingest changes."""
+        from streamrag_cli.store.local.catalog import Catalog
+        from streamrag_cli.store.local.layout import Layout
+
+        layout = Layout(self._directory, collection)
+        active = layout.active_epoch()
+        if active is None:
+            yield None
+            return
+        with closing(Catalog(layout.catalog(active.epoch), write=True)) as catalog:
+            yield catalog
+
+    def watch_lease(self, collection: str, roots: "Sequence[str]") -> "WatchLease":
+        from streamrag_cli.store.local.watch_lease import LocalWatchLease
+
+        return LocalWatchLease(self._directory, collection, roots)
 
     def disk_space(self) -> "DiskSpace":
         import shutil

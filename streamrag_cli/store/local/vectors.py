@@ -379,3 +379,9 @@ def _close(client: "Client") -> None:
         path = client.get_settings().persist_directory
         client.close()
         _open_paths.discard(path)
+
+
+def load_chroma() -> None:
+    """Import what the first write needs."""
+    import chromadb  # noqa: F401 - as below
+    import langchain_chroma  # noqa: F401

@@ -43,6 +43,11 @@ class AdvisoryLocks:
             self._lock("pg_advisory_lock", path)
             self.exclusive.add(path)
 
+    def try_watching(self, root: str) -> bool:
+        """Acquire the lock of a root's watcher, if no other process has it. It does not exclude ingests."""
+        row = self._conn.execute("SELECT pg_try_advisory_lock(%s)", (self._key(f"watched {root}"),)).fetchone()
+        return row == (True,)
+
     def _lock(self, function: str, path: str) -> None:
         try:
             with self._conn.transaction():

@@ -31,7 +31,8 @@ home AS (
 ),
 tables AS (
     SELECT pg_class.* FROM pg_class JOIN home ON relnamespace = home.oid
-    WHERE relname ~ '^(migrations|collections|epochs|roots|(documents|chunks|words|word_counts|vectors)_[0-9]+)$'
+    WHERE relname ~
+        '^(migrations|collections|epochs|roots|watchers|(documents|chunks|words|word_counts|vectors)_[0-9]+)$'
 ),
 owners AS (  -- roles that may own the tables: the owner of the schema and its members
     SELECT owner AS oid FROM home

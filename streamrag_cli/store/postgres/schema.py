@@ -102,15 +102,20 @@ def create_epoch(conn: Connection, collection: str, embedding: str) -> int:
         (collection, embedding),
     ).fetchall()
     tables = _qualified(conn, Path(__file__).with_name("epoch.sql"))
+    create_tables(conn, tables.replace("EPOCH", str(int(epoch))))
+    return int(epoch)
+
+
+def create_tables(conn: Connection, statements: str) -> None:
+    """Create tables that belong to the owner of the schema. Must run inside a transaction."""
     owner = conn.execute(_SHARED_OWNER, (conn.store,)).fetchone()
     if (
         owner is not None
     ):  # otherwise other members of that role, and those to whom it grants access, could not use them
         conn.execute(f"SET LOCAL ROLE {owner[0]}")
-    conn.execute(tables.replace("EPOCH", str(int(epoch))))
+    conn.execute(statements)
     if owner is not None:
         conn.execute("RESET ROLE")
-    return int(epoch)
 
 
 def _qualified(conn: Connection, file: Path) -> str:

@@ -1,6 +1,6 @@
 """The store in a PostgreSQL schema. Only methods that connect import psycopg."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from streamrag_cli.store.backend import CollectionStatus, IntegrityReport
     from streamrag_cli.store.interface import Manifest, Reader, Writer
     from streamrag_cli.store.time_limit import Cancellation
+    from streamrag_cli.store.watchers import WatcherState, WatchLease
 
 
 class PostgresStore:
@@ -99,6 +100,34 @@ class PostgresStore:
         from streamrag_cli.store.postgres.status import check_integrity
 
         return check_integrity(self._address, collection)
+
+    def load_libraries(self) -> None:
+        _require_psycopg()
+        import streamrag_cli.store.postgres.writer  # noqa: F401
+
+    def watchers(self, collection: str) -> "list[WatcherState]":
+        _require_psycopg()
+        from streamrag_cli.store.postgres.watchers import watchers_of
+
+        return watchers_of(self._address, collection)
+
+    def record_watcher(self, collection: str, watcher: "WatcherState") -> None:
+        _require_psycopg()
+        from streamrag_cli.store.postgres.watchers import record_watcher
+
+        record_watcher(self._address, collection, watcher)
+
+    def forget_watcher(self, collection: str, watcher_id: str) -> None:
+        _require_psycopg()
+        from streamrag_cli.store.postgres.watchers import forget_watcher
+
+        forget_watcher(self._address, collection, watcher_id)
+
+    def watch_lease(self, collection: str, roots: "Sequence[str]") -> "WatchLease":
+        _require_psycopg()
+        from streamrag_cli.store.postgres.watchers import PostgresWatchLease
+
+        return PostgresWatchLease(self._address, collection, roots)
 
     def disk_space(self) -> None:
         """Always None: the disk is on the database server."""

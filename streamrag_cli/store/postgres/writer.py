@@ -31,6 +31,7 @@ from streamrag_cli.store.postgres.errors import translate_errors, translate_malf
 from streamrag_cli.store.postgres.establish import Connection
 from streamrag_cli.store.postgres.manifest import PostgresManifest, Session
 from streamrag_cli.store.postgres.ownership import require_trusted
+from streamrag_cli.store.postgres.watchers import forget_watchers
 from streamrag_cli.store.rows import EVERYTHING, unread_from_text, unread_to_text, with_unread
 
 _DROP_ATTEMPTS: Final = 50
@@ -71,6 +72,7 @@ def remove_collection(address: PostgresUrl, collection: str) -> None:
         require_trusted(conn, address, writing=True)
         AdvisoryLocks(conn, address, collection).lock_exclusive([EVERYTHING])
         conn.execute(f"DELETE FROM {conn.table('collections')} WHERE name = %s", (collection,))
+        forget_watchers(conn, collection)
         for (epoch,) in conn.execute(
             f"SELECT id FROM {conn.table('epochs')} WHERE collection = %s ORDER BY id", (collection,)
         ):

@@ -1,0 +1,1 @@
+"""Keeps a collection in sync with its files: waits for changes, and ingests them in batches."""
