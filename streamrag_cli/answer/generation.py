@@ -207,9 +207,9 @@ def retry_message(retry: ModelRetrying) -> str:
     """Why and when the request is sent again.
 
     >>> retry_message(ModelRetrying(message="localhost:8000 is busy", wait_s=0.5, number=1, limit=2))
-    'localhost:8000 is busy; retrying in 0.5 s, 1 of 2'
+    'localhost:8000 is busy; retry 1 of 2 in 0.5 s'
     """
-    return f"{sanitise_line(retry.message)}; retrying in {round(retry.wait_s, 1):g} s, {retry.number} of {retry.limit}"
+    return f"{sanitise_line(retry.message)}; retry {retry.number} of {retry.limit} in {round(retry.wait_s, 1):g} s"
 
 
 def cut_notice(limit: str) -> Notice:

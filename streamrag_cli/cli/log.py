@@ -128,7 +128,7 @@ def remove(
         typer.Option("--thread", metavar="ID", help="Delete this conversation; the start of its id is enough."),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Delete the whole log.")] = False,
-    yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask for confirmation before --all.")] = False,
+    yes: Annotated[bool, typer.Option("-y", "--yes", help="With --all, do not ask for confirmation.")] = False,
 ) -> int:
     """Delete turns from the log.
 

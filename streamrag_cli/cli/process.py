@@ -70,7 +70,7 @@ class Process:
 
     @property
     def in_ci(self) -> bool:
-        """Whether this is a job of a CI system, which must leave no engine and no log."""
+        """Whether this process runs in CI, where it must not leave an engine running or write the log."""
         return self.environment.get("CI", "").lower() not in {"", "0", "false"}
 
     @property

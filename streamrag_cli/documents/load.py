@@ -20,8 +20,9 @@ def load(path: Path, raw: RawFile) -> Document:
 
 
 def load_with(loader: str, input_type: str, path: Path, raw: RawFile, ocr: PageReader | None = None) -> Document:
-    """Load `raw` with `loader`, a `module:function` that takes "text" or "bytes" (`input_type`), and any `ocr`.
+    """Load `raw` with `loader`, the `module:function` name of a function.
 
+    `input_type` is what the function takes, "text" or "bytes". `ocr` is passed to it if there is one.
     Raises `DocumentError`.
     """
     text, note = (raw.data, "") if input_type == "bytes" else decode(raw.data)

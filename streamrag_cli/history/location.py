@@ -69,7 +69,7 @@ def why_not_writable(file: Path) -> str:
         return f"{folder} is not a folder"
     for path, mode in ((folder, os.W_OK | os.X_OK), (file, os.W_OK)):
         if path.exists() and not os.access(path, mode):
-            return f"{path} cannot be written"
+            return f"{path} is not writable"
     return ""
 
 

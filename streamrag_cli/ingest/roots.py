@@ -95,7 +95,10 @@ class IngestRequest:
     on_fetch: Callable[[int, str], None] = lambda _number, _address: None
 
     def absolute_paths(self) -> list[Location]:
-        """The paths, made absolute, and the addresses. Raises UsageError: `not_utf_8`, `no_working_directory`."""
+        """The paths as absolute paths, with addresses unchanged.
+
+        Raises UsageError: `not_utf_8`, `no_working_directory`.
+        """
         if self.working_directory is None and not all(
             isinstance(path, Address) or path.is_absolute() for path in self.paths
         ):

@@ -98,7 +98,8 @@ class Copies:
     def of(cls, state_directory: str, store: str, collection: str) -> "Copies":
         """The copies of a collection of the store with this address. Raises DocumentError without a state directory."""
         if not state_directory:
-            raise DocumentError("there is no state directory for copies", code="no_state_directory")
+            message = "there is no state directory in which to keep copies of remote documents"
+            raise DocumentError(message, code="no_state_directory")
         return cls(Path(state_directory, "copies", _hashed(store), collection))
 
     def at(self, root: Address) -> Copy:

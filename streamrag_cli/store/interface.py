@@ -65,10 +65,11 @@ class Counts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """The documents that a filter allows, as ids of the backend, and the number of their chunks, out of `total` chunks.
+    """The documents that match a filter.
 
-    `untagged` are the paths of documents that it excludes because their tags are unknown. A selection is valid for one
-    state of the collection.
+    `documents` are the ids that the backend gave them. They have `chunks` of the `total` chunks of the collection.
+    `untagged` are the paths of documents that the filter excludes because their tags are unknown. A selection is valid
+    for one state of the collection.
     """
 
     documents: tuple[int, ...]

@@ -139,7 +139,7 @@ def test_a_retry_is_announced_and_the_answer_is_complete(settings: Settings) -> 
     assert kinds(events) == ["Status", "Sources", "Status", "Status", "Notice", "Token", "Citations", "Done"]
     assert [each.status for each in events if isinstance(each, Status)] == ["retrieving", "generating", "retrying"]
     notice = next(each for each in events if isinstance(each, Notice))
-    assert notice.message.endswith("; retrying in 0.5 s, 1 of 2")
+    assert notice.message.endswith("; retry 1 of 2 in 0.5 s")
     assert requests == 2
 
 

@@ -212,7 +212,7 @@ REPEATABLE = "Entry to the indoor climbing hall, with shoes and a rope for the w
         (REPEATABLE.format(12), f"{REPEATABLE.format(12)}, too", 1),
     ],
 )
-def test_a_sentence_with_another_number_or_name_is_not_a_repeat(
+def test_sentences_that_differ_in_a_number_or_name_are_not_repeats(
     first: str, second: str, count: int, tmp_path: Path
 ) -> None:
     quotes = quotes_of(f"# Hall\n\n{first}.\n\n{second}.\n", "What does entry to the climbing hall cost?", tmp_path)

@@ -329,7 +329,7 @@ def test_status_reports_that_the_log_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "closed").mkdir(mode=0o500)
     reasons = [why_not_writable(tmp_path / each / "streamrag" / "log.db") for each in ("new", "file", "closed")]
 
-    closed = "" if os.geteuid() == 0 else f"{tmp_path / 'closed'} cannot be written"
+    closed = "" if os.geteuid() == 0 else f"{tmp_path / 'closed'} is not writable"
     assert reasons == ["", f"{tmp_path / 'file'} is not a folder", closed]
 
 

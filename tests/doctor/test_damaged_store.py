@@ -86,7 +86,7 @@ SMALL: dict[str, tuple[Damage, str]] = {
     ),
     "a document is missing": (
         sql("PRAGMA foreign_keys = OFF; DELETE FROM documents WHERE path LIKE '%garden%'"),
-        "1 passages belong to no document",
+        "1 passage without a document",
     ),
     "a vector is missing": (a_vector_is_deleted, "1 of 3 passages have no vector"),
     "vectors are unfindable": (all_vectors_are_zero, "vector search does not find 3 of 3 passages"),

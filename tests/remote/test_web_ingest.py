@@ -58,7 +58,7 @@ def test_a_page_is_ingested_without_its_navigation_banner_and_footer(pages: Inge
     assert list(pages.stored().values()) == ["# Kettle\n\nDescale the kettle with vinegar."]
 
 
-def test_follow_ingests_the_pages_below_and_later_ingests_follow_again(pages: Ingests, site: Site) -> None:
+def test_follow_ingests_linked_pages_and_is_remembered_by_later_runs(pages: Ingests, site: Site) -> None:
     first = pages.run(f"{site.url}/guide/", follow=True)
     site.set_pages({"/guide/cup": article("cup", "spoon"), "/guide/spoon": article("spoon")})
     named = pages.run(f"{site.url}/guide/")
@@ -182,7 +182,7 @@ def test_the_limit_of_pages_is_reported_and_kept(pages: Ingests, site: Site) -> 
     assert limited == {"/guide/": "added", "/guide/tea": "added"}
     assert (note.code, note.message) == (
         "max_pages",
-        f"{site.url}/guide/ has 2 pages, the maximum: 1 more link not followed; to follow them:"
+        f"stopped at the limit of 2 pages for {site.url}/guide/: 1 more link was not followed; to follow more:"
         f" streamrag ingest --follow --max-pages 4 {site.url}/guide/",
     )
     assert len(pages.run()) == 2

@@ -45,7 +45,10 @@ _TOKEN: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class _Section:
-    """One of the up to four parts of a code. `tokens` are pairs of a kind, "digit" or "literal", and a character."""
+    """A section of a format code, which has at most four.
+
+    `tokens` are pairs of a kind ("digit", "mark", "exponent", "general" or "literal") and its text.
+    """
 
     condition: tuple[str, float] | None
     code: str

@@ -117,8 +117,10 @@ class _Pages:
             case Stopped(address=address, reason=reason, code=code):
                 yield from self._unchecked(address, reason, code)
             case LimitReached(pages=pages, left=left):
-                more = f"{counted_noun(left, 'more link')} not followed"
-                message = f"{self._root} has {counted_noun(pages, 'page')}, the maximum: {more}; to follow them:"
+                more = f"{counted_noun(left, 'more link')} {'was' if left == 1 else 'were'} not followed"
+                message = (
+                    f"stopped at the limit of {counted_noun(pages, 'page')} for {self._root}: {more}; to follow more:"
+                )
                 command = f"streamrag ingest --follow --max-pages {2 * self._max_pages} {self._root}"
                 yield FetchNote(message=f"{message} {command}", code="max_pages")
             case Gone():

@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from streamrag_cli.counting import counted_noun
 from streamrag_cli.errors import StoreError
 from streamrag_cli.store.local.catalog import Catalog
 from streamrag_cli.store.local.full_text import register
@@ -43,7 +44,7 @@ class CatalogChecks(Catalog):
             if messages != ["ok"]:
                 yield f"its catalog is damaged: {messages[0]}"
             if orphans := copy.execute("PRAGMA foreign_key_check").fetchall():
-                yield f"{len(orphans):,} passages belong to no document"
+                yield f"{counted_noun(len(orphans), 'passage')} without a document"
             try:
                 copy.execute("INSERT INTO chunks_fts (chunks_fts, rank) VALUES ('integrity-check', 1)")
             except sqlite3.DatabaseError as error:

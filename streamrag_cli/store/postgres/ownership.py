@@ -67,11 +67,11 @@ FROM problems ORDER BY rank, name LIMIT 1
 _WHAT: Final = {
     "table": "the table {name!r} belongs to {owner!r}",
     "kind": "{name!r} of {owner!r} is not an ordinary table",
-    "trigger": "the table {name!r} has a trigger of {owner!r}",
+    "trigger": "the table {name!r} has a trigger whose function is owned by {owner!r}",
     "rule": "the table {name!r} of {owner!r} has a rule",
     "policy": "the table {name!r} of {owner!r} has row security",
     "type": "the table {name!r} has a column whose type belongs to {owner!r}",
-    "index": "the table {name!r} has an index with a function of {owner!r}",
+    "index": "the table {name!r} has an index with a function that is owned by {owner!r}",
 }
 
 

@@ -4,6 +4,7 @@ from contextlib import closing
 
 from psycopg import errors
 
+from streamrag_cli.counting import counted_noun
 from streamrag_cli.store.backend import CollectionStatus, IntegrityReport
 from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.connection import connect, connected
@@ -60,7 +61,7 @@ def check_integrity(address: PostgresUrl, collection: str) -> IntegrityReport:
     problems = {
         f"it has {documents:,} documents and {chunks:,} chunks, but its counters show {recorded}": (documents, chunks)
         != (counts.documents, counts.chunks),
-        f"{orphans:,} passages belong to no document": orphans,
+        f"{counted_noun(orphans, 'passage')} without a document": orphans,
         f"{without_words:,} passages or full-text entries have no counterpart": without_words,
         f"{without_vector:,} passages or vectors have no counterpart": without_vector,
     }

@@ -283,7 +283,7 @@ def test_an_integrity_check_finds_inconsistent_tables(store: PostgresStore) -> N
         (),
         (
             "it has 1 documents and 3 chunks, but its counters show 2 and 3",
-            "2 passages belong to no document",
+            "2 passages without a document",
             "1 passages or vectors have no counterpart",
         ),
     )

@@ -141,13 +141,13 @@ SNARES = {
     "an index": (
         "CREATE FUNCTION f() RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN 7; END';"
         " CREATE INDEX ON chunks_1 ((ordinal + f()))",
-        "has an index with a function of {}",
+        "has an index with a function that is owned by {}",
     ),
     "an operator": (
         "CREATE FUNCTION f(int, int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN 7; END';"
         " CREATE OPERATOR #+# (FUNCTION = f, LEFTARG = int, RIGHTARG = int);"
         " CREATE INDEX ON chunks_1 ((ordinal #+# 1))",
-        "has an index with a function of {}",
+        "has an index with a function that is owned by {}",
     ),
     "row security": ("ALTER TABLE chunks_1 ENABLE ROW LEVEL SECURITY", "has row security"),
 }
@@ -180,7 +180,9 @@ def test_triggers_of_other_users_are_refused_but_not_triggers_of_the_owner(users
     users.run_as(users.mallory, f"GRANT USAGE ON SCHEMA {elsewhere} TO PUBLIC")
     users.run_as(users.docs, "DROP TRIGGER t ON epochs", trigger.format(elsewhere))
 
-    assert refusal(users, users.docs)[2].endswith(f"the table 'epochs' has a trigger of {users.mallory!r}")
+    assert refusal(users, users.docs)[2].endswith(
+        f"the table 'epochs' has a trigger whose function is owned by {users.mallory!r}"
+    )
 
 
 def test_a_schema_that_a_superuser_created_for_another_user_can_be_used(users: Users) -> None:
