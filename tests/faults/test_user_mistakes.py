@@ -100,7 +100,7 @@ def test_the_hint_for_a_removal_repeats_the_collection_flag(cli_with_notes: Warm
     assert cli_with_notes.run("ingest", "-c", "herbs", "notes").code == 0
     tried = cli_with_notes.run("ingest", "--remove", "notes", "-c", "herbs")
 
-    assert tried.stderr.endswith("of --dry-run -v: streamrag ingest --remove notes --dry-run -v -c herbs\n")
+    assert tried.stderr.endswith("with --yes: streamrag ingest --remove notes --dry-run -v -c herbs\n")
 
 
 def test_few_documents_are_removed_without_confirmation(cli_with_notes: WarmCommandLine) -> None:
