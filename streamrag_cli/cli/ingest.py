@@ -105,7 +105,7 @@ def command(
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Suppress progress, notes and the summary.")] = False,
     plain: options.Plain = False,
 ) -> int:
-    """Sync a collection with files, folders, web pages and git repositories.
+    """Sync a collection with files, web pages and repositories.
 
     Adds new files, updates changed ones and removes deleted ones. Without PATH, everything that was ingested before is
     synced again. Hidden, secret, git-ignored, generated and vendored files are skipped unless PATH names the file

@@ -57,6 +57,7 @@ class IngestRun:
         self._survey = survey
         self._retained_paths: set[str] = set()
         self._unreadable: list[Location] = []
+        self._began_at = datetime.now(UTC)
         self.counts: Counter[DocumentAction] = Counter()
         self.skipped: Counter[str] = Counter()
         self.unsupported: Counter[str] = Counter()
@@ -159,7 +160,7 @@ class IngestRun:
 
     def record_unread(self, writer: Writer) -> None:
         """Record the failed and skipped files of a complete run. Does not write if they are the same as before."""
-        now = datetime.now(UTC).isoformat(timespec="seconds")
+        now = self._began_at.isoformat(timespec="milliseconds")  # a file that changes during the run is newer
         roots = [str(root) for root in self._survey.tops]
         unrecorded = set(map(str, self._survey.unreachable))
         known = {

@@ -152,6 +152,7 @@ def test_an_empty_folder_as_of_an_unmounted_disk_removes_nothing(user: WarmComma
 def test_files_that_cannot_be_read_are_named_once_and_the_question_is_answered(user: WarmCommandLine) -> None:
     write_files(user.directory, {"garden/plan.pdf": "no pdf at all\n"})
     change(user)
+    os.utime(user.directory / "garden" / "water.md", ns=(10**18 + 10**9, 10**18 + 10**9))
     answered = result(user, "ask", QUESTION)
     again = notices(user)
 

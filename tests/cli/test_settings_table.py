@@ -93,7 +93,7 @@ def test_omitted_flags_are_passed_as_none() -> None:
     for arguments in ([], ["--no-engine", "--min-score", "0"]):
         own(args=arguments, standalone_mode=False, obj=process())
 
-    nothing = dict.fromkeys(("base_url", "top_k", "min_score", "collection", "store", "embedding", "engine"))
+    nothing = dict.fromkeys(("base_url", "top_k", "min_score", "collection", "store", "embedding", "engine", "fresh"))
     assert received == [nothing, nothing | {"engine": "off", "min_score": "0"}]
 
 
