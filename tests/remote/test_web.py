@@ -724,6 +724,23 @@ class TestFollow:
 
         assert outline(crawl(f"{site.url}/", follow=True), site) == [("Fetched", "/")]
 
+    @pytest.mark.fault("secret-in-redirect")
+    def test_a_credential_in_a_redirect_is_neither_stored_nor_shown(self, serve: Callable[..., Site]) -> None:
+        site = serve({
+            "/guide/": article("kettle", "/guide/tea"),
+            "/guide/tea": redirect("/guide/cup?token=heron42"),
+            "/guide/cup?token=heron42": article("cup"),
+            "/old/": redirect("/login?page=2&X-Amz-Signature=heron42"),
+            "*": article("login"),
+        })  # fmt: skip
+
+        below = crawl(f"{site.url}/guide/", follow=True)
+        moved = crawl(f"{site.url}/old/", follow=True)
+
+        assert outline(below, site) == [("Fetched", "/guide/"), ("Fetched", "/guide/tea")]
+        assert failure(moved)[1].startswith(f"redirects to {site.url}/login, which is not below")
+        assert "heron42" not in repr([*below, *moved])
+
     def test_two_requests_a_second_are_sent_to_a_host(self, serve: Callable[..., Site]) -> None:
         site = serve({"/": article("kettle", "a"), "/a": article("tea")})
         began = time.monotonic()
