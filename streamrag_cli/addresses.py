@@ -17,6 +17,9 @@ from urllib.parse import urlsplit
 
 _ADDRESS: Final = re.compile(r"(?:(?:git\+)?https?|git\+(?:ssh|file)|stdin)://")
 _PAGE_SUFFIX: Final = ".html"
+_WITHOUT_SCHEME: Final = re.compile(r"((?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,})/\S+|www\.\S+")
+_COPIED_FROM_GIT: Final = re.compile(r"([\w.-]+@[A-Za-z0-9.-]+):(\S+)")
+_GIT_HOSTS: Final = frozenset({"github.com", "gitlab.com", "codeberg.org", "bitbucket.org"})
 
 
 def is_address(name: str) -> bool:
@@ -26,6 +29,21 @@ def is_address(name: str) -> bool:
     [True, True, True, False]
     """
     return _ADDRESS.match(name) is not None
+
+
+def likely_address(name: str) -> str:
+    """The address that a missing path may stand for, or "".
+
+    >>> likely_address("docs.example.org/guide"), likely_address("git@example.org:birds/heron.git")
+    ('https://docs.example.org/guide', 'git+ssh://git@example.org/birds/heron.git')
+    >>> likely_address("notes.md"), likely_address("docs/a.md")
+    ('', '')
+    """
+    if match := _COPIED_FROM_GIT.fullmatch(name):
+        return f"git+ssh://{match[1]}/{match[2].lstrip('/')}"
+    if match := _WITHOUT_SCHEME.fullmatch(name):
+        return f"git+https://{name}" if match[1] in _GIT_HOSTS or name.endswith(".git") else f"https://{name}"
+    return ""
 
 
 def is_web_address(name: str) -> bool:

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import TypeAlias
 
+from streamrag_cli.addresses import likely_address
 from streamrag_cli.documents.discovery_results import (
     DiscoveryResult,
     FoundFile,
@@ -346,9 +347,11 @@ def _ignore(_path: str, _real: str) -> None:
 def _check_exists(root: Path) -> None:
     if is_missing(root):
         parent = next(parent for parent in root.parents if parent.is_dir())
-        raise UsageError(
-            f"no such file or directory: {root}", code="no_such_path", hint=f"ls {shlex.quote(str(parent))}"
-        )
+        address = likely_address(str(root.relative_to(parent)))
+        hint = f"ls {shlex.quote(str(parent))}"
+        if address:
+            hint += f", or if it is an address: streamrag ingest {shlex.quote(address)}"
+        raise UsageError(f"no such file or directory: {root}", code="no_such_path", hint=hint)
 
 
 def _reason(error: OSError | DocumentError) -> str:

@@ -32,6 +32,8 @@ _CONFIG: Final = (
     "maintenance.auto=false", "fetch.unpackLimit=1", "fetch.recurseSubmodules=false", "submodule.recurse=false",
 )  # fmt: skip
 _ERRORS: Final = (
+    (r"(?m)^(?:fatal|error): .*No space left on device", "copy_not_writable",
+     "its copy cannot be written: no space left on device"),
     (r"could not read (?:Username|Password)|Authentication failed|terminal prompts disabled|returned error: 40[13]",
      "login_required", "the server requires a login; put it into ~/.netrc"),
     (r"Permission denied \(|Host key verification failed", "login_required", "ssh cannot log in without a prompt"),

@@ -202,6 +202,21 @@ def test_a_nonexistent_path_is_rejected_before_discovery_starts(tmp_path: Path) 
     assert str(tmp_path / "it is" / "not here") in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("typed", "address"),
+    [
+        ("docs.example.org/guide", "https://docs.example.org/guide"),
+        ("github.com/birds/heron", "git+https://github.com/birds/heron"),
+        ("git@example.org:birds/heron.git", "git+ssh://git@example.org/birds/heron.git"),
+    ],
+)
+def test_a_missing_path_that_looks_like_an_address_suggests_it(tmp_path: Path, typed: str, address: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        discover([tmp_path / typed])
+
+    assert caught.value.hint == f"ls {tmp_path}, or if it is an address: streamrag ingest {address}"
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="permission bits do not stop root")
 def test_a_directory_without_permission_is_reported_and_the_rest_is_found(tmp_path: Path) -> None:
     write(tmp_path, "a/x.md", "b/x.md")

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from streamrag_cli.errors import DocumentError
 from streamrag_cli.ingest.pipeline import ingest
 from streamrag_cli.ingest.sweep import Sweep
+from streamrag_cli.remote import git_program
 from streamrag_cli.remote.copies import Copies
 from streamrag_cli.store.registry import open_store
 from tests.support.files import write_files
@@ -296,6 +298,21 @@ def test_a_repository_that_is_too_large_is_given_up(
     ingests.run(f"{server.url}/ada/birds")
 
     assert failure(ingests)[0] == "too_large"
+
+
+def test_a_full_disk_is_named(tmp_path: Path) -> None:
+    git = tmp_path / "git"
+    git.write_text(
+        "#!/bin/sh\necho 'fatal: write error: No space left on device' >&2\n"
+        "echo 'fatal: fetch-pack: invalid index-pack output' >&2\nexit 128\n"
+    )
+    git.chmod(0o755)
+
+    with pytest.raises(DocumentError) as caught:
+        git_program.run_git(["fetch"], tmp_path, {"PATH": f"{tmp_path}:/usr/bin:/bin"}, limit_s=20)
+
+    assert caught.value.code == "copy_not_writable"
+    assert caught.value.message == "its copy cannot be written: no space left on device"
 
 
 @pytest.mark.fault("git-login")

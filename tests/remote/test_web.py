@@ -33,6 +33,7 @@ from tests.support.web_site import (
     Site,
     article,
     dripping,
+    endless_server,
     gzipped,
     html,
     redirect,
@@ -223,7 +224,10 @@ def test_a_redirect_to_another_service_of_the_same_private_host_is_blocked(serve
     other = serve({"/secret": article("vault")})
     site = serve({"/a": redirect(f"{other.url}/secret")})
 
-    assert failure(crawl(f"{site.url}/a"))[0] == "blocked_address"
+    code, reason = failure(crawl(f"{site.url}/a"))
+
+    assert code == "blocked_address"
+    assert reason.startswith(f"redirects to {other.url}: 127.0.0.1 is not a public address;")
     assert other.requests == []
 
 
@@ -260,6 +264,15 @@ def test_localhost_may_be_named(serve: Callable[..., Site]) -> None:
     assert [type(each) for each in crawl(site.url.replace("127.0.0.1", "localhost") + "/a")] == [Fetched]
 
 
+@pytest.mark.parametrize("host", ["[::ffff:127.0.0.1]", "127.0.0.1", "localhost"])
+def test_the_host_header_is_the_host_of_the_address(serve: Callable[..., Site], host: str) -> None:
+    site = serve({"/a": article("kettle")})
+    root = site.url.replace("127.0.0.1", host)
+
+    assert [type(each) for each in crawl(f"{root}/a")] == [Fetched]
+    assert {each.headers["host"] for each in site.requests} == {root.removeprefix("http://")}
+
+
 @pytest.mark.fault("hostile-web-server")
 def test_a_slow_reply_ends_at_the_time_limit(serve: Callable[..., Site]) -> None:
     def stalls(_: Request) -> Answer:
@@ -286,6 +299,36 @@ def test_a_large_reply_is_not_read(serve: Callable[..., Site]) -> None:
 
     for path in ("/endless", "/announced"):
         assert failure(crawl(f"{site.url}{path}", max_bytes=1_000_000)) == ("too_large", "larger than 1 MB")
+
+
+@pytest.mark.fault("hostile-web-server")
+@pytest.mark.parametrize("endless", ["interim replies", "long chunk extensions"])
+def test_bytes_that_are_not_content_do_not_extend_the_time_limit(endless: str) -> None:
+    first, block = {
+        "interim replies": (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000),
+        "long chunk extensions": (
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n",
+            (b"1;" + b"x" * 4000 + b"\r\na\r\n") * 10,
+        ),
+    }[endless]
+
+    with endless_server(first, block) as url:
+        began = time.monotonic()
+        result = failure(crawl(f"{url}/a", timeout_s=0.5))
+
+    assert result == ("timed_out", "no complete reply within 0.5 s")
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.fault("hostile-web-server")
+def test_compressed_data_without_content_ends_at_the_size_limit(serve: Callable[..., Site]) -> None:
+    def empty_members() -> Iterator[bytes]:
+        while True:
+            yield gzip.compress(b"") * 2000
+
+    site = serve({"/a": Answer(pieces=empty_members, headers={"Content-Encoding": "gzip"})})
+
+    assert failure(crawl(f"{site.url}/a", max_bytes=1_000_000, timeout_s=2.0)) == ("too_large", "larger than 1 MB")
 
 
 @pytest.mark.fault("hostile-web-server")
@@ -680,6 +723,23 @@ class TestFollow:
         site = serve({"*": article("kettle", "/a?token=abc", "/b?page=2&X-Amz-Signature=f", "http://u:p@127.0.0.1/c")})
 
         assert outline(crawl(f"{site.url}/", follow=True), site) == [("Fetched", "/")]
+
+    @pytest.mark.fault("secret-in-redirect")
+    def test_a_credential_in_a_redirect_is_neither_stored_nor_shown(self, serve: Callable[..., Site]) -> None:
+        site = serve({
+            "/guide/": article("kettle", "/guide/tea"),
+            "/guide/tea": redirect("/guide/cup?token=heron42"),
+            "/guide/cup?token=heron42": article("cup"),
+            "/old/": redirect("/login?page=2&X-Amz-Signature=heron42"),
+            "*": article("login"),
+        })  # fmt: skip
+
+        below = crawl(f"{site.url}/guide/", follow=True)
+        moved = crawl(f"{site.url}/old/", follow=True)
+
+        assert outline(below, site) == [("Fetched", "/guide/"), ("Fetched", "/guide/tea")]
+        assert failure(moved)[1].startswith(f"redirects to {site.url}/login, which is not below")
+        assert "heron42" not in repr([*below, *moved])
 
     def test_two_requests_a_second_are_sent_to_a_host(self, serve: Callable[..., Site]) -> None:
         site = serve({"/": article("kettle", "a"), "/a": article("tea")})

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 
 
 @dataclass(frozen=True)
@@ -135,3 +136,34 @@ def dripping(interval_s: float = 0.05) -> Iterator[bytes]:
     while True:
         time.sleep(interval_s)
         yield b" "
+
+
+@contextmanager
+def endless_server(first: bytes, block: bytes) -> Iterator[str]:
+    """A server that has no robots.txt, and answers every other request with `first` and endlessly many `block`s."""
+
+    class Handler(StreamRequestHandler):
+        def handle(self) -> None:
+            path = self.rfile.readline().split()[1]
+            while self.rfile.readline().strip():
+                pass
+            if path == b"/robots.txt":
+                self.wfile.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                return
+            with suppress(OSError):
+                self.wfile.write(first)
+                while True:
+                    self.wfile.write(block)
+
+    class Server(ThreadingTCPServer):
+        daemon_threads = True
+        block_on_close = False
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="endless-server")
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()

@@ -4,7 +4,7 @@ import base64
 import netrc
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -48,7 +48,7 @@ class WebClient:
         self._pool = httpcore2.ConnectionPool(
             ssl_context=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),  # replaced when it is needed
             max_connections=4,
-            network_backend=CheckedBackend(host if options.may_be_private else "", ports, self._limit, resolver),
+            network_backend=CheckedBackend(host, ports, self._limit, resolver, may_be_private=options.may_be_private),
         )
         self._requested_at: dict[str, float] = {}
         self.robots = robots.Robots(self._read_robots)
@@ -71,10 +71,16 @@ class WebClient:
         return self._get(url, conditions, max_bytes=self._options.max_bytes, checks_robots=True)
 
     def _get(self, url: str, headers: dict[str, str], *, max_bytes: int, checks_robots: bool) -> Reply:
+        first = url
         for _ in range(MAX_REDIRECTS + 1):
-            if checks_robots and not self.robots.allow(url):
-                raise FetchError(f"the robots.txt of {shown_origin(url)} does not allow it", "robots")
-            reply = self._request_patiently(url, headers, max_bytes)
+            try:
+                if checks_robots and not self.robots.allow(url):
+                    raise FetchError(f"the robots.txt of {shown_origin(url)} does not allow it", "robots")
+                reply = self._request_patiently(url, headers, max_bytes)
+            except FetchError as error:
+                if url == first or error.code != "blocked_address":
+                    raise
+                raise FetchError(f"redirects to {shown_origin(url)}: {error.reason}", error.code) from error
             if reply.status not in _REDIRECTS or "location" not in reply.headers:
                 return reply
             target = normalised(reply.headers["location"], url)
@@ -114,7 +120,8 @@ class WebClient:
                 if response.status == 200:
                     if length.isdigit() and int(length) > max_bytes:
                         raise too_large(max_bytes)
-                    body = read_body(response.iter_stream(), received.get("content-encoding", ""), max_bytes)
+                    pieces = self._counted(response.iter_stream(), max_bytes)
+                    body = read_body(pieces, received.get("content-encoding", ""), max_bytes)
                 return Reply(url=url, status=response.status, headers=received, body=body)
         except (httpcore2.TimeoutException, TimeoutError) as error:
             message = f"no complete reply within {self._options.timeout_s:g} s"
@@ -123,6 +130,19 @@ class WebClient:
             raise self._unreachable(url, error) from error
         except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.UnsupportedProtocol) as error:
             raise FetchError("the connection broke or the reply is not valid HTTP", "malformed") from error
+
+    def _counted(self, pieces: Iterable[bytes], max_bytes: int) -> Iterator[bytes]:
+        """The pieces of a body as they arrive. Only they extend the time limit: headers and framing can be endless.
+
+        Raises FetchError `too_large`.
+        """
+        received = 0
+        for piece in pieces:
+            received += len(piece)
+            if received > max_bytes:  # compressed data can be larger than its content
+                raise too_large(max_bytes)
+            self._limit.add_bytes(len(piece))
+            yield piece
 
     def _unreachable(self, url: str, error: Exception) -> FetchError:
         if _WRONG_CERTIFICATE in str(error).lower():
@@ -141,6 +161,7 @@ class WebClient:
 
     def _headers(self, url: str, headers: dict[str, str]) -> dict[bytes | str, bytes | str]:
         own: dict[bytes | str, bytes | str] = {
+            "Host": shown_origin(url).partition("://")[2],  # httpcore2 leaves out the brackets of an IPv6 address
             "User-Agent": self._options.user_agent,
             "Accept": "text/html,application/xhtml+xml,application/pdf;q=0.9,*/*;q=0.5",
             "Accept-Encoding": ACCEPTED_ENCODINGS,

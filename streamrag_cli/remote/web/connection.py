@@ -22,7 +22,7 @@ _DIALLED: Final = 4
 
 
 class TimeLimit:
-    """The time that is left for a reply: `limit_s`, and one more second per 100 kB that have arrived."""
+    """The time that is left for a reply: `limit_s`, and one more second per 100 kB of its body that have arrived."""
 
     def __init__(self, limit_s: float) -> None:
         self._limit_s = limit_s
@@ -44,15 +44,22 @@ class TimeLimit:
 
 
 class CheckedBackend(httpcore2.NetworkBackend):
-    """Connects only to public addresses, and to the address that the URL with `named_host` names."""
+    """Connects only to public addresses, and if `may_be_private`, to the one that the URL with `named_host` names."""
 
     def __init__(
-        self, named_host: str, named_ports: Iterable[int], limit: TimeLimit, resolve: Callable[[str, int], list[str]]
+        self,
+        named_host: str,
+        named_ports: Iterable[int],
+        limit: TimeLimit,
+        resolve: Callable[[str, int], list[str]],
+        *,
+        may_be_private: bool,
     ) -> None:
         self._named_host = named_host
         self._named_ports = frozenset(named_ports)
         self._limit = limit
         self._resolve = resolve
+        self._may_be_private = may_be_private
         self._dial = httpcore2.SyncBackend()
 
     def connect_tcp(
@@ -65,8 +72,12 @@ class CheckedBackend(httpcore2.NetworkBackend):
     ) -> httpcore2.NetworkStream:
         """Raises FetchError `blocked_address`, and the exceptions of httpcore2."""
         addresses = self._addresses(host, port)
-        allowed = [each for each in addresses if is_public(each) or self._is_named(host, port, each)]
+        named = [each for each in addresses if self._is_named(host, port, each)]
+        allowed = [each for each in addresses if is_public(each) or (self._may_be_private and each in named)]
         if not allowed:
+            if named:
+                why = f"{host} is not a public address, and this machine has no copy from it"
+                raise FetchError(f"{why}; name the URL to fetch it", "blocked_address")
             literal = addresses[0] == host
             what = f"{host} is not a public address" if literal else f"{host} resolves to {addresses[0]}, not public"
             raise FetchError(f"{what}; only an address in the URL itself may be private", "blocked_address")
@@ -113,9 +124,7 @@ class _LimitedStream(httpcore2.NetworkStream):
         self._limit = limit
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002
-        data = self._stream.read(max_bytes, self._limit.left_s())
-        self._limit.add_bytes(len(data))
-        return data
+        return self._stream.read(max_bytes, self._limit.left_s())
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
         self._stream.write(buffer, self._limit.left_s())

@@ -34,7 +34,15 @@ from streamrag_cli.remote.web.results import (
     Stopped,
     Unchanged,
 )
-from streamrag_cli.remote.web.urls import Scope, is_followed, is_same_page, normalised, origin_of
+from streamrag_cli.remote.web.urls import (
+    Scope,
+    has_secret,
+    is_followed,
+    is_same_page,
+    normalised,
+    origin_of,
+    without_secret,
+)
 
 GONE_AFTER: Final = 2
 """After so many replies with status 404 or 410 in a row, a page is gone."""
@@ -191,13 +199,14 @@ class _Crawl:
         name = address
         if reply.url != address and self._options.follow:
             if not self._scope.contains(reply.url):
-                yield self._moved_away(address, record, reply.url)
+                yield self._moved_away(address, record, without_secret(reply.url))
                 return
             if reply.url in self._visited:
                 yield self._skipped(address, "same_page", reply.url, same_as=reply.url)
                 return
-            name, record = reply.url, self._known.get(reply.url)
-            self._visited.add(name)
+            if not has_secret(reply.url):  # it would be stored and shown
+                name, record = reply.url, self._known.get(reply.url)
+                self._visited.add(name)
         content_type = reply.headers.get("content-type", "")
         suffix = format_suffix(content_type, reply.url, reply.body, self._supported)
         if not suffix:

@@ -130,6 +130,15 @@ def has_secret(url: str) -> bool:
     return any(_SECRET.fullmatch(name) for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True))
 
 
+def without_secret(url: str) -> str:
+    """The address as it may be shown: without its query if that looks like it contains a credential.
+
+    >>> without_secret("https://h/p?page=2"), without_secret("https://h/p?page=2&token=ab")
+    ('https://h/p?page=2', 'https://h/p')
+    """
+    return url.partition("?")[0] if has_secret(url) else url
+
+
 def is_same_page(canonical: str, url: str) -> bool:
     """Whether the canonical address of a page differs from `url` only in its query, a final slash or an index file.
 
