@@ -29,8 +29,8 @@ def watch_options(
     Raises UsageError: `usage` for flags that cannot be combined, `bad_flag` for a malformed duration.
     """
     if not watch:
-        given = (("--every", every), ("--settle", settle_time), ("--poll", "" if poll else None))
-        for flag, value in given:
+        flags = (("--every", every), ("--settle", settle_time), ("--poll", "" if poll else None))
+        for flag, value in flags:
             if value is not None:
                 words = ["streamrag", "ingest", "--watch", flag, *([shlex.quote(value)] if value else []), "PATH"]
                 raise UsageError(f"{flag} requires --watch", code="usage", hint=" ".join(words))

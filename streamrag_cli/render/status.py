@@ -87,7 +87,8 @@ def _watched(watcher: WatcherState, shown_name: Callable[[str], str], now_s: flo
     one = len(watcher.roots) == 1
     if silence := watcher.silence(now_s):
         command = f"streamrag ingest --watch {shlex.join(watcher.roots)}"
-        return f"note: {roots} {'was' if one else 'were'} watched by process {watcher.pid} on {watcher.host}, which {silence}: {command}"
+        who = f"process {watcher.pid} on {watcher.host}, which {silence}"
+        return f"note: {roots} {'was' if one else 'were'} watched by {who}: {command}"
     last_event, last_sweep = (
         _local_time(moment) if moment else "none" for moment in (watcher.last_event_at, watcher.last_sweep_at)
     )

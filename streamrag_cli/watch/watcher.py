@@ -250,10 +250,12 @@ class Watcher:
             yield from self._failed_batch(_Batch(frozenset(paths), is_whole), as_event(error), now)
 
     def _has_lost_roots(self) -> bool:
-        """Whether the store, its collection or a root was removed from outside, with documents that have not changed."""
-        with suppress(StreamragError):  # the next batch reports it
-            return not self._recorded <= self._stored_roots()
-        return False
+        """Whether the store, its collection or a root was removed, with documents that have not changed."""
+        try:
+            stored = self._stored_roots()
+        except StreamragError:
+            return False  # the next batch reports it
+        return not self._recorded <= stored
 
     def _stored_roots(self) -> frozenset[str]:
         return frozenset(self._store.roots(self._settings.collection)).intersection(map(str, self._files.roots))
