@@ -131,6 +131,8 @@ def http_status_of(code: str, exit_code: int) -> int:
     return _STATUS_OF_CODE.get(code) or class_of(exit_code).http_status
 
 
+LEAVE_OUT_FILTER: Final = "leave out the filter"
+"""A hint for a search in some of the documents that found nothing."""
 _COMMAND: Final = re.compile(r"(?:^|[:,(] (?:or )?|^or )streamrag (?P<command>[a-z]+(?: .*)?)$")
 
 

@@ -10,7 +10,7 @@ from streamrag_cli.answer.excerpts import as_sources
 from streamrag_cli.answer.focus import CHARS as FOCUSED_CHARS
 from streamrag_cli.answer.focus import PASSAGES, focus, focused
 from streamrag_cli.answer.stale_files import StaleFiles
-from streamrag_cli.errors import NothingRelevantError
+from streamrag_cli.errors import LEAVE_OUT_FILTER, NothingRelevantError
 from streamrag_cli.missing_files import find_missing_files
 from streamrag_cli.model import Hit, Question, Source
 from streamrag_cli.model_server.network_policy import is_this_machine
@@ -79,6 +79,8 @@ def find_context(
         error.nearest = tuple(source for each in nearest for source in _sources(each, question, settings))
         if not for_visitors:
             _improve_hint(error, question, settings, retriever, cancellation)
+        elif error.code == "nothing_relevant" and not question.filter.is_empty:
+            error.hint = LEAVE_OUT_FILTER
         raise
     texts: Sequence[str] = ()
     if chars is not None:

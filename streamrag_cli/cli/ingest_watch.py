@@ -1,6 +1,7 @@
 """`streamrag ingest --watch`: flags, and the end of the output after Ctrl-C or SIGTERM."""
 
 import contextlib
+import shlex
 from typing import TYPE_CHECKING
 
 from streamrag_cli.cli.process import Process
@@ -28,11 +29,11 @@ def watch_options(
     Raises UsageError: `usage` for flags that cannot be combined, `bad_flag` for a malformed duration.
     """
     if not watch:
-        needless = "--every" if every else "--settle" if settle_time else "--poll" if poll else ""
-        if needless:
-            raise UsageError(
-                f"{needless} requires --watch", code="usage", hint=f"streamrag ingest --watch {needless} PATH"
-            )
+        flags = (("--every", every), ("--settle", settle_time), ("--poll", "" if poll else None))
+        for flag, value in flags:
+            if value is not None:
+                words = ["streamrag", "ingest", "--watch", flag, *([shlex.quote(value)] if value else []), "PATH"]
+                raise UsageError(f"{flag} requires --watch", code="usage", hint=" ".join(words))
         return None
     if conflicting:
         raise UsageError(

@@ -173,7 +173,7 @@ def _with_target_flags(event: AnyEvent, process: Process) -> AnyEvent:
     match event:
         case Error():
             return replace(event, hint=process.hint_of(event))
-        case Notice(code="root_gone" | "source_changed" | "source_gone" | "multilingual_suggested"):
+        case Notice(code="root_gone" | "source_changed" | "source_gone" | "multilingual_suggested" | "watch_failing"):
             return replace(event, message=process.with_target_flags(event.message))
         case Notice(code=QUOTES_ONLY.code) if process.hint_command.command == "chat":
             return replace(event, message=process.hint_command.complete(event.message))

@@ -25,8 +25,12 @@ def stale_notice(
     """A notice for files that have changed or no longer exist, with the command that updates the collection."""
     it = "it" if len(paths) == 1 else "them"
     if state == "gone":
+        missing = list(dict.fromkeys(topmost_missing_folder(Path(path)) for path in paths))
+        if folders := [path for path in missing if str(path) not in paths]:
+            it = f"all documents of the missing {'folder' if len(folders) == 1 else 'folders'}"
+            it += " and the files" if len(folders) < len(missing) else ""
         purpose, command = f"to remove {it} from the store", "streamrag ingest --remove"
-        arguments = list(dict.fromkeys(names.typed(topmost_missing_folder(Path(path))) for path in paths))
+        arguments = [names.typed(path) for path in missing]
     else:
         purpose, command = f"to update {it}", "streamrag ingest"
         arguments = [names.typed(path) for path in paths]

@@ -29,11 +29,13 @@ def command(
     now_s = time.time()
     watchers = {each.collection: store.watchers(each.collection) for each in collections}
 
-    def removal(collection: str, root: str) -> str:
-        command = f"streamrag ingest --remove {shlex.quote(process.display_names.typed(root))}"
+    def complete(collection: str, text: str) -> str:
         return process.with_target_flags(
-            with_target_flags(command, collection="" if collection == settings.collection else collection)
+            with_target_flags(text, collection="" if collection == settings.collection else collection)
         )
+
+    def removal(collection: str, root: str) -> str:
+        return complete(collection, f"streamrag ingest --remove {shlex.quote(process.display_names.typed(root))}")
 
     show_status(
         str(store),
@@ -42,6 +44,7 @@ def command(
         watchers={name: [each for each in of if not each.is_forgotten(now_s)] for name, of in watchers.items()},
         now_s=now_s,
         removal=removal,
+        complete=complete,
         shown_name=process.display_names.of,
         home=str(process.home or ""),
         out=process.out,

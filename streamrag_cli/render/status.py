@@ -23,6 +23,7 @@ def show_status(
     watchers: Mapping[str, Sequence[WatcherState]],
     now_s: float,
     removal: Callable[[str, str], str],
+    complete: Callable[[str, str], str],
     shown_name: Callable[[str], str],
     home: str,
     out: TextIO,
@@ -33,7 +34,8 @@ def show_status(
 
     `missing` are roots that no longer exist, and `watchers` the recorded watchers by collection.
     `removal(collection, root)` returns the command that removes the documents of a root, and `shown_name(root)` its
-    name for the user. `home` is shown as `~`.
+    name for the user. `complete(collection, text)` adds the flags of the collection to a command at the end of a text.
+    `home` is shown as `~`.
     """
     if json:
         objects = [
@@ -52,7 +54,7 @@ def show_status(
         print_line(console, row)
     for each in collections:
         for watcher in watchers.get(each.collection, ()):
-            print_line(console, sanitise_line(_watched(watcher, shown_name, now_s)))
+            print_line(console, sanitise_line(complete(each.collection, _watched(watcher, shown_name, now_s))))
         for root in each.roots:
             if root in missing:
                 note = f"note: {root} no longer exists; to remove its documents: "
@@ -82,14 +84,17 @@ def _columns(collections: Sequence[CollectionStatus], shown_name: Callable[[str]
 
 def _watched(watcher: WatcherState, shown_name: Callable[[str], str], now_s: float) -> str:
     roots = ", ".join(map(shown_name, watcher.roots))
+    one = len(watcher.roots) == 1
     if silence := watcher.silence(now_s):
         command = f"streamrag ingest --watch {shlex.join(watcher.roots)}"
-        return f"note: {roots} was watched by process {watcher.pid} on {watcher.host}, which {silence}: {command}"
+        who = f"process {watcher.pid} on {watcher.host}, which {silence}"
+        return f"note: {roots} {'was' if one else 'were'} watched by {who}: {command}"
     last_event, last_sweep = (
         _local_time(moment) if moment else "none" for moment in (watcher.last_event_at, watcher.last_sweep_at)
     )
     problem = f"; {watcher.problem}" if watcher.problem else ""
-    return f"{roots} is watched ({watcher.method}); last event {last_event}, last sweep {last_sweep}{problem}"
+    verb = "is" if one else "are"
+    return f"{roots} {verb} watched ({watcher.method}); last event {last_event}, last sweep {last_sweep}{problem}"
 
 
 def _watchers(watchers: Sequence[WatcherState], now_s: float) -> dict[str, list[dict[str, object]]]:

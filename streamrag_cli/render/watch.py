@@ -25,6 +25,8 @@ from streamrag_cli.render.machine import write_line
 from streamrag_cli.render.timings import duration
 
 _NAMED_DOCUMENTS: Final = 3
+_ECHO_COLUMNS: Final = len("^C")
+"""A terminal writes this after the row at Ctrl-C."""
 _CLEAR_ROW: Final = "\r\x1b[2K"
 
 
@@ -127,7 +129,7 @@ class WatchView:
         from rich.text import Text
 
         row = Text(text)
-        row.truncate(max(1, size_of(self._err)[0] - 1), overflow="ellipsis")
+        row.truncate(max(1, size_of(self._err)[0] - _ECHO_COLUMNS - 1), overflow="ellipsis")
         self._row = row.plain
         self._err.write(f"{_CLEAR_ROW}{self._row}")
         self._err.flush()

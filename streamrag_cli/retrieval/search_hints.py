@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Final
 
-from streamrag_cli.errors import NothingRelevantError
+from streamrag_cli.errors import LEAVE_OUT_FILTER, NothingRelevantError
 from streamrag_cli.model import Filter
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.backend import other_collections
@@ -35,7 +35,7 @@ def improve_hint(error: NothingRelevantError, scope: Filter, settings: Settings,
         return
     advice = []
     if scope.text and len(scope.text) <= _MAX_SHOWN_CHARS:
-        advice.append(f"leave out the filter ({sanitise_line(scope.text)})")
+        advice.append(f"{LEAVE_OUT_FILTER} ({sanitise_line(scope.text)})")
     if others := other_collections(open_store(settings.store), settings.collections):
         flags = ", ".join(f"-c {shlex.quote(each)}" for each in others[:_NAMED])
         more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""

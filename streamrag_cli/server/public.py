@@ -12,7 +12,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Final
 
-from streamrag_cli.errors import ExitCode, class_of
+from streamrag_cli.errors import LEAVE_OUT_FILTER, ExitCode, class_of
 from streamrag_cli.events import QUOTES_ONLY, AskEvent, Error, Notice
 from streamrag_cli.missing_files import STALE_CODES
 
@@ -85,6 +85,8 @@ def public_error(error: Error, *, for_operator: bool = False) -> Error:
     With `for_operator` the hint may be a command, but not one that contains a path or address.
     """
     message, hint = _BY_CODE.get(error.code) or class_of(error.exit_code).for_visitors
+    if error.code == "nothing_relevant" and error.hint == LEAVE_OUT_FILTER:
+        hint += f" or {LEAVE_OUT_FILTER}"
     if error.exit_code == ExitCode.USAGE and is_public(error.message):
         message, hint = error.message, error.hint if error.hint and is_public(error.hint) else hint
     if for_operator and not _LOCATION.search(error.hint):

@@ -48,16 +48,16 @@ class WatchedFiles:
         self._outside = Snapshot()
         """Ignore files above the roots, and the roots themselves: they are few, so they are compared often."""
         self.polls_on_request = polls
-        self.why_polling = ""
+        self.why_polling: NoWatchesLeftError | None = None
         if not polls:
             self._start_inotify()
 
     def _start_inotify(self) -> None:
         try:
             self._inotify = Inotify()
-            self.why_polling = ""
+            self.why_polling = None
         except NoWatchesLeftError as error:
-            self.why_polling = str(error)
+            self.why_polling = error
 
     @property
     def method(self) -> Method:
@@ -97,7 +97,7 @@ class WatchedFiles:
             return self._register(scope)
         except NoWatchesLeftError as error:
             self.close()
-            self.why_polling = str(error)
+            self.why_polling = error
             return self._register(scope)
 
     def _register(self, scope: Scope | None) -> list[DiscoveryResult]:

@@ -44,7 +44,14 @@ _NO_SLOTS: Final = frozenset({errno.ENOSPC, errno.EMFILE, errno.ENFILE, errno.EN
 
 
 class NoWatchesLeftError(Exception):
-    """The system has no inotify instances or watches left for this user, or has no inotify at all."""
+    """The system has no inotify instances or watches left for this user, or has no inotify at all.
+
+    `command` allows more of them; "" if that is not the reason.
+    """
+
+    def __init__(self, reason: str, command: str = "") -> None:
+        super().__init__(reason)
+        self.command = command
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +83,9 @@ class Inotify:
         except (AttributeError, OSError) as error:
             raise NoWatchesLeftError(str(error)) from error
         if self._descriptor < 0:
-            raise NoWatchesLeftError(os.strerror(ctypes.get_errno()))
+            code = ctypes.get_errno()
+            command = "sudo sysctl fs.inotify.max_user_instances=1024" if code == errno.EMFILE else ""
+            raise NoWatchesLeftError(os.strerror(code).lower(), command)
         self._watches: dict[int, _Watched] = {}
 
     def fileno(self) -> int:
@@ -106,7 +115,11 @@ class Inotify:
         if number >= 0:
             return self._watches.setdefault(number, _Watched())
         if (code := ctypes.get_errno()) in _NO_SLOTS:
-            raise NoWatchesLeftError(os.strerror(code))
+            if code == errno.ENOSPC:  # "no space left on device", although no disk is full
+                raise NoWatchesLeftError(
+                    "no inotify watches are left", "sudo sysctl fs.inotify.max_user_watches=524288"
+                )
+            raise NoWatchesLeftError(os.strerror(code).lower())
         return None
 
     def read(self) -> Iterator[Changed]:

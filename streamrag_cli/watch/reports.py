@@ -42,11 +42,9 @@ class Reports:
 
     def fallback(self, files: WatchedFiles) -> Iterator[Notice]:
         """A notice if the system cannot report changes."""
-        if files.why_polling and not files.polls_on_request:
-            message = (
-                f"the system cannot report changes ({files.why_polling.lower()}), so the files are compared now and"
-            )
-            message += " then instead; to allow more watches: sudo sysctl fs.inotify.max_user_watches=524288"
+        if (why := files.why_polling) and not files.polls_on_request:
+            message = f"the system cannot report changes ({why}), so the files are compared now and then instead"
+            message += f"; to allow more: {why.command}" if why.command else ""
             yield from self.once(Notice(message=message, code="watch_polling"))
 
     def missing_roots(self, files: WatchedFiles) -> Iterator[Notice]:

@@ -69,6 +69,8 @@ class Watcher:
         self._worker: Worker | None = None
         self._batch: _Batch | None = None
         self._retries = 0
+        self._recorded: frozenset[str] = frozenset()
+        """The roots that the store had recorded after the last sync of everything."""
         self._reports = Reports(request)
         self._is_in_sync = False
         self._is_refused = False
@@ -210,7 +212,8 @@ class Watcher:
             if self._files.retry_inotify():
                 self._pending.add_whole(now)  # which also watches everything
                 yield self._watching()
-            if self._files.has_changed()[0] or schedule.whole_is_due(now) or self._retries:
+            has_changed, _ = self._files.has_changed()
+            if has_changed or schedule.whole_is_due(now) or self._retries or self._has_lost_roots():
                 self._pending.add_whole(now)
 
     def _is_due(self, now: float) -> bool:
@@ -227,10 +230,10 @@ class Watcher:
     def _begin_batch(self, now: float) -> Iterator[IngestEvent]:
         paths, is_whole = self._pending.take()
         paths -= own_output(paths)
-        is_whole = is_whole or not self._is_in_sync
-        if not (paths or is_whole):
+        if not (paths or is_whole or not self._is_in_sync):
             return
         try:
+            is_whole = is_whole or not self._is_in_sync or self._has_lost_roots()
             if not is_whole:
                 scope = Scope(paths)
                 results = self._files.register(scope)
@@ -245,6 +248,17 @@ class Watcher:
                 self._begin(_Batch(frozenset(paths), is_whole, is_first=not self._is_in_sync))
         except StreamragError as error:
             yield from self._failed_batch(_Batch(frozenset(paths), is_whole), as_event(error), now)
+
+    def _has_lost_roots(self) -> bool:
+        """Whether the store, its collection or a root was removed, with documents that have not changed."""
+        try:
+            stored = self._stored_roots()
+        except StreamragError:
+            return False  # the next batch reports it
+        return not self._recorded <= stored
+
+    def _stored_roots(self) -> frozenset[str]:
+        return frozenset(self._store.roots(self._settings.collection)).intersection(map(str, self._files.roots))
 
     def _are_stored(self, scope: Scope) -> bool:
         """Whether the store has documents of the scope, so that they must be removed."""
@@ -325,6 +339,8 @@ class Watcher:
         if batch.is_whole:
             self._record.swept()
             self._schedule.swept(now)
+            with suppress(StreamragError):
+                self._recorded = self._stored_roots()
         if batch.is_first or self._reports.documents or has_recovered:
             yield BatchDone(counts=done.counts, chunks=done.chunks, elapsed_ms=done.elapsed_ms)
         if not self._is_in_sync and batch.is_whole:
@@ -345,7 +361,8 @@ class Watcher:
         elif batch.is_whole and batch.paths:
             self._pending.put_back(batch.paths, is_whole=False, now=now)
         advice = error.hint if needs_the_user else "trying again"
-        message = f"the changes are not in the store yet: {error.message}; {advice}".removesuffix("; ")
+        before_advice = ": " if advice.startswith("streamrag ") else "; " if advice else ""
+        message = f"the changes are not in the store yet: {error.message}{before_advice}{advice}"
         if message != self._record.problem:
             self._record.problem = message
             yield Notice(message=message, code="watch_failing")

@@ -31,7 +31,8 @@ def test_ask_marks_a_missing_source_and_prints_the_remove_command(cli_with_delet
     outcome = cli_with_deleted_folder.run("ask", QUESTION, "-c", "ship")
 
     assert "(file missing)" in outcome.stderr
-    assert f"note: cabin/deep/sextant.md no longer exists; to remove it from the store: {REMOVAL}\n" in outcome.stderr
+    purpose = "to remove all documents of the missing folder from the store"
+    assert f"note: cabin/deep/sextant.md no longer exists; {purpose}: {REMOVAL}\n" in outcome.stderr
     assert "stored dry" in outcome.stdout.decode()
 
 

@@ -137,6 +137,15 @@ def test_an_off_topic_question_gets_no_min_score_hint(settings: Settings) -> Non
     )
 
 
+def test_with_a_filter_the_hint_for_an_off_topic_question_is_also_to_leave_it_out(settings: Settings) -> None:
+    with serving(settings) as server:
+        url = ask_url(server.url, "Which language has macros?") + "&in=docs/tides.txt"
+        with streaming(url) as answered:
+            end = answered.next_of("error")
+
+    assert end["hint"] == "rephrase the question or leave out the filter"
+
+
 def test_refusals_contain_no_command(settings: Settings) -> None:
     key = "0123456789abcdef"
     with running_server(settings, ServerSettings(server_key=key)) as server:

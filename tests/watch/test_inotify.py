@@ -78,7 +78,7 @@ def test_exhausted_instances_raise_an_error_with_the_reason() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
     try:
-        with pytest.raises(NoWatchesLeftError, match="Too many open files"):
+        with pytest.raises(NoWatchesLeftError, match="too many open files"):
             Inotify()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

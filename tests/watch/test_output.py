@@ -67,12 +67,12 @@ def test_a_terminal_shows_one_row_that_is_rewritten() -> None:
     assert rows[1].splitlines()[1:] == ["stopped; everything was in sync"]
 
 
-def test_a_row_is_not_wider_than_the_terminal() -> None:
+def test_a_row_leaves_space_on_the_line_for_the_echo_of_ctrl_c() -> None:
     wide = [Watching(roots=("a folder with a very long name / " * 10,), method="inotify")]
 
     row = shown(Terminal(), *FIRST[:3], *wide).rpartition("\x1b[2K")[2]
 
-    assert len(row.rstrip("\n")) == 79
+    assert len(row.rstrip("\n") + "^C") == 79
 
 
 def test_with_quiet_only_failures_and_errors_are_shown() -> None:

@@ -252,6 +252,10 @@ def test_if_no_watches_are_left_files_are_compared_with_a_notice(cli: CommandLin
     with watching(replace(cli, program=program), "docs") as watcher:
         *_, notice, started = watcher.until("started")
         assert (notice["code"], started["type"]) == ("watch_polling", "started")
+        assert notice["message"] == (
+            "the system cannot report changes (no inotify watches are left), so the files are compared now and then"
+            " instead; to allow more: sudo sysctl fs.inotify.max_user_watches=524288"
+        )
         assert watcher.until("watching")[-1]["method"] == "polling"
 
         (folder / "d" / "a.md").write_text("New.\n", encoding="utf-8")
@@ -277,7 +281,8 @@ def test_a_watched_file_may_be_replaced_and_come_back(cli: CommandLine, folder: 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("docs", "--settle", "1s"), "--settle requires --watch"),
+        (("docs", "--settle", "1s"), "--settle requires --watch\nhint: streamrag ingest --watch --settle 1s PATH"),
+        (("docs", "--poll"), "--poll requires --watch\nhint: streamrag ingest --watch --poll PATH"),
         (("docs", "--watch", "--dry-run"), "--watch cannot be combined with --dry-run"),
         (("docs", "--watch", "--settle", "1min"), "--settle: '1min' must be a duration from 10ms to 5s"),
         (("docs", "--watch", "--every", "soon"), "--every: 'soon' must be a duration from 100ms to 7d"),
@@ -312,3 +317,41 @@ def test_the_store_and_the_output_in_the_watched_folder_cause_no_batches(cli: Co
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.mark.fault("watch-removed")
+@pytest.mark.parametrize("removed", ["store", "collection", "root"])
+def test_documents_that_were_removed_from_the_store_are_ingested_again_with_the_next_change(
+    cli: CommandLine, folder: Path, removed: str
+) -> None:
+    store = folder.parent / "store"
+    with watching(cli, "docs", "--store", str(store)) as watcher:
+        watcher.until("watching")
+        if removed == "store":
+            shutil.rmtree(store.rename(folder.parent / "former"))
+        else:
+            what = ["-c", "default"] if removed == "collection" else ["docs"]
+            assert cli.run("ingest", "--remove", "--yes", *what, "--store", str(store)).code == 0
+
+        (folder / "deposit.md").write_text("The deposit is two months' rent.\n", encoding="utf-8")
+
+        assert watcher.batch() == {"docs/deposit.md": "added", "docs/rent.md": "added"}
+
+
+def test_commands_in_notices_and_in_status_name_the_watched_collection(cli: CommandLine, folder: Path) -> None:
+    (folder.parent / "letters").mkdir()
+    (folder / "old").mkdir()
+    for number in range(25):
+        (folder / "old" / f"{number}.md").write_text(f"Old rent {number}.\n", encoding="utf-8")
+    with watching(cli, "docs", "letters", "-c", "flat") as watcher:
+        watcher.until("watching")
+        wait_until(lambda: "watchers" in status_of(cli))
+        status = cli.run("status").stdout.decode()
+        assert "docs, letters are watched (inotify)" in status
+
+        (folder / ".streamragignore").write_text("old/\n", encoding="utf-8")
+        refused = watcher.notice("watch_failing")["message"]
+        assert refused.endswith(f"streamrag ingest {folder} {folder.parent / 'letters'} --dry-run -v -c flat"), refused
+
+    command = f"streamrag ingest --watch {folder} {folder.parent / 'letters'} -c flat"
+    assert any(line.endswith(command) for line in cli.run("status").stdout.decode().splitlines())
