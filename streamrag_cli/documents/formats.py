@@ -63,6 +63,12 @@ class Format:
 _BY_SUFFIX: Final[dict[str, Format]] = {}
 _BY_NAME: Final[dict[str, Format]] = {}
 
+_NEWER: Final = {
+    ".doc": ".docx", ".dot": ".dotx", ".xls": ".xlsx", ".xlt": ".xlsx", ".xlsb": ".xlsx",
+    ".ppt": ".pptx", ".pps": ".ppsx",
+}  # fmt: skip
+"""Suffixes of old Office formats, which are not read, and of the formats that replaced them."""
+
 
 def register(entry: Format) -> None:
     """Add a format. Raises ValueError if one of its suffixes or names is already registered."""
@@ -158,6 +164,19 @@ def is_supported(path: PurePath, *, with_ocr: bool = True) -> bool:
     """Whether a file with this name is read when it is found in a folder, with or without OCR."""
     entry = format_of(path)
     return entry is not None and (with_ocr or not entry.is_image)
+
+
+def unsupported_reason(path: PurePath) -> str:
+    """Why a file with this name is skipped in a folder, with what would make it readable."""
+    if is_image(path):
+        return "an image, which needs OCR"
+    newer = newer_suffix(path)
+    return f"unsupported format; save it as {newer}" if newer else "unsupported format"
+
+
+def newer_suffix(path: PurePath) -> str:
+    """The suffix of the format that replaced the format of an old Office file, or ""."""
+    return _NEWER.get(path.suffix.lower(), "")
 
 
 def is_image(path: PurePath) -> bool:
