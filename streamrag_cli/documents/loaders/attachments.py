@@ -22,7 +22,7 @@ _MESSAGES: Final = frozenset({"mail", "mailbox"})
 
 
 class Attachments:
-    """The attachments of one file of mail. `unread` has the names of those that failed or exceeded the limits."""
+    """The attachments of one file of mail. `unread` lists names: of attachments that failed or exceeded the limits."""
 
     def __init__(self) -> None:
         self.unread: list[str] = []
