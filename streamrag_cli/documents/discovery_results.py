@@ -5,6 +5,7 @@ from pathlib import PurePath
 from typing import Literal, TypeAlias
 
 from streamrag_cli.addresses import Location, is_address, location
+from streamrag_cli.documents.formats import unsupported_reason
 from streamrag_cli.documents.secret_names import Suspicion
 
 SkipCode: TypeAlias = Literal[
@@ -20,7 +21,6 @@ _REASONS: dict[SkipCode, str] = {
     "streamragignored": "ignored by .streamragignore",
     "excluded": "excluded",
     "generated": "generated or vendored; pass its path to ingest it",
-    "unsupported": "unsupported format",
     "duplicate": "link to a path that was already found",
     "outside_root": "link to a path outside the folder",
     "broken_link": "broken link",
@@ -78,7 +78,7 @@ class SkippedPath:
 
     @property
     def reason(self) -> str:
-        return _REASONS[self.code]
+        return unsupported_reason(PurePath(self.name)) if self.code == "unsupported" else _REASONS[self.code]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,8 @@ class Format:
     """Lower case, separated by spaces."""
     names: str = ""
     """Whole names of files without a suffix, lower case and separated by spaces."""
+    media_types: str = ""
+    """Of web pages in this format, separated by spaces."""
     sandboxed: Literal["all", "large", "none"] = "all"
     """The files that are loaded in a separate process.
 
@@ -62,6 +64,12 @@ class Format:
 
 _BY_SUFFIX: Final[dict[str, Format]] = {}
 _BY_NAME: Final[dict[str, Format]] = {}
+
+_NEWER: Final = {
+    ".doc": ".docx", ".dot": ".dotx", ".xls": ".xlsx", ".xlt": ".xlsx", ".xlsb": ".xlsx",
+    ".ppt": ".pptx", ".pps": ".ppsx",
+}  # fmt: skip
+"""Suffixes of old Office formats, which are not read, and of the formats that replaced them."""
 
 
 def register(entry: Format) -> None:
@@ -148,6 +156,16 @@ def has_front_matter(path: PurePath) -> bool:
     return entry is not None and entry.has_front_matter
 
 
+def suffix_of_media_type(media_type: str) -> str:
+    """The suffix of files with this media type, or "" if no format has it.
+
+    >>> suffix_of_media_type("application/xhtml+xml"), suffix_of_media_type("image/svg+xml")
+    ('.html', '')
+    """
+    entries = dict.fromkeys(_BY_SUFFIX.values())
+    return next((each.suffixes.split()[0] for each in entries if media_type in each.media_types.split()), "")
+
+
 def has_row_places(path: PurePath) -> bool:
     """Whether the last heading of a passage of such a file names rows of a sheet (`row_places`)."""
     entry = format_of(path)
@@ -158,6 +176,19 @@ def is_supported(path: PurePath, *, with_ocr: bool = True) -> bool:
     """Whether a file with this name is read when it is found in a folder, with or without OCR."""
     entry = format_of(path)
     return entry is not None and (with_ocr or not entry.is_image)
+
+
+def unsupported_reason(path: PurePath) -> str:
+    """Why a file with this name is skipped in a folder, with what would make it readable."""
+    if is_image(path):
+        return "an image, which needs OCR"
+    newer = newer_suffix(path)
+    return f"unsupported format; save it as {newer}" if newer else "unsupported format"
+
+
+def newer_suffix(path: PurePath) -> str:
+    """The suffix of the format that replaced the format of an old Office file, or ""."""
+    return _NEWER.get(path.suffix.lower(), "")
 
 
 def is_image(path: PurePath) -> bool:
@@ -196,6 +227,8 @@ _SNIFFED_BYTES: Final = 1 << 15
 _ARMOUR: Final = re.compile(rb"^-----BEGIN (?:PGP|[A-Z ]*PRIVATE KEY)", re.MULTILINE)
 _ROFF: Final = re.compile(rb"^[.'][ \t]*(?:TH|SH|Dt|Sh|Dd|so)\b", re.MULTILINE)
 
+_OPEN_XML: Final = "application/vnd.openxmlformats-officedocument"
+_OPEN_DOCUMENT: Final = "application/vnd.oasis.opendocument"
 _LOADERS: Final = "streamrag_cli.documents.loaders"
 _plain = partial(Format, loader=f"{_LOADERS}.plain:load_plain", sandboxed="none", kind="plain", markup="code spans")
 _data = partial(Format, sandboxed="large", kind="records")
@@ -229,58 +262,92 @@ for _entry in (
     TEXT,
     _plain(name="bibliography", suffixes=".bib", kind_for_secrets="prose"),
     Format(
-        name="markdown", loader=f"{_LOADERS}.markdown:load_markdown", suffixes=".md .markdown .mkd .mdown .qmd .rmd",
+        name="markdown", media_types="text/markdown text/x-markdown", loader=f"{_LOADERS}.markdown:load_markdown",
+        suffixes=".md .markdown .mkd .mdown .qmd .rmd",
         sandboxed="large", markup="markdown", has_front_matter=True,
     ),
     Format(
         name="mdx", loader=f"{_LOADERS}.mdx:load_mdx", suffixes=".mdx", sandboxed="large", markup="markdown",
         has_front_matter=True,
     ),
-    _spans(name="rst", loader=f"{_LOADERS}.rst:load_rst", suffixes=".rst .rest"),
-    _partly_encoded(name="html", loader=f"{_LOADERS}.html:load_html", suffixes=".html .htm .xhtml", passage_bytes=2600),
-    _fully_encoded(name="pdf", loader=f"{_LOADERS}.pdf:load_pdf", suffixes=".pdf", reads_images=True),
+    _spans(name="rst", media_types="text/x-rst", loader=f"{_LOADERS}.rst:load_rst", suffixes=".rst .rest"),
+    _partly_encoded(
+        name="html", media_types="text/html application/xhtml+xml", loader=f"{_LOADERS}.html:load_html",
+        suffixes=".html .htm .xhtml", passage_bytes=2600,
+    ),
+    _fully_encoded(
+        name="pdf", media_types="application/pdf", loader=f"{_LOADERS}.pdf:load_pdf", suffixes=".pdf",
+        reads_images=True,
+    ),
     _fully_encoded(
         name="image", loader=f"{_LOADERS}.image:load_image", suffixes=".png .jpg .jpeg .tif .tiff .webp .gif .bmp",
         reads_images=True, is_image=True, kind="plain",
     ),
-    _fully_encoded(name="docx", loader=f"{_LOADERS}.docx:load_docx", suffixes=".docx .docm .dotx .dotm"),
-    _fully_encoded(name="odt", loader=f"{_LOADERS}.odt:load_odt", suffixes=".odt .ott"),
+    _fully_encoded(
+        name="docx", media_types=f"{_OPEN_XML}.wordprocessingml.document", loader=f"{_LOADERS}.docx:load_docx",
+        suffixes=".docx .docm .dotx .dotm",
+    ),
+    _fully_encoded(
+        name="odt", media_types=f"{_OPEN_DOCUMENT}.text", loader=f"{_LOADERS}.odt:load_odt", suffixes=".odt .ott",
+    ),
     _partly_encoded(name="flat_odt", loader=f"{_LOADERS}.odt:load_flat_odt", suffixes=".fodt", passage_bytes=0),
-    _fully_encoded(name="odp", loader=f"{_LOADERS}.odp:load_odp", suffixes=".odp .otp", page_name="slide"),
+    _fully_encoded(
+        name="odp", media_types=f"{_OPEN_DOCUMENT}.presentation", loader=f"{_LOADERS}.odp:load_odp",
+        suffixes=".odp .otp", page_name="slide",
+    ),
     _partly_encoded(
         name="flat_odp", loader=f"{_LOADERS}.odp:load_flat_odp", suffixes=".fodp", passage_bytes=0, page_name="slide",
     ),
     _fully_encoded(
-        name="pptx", loader=f"{_LOADERS}.pptx:load_pptx", suffixes=".pptx .pptm .ppsx .ppsm .potx .potm",
+        name="pptx", media_types=f"{_OPEN_XML}.presentationml.presentation", loader=f"{_LOADERS}.pptx:load_pptx",
+        suffixes=".pptx .pptm .ppsx .ppsm .potx .potm",
         page_name="slide",
     ),
     _fully_encoded(
-        name="xlsx", loader=f"{_LOADERS}.xlsx:load_xlsx", suffixes=".xlsx .xlsm .xltx .xltm", kind="records",
+        name="xlsx", media_types=f"{_OPEN_XML}.spreadsheetml.sheet", loader=f"{_LOADERS}.xlsx:load_xlsx",
+        suffixes=".xlsx .xlsm .xltx .xltm", kind="records",
         has_row_places=True,
     ),
     _fully_encoded(
-        name="ods", loader=f"{_LOADERS}.ods:load_ods", suffixes=".ods .ots", kind="records", has_row_places=True,
+        name="ods", media_types=f"{_OPEN_DOCUMENT}.spreadsheet", loader=f"{_LOADERS}.ods:load_ods",
+        suffixes=".ods .ots", kind="records", has_row_places=True,
     ),
     _partly_encoded(
         name="flat_ods", loader=f"{_LOADERS}.ods:load_flat_ods", suffixes=".fods", kind="records", passage_bytes=0,
         has_row_places=True,
     ),
-    _fully_encoded(name="rtf", loader=f"{_LOADERS}.rtf:load_rtf", suffixes=".rtf"),
-    _fully_encoded(name="epub", loader=f"{_LOADERS}.epub:load_epub", suffixes=".epub"),
+    _fully_encoded(
+        name="rtf", media_types="application/rtf text/rtf", loader=f"{_LOADERS}.rtf:load_rtf", suffixes=".rtf",
+    ),
+    _fully_encoded(
+        name="epub", media_types="application/epub+zip", loader=f"{_LOADERS}.epub:load_epub", suffixes=".epub",
+    ),
     Format(
-        name="notebook", loader=f"{_LOADERS}.notebook:load_notebook", suffixes=".ipynb", markup="markdown",
+        name="notebook", media_types="application/x-ipynb+json", loader=f"{_LOADERS}.notebook:load_notebook",
+        suffixes=".ipynb", markup="markdown",
         encoded="some", passage_bytes=0,
     ),
-    _data(name="table", loader=f"{_LOADERS}.table:load_table", suffixes=".csv .tsv .tab"),
     _data(
-        name="json", loader=f"{_LOADERS}.json_text:load_json", suffixes=".json .json5 .jsonc .geojson", encoded="some",
+        name="table", media_types="text/csv text/tab-separated-values", loader=f"{_LOADERS}.table:load_table",
+        suffixes=".csv .tsv .tab",
+    ),
+    _data(
+        name="json", media_types="application/json application/ld+json", loader=f"{_LOADERS}.json_text:load_json",
+        suffixes=".json .json5 .jsonc .geojson", encoded="some",
         generated="lock",
     ),
-    _data(name="json_lines", loader=f"{_LOADERS}.json_text:load_json_lines", suffixes=".jsonl .ndjson", encoded="some"),
     _data(
-        name="yaml", loader=f"{_LOADERS}.yaml_text:load_yaml", suffixes=".yaml .yml", encoded="some", generated="lock",
+        name="json_lines", media_types="application/x-ndjson", loader=f"{_LOADERS}.json_text:load_json_lines",
+        suffixes=".jsonl .ndjson", encoded="some",
     ),
-    _data(name="toml", loader=f"{_LOADERS}.toml_text:load_toml", suffixes=".toml", encoded="some"),
+    _data(
+        name="yaml", media_types="application/yaml text/yaml", loader=f"{_LOADERS}.yaml_text:load_yaml",
+        suffixes=".yaml .yml", encoded="some", generated="lock",
+    ),
+    _data(
+        name="toml", media_types="application/toml", loader=f"{_LOADERS}.toml_text:load_toml", suffixes=".toml",
+        encoded="some",
+    ),
     _data(name="config", loader=f"{_LOADERS}.config:load_config", suffixes=".ini .cfg .conf .properties"),
     _data(
         name="declarations", loader=f"{_LOADERS}.config:load_config", suffixes=".tf .hcl .editorconfig",
@@ -301,9 +368,18 @@ for _entry in (
         ambiguous_suffixes=_DIGITS, matches_content=lambda data: _ROFF.search(data) is not None,
     ),
     _spans(name="latex", loader=f"{_LOADERS}.latex:load_latex", suffixes=".tex .latex .ltx"),
-    _partly_encoded(name="mail", loader=f"{_LOADERS}.mail:load_mail", suffixes=".eml", passage_bytes=0),
-    _partly_encoded(name="mailbox", loader=f"{_LOADERS}.mail:load_mailbox", suffixes=".mbox .mbx", passage_bytes=0),
-    Format(name="subtitles", loader=f"{_LOADERS}.subtitles:load_subtitles", suffixes=".srt .vtt", sandboxed="large"),
+    _partly_encoded(
+        name="mail", media_types="message/rfc822", loader=f"{_LOADERS}.mail:load_mail", suffixes=".eml",
+        passage_bytes=0,
+    ),
+    _partly_encoded(
+        name="mailbox", media_types="application/mbox", loader=f"{_LOADERS}.mail:load_mailbox",
+        suffixes=".mbox .mbx", passage_bytes=0,
+    ),
+    Format(
+        name="subtitles", media_types="application/x-subrip text/vtt", loader=f"{_LOADERS}.subtitles:load_subtitles",
+        suffixes=".srt .vtt", sandboxed="large",
+    ),
     _code(name="python", loader=f"{_LOADERS}.python_source:load_python", suffixes=".py .pyi .pyw", generated="code"),
     _code(name="script", suffixes=".js .mjs .cjs .css .jsx", generated="script"),
     _code(name="compiled", suffixes=_COMPILED, generated="code"),

@@ -12,7 +12,7 @@ from typing import Final, Self
 from streamrag_cli.addresses import format_path
 from streamrag_cli.documents.chunking import chunk
 from streamrag_cli.documents.discovery_results import FoundFile
-from streamrag_cli.documents.formats import content_matches_name, is_image, is_supported, text_kind
+from streamrag_cli.documents.formats import content_matches_name, is_image, is_supported, newer_suffix, text_kind
 from streamrag_cli.documents.image_header import HEADER_BYTES, is_camera_photo
 from streamrag_cli.documents.naming import title_from_name
 from streamrag_cli.documents.ocr import Ocr
@@ -107,6 +107,8 @@ class FileReader:
             suffix = file.format_path.suffix
             unsupported = f"unsupported format ({suffix}): " if is_binary and suffix else ""
             reason = ("" if is_supported(file.format_path) else unsupported) + error.message
+            newer = newer_suffix(file.format_path) if is_binary else ""
+            reason += f"; save it as {newer}" if newer else ""
             reason += f"; for OCR: {self._ocr_hint}" if error.code in _NEED_OCR else ""
             if error.code == "vanished" and not file.is_named:
                 return deleted(file, shown)

@@ -25,6 +25,7 @@ def lines_of(chunks: Sequence[Chunk]) -> list[Line]:
     """
     lines: list[Line] = []
     position = 0
+    was_decoded = False
     for chunk in chunks:
         start = max(position, chunk.char_start)
         if start >= chunk.char_end:
@@ -33,9 +34,11 @@ def lines_of(chunks: Sequence[Chunk]) -> list[Line]:
         new = _lines_of_chunk(chunk)[chunk.text.count("\n", 0, skipped) :]
         new[0].text = chunk.text[skipped:].partition("\n")[0]
         gap = chunk.char_start - position
-        if lines and gap > 0:
+        is_decoded, was_decoded = was_decoded or _is_decoded(chunk), _is_decoded(chunk)
+        is_same_line = bool(lines) and (gap <= 0 or (_is_same_line(lines[-1], new[0]) and not is_decoded))
+        if lines and gap > 0 and not is_same_line:
             lines += _between(lines[-1], new[0], gap)
-        if lines and (gap <= 0 or _is_same_line(lines[-1], new[0])):
+        if is_same_line:
             separator = " " if gap > 0 else ""
             lines[-1].text += separator + new.pop(0).text
         lines += new
@@ -71,13 +74,18 @@ def _lines_of_chunk(chunk: Chunk) -> list[Line]:
     ]
 
 
+def _is_decoded(chunk: Chunk) -> bool:
+    """Whether lines of the text have the number of the same line of the file, as in mail."""
+    return chunk.line_start is not None and chunk.line_start == chunk.line_end and "\n" in chunk.text
+
+
 def _is_same_line(line: Line, following: Line) -> bool:
     return line.last is not None and line.last == following.first
 
 
 def _between(line: Line, following: Line, gap: int) -> list[Line]:
     """The empty lines between two chunks, `gap` characters apart."""
-    if line.last is None or following.first is None:
-        return [Line("")] if gap > 1 else []
+    if line.last is None or following.first is None or following.first <= line.last:
+        return [Line("", line.last, line.last)] if gap > 1 else []
     count = min(following.first - line.last, gap) - 1
     return [Line("", line.last + n, line.last + n) for n in range(1, count + 1)]

@@ -87,7 +87,11 @@ def test_failed_and_skipped_files_are_listed_until_they_are_read_or_deleted(user
     (user.directory / "picture.png").unlink()
     user.run("ingest", ".")
 
-    assert first == again == ["broken.pdf\tfailed\tcorrupt, or not a PDF", "picture.png\tskipped\tunsupported format"]
+    assert (
+        first
+        == again
+        == ["broken.pdf\tfailed\tcorrupt, or not a PDF", "picture.png\tskipped\tan image, which needs OCR"]
+    )
     assert repaired == ["picture.png"]
     assert failed(user) == []
     assert user.run("ls", "--failed").stderr == "no file failed or was skipped in the collection 'default'\n"
@@ -204,7 +208,7 @@ def test_a_pattern_for_files_that_were_not_ingested_is_explained(user: WarmComma
     assert outcome.stderr.splitlines() == [
         "no document matches in the collection 'default'",
         "broken.pdf was not ingested: corrupt, or not a PDF",
-        "picture.png was not ingested: unsupported format",
+        "picture.png was not ingested: an image, which needs OCR",
         "hint: streamrag ls --failed",
     ]
 
@@ -216,7 +220,7 @@ def test_showing_a_file_that_was_not_ingested_is_explained(name: str, user: Warm
 
     assert (outcome.code, outcome.stderr) == (
         2,
-        "streamrag: picture.png was not ingested: unsupported format\nhint: streamrag ls --failed -c default\n",
+        "streamrag: picture.png was not ingested: an image, which needs OCR\nhint: streamrag ls --failed -c default\n",
     )
 
 

@@ -6,6 +6,7 @@ from streamrag_cli.documents.chunking import chunk
 from streamrag_cli.documents.loaders.mail import load_mailbox
 from streamrag_cli.errors import DocumentError
 from tests.support.loading import loaded, outline
+from tests.support.office_files import pptx_bytes, shape, slide
 from tests.support.pdf_bytes import pdf_bytes
 
 
@@ -48,6 +49,28 @@ def test_an_attached_message_becomes_a_subsection() -> None:
     outer.add_attachment(message("The first offer", "Three euros.\n"))
 
     assert [path for path, _ in outline(loaded("a.eml", outer.as_bytes()))] == ["Fwd", "Fwd > The first offer"]
+
+
+@pytest.mark.fault("mail-attachments")
+def test_messages_that_are_nested_too_deeply_are_reported() -> None:
+    built = message("Level 7", "Innermost.\n")
+    for level in range(6, 0, -1):
+        outer = message(f"Level {level}", "See below.\n")
+        outer.add_attachment(built)
+        built = outer
+
+    document = loaded("a.eml", built.as_bytes())
+
+    assert [path.split(" > ")[-1] for path, _ in outline(document)] == [f"Level {level}" for level in range(1, 6)]
+    assert document.notes == ("1 attachment could not be read: Level 6",)
+
+
+def test_an_attached_slide_has_its_number_only_once() -> None:
+    data = pptx_bytes(*(slide(shape(name, kind="title")) for name in ("Anvils", "Tongs")))
+
+    paths = [path for path, _ in outline(loaded("a.eml", with_files(talk__pptx=data)))]
+
+    assert paths == ["Papers", "Papers > talk.pptx > Slide 1: Anvils", "Papers > talk.pptx > Slide 2: Tongs"]
 
 
 def test_each_message_of_a_mailbox_is_a_section_with_its_line_number() -> None:
@@ -128,7 +151,7 @@ def test_attachments_that_cannot_be_read_cost_only_themselves() -> None:
     document = loaded("a.eml", with_files(bad__docx=b"PK\x03\x04", good__txt=b"Read.", broken__pdf=b"%PDF"))
 
     assert [path for path, _ in outline(document)] == ["Papers", "Papers > good.txt"]
-    assert document.notes == ("2 attachments could not be read",)
+    assert document.notes == ("2 attachments could not be read: bad.docx, broken.pdf",)
 
 
 @pytest.mark.fault("mail-attachments")
@@ -145,4 +168,4 @@ def test_only_a_limited_number_of_attachments_is_read() -> None:
     document = loaded("a.eml", with_files(**{f"n{number}__txt": b"Read." for number in range(203)}))
 
     assert document.text.count("Read.") == 200
-    assert document.notes == ("3 attachments could not be read",)
+    assert document.notes == ("3 attachments could not be read: n200.txt, n201.txt, n202.txt",)

@@ -158,10 +158,11 @@ def test_equations_become_linear_text_in_their_sentence() -> None:
     assert text == "Speed v = s/tk^2, always.\n\n"
 
 
-def test_a_chart_becomes_its_title_and_values() -> None:
+@pytest.mark.parametrize("inside", ["", "<text:p/>"])
+def test_a_chart_becomes_its_title_and_values(inside: str) -> None:
     table = f"<table:table>{row('', 'Load', head=True)}{row('Hemp', '900')}{row('Nylon', '2100')}</table:table>"
     chart = odf_content("chart", f"<chart:chart><chart:title>{p('Loads')}</chart:title>{table}</chart:chart>")
-    frame = '<draw:frame><draw:object xlink:href="Object 7/"/></draw:frame>'
+    frame = f'<draw:frame><draw:object xlink:href="Object 7/">{inside}</draw:object></draw:frame>'
 
     text = text_of(f"<text:p>{frame}{frame}</text:p>", **{"Object 7/content.xml": chart})
 

@@ -92,6 +92,20 @@ def test_repeated_rows_and_cells_cost_little() -> None:
     assert (document.text.count("owl"), document.notes) == (1000, ())
 
 
+@pytest.mark.fault("spreadsheets")
+def test_repeated_text_does_not_make_a_small_file_large() -> None:
+    wide = '<table:table-cell table:number-columns-repeated="900" office:value-type="string"><text:p>owl</text:p>'
+    row = f'<table:table-row table:number-rows-repeated="900">{wide}</table:table-cell></table:table-row>'
+
+    document = loaded("a.ods", ods_bytes(table(ods_row("heron") + row * 40 + ods_row("teal"))))
+
+    assert len(document.text) < 500_000
+    assert (document.text.count("heron"), document.text.count("teal")) == (1, 1)
+    (note,) = document.notes
+    assert note.startswith("left out ")
+    assert note.endswith(" copies of repeated rows and cells")
+
+
 def test_a_merged_cell_is_repeated_in_its_rows() -> None:
     spanned = cell("string", "", "pond").replace("<table:table-cell", '<table:table-cell table:number-rows-spanned="2"')
     below = f"<table:covered-table-cell/>{cell('string', '', 'teal')}"

@@ -44,7 +44,9 @@ def test_the_first_event_reports_the_start_of_the_ingest(ingests: Ingests) -> No
         documents=1, collection="default", embedding="fake", new_documents=1, passages=1
     )
     assert ingests.events[1:-1] == [
-        DocumentSeen(source="docs/picture.png", action="skipped", reason="unsupported format", code="unsupported"),
+        DocumentSeen(
+            source="docs/picture.png", action="skipped", reason="an image, which needs OCR", code="unsupported"
+        ),
         DocumentSeen(source="docs/a.md", action="added", chunks=1),
     ]
 

@@ -62,7 +62,7 @@ def test_without_ocr_images_are_skipped_and_scans_fail_with_the_way_to_enable_it
     named = reasons(events_of(ingests, "a/picture.png", environment=environment, ocr="off"))
 
     assert in_folder == {
-        "a/picture.png": ("skipped", "unsupported format"),
+        "a/picture.png": ("skipped", "an image, which needs OCR"),
         "a/scan.pdf": ("failed", f"contains no text (scanned?); for OCR: {hint}"),
     }
     assert named == {"a/picture.png": ("failed", f"an image, which needs OCR; for OCR: {hint}")}

@@ -152,7 +152,11 @@ def test_newly_excluded_documents_are_removed_and_return_without_the_rule(ingest
     ("name", "content", "reason"),
     [
         ("report.numbers", b"PK\x03\x04\x14\0\6\0", "unsupported format (.numbers): binary, not text"),
-        ("old.doc", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "unsupported format (.doc): binary, not text"),
+        (
+            "old.doc",
+            b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+            "unsupported format (.doc): binary, not text; save it as .docx",
+        ),
         ("pack.zip", b"PK\x03\x04abcdef", "unsupported format (.zip): binary, not text"),
         ("server.log", b"GET / 200\n" * 3 + b"\0" * 64 + b"\nGET /a 200\n", "binary, not text"),
         ("noise", bytes(range(256)) * 4, "binary, not text"),

@@ -36,6 +36,16 @@ def test_the_text_is_complete_and_every_line_has_its_number(document: Document, 
         assert [line.first for line in lines] == sorted({line.first or 0 for line in lines})
 
 
+def test_lines_of_one_encoded_line_of_the_file_stay_apart() -> None:
+    first = part("# Offer\n\nSee below.", at=0, line=7, end=7)
+    second = part("## plan.md", at=21, line=7, end=7)
+    third = part("Forge.\nAnvil.", at=32, line=7, end=7)
+
+    assert [line.text for line in lines_of([first, second, third])] == [
+        "# Offer", "", "See below.", "", "## plan.md", "Forge.", "Anvil."
+    ]  # fmt: skip
+
+
 def test_overlapping_chunks_do_not_double_text() -> None:
     text = "one two\nthree four\nfive six\nseven"
     first = part(text[:18], at=0, line=1)

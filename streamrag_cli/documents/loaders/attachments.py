@@ -22,10 +22,10 @@ _MESSAGES: Final = frozenset({"mail", "mailbox"})
 
 
 class Attachments:
-    """The attachments of one file of mail. `unread` counts attachments that failed or exceeded the limits."""
+    """The attachments of one file of mail. `unread` lists names: of attachments that failed or exceeded the limits."""
 
     def __init__(self) -> None:
-        self.unread = 0
+        self.unread: list[str] = []
         self._files = self._bytes = 0
         self._end_s = time.process_time() + _PROCESSOR_S
 
@@ -38,7 +38,7 @@ class Attachments:
         self._files += 1
         self._bytes += len(data)
         if self._files > _FILES or self._bytes > _BYTES or time.process_time() > self._end_s:
-            self.unread += 1
+            self.unread.append(path.name)
             return None
         if not content_matches_name(path, data):
             return None
@@ -46,7 +46,7 @@ class Attachments:
         try:
             return load_with(entry.loader, entry.input_type, path, raw)
         except Exception:  # noqa: BLE001 - loaders raise DocumentError, third-party parsers may raise anything
-            self.unread += 1
+            self.unread.append(path.name)
             return None
 
 

@@ -31,6 +31,7 @@ _PARTS: Final = 500
 _HEADER_CHARS: Final = 500
 _MAX_RECIPIENTS: Final = 20
 _SHORT_CHARS: Final = 1000
+_SHOWN_NAMES: Final = 3
 
 
 def load_mail(path: str, data: bytes) -> Document:
@@ -62,7 +63,10 @@ def load_mailbox(path: str, data: bytes) -> Document:
 
 
 def _notes(files: Attachments) -> tuple[str, ...]:
-    return (f"{counted_noun(files.unread, 'attachment')} could not be read",) if files.unread else ()
+    if not files.unread:
+        return ()
+    names = ", ".join(files.unread[:_SHOWN_NAMES]) + (", …" if len(files.unread) > _SHOWN_NAMES else "")
+    return (f"{counted_noun(len(files.unread), 'attachment')} could not be read: {names}",)
 
 
 def _separate_messages(document: Document) -> Document:
@@ -101,13 +105,16 @@ class _Writer:
         for each in messages:
             if level < _NESTED:
                 self.write(each, level + 1)
+            else:
+                self._files.unread.append(_header(each, "Subject") or "(no subject)")
 
     def _write_file(self, name: str, part: EmailMessage, level: int) -> None:
         payload = part.get_payload(decode=True)
         document = self._files.load(name, payload if isinstance(payload, bytes) else b"")
         last = ""
         for section in document.sections if document is not None else ():
-            place = f"{name}, page {section.page}" if section.page else name
+            is_slide = bool(section.headings) and section.headings[0].startswith(f"Slide {section.page}")
+            place = f"{name}, page {section.page}" if section.page and not is_slide else name
             heading = " > ".join((place, *section.headings))
             if heading != last:
                 self._out.heading(level, heading, self._number)

@@ -13,6 +13,11 @@ from streamrag_cli.errors import DocumentError
 
 OFFICE: Final = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
 XLINK: Final = "{http://www.w3.org/1999/xlink}"
+_INLINE: Final = (
+    f"{OFFICE}document",
+    f"{OFFICE}document-content",
+    "{http://www.w3.org/1998/Math/MathML}math",
+)
 _DC_TITLE: Final = "{http://purl.org/dc/elements/1.1/}title"
 _MANIFEST: Final = "META-INF/manifest.xml"
 
@@ -48,7 +53,8 @@ class OdfPackage:
 
         None if it cannot be read. Each object is read only once, so sizes cannot multiply.
         """
-        root = next((child for child in element if isinstance(child.tag, str)), None)
+        # Besides a reference to the object, LibreOffice writes an empty paragraph into `draw:object`.
+        root = next((child for child in element if child.tag in _INLINE), None)
         if root is None:
             root = self._part(f"{posixpath.normpath(element.get(f'{XLINK}href') or '')}/content.xml")
         body = None if root is None else root.find(f"{OFFICE}body")

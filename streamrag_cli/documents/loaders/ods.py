@@ -164,7 +164,9 @@ class _SheetReader:
         if _is_hidden(row, "table-row-group"):
             self._hidden_rows += count
             return
-        for each in range(number, number + min(count, _REPEATED, MAX_ROW + 1 - number)):
+        copies = min(count, _REPEATED, MAX_ROW + 1 - number) - 1
+        chars = sum(map(len, texts)) + len(texts)
+        for each in range(number, number + 1 + self._limits.allow_copies(copies, chars)):
             if not self._limits.allow_row(self._sheet.name, each, texts):
                 return
             self._sheet.rows.append(Row(each, each - self._hidden_rows, columns, texts, is_bold))
@@ -180,7 +182,10 @@ class _SheetReader:
             count = _count(cell, "number-columns-repeated")
             text = self._text(cell) if cell.tag == f"{_TABLE}table-cell" else ""
             if text and not text.isspace():
-                for each in range(column, min(column + min(count, _REPEATED), MAX_COLUMN)):
+                copies = max(0, min(count, _REPEATED, MAX_COLUMN - column) - 1)
+                for each in range(
+                    column, min(column + 1 + self._limits.allow_copies(copies, len(text) + 1), MAX_COLUMN)
+                ):
                     columns.append(each)
                     texts.append(text)
                 is_bold = is_bold and cell.get(f"{_TABLE}style-name") in self._bold

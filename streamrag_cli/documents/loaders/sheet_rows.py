@@ -15,6 +15,9 @@ TEXT_CHARS: Final = 64_000_000
 """The maximum length of a file's text."""
 CELL_CHARS: Final = 32_767
 """The maximum length of a cell in Excel. Longer texts are cut."""
+COPIES_CHARS: Final = 200_000
+"""Repeated cells may add this much text, or `COPIES_RATIO` times the size of a file that is large."""
+COPIES_RATIO: Final = 10
 MAX_COLUMN: Final = 16_384
 MAX_ROW: Final = 1_048_576
 _FILLED_CELLS: Final = 1_000_000
@@ -63,6 +66,8 @@ class Limits:
     cells: int = 0
     chars: int = 0
     written_chars: int = 0
+    copied_chars: int = 0
+    left_out_copies: int = 0
     cut_at: str = ""
     hidden_sheets: int = 0
     hidden_rows: int = 0
@@ -85,6 +90,14 @@ class Limits:
         self.written_chars += chars
         return self._allow(sheet, row, 0, self.written_chars)
 
+    def allow_copies(self, count: int, chars: int) -> int:
+        """How many of `count` copies of a text of so many characters may be made, so that a small file stays small."""
+        limit = max(COPIES_CHARS, COPIES_RATIO * self.file_bytes)
+        allowed = min(count, max(0, limit - self.copied_chars) // max(1, chars))
+        self.copied_chars += allowed * chars
+        self.left_out_copies += count - allowed
+        return allowed
+
     def _allow(self, sheet: str, row: int, cells: int, chars: int) -> bool:
         if chars > RATIO_FROM_BYTES and chars > RATIO * self.file_bytes:
             raise DocumentError(f"would become {chars / 1e6:,.0f} MB of text (a zip bomb?)", code="zip_bomb")
@@ -96,6 +109,8 @@ class Limits:
     def notes(self) -> Iterator[str]:
         if self.cut_at:
             yield self.cut_at
+        if self.left_out_copies:
+            yield f"left out {counted_noun(self.left_out_copies, 'copy', 'copies')} of repeated rows and cells"
         hidden = [
             counted_noun(count, f"hidden {noun}")
             for count, noun in (

@@ -8,23 +8,12 @@ from pathlib import PurePosixPath
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
+from streamrag_cli.documents.formats import suffix_of_media_type
 from streamrag_cli.remote.web.results import FetchError
 
 ACCEPTED_ENCODINGS: Final = "gzip, deflate"
 _GZIP_OR_ZLIB: Final = 32 + zlib.MAX_WBITS
 _RAW: Final = -zlib.MAX_WBITS
-_SUFFIX_OF: Final = {
-    "text/html": ".html", "application/xhtml+xml": ".html", "application/pdf": ".pdf", "text/markdown": ".md",
-    "text/x-markdown": ".md", "text/x-rst": ".rst", "text/csv": ".csv", "text/tab-separated-values": ".tsv",
-    "application/json": ".json", "application/ld+json": ".json", "application/x-ndjson": ".jsonl",
-    "application/yaml": ".yaml", "text/yaml": ".yaml", "application/toml": ".toml", "text/vtt": ".vtt",
-    "application/x-subrip": ".srt", "application/epub+zip": ".epub", "application/rtf": ".rtf", "text/rtf": ".rtf",
-    "message/rfc822": ".eml", "application/mbox": ".mbox", "application/x-ipynb+json": ".ipynb",
-    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": ".docx",
-    "application/vnd.openxmlformats-officedocument.presentationml.presentation": ".pptx",
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": ".xlsx",
-    "application/vnd.oasis.opendocument.text": ".odt", "application/vnd.oasis.opendocument.spreadsheet": ".ods",
-}  # fmt: skip
 _UNSPECIFIC: Final = frozenset({"", "application/octet-stream", "binary/octet-stream", "text/plain", "text/x-unknown"})
 _XML: Final = frozenset({"application/xml", "text/xml"})
 _HTML: Final = re.compile(
@@ -100,8 +89,8 @@ def format_suffix(content_type: str, url: str, body: bytes, known_suffixes: froz
         suffix = ".pdf"
     elif _HTML.match(body[:4096]) and not (declared.startswith("text/") and declared not in _UNSPECIFIC | _XML):
         suffix = ".html"
-    elif declared in _SUFFIX_OF:
-        suffix = _SUFFIX_OF[declared] if declared != "application/pdf" else ""  # it does not begin like one
+    elif suffix_of_type := suffix_of_media_type(declared):
+        suffix = suffix_of_type if declared != "application/pdf" else ""  # it does not begin like one
     elif declared in _UNSPECIFIC or (declared.startswith("text/") and of_address in known_suffixes):
         suffix = of_address if of_address in known_suffixes else ".txt" if declared == "text/plain" else ""
     elif declared in _XML:
