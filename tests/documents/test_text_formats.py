@@ -21,7 +21,7 @@ from tests.support.loading import loaded, outline
         ("a.eml", "mail"),
         ("a.mbox", "mailbox"), ("a.srt", "subtitles"), ("a.toml", "toml"), ("a.xml", "xml"), ("a.ini", "config"),
         ("a.org", "org"),
-        ("a.png", None), ("a.doc", None), ("unknown", None), ("a.md.bak", None),
+        ("a.png", "image"), ("a.doc", None), ("unknown", None), ("a.md.bak", None),
     ],
 )  # fmt: skip
 def test_the_format_is_selected_by_file_name(name: str, expected: str | None) -> None:
