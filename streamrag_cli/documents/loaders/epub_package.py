@@ -99,8 +99,6 @@ class _Files:
         info = self._infos.get(name.casefold())
         if info is None:
             return None
-        if info.flag_bits & 1:
-            raise DocumentError("encrypted: the archive has a password", code="encrypted")
         try:
             return self._archive.read(info)
         except _UNREADABLE:
