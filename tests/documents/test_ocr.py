@@ -62,7 +62,7 @@ def test_scanned_pages_are_read_between_pages_with_text(loader: Loader) -> None:
     document = load_with(loader, "a.pdf", data)
 
     assert pages(document) == [(1, "Typed on the first page."), (2, " ".join(LETTER)), (4, " ".join(REPLY))]
-    assert document.notes == ()
+    assert document.notes == ("1 of 4 pages has no text (OCR found none)",)
 
 
 @pytest.mark.fault("scanned-pages")

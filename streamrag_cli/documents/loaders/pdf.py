@@ -89,7 +89,7 @@ def _document(path: str, title: str, pages: list[Page], recognised: _Recognised)
     for number, (page, page_text) in enumerate(zip(pages, texts, strict=True), start=1):
         text = _joined(page_text, compounds).strip()
         if not text:
-            without_text += page.is_picture and number - 1 not in recognised.texts
+            without_text += page.is_picture
             continue
         pieces.append(text + "\n\n")
         sections.append(Section(start=length, end=length + len(text) + 2, page=number))
@@ -104,7 +104,9 @@ def _document(path: str, title: str, pages: list[Page], recognised: _Recognised)
         title=title,
         sections=tuple(sections),
         line_numbers=None,
-        notes=(_pages_note(without_text, len(pages)),) if without_text else (),
+        notes=(_pages_note(without_text, len(pages), has_ocr=bool(recognised.texts) and not recognised.failed),)
+        if without_text and pieces
+        else (),
     )
 
 
@@ -115,8 +117,9 @@ def _page_texts(pages: list[Page]) -> list[str]:
     return ["\n".join([*(line.text for line in each), *page.sideways]) for each, page in zip(lines, pages, strict=True)]
 
 
-def _pages_note(without_text: int, pages: int) -> str:
-    return f"{without_text:,} of {pages:,} pages {'has' if without_text == 1 else 'have'} no text (scanned?)"
+def _pages_note(without_text: int, pages: int, *, has_ocr: bool) -> str:
+    reason = "OCR found none" if has_ocr else "scanned?"
+    return f"{without_text:,} of {pages:,} pages {'has' if without_text == 1 else 'have'} no text ({reason})"
 
 
 def _joined(page: str, compounds: set[str]) -> str:
