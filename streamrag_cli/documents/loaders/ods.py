@@ -15,6 +15,7 @@ from streamrag_cli.documents.loaders.sheet_rows import (
     CELL_CHARS,
     MAX_COLUMN,
     MAX_ROW,
+    NOT_TEXT,
     Area,
     Limits,
     Row,
@@ -39,7 +40,6 @@ _SPACES: Final = f"{_TEXT}s"
 _SKIPPED: Final = frozenset({f"{_OFFICE}annotation", f"{_TEXT}note", f"{_TEXT}ruby-text"})
 _EXTERNAL: Final = "'file:"
 """Begins the names of tables that hold values of other files; they are not sheets."""
-_NOT_TEXT: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _DURATION: Final = re.compile(r"PT(\d+)H(\d+)M(\d+)(?:[.,]\d+)?S")
 _REPEATED: Final = 1000
 """A row or cell with text that is repeated more often is included this many times."""
@@ -134,7 +134,7 @@ class _Reader:
         if table.get(f"{_TABLE}style-name") in self._hidden_styles:
             self._limits.hidden_sheets += 1
             return None
-        return _SheetReader(" ".join(_NOT_TEXT.sub("", name).split()), self._limits, self._bold)
+        return _SheetReader(" ".join(NOT_TEXT.sub("", name).split()), self._limits, self._bold)
 
 
 class _SheetReader:
@@ -199,11 +199,11 @@ class _SheetReader:
         """The text that the file has for the cell, or else its value."""
         paragraphs = [text_of(child) for child in cell if child.tag == f"{_TEXT}p"]
         if paragraphs:
-            return _NOT_TEXT.sub("", "\n".join(paragraphs)[:CELL_CHARS])
+            return NOT_TEXT.sub("", "\n".join(paragraphs)[:CELL_CHARS])
         kind = cell.get(f"{_OFFICE}value-type")
         if kind is None and cell.get(f"{_TABLE}formula") is not None:
             self._limits.formulas += 1
-        return "" if kind is None else _NOT_TEXT.sub("", _value(cell, kind)[:CELL_CHARS])
+        return "" if kind is None else NOT_TEXT.sub("", _value(cell, kind)[:CELL_CHARS])
 
     def finish(self) -> Sheet:
         self._limits.hidden_rows += self._hidden_rows

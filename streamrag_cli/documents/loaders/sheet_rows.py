@@ -1,5 +1,6 @@
 """The rows of a spreadsheet's sheets as their cells are shown, and the limits for all sheets of a file."""
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ CELLS: Final = 1_000_000
 """The maximum number of cells with text that are read from a file, about 150 MB of memory."""
 TEXT_CHARS: Final = 64_000_000
 """The maximum length of a file's text."""
+NOT_TEXT: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+"""Characters that XML does not allow, and that text must not contain."""
 CELL_CHARS: Final = 32_767
 """The maximum length of a cell in Excel. Longer texts are cut."""
 COPIES_CHARS: Final = 200_000

@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 from typing import IO, Any, Final
 
 from streamrag_cli.documents.loaders.number_formats import BUILT_IN, GENERAL
-from streamrag_cli.documents.loaders.sheet_rows import CELL_CHARS
+from streamrag_cli.documents.loaders.sheet_rows import CELL_CHARS, NOT_TEXT
 from streamrag_cli.documents.loaders.xml_archive import parsed_xml, streamed_xml
 
 _ESCAPE: Final = re.compile(r"_x([0-9A-Fa-f]{4})_")
-_NOT_TEXT: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _EMPTY_CELL: Final = re.compile(rb'<c r="[A-Z]{1,3}[0-9]{1,7}"(?: s="[0-9]{1,6}")?(?: ?/>|></c>)')
 _BLOCK_BYTES: Final = 1 << 18
 _TITLE: Final = "{http://purl.org/dc/elements/1.1/}title"
@@ -102,7 +101,7 @@ def clean_text(text: str) -> str:
     """Text without escapes such as `_x000D_` and without characters that are not text, at most `CELL_CHARS` long."""
     if "_x" in text:
         text = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), text)
-    return _NOT_TEXT.sub("", text[:CELL_CHARS])
+    return NOT_TEXT.sub("", text[:CELL_CHARS])
 
 
 class WithoutEmptyCells(io.RawIOBase):
