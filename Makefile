@@ -24,8 +24,9 @@ demo: install
 	$(BIN)/streamrag ask --store $(DEMO) "When do I get my deposit back?"
 
 # Lint, types, import contracts and all tests. CONTRIBUTING.md lists the programs that some tests need.
+# A failed test runs a second time, because three processes compete for two cores; the summary lists it as RERUN.
 test: check node
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile --reruns 1
 
 # The fast tests, without browser and PostgreSQL. Less than a minute on two cores.
 quick: install

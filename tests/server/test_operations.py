@@ -2,6 +2,7 @@
 
 import resource
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,11 +51,24 @@ def test_readyz_answers_while_all_question_threads_are_busy(settings: Settings) 
     assert not any(each.exception() for each in blocked)
 
 
+def is_idle(pid: int) -> bool:
+    """Whether the process used no processor time and opened no files for half a second."""
+
+    def activity() -> tuple[list[str], list[str]]:
+        times = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[11:13]
+        return times, sorted(each.name for each in Path(f"/proc/{pid}/fd").iterdir())
+
+    before = activity()
+    time.sleep(0.5)
+    return activity() == before
+
+
 @pytest.mark.fault("few-descriptors")
 def test_a_server_short_of_file_descriptors_is_not_ready(settings: Settings) -> None:
     with served(settings) as server:
         assert wait_until(lambda: request(f"{server.url}/readyz").status == 200, within_s=60)
         pid = server.process.pid
+        assert wait_until(lambda: is_idle(pid), within_s=60)  # it loads the embedder in a thread, which opens files
         before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
         highest = max(int(each.name) for each in Path(f"/proc/{pid}/fd").iterdir())
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (highest + 6, before[1]))
