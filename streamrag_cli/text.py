@@ -4,9 +4,12 @@ Each code point is sanitised separately, so a sequence that is split between two
 `sanitise(a) + sanitise(b) == sanitise(a + b)`.
 """
 
+import re
 from typing import Final
 
 REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
+NOT_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
+"""Matches NUL and surrogates. PostgreSQL rejects NUL, and surrogates cannot be encoded as UTF-8."""
 _SHORTEST_SECRET: Final = 8
 
 

@@ -20,7 +20,7 @@ from typing import Final
 from streamrag_cli.documents.safe_open import open_resolved
 from streamrag_cli.errors import DocumentError
 from streamrag_cli.system_errors import exhausted_resource
-from streamrag_cli.text import REPLACEMENT
+from streamrag_cli.text import NOT_TEXT, REPLACEMENT
 
 _BLOCK_BYTES: Final = 1 << 20
 _SNIFFED_BYTES: Final = 8192
@@ -32,7 +32,6 @@ _BYTE_ORDER_MARKS: Final = (  # UTF-32's little-endian mark begins with UTF-16's
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_NOT_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
 _NOT_WRITING: Final = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f\ue000-\uf8ff\ufdd0-\ufdef\ufffe\uffff]")
 _BINARY_SIGNATURES: Final = (  # archives, Office files and images, which may contain no NUL if small
     b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"\x1f\x8b", b"BZh9", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!\x1a",
@@ -136,7 +135,7 @@ def _decode(data: bytes, declared: str | None) -> tuple[str, str | None]:
         return _decode_utf_16_without_mark(data)
     if declared is not None:
         try:
-            return _NOT_TEXT.sub(REPLACEMENT, data.decode(declared)), None
+            return NOT_TEXT.sub(REPLACEMENT, data.decode(declared)), None
         except (LookupError, UnicodeError, ValueError):
             pass  # the declaration is wrong: ignore it
     try:
@@ -170,10 +169,10 @@ def _decode_utf_16_without_mark(data: bytes) -> tuple[str, str]:
 
 def _decode_as(data: bytes, encoding: str) -> tuple[str, str | None]:
     try:
-        return _NOT_TEXT.sub(REPLACEMENT, data.decode(encoding)), None
+        return NOT_TEXT.sub(REPLACEMENT, data.decode(encoding)), None
     except UnicodeDecodeError:
         text = data.decode(encoding, errors="replace")
-        return _NOT_TEXT.sub(REPLACEMENT, text), f"invalid {encoding}: undecodable characters were replaced"
+        return NOT_TEXT.sub(REPLACEMENT, text), f"invalid {encoding}: undecodable characters were replaced"
 
 
 def _decode_guessing(data: bytes) -> tuple[str, str | None]:

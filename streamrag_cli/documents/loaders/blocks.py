@@ -1,13 +1,9 @@
 """Builds the document of a word processor file from its blocks: paragraphs, tables and headings in reading order."""
 
-import re
 from collections.abc import Iterable
-from typing import Final
 
 from streamrag_cli.documents.outline import Heading, clean_heading, sections_from
 from streamrag_cli.model import Document
-
-NOT_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
 
 
 def document_of_blocks(path: str, title: str, blocks: Iterable[tuple[int, str]]) -> Document:

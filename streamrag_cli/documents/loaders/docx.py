@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from streamrag_cli.documents.loaders.blocks import NOT_TEXT, document_of_blocks
+from streamrag_cli.documents.loaders.blocks import document_of_blocks
 from streamrag_cli.documents.loaders.docx_math import linear
 from streamrag_cli.documents.loaders.docx_package import Package, open_package
 from streamrag_cli.documents.loaders.docx_tables import Table
 from streamrag_cli.documents.loaders.equations import in_sentence, with_spaced_equations
 from streamrag_cli.documents.outline import clean_heading
 from streamrag_cli.model import Document
+from streamrag_cli.text import NOT_TEXT
 
 _W: Final = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _M: Final = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"

@@ -12,14 +12,13 @@ from typing import Final
 from streamrag_cli.documents.loaders.plain import load_plain
 from streamrag_cli.documents.loaders.structured import NAMING, NESTING, Entry, structured_document
 from streamrag_cli.model import Document
-from streamrag_cli.text import REPLACEMENT
+from streamrag_cli.text import NOT_TEXT, REPLACEMENT
 
 _TOKEN: Final = re.compile(
     r"""(?P<string>"(?>[^"\\]+|\\.)*+"|'(?>[^'\\]+|\\.)*+')|(?P<mark>[{}\[\]:,])|(?P<comment>//[^\n]*|/\*.{0,5000}?\*/)"""
     r"""|(?P<word>[^\s{}\[\]:,"'/]++)""",
     re.DOTALL,
 )
-_NOT_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
 _CLOSING: Final = {"{": "}", "[": "]"}
 _NAME_CHARS: Final = 100
 _SHORT_CHARS: Final = 60
@@ -204,4 +203,4 @@ def _decoded(token: str) -> str:
         value = json.loads('"' + re.sub(r"\\'", "'", token[1:-1]).replace("\n", "\\n") + '"', strict=False)
     except ValueError:
         return token[1:-1]
-    return _NOT_TEXT.sub(REPLACEMENT, str(value).replace("\r\n", "\n").replace("\r", "\n"))
+    return NOT_TEXT.sub(REPLACEMENT, str(value).replace("\r\n", "\n").replace("\r", "\n"))

@@ -19,12 +19,11 @@ from streamrag_cli.documents.loaders.lines import Lines
 from streamrag_cli.documents.read import decode
 from streamrag_cli.errors import DocumentError
 from streamrag_cli.model import Document
-from streamrag_cli.text import REPLACEMENT
+from streamrag_cli.text import NOT_TEXT, REPLACEMENT
 
 _SEPARATOR: Final = re.compile(rb"^From [^\n]*\d{4}[^\n]*\n(?=[!-9;-~]+:)", re.MULTILINE)
 _HEADER: Final = re.compile(rb"\A(?:From [^\n]*\n|>From [^\n]*\n)?(?:[!-9;-~]{1,100}:[^\n]*\n)")
 _HEADERS: Final = ("From", "To", "Cc", "Date")
-_NOT_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
 _QUOTED: Final = re.compile(r"[ \t]*(?:>[ \t]?)+")
 _NESTED: Final = 5
 _PARTS: Final = 500
@@ -183,7 +182,7 @@ def _header(message: EmailMessage, name: str) -> str:
         value = str(message.get(name, ""))
     except Exception:  # noqa: BLE001 - the header parser may raise anything on malformed headers
         value = next((str(raw) for key, raw in message.raw_items() if key.casefold() == name.casefold()), "")
-    shown = " ".join(_NOT_TEXT.sub(REPLACEMENT, value).split())
+    shown = " ".join(NOT_TEXT.sub(REPLACEMENT, value).split())
     if name in {"To", "Cc"} and shown.count(",") >= _MAX_RECIPIENTS:
         shown = ",".join(shown.split(",")[:_MAX_RECIPIENTS]) + ", …"
     return shown if len(shown) <= _HEADER_CHARS else shown[: _HEADER_CHARS - 1] + "…"
@@ -194,7 +193,7 @@ def _file_name(part: EmailMessage) -> str:
         name = part.get_filename() or ""
     except Exception:  # noqa: BLE001 - as for headers
         name = ""
-    return " ".join(_NOT_TEXT.sub(REPLACEMENT, name).split())[:200]
+    return " ".join(NOT_TEXT.sub(REPLACEMENT, name).split())[:200]
 
 
 def _is_attached(part: EmailMessage) -> bool:

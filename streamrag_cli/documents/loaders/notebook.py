@@ -14,10 +14,9 @@ from streamrag_cli.documents.loaders.notebook_outputs import joined, output_text
 from streamrag_cli.documents.outline import Heading, clean_heading, only_top_heading, sections_from
 from streamrag_cli.errors import DocumentError
 from streamrag_cli.model import Document
-from streamrag_cli.text import REPLACEMENT
+from streamrag_cli.text import NOT_TEXT, REPLACEMENT
 
 _BACKTICKS: Final = re.compile(r"`{3,}")
-_NOT_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
 
 
 def load_notebook(path: str, source: str) -> Document:
@@ -104,4 +103,4 @@ def _language(notebook: Any) -> str:
 
 
 def _title(notebook: Any) -> str:
-    return clean_heading(_NOT_TEXT.sub(REPLACEMENT, _metadata(notebook, "title")))
+    return clean_heading(NOT_TEXT.sub(REPLACEMENT, _metadata(notebook, "title")))

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from streamrag_cli.documents.loaders.html import load_html
 from streamrag_cli.errors import DocumentError
-from streamrag_cli.text import REPLACEMENT
+from streamrag_cli.text import NOT_TEXT, REPLACEMENT
 
 PIECE_CHARS: Final = 800
 """The maximum length of a piece of output, so that it fits into a chunk. An output that is longer than two pieces is
@@ -24,7 +24,6 @@ _MAX_HTML_CHARS: Final = 200_000
 _MAX_NAME_CHARS: Final = 500
 _FORMAT_3: Final = (("plain", "text"), ("html", "html"), ("latex", "latex"), ("markdown", "markdown"))
 _ESCAPE: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
-_NOT_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
 _OBJECT: Final = re.compile(
     r"[\[({]*<(?:[^<>\n]*\b(?:object|at 0x[0-9a-f]+)\b|Figure size |AxesSubplot|Axes:)[^<>\n]*>[^\n]*"
 )
@@ -53,7 +52,7 @@ def joined(source: Any, *, strip: bool = True) -> str:
     text = "".join(str(piece) for piece in source) if isinstance(source, list) else source
     if not isinstance(text, str):
         return ""
-    text = _NOT_TEXT.sub(REPLACEMENT, text)
+    text = NOT_TEXT.sub(REPLACEMENT, text)
     return text.replace("\r\n", "\n").replace("\r", "\n").strip("\n").rstrip() if strip else text
 
 

@@ -8,12 +8,12 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from streamrag_cli.documents.loaders.blocks import NOT_TEXT
 from streamrag_cli.documents.loaders.equations import in_sentence, with_spaced_equations
 from streamrag_cli.documents.loaders.mathml import MATH, linear_mathml
 from streamrag_cli.documents.loaders.odf_package import OFFICE, OdfPackage
 from streamrag_cli.documents.loaders.odf_styles import Styles
 from streamrag_cli.documents.loaders.odf_tables import Table
+from streamrag_cli.text import NOT_TEXT
 
 TEXT: Final = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
 DRAW: Final = "{urn:oasis:names:tc:opendocument:xmlns:drawing:1.0}"

@@ -13,9 +13,9 @@ from lxml import etree  # imports in about 30 ms; every loader of this format ne
 from streamrag_cli.documents.loaders.number_formats import plain_number
 from streamrag_cli.documents.loaders.sheet_rows import (
     CELL_CHARS,
+    INVALID_IN_XML,
     MAX_COLUMN,
     MAX_ROW,
-    NOT_TEXT,
     Area,
     Limits,
     Row,
@@ -134,7 +134,7 @@ class _Reader:
         if table.get(f"{_TABLE}style-name") in self._hidden_styles:
             self._limits.hidden_sheets += 1
             return None
-        return _SheetReader(" ".join(NOT_TEXT.sub("", name).split()), self._limits, self._bold)
+        return _SheetReader(" ".join(INVALID_IN_XML.sub("", name).split()), self._limits, self._bold)
 
 
 class _SheetReader:
@@ -199,11 +199,11 @@ class _SheetReader:
         """The text that the file has for the cell, or else its value."""
         paragraphs = [text_of(child) for child in cell if child.tag == f"{_TEXT}p"]
         if paragraphs:
-            return NOT_TEXT.sub("", "\n".join(paragraphs)[:CELL_CHARS])
+            return INVALID_IN_XML.sub("", "\n".join(paragraphs)[:CELL_CHARS])
         kind = cell.get(f"{_OFFICE}value-type")
         if kind is None and cell.get(f"{_TABLE}formula") is not None:
             self._limits.formulas += 1
-        return "" if kind is None else NOT_TEXT.sub("", _value(cell, kind)[:CELL_CHARS])
+        return "" if kind is None else INVALID_IN_XML.sub("", _value(cell, kind)[:CELL_CHARS])
 
     def finish(self) -> Sheet:
         self._limits.hidden_rows += self._hidden_rows

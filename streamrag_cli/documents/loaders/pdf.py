@@ -12,7 +12,7 @@ from typing import Any, Final
 from streamrag_cli.documents.loaders.pdf_layout import reading_order
 from streamrag_cli.documents.loaders.pdf_margins import without_margins
 from streamrag_cli.documents.loaders.pdf_sentences import join_sentences
-from streamrag_cli.documents.loaders.pdf_text import LINE_BREAK_HYPHEN, Page, is_unreadable, read_page
+from streamrag_cli.documents.loaders.pdf_text import LINE_BREAK_HYPHEN, NOT_SHOWN, Page, is_unreadable, read_page
 from streamrag_cli.documents.ocr import INSTALL, PageReader
 from streamrag_cli.documents.outline import clean_heading
 from streamrag_cli.errors import DocumentError
@@ -20,7 +20,6 @@ from streamrag_cli.model import Document, Section
 
 _DIVIDED: Final = re.compile(r"\b(\w+)(?:\ufffe\s*|-\n(?=[a-zß-öø-ÿ]))(\w+)")
 _COMPOUND: Final = re.compile(r"\b\w+-\w+")
-_NOT_TEXT: Final = re.compile("[\x00\xad\ud800-\udfff]")
 _FILE_NAME: Final = re.compile(r"\.(?:docx?|pdf|tex|dvi|odt|rtf|indd|pptx?|xlsx?|qxd|ps)$", re.IGNORECASE)
 _PROGRAM: Final = re.compile(r"^(?:Microsoft (?:Word|PowerPoint)) - ", re.IGNORECASE)
 _DPI: Final = 200
@@ -133,7 +132,7 @@ def _joined(page: str, compounds: set[str]) -> str:
 
 
 def _title(stored: str) -> str:
-    title = _PROGRAM.sub("", _NOT_TEXT.sub("", stored).strip())
+    title = _PROGRAM.sub("", NOT_SHOWN.sub("", stored).strip())
     return "" if title.casefold() in _NO_TITLE or _FILE_NAME.search(title) else clean_heading(title)
 
 

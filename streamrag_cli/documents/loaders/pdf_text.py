@@ -20,9 +20,11 @@ LINE_BREAK_HYPHEN: Final = "\ufffe"
 GAP: Final = 0.55
 """The minimum white space between columns or cells, as a multiple of the text height."""
 
+NOT_SHOWN: Final = re.compile("[\x00\xad\ud800-\udfff]")
+"""Matches NUL, surrogates and soft hyphens."""
+
 _LINE: Final = re.compile(f"[^\r\n{LINE_BREAK_HYPHEN}]*(?:{LINE_BREAK_HYPHEN}|[\r\n]+|\\Z)")
 _WORD: Final = re.compile(r"\S+")
-_NOT_TEXT: Final = re.compile("[\x00\xad\ud800-\udfff]")
 _RIGHT_TO_LEFT: Final = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 _TO_CLEAN: Final = re.compile("[\x00\xad\ud800-\udfff\ufb00-\ufb06]")
 _LIGATURES: Final = {
@@ -163,7 +165,7 @@ def _is_right_to_left(text: str) -> bool:
 
 
 def _clean(text: str) -> str:
-    return _NOT_TEXT.sub("", text).translate(_LIGATURES)
+    return NOT_SHOWN.sub("", text).translate(_LIGATURES)
 
 
 def _runs(text: str, spans: list[tuple[int, int]], boxes: Boxes, *, whole_lines: bool) -> Iterator[Run]:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from streamrag_cli.documents.loaders.blocks import NOT_TEXT
 from streamrag_cli.documents.loaders.docx_math import linear
 from streamrag_cli.documents.loaders.equations import in_sentence, with_spaced_equations
+from streamrag_cli.text import NOT_TEXT
 
 A: Final = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _A14: Final = "{http://schemas.microsoft.com/office/drawing/2010/main}"

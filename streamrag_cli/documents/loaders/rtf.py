@@ -9,12 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from streamrag_cli.documents.loaders.blocks import NOT_TEXT, document_of_blocks
+from streamrag_cli.documents.loaders.blocks import document_of_blocks
 from streamrag_cli.documents.loaders.grid import MAX_COLUMNS, grid_text, head_rows
 from streamrag_cli.documents.loaders.rtf_tokens import CHARACTER_SETS, Token, code_page, decoded, tokens
 from streamrag_cli.documents.outline import clean_heading
 from streamrag_cli.errors import DocumentError
 from streamrag_cli.model import Document
+from streamrag_cli.text import NOT_TEXT
 
 _MAX_DEPTH: Final = 2000
 _SKIPPED: Final = frozenset(

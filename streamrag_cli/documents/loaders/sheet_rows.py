@@ -14,8 +14,8 @@ CELLS: Final = 1_000_000
 """The maximum number of cells with text that are read from a file, about 150 MB of memory."""
 TEXT_CHARS: Final = 64_000_000
 """The maximum length of a file's text."""
-NOT_TEXT: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-"""Characters that XML does not allow, and that text must not contain."""
+INVALID_IN_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+"""Matches the characters that XML does not allow."""
 CELL_CHARS: Final = 32_767
 """The maximum length of a cell in Excel. Longer texts are cut."""
 COPIES_CHARS: Final = 200_000

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any, Final
 
 from streamrag_cli.documents.loaders.number_formats import BUILT_IN, GENERAL
-from streamrag_cli.documents.loaders.sheet_rows import CELL_CHARS, NOT_TEXT
+from streamrag_cli.documents.loaders.sheet_rows import CELL_CHARS, INVALID_IN_XML
 from streamrag_cli.documents.loaders.xml_archive import parsed_xml, streamed_xml
 
 _ESCAPE: Final = re.compile(r"_x([0-9A-Fa-f]{4})_")
@@ -101,7 +101,7 @@ def clean_text(text: str) -> str:
     """Text without escapes such as `_x000D_` and without characters that are not text, at most `CELL_CHARS` long."""
     if "_x" in text:
         text = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), text)
-    return NOT_TEXT.sub("", text[:CELL_CHARS])
+    return INVALID_IN_XML.sub("", text[:CELL_CHARS])
 
 
 class WithoutEmptyCells(io.RawIOBase):
