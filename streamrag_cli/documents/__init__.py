@@ -1,4 +1,4 @@
-"""Turns files into chunks: finds files, reads them, loads each into a `Document` and cuts it into chunks.
+"""Turns files into chunks: finds files, reads them, loads each one into a `Document` and splits it into chunks.
 
     discover(paths) -> FoundFile ... -> read_file -> withheld? -> Loader.load -> chunk
 
@@ -9,5 +9,5 @@ large files are parsed in a separate process (`sandbox`).
 from typing import Final
 
 RECIPE: Final = "5"
-"""The version of the output of the loaders and the chunker. Increase it whenever that output changes: stored documents
-with another recipe are then loaded and chunked again, even if their files are unchanged."""
+"""The version of the output of the loaders and the chunker. Increase it whenever that output changes: documents stored
+with another version are then loaded and chunked again, even if their files are unchanged."""

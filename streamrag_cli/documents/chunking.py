@@ -1,12 +1,12 @@
-"""Cuts a document into chunks for retrieval.
+"""Splits a document into chunks for retrieval.
 
-A chunk has at most about `target_chars` characters, because the built-in embedding model ignores everything after its
-first 256 tokens. It stays within a section, so that its heading path applies to all of it. It ends, in order of
-preference, at the end of a block, of a sentence or item, of a line, of a word, after punctuation, or anywhere. Fenced
-code stays whole if it fits. A section that `is_whole` is one chunk regardless of its length.
+A chunk has at most about `target_chars` characters, because the built-in embedding model ignores everything after the
+first 256 tokens. It stays within a section, so that its heading path applies to all of it. The preferred places to end
+a chunk are, in this order, the end of a block, a sentence or list item, a line, a word, and punctuation. Fenced code
+stays whole if it fits. A section that `is_whole` is one chunk regardless of its length.
 
-Small adjacent sections are merged into one chunk under the headings they share, because each has too little content
-to be found on its own.
+Small adjacent sections are merged into one chunk under the headings that they share, because each has too little
+content to be found on its own.
 """
 
 import hashlib
@@ -23,16 +23,16 @@ from streamrag_cli.model import LONGEST_CHUNK_CHARS, SUMMARY_MARK, Chunk, Docume
 
 TARGET_CHARS: Final = 1000
 SMALL_SECTION_CHARS: Final = 300
-"""A section up to this long may be merged with its neighbours, as long as the result fits the target."""
+"""A section up to this length may be merged with its neighbours if the result is not longer than the target."""
 
 BARE_SECTION_CHARS: Final = 120
-"""A section up to this long has hardly any text after its heading, so it is merged into its first subsection."""
+"""A section up to this length has hardly any text after its heading, so it is merged into its first subsection."""
 
 MIN_SHARE: Final = 0.25
-"""A chunk does not end before this share of the target, except before fenced code that fits in the next chunk."""
+"""The minimum length of a chunk, as a share of the target, except before fenced code that fits in the next chunk."""
 
 LAST_PIECE_SHARE: Final = 0.15
-"""If the rest of a section is shorter than this share of the target, it stays part of the last chunk."""
+"""If the rest of a section is shorter than this share of the target, it is added to the previous chunk."""
 
 _BLOCK_END: Final = re.compile(r"\n[ \t\f\v]*\n")
 _SENTENCE_END: Final = re.compile(
@@ -71,9 +71,9 @@ def chunk(document: Document, *, target_chars: int = TARGET_CHARS) -> Iterator[C
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Merged sections. `chars` is their total length and `largest` that of the longest, without outer whitespace.
+    """Merged sections. `chars` is their total length and `largest` the length of the longest, without outer whitespace.
 
-    `is_chain` is True as long as each section is nested in the previous one; `headings` then belong to the last one.
+    `is_chain` is True if each section is nested in the previous one. `headings` are then those of the last section.
     """
 
     start: int
@@ -100,7 +100,7 @@ class _Group:
 
 
 def _groups(document: Document, target_chars: int) -> Iterator[_Group]:
-    """The sections, merged if they belong together; blank sections are merged with their neighbours."""
+    """Yield the document's sections. Sections that belong together are merged; blank ones join their neighbours."""
     group: _Group | None = None
     for section in document.sections:
         chars = len(document.text[section.start : section.end].strip())
@@ -118,7 +118,7 @@ def _groups(document: Document, target_chars: int) -> Iterator[_Group]:
 
 
 def _shared_headings(group: _Group, section: Section, chars: int, target_chars: int) -> tuple[str, ...] | None:
-    """The heading path of `group` merged with `section`; None if they should stay separate."""
+    """Return the heading path for `group` merged with `section`; None if they should stay separate."""
     if group.is_whole or section.is_whole:
         return None if chars else group.headings
     if not group.chars:
@@ -142,7 +142,7 @@ def _shared_headings(group: _Group, section: Section, chars: int, target_chars: 
 
 
 def _heading_path(document: Document, headings: tuple[str, ...], *, is_first: bool) -> tuple[str, ...]:
-    """The headings of a chunk: the document's title, its summary in the first chunk only, and the section's own."""
+    """Return a chunk's headings: the document's title, in the first chunk its summary, and the section's headings."""
     above = (document.title,) if document.title else ()
     own = headings[1:] if above and headings[:1] == above else headings
     summary = (f"{SUMMARY_MARK}{document.summary}",) if is_first and document.summary else ()
@@ -158,7 +158,7 @@ def _spans(text: str, group: _Group, target_chars: int) -> Iterator[tuple[int, i
 
 
 def _chunk_ends(text: str, group: _Group, target_chars: int) -> Iterator[int]:
-    """The end offset of each chunk of `group`; the last is the group's end."""
+    """Yield the end offset of each chunk of `group`. The last one is the end of the group."""
     if group.is_whole and group.end - group.start <= LONGEST_CHUNK_CHARS:
         yield group.end
         return
@@ -176,7 +176,7 @@ def _max_chars(target_chars: int) -> int:
 
 
 def _best_cut(text: str, at: int, target_chars: int, fences: Sequence[tuple[int, int]]) -> int:
-    """The end of the chunk that begins at `at`: within the target, the last boundary of the best kind that occurs."""
+    """Return where the chunk that begins at `at` ends: at the last boundary of the best kind within the target."""
     earliest, latest = at + max(1, int(target_chars * MIN_SHARE)), at + target_chars
     fence = _fence_around(fences, latest)
     if fence:
@@ -198,7 +198,7 @@ def _best_cut(text: str, at: int, target_chars: int, fences: Sequence[tuple[int,
 
 
 def _fences(text: str, start: int, end: int) -> list[tuple[int, int]]:
-    """The start and end of each fenced code block. An unclosed block ends with the section."""
+    """Return the start and end of each fenced code block. An unclosed block ends with the section."""
     fences: list[tuple[int, int]] = []
     opener: re.Match[str] | None = None
     for match in _FENCE.finditer(text, start, end):
@@ -218,7 +218,7 @@ def _fence_around(fences: Sequence[tuple[int, int]], offset: int) -> tuple[int, 
 
 
 def _stripped(text: str, start: int, end: int) -> tuple[int, int] | None:
-    """The span without surrounding blank lines, or None if it is blank. The first line keeps its indentation."""
+    """Return the span without surrounding blank lines, or None if it is blank. The first line keeps its indentation."""
     span = text[start:end]
     body = span.lstrip()
     if not body:
@@ -233,7 +233,7 @@ def _begins_a_line(text: str, offset: int) -> bool:
 
 
 def _chunk_id(path: str, headings: tuple[str, ...], page: int | None, text: str, seen: Counter[bytes]) -> str:
-    """The chunk's id: 32 hex digits of a hash. Equal chunks of one document are numbered, so that their ids differ."""
+    """Return the chunk's id, 32 hex digits of a hash. Equal chunks of a document are numbered, so their ids differ."""
     digest = hashlib.sha256(json.dumps([RECIPE, path, headings, page, text]).encode("ascii"))
     content = digest.digest()
     digest.update(b"%d" % seen[content])
@@ -243,7 +243,7 @@ def _chunk_id(path: str, headings: tuple[str, ...], page: int | None, text: str,
 
 @dataclass(slots=True)
 class _Lines:
-    """Converts offsets into line numbers of the file. Calls must be in order of `start`."""
+    """Converts offsets in the text into line numbers of the file. Calls must be in the order of `start`."""
 
     document: Document
     _offset: int = 0

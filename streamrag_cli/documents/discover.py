@@ -1,15 +1,15 @@
 """Finds the files to read under the paths that the user named, and reports what it skipped and why.
 
-It skips hidden files, files ignored by git or `.streamragignore`, files excluded for this ingest, possible secrets
+It skips hidden files, files ignored by git or `.streamragignore`, files excluded by the user, possible secrets
 (`secret_names`), generated and vendored files (`generated`), unsupported formats, everything except regular files, and
-links that lead out of the named path. A path that the user names is read regardless of its name, even if another named
-path contains it, unless the ingest excludes it. A skipped directory is reported once and not entered.
+links that lead out of the named path. A path that the user names is read regardless of its name, even if it is below
+another named path, unless the user excludes it. A skipped directory is reported once and not entered.
 
 Each directory is opened by its resolved path and listed through the opened descriptor. If a component of the path has
 been replaced by a link, opening it fails (`safe_open`).
 
-Links are followed last, after all files and directories under the path that can be reached without a link. Therefore no
-file is reported twice, regardless of the order of names, and loops of links end.
+Links are followed last, after every file and directory that can be reached without a link. Therefore a file is not
+reported twice, and discovery does not loop through links.
 """
 
 import errno
@@ -48,7 +48,7 @@ from streamrag_cli.missing_files import is_missing
 from streamrag_cli.system_errors import exhausted_resource
 
 IsCurrent: TypeAlias = Callable[[str, str], bool]
-"""Whether the stored document of a file is known to be up to date, by the name of the file and its resolved path."""
+"""Takes a file's name and resolved path. Returns whether the stored document is known to be up to date."""
 
 
 def _never(_name: str, _real: str) -> bool:
@@ -67,16 +67,20 @@ def discover(
     scope: Scope | None = None,
     entered: Callable[[str, str], None] | None = None,
 ) -> Iterator[DiscoveryResult]:
-    """Yield what is found under `paths`, in their order: depth first by name, then through links.
+    """Yield what is found under each of `paths`: first depth first by name, then through links.
 
-    A file under several of the paths is yielded once. The patterns in `exclude` apply like those of a `.gitignore` in
-    each of the paths. `environment` locates the user's git configuration; if it is None, that configuration is ignored.
-    The paths that are also in `recorded` come from the store, not from this command: possible secrets at these paths
-    are skipped. Images in folders are found only `with_ocr`. A file for which `is_current` returns true is not
-    classified by its name, which takes most of the time. If `is_repository`, the paths have the files of a git
-    repository: git's rules and ignore files in the folders above have no effect. With a `scope`, only what it contains
-    is yielded. Before a directory is listed, `entered` is called with its path and its resolved path. Raises
-    `UsageError` `no_such_path` or `bad_pattern` before the first result.
+    A file under several of the paths is yielded once. Raises `UsageError` `no_such_path` or `bad_pattern` before the
+    first result.
+
+    - `exclude`: patterns that apply like those of a `.gitignore` file in each of the paths.
+    - `environment`: locates the user's git configuration. If it is None, that configuration is ignored.
+    - `recorded`: the paths that come from the store, not from this command. Possible secrets among them are skipped.
+    - `is_repository`: the paths contain the files of a git repository. Git's rules and the ignore files in the folders
+      above have no effect.
+    - `is_current`: a file for which it returns true is not classified by its name, which saves most of the time.
+    - `with_ocr`: images in folders are found only with it.
+    - `scope`: only paths that it contains are yielded.
+    - `entered`: called with the path and the resolved path of a directory before the directory is listed.
     """
     roots = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 - resolve() would follow links
     excluded = exclude_rules(exclude)
@@ -152,7 +156,7 @@ def _discover(
 
 
 def _is_secret(real: str, *, directory: bool) -> bool:
-    """Whether a file or directory may be a secret, judging by its name and those of the directories above it."""
+    """Whether a file or directory may be a secret, judging by its name and the names of the directories above it."""
     *above, name = PurePath(real).parts
     directories = [*above, name] if directory else above
     if any(map(is_excluded_directory, directories)):
@@ -178,8 +182,8 @@ class _Directory:
 class _Walk:
     """The walk over one root.
 
-    `visited` contains the resolved path of every file found and every directory entered, under any root; `named`
-    contains all roots, and `recorded` the roots that this command does not name.
+    `visited` contains the resolved path of every file found and every directory entered, under any root. `named`
+    contains all roots; `recorded` contains the roots that come from the store, not from this command.
     """
 
     root: Path
@@ -219,7 +223,7 @@ class _Walk:
                 pending.extend(reversed(self._enter(item)))
 
     def _enter(self, directory: _Directory) -> list[_Directory | DiscoveryResult]:
-        """The results for the entries of `directory`, sorted by name. Links are queued and followed later."""
+        """Return the results for the entries of `directory`, sorted by name. Links are queued and followed later."""
         self.entered(directory.path, directory.real)
         try:
             descriptor = open_directory(directory.real)
@@ -252,7 +256,7 @@ class _Walk:
         path = f"{parent.path.rstrip('/')}/{entry.name}"  # creating a Path per entry is slow
         real = path if parent.real == parent.path else f"{parent.real.rstrip('/')}/{entry.name}"
         is_named, is_link = path in self.named, entry.is_symlink()
-        if real in self.visited or (is_link and is_named):  # a named link is walked as a root of its own
+        if real in self.visited or (is_link and is_named):  # a named link is walked as a separate root
             return None
         try:
             is_directory = entry.is_dir(follow_symlinks=False)
@@ -355,9 +359,9 @@ def _check_exists(root: Path) -> None:
 
 
 def _reason(error: OSError | DocumentError) -> str:
-    """The reason to report for `error`.
+    """Return the reason to report for `error`.
 
-    Raises ResourceError if the process has no descriptors or memory left: then the directory is not the problem.
+    Raises ResourceError if the process has no descriptors or memory left: the directory is not the problem then.
     """
     if isinstance(error, DocumentError):
         return error.message

@@ -1,4 +1,4 @@
-"""The results of discovery: files to read, skipped paths with the reason, and unreadable directories."""
+"""The results of discovery: files to read, skipped paths with their reasons, and unreadable directories."""
 
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -39,12 +39,13 @@ _REASONS: dict[SkipCode, str] = {
 class FoundFile:
     """A regular file to read.
 
-    `name` is its absolute path as it was reached, possibly through links, or its address; `root` is the path or address
-    that the user named. `real` is the resolved path of the file or of the copy of the document, by which it is opened.
-    The results of a whole tree are held in memory together, so paths are strings, and `real` is the same object as
-    `name` if the path contains no links. `checks_secrets` is False if the user named the file in this command, so that
-    it is read even if it is a secret. If `is_current`, the caller of `discover` knows that the stored document is up to
-    date.
+    `name` is the file's address or its absolute path, which may contain links. `root` is the path or address that the
+    user named. `real` is the resolved path by which the file, or the copy of a document from an address, is opened.
+    `checks_secrets` is False if the user named the file in this command: it is then read even if it is a secret.
+    `is_current` is True if the stored document is known to be up to date.
+
+    The results of a whole tree are in memory at the same time, so paths are strings, and `real` is the same object as
+    `name` if the path contains no links.
     """
 
     name: str
@@ -67,7 +68,7 @@ class FoundFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SkippedPath:
-    """A file or a whole directory that was skipped. `name` is its absolute path as it was reached, or its address."""
+    """A skipped file or directory. `name` is its address or its absolute path, which may contain links."""
 
     name: str
     code: SkipCode
@@ -83,9 +84,9 @@ class SkippedPath:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnreadableDirectory:
-    """A directory, entry or address that could not be read. It counts as a failed document.
+    """A directory, directory entry or address that could not be read. It counts as a failed document.
 
-    Stored documents at or below `path` are kept: they may still exist. `code` is the reason for programs, or "".
+    Stored documents at or below `path` are kept, because their files may still exist. `code` is an error code or "".
     """
 
     path: Location

@@ -1,4 +1,5 @@
-"""Reads filters: the values of `--in`, `--since`, `--format` and `--tag`, and of the fields with these names."""
+"""Parses filters of documents: the values of `--in`, `--since`, `--format` and `--tag`, or of HTTP fields with these
+names."""
 
 import os.path
 import re
@@ -22,7 +23,7 @@ _SHOWN_CHARS: Final = 80
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilterWords:
-    """A filter as the user wrote it. `within` are the values of `--in`."""
+    """A filter as the user wrote it. `within` contains the values of `--in`."""
 
     within: Sequence[str] = ()
     since: str | None = None
@@ -30,7 +31,7 @@ class FilterWords:
     tags: Sequence[str] = ()
 
     def arguments(self, prefix: str) -> list[str]:
-        """The filter as arguments of a command, whose flags begin with `prefix`."""
+        """Return the filter as command-line arguments whose flags begin with `prefix`."""
         named = (("in", self.within), ("since", [self.since] if self.since else []))
         listed = (*named, ("format", self.formats), ("tag", self.tags))
         return [word for name, values in listed for value in values for word in (f"{prefix}{name}", value)]
@@ -39,9 +40,9 @@ class FilterWords:
 def read_filter(
     words: FilterWords, *, now_s: float, pattern_of: Callable[[str], PathPattern], prefix: str = "--"
 ) -> Filter:
-    """The filter in `words`. `now_s` is a Unix time, `pattern_of` interprets a pattern for paths.
+    """Parse the filter in `words`. `now_s` is a Unix time; `pattern_of` interprets a pattern for paths.
 
-    Messages name each part with `prefix`, such as `--since`. Raises UsageError `bad_filter`.
+    `prefix` is put before the names of filters in error messages, as in `--since`. Raises UsageError `bad_filter`.
     """
     suffixes: list[str] = []
     file_names: list[str] = []
@@ -66,7 +67,7 @@ def read_filter(
 
 
 def pattern_for_names(written: str) -> PathPattern:
-    """A pattern that is compared only with the names of documents as clients see them.
+    """Return a pattern that is matched only with the names of documents as clients see them.
 
     >>> pattern_for_names("./docs/"), pattern_for_names("*.md")
     (PathPattern(path='', name='docs'), PathPattern(path='', name='**/*.md'))
@@ -78,10 +79,10 @@ def pattern_for_names(written: str) -> PathPattern:
 
 
 def pattern_for_paths(written: str, directory: Path | None, home: Path | None) -> PathPattern:
-    """Interpret a pattern: absolute, or relative to the working directory or `~`; for names if no path matches.
+    """Interpret a pattern for paths or addresses. A pattern that matches no path is matched with document names.
 
-    It may also be the pattern of an address. `directory` is None if it no longer exists. A single file or folder name
-    then matches in every folder.
+    A path may be absolute, or relative to the working directory `directory` or to `~`. If `directory` no longer exists,
+    it is None, and a single file or folder name matches in every folder.
 
     >>> pattern_for_paths("../docs/*.md", Path("/home/ada/work"), Path("/home/ada"))
     PathPattern(path='/home/ada/docs/*.md', name='../docs/*.md')
@@ -104,7 +105,7 @@ def pattern_for_paths(written: str, directory: Path | None, home: Path | None) -
 
 
 def _is_at_any_depth(pattern: str) -> bool:
-    """Whether this is a pattern for the names of files and folders, such as `*.md`, regardless of their folder."""
+    """Whether the pattern, such as `*.md`, matches names of files and folders at any depth."""
     return "/" not in pattern and pattern.strip("*") != "" and _MAGIC.search(pattern) is not None
 
 

@@ -1,8 +1,8 @@
 """The registry of file formats: the loader for each file name, and properties that the rest of the program needs.
 
-To add a format, write a loader in `loaders/` and add an entry here. A format is chosen by name, without opening the
-file, and a loader's module is imported when it is first used. A few suffixes are also used by other kinds of files; for
-these, `content_matches_name` checks the content.
+To add a format, write a loader in `loaders/` and add an entry here. A format is chosen by the file's name, without
+opening the file. The module of a loader is imported when it is first used. A few suffixes are also used by other kinds
+of files; `content_matches_name` then checks the content.
 """
 
 import re
@@ -22,14 +22,14 @@ class Format:
 
     name: str
     loader: str
-    """`module:function`. It takes a path and the file's text or bytes (`input_type`), and returns a `Document`."""
+    """The loader as `module:function`. It takes a path and the file's text or bytes, and returns a `Document`."""
     input_type: Literal["text", "bytes"] = "text"
     suffixes: str = ""
-    """Lower case, separated by spaces."""
+    """File name suffixes, in lower case, separated by spaces."""
     names: str = ""
-    """Whole names of files without a suffix, lower case and separated by spaces."""
+    """Whole names of files without a suffix, in lower case, separated by spaces."""
     media_types: str = ""
-    """Of web pages in this format, separated by spaces."""
+    """Media types of web pages in this format, separated by spaces."""
     sandboxed: Literal["all", "large", "none"] = "all"
     """The files that are loaded in a separate process.
 
@@ -41,23 +41,23 @@ class Format:
     kind_for_secrets: TextKind | None = None
     """Replaces `kind` when a name or content is checked for secrets."""
     encoded: Literal["none", "some", "all"] = "none"
-    """How much of the text is encoded in the file, so that a search of the raw bytes would miss it."""
+    """How much of the text is encoded in the file. A search of the raw bytes would miss it."""
     passage_bytes: int = 750
-    """The size of a file divided by the number of its passages, on average; 0 if sizes do not predict that number."""
+    """The average number of bytes per passage; 0 if the size of a file does not predict its number of passages."""
     page_name: Literal["p.", "slide"] = "p."
-    """The word for a page, before its number, if the format has pages."""
+    """The word before a page number, if the format has pages."""
     generated: Literal["", "lock", "code", "script"] = ""
-    """The signs of generated files to look for."""
+    """Which signs of a generated file to look for in the content."""
     reads_images: bool = False
-    """Whether the loader takes a `PageReader` as third argument, if OCR is possible."""
+    """Whether the loader takes an optional `PageReader` as third argument, for OCR."""
     is_image: bool = False
-    """Whether files have no text without OCR."""
+    """Whether files in this format have no text without OCR."""
     has_front_matter: bool = False
-    """Whether documents may begin with front matter, which has their date and tags."""
+    """Whether documents may begin with front matter that contains their date and tags."""
     has_row_places: bool = False
-    """Whether the last heading of a passage names rows of a sheet (`row_places`)."""
+    """Whether the last heading of a passage names the rows of a sheet (`row_places`)."""
     ambiguous_suffixes: str = ""
-    """Suffixes that other kinds of files use too."""
+    """The suffixes of this format that other kinds of files use too."""
     matches_content: Callable[[bytes], bool] | None = None
     """Decides from the first bytes whether a file with an ambiguous suffix has this format."""
 
@@ -69,7 +69,7 @@ _NEWER: Final = {
     ".doc": ".docx", ".dot": ".dotx", ".xls": ".xlsx", ".xlt": ".xlsx", ".xlsb": ".xlsx",
     ".ppt": ".pptx", ".pps": ".ppsx",
 }  # fmt: skip
-"""Suffixes of old Office formats, which are not read, and of the formats that replaced them."""
+"""The suffix of each old Office format, which is not read, and of the format that replaced it."""
 
 
 def register(entry: Format) -> None:
@@ -91,7 +91,9 @@ def suffixes() -> frozenset[str]:
 
 
 def names_of(word: str) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
-    """The suffixes and whole file names that the name of a format or a suffix stands for; None if it is unknown.
+    """Return the suffixes and whole file names of the format `word`. A suffix represents only itself.
+
+    Returns None if `word` is neither a format nor a suffix.
 
     >>> names_of("html"), names_of(".MD"), names_of("word")
     ((('.html', '.htm', '.xhtml'), ()), (('.md',), ()), None)
@@ -103,12 +105,12 @@ def names_of(word: str) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
 
 
 def format_names() -> list[str]:
-    """The names of all formats, sorted."""
+    """Return the names of all formats, sorted."""
     return sorted({each.name for each in (*_BY_SUFFIX.values(), *_BY_NAME.values())})
 
 
 def format_of(path: PurePath) -> Format | None:
-    """The format registered for the file's name, or None.
+    """Return the format registered for the file's name, or None.
 
     >>> [entry and entry.name for entry in map(format_of, map(PurePath, ("docs/Guide.MD", "LICENSE", "logo.png")))]
     ['markdown', 'text', 'image']
@@ -118,13 +120,13 @@ def format_of(path: PurePath) -> Format | None:
 
 
 def format_for(path: PurePath, data: bytes) -> Format:
-    """The format to load the file with: plain text if its name has no format or its content does not match."""
+    """Return the format to load the file in: plain text if its name has no format or its content does not match."""
     entry = format_of(path)
     return entry if entry and content_matches_name(path, data) else TEXT
 
 
 def text_kind(path: PurePath) -> TextKind:
-    """The form of the text of a file with this name: Markdown ("prose"), records, code, or without markup ("plain").
+    """Return the kind of text in a file with this name: Markdown ("prose"), "records", "code", or no markup ("plain").
 
     A record is a block between blank lines, or a line or block that begins with `- ` at the margin.
     """
@@ -132,21 +134,21 @@ def text_kind(path: PurePath) -> TextKind:
 
 
 def kind_for_secrets(path: PurePath) -> TextKind:
-    """The kind of text by which a name or content is checked for secrets; it may differ from `text_kind`."""
+    """Return the kind of text that is assumed when a file is checked for secrets. It may differ from `text_kind`."""
     entry = format_of(path) or TEXT
     return entry.kind_for_secrets or entry.kind
 
 
 def inline_markup(path: PurePath) -> Markup:
-    """The inline markup in the loaded text of a file with this name: Markdown, only backticks around code, or none.
+    """Return the inline markup in the loaded text of a file with this name: Markdown, code in backticks, or none.
 
-    Plain text and code comments have no other markup, but backticks mark code in them as well.
+    Plain text and code comments have no markup except backticks around code.
     """
     return (format_of(path) or TEXT).markup
 
 
 def page_name(path: PurePath) -> str:
-    """The word for a page of a file with this name, before its number: "p." or "slide"."""
+    """Return the word before page numbers of a file with this name: "p." or "slide"."""
     return (format_of(path) or TEXT).page_name
 
 
@@ -157,7 +159,7 @@ def has_front_matter(path: PurePath) -> bool:
 
 
 def suffix_of_media_type(media_type: str) -> str:
-    """The suffix of files with this media type, or "" if no format has it.
+    """Return the suffix of files with this media type, or "" if no format has it.
 
     >>> suffix_of_media_type("application/xhtml+xml"), suffix_of_media_type("image/svg+xml")
     ('.html', '')
@@ -167,7 +169,7 @@ def suffix_of_media_type(media_type: str) -> str:
 
 
 def has_row_places(path: PurePath) -> bool:
-    """Whether the last heading of a passage of such a file names rows of a sheet (`row_places`)."""
+    """Whether the last heading of a passage of a file with this name names the rows of a sheet (`row_places`)."""
     entry = format_of(path)
     return entry is not None and entry.has_row_places
 
@@ -179,7 +181,7 @@ def is_supported(path: PurePath, *, with_ocr: bool = True) -> bool:
 
 
 def unsupported_reason(path: PurePath) -> str:
-    """Why a file with this name is skipped in a folder, with what would make it readable."""
+    """Return why a file with this name is skipped in a folder, and how to make it readable if that is possible."""
     if is_image(path):
         return "an image, which needs OCR"
     newer = newer_suffix(path)
@@ -187,18 +189,18 @@ def unsupported_reason(path: PurePath) -> str:
 
 
 def newer_suffix(path: PurePath) -> str:
-    """The suffix of the format that replaced the format of an old Office file, or ""."""
+    """Return the suffix of the format that replaced the old Office format of `path`; "" for other formats."""
     return _NEWER.get(path.suffix.lower(), "")
 
 
 def is_image(path: PurePath) -> bool:
-    """Whether a file with this name has no text without OCR."""
+    """Whether a file with this name is an image, which has no text without OCR."""
     entry = format_of(path)
     return entry is not None and entry.is_image
 
 
 def estimated_passages(path: PurePath, size: int) -> int | None:
-    """About how many passages a file of `size` bytes has; None if its size does not predict that.
+    """Estimate how many passages a file of `size` bytes has. Returns None if its size does not predict that.
 
     >>> [estimated_passages(PurePath(name), 7500) for name in ("guide.md", "scan.pdf")]
     [10, None]
@@ -210,13 +212,13 @@ def estimated_passages(path: PurePath, size: int) -> int | None:
 
 
 def has_ambiguous_suffix(path: PurePath) -> bool:
-    """Whether other kinds of files use this suffix too, so that the name does not determine the format."""
+    """Whether other kinds of files use the suffix of `path` too, so that the name does not determine the format."""
     entry = format_of(path)
     return entry is not None and path.suffix.casefold() in entry.ambiguous_suffixes.split()
 
 
 def content_matches_name(path: PurePath, data: bytes) -> bool:
-    """Whether the content has the format that the name suggests; always true for unambiguous suffixes."""
+    """Whether the content has the format that the name suggests. It is always true for unambiguous suffixes."""
     entry = format_of(path)
     if entry is None or entry.matches_content is None or not has_ambiguous_suffix(path):
         return True

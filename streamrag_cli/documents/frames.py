@@ -2,8 +2,8 @@
 
 A request is a JSON frame, `{"path", "loader", "input_type", "time_limit_s"}`, and a frame with the file's bytes. An
 answer is one JSON frame, `{"document"}` or `{"error"}`. The worker's first frame, `{"ready": true}`, reports that it
-has started. For OCR, the request also has `ocr` and `known_pages`, and before the answer there are two frames per page
-that is recognised, `{"begins_page": true}` and `{"page", "text"}`.
+has started. For OCR, the request also has `ocr` and `known_pages`. The worker then sends two frames for each page
+before the answer: `{"begins_page": true}` and, after recognition, `{"page", "text"}`.
 """
 
 import json
@@ -31,7 +31,7 @@ def write_frame(stream: _Writable, payload: bytes) -> None:
 
 
 def read_frame(stream: _Readable) -> bytes:
-    """The next frame. Raises `EOFError` if the stream ends before the end of the frame, or if its length is invalid."""
+    """Return the next frame. Raises `EOFError` if the stream ends before the frame does or the length is invalid."""
     length = int.from_bytes(_exactly(stream, _LENGTH_BYTES))
     if length > _MAX_FRAME:
         raise EOFError
@@ -50,7 +50,7 @@ def error_to_json(error: DocumentError) -> bytes:
 
 
 def document_from_json(payload: bytes) -> Document:
-    """The document in an answer. Raises `DocumentError` if the answer contains an error instead."""
+    """Return the document in an answer. Raises `DocumentError` if the answer contains an error."""
     answer: dict[str, Any] = json.loads(payload)
     if "error" in answer:
         raise DocumentError(**answer["error"])

@@ -1,7 +1,7 @@
 """Detects generated files and vendored code, which are skipped because users do not ask about them.
 
-These are directories of package managers, lock files, source maps, and minified or generated code. Many are tracked by
-git, so no ignore file excludes them. The content of prose is not checked: a generated page is still worth reading.
+These are directories of package managers, lock files, source maps, and minified or generated code. Git tracks many of
+them, so ignore files do not exclude them. The content of prose is not checked, because generated pages are useful.
 """
 
 import re
@@ -65,7 +65,7 @@ _BUNDLER: Final = re.compile(rb"webpackBootstrap|__webpack_require__ = function|
 
 
 def is_vendored_directory(name: str, siblings: Collection[str]) -> bool:
-    """Whether a directory with this name, next to `siblings`, is managed by a package manager or compiler."""
+    """Whether a package manager or compiler manages the directory `name`. `siblings` are the names next to it."""
     return (
         name in _VENDORED
         or name.endswith(_VENDORED_SUFFIXES)
@@ -74,7 +74,7 @@ def is_vendored_directory(name: str, siblings: Collection[str]) -> bool:
 
 
 def is_installed(name: str, entries: Collection[str], descriptor: int) -> bool:
-    """Whether a directory with these entries, open as `descriptor`, has installed packages or is a cache."""
+    """Whether the directory `name` contains installed packages or is a cache. It is open as `descriptor`."""
     marks = (*_MARKERS, *_VENDORED_CONTENTS.get(name, ()))
     if any(each.issubset(entries) for each in marks):
         return True
@@ -98,7 +98,7 @@ def has_generated_name(name: str) -> bool:
 
 
 def is_generated(path: PurePath, data: bytes) -> bool:
-    """Whether the content has the marker of a code generator, or is a lock file or a minified or bundled script."""
+    """Whether the content has a code generator's marker, or is a lock file or a minified or bundled script."""
     signs = (format_of(path) or TEXT).generated
     if signs == "lock":
         return _LOCK_CONTENT.match(data[:_HEAD_BYTES]) is not None
@@ -110,7 +110,7 @@ def is_generated(path: PurePath, data: bytes) -> bool:
 
 
 def _is_minified(data: bytes) -> bool:
-    """Whether most of the code is in lines of more than 500 bytes, not counting embedded data and a leading comment."""
+    """Whether most of the code is in lines of more than 500 bytes, without embedded data and a leading comment."""
     if len(data) < _MIN_MINIFIED_BYTES:
         return False
     code = re.sub(rb"data:[\w/+.-]+;base64,[A-Za-z0-9+/=]+|\A/\*.*?\*/", b"", data, flags=re.DOTALL)

@@ -1,6 +1,6 @@
-"""Finds out from Git's configuration which files contain the ignore patterns of a user and a repository.
+"""Determines from git's configuration which files contain the ignore patterns of a user and a repository.
 
-The configuration is parsed without running git, because in an untrusted repository it can name programs to run. This
+The configuration is parsed without running git, because an untrusted repository could make git run other programs. This
 parser reads only the names of pattern files.
 """
 
@@ -25,7 +25,7 @@ _ESCAPES: Final = {"n": "\n", "t": "\t", "b": "\b", "\n": ""}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GitExcludes:
-    """The files with ignore patterns for one work tree. The repository's file takes precedence over the user's.
+    """The ignore files of one work tree besides `.gitignore`. The repository's takes precedence over the user's.
 
     `fold_case` is git's `core.ignoreCase`.
     """
@@ -36,9 +36,9 @@ class GitExcludes:
 
 
 def git_excludes(work_tree: str, environment: Mapping[str, str] | None) -> GitExcludes:
-    """The pattern files, besides `.gitignore`, that git reads for the work tree with the resolved root `work_tree`.
+    """Return the ignore files besides `.gitignore` that git reads for the work tree with the resolved root `work_tree`.
 
-    `environment` locates the user's configuration; if it is None, that configuration is ignored.
+    `environment` locates the user's configuration. If it is None, the user's configuration is ignored.
     """
     git_directory = _git_directory(Path(work_tree))
     common = _common_directory(git_directory)
@@ -57,7 +57,7 @@ def git_excludes(work_tree: str, environment: Mapping[str, str] | None) -> GitEx
 
 
 def _git_directory(work_tree: Path) -> Path:
-    """`.git`, or the directory that it names if it is a file, as in a linked work tree or a submodule."""
+    """Return `.git`, or the directory that it names if it is a file, as in a linked work tree or a submodule."""
     dot_git = work_tree / ".git"
     if dot_git.is_dir():
         return dot_git
@@ -104,14 +104,14 @@ def _user_excludes(settings: "_Settings", work_tree: Path, environment: Mapping[
 
 @dataclass(slots=True)
 class _Settings:
-    """Collects settings by their lower-case name `section.key`. The last value of a name wins."""
+    """Collects git settings by their lower-case name `section.key`. If a name is set twice, the last value wins."""
 
     git_directory: Path
     environment: Mapping[str, str]
     values: dict[str, str] = field(default_factory=dict)
 
     def read(self, path: Path, depth: int = 0) -> None:
-        """Read one file and the files that it includes. An unreadable file counts as empty."""
+        """Read one configuration file and the files that it includes. An unreadable file counts as empty."""
         for section, subsection, key, value in _parse(_text_of(path)):
             if key == "path" and self._includes(section, subsection, path) and depth < _MAX_INCLUDE_DEPTH:
                 self.read(path.parent / self.expanded(value), depth + 1)
@@ -156,7 +156,7 @@ def _fits(pattern: str, path: str, *, fold_case: bool = False) -> bool:
 
 
 def _parse(text: str) -> Iterator[tuple[str, str, str, str]]:
-    """Yield section, subsection, key and value of each setting up to the first invalid line."""
+    """Yield the section, subsection, key and value of each setting before the first invalid line."""
     section = subsection = ""
     at = 0
     while at < len(text):
@@ -176,7 +176,7 @@ def _parse(text: str) -> Iterator[tuple[str, str, str, str]]:
 
 
 def _value(text: str, at: int) -> tuple[str, int]:
-    """The value that begins at `at`, and the offset at which its line ends."""
+    """Return the value that begins at offset `at`, and the offset at which its line ends."""
     value: list[str] = []
     blanks = ""
     quoted = False

@@ -1,14 +1,16 @@
-"""Decides which directory entries are ignored, by git's rules, `.streamragignore` and `--exclude`.
+"""Decides which directory entries are ignored by git's rules, `.streamragignore` and `--exclude`.
 
-Three sets of patterns apply: git's (`.gitignore` in each directory, `.git/info/exclude`, `core.excludesFile`), those of
-`.streamragignore` files, which apply in the same way but do not need git, and those of `--exclude`.
+Three sets of patterns apply. The first is git's: `.gitignore` in each directory, `.git/info/exclude` and
+`core.excludesFile`. The second is in `.streamragignore` files, which work in the same way without git. The third is
+that of `--exclude`.
 
 Libraries that match whole paths cannot be used: they ignore a file if a pattern matches a directory above it. In git,
 a `!pattern` in a deeper ignore file can include that directory again, and its files are then matched separately. Here
 each entry is matched separately, from the top down, and ignored directories are not entered. A test compares the result
 with git on random trees.
 
-As in git, ignore files that are not regular files have no effect, and a nested work tree does not inherit git's rules.
+As in git, ignore files that are not regular files have no effect, and a nested work tree does not inherit the rules of
+the outer one.
 """
 
 import contextlib
@@ -32,16 +34,16 @@ IgnoreCode: TypeAlias = Literal["gitignored", "streamragignored", "excluded"]
 
 @dataclass(frozen=True, slots=True)
 class _RuleSets:
-    """Rules of one kind that apply in one directory, as sets in the order of increasing precedence.
+    """Rules of one kind that apply in one directory, as `sets` in the order of increasing precedence.
 
-    Each set applies to paths relative to its own directory. To make a path relative to it, the set has the number of
-    bytes to remove from the beginning of the path, and the names to prepend.
+    Each set applies to paths relative to its own directory. It consists of the number of bytes to remove from the
+    beginning of an absolute path, the names to put before the rest, and the rules.
     """
 
     sets: tuple[tuple[int, tuple[bytes, ...], tuple[Rule, ...]], ...] = ()
 
     def ignores(self, path: str, *, directory: bool) -> bool:
-        """Whether the entry at the absolute `path` is ignored. The directories above it must not be ignored."""
+        """Whether the entry at the absolute `path` is ignored. No directory above it may be ignored."""
         if not self.sets:
             return False
         encoded = os.fsencode(path)
@@ -64,7 +66,7 @@ class _RuleSets:
 
 @dataclass(frozen=True, slots=True)
 class IgnoreRules:
-    """The rules that apply in one directory. `environment` locates the user's Git configuration.
+    """The rules that apply in one directory. `environment` locates the user's git configuration.
 
     Without `reads_git`, git's rules have no effect.
     """
@@ -77,7 +79,7 @@ class IgnoreRules:
     reads_git: bool = True
 
     def ignores(self, path: str, *, directory: bool) -> IgnoreCode | None:
-        """Why the entry at the absolute `path` is skipped, or None. The directories above it must not be ignored."""
+        """Return why the entry at the absolute `path` is skipped, or None. No directory above it may be ignored."""
         if self.git.ignores(path, directory=directory):
             return "gitignored"
         if self.own.ignores(path, directory=directory):
@@ -85,9 +87,10 @@ class IgnoreRules:
         return "excluded" if self.excluded.ignores(path, directory=directory) else None
 
     def entering(self, directory: str, real: str, descriptor: int | None = None) -> "IgnoreRules":
-        """The rules that apply inside `directory`, whose resolved path is `real`; `descriptor` is open on it.
+        """Return the rules that apply inside `directory`, whose resolved path is `real`.
 
-        Raises `DocumentError` if an ignore file in it cannot be read.
+        `descriptor` is a file descriptor of the directory, or None. Raises `DocumentError` if an ignore file in the
+        directory cannot be read.
         """
         is_work_tree = self.reads_git and _is_work_tree(real, descriptor)
         rules = self._in_work_tree(directory, real) if is_work_tree else self
@@ -107,17 +110,17 @@ class IgnoreRules:
         return replace(self, git=git, fold_case=excludes.fold_case)
 
     def excluding(self, root: str, rules: tuple[Rule, ...]) -> "IgnoreRules":
-        """These rules together with `rules`, those of `--exclude`, which apply to paths relative to `root`."""
+        """Add the `rules` of `--exclude`, which apply to paths relative to `root`. Returns the combined rules."""
         return replace(self, excluded=_RuleSets().adding(root, rules))
 
     def relocated(self, directory: str, *, as_path: str) -> "IgnoreRules":
-        """The rules, adjusted to entries of `directory` that are reached through the link `as_path`."""
+        """Return these rules for entries of `directory` that are reached through the link `as_path`."""
         git, own = (sets.relocated(directory, as_path=as_path) for sets in (self.git, self.own))
         return replace(self, git=git, own=own)
 
 
 def rules_above(directory: str, environment: Mapping[str, str] | None = None) -> IgnoreRules:
-    """The rules that apply to the resolved `directory` because of the directories above it.
+    """Return the rules that the directories above the resolved path `directory` define for it.
 
     Git's rules apply only below the root of a work tree. Raises `DocumentError` if an ignore file cannot be read.
     """
@@ -136,7 +139,7 @@ def rules_above(directory: str, environment: Mapping[str, str] | None = None) ->
 
 
 def exclude_rules(patterns: Sequence[str]) -> tuple[Rule, ...]:
-    """The rules of `--exclude` patterns. Raises UsageError `bad_pattern` for a pattern that cannot match anything."""
+    """Return the rules of `--exclude` patterns. Raises UsageError `bad_pattern` if one cannot match anything."""
     rules: list[Rule] = []
     for pattern in patterns:
         line = os.fsencode(pattern)
@@ -184,7 +187,7 @@ def _length_below(directory: str) -> int:
 
 
 def _rules_in(real: str, name: str, descriptor: int | None, *, fold_case: bool = False) -> tuple[Rule, ...]:
-    """The rules of the ignore file `name` in a directory. If it is a link, it is not read."""
+    """Return the rules of the ignore file `name` in a directory. The file is not read if it is a link."""
     path = Path(name) if descriptor is not None else Path(real, name)
     try:
         data = read_file(path, limit_bytes=IGNORE_FILE_LIMIT_BYTES, follow_links=False, directory=descriptor).data

@@ -1,6 +1,6 @@
-"""Compiles the lines of git's ignore files and matches them with directory entries.
+"""Compiles the patterns of git's ignore files and matches them with directory entries.
 
-Like git, this module compares bytes. The module `gitignore` decides which rule wins.
+Like git, this module compares bytes. The module `gitignore` decides which rule takes precedence.
 """
 
 import re
@@ -18,9 +18,10 @@ _NOTHING: Final = re.compile(rb"(?!)")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One line of an ignore file. `segments` are the parts between slashes; None stands for `**`, any number of names.
+    """The pattern of one line of an ignore file, split at slashes into `segments`.
 
-    A rule without a slash is `by_name`: its one segment is compared only with the last name.
+    None represents the segment `**`, which matches any number of names. A pattern without a slash is `by_name`: its
+    only segment is compared with the last name of a path.
     """
 
     ignores: bool
@@ -29,10 +30,10 @@ class Rule:
     segments: tuple[re.Pattern[bytes] | None, ...]
 
     def matches(self, names: Sequence[bytes]) -> bool:
-        """Whether this rule matches the entry with these path components, relative to the rule's directory.
+        """Whether this rule matches the path with the components `names`, relative to the rule's directory.
 
         A trailing `**` matches at least one name: `a/**` matches entries below `a`, but not `a` itself. Only the last
-        `**` ever needs backtracking, so the time is at most proportional to the number of segments times the number of
+        `**` needs backtracking, so the time is at most proportional to the number of segments times the number of
         names.
         """
         names = names[-1:] if self.by_name else names
@@ -54,13 +55,13 @@ class Rule:
 
 
 def parse_rules(data: bytes, *, fold_case: bool = False) -> tuple[Rule, ...]:
-    """The rules of a whole file. `fold_case` is git's `core.ignoreCase`: the case of ASCII letters is ignored."""
+    """Return the rules of an ignore file. With `fold_case`, git's `core.ignoreCase`, the case of ASCII is ignored."""
     lines = data.removeprefix(b"\xef\xbb\xbf").split(b"\n")
     return tuple(rule for line in lines if (rule := parse_rule(line, fold_case=fold_case)) is not None)
 
 
 def parse_rule(line: bytes, *, fold_case: bool = False) -> Rule | None:
-    """The rule of one line; None for a comment, an empty line or a pattern that cannot match anything."""
+    """Return the rule of one line; None for a comment, an empty line or a pattern that cannot match anything."""
     if line.startswith(b"#"):
         return None
     pattern = _without_trailing_spaces(line.removesuffix(b"\r"))
@@ -89,7 +90,7 @@ def _without_trailing_spaces(line: bytes) -> bytes:
 
 
 def _segment_regex(glob: bytes, flags: int) -> re.Pattern[bytes] | None:
-    """Translate a git wildmatch pattern without slashes to a regular expression; None if no name can match.
+    """Translate a git pattern without slashes into a regular expression. Returns None if it cannot match any name.
 
     The text after a `*` matches at its first occurrence, in an atomic group, so no name can make matching slow.
     """
@@ -145,7 +146,10 @@ def _translate_bracket(glob: bytes, at: int) -> tuple[bytes, int] | None:
 
 
 def _member(glob: bytes, at: int) -> tuple[bytes, int]:
-    """One character of a bracket expression, unescaped; empty at the end of the pattern."""
+    """Return the next character of a bracket expression, unescaped, and the offset after it.
+
+    The character is empty at the end of the pattern.
+    """
     if glob[at : at + 1] == b"\\":
         at += 1
     return glob[at : at + 1], at + 1

@@ -1,4 +1,4 @@
-"""Reads the headers of images: their size, the number of pages of a TIFF, and whether a camera made them."""
+"""Reads image headers: the size, the number of pages of a TIFF, and whether a camera took the picture."""
 
 import struct
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ _MAX_ENTRIES: Final = 500
 _MAX_PAGES: Final = 2_000
 _EXIF_IFD: Final = 0x8769
 _EXPOSURE: Final = frozenset({0x829A, 0x829D, 0x8827, 0x920A})
-"""Exposure time, aperture, film speed and focal length, which scanners and screenshots do not have."""
+"""The tags for exposure time, aperture, film speed and focal length. Scans and screenshots do not have them."""
 _SIZED_MARKERS: Final = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 
 
@@ -19,7 +19,7 @@ class _Tag(NamedTuple):
 
 
 def is_camera_photo(header: bytes) -> bool:
-    """Whether the first bytes of an image have a camera's exposure data (Exif)."""
+    """Whether `header`, the first bytes of an image, contains a camera's exposure data (Exif)."""
     exif = _exif(header)
     if exif is None:
         return False
@@ -30,7 +30,7 @@ def is_camera_photo(header: bytes) -> bool:
 
 
 def dimensions(data: bytes) -> tuple[int, int] | None:
-    """The width and height in pixels of a PNG, GIF, BMP or JPEG; None if they are not known."""
+    """Return the width and height in pixels of a PNG, GIF, BMP or JPEG; None for other or damaged images."""
     try:
         if data.startswith(b"\x89PNG\r\n\x1a\n"):
             return struct.unpack_from(">II", data, 16)
@@ -49,7 +49,7 @@ def dimensions(data: bytes) -> tuple[int, int] | None:
 
 
 def tiff_pages(data: bytes) -> int:
-    """The number of pages of a TIFF, at most a few thousand; 0 for another format."""
+    """Return the number of pages of a TIFF, at most 2,000; 0 for another format."""
     order = _order(data)
     if not order:
         return 0
@@ -82,7 +82,7 @@ def _exif(header: bytes) -> bytes | None:
 
 
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
-    """The marker of each segment before the image data, and where its content begins."""
+    """Yield the marker of each segment before the image data, and the offset at which its content begins."""
     at = 2 if data.startswith(b"\xff\xd8\xff") else len(data)
     while at + 4 <= len(data) and data[at] == 0xFF:
         marker, size = data[at + 1], int.from_bytes(data[at + 2 : at + 4])

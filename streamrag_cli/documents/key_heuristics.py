@@ -26,7 +26,7 @@ class Check:
 
 
 def first_kind(checks: Iterable[Check], data: bytes) -> str | None:
-    """The kind of the first check that finds something, or None."""
+    """Return the kind of the first check that finds a key in `data`, or None."""
     for check in checks:
         if any(literal in data for literal in check.literals) and check.finds(data):
             return check.kind
@@ -34,9 +34,9 @@ def first_kind(checks: Iterable[Check], data: bytes) -> str | None:
 
 
 def is_placeholder(value: bytes, *, words: bool = True) -> bool:
-    """Whether the value is an obvious placeholder: `AKIAIOSFODNN7EXAMPLE`, `xxxxx`, `abcdef123456`.
+    """Whether the value is an obvious placeholder, such as `AKIAIOSFODNN7EXAMPLE`, `xxxxx` or `abcdef123456`.
 
-    Without `words`, short words and runs of characters do not count: they occur by chance in any long random text.
+    Without `words`, short words and runs such as `abcdef` do not count: long random text contains them by chance.
     """
     if _CUT.search(value) or (words and _PLACEHOLDER_WORDS.search(value)):
         return True
@@ -51,7 +51,7 @@ def looks_random(value: bytes) -> bool:
     """
     if is_placeholder(value) or not re.search(rb"[0-9]", value) or not re.search(rb"[A-Za-z]", value):
         return False
-    if b"-" in value and not re.search(rb"[A-Z]", value):  # words, as in a CSS class name
+    if b"-" in value and not re.search(rb"[A-Z]", value):  # it consists of words, like a CSS class name
         return False
     if len(re.findall(rb"[0-9]", value)) < 2 or re.search(rb"(.)\1{4}", value):
         return False
@@ -62,7 +62,7 @@ def looks_random(value: bytes) -> bool:
 
 
 def _has_run(value: bytes) -> bool:
-    """Whether the value contains at least six consecutive characters in order, such as `abcdef` or `123456`."""
+    """Whether the value contains a sequence of at least six successive characters, such as `abcdef` or `123456`."""
     run = 1
     for before, after in itertools.pairwise(value):
         run = run + 1 if after - before == 1 else 1

@@ -14,15 +14,15 @@ from streamrag_cli.model import Document
 
 
 def load(path: Path, raw: RawFile) -> Document:
-    """Load the content of `path`, as plain text if its name has no format. Raises `DocumentError`."""
+    """Load the content of `path`. If no format is registered for its name, load plain text. Raises `DocumentError`."""
     entry = format_for(path, raw.data)
     return load_with(entry.loader, entry.input_type, path, raw)
 
 
 def load_with(loader: str, input_type: str, path: Path, raw: RawFile, ocr: PageReader | None = None) -> Document:
-    """Load `raw` with `loader`, the `module:function` name of a function.
+    """Load `raw` with the function that `loader` names as `module:function`.
 
-    `input_type` is what the function takes, "text" or "bytes". `ocr` is passed to it if there is one.
+    `input_type` is the type of its argument, "text" or "bytes". `ocr` is passed to it unless it is None.
     Raises `DocumentError`.
     """
     text, note = (raw.data, "") if input_type == "bytes" else decode(raw.data)

@@ -1,4 +1,4 @@
-"""Derives titles from file names, for documents without a title: the name of a note is often its title."""
+"""Derives titles from file names for documents that have none. The file name of a note is often its title."""
 
 import re
 from pathlib import PurePath
@@ -19,7 +19,7 @@ _DIGEST: Final = re.compile(r"(?=[a-f-]*\d)[0-9a-f-]{12,}", re.IGNORECASE)
 
 
 def title_from_name(path: PurePath, root: PurePath) -> str:
-    """A title from the name of `path` and of its folder below `root`; "" if neither name is meaningful.
+    """Return a title made from the name of `path` and of its folder below `root`; "" if both are meaningless.
 
     >>> title_from_name(PurePath("/n/Recipes/Plum cake.md"), PurePath("/n"))
     'Recipes/Plum cake'

@@ -1,7 +1,7 @@
-"""Optical character recognition (OCR) by the program tesseract, if it is installed.
+"""Optical character recognition (OCR) with the program tesseract, if it is installed.
 
-`find_ocr` finds the program and its languages. `PageReader` runs it, inside the parser process: an image goes to its
-standard input and words come from its standard output, so it needs no files. Each page has a limit of processor time.
+`find_ocr` finds the program and its languages. `PageReader` runs it inside the parser process. tesseract reads the
+image from stdin and writes the words to stdout, so it needs no files. Its processor time per page is limited.
 """
 
 import contextlib
@@ -18,12 +18,13 @@ from streamrag_cli.documents.ocr_text import text_of
 from streamrag_cli.errors import ConfigurationError, DocumentError
 
 PAGE_LIMIT_S: Final = 60
-"""The limit of processor time for one page. A busy machine gets `WALL_LIMIT_S` of real time."""
+"""The limit of processor time per page, in seconds."""
 WALL_LIMIT_S: Final = 240
+"""The limit of real time per page, in seconds. It is longer, for busy machines."""
 INSTALL: Final = "apt install tesseract-ocr"
 _QUERY_LIMIT_S: Final = 20
 _MANY_LANGUAGES: Final = 3
-"""Each language makes recognition slower, so if more are installed, only that of the locale and English are used."""
+"""If more languages are installed, only the locale's language and English are used: each one slows recognition."""
 _BY_LOCALE: Final = dict(
     pair.split("=")
     for pair in (
@@ -36,7 +37,7 @@ _BY_LOCALE: Final = dict(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ocr:
-    """How to run tesseract. `languages` are joined by +; `data` is the folder of its languages, or "" for its own."""
+    """How to run tesseract. `languages` are joined by +. `data` is the folder of the languages, "" for the default."""
 
     program: str
     languages: str
@@ -46,7 +47,7 @@ class Ocr:
 
     @property
     def recipe(self) -> str:
-        """Identifies what determines the recognised text, apart from the image."""
+        """Everything except the image that determines the recognised text, as a cache key."""
         return f"1 {self.version} {self.languages} {self.finds_orientation}"
 
 
@@ -55,9 +56,10 @@ def has_program(environment: Mapping[str, str]) -> bool:
 
 
 def find_ocr(mode: str, environment: Mapping[str, str]) -> Ocr | None:
-    """The program with its languages; None if it is not installed, or `mode` is "off" or finds no language.
+    """Return how to run tesseract; None if it or every language is missing, or if `mode` is "off".
 
-    `mode` is "auto", "off" or languages joined by +. Raises ConfigurationError `no_ocr` if these are not installed.
+    `mode` is "auto", "off" or languages joined by +. Raises ConfigurationError `no_ocr` if tesseract or one of the
+    languages in `mode` is not installed.
     """
     program = _program(environment) if mode != "off" else None
     if program is None:
@@ -100,12 +102,12 @@ def _locale_language(environment: Mapping[str, str]) -> str:
 
 
 def _environment(data: str) -> dict[str, str]:
-    """tesseract's threads slow each other down, even on an idle machine."""
+    """Return the environment of tesseract, with one thread: several slow each other down, even on an idle machine."""
     return {"OMP_THREAD_LIMIT": "1", "LC_ALL": "C.UTF-8", **({"TESSDATA_PREFIX": data} if data else {})}
 
 
 def _output(program: str, option: str, data: str) -> str:
-    """The output of tesseract for an option; "" if it does not work."""
+    """Return what tesseract prints for a command-line option; "" if it cannot be run."""
     try:
         result = subprocess.run(
             [program, option], capture_output=True, timeout=_QUERY_LIMIT_S, env=_environment(data), check=False
@@ -118,8 +120,8 @@ def _output(program: str, option: str, data: str) -> str:
 class PageReader:
     """Recognises the text of the pages of one file.
 
-    `known` has the text of pages by their key. `on_begin` is called before a page is recognised, and `on_page` with its
-    key and text afterwards.
+    `known` maps the keys of pages that were recognised before to their text. `on_begin` is called before a page is
+    recognised, and `on_page` is called with its key and text afterwards.
     """
 
     def __init__(
@@ -135,9 +137,10 @@ class PageReader:
         self._on_page = on_page
 
     def read(self, key: str, image: Callable[[], bytes], *, dpi: int = 0, page: int = 0) -> str:
-        """The text of the page of a file that `key` identifies. `image` returns a file in any image format.
+        """Return the text of the page that `key` identifies in the file. `image` returns the bytes of an image file.
 
-        `page` is the index of a page in a TIFF. Raises `DocumentError` `timed_out` or `corrupt`.
+        `dpi` is the image's resolution, 0 if unknown; `page` is the index of a page in a TIFF. Raises `DocumentError`
+        `timed_out` or `corrupt`.
         """
         if key in self._known:
             return self._known[key]
@@ -148,7 +151,7 @@ class PageReader:
         return text
 
     def _run(self, image: bytes, dpi: int, page: int) -> str:
-        """tesseract's table of words. It starts in the parser's process group, which is killed as a whole."""
+        """Run tesseract and return its table of words. It is in the parser's process group, which is killed as a whole."""
         command = [
             self._ocr.program,
             "-",
@@ -188,7 +191,7 @@ class PageReader:
 
 
 RUNNING: Final[set[int]] = set()
-"""The running processes of tesseract, which must not outlive this process."""
+"""The ids of the running tesseract processes, which must not outlive this process."""
 
 
 def kill_running() -> None:

@@ -1,7 +1,8 @@
-"""Keeps the recognised text of pages in the state directory, so that a page is recognised once.
+"""Caches the recognised text of pages in the state directory, so that each page is recognised only once.
 
-One file per document and `Ocr.recipe`, with a JSON array of key and text per line. Pages are added as they are
-recognised, so an interrupted ingest continues at the next page. What was not used for long is deleted.
+There is one file per document and `Ocr.recipe`. Each of its lines is a JSON array with the key and the text of a page.
+Pages are added as they are recognised, so an interrupted ingest continues at the next page. Files that have not been
+used for 90 days are deleted.
 """
 
 import contextlib
@@ -20,7 +21,7 @@ _MAX_AGE_S: Final = 90 * 86_400.0
 
 
 class OcrCache:
-    """The cache for one `Ocr.recipe`. If `state_directory` is "" or unusable, nothing is kept."""
+    """The cache for one `Ocr.recipe`. If `state_directory` is "" or not writable, nothing is cached."""
 
     def __init__(self, state_directory: str, recipe: str) -> None:
         self._folder = Path(state_directory, "ocr") if state_directory else None
@@ -28,7 +29,7 @@ class OcrCache:
         self._remove_old()
 
     def pages(self, digest: str) -> dict[str, str]:
-        """The text of the pages of the document with this digest, by their keys."""
+        """Return the cached text of each page, by its key. `digest` is that of the document's file."""
         file = self._file(digest)
         if file is None:
             return {}
@@ -39,7 +40,7 @@ class OcrCache:
             return {}
         pages: dict[str, str] = {}
         for line in content.splitlines():
-            with contextlib.suppress(ValueError):  # a line that was not written completely
+            with contextlib.suppress(ValueError):  # an incompletely written line
                 key, text = json.loads(line)
                 pages[str(key)] = str(text)
         return pages

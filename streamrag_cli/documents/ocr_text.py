@@ -1,4 +1,4 @@
-"""Makes text of the words that tesseract recognised, without the words of pictures and noise."""
+"""Turns the words that tesseract recognised into text, without words found in pictures and noise."""
 
 import re
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 _COLUMNS: Final = 12
 _WORD_LEVEL: Final = "5"
 _PLAUSIBLE_LINE: Final = 40.0
-"""The minimum mean confidence of a line, 0 to 100. Lines found in photos have less."""
+"""The minimum mean confidence of a line, 0 to 100. Lines found in photos have a lower confidence."""
 _PLAUSIBLE_WORD: Final = 60.0
 _PLAUSIBLE_WORDS: Final = 2
 _LETTERS: Final = re.compile(r"[^\W\d_]{2}|\d{2}|[\u3040-\u30ff\u3400-\u9fff]")
@@ -24,7 +24,7 @@ class _Word(NamedTuple):
 
 
 def text_of(table: str) -> str:
-    """The text of a page from tesseract's TSV: lines, with a blank line between paragraphs; "" for noise."""
+    """Return the text in tesseract's TSV table of a page, with a blank line between paragraphs; "" if it is noise."""
     words = list(_words(table))
     sure = sum(1 for word in words if word.confidence >= _PLAUSIBLE_WORD and _LETTERS.search(word.text))
     if sure < _PLAUSIBLE_WORDS:
@@ -44,7 +44,7 @@ def _words(table: str) -> Iterator[_Word]:
 
 
 def _joined(line: list[_Word]) -> str:
-    """The line; "" if it is probably not text. Chinese and Japanese words have no spaces between them."""
+    """Join the words of a line, without spaces in Chinese and Japanese; "" if the line is probably not text."""
     if sum(word.confidence for word in line) < _PLAUSIBLE_LINE * len(line):
         return ""
     text = line[0].text

@@ -17,7 +17,7 @@ _NOT_PROSE: Final = re.compile(r"<[^<>]*>|!?\[[^\[\]]*\]\([^()]*\)|[=*_~`#^\"'+-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heading:
-    """A heading. `start` is the offset of its first line; `level` 1 is the highest."""
+    """A heading. `start` is the offset of its first line in the text; `level` 1 is the highest."""
 
     start: int
     level: int
@@ -25,15 +25,15 @@ class Heading:
 
 
 def clean_heading(text: str) -> str:
-    """A heading or title on one line, without a permalink sign (¶), at most `HEADING_CHARS` long."""
+    """Return a heading or title on one line, without a permalink sign (¶), cut to `HEADING_CHARS` characters."""
     folded = " ".join(text[: HEADING_CHARS * 8].split()).rstrip("¶ ")
     return folded if len(folded) <= HEADING_CHARS else folded[: HEADING_CHARS - 1].rstrip() + "…"
 
 
 def sections_from(headings: Iterable[Heading], text_length: int) -> tuple[Section, ...]:
-    """The sections of a text of `text_length` characters, divided at `headings`, which are sorted by `start`.
+    """Return the sections of a text of `text_length` characters, divided at `headings`, which are sorted by `start`.
 
-    A heading without text ends the previous section and adds nothing to the path.
+    A heading without text ends the previous section and adds nothing to the heading path.
     """
     sections: list[Section] = []
     path: list[tuple[int, str]] = []
@@ -52,9 +52,9 @@ def sections_from(headings: Iterable[Heading], text_length: int) -> tuple[Sectio
 
 
 def only_top_heading(headings: Sequence[Heading], text: str = "") -> str:
-    """The document's title: its only heading of level 1 if that comes first and no prose precedes it, else "".
+    """Return the only heading of level 1 if it is the first heading and no prose precedes it, else "".
 
-    A heading of a lower level is the title of only a part; such a document gets its title from its file name.
+    It is the title of the document. A heading of a lower level is not, because it names only a part of the document.
 
     >>> only_top_heading([Heading(start=0, level=1, text="Guide"), Heading(start=9, level=2, text="Use")], "# Guide")
     'Guide'
@@ -66,7 +66,7 @@ def only_top_heading(headings: Sequence[Heading], text: str = "") -> str:
 
 
 def line_starts(text: str) -> list[int]:
-    """The offset at which each line of `text` begins, followed by the length of the text."""
+    """Return the offset at which each line of `text` begins, followed by the length of the text."""
     return [0, *(match.end() for match in re.finditer("\n", text)), len(text)]
 
 

@@ -1,8 +1,8 @@
-"""Reads a whole file, and decodes its bytes into text.
+"""Reads a whole file and decodes its bytes into text.
 
 Every problem with a file is raised as a `DocumentError` with one of the codes `permission_denied`, `vanished`,
-`too_large`, `not_a_regular_file`, `replaced_by_link`, `changed_while_reading`, `unreadable`, `binary`. Opening never
-blocks, so a FIFO in a file's place cannot hang an ingest.
+`too_large`, `not_a_regular_file`, `replaced_by_link`, `changed_while_reading`, `unreadable` and `binary`. Opening a
+file never blocks, so an ingest does not hang if a FIFO has replaced the file.
 """
 
 import codecs
@@ -33,7 +33,7 @@ _BYTE_ORDER_MARKS: Final = (  # UTF-32's little-endian mark begins with UTF-16's
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _NOT_WRITING: Final = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f\ue000-\uf8ff\ufdd0-\ufdef\ufffe\uffff]")
-_BINARY_SIGNATURES: Final = (  # archives, Office files and images, which may contain no NUL if small
+_BINARY_SIGNATURES: Final = (  # small archives, Office files and images may contain no NUL
     b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"\x1f\x8b", b"BZh9", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!\x1a",
     b"\x28\xb5\x2f\xfd", b"\x89PNG", b"\xff\xd8\xff", b"GIF8",
 )  # fmt: skip
@@ -44,9 +44,9 @@ _ENCODINGS_WITH_MARK: Final = ["utf_7", "utf_16", "utf_16_be", "utf_16_le", "utf
 class RawFile:
     """A consistent copy of a file's bytes.
 
-    `mtime_ns` and `read_at_ns` are nanoseconds since the epoch. `read_at_ns` is taken before the first byte is read: if
-    `mtime_ns` is well before it, any later change of the file also changes its modification time. `sha256` is a hex
-    digest.
+    `mtime_ns` and `read_at_ns` are nanoseconds since the epoch. `read_at_ns` is the time before the first byte was
+    read. If `mtime_ns` is well before it, any later change to the file also changes its modification time. `sha256` is
+    a hex digest.
     """
 
     data: bytes
@@ -64,10 +64,10 @@ def read_file(
     directory: int | None = None,
     now_ns: Callable[[], int] = time.time_ns,
 ) -> RawFile:
-    """Read the regular file at `path`, at most `limit_bytes` long. Raises `DocumentError`.
+    """Read the regular file at `path`. Raises `DocumentError`, including if it is longer than `limit_bytes`.
 
-    Without `follow_links`, no component of the absolute `path` may be a link. If `directory`, a descriptor, is set,
-    `path` is a name in that directory, and may not be a link either.
+    Without `follow_links`, no component of the absolute `path` may be a link. If `directory`, a file descriptor, is
+    given, `path` is a name in that directory and must not be a link.
     """
     read_at_ns = now_ns()
     try:
@@ -95,7 +95,7 @@ def read_file(
 
 
 def read_start(path: Path, size: int) -> bytes:
-    """The first `size` bytes of the regular file at the absolute `path`, through no links. Raises `DocumentError`."""
+    """Return the first `size` bytes of a regular file. Raises `DocumentError`, including if `path` contains a link."""
     try:
         descriptor = _open(path, follow_links=False, directory=None)
         try:
@@ -115,11 +115,11 @@ def _open(path: Path, *, follow_links: bool, directory: int | None) -> int:
 
 
 def decode(data: bytes, *, declared: str | None = None) -> tuple[str, str | None]:
-    """Decode a file's bytes. Also returns a note if the text may differ from the one that the author wrote.
+    """Decode a file's bytes. Returns the text, and a note if the text may differ from what the author wrote.
 
-    Tries, in this order, a byte order mark, the `declared` encoding, UTF-8 and a guess. NUL in the first 8 KiB means
-    UTF-16 without a mark, or binary data. Raises `DocumentError` `binary` for binary data and for common binary
-    signatures. Every line break becomes a newline, so that line numbers are those of the file. NUL becomes U+FFFD.
+    The encoding is that of the byte order mark, the `declared` encoding, UTF-8 or a guess, in this order. If the first
+    8 KiB contain NUL, the data is UTF-16 without a mark or binary. Every line break becomes a newline, so that line
+    numbers are those of the file. NUL becomes U+FFFD. Raises `DocumentError` `binary` for binary data.
     """
     text, note = _decode(data, declared)
     return text.replace("\r\n", "\n").replace("\r", "\n"), note
@@ -137,7 +137,7 @@ def _decode(data: bytes, declared: str | None) -> tuple[str, str | None]:
         try:
             return NOT_TEXT.sub(REPLACEMENT, data.decode(declared)), None
         except (LookupError, UnicodeError, ValueError):
-            pass  # the declaration is wrong: ignore it
+            pass  # ignore a wrong declaration
     try:
         text = data.decode()
     except UnicodeDecodeError:
@@ -148,8 +148,8 @@ def _decode(data: bytes, declared: str | None) -> tuple[str, str | None]:
 def _decode_utf_16_without_mark(data: bytes) -> tuple[str, str]:
     """Decode UTF-16, and return the text and a note. Raises `DocumentError` `binary` if the data is not UTF-16.
 
-    The position of the NULs shows the byte order: the NUL of an ASCII character is always on the same side. In
-    single-byte text that merely contains a NUL, most letters are next to each other.
+    The positions of the NULs show the byte order, because the NUL of an ASCII character is always on the same side. If
+    most letters are next to each other, the data is single-byte text that contains a NUL.
     """
     sniffed = data[:_SNIFFED_BYTES]
     high_first, low_first = sniffed[::2].count(0), sniffed[1::2].count(0)
@@ -176,7 +176,7 @@ def _decode_as(data: bytes, encoding: str) -> tuple[str, str | None]:
 
 
 def _decode_guessing(data: bytes) -> tuple[str, str | None]:
-    """Treat data as damaged UTF-8 if most of its non-ASCII characters are valid, else guess another encoding."""
+    """Decode `data` as damaged UTF-8 if most of its non-ASCII characters are valid, else guess another encoding."""
     text = data.decode(errors="replace")
     invalid_count = text.count(REPLACEMENT)
     if sum(1 for _ in re.finditer(r"[^\x00-\x7f]", text)) - invalid_count > invalid_count:
@@ -187,7 +187,7 @@ def _decode_guessing(data: bytes) -> tuple[str, str | None]:
 
 
 def _guess(data: bytes) -> str:
-    """The likeliest encoding; Windows-1252 on a tie, because short texts fit many encodings and most use that one."""
+    """Return the most likely encoding. On a tie, it is Windows-1252, the most common encoding of short texts."""
     from charset_normalizer import from_bytes  # imports in about 30 ms
 
     matches = from_bytes(data, cp_exclusion=_ENCODINGS_WITH_MARK)
@@ -209,7 +209,7 @@ def _check(status: os.stat_result, limit_bytes: int) -> None:
 
 
 def _read_at_most(descriptor: int, limit_bytes: int) -> bytes:
-    """Read to the end, or one byte past the limit: the file may grow while it is read."""
+    """Read to the end, but at most one byte past the limit, because the file may grow while it is read."""
     blocks: list[bytes] = []
     left = limit_bytes + 1
     while left and (block := os.read(descriptor, min(left, _BLOCK_BYTES))):
@@ -223,9 +223,9 @@ def _too_large(limit_bytes: int) -> DocumentError:
 
 
 def _translate_error(error: OSError) -> DocumentError:
-    """The DocumentError for `error`.
+    """Return the DocumentError for `error`.
 
-    Raises ResourceError if the process has no descriptors or memory left: then the file is not the problem.
+    Raises ResourceError if the process has no descriptors or memory left: the file is not the problem then.
     """
     if (exhausted := exhausted_resource(error)) is not None:
         raise exhausted from error

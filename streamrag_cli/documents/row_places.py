@@ -1,6 +1,7 @@
-"""The place of a passage in a spreadsheet: `sheet Prices, rows 2, 4–9`. It is the passage's last heading.
+"""Names the place of a passage in a spreadsheet, as in `sheet Prices, rows 2, 4–9`.
 
-Each line of the passage is one of these rows, so the place of a single line can be derived from it.
+The place is the passage's last heading. Each line of the passage is one of these rows, so the place of a single line
+can be derived from it.
 """
 
 import re
@@ -14,7 +15,7 @@ _MAX_RANGES: Final = 6
 
 
 def rows_place(sheet: str, rows: Sequence[int]) -> str:
-    """The place of rows, which are in ascending order.
+    """Return the place of `rows`, which are in ascending order.
 
     >>> rows_place("Prices", [2, 4, 5, 6]), rows_place("Prices", [7])
     ('sheet Prices, rows 2, 4–6', 'sheet Prices, row 7')
@@ -34,9 +35,10 @@ def rows_place(sheet: str, rows: Sequence[int]) -> str:
 
 
 def place_of_line(title: str, line: int, lines: int) -> str:
-    """The heading path `title` of a passage of `lines` lines, with only the row of one line, counted from 0.
+    """Return the heading path `title` of a passage with only the row of its line `line`, counted from 0.
 
-    It is unchanged if it does not end with a place, or if the rows are not known exactly.
+    `lines` is the number of lines in the passage. A path that does not end with a place, or with an inexact
+    place, is returned unchanged.
 
     >>> place_of_line("Tariffs > sheet Prices, rows 2, 4–6", 2, 4)
     'Tariffs > sheet Prices, row 5'

@@ -1,8 +1,8 @@
-"""Safely opens files and directories that were found in a folder, even if the folder has changed since.
+"""Safely opens files and directories that were found in a folder, even if the folder has changed since then.
 
-A file may be read hours after its folder was listed. A link that has replaced the file, or a directory above it, must
-not lead out of the folder: each component of a resolved path is opened relative to the previous one, and none may be a
-link.
+A file may be read hours after its folder was listed. If a link has replaced the file or a directory above it, that link
+must not lead out of the folder. Therefore each component of a resolved path is opened relative to the previous one, and
+fails if it is a link.
 """
 
 import errno
@@ -17,9 +17,9 @@ _AS_DIRECTORY: Final = os.O_DIRECTORY | getattr(os, "O_PATH", os.O_RDONLY)
 
 
 def open_resolved(path: str, flags: int) -> int:
-    """Open the absolute `path`, which contained no link when it was found.
+    """Open the absolute `path`, which contained no link when it was found. Returns a file descriptor.
 
-    Raises OSError, and `DocumentError` `replaced_by_link` if it contains a link now.
+    Raises `DocumentError` `replaced_by_link` if the path contains a link now, and OSError.
     """
     if len(os.fsencode(path)) >= _MAX_PATH_BYTES:
         raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))

@@ -1,9 +1,9 @@
-"""Loads documents, with a separate process for risky formats and large files.
+"""Loads documents. Risky formats and large files are parsed in a separate process, the worker.
 
-Files may come from anywhere. In a separate process, a parser that hangs, crashes or exhausts memory costs only one
-file. Plain text, and small files of some formats with a pure Python parser (`Format.sandboxed`), are loaded in this
-process, because starting another process would take longer. The worker inherits no descriptors, environment or
-terminal. It runs until a file crashes it or exceeds a time limit, or until the `Loader` is closed.
+Files are untrusted. If a parser hangs, crashes or exhausts memory in the worker, only one file fails. Plain text, and
+small files of some formats with a pure Python parser (`Format.sandboxed`), are loaded in this process, because starting
+the worker would take longer. The worker inherits no descriptors, environment or terminal. It runs until a file crashes
+it or exceeds a time limit, or until the `Loader` is closed.
 """
 
 import contextlib
@@ -31,24 +31,24 @@ _START_LIMIT_S: Final = 30.0
 _END_LIMIT_S: Final = 5.0
 LARGE_BYTES: Final = 1 << 18
 _BYTES_PER_S: Final = 200_000
-"""The lowest throughput of any loader in pure Python, in bytes per second."""
+"""The throughput of the slowest loader in pure Python, in bytes per second."""
 _WALL_TIME_FACTOR: Final = 4
 """The wall-clock limit for a large file, as a multiple of its processor time limit."""
 
 
 class _Pages(Protocol):
-    """Keeps the text of pages, by the digest of the file."""
+    """Stores the recognised text of pages by the digest of their file."""
 
     def pages(self, digest: str) -> dict[str, str]: ...
     def add(self, digest: str, key: str, text: str) -> None: ...
 
 
 class Loader:
-    """Loads one document at a time; not thread-safe. Closing it kills its worker.
+    """Loads one document at a time. It is not thread-safe. Closing it kills its worker.
 
-    `time_limit_s` is the wall-clock limit per file, not counting the worker's start. For a large file of a format whose
-    small files are loaded in this process, it limits processor time instead, so that a busy machine does not make the
-    file fail, and it grows with the size above 12 MB. `memory_limit_bytes` limits the worker's whole address space.
+    `time_limit_s` is the wall-clock limit per file, without the start of the worker. If a format is sandboxed only for
+    large files, the limit applies to processor time instead, so that files do not fail on a busy machine, and it grows
+    with the size of files above 12 MB. `memory_limit_bytes` limits the worker's whole address space.
     """
 
     def __init__(
@@ -78,9 +78,9 @@ class Loader:
             self._worker = None
 
     def load(self, path: Path, raw: RawFile, entry: Format | None = None) -> Document:
-        """Load the content of `path`, as `entry` or, if that is None, in the format that its name suggests.
+        """Load the content of `path` in the format `entry`, or if it is None, in the format of its file name.
 
-        Raises `DocumentError` with the codes of the loaders, or `timed_out`, `parser_crashed`, `out_of_memory`.
+        Raises `DocumentError` with a code of the loader, `timed_out`, `parser_crashed` or `out_of_memory`.
         """
         entry = entry or format_for(path, raw.data)
         if entry.sandboxed == "none" or (entry.sandboxed == "large" and raw.size <= LARGE_BYTES):
@@ -167,7 +167,7 @@ class _Worker:
         return answer
 
     def _exceeded_processor_time(self) -> bool:
-        """Whether the kernel killed the process for exceeding its limit of processor time."""
+        """Whether the kernel killed the worker because it exceeded its limit of processor time."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             return self._process.wait(_END_LIMIT_S) == -signal.SIGXCPU
         return False
@@ -176,12 +176,12 @@ class _Worker:
         _kill_group(self._process)
         self._process.wait()
         for stream in (self._requests, self._answers):
-            with contextlib.suppress(BrokenPipeError):  # a request may be only partly sent
+            with contextlib.suppress(BrokenPipeError):  # a request may have been sent only in part
                 stream.close()
 
 
 def _kill_group(process: "subprocess.Popen[bytes]") -> None:
-    """Kill the process and the programs it has started; it is the leader of its process group."""
+    """Kill the process, which leads its process group, and the programs that it has started."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if process.returncode is None:
             os.killpg(process.pid, signal.SIGKILL)
@@ -192,7 +192,7 @@ def _timed_out(limit_s: float) -> DocumentError:
 
 
 class _Deadline:
-    """Kills a process when the time is up, so that pending reads from it and writes to it return."""
+    """Kills a process when its time limit has passed, so that blocked reads from it and writes to it return."""
 
     def __init__(self, limit_s: float, process: "subprocess.Popen[bytes]") -> None:
         self.has_passed = False
@@ -212,12 +212,12 @@ class _Deadline:
         self.cancel()
 
     def cancel(self) -> None:
-        """Stop the timer. `has_passed` does not change afterwards."""
+        """Stop the timer. `has_passed` does not change after that."""
         self._timer.cancel()
         self._timer.join()
 
     def restart(self, limit_s: float) -> None:
-        """Begin again with another limit, unless the time is already up."""
+        """Restart the timer with another limit, unless the previous limit has already passed."""
         self.cancel()
         if not self.has_passed:
             self._timer = self._new_timer(limit_s)

@@ -1,4 +1,4 @@
-"""A part of folders: some paths, which have changed, and everything below them."""
+"""Limits discovery to some paths and everything below them, for example to the paths that have changed."""
 
 from collections.abc import Collection, Iterable
 from pathlib import PurePath
@@ -7,8 +7,8 @@ from pathlib import PurePath
 class Scope:
     """The absolute `paths` and everything below them. An empty scope contains nothing.
 
-    `has_links` is set by discovery if a path of the scope is a link. What such a link leads to depends on the rest of
-    the folder, so it is not followed; discover the whole folder instead.
+    Discovery sets `has_links` if it finds a link in the scope. It does not follow that link, because whether the target
+    is a duplicate depends on the rest of the folder. The caller must then discover the whole folder.
     """
 
     def __init__(self, paths: Iterable[str]) -> None:
@@ -24,7 +24,7 @@ class Scope:
                 child = parent
 
     def names_in(self, directory: str) -> Collection[str] | None:
-        """The names of the entries of a directory that lead into the scope; None if it contains the whole directory.
+        """Return the names of entries in `directory` that lead into the scope; None if the scope contains all of them.
 
         >>> scope = Scope(["/docs/guide/a.md", "/docs/new"])
         >>> sorted(scope.names_in("/docs") or ()), scope.names_in("/docs/new/deeper")
@@ -33,11 +33,11 @@ class Scope:
         return self._names.get(directory, None if self.contains(directory) else ())
 
     def contains(self, path: str) -> bool:
-        """Whether the path is one of the paths of the scope or below one."""
+        """Whether `path` is one of the scope's paths or is below one of them."""
         return self.top_of(path) is not None
 
     def top_of(self, path: str) -> str | None:
-        """The path of the scope that contains `path`, if any."""
+        """Return the scope's path that is equal to `path` or above it, or None."""
         at = path
         while at not in self._distinct:
             if at in {"/", ""}:

@@ -1,8 +1,8 @@
-"""Finds keys and tokens in file contents. They must not reach a model.
+"""Finds keys and tokens in file contents, because they must not be sent to a model.
 
-Every file that the user did not name is searched; its bytes are read anyway. Examples do not count: keys that are
-truncated, contain a placeholder word or are not random strings. Some secrets count only in data files (`secret_data`):
-a tutorial may show a Kubernetes secret, but a manifest contains one.
+Every file that the user did not name is searched. Example keys do not count: they are truncated, contain a placeholder
+word or are not random. Some secrets count only in data files (`secret_data`): a tutorial may show a Kubernetes secret,
+but a manifest contains one.
 """
 
 import base64
@@ -35,7 +35,7 @@ _AWS_SECRET_SET: Final = re.compile(
 
 
 def secret_reason(path: PurePath, data: bytes, suspicion: Suspicion = "") -> str | None:
-    """The kind of secret in the file, as a short phrase; None if there is none. `suspicion` is that of its name."""
+    """Return the kind of secret in the file, as a short phrase, or None. `suspicion` is the result for its name."""
     data = _as_utf_8(data)
     if kind := key_in(data):
         return kind
@@ -53,12 +53,12 @@ def secret_reason(path: PurePath, data: bytes, suspicion: Suspicion = "") -> str
 
 
 def key_in(data: bytes) -> str | None:
-    """The kind of key or token in a UTF-8 text of any format, or None."""
+    """Return the kind of key or token in a UTF-8 text of any format, or None."""
     return first_kind(_CHECKS, data)
 
 
 def is_running_text(data: bytes, *, min_letters: int = 200) -> bool:
-    """Whether the data is prose, not names and values.
+    """Whether the data is prose instead of names and values.
 
     >>> is_running_text(b"The garden had not been open for ten years. " * 9), is_running_text(b"bank: hunter2\\n" * 30)
     (True, False)
@@ -88,7 +88,7 @@ def _contains_private_key(data: bytes) -> bool:
 
 
 def _is_key_body(after: bytes) -> bool:
-    """Whether `after` begins with a complete key in any quoting: indented, in JSON, or as one string per line."""
+    """Whether `after` begins with a complete key. It may be indented, in JSON, or quoted line by line."""
     body, end, _ = after.partition(b"-----")
     body = body.replace(b"\\\\n", b"\n").replace(b"\\n", b"\n").replace(b"\\r", b"\n").replace(b"&#10;", b"\n")
     parts: list[bytes] = []
@@ -149,7 +149,7 @@ def _assigns_aws_secret(data: bytes) -> bool:
 
 
 def _token(kind: str, *literals: bytes, pattern: bytes) -> Check:
-    """A check for tokens with a distinctive prefix; the group of `pattern` is the random part."""
+    """Return a check for tokens with a distinctive prefix. The group of `pattern` is the random part of the token."""
     compiled = re.compile(rb"(?<![A-Za-z0-9_-])(?:" + pattern + rb")(?![A-Za-z0-9_-])")
     return Check(kind, literals, lambda data: any(looks_random(match[1]) for match in compiled.finditer(data)))
 

@@ -1,6 +1,6 @@
-"""Recognizes files that are secrets as a whole, such as password exports, Kubernetes settings and `.netrc` files.
+"""Recognises files that are secrets as a whole, such as password exports, Kubernetes secrets and `.netrc` files.
 
-Only data files are checked. In documentation the same lines are examples.
+Only data files are checked. In documentation, the same lines are examples.
 """
 
 import base64
@@ -86,7 +86,7 @@ _ONLY_A_TOKEN: Final = re.compile(rb"\s*(?=\S*[0-9])(?=\S*[A-Za-z])[\w.~+/=:-]{1
 
 
 def secret_hint(data: bytes) -> str | None:
-    """The sign of a secret in a file with a suspicious name, as a short phrase; None if the file has no such sign."""
+    """Return what suggests a secret in a file with a suspicious name, as a short phrase; None if nothing does."""
     for kind, pattern in _HINTS:
         if any(not pattern.groups or not _is_number_or_rule(match[1]) for match in pattern.finditer(data)):
             return kind
@@ -94,14 +94,14 @@ def secret_hint(data: bytes) -> str | None:
 
 
 def secret_data(path: PurePath, data: bytes) -> str | None:
-    """The kind of secret, as a short phrase, if the file as a whole is a secret of a known kind; else None."""
+    """Return the kind of secret, as a short phrase, if the whole file is a secret of a known kind; else None."""
     if (format_of(path) or TEXT).name == "table" and _is_password_export(data):
         return "a list of passwords"
     return first_kind(_CHECKS, data)
 
 
 def _is_password_export(data: bytes) -> bool:
-    """Whether the header has a password column and an account column, and a row contains a password."""
+    """Whether the data is a table with a password column and an account column in which a row has a password."""
     lines = data[:65_536].decode("utf-8", "replace").lstrip("\ufeff").splitlines()
     if len(lines) < 2:
         return False

@@ -12,8 +12,8 @@ from typing import Final, Literal, TypeAlias
 from streamrag_cli.documents.formats import format_of, has_ambiguous_suffix, kind_for_secrets
 
 Suspicion: TypeAlias = Literal["", "secret", "unless_prose", "if_hinted"]
-"""How to treat a file: "secret" means never to read it, "unless_prose" to read it only if it is prose, "if_hinted" to
-withhold it only if its content suggests a secret, and "" to read it without restrictions."""
+"""How to treat a file, judging by its name. "secret": do not read it. "unless_prose": read it only if it is prose.
+"if_hinted": withhold it if its content suggests a secret. "": read it without restrictions."""
 
 NEVER_READ_FILES: Final = (
     # settings files with passwords and tokens
@@ -29,7 +29,7 @@ NEVER_READ_FILES: Final = (
 )  # fmt: skip
 
 TOOL_DIRECTORIES: Final = (".git", ".hg", ".svn", ".bzr")
-"""Private data of version control systems: not secret, but useless for questions."""
+"""Directories in which version control systems keep their data. It is not secret, but useless for questions."""
 
 NEVER_READ_DIRECTORIES: Final = (
     *TOOL_DIRECTORIES,
@@ -69,7 +69,7 @@ _PHP_CONFIG: Final = re.compile(r"(?:config|settings|database|db|secrets?|creden
 
 
 def classify_name(path: PurePath, *, in_secret_directory: bool = False) -> Suspicion:
-    """How to treat a file that was found in a folder, judging by its name.
+    """Return how to treat a file that was found in a folder, judging by its name.
 
     >>> [classify_name(PurePath(name)) for name in ("id_rsa", "keys.md", "Chrome Passwords.csv", "passwords.txt")]
     ['secret', '', 'secret', 'unless_prose']
@@ -100,7 +100,7 @@ def _has_secret_name(words: str, format_name: str | None, *, in_secret_directory
 
 
 def is_prose(path: PurePath) -> bool:
-    """Whether the file has a prose format, such as a page, a letter or a book.
+    """Whether the file name has the suffix of a prose format, such as Markdown, Word or EPUB.
 
     `credentials.md` is a page about credentials; `credentials.json` and `credentials` are credentials.
     """
@@ -108,12 +108,12 @@ def is_prose(path: PurePath) -> bool:
 
 
 def is_data(path: PurePath) -> bool:
-    """Whether the file has a format for data or plain text, not for prose or source code."""
+    """Whether the file name has the suffix of a format for data or plain text, not for prose or source code."""
     return kind_for_secrets(path) not in {"prose", "code"}
 
 
 def is_excluded_directory(name: str) -> bool:
-    """Whether a directory with this name is skipped when it is found in a folder."""
+    """Whether a directory with this name is skipped unless the user names it."""
     return name.casefold() in NEVER_READ_DIRECTORIES
 
 
@@ -123,7 +123,7 @@ def is_secret_directory(name: str) -> bool:
 
 
 def is_about_a_hidden_file(name: str) -> bool:
-    """Whether a name begins with a dot only because it documents a hidden file: `.env.md` explains `.env`.
+    """Whether a file name begins with a dot only because the file documents a hidden one, as `.env.md` does for `.env`.
 
     >>> is_about_a_hidden_file(".env.md"), is_about_a_hidden_file(".notes.md")
     (True, False)
@@ -133,7 +133,7 @@ def is_about_a_hidden_file(name: str) -> bool:
 
 
 def _words(name: str) -> str:
-    """The words of a file's name without its last suffix, in lower case, separated by dashes."""
+    """Return the words of a file name without its last suffix, in lower case, separated by dashes."""
     stem = name.rpartition(".")[0] or name
     separated = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[^\W\d_])(?=\d)", "-", stem)
     return re.sub(r"[\W_]+", "-", separated).strip("-").casefold()

@@ -1,4 +1,4 @@
-"""Distinguishes passwords from numbers and rules about passwords: `1200`, `90 days`, `required`, `hashed`."""
+"""Distinguishes passwords from numbers and rules about passwords, such as `1200`, `90 days` and `required`."""
 
 import re
 from typing import Final
@@ -34,7 +34,7 @@ _TYPE: Final = re.compile(r"(?:var)?(?:char|binary)\s?\(\d+\)", re.IGNORECASE)
 
 
 def is_number_or_rule(value: str, *, is_plural: bool = False, max_digits: int = MAX_DIGITS) -> bool:
-    """Whether the value counts, measures or describes passwords, but is not one.
+    """Whether the value counts, measures or describes passwords, but is not a password.
 
     A plain number of more than `max_digits` digits may be a password, unless its column has a plural name
     (`is_plural`).

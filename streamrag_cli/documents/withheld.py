@@ -1,4 +1,4 @@
-"""Decides whether a file is withheld because of its content. Files that the user named are never withheld."""
+"""Decides whether a file is withheld because of its content. Files that the user names are never withheld."""
 
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -11,8 +11,8 @@ from streamrag_cli.documents.secret_content import key_in, secret_reason
 from streamrag_cli.model import Document
 
 RULES: Final = "2"
-"""The version of the rules for withholding. Increase it whenever `withhold_reason` looks for something new: stored
-files are then checked again."""
+"""The version of the rules for withholding files. Increase it whenever the rules change: stored files are then checked
+again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Withheld:
 
 
 def withhold_reason(file: FoundFile, raw: RawFile) -> Withheld | None:
-    """Why the file is withheld, judging by its bytes; None if it is not."""
+    """Return why the file is withheld, judging by its bytes, or None if it may be read."""
     if not file.checks_secrets or (format_of(file.format_path) or TEXT).encoded == "all":
         return None
     if kind := secret_reason(file.format_path, raw.data, file.suspicion):
@@ -35,7 +35,7 @@ def withhold_reason(file: FoundFile, raw: RawFile) -> Withheld | None:
 
 
 def withhold_reason_for_text(file: FoundFile, document: Document) -> Withheld | None:
-    """Like `withhold_reason`, but judging by the extracted text, for formats that encode their text."""
+    """Like `withhold_reason`, but judges by the extracted text. For formats whose files contain encoded text."""
     if not file.checks_secrets or (format_of(file.format_path) or TEXT).encoded == "none":
         return None
     kind = key_in(document.text.encode())

@@ -1,9 +1,9 @@
 """The process that parses risky formats: `python -m streamrag_cli.documents.worker MEMORY_LIMIT_BYTES`.
 
-It reads requests from stdin and writes answers to stdout (`frames`). It exits as soon as stdin closes, even during a
-parse: that is how it detects that its parent has exited. (The kernel's parent-death signal fires when the parent's
-*thread* ends, so it would kill workers of live parents.) It cannot write files, and its memory and processor time are
-limited.
+It reads requests from stdin and writes answers to stdout in the format of `frames`. It exits as soon as stdin is
+closed, even during a parse, because the parent has then exited. The kernel's parent-death signal is not used: it fires
+when the parent's *thread* ends, so it would kill workers of live parents. The process cannot write files, and its
+memory and processor time are limited.
 """
 
 import contextlib
@@ -68,7 +68,7 @@ def _answer(header: bytes, data: bytes, answers: BinaryIO) -> bytes:
 
 
 def _page_reader(request: dict[str, Any], answers: BinaryIO) -> PageReader:
-    """A reader of pages that reports each of them to the parent, whose time limit then begins again."""
+    """Return a `PageReader` that reports each page to the parent process, which then restarts its time limit."""
 
     def on_page(key: str, text: str) -> None:
         _send(answers, json.dumps({"page": key, "text": text}).encode("ascii"))
@@ -81,13 +81,13 @@ def _page_reader(request: dict[str, Any], answers: BinaryIO) -> PageReader:
 def _limit_processor_time(more_s: float) -> None:
     """Allow `more_s` more seconds of processor time, rounded up.
 
-    The limit ends this process even if the parent can no longer kill it.
+    The limit stops this process even if the parent has exited and cannot kill it.
     """
     _limit(resource.RLIMIT_CPU, int(time.process_time() + more_s) + 2)
 
 
 def _limit(which: int, value: int) -> None:
-    """Set a soft limit, but not above the hard limit. Ignores a limit that the system defines but cannot set."""
+    """Set the soft limit of a resource, at most to its hard limit. Does nothing if the system does not support it."""
     _, hard = resource.getrlimit(which)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(which, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
