@@ -151,7 +151,7 @@ class PageReader:
         return text
 
     def _run(self, image: bytes, dpi: int, page: int) -> str:
-        """Run tesseract and return its table of words. It is in the parser's process group, which is killed as a whole."""
+        """Return tesseract's table of words. tesseract runs in the parser's process group, which is killed as one."""
         command = [
             self._ocr.program,
             "-",

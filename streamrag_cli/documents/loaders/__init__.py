@@ -1,1 +1,1 @@
-"""The loaders, one module per format. Each turns bytes or text into a `Document`, without opening files or sockets."""
+"""The loaders, with a main module for each format. They turn bytes or text into a `Document` and open no files."""

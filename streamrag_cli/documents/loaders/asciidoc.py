@@ -1,7 +1,7 @@
 """Loads headings, blocks, lists and tables of AsciiDoc, line by line. Comments, attributes and index terms are dropped.
 
-Included files are not read. Conditions are not evaluated: the text inside all of them is read. Include and condition
-directives are dropped everywhere, even in code, because the AsciiDoc preprocessor runs first.
+Included files are not read. Conditions are not evaluated, so the text of all branches is read. Include and condition
+directives are dropped everywhere, even in code, because AsciiDoc processes them before everything else.
 """
 
 import re
@@ -101,7 +101,7 @@ class _Reader:
             self._text(line, number)
 
     def _block(self, delimiter: str) -> None:
-        """Read a whole block of code or a whole comment. For other blocks, drop only the delimiter."""
+        """Read a delimited block: code and comments as a whole. In other blocks, drop only the delimiter."""
         kind = delimiter[0]
         is_code = kind in "-.+`~" and delimiter != "--"
         if not (is_code or kind == "/" or self._is_comment or (delimiter == "--" and self._language is not None)):
@@ -114,7 +114,7 @@ class _Reader:
         self._language, self._is_comment = None, False
 
     def _paragraph(self, line: str, number: int) -> None:
-        """Read a paragraph that is code or a comment, up to a blank line."""
+        """Read a paragraph of code or a comment, up to the next blank line."""
         end = self._at
         while end < len(self._lines) and self._lines[end].strip():
             end += 1
@@ -125,7 +125,7 @@ class _Reader:
         self._language, self._is_comment = None, False
 
     def _lines_until(self, closing: str) -> list[tuple[int, str]]:
-        """Read the next lines, with their numbers, up to the line `closing`."""
+        """Return the lines before the next line `closing`, with their numbers, and skip them."""
         end = self._at
         while end < len(self._lines) and self._lines[end].rstrip() != closing:
             end += 1
@@ -134,7 +134,7 @@ class _Reader:
         return lines
 
     def _numbered_lines(self, end: int) -> list[tuple[int, str]]:
-        """The next lines up to index `end`, with their numbers."""
+        """Return the lines from the current one up to index `end`, with their numbers."""
         return list(zip(self._numbers[self._at : end], self._lines[self._at : end], strict=True))
 
     def _code(self, lines: list[tuple[int, str]], language: str) -> None:
@@ -144,7 +144,7 @@ class _Reader:
         self.out.code(lines, language)
 
     def _apply_attributes(self, attributes: str) -> None:
-        """Apply an attribute line in brackets to the next block."""
+        """Apply an attribute line, such as `[source,python]`, to the next block."""
         style, _, rest = attributes.partition(",")
         style = re.split(r"[#.%]", style.strip())[0]
         language = rest.partition(",")[0].strip().strip('"')
@@ -202,7 +202,7 @@ class _Reader:
 
 
 def _preprocessed(text: str, skipped: int) -> Iterator[tuple[int, str]]:
-    """The numbered lines after the first `skipped`, without directives. The text inside conditions is kept."""
+    """Yield the lines after the first `skipped` ones, with their numbers, without include and condition directives."""
     for number, line in enumerate(text.split("\n")[skipped:], skipped + 1):
         match = _DIRECTIVE.fullmatch(line) if "::" in line and len(line) <= _LINE_CHARS else None
         if not match:

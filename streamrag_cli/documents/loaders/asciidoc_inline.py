@@ -1,4 +1,4 @@
-"""Converts inline AsciiDoc to the visible text: macros, links, index terms and emphasis."""
+"""Converts inline AsciiDoc markup to the visible text: macros, links, index terms and emphasis."""
 
 import re
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ _LINK: Final = re.compile(
     r"(?:\blink:|\bxref:|\bmailto:)([^\s\[\]]+)\[([^\[\]]*)\]|((?:https?|ftp|irc)://[^\s\[\]<>]+)\[([^\[\]]*)\]"
 )
 _LINK_BELOW: Final = re.compile(r"(?<![\w`{])\{[\w-]+\}[/#][^\s\[\]]*\[([^\[\]]+)\]")
-"""A link whose URL begins with an attribute that only the build defines. The link's text is kept."""
+"""A link whose URL begins with an attribute that the file does not define. The link's text is kept."""
 _IMAGE: Final = re.compile(r"\b(?:image|icon):[^\s\[\]:]+\[([^\[\],]*)[^\[\]]*\]")
 _MENU: Final = re.compile(r"\bmenu:([^\[\]\n]{1,80})\[([^\[\]]*)\]")
 _MACRO: Final = re.compile(r"\b(?:kbd|btn|pass|stem|latexmath|asciimath):\w*\[([^\[\]]*)\]")
@@ -36,7 +36,7 @@ _CALLOUT: Final = re.compile(r"[ \t]*<(?:\d+|\.)>[ \t]*$")
 
 
 def inline_text(text: str, attributes: Mapping[str, str]) -> str:
-    """The visible text of AsciiDoc inline markup. Inline code keeps its backticks."""
+    """Convert AsciiDoc inline markup to the visible text. Inline code keeps its backticks."""
     code = CodePlaceholders()
 
     def keep(match: re.Match[str]) -> str:
@@ -64,7 +64,7 @@ def inline_text(text: str, attributes: Mapping[str, str]) -> str:
 
 
 def with_attributes(text: str, attributes: Mapping[str, str]) -> str:
-    """Replace references to `attributes` in the text. References to unknown attributes are unchanged."""
+    """Replace references to `attributes` in the text by their values. References to unknown attributes are kept."""
     if "{" not in text:
         return text
     text = _ATTRIBUTE.sub(lambda match: attributes.get(match[1].casefold(), match[0]), text)
@@ -76,9 +76,9 @@ def _unescaped(text: str) -> str:
 
 
 def _macro_text(match: re.Match[str]) -> str:
-    """The text of a macro defined by an extension, or else its target.
+    """Return the text of a macro that an extension defines, or its target if it has no text.
 
-    If the text is a number, as in `linkgit:git-add[1]`, the macro is unchanged.
+    If the text is a number, as in `linkgit:git-add[1]`, the macro is returned unchanged.
     """
     words = match[2].strip().strip('"')
     if words.isdigit():
@@ -88,7 +88,7 @@ def _macro_text(match: re.Match[str]) -> str:
 
 
 def _anchor_words(anchor: str) -> str:
-    """The words of an anchor, for references without link text: `ch07#_hot_iron` becomes `hot iron`."""
+    """Return the words of an anchor, for references without text: `ch07#_hot_iron` becomes `hot iron`."""
     name = anchor.rpartition("#")[2]
     return re.sub(r"[_-]+", " ", name) if name.startswith("_") or "#" in anchor else anchor
 

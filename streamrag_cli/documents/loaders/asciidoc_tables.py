@@ -1,7 +1,7 @@
 """Reads AsciiDoc tables: the lines between two delimiters become rows of cells.
 
-The number of columns is set by `cols=`, otherwise by the first line with cells. The cells of a row may be on one line
-or on several. A cell that spans columns is followed by empty cells. A cell that spans rows is repeated in each of them,
+The number of columns is set by `cols=` or else by the first line with cells. The cells of a row may be on one line or
+several. A cell that spans columns is followed by empty cells. A cell that spans rows is repeated in each of them,
 unless its text is long.
 """
 
@@ -24,11 +24,11 @@ _ITEM_MARK: Final = re.compile(r"^[ \t]*(?:[*.]{1,5}|-)[ \t]+(?=\S)")
 _MAX_COLUMNS: Final = 100
 _REPEATED_CHARS: Final = 200
 _MAX_REPEATED: Final = 10_000
-"""After this many repeated cells in a table, no more are repeated, so that a table cannot become too large."""
+"""The maximum number of repeated cells in a table, so that a table cannot become too large."""
 _MAX_ROWS_SPANNED: Final = 1000
 
 Row = tuple[int, list[str]]
-"""The number of the line on which the row begins, and the row's cells."""
+"""A row: the number of the line on which it begins, and its cells."""
 
 
 class Table(NamedTuple):
@@ -37,9 +37,9 @@ class Table(NamedTuple):
 
 
 def read_table(source: Sequence[tuple[int, str]], mark: str, attributes: str) -> Table:
-    """Read a table from the (number, text) lines in `source`. `header` is empty if no row names the columns.
+    """Read a table from the (number, text) lines in `source`. Its `header` is empty if no row names the columns.
 
-    `mark` is the character of its delimiter, `attributes` the content of the attribute lines above it.
+    `mark` is the character of the table's delimiter. `attributes` is the content of the attribute lines above it.
     """
     if match := _FORMAT.search(attributes):
         mark = _SEPARATORS[match[1]]
@@ -54,7 +54,7 @@ def read_table(source: Sequence[tuple[int, str]], mark: str, attributes: str) ->
 
 
 def _column_count(attributes: str) -> int:
-    """The number of columns that `cols=` sets, or 0 if it is missing."""
+    """Return the number of columns that `cols=` sets, or 0 if it is missing."""
     match = _COLUMNS.search(attributes)
     if not match:
         return 0
@@ -66,9 +66,9 @@ def _column_count(attributes: str) -> int:
 
 
 def _has_header(source: Sequence[tuple[int, str]], rows: Sequence[Row], attributes: str, *, is_sized: bool) -> bool:
-    """Whether the first row names the columns: by option, or because it is one line followed by a blank line.
+    """Whether the first row names the columns, by an option or because a blank line follows its only line.
 
-    If `cols=` is missing, the first row is assumed to be a header.
+    If `cols=` is missing (`is_sized` is false), the first row is assumed to be a header.
     """
     if option := _OPTION.search(attributes):
         return not (option[1] or option[2])
@@ -91,7 +91,9 @@ def _rows(source: Sequence[tuple[int, str]], mark: str, width: int) -> Iterator[
     width = width or sum(cell.columns for cell in cells[:in_first_line])
     row: list[str] = []
     first_line = 0
-    from_above: dict[int, tuple[int, str]] = {}  # by column: the number of further rows that a cell spans, and its text
+    from_above: dict[
+        int, tuple[int, str]
+    ] = {}  # by column: the number of following rows that a cell spans, and its text
     for cell in cells:
         first_line = first_line if row else cell.line
         text = " ".join(filter(None, cell.parts))
@@ -110,7 +112,7 @@ def _rows(source: Sequence[tuple[int, str]], mark: str, width: int) -> Iterator[
 
 
 def _fill(row: list[str], from_above: dict[int, tuple[int, str]]) -> None:
-    """Fill the next columns of `row` with cells of earlier rows that extend down into it."""
+    """Append the cells of earlier rows that extend down into the next columns of `row`."""
     while len(row) in from_above:
         rows, text = from_above.pop(len(row))
         if rows > 1:
@@ -119,7 +121,7 @@ def _fill(row: list[str], from_above: dict[int, tuple[int, str]]) -> None:
 
 
 def _cells(source: Sequence[tuple[int, str]], mark: str) -> tuple[list[_Cell], int]:
-    """The cells in order, and the number of cells on the first line that has any."""
+    """Return the cells in order, and the number of cells on the first line with cells."""
     pattern = re.compile(_CELL.pattern + re.escape(mark))
     cells: list[_Cell] = []
     in_first_line = repeated = 0

@@ -1,7 +1,7 @@
 """Loads the files attached to mail with the loaders of their formats, within limits.
 
-Data files such as settings are not read, because their secrets would not be detected below another file's name. Images
-and scanned pages are not read either. An attachment that cannot be read costs only itself.
+Data files such as settings are not read, because their secrets would not be detected in a mail. Images and scanned
+pages are not read either. If an attachment cannot be read, the rest of the message still is.
 """
 
 import time
@@ -17,12 +17,12 @@ from streamrag_cli.model import Document
 _FILES: Final = 200
 _BYTES: Final = 50_000_000
 _PROCESSOR_S: Final = 20.0
-"""After this much processor time, further attachments are only listed, so that the message itself is read in time."""
+"""The limit of processor time for all attachments of a file. Later ones are only listed, so that the mail is read."""
 _MESSAGES: Final = frozenset({"mail", "mailbox"})
 
 
 class Attachments:
-    """The attachments of one file of mail. `unread` lists names: of attachments that failed or exceeded the limits."""
+    """The attachments in one mail file. `unread` has the names of attachments that failed or exceeded a limit."""
 
     def __init__(self) -> None:
         self.unread: list[str] = []
@@ -30,7 +30,7 @@ class Attachments:
         self._end_s = time.process_time() + _PROCESSOR_S
 
     def load(self, name: str, data: bytes) -> Document | None:
-        """The document, or None if the attachment is only listed."""
+        """Load an attachment. Returns None if it is only listed, because of its format, a limit or an error."""
         path = Path(PurePath(name.replace("\\", "/")).name or "file")
         entry = format_of(path)
         if entry is None or not data or not _is_read(entry) or classify_name(path) == "secret":

@@ -7,9 +7,9 @@ from streamrag_cli.model import Document
 
 
 def document_of_blocks(path: str, title: str, blocks: Iterable[tuple[int, str]]) -> Document:
-    """Each block is a heading level (0 for the title, -1 for other text) and a text.
+    """Build a document from blocks. A block is a heading level (0 for the title, -1 for other text) and a text.
 
-    The default `title` is the first block of level 0.
+    If `title` is "", the first block of level 0 is the title.
     """
     pieces: list[str] = []
     headings: list[Heading] = []

@@ -1,4 +1,4 @@
-"""Loads source code, without the parts that carry no meaning: shebang, licence header and import lines.
+"""Loads source code without its preamble: shebang, licence header and import lines.
 
 The imported names become the document's summary, so that a question about a library finds the files that use it.
 """
@@ -38,7 +38,7 @@ _IMPORT: Final = re.compile(
             # Rust, Perl, PHP
             r"(?:pub[ \t]+)?use[ \t]+[\w:\\]+(?:::\{.*|[\w:\\*]*(?:[ \t]+(?:as[ \t]+\w+|qw.*|['\"].*))?;.*)",
             r"extern[ \t]+crate[ \t]+\w+;",
-            # Ruby, Lua, PHP, R, Sass and the names of packages
+            # Ruby, Lua, PHP, R, Sass, package declarations
             r"require(?:_relative|_once)?[ \t(]+[\"'].*",
             r"library\(\w+\)",
             r"@(?:import|use)[ \t].*",
@@ -61,9 +61,9 @@ def load_code(path: str, text: str) -> Document:
 
 
 def without_preamble(text: str) -> tuple[str, Sequence[int], str]:
-    """The text without shebang, licence and imports, its line numbers, and the imported names as a summary.
+    """Return the text without its preamble, its line numbers in the file, and the imported names as a summary.
 
-    If the file contains nothing else, its text is unchanged.
+    The preamble is the shebang, the licence header and the imports. A file that contains nothing else is unchanged.
     """
     lines = text.split("\n")
     starts = line_starts(text)
@@ -79,7 +79,7 @@ def without_preamble(text: str) -> tuple[str, Sequence[int], str]:
 
 
 def licence_end(lines: Sequence[str], marks: Sequence[str]) -> int:
-    """The number of leading lines that are a shebang, editor settings or a licence comment."""
+    """Return the number of lines at the beginning that are a shebang, editor settings or a licence comment."""
     at = end = 0
     while at < len(lines) and (not lines[at].strip() or _PREFACE.fullmatch(lines[at][:_LINE_CHARS].strip())):
         at += 1
@@ -104,7 +104,7 @@ def licence_end(lines: Sequence[str], marks: Sequence[str]) -> int:
 
 
 def _comment_end(lines: Sequence[str], at: int, marks: Sequence[str]) -> int:
-    """The line after the comment that begins at line `at`; `at` if there is no comment."""
+    """Return the index of the line after the comment that begins at line `at`; `at` if no comment begins there."""
     line = lines[at].lstrip()
     for opening, closing in _BLOCK_ENDS.items():
         if opening in marks and line.startswith(opening):
@@ -118,7 +118,7 @@ def _comment_end(lines: Sequence[str], at: int, marks: Sequence[str]) -> int:
 
 
 def _imports(lines: Sequence[str], first: int) -> Iterator[tuple[int, int]]:
-    """Yield the first line of each unindented import, and the line after its last line."""
+    """Yield the index of the first line of each unindented import, and the index of the line after it."""
     at = first
     while at < len(lines):
         begin = at

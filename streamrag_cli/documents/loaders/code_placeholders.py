@@ -1,4 +1,4 @@
-"""Protects inline code while the markup around it is converted."""
+"""Protects inline code from the conversion of the markup around it."""
 
 import re
 from typing import Final
@@ -7,7 +7,7 @@ _PLACE: Final = re.compile(r"\x00(\d{1,9})\x00")
 
 
 class CodePlaceholders:
-    """Replaces pieces of code by placeholders that no markup pattern matches, and restores them in backticks."""
+    """Replaces inline code by placeholders that no markup pattern matches, and restores it in backticks."""
 
     def __init__(self) -> None:
         self._spans: list[str] = []

@@ -51,9 +51,9 @@ def load_config(path: str, text: str) -> Document:
 
 
 def _add(parent: Entry, number: int, line: str, comments: list[tuple[int, str]]) -> None:
-    """Add a setting, or a line that continues the previous one.
+    """Add a line to `parent`: a setting, or the continuation of the previous setting.
 
-    A line continues the previous one if that ends with a backslash, or if it is indented and is not a setting itself.
+    A line continues the previous one if the previous one ends with a backslash, or if it is indented and not a setting.
     """
     last = parent.entries[-1] if parent.entries else None
     continues = (

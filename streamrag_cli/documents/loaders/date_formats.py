@@ -1,4 +1,4 @@
-"""Shows serial numbers as dates and times, with the format codes of Excel."""
+"""Converts the serial numbers of spreadsheets to dates and times, with the format codes of Excel."""
 
 import re
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ _TOKEN: Final = re.compile(
 _LAST_SERIAL: Final = 2_958_466
 _DAYS_TO_1904: Final = 1462
 _FALSE_LEAP_DAY: Final = 60
-"""The serial number of 29 February 1900, which never was; dates before it are one day later than they seem."""
+"""The serial number of 29 February 1900, a day that did not exist. Earlier serial numbers are off by one day."""
 _NAMES: Final = {
     0x07: (
         "Januar Februar März April Mai Juni Juli August September Oktober November Dezember",
@@ -45,13 +45,13 @@ _NAMES: Final = {
         "segunda-feira terça-feira quarta-feira quinta-feira sexta-feira sábado domingo",
     ),
 }
-"""The names of months and weekdays by Windows' primary language number."""
+"""The names of the months and weekdays, by Windows' primary language number."""
 _ENGLISH: Final = 0x09
 _MICROSECONDS: Final = 1_000_000
 
 
 def is_date_code(code: str) -> bool:
-    """Whether a section of a format code has dates or times.
+    """Whether a section of a format code contains a part of a date or time.
 
     >>> [is_date_code(code) for code in ("yyyy-mm-dd", "[h]:mm", '0" days"', "[Red]0.0", "General")]
     [True, True, False, False, False]
@@ -61,13 +61,13 @@ def is_date_code(code: str) -> bool:
 
 @lru_cache(maxsize=512)
 def _tokens(code: str) -> tuple[tuple[str, str], ...]:
-    """The tokens as pairs of kind and text. Minutes have the kind "minute"."""
+    """Return the tokens of a format code as pairs of kind and text. Minutes have the kind "minute"."""
     tokens: list[tuple[str, str]] = []
     is_after_hours = False
     for match in _TOKEN.finditer(code):
         kind, text = match.lastgroup or "", match[match.lastgroup or 0]
         if kind == "elapsed" or (kind == "date" and text[0] in "hHsS"):
-            if text[0] in "sS":  # the `m` before seconds are minutes
+            if text[0] in "sS":  # an `m` before seconds means minutes
                 _make_minutes(tokens)
             is_after_hours = text[0] in "hH"
         elif kind == "date" and text[0] in "mM" and is_after_hours and len(text) < 3:
@@ -88,7 +88,7 @@ def _make_minutes(tokens: list[tuple[str, str]]) -> None:
 
 
 def date_text(serial: float, code: str, *, is_1904: bool) -> str:
-    """The date or time with a format code; "" if the number is out of range.
+    """Return `serial` as a date or time in the format `code`; "" if the number is out of range.
 
     >>> date_text(45366.75, "d mmmm yyyy, h:mm AM/PM", is_1904=False)
     '15 March 2024, 6:00 PM'
@@ -99,7 +99,7 @@ def date_text(serial: float, code: str, *, is_1904: bool) -> str:
     is_elapsed = any(kind == "elapsed" for kind, _ in tokens)
     if not (abs(serial) < _LAST_SERIAL) or (serial < 0 and not is_elapsed):
         return ""
-    # Rounded to the last unit shown by seconds; minutes and hours are cut.
+    # Seconds are rounded to their last shown digit. Minutes and hours are cut.
     step = 10 ** max(0, 6 - digits) if has_seconds else _MICROSECONDS
     elapsed_us = round(abs(serial) * 86_400 * _MICROSECONDS / step) * step
     sign = "-" if serial < 0 else ""

@@ -1,4 +1,4 @@
-"""Puts definitions of Markdown definition lists (kramdown, Pandoc, MkDocs, Hugo) on the line of their term."""
+"""Moves the definitions in Markdown definition lists (kramdown, Pandoc, MkDocs, Hugo) to the line of their term."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -15,9 +15,9 @@ _MAX_TERMS: Final = 3
 
 
 def definition_edits(text: str, code_spans: Callable[[str], Sequence[tuple[int, int]]]) -> Iterator[Edit]:
-    """Edits that turn the lines `Term` and `: Definition` into `- Term: Definition`, for each definition of the term.
+    """Yield edits that turn the lines `Term` and `: Definition` into `- Term: Definition`, for each definition.
 
-    `code_spans` returns the code, which is not edited. It is called only if the text may contain a definition.
+    `code_spans` returns the offsets of code, which is not edited. It is called only if the text may have a definition.
     """
     if not _MAY_CONTAIN.search(text):
         return
@@ -43,7 +43,7 @@ def definition_edits(text: str, code_spans: Callable[[str], Sequence[tuple[int, 
 
 
 def _terms_above(lines: Sequence[str], number: int) -> Sequence[int]:
-    """The indices of the lines with a definition's terms, which one blank line may follow; empty if there are none."""
+    """Return the indices of the lines with the terms of a definition. One blank line may follow them."""
     last = number - 1 if number and lines[number - 1].strip() else number - 2
     first = last
     while first >= 0 and lines[first].strip():

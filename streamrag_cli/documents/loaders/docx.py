@@ -1,7 +1,7 @@
-"""Loads Word documents: paragraphs and tables in reading order, with headings recognized by style.
+"""Loads Word documents: paragraphs and tables in reading order, with headings recognised by style.
 
-Headers, footers, comments, tables of contents and deleted text are omitted; inserted text is included. Notes and text
-boxes follow the paragraph in which they are anchored.
+Headers, footers, comments, tables of contents and deleted text are omitted. Inserted text is included. Footnotes,
+endnotes and text boxes follow the paragraph in which they are anchored.
 """
 
 import re
@@ -48,7 +48,7 @@ class _Style:
 
 @dataclass(slots=True)
 class _Anchored:
-    """Text boxes and notes anchored in a paragraph."""
+    """The text boxes and notes that are anchored in a paragraph."""
 
     containers: list[Any] = field(default_factory=list)
 
@@ -101,7 +101,7 @@ class _Reader:
         return _Style(style.level if level is None else level, is_item and style.level < 0, style.is_contents)
 
     def text(self, element: Any, anchored: _Anchored | None = None) -> str:
-        """The text of a paragraph. Text boxes and notes are collected in `anchored`, or omitted if that is None."""
+        """Return the text of a paragraph. Text boxes and notes are added to `anchored`, or omitted if it is None."""
         joined = with_spaced_equations("".join(self._pieces(element, anchored or _Anchored())))
         return NOT_TEXT.sub("", joined).strip()
 
@@ -127,7 +127,7 @@ class _Reader:
 
 
 def _first_with_text(alternate: Any) -> Any:
-    """The first alternative that has text, or () if none has."""
+    """Return the first alternative that contains text, or () if there is none."""
     for choice in alternate:
         if next(choice.iter(f"{_W}t", f"{_M}t"), None) is not None:
             return choice
@@ -135,7 +135,7 @@ def _first_with_text(alternate: Any) -> Any:
 
 
 def _styles(part: Any) -> dict[str, _Style]:
-    """The paragraph styles by id. A style that is based on a heading style is a heading style."""
+    """Return the paragraph styles by id. A style that is based on a heading style is also a heading style."""
     by_id = {style.get(f"{_W}styleId"): style for style in part.iter(f"{_W}style")} if part is not None else {}
     styles: dict[str, _Style] = {}
     for identity, style in by_id.items():
@@ -160,7 +160,7 @@ def _styles(part: Any) -> dict[str, _Style]:
 
 
 def _outline_level(properties: Any) -> int | None:
-    """The outline level: 1 to 9, -1 for body text, or None if it is not set."""
+    """Return the outline level: 1 to 9, -1 for body text, or None if it is not set."""
     value = "" if properties is None else _value(properties, "outlineLvl")
     return None if not value.isdigit() else int(value) + 1 if int(value) < 9 else -1
 

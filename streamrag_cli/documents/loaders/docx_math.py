@@ -9,7 +9,7 @@ _SKIPPED: Final = frozenset({"rPr", "ctrlPr"})
 
 
 def linear(element: Any) -> str:
-    """The text of an equation (`m:oMath`) or a paragraph of equations, from left to right."""
+    """Return an equation (`m:oMath`) or a paragraph of equations as text on one line."""
     return " ".join(_text(element).split())
 
 

@@ -16,7 +16,7 @@ _BODY: Final = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}bo
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """The parsed parts; missing parts are None. `title` is the title in the file's properties, or ""."""
+    """The parsed parts of a Word file. Missing parts are None. `title` is the title in the properties, or ""."""
 
     body: Any
     styles: Any
@@ -26,7 +26,7 @@ class Package:
 
 
 def open_package(data: bytes) -> Package:
-    """Open and parse the file. Raises `DocumentError` `encrypted`, `zip_bomb` or `corrupt`."""
+    """Open and parse a Word file. Raises `DocumentError` `encrypted`, `zip_bomb` or `corrupt`."""
     with opened_archive(data, "a Word document") as archive:
         main = targets_by_kind(archive, "")["officeDocument"]
         body = parsed_part(archive, main).find(_BODY)

@@ -1,6 +1,6 @@
 """Converts Word tables: one line per row, with the column names if there is a header row.
 
-Tables with only one column or row, or with long texts in most cells, are used for layout and are read as text.
+A table with only one column or row, or with long texts in most cells, is used for layout. It is read as text.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ class Table:
         self._rows = [row for row in _children(table, f"{_W}tr") if row.find(f"{_W}trPr/{_W}del") is None]
 
     def blocks(self) -> Iterator[tuple[int, str]]:
-        """Yield the heading level and text of the table, or of each block in its cells if it is used for layout."""
+        """Yield (heading level, text) of the table and nested tables, or if it is used for layout, of its blocks."""
         grid = list(self._grid())
         if len(grid) < 2 or max(map(len, grid)) < 2 or self._has_block_cells():
             for row in self._rows:
@@ -57,7 +57,7 @@ class Table:
             yield cells
 
     def _cell_text(self, cell: Any) -> str:
-        """A cell's own paragraphs on one line, without nested tables, which have their own rows."""
+        """Return the paragraphs of a cell on one line. Nested tables are omitted, because they have their own rows."""
         paragraphs = (self._reader.text(paragraph) for paragraph in _children(cell, f"{_W}p"))
         return " ".join(" ".join(paragraphs).split())
 
@@ -70,7 +70,7 @@ class Table:
         return 2 * long > len(cells)
 
     def _head_rows(self, grid: Sequence[Sequence[str]]) -> int:
-        """The number of header rows: the rows that Word repeats on each page, or 1 if the first looks like one."""
+        """Return the number of rows that Word repeats on each page, or 1 if the first row looks like a header, or 0."""
         repeated = 0
         while repeated < len(self._rows) - 1 and self._rows[repeated].find(f"{_W}trPr/{_W}tblHeader") is not None:
             repeated += 1
@@ -78,7 +78,7 @@ class Table:
 
 
 def _children(element: Any, tag: str) -> Iterator[Any]:
-    """The children with this tag, including those inside content controls and insertions."""
+    """Yield the child elements with this tag, including those inside content controls and insertions."""
     for child in element:
         if child.tag == tag:
             yield child

@@ -1,7 +1,7 @@
 """Loads EPUB books: the pages in reading order, divided into the chapters of the table of contents.
 
-Headings in the text divide a chapter further. Lists of contents, page numbers, numbers of notes and readings above
-characters (ruby) are omitted. Books with copy protection are rejected; obfuscated fonts are not copy protection.
+Headings in the text divide a chapter into sections. Tables of contents, page numbers, note numbers and ruby annotations
+are omitted. Books with copy protection are rejected. Obfuscated fonts do not count as copy protection.
 """
 
 from collections.abc import Iterable, Iterator
@@ -38,7 +38,7 @@ def load_epub(path: str, data: bytes) -> Document:
 
 
 def _document(path: str, package: Package) -> Document:
-    """The text of one rendition of a book. Raises `DocumentError` `corrupt` if none of its pages can be read."""
+    """Load one rendition of a book. Raises `DocumentError` `corrupt` if none of its pages can be read."""
     book = _Book(package.entries)
     unread = shortened = 0
     for name in package.pages:
@@ -71,7 +71,7 @@ def _document(path: str, package: Package) -> Document:
 
 @dataclass(slots=True)
 class _Book:
-    """Collects the text of the pages, and where the entries of the table of contents begin in it."""
+    """Collects the text of the pages, and the offsets at which the entries of the table of contents begin."""
 
     entries: Iterable[Entry]
     flow: Flow = field(default_factory=Flow)
@@ -93,11 +93,11 @@ class _Book:
         for body in _bodies(root):
             walk(body, self.flow, self)
             self.flow.end_block(tight=False)
-        if self._pending and not any(mark.offset == start for mark in self.marks):  # it points to no element
+        if self._pending and not any(mark.offset == start for mark in self.marks):  # the entry points to no element
             self.marks.append(Mark(start, *next(iter(self._pending.values()))[0]))
 
     def is_shown(self, element: Any) -> bool:
-        """Whether an element is read. If an entry of the table of contents points to it, its place is recorded."""
+        """Whether an element is read. Also records its offset if an entry of the table of contents points to it."""
         for name in (element.get("id"), element.get("name")):
             if name in self._pending:
                 self._mark(name)
@@ -110,7 +110,7 @@ class _Book:
 
 
 def _bodies(root: Any) -> Iterator[Any]:
-    """The bodies of a page; the page itself if it is a drawing or only a part of a page."""
+    """Yield the bodies of a page, or its root element if it is a drawing or only a part of a page."""
     if root.tag != "html":
         return iter([root])
     return (child for child in root if child.tag in {"body", "frameset"} or child.tag == "svg")
@@ -122,7 +122,7 @@ def _is_apparatus(element: Any) -> bool:
 
 
 def _lists_of_links(root: Any) -> set[Any]:
-    """The parts of a table of contents that consist of links, without the text around them."""
+    """Return the elements of a contents page that consist of links. The text around them is not part of the result."""
     lists: set[Any] = set()
     for element in root.iter(*_LISTS):
         if element.getparent() in lists:

@@ -1,4 +1,4 @@
-"""Divides the text of a book into chapters: by the table of contents, and within a chapter by headings."""
+"""Divides the text of a book into chapters by the table of contents, and each chapter by its headings."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ _ANY_TEXT: Final = re.compile(r"\S")
 
 
 class Mark(NamedTuple):
-    """Where an entry of the table of contents begins: its place in the text and its number in the table."""
+    """The offset in the text at which an entry of the table of contents begins, and the entry's number and labels."""
 
     offset: int
     number: int
@@ -24,7 +24,7 @@ class Mark(NamedTuple):
 
 
 def chapter_sections(text: str, marks: Sequence[Mark], headings: Sequence[Heading], title: str) -> tuple[Section, ...]:
-    """The sections of a book with this `title`, which is not part of their headings."""
+    """Return the sections of a book. Their headings do not include its `title`."""
     sections: list[Section] = []
     starts: list[tuple[int, _Labels]] = [(0, ()), *_starts(text, marks, headings)]
     for (start, labels), (end, _) in pairwise([*starts, (len(text), ())]):
@@ -37,7 +37,7 @@ def chapter_sections(text: str, marks: Sequence[Mark], headings: Sequence[Headin
 
 
 def _starts(text: str, marks: Sequence[Mark], headings: Sequence[Heading]) -> Iterator[tuple[int, _Labels]]:
-    """Where each section begins, and its headings. An entry comes before a heading at the same place."""
+    """Yield the offset and the headings of each section. An entry precedes a heading at the same offset."""
     chapter = _Chapter()
     waiting = list(reversed(headings))
     for mark in [*sorted(marks), None]:
@@ -51,13 +51,13 @@ def _starts(text: str, marks: Sequence[Mark], headings: Sequence[Heading]) -> It
 
 
 class _Chapter:
-    """The entry of the table of contents that the text belongs to, and the headings below it."""
+    """The current entry of the table of contents, and the current headings below it."""
 
     def __init__(self) -> None:
         self._labels: _Labels = ()
         self._headings: list[Heading] = []
-        self._level = 0  # that of the headings that repeat the entry, or 0
-        self._title_end = -1  # where the headings directly below the entry end; -1 after other text
+        self._level = 0  # the level of the headings that repeat the entry, or 0
+        self._title_end = -1  # the end offset of the headings directly below the entry; -1 after other text
 
     @property
     def labels(self) -> _Labels:
@@ -93,6 +93,6 @@ def _words(text: str) -> set[str]:
 
 
 def _line_end(text: str, start: int) -> int:
-    """The end of the first line with text from `start` on."""
+    """Return the end offset of the first line with text at or after `start`."""
     match = _LINE.search(text, start)
     return match.end() if match else len(text)

@@ -1,7 +1,7 @@
-"""Opens an EPUB: the reading order, the table of contents and the metadata of its package.
+"""Opens an EPUB and reads its reading order, table of contents and metadata.
 
-Versions 2 and 3 are read, and packages with errors that reading systems tolerate: names in the wrong case, unescaped
-ampersands, missing or damaged files. Only the archive's own files are read.
+Versions 2 and 3 are supported. Errors that e-book readers tolerate are tolerated: names in the wrong case, unescaped
+ampersands, and missing or damaged files. Files outside the archive are not read.
 """
 
 import posixpath
@@ -35,7 +35,7 @@ _ROLE: Final = "{http://www.idpf.org/2007/ops}type"
 
 
 class Entry(NamedTuple):
-    """An entry of the table of contents: its labels from the outermost to its own, and where it points."""
+    """An entry of the table of contents, which points to `file#fragment`. Its own label is the last of `labels`."""
 
     labels: tuple[str, ...]
     file: str
@@ -44,7 +44,7 @@ class Entry(NamedTuple):
 
 @dataclass(slots=True)
 class Package:
-    """An open EPUB. `pages` are the names of the files in reading order; files that are missing are among them."""
+    """An open EPUB. `pages` are the names of its pages in reading order, including those of missing files."""
 
     title: str = ""
     authors: tuple[str, ...] = ()
@@ -54,13 +54,13 @@ class Package:
     _files: "_Files | None" = None
 
     def read(self, name: str) -> bytes | None:
-        """The content of a file, or None if it is missing or damaged."""
+        """Return the content of a file, or None if the file is missing or damaged."""
         return None if self._files is None else self._files.read(name)
 
 
 @contextmanager
 def opened_packages(data: bytes) -> Iterator[list[Package]]:
-    """Open the file. Yields a package for each rendition of the book, the default first.
+    """Open an EPUB. Yields a list with a package for each rendition of the book, the default rendition first.
 
     Raises DocumentError `encrypted`, `zip_bomb` or `corrupt`.
     """
@@ -75,7 +75,7 @@ def opened_packages(data: bytes) -> Iterator[list[Package]]:
 
 
 class _Files:
-    """The files of an archive, found by their names without regard to case."""
+    """The files of an archive by their names. Upper and lower case are not distinguished."""
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self._archive = archive
@@ -83,7 +83,7 @@ class _Files:
         for info in archive.infolist():
             name = info.filename.replace("\\", "/")
             self._infos.setdefault(name.casefold(), info)
-            if not info.flag_bits & 0x800:  # the name is declared to be in code page 437, but is often UTF-8
+            if not info.flag_bits & 0x800:  # the name is declared as code page 437, but is often UTF-8
                 try:
                     self._infos.setdefault(name.encode("cp437").decode().casefold(), info)
                 except UnicodeError:
@@ -152,7 +152,7 @@ def _package(files: _Files, path: str) -> Package | None:
 
 
 def _page_of(items: dict[str, Any], identity: str) -> Any:
-    """The item of the reading order, or the fallback for one that is not a page."""
+    """Return the manifest item with the id `identity`, or its fallback if it is not a page."""
     seen: set[str] = set()
     while identity in items and identity not in seen:
         seen.add(identity)
@@ -164,7 +164,7 @@ def _page_of(items: dict[str, Any], identity: str) -> Any:
 
 
 def _entries(files: _Files, folder: str, items: dict[str, Any], contents_id: str) -> list[Entry]:
-    """The table of contents: that of EPUB 3, or that of EPUB 2 if there is none."""
+    """Return the entries of the table of contents of EPUB 3 or, if it is missing, of EPUB 2."""
     navigation = [item for item in items.values() if "nav" in (item.get("properties") or "").split()]
     ncx = [items[contents_id]] if contents_id in items else []
     ncx += [item for item in items.values() if item.get("media-type") == "application/x-dtbncx+xml"]
@@ -215,7 +215,7 @@ def _children(element: Any, *names: str) -> list[Any]:
 
 
 def resolved(folder: str, reference: str) -> tuple[str, str]:
-    """The file in the archive that a reference from a file in `folder` points to, and the fragment."""
+    """Return the name in the archive and the fragment that `reference`, in a file in `folder`, points to."""
     try:
         parts = urlsplit(reference.strip())
     except ValueError:
@@ -227,7 +227,7 @@ def resolved(folder: str, reference: str) -> tuple[str, str]:
 
 
 def _check_encryption(files: _Files, pages: set[str]) -> None:
-    """Raise DocumentError if pages are encrypted. Fonts are often obfuscated, which does not matter."""
+    """Raise DocumentError `encrypted` if pages are encrypted. Obfuscated fonts are allowed."""
     data = files.read("META-INF/encryption.xml")
     root = parse_xml_leniently(data) if data is not None else None
     folded = {page.casefold() for page in pages}

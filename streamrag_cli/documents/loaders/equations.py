@@ -8,9 +8,10 @@ _SPACE_AT_EDGE: Final = re.compile(f"(?<=[^\\s({_EDGE}]){_EDGE}+(?=[^\\s.,;:!?){
 
 
 def in_sentence(equation: str) -> str:
-    """The equation for use in a sentence that is passed to `with_spaced_equations` when it is complete."""
+    """Mark an equation for `with_spaced_equations`, which must be called with the complete sentence."""
     return f"{_EDGE}{equation}{_EDGE}"
 
 
 def with_spaced_equations(sentence: str) -> str:
+    """Put a space between each equation that `in_sentence` has marked and the words next to it."""
     return _SPACE_AT_EDGE.sub(" ", sentence).replace(_EDGE, "") if _EDGE in sentence else sentence

@@ -1,4 +1,4 @@
-"""Builds a document's text from inline text and block boundaries, like a browser's layout.
+"""Builds a document's text from inline text and block boundaries, like the layout of a browser.
 
 White space is collapsed, blocks are separated by a blank line, and table rows become one line with ` | ` between cells.
 Code blocks are fenced, as in Markdown.
@@ -16,9 +16,10 @@ _SPACES = re.compile(r"[ \t\n\f]+")
 
 @dataclass(slots=True)
 class Flow:
-    """The text so far, and the line that is not finished yet. Lines of the file are counted from 1.
+    """The finished lines of text and the open line, which is not finished yet.
 
-    `line` is the line of the last piece of text; a piece with an unknown line continues from there.
+    `line` is the line of the file, counted from 1, on which the last piece of text ended. A piece of text whose line is
+    unknown begins there.
     """
 
     preformatted: int = 0
@@ -29,7 +30,7 @@ class Flow:
     _open_number: int = 1
     _length: int = 0
     _blank_due: bool = False
-    _after_term: str = ""  # the separator after the open line if that is a term whose definition follows
+    _after_term: str = ""  # the separator after the open line if it is a term whose definition follows
     _marker: str = ""
     _rows: list[int] = field(default_factory=list)
     _in_blocks: list[bool] = field(default_factory=list)
@@ -39,7 +40,7 @@ class Flow:
     _code_at: int | None = None  # the index of the line with the open fence
 
     def add(self, text: str, line: int | None) -> None:
-        """Add inline text that starts on `line` of the file. None means the line on which the last piece ended."""
+        """Add inline text that begins on `line` of the file, or if it is None, where the last piece of text ended."""
         self.line = line if line is not None and line >= self.line else self.line
         if self.preformatted and not self._rows:
             first, *rest = text.split("\n")
@@ -60,7 +61,7 @@ class Flow:
 
     @property
     def offset(self) -> int:
-        """Where the open line begins in the text, or the next one if no line is open."""
+        """The offset in the text at which the open line begins or, if no line is open, the next line will begin."""
         return self._length
 
     def skip_to(self, line: int) -> None:
@@ -86,9 +87,9 @@ class Flow:
         self._blank_due = self._blank_due or not tight
 
     def close_term(self, separator: str) -> None:
-        """End a term of a definition list: the next text follows on the same line, after `separator`.
+        """End a term of a definition list. The next text follows on the same line, after `separator`.
 
-        Blocks other than paragraphs begin on a new line.
+        A block that is not a paragraph still begins on a new line.
         """
         term = "".join(self._open).rstrip()
         if self._rows or self.preformatted or not term:
@@ -98,12 +99,12 @@ class Flow:
         self._after_term = separator
 
     def begin_block(self, *, tight: bool, follows_term: bool) -> None:
-        """End the open line, unless it is a term and the new block is its definition or another term."""
+        """End the open line, unless it is a term and its definition (`follows_term`) or another term begins."""
         if not (self._after_term and (follows_term or self._after_term == ",")):
             self.end_block(tight=tight)
 
     def mark(self, marker: str) -> None:
-        """Put `marker` before the next line of text."""
+        """Put `marker`, such as `- `, before the next line of text."""
         self._marker = marker
 
     def open_table(self, *, in_blocks: bool) -> None:
@@ -114,7 +115,7 @@ class Flow:
         self._in_blocks.pop()
 
     def open_row(self) -> None:
-        """Begin a table row. Until it is closed, all text is kept on one line, unless the table's cells are blocks."""
+        """Begin a table row. Its text is written on one line, unless the cells of the table are blocks."""
         if self._in_blocks and self._in_blocks[-1]:
             return
         if self._rows:
@@ -137,7 +138,7 @@ class Flow:
             self._rows.pop()
 
     def open_preformatted(self, *, is_code: bool, language: str = "") -> None:
-        """Begin text in which white space is kept. Code is fenced, except in a table row."""
+        """Begin preformatted text, in which white space is kept. Code is fenced, except in a table row."""
         self.preformatted += 1
         if is_code and self.preformatted == 1 and not self._rows:
             self._fence = f"```{language}"
@@ -178,7 +179,7 @@ class Flow:
         self._blank_due = True
 
     def finish(self) -> tuple[str, list[Heading], list[int]]:
-        """The text, its headings, and the file's line number for each line of the text."""
+        """Return the text, its headings, and for each line of the text its line number in the file."""
         self._flush()
         return "\n".join(self._lines), self._headings, self._line_numbers or [1]
 

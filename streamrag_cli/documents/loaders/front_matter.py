@@ -1,7 +1,7 @@
 """Reads front matter: metadata at the beginning of a page, in YAML, TOML or as Obsidian properties.
 
-Title, description, aliases and tags help retrieval. Other simple entries, such as `owner` or `attendees`, are facts
-that users may ask about. Front matter is parsed line by line, and nothing is evaluated. Unknown syntax is ignored.
+The title, description, aliases and tags improve retrieval. Other simple entries, such as `owner` or `attendees`, are
+facts that users may ask about. Front matter is parsed line by line, and unknown syntax is ignored.
 """
 
 import re
@@ -47,8 +47,8 @@ _MAX_LINES: Final = 60
 class FrontMatter(NamedTuple):
     """Parsed front matter. `length` is its length in characters, 0 if there is none.
 
-    `date` is the value of the entry with this name, and `tags` are those of `tags` and `tag`, as the author wrote them.
-    `facts` has one entry for each line between the delimiters: `NAME: VALUES` for a fact, else "". It is empty
+    `date` is the value of the entry `date`; `tags` are the values of `tags` and `tag`, as the author wrote them.
+    `facts` has one item for each line between the delimiters: `NAME: VALUES` for a fact, else "". It is empty
     without facts, or if there are more than 60 lines.
     """
 
@@ -85,7 +85,7 @@ def front_matter(text: str) -> FrontMatter:
 
 
 def _tags(entries: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """The tags, without `#` and duplicates. A text instead of a list may have several, separated by commas."""
+    """Return the tags, without `#` and duplicates. If the value is not a list, commas separate the tags in it."""
     words = (word for name in _TAGGING for value in entries.get(name, ()) for word in value.split(","))
     tags = (clean_heading(word).strip("#\"' ") for word in words)
     return tuple(islice(dict.fromkeys(tag for tag in tags if tag), _MAX_TAGS))
@@ -109,14 +109,14 @@ def _facts(entries: list[tuple[int, str, list[str]]], source: str) -> tuple[str,
 
 
 def _date_in_words(value: str) -> str:
-    """The date in the form used in questions: `3 March 2026`."""
+    """Replace an ISO date by the form that questions use, such as `3 March 2026`."""
     match = _ISO_DATE.match(value)
     is_date = match and 1 <= int(match[2]) <= len(_MONTHS)
     return f"{int(match[3])} {_MONTHS[int(match[2]) - 1]} {match[1]}" if match and is_date else ""
 
 
 def _entries(source: str) -> Iterator[tuple[int, str, list[str]]]:
-    """Yield line (from 0), name and values of each top-level entry. The values are one text, or the items of a list."""
+    """Yield the line index, name and values of each top-level entry. The values are one text or the items of a list."""
     at, name, values, is_list = 0, "", list[str](), False
     for number, line in enumerate(each[:_LINE_CHARS] for each in source.split("\n")):
         if match := _ENTRY.fullmatch(line):

@@ -1,4 +1,4 @@
-"""Writes the cells of a table in a document as text: one line per row, with the column names if there is a header."""
+"""Writes the cells of a table as text: one line per row, with the column names if there is a header."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -9,9 +9,9 @@ MAX_COLUMNS: Final = 1000
 
 
 def grid_text(grid: Sequence[Sequence[str]], head: int) -> str:
-    """The rows of `grid` below its first `head` rows, which are the header, without empty ones.
+    """Write the rows of `grid` below the header, its first `head` rows, one per line. Empty rows are omitted.
 
-    If all of them are empty, the text is the header.
+    If all rows below the header are empty, the text is the header.
     """
     names = _names(grid[:head])
     lines = (row_text(names, cells) if names else _cells_line(cells) for cells in grid[head:])
@@ -19,7 +19,7 @@ def grid_text(grid: Sequence[Sequence[str]], head: int) -> str:
 
 
 def head_rows(grid: Sequence[Sequence[str]], *, is_marked: bool) -> int:
-    """1 if the first row looks like a header, else 0. `is_marked` means that it is formatted as one."""
+    """Return 1 if the first row looks like a header, else 0. `is_marked` means that it is formatted as a header."""
     if not looks_like_header(grid[0], grid[1:]):
         return 0
     # Two-column tables often have names and values but no header.
@@ -27,7 +27,7 @@ def head_rows(grid: Sequence[Sequence[str]], *, is_marked: bool) -> int:
 
 
 def _names(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The column names, joined from all header rows. Above the last, a cell that spans columns names each."""
+    """Join the column names of all header rows. Except in the last row, a cell names each column that it spans."""
     names: list[list[str]] = []
     for index, row in enumerate(rows):
         above = ""
@@ -45,7 +45,7 @@ def _cells_line(cells: Sequence[str]) -> str:
 
 
 def _has_values_below(grid: Sequence[Sequence[str]]) -> bool:
-    """Whether a column except the first contains only numbers or dates below the first row."""
+    """Whether one of the columns after the first contains only numbers or dates below the first row."""
     return any(
         all(is_value(row[column]) for row in grid[1:] if column < len(row) and row[column])
         for column in range(1, len(grid[0]))

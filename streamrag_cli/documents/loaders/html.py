@@ -1,8 +1,8 @@
-"""Loads HTML: the visible text as blocks, with line numbers of the file.
+"""Loads HTML: the visible text as blocks, with the line numbers of the file.
 
 Only the page's main content is read (`html_content`). A row of a table with header cells becomes a line with the column
 names (`html_tables`). Nothing is fetched, and only HTML's own entities are expanded. libxml2 limits nesting to 255
-levels, which real pages do not reach; a page that is cut off there gets a note.
+levels. A page with deeper nesting is cut off there and gets a note.
 """
 
 import codecs
@@ -19,7 +19,7 @@ from streamrag_cli.errors import DocumentError
 from streamrag_cli.model import Document
 
 MAX_LINE: Final = 65535
-"""libxml2 stores line numbers in 16 bits, so files with more lines get no line numbers."""
+"""The maximum number of lines in a file with line numbers, because libxml2 stores line numbers in 16 bits."""
 
 TOO_DEEP: Final = "elements are nested more than 255 levels deep: the text after that point is missing"
 _BLOCKS: Final = frozenset(
@@ -30,7 +30,7 @@ _BLOCKS: Final = frozenset(
 )  # fmt: skip
 _TIGHT: Final = frozenset({"li", "dt", "dd", "tr", "thead", "tbody", "tfoot", "caption"})
 _AFTER_TERM: Final = frozenset({"dd", "p", "div", "section"})
-"""Blocks that begin on the line of the term that they define."""
+"""The tags of blocks that begin on the line of the term that they define."""
 _AFTER: Final = {("dt", "dd"): ":", ("dt", "dt"): ","}
 _HEADINGS: Final = {f"h{level}": level for level in range(1, 7)}
 _TITLE_PARTS: Final = re.compile(r"\s+[-–—:·•/]\s+|\s*[|»«]\s*")
@@ -64,7 +64,7 @@ def load_html(path: str, data: bytes) -> Document:
 
 
 def declared_encoding(data: bytes) -> str | None:
-    """The encoding that the page declares, as a name for `decode`; None if there is none that a page can declare."""
+    """Return the encoding that the page declares, as a name for `decode`; None if it is missing or invalid."""
     match = _DECLARED.search(data[:4096])
     if not match:
         return None
@@ -73,12 +73,12 @@ def declared_encoding(data: bytes) -> str | None:
         codec = codecs.lookup(name)
     except LookupError:
         return None
-    # browsers treat these as Windows-1252; UTF-16 cannot be declared in an ASCII-compatible header
+    # browsers read Latin-1 and ASCII as Windows-1252; UTF-16 cannot be declared in an ASCII-compatible header
     return {"iso8859-1": "cp1252", "ascii": "cp1252", "utf-16": None, "utf-8": None}.get(codec.name, codec.name)
 
 
 def parse_html(source: str) -> tuple[Element | None, bool]:
-    """The root element, and whether the parser read the whole page."""
+    """Parse a page. Returns the root element, and whether the parser read the whole page."""
     from lxml import etree  # imports in about 30 ms
 
     parser = etree.HTMLParser(encoding="utf-8", no_network=True, huge_tree=False, remove_comments=True, remove_pis=True)
@@ -94,7 +94,7 @@ def parse_html(source: str) -> tuple[Element | None, bool]:
 
 
 def _title(root: Element | None, top_headings: list[str]) -> str:
-    """The page's `<title>` or `og:title`, or its only `<h1>` if the title is missing or also has the site's name."""
+    """Return the page's title, or its only `<h1>` if the title is missing or combines the `<h1>` with other parts."""
     title = og_title = ""
     for child in root if root is not None else ():
         for element in child if child.tag == "head" else ():
@@ -109,7 +109,7 @@ def _title(root: Element | None, top_headings: list[str]) -> str:
 
 
 def walk(element: Element, flow: Flow, content: Visibility, after_term: str = "") -> None:
-    """Add `element` to `flow`. `after_term` is the separator after a term of a definition list, else ""."""
+    """Add `element` to `flow`. `after_term` is the separator after the terms of a definition list, or ""."""
     if not content.is_shown(element):
         flow.skip_to(_last_line(element))
         return
@@ -135,7 +135,7 @@ def walk(element: Element, flow: Flow, content: Visibility, after_term: str = ""
 
 
 def _language(pre: Element) -> str:
-    """The language of code, from the class set by syntax highlighters and Markdown renderers, or ""."""
+    """Return the language of code, from the class that highlighters and Markdown renderers set, or ""."""
     for element in (pre, *pre):
         if match := _LANGUAGE.search(element.get("class") or ""):
             return match[1]
@@ -155,7 +155,7 @@ def _last_line(element: Element) -> int:
 
 
 def _walk_table(table: Element, flow: Flow, content: Visibility) -> None:
-    """Add a table: with the column names in each row if it has header cells, else as rows of cells or as blocks."""
+    """Add a table. If it has header cells, each row has the column names; else it becomes rows of cells or blocks."""
     flow.begin_block(tight=False, follows_term=False)
     kind = table_kind(table, content)
     if kind == "data":

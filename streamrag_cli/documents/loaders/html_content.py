@@ -1,8 +1,8 @@
 """Separates the main content of a web page from the navigation and other parts around it.
 
-Many pages mark their content with `<main>`, `<article>` or the equivalent roles. Otherwise, parts next to the main text
-are dropped if they are small or mostly links. Inside the content, elements named navigation, search, share or similar
-are dropped, unless they contain a large part of the text or the page's heading.
+Many pages mark their content with `<main>`, `<article>` or the equivalent roles. In other pages, parts next to the main
+text are dropped if they are small or mostly links. Inside the content, elements named navigation, search, share or
+similar are dropped, unless they contain a large part of the text or the page's heading.
 """
 
 import re
@@ -50,7 +50,7 @@ _OWN_CHARS: Final = 40
 
 
 class Element(Protocol):
-    """The part of the interface of lxml's elements that is used here."""
+    """The methods of lxml's elements that the HTML loader uses."""
 
     tag: Any
     text: str | None
@@ -71,7 +71,7 @@ class Visibility(Protocol):
 
 @dataclass(slots=True)
 class _Size:
-    """The numbers of visible characters in an element, in its links, and in its long paragraphs outside links."""
+    """The number of visible characters in an element, in its links, and in its long paragraphs outside links."""
 
     chars: int = 0
     linked: int = 0
@@ -80,7 +80,7 @@ class _Size:
 
 
 class Content:
-    """Finds the main content of a page: the elements below `roots` for which `is_shown` is true."""
+    """Finds the main content of a page. It consists of the elements below `roots` for which `is_shown` is true."""
 
     def __init__(self, page: Element) -> None:
         self._sizes: dict[Element, _Size] = {}
@@ -142,9 +142,9 @@ class Content:
         return [page]
 
     def _only_article(self, articles: list[Element], chars: list[int]) -> list[Element]:
-        """The article with the page's heading or most of the text, because the others are teasers.
+        """Return the article that contains the page's heading or most of the text. The others are then teasers.
 
-        Returns all `articles` if there is no such article.
+        Returns all `articles` if none of them does.
         """
         with_heading = [article for article in articles if self._sizes[article].has_heading]
         if len(with_heading) == 1:
@@ -186,7 +186,7 @@ class Content:
 
 
 def _outermost(elements: Sequence[Element]) -> list[Element]:
-    """The elements that are not inside another of the `elements`, which must be in document order."""
+    """Return the elements that are not inside another one of `elements`, which must be in document order."""
     inside = {below for element in elements for below in element.iter() if below is not element}
     return [element for element in elements if element not in inside]
 
@@ -194,7 +194,7 @@ def _outermost(elements: Sequence[Element]) -> list[Element]:
 def is_hidden(element: Element) -> bool:
     if element.get("hidden") is not None:
         return True
-    if element.get("aria-hidden") == "true":  # a page saved with an open dialog hides everything else
+    if element.get("aria-hidden") == "true":  # a page that was saved with an open dialog hides its content
         return next(iter(element.iter("main", "article", "h1")), None) is None
     style = element.get("style")
     return style is not None and _HIDDEN_STYLE.search(style) is not None
@@ -225,7 +225,7 @@ def _is_named_dropped(element: Element) -> bool:
         return True
     words = _words(name)
     if name == "sidebar" and any((child.get("class") or "") == "titlepage" for child in element):
-        return False  # a box in the text of a DocBook page
+        return False  # a sidebar of a DocBook page is part of the text
     return _is_comments(element) or not _DROPPED_NAMES.isdisjoint(words) or {"contents", "topic"} <= words
 
 

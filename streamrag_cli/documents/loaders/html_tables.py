@@ -1,4 +1,4 @@
-"""Converts HTML tables with header cells: one line per row, with column names and values."""
+"""Converts HTML tables with header cells to text: one line per row, with column names and values."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from streamrag_cli.documents.loaders.rows import row_text
 
 MAX_COLUMNS: Final = 1000
 _REPEATED_CHARS: Final = 200
-"""A cell that spans rows is repeated in each of them, unless it is longer than this."""
+"""The maximum length of a cell that is repeated in each row that it spans."""
 
 _NOT_DATA: Final = frozenset({"table", "pre", "h1", "h2", "h3", "h4", "h5", "h6"})
 _BLOCKS_IN_CELLS: Final = frozenset({*_NOT_DATA, "ul", "ol", "dl", "blockquote"})
@@ -39,10 +39,10 @@ class _Row:
 
 
 def table_kind(table: Element, content: Visibility) -> Literal["data", "rows", "blocks"]:
-    """The kind of a table, which determines how its text is read.
+    """Return the kind of a table, which determines how its text is read.
 
-    A "data" table has header cells. A table of "rows" has none, and its cells contain only inline text. The cells of
-    any other table are "blocks": it is used for layout.
+    A "data" table has header cells. A table of "rows" has no header cells, and its cells contain only inline text. Any
+    other table is used for layout, and its cells are "blocks".
     """
     rows = [list(_cell_elements(row, content)) for row, _ in _row_elements(table, content)]
     if max((len(cells) for cells in rows), default=0) < 2:
@@ -54,7 +54,7 @@ def table_kind(table: Element, content: Visibility) -> Literal["data", "rows", "
 
 
 def table_lines(table: Element, content: Visibility) -> Iterator[tuple[str, int]]:
-    """Yield text and line number of each row of a table with header cells."""
+    """Yield the text and the line number of each row of a table with header cells."""
     rows = list(_rows(table, content))
     count = 0
     while count < len(rows) and rows[count].is_header:
@@ -71,14 +71,14 @@ def table_lines(table: Element, content: Visibility) -> Iterator[tuple[str, int]
 def _row_line(names: Sequence[str], row: _Row, cells: Sequence[str]) -> str:
     filled = [column for column, text in enumerate(cells) if text]
     if len(filled) == 1 and (len(row.cells) == 1 or not any(names[filled[0] : filled[0] + 1])):
-        return cells[filled[0]]  # the title of a group of rows, or the text of a box
+        return cells[filled[0]]  # a title above a group of rows, or the text of a box
     if not any(names) and row.cells[0].is_header and len(filled) == 2:
         return row_text([cells[filled[0]].rstrip(":")], [cells[filled[1]]])
     return row_text(names, cells)
 
 
 def _column_names(rows: Sequence[_Row]) -> list[str]:
-    """The column names. If there are several header rows, their names are joined, such as "Price new"."""
+    """Return the column names. The names in several header rows are joined, as in "Price new"."""
     names: list[list[str]] = []
     for cells in _grid(rows, repeat=True):
         for column, text in enumerate(cells):
@@ -114,9 +114,9 @@ def _grid(rows: Sequence[_Row], *, repeat: bool = False) -> Iterator[list[str]]:
 def _take_from_above(
     cells: list[str], below: dict[int, tuple[int, str]], remaining: dict[int, tuple[int, str]]
 ) -> None:
-    """Append the cells of earlier rows that extend into the next columns of this row.
+    """Append the cells of earlier rows that extend down into the next columns of this row.
 
-    Cells that extend into the row below as well are added to `remaining`.
+    Cells that also extend into the row below are added to `remaining`.
     """
     while len(cells) in below and len(cells) < MAX_COLUMNS:
         rows_left, text = below.pop(len(cells))

@@ -1,4 +1,4 @@
-"""Loads images by recognising their text: one section, or one per page of a TIFF."""
+"""Loads images with OCR: as one section, or one section per page of a TIFF."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ from streamrag_cli.model import Document, Section
 _MAX_PIXELS: Final = 200_000_000
 _MIN_SIDE: Final = 24
 _MIN_PIXELS: Final = 10_000
-"""Smaller images are icons and have no text that can be recognised."""
+"""The minimum size. Smaller images are icons, whose text cannot be recognised."""
 _MAX_PAGES: Final = 1_000
 
 

@@ -1,7 +1,7 @@
 """Loads JSON, including comments and JSON5 syntax, as indented lines `name: value` without quotes and escapes.
 
-The file is read token by token, so that every line gets its line number regardless of the layout, and so that the depth
-of the resulting structure is limited. Text that cannot be read as JSON is loaded as plain text.
+The file is read token by token, so that each output line has its line number in the file in any layout, and so that
+the nesting depth can be limited. Text that is not JSON is loaded as plain text.
 """
 
 import json
@@ -22,11 +22,11 @@ _TOKEN: Final = re.compile(
 _CLOSING: Final = {"{": "}", "[": "]"}
 _NAME_CHARS: Final = 100
 _SHORT_CHARS: Final = 60
-"""A list is written as one line if each of its values is at most this long."""
+"""The maximum length of the values in a list that is written on one line."""
 
 
 class _NotJsonError(Exception):
-    """The text cannot be read as JSON or JSON5."""
+    """The text is not valid JSON or JSON5, or is nested too deeply."""
 
 
 def load_json(path: str, text: str) -> Document:
@@ -39,7 +39,7 @@ def load_json(path: str, text: str) -> Document:
 
 
 def load_json_lines(path: str, text: str) -> Document:
-    """Load each line as a record. A line that is not JSON is loaded as plain text."""
+    """Load JSON Lines, each line as a record. A line that is not JSON is loaded as plain text."""
     root = Entry("")
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
@@ -55,10 +55,10 @@ def load_json_lines(path: str, text: str) -> Document:
 
 @dataclass(slots=True)
 class _Frame:
-    """An object or list whose end has not been read yet. `indent` precedes its lines.
+    """An object or list whose end has not been read yet. `indent` precedes each of its lines.
 
-    `dash` is the item marker before the first line of an object in a list. `values` collects the values of a list of
-    plain values, which is written when all of them have been read.
+    `dash` is the item marker before the first line of an object in a list. `values` collects successive plain values of
+    a list, which are written together.
     """
 
     closing: str
@@ -81,7 +81,7 @@ class _Reader:
         self._line = line
         self._frames = [_Frame("]" if in_list else "", root, "")]
         self._value: tuple[str, int] | None = None  # the last string or word, which may be a key or a value
-        self._is_complete = False  # a value has ended, and no comma has followed
+        self._is_complete = False  # a value has ended, and no comma has followed it
 
     def read(self) -> None:
         at = 0
@@ -163,7 +163,7 @@ class _Reader:
             frame.entry.lines[-1] = (number, f"{line} {'[]' if mark == ']' else '{}'}")
 
     def _write(self, frame: _Frame, name: str, text: str, number: int) -> None:
-        """Add a value with its name to the open object or list. Its line breaks are kept."""
+        """Add a value with its name to `frame`. Line breaks in the value are kept."""
         first, *rest = text.split("\n")
         begin = f"{self._first(frame)}{name}: {first}" if name else self._first(frame) + first
         frame.entry.entries.append(
@@ -173,7 +173,7 @@ class _Reader:
             frame.entry.name = text
 
     def _write_values(self, frame: _Frame) -> None:
-        """Write the collected values of a list: on one line if all are short and plain, else each as an item."""
+        """Write the collected values of a list, on one line if all are short, else as one item each."""
         values, frame.values = frame.values, []
         if not values:
             return
@@ -190,13 +190,13 @@ class _Reader:
                 frame.entry.entries.append(Entry(f"[{len(frame.entry.entries) + 1}]", lines))
 
     def _first(self, frame: _Frame) -> str:
-        """The indentation and item marker of the next line of `frame`."""
+        """Return the indentation and item marker of the next line of `frame`."""
         dash, frame.dash = frame.dash, ""
         return frame.indent[: len(frame.indent) - len(dash)] + dash
 
 
 def _decoded(token: str) -> str:
-    """The value of a string token. Invalid escapes are kept."""
+    """Return the value of a string token. Invalid escapes are kept."""
     if "\\" not in token and token[0] == '"':
         return token[1:-1]
     try:

@@ -1,4 +1,4 @@
-"""Loads LaTeX: the body's text by section, without comments, preamble and commands that print nothing.
+"""Loads LaTeX: the text of the document body by section, without comments and commands that print nothing.
 
 Macros are not expanded. An unknown command is replaced by the content of its braces.
 """
@@ -74,9 +74,9 @@ def _is_mark(line: str, pattern: re.Pattern[str], name: str) -> bool:
 
 
 def _without_comments(text: str) -> Iterator[tuple[int, str, bool]]:
-    """Yield each line up to the end of the document: its number, its text without comments, and whether it is verbatim.
+    """Yield the number of each line of the document, its text without comments, and whether it is verbatim.
 
-    A line with only a comment is dropped and does not end a paragraph.
+    A line that contains only a comment is dropped and does not end a paragraph.
     """
     verbatim = hidden = ""
     is_off = 0
@@ -110,7 +110,7 @@ def _without_comments(text: str) -> Iterator[tuple[int, str, bool]]:
 
 
 def _uncommented(line: str) -> str:
-    """The line up to its comment. A percent sign in `\\verb` or a link does not begin one."""
+    """Return the line without its comment. A percent sign in `\\verb` or a URL does not begin a comment."""
     if "%" not in line or len(line) > _LINE_CHARS:
         return line
     protected = [
@@ -150,7 +150,7 @@ class _Reader:
                 self._text(line, number)
 
     def _skip_definition(self, line: str) -> None:
-        """Skip the following lines of a definition until its braces are closed."""
+        """Skip the next lines up to the closing brace of the definition that begins on `line`."""
         depth = line.count("{") - line.count("}")
         last = min(len(self._lines), self._at + _DEFINITION_LINES)
         while depth > 0 and self._at < last:
@@ -186,7 +186,7 @@ class _Reader:
             self._text(rest.strip(), number)
 
     def _body(self, name: str, rest: str, number: int) -> list[tuple[int, str]]:
-        """The lines of an environment up to its `\\end`; any text after it on the same line is read next."""
+        """Return the lines of an environment up to its `\\end`. Text after it on the same line is read next."""
         lines = [(number, rest)]
         while True:
             at, line = lines[-1]
@@ -213,7 +213,7 @@ class _Reader:
             self._lines[self._at] = (number, _END.sub("", line, count=1), False)
 
     def _table(self, lines: list[tuple[int, str]]) -> None:
-        """Write a table. Rows end with `\\\\`, cells with `&`. A first row of names is the header."""
+        """Write a table, whose rows end with `\\\\` and whose cells are separated by `&`."""
         rows: list[tuple[int, list[str]]] = []
         row, first = "", 0
         lines[0] = (lines[0][0], "")  # the column specification

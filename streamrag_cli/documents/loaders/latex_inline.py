@@ -43,12 +43,12 @@ _NESTED: Final = 40
 
 
 def inline_text(source: str) -> str:
-    """The visible text of `source`, on one line."""
+    """Convert the LaTeX `source` to its visible text, on one line."""
     return " ".join(_read(source, 0).split())
 
 
 def argument_end(text: str, start: int) -> int:
-    """The offset after the braced argument that begins at `start`, or -1 if it is not closed."""
+    """Return the offset after the argument in braces that begins at `start`, or -1 if it is not closed."""
     depth = 0
     for match in re.finditer(r"\\.|[{}]", text[start:], re.DOTALL):
         if match[0] in "{}":
@@ -89,7 +89,7 @@ def _accented(source: str, at: int, mark: str) -> tuple[str, int]:
 
 
 def _command(source: str, name: str, at: int, depth: int) -> tuple[str, int]:
-    """The text that a command prints (usually its argument), and the offset after its arguments."""
+    """Return the text that a command prints, usually its argument, and the offset after its arguments."""
     if name in _SYMBOLS:
         return _SYMBOLS[name], at + 2 if source.startswith("{}", at) else at
     while option := _OPTION.match(source, at):

@@ -1,7 +1,7 @@
-"""Builds a document's text line by line, each line with its line number in the file.
+"""Builds a document's text line by line, and records the line number of each line in the file.
 
 Formats with markup are converted to plain Markdown: `#` before a heading, fences around code, `- ` before a list item
-or table row. Code that cuts or quotes the text therefore needs to handle only one markup.
+or table row. Code that splits or quotes the text therefore has to handle only one kind of markup.
 """
 
 import re
@@ -18,7 +18,7 @@ _BACKTICKS = re.compile(r"`{3,}")
 
 @dataclass(slots=True)
 class Lines:
-    """The text so far. Line numbers count from 1 and must be added in ascending order."""
+    """The text of a document under construction. Line numbers count from 1 and must be added in ascending order."""
 
     headings: list[Heading] = field(default_factory=list)
     length: int = 0
@@ -41,7 +41,7 @@ class Lines:
         self._blank_due = True
 
     def heading(self, level: int, text: str, number: int) -> None:
-        """Add a heading on a line of its own. A heading without words only ends the previous section."""
+        """Add a heading on a separate line. A heading without words only ends the previous section."""
         words = clean_heading(text)
         self.blank()
         start = self.length + (1 if self._lines else 0)
@@ -51,7 +51,7 @@ class Lines:
         self.blank()
 
     def code(self, lines: Sequence[tuple[int, str]], language: str = "") -> None:
-        """Add `lines`, (number, text) pairs, unchanged in a code fence, without leading and trailing blank lines."""
+        """Add the (number, text) pairs in `lines` as fenced code, without leading and trailing blank lines."""
         first, last = 0, len(lines)
         while first < last and not lines[first][1].strip():
             first += 1
@@ -70,7 +70,7 @@ class Lines:
         self.blank()
 
     def rows(self, columns: Sequence[str], rows: Iterable[tuple[int, Sequence[str]]]) -> None:
-        """Add the rows (number, cells) of a table, with the column names, without rows that have no text."""
+        """Add the (number, cells) rows of a table, with the column names. Rows without text are omitted."""
         self.blank()
         for number, cells in rows:
             if line := row_text(columns, cells):
@@ -78,7 +78,7 @@ class Lines:
         self.blank()
 
     def document(self, path: str, *, title: str = "", summary: str = "", notes: tuple[str, ...] = ()) -> Document:
-        """Build the document, divided at its headings. The default title is its only heading of level 1."""
+        """Build the document, divided at its headings. If `title` is "", the title is the only heading of level 1."""
         text = self.text
         return Document(
             path=path,
@@ -96,7 +96,7 @@ class Lines:
 
     @property
     def numbers(self) -> list[int]:
-        """The file's line number of each line of the text."""
+        """Return the line number in the file for each line of the text."""
         return self._numbers or [1]
 
     def _put(self, line: str, number: int) -> None:
@@ -106,12 +106,12 @@ class Lines:
 
 
 def closed_term(term: str, separator: str = ":") -> str:
-    """A term of a definition list, with `separator` unless it already ends in a colon or question mark."""
+    """Add `separator` to a term of a definition list, unless the term ends in a colon or question mark."""
     return term if term.endswith((":", "?")) else term + separator
 
 
 class Edit(NamedTuple):
-    """Replaces the characters from `start` to `end` by `text`, which contains no line break."""
+    """A replacement of the characters from `start` to `end` by `text`, which contains no line break."""
 
     start: int
     end: int
@@ -119,7 +119,7 @@ class Edit(NamedTuple):
 
 
 def edited(text: str, edits: Sequence[Edit]) -> tuple[str, Sequence[int]]:
-    """Apply `edits`, which must be in order and not overlap. Also returns the original number of each line.
+    """Apply `edits`, which must be in order and not overlap. Returns the text and the original number of each line.
 
     Lines that become blank are removed.
     """
@@ -150,7 +150,7 @@ def edited(text: str, edits: Sequence[Edit]) -> tuple[str, Sequence[int]]:
 
 
 def _with_whole_lines(text: str, edits: Sequence[Edit]) -> list[Edit]:
-    """The edits, extended: an edit that removes all text from its lines also removes the line break after them."""
+    """Extend each edit that removes all text from its lines, so that it also removes the line break after them."""
     grown: list[Edit] = []
     floor = 0
     for edit in edits:

@@ -1,8 +1,8 @@
 """Loads mail messages (RFC 5322) and mailboxes: each message under its subject, with sender, date and text.
 
-Plain text is preferred to HTML. Attached messages are included in the message that contains them, and attached files
-follow their message, under their names (`attachments`). All lines of a message have the number of its first line,
-because bodies are encoded.
+Plain text is preferred to HTML. Attached messages are included in the message that contains them. Attached files follow
+their message under their names (`attachments`). All lines of a message have the line number of its first line, because
+the body may be encoded.
 """
 
 import email.policy
@@ -69,7 +69,7 @@ def _notes(files: Attachments) -> tuple[str, ...]:
 
 
 def _separate_messages(document: Document) -> Document:
-    """Make each short message one chunk, so that its sender and date apply to all of the chunk."""
+    """Mark the section of each short message as whole, so that a chunk has the sender and date of all its text."""
     sections = [replace(each, is_whole=each.end - each.start <= _SHORT_CHARS) for each in document.sections]
     return replace(document, sections=tuple(sections))
 
@@ -128,7 +128,7 @@ class _Writer:
         messages: list[EmailMessage],
         depth: int = 0,
     ) -> str:
-        """The text of a part and its nested parts. The attached files and messages are appended to the two lists."""
+        """Return the text of a part and its nested parts. Appends attached files and messages to the two lists."""
         self._parts += 1
         if self._parts > _PARTS or depth > _NESTED * 4:
             return ""
@@ -177,7 +177,7 @@ def _parts_of(part: EmailMessage) -> list[EmailMessage]:
 
 
 def _header(message: EmailMessage, name: str) -> str:
-    """A header's decoded value on one line, shortened if it is long, or "". A malformed header is not decoded."""
+    """Return a header's value on one line, shortened if it is long; "" if it is missing. It is decoded if valid."""
     try:
         value = str(message.get(name, ""))
     except Exception:  # noqa: BLE001 - the header parser may raise anything on malformed headers

@@ -1,7 +1,7 @@
 """Loads manual pages: roff with the macros of man(7) and mdoc(7), as text under the page's headings.
 
-Only these two macro packages are supported. Macros that a page defines itself, conditions and registers are ignored,
-and no other file is read.
+Only these two macro packages are supported. Conditions, registers and macros that a page defines are ignored. No other
+file is read.
 """
 
 import re
@@ -52,9 +52,9 @@ class _Reader:
         self._lines = text.split("\n")
         self._at = 0
         self._number = 0
-        self._name = ""  # the documented name, for `.Nm` without an argument
+        self._name = ""  # the name of the documented command, for `.Nm` without an argument
         self._code: list[tuple[int, str]] | None = None
-        self._tag: str | None = None  # "" after `.TP` until the line with the tag is read, else None
+        self._tag: str | None = None  # the tag of a `.TP` item, "" until its line is read; None outside `.TP`
         self._heading_due = 0
         self._unclosed: set[str] = set()
         self._mark = ""
@@ -118,9 +118,9 @@ class _Reader:
                 self.out.add(f"- {term}:", self._number)
 
     def _term(self) -> str:
-        """The term before an `.RS` that indents the term's text, as in pages made with DocBook or AsciiDoc; else "".
+        """Return the term before an `.RS` that indents its definition, as DocBook and AsciiDoc write it; else "".
 
-        If there is a term, reading continues after the `.RS`.
+        If there is a term, the lines up to and including the `.RS` are skipped.
         """
         words: list[str] = []
         for at in range(self._at, min(self._at + _TERM_LINES, len(self._lines))):
@@ -193,7 +193,7 @@ class _Reader:
             self._code = None
 
     def _skip_to(self, closing: str) -> bool:
-        """Continue after the line `closing`, which may contain blanks. Return False if there is no such line."""
+        """Skip everything up to the line `closing`, which may contain blanks. Returns False if that line is missing."""
         end = len(self._lines) if closing in self._unclosed else self._at
         while end < len(self._lines) and "".join(self._lines[end].split()) != closing:
             end += 1
@@ -204,7 +204,7 @@ class _Reader:
         return True
 
     def _table(self) -> None:
-        """Read a tbl(1) table: options and formats up to a line that ends with a full stop, then rows."""
+        """Read a tbl(1) table. Its rows begin after the options and formats, which end with a full stop."""
         begin = self._at
         if not self._skip_to(".TE"):
             return
@@ -217,7 +217,7 @@ class _Reader:
 
 
 def _table_rows(lines: Sequence[tuple[int, str]]) -> Iterator[tuple[int, list[str]]]:
-    """Yield line number and cells of each row. Tabs separate cells; `T{` and `T}` enclose a cell with several lines."""
+    """Yield the line number and cells of each row. Tabs separate cells; `T{` and `T}` enclose multi-line cells."""
     cells: list[str] = []
     first = 0
     is_open = False
@@ -242,7 +242,7 @@ def _table_rows(lines: Sequence[tuple[int, str]]) -> Iterator[tuple[int, list[st
 
 
 def _is_term(text: str, *, is_marked: bool) -> bool:
-    """Whether the text before an indented block is a term, not a sentence that introduces the block."""
+    """Whether the text before an indented block is a term instead of a sentence that introduces the block."""
     if not text or len(text) > _TERM_CHARS or text.endswith((".", ":", ";", "!", "?")):
         return False
     return is_marked or len(text.split()) <= _TERM_WORDS

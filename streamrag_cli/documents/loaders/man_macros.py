@@ -35,12 +35,12 @@ _OPENING: Final = frozenset("([")
 
 
 _STRINGS: Final = {"Aq": "'", "lq": "“", "rq": "”", "Tm": "™", "R": "®"}
-"""Predefined strings: those of the macro packages, and `Aq`, which all generated pages define the same way."""
+"""The predefined strings of the macro packages, and `Aq`, which all generated pages define in the same way."""
 _STRING: Final = re.compile(r"\\\*(?:\(|\[)?(Aq|lq|rq|Tm|R)(?:(?<=R)|\]|(?=.|$))")
 
 
 def roff_text(text: str) -> str:
-    """The text without roff escapes. References to strings and registers that the page defines become empty.
+    """Remove or replace the roff escapes in `text`. Strings and registers that the page defines become empty.
 
     >>> roff_text(r"\\fB\\-v\\fR \\(em an\\ option")
     '-v — an option'
@@ -59,14 +59,14 @@ def _glyph(match: re.Match[str]) -> str:
     if re.fullmatch(r"u[0-9A-F]{4,5}", name):
         return chr(int(name[1:], 16)) if not 0xD800 <= int(name[1:], 16) <= 0xDFFF else ""
     if len(name) == 2 and name[0] in _ACCENTS and name[1].isalpha():
-        import unicodedata  # accented letters are rare
+        import unicodedata  # imported late because accented letters are rare
 
         return unicodedata.normalize("NFC", name[1] + _ACCENTS[name[0]])
     return ""
 
 
 def inline_mdoc(words: Sequence[str]) -> str:
-    """The text of a line of mdoc macros: `Op Fl v Ar file` becomes `[-v file]`."""
+    """Convert a line of mdoc macros to text: `Op Fl v Ar file` becomes `[-v file]`."""
     shown: list[str] = []
     closing: list[str] = []
     glue = True  # whether the next word follows without a space

@@ -1,6 +1,6 @@
 """Loads Markdown: the text of the file, without the parts that are invisible on the rendered page.
 
-The parser's block rules find headings and code, so a `#` in a fence is not a heading. Front matter and comments are
+A Markdown parser finds headings and code, so a `#` in fenced code is not a heading. Front matter and comments are
 removed, links to notes are replaced by the names of the notes, and table rows are labelled with the column names.
 """
 
@@ -33,7 +33,7 @@ _DELIMITER_ROW: Final = re.compile(
 )
 
 _SHOWN_CHARS: Final = 2000
-"""A heading's source is cut to this length, because the parser may treat a whole page as a heading."""
+"""The maximum length of a heading's source that is parsed. The parser may treat a whole page as a heading."""
 
 
 def load_markdown(path: str, source: str) -> Document:
@@ -70,7 +70,7 @@ def markdown_document(path: str, about: FrontMatter, text: str, lines: Sequence[
 
 
 def find_headings(text: str) -> list[Heading]:
-    """The headings in the Markdown `text` that are not inside a list or quote, without markup."""
+    """Return the headings in the Markdown `text`, without markup. Headings in lists and quotes are not included."""
     starts = line_starts(text)
     headings: list[Heading] = []
     tokens = _blocks().parse(text)
@@ -88,7 +88,7 @@ def find_headings(text: str) -> list[Heading]:
 
 
 def visible(text: str, start: int) -> tuple[str, Sequence[int]]:
-    """The visible part of `text` after offset `start`, and the original line number of each line."""
+    """Return the visible part of `text` after offset `start`, and the original line number of each line."""
     edits = [Edit(0, start)] if start else []
     if MAY_CONTAIN_NOTES.search(text, start):
         edits += note_edits(text, start, code_spans(text, start))
@@ -100,7 +100,10 @@ def visible(text: str, start: int) -> tuple[str, Sequence[int]]:
 
 
 def with_named_rows(text: str, lines: Sequence[int]) -> tuple[str, Sequence[int]]:
-    """Turn each table row in `text` into a list item with the column names. `lines` are the original line numbers."""
+    """Turn each table row in `text` into a list item with the column names.
+
+    `lines` are the line numbers of `text` in the file. Returns the new text and its line numbers.
+    """
     edits = list(_row_edits(text)) if _DELIMITER_ROW.search(text) else []
     if not edits:
         return text, lines
@@ -109,7 +112,7 @@ def with_named_rows(text: str, lines: Sequence[int]) -> tuple[str, Sequence[int]
 
 
 def code_spans(text: str, start: int = 0) -> list[tuple[int, int]]:
-    """The (start, end) offsets of the code blocks in `text` after offset `start`, in order."""
+    """Return the (start, end) offsets of the code blocks in `text` after offset `start`, in order."""
     body = text[start:]
     starts = line_starts(body)
     return [
@@ -120,7 +123,7 @@ def code_spans(text: str, start: int = 0) -> list[tuple[int, int]]:
 
 
 def _row_edits(text: str) -> Iterator[Edit]:
-    """Edits that remove the header of each table and rewrite its rows with `row_text`."""
+    """Yield edits that remove the header of each table and rewrite its rows with `row_text`."""
     lines = text.split("\n")
     starts = line_starts(text)
     columns: list[str] | None = None
@@ -175,7 +178,7 @@ def _blocks() -> "MarkdownIt":
 
 @cache
 def _inline(*, with_links: bool) -> "MarkdownIt":
-    from markdown_it import MarkdownIt  # already imported
+    from markdown_it import MarkdownIt  # free: `_blocks` has imported it
 
     parser = MarkdownIt("commonmark")
     return parser if with_links else parser.disable(["link", "image"])

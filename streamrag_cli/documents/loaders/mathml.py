@@ -9,7 +9,7 @@ _SKIPPED: Final = frozenset({"annotation", "annotation-xml", "maction"})
 
 
 def linear_mathml(element: Any) -> str:
-    """The text of an equation (`math`), from left to right."""
+    """Return an equation (the element `math`) as text on one line."""
     return " ".join(_text(element).split())
 
 

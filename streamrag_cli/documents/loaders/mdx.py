@@ -1,6 +1,7 @@
-"""Loads MDX as Markdown. Imports, exports, comments, expressions and tags are removed, but not the text between tags.
+"""Loads MDX as Markdown. Imports, exports, comments, expressions and tags are removed. Text between tags is kept.
 
-Text that the page shows is kept: an expression that is only a string, and a tag's `title`, `label`, `summary` or `alt`.
+Other text that the page shows is also kept: expressions that are only a string, and the attributes `title`, `label`,
+`summary` and `alt` of tags.
 """
 
 import re
@@ -19,7 +20,7 @@ _BLOCK_END: Final = re.compile(r"\n[ \t]*\n")
 _INLINE_CHARS: Final = 1000
 _TAG_CHARS: Final = 5000
 _MAX_FAILURES: Final = 200
-"""After this many tags, expressions or comments that are not closed, the rest of the file is read as plain Markdown."""
+"""The maximum number of unclosed tags, expressions and comments. The text after them is read as Markdown."""
 
 
 def load_mdx(path: str, source: str) -> Document:
@@ -56,7 +57,7 @@ def _after_indent(text: str, at: int) -> int:
 
 
 def _past(text: str, match: re.Match[str]) -> int:
-    """The offset at which to continue: after the inline code that `match` begins, or else after `match`."""
+    """Return the offset after the inline code that `match` begins, or after `match` if it begins no code."""
     if match[1]:
         closes = text.find(match[1], match.end(), match.end() + _INLINE_CHARS)
         return closes + len(match[1]) if closes >= 0 else match.end()
@@ -85,7 +86,7 @@ def _edit(text: str, match: re.Match[str]) -> Edit | None:
 
 
 def _balanced(text: str, start: int, closing: str) -> int:
-    """The offset after the `closing` that matches the opening before `start`, or -1. Skips strings and braces."""
+    """Return the offset after the `closing` for the mark before `start`, or -1. Skips strings and braces."""
     depth = 0
     quote = ""
     at = start

@@ -1,8 +1,8 @@
 """Removes invisible markup from Markdown: comments, and the syntax of note apps and site generators.
 
-Hugo shortcodes and Jekyll tags are removed, but the text they enclose is kept. HTML, Obsidian and link-definition
-comments are removed; a link to a note is replaced by its name, and a highlight by its text. Code blocks and inline code
-are unchanged.
+Hugo shortcodes and Jekyll tags are removed, but the text that they enclose is kept. Comments in HTML, in Obsidian's
+syntax and in link definitions are removed. A link to a note is replaced by the note's name, and a highlight by its
+text. Code blocks and inline code are unchanged.
 """
 
 import re
@@ -22,7 +22,7 @@ _MARKS: Final = re.compile(
 MAY_CONTAIN_NOTES: Final = re.compile(
     r"<!--|%%|\{%|\{\{<|\[\[|==|\[!|[ \t]\^|^[ ]{0,3}\[(?://|comment|_)", re.MULTILINE
 )
-"""A quick check: it matches every text that may contain the markup of notes."""
+"""A quick check that matches every text which may contain the markup of notes."""
 
 _CODE_CHARS: Final = 2000
 _LINE_CHARS: Final = 1000
@@ -33,7 +33,7 @@ _PICTURE: Final = re.compile(r"\.(?:png|jpe?g|gif|svg|webp|bmp|avif|mp[34]|m4a|w
 
 
 def note_edits(text: str, start: int, code: Sequence[tuple[int, int]]) -> Iterator[Edit]:
-    """Yield the edits that remove the markup after offset `start`. `code` has the offsets of code blocks, in order."""
+    """Yield the edits that remove the markup after offset `start`. `code` is the offsets of code blocks, in order."""
     at = start
     ends = _Ends(text)
     shortcodes = Shortcodes(text)
@@ -52,7 +52,7 @@ def note_edits(text: str, start: int, code: Sequence[tuple[int, int]]) -> Iterat
 
 
 def _edit(text: str, markup: re.Match[str], ends: "_Ends", shortcodes: Shortcodes) -> Edit:
-    """The edit for a piece of markup. It changes nothing if the match is plain text."""
+    """Return the edit for a piece of markup. It changes nothing if `markup` is in fact plain text."""
     start, end = markup.span()
     unchanged = Edit(start, end, markup[0])
     match markup.lastgroup:
@@ -80,7 +80,7 @@ def _edit(text: str, markup: re.Match[str], ends: "_Ends", shortcodes: Shortcode
 
 
 def _same_run(text: str, run: str, start: int) -> int:
-    """The end of the inline code opened by `run`, or -1. Inline code ends within its paragraph."""
+    """Return the end of the inline code that the backticks `run` open, or -1 if its paragraph does not close it."""
     window = text[start : start + _CODE_CHARS].partition("\n\n")[0]
     closes = re.search(rf"(?<!`){run}(?!`)", window) if len(run) <= _LINE_CHARS else None
     return start + closes.end() if closes else -1
@@ -94,7 +94,7 @@ def _link_text(link: re.Match[str]) -> str:
 
 
 class _Ends:
-    """Finds the ends of comments. Stops searching when there are no more, so that the total time is linear."""
+    """Finds the ends of comments. It searches for a missing mark only once, so the total time is linear."""
 
     def __init__(self, text: str) -> None:
         self._text = text

@@ -1,7 +1,7 @@
-"""Loads Jupyter notebooks, formats 3 and 4: Markdown cells unchanged, code cells in fences, followed by their outputs.
+"""Loads Jupyter notebooks in the formats 3 and 4: Markdown cells, and code cells in fences with their outputs.
 
-Notebooks are parsed as plain JSON: `nbformat` would import a JSON schema validator, warn about missing cell ids, and
-reject notebooks whose text is readable.
+Notebooks are parsed as plain JSON. `nbformat` is not used, because it imports a JSON schema validator, warns about
+missing cell ids and rejects notebooks whose text is readable.
 """
 
 import json
@@ -50,7 +50,7 @@ def load_notebook(path: str, source: str) -> Document:
 
 
 def _cells(notebook: Any) -> list[dict[str, Any]] | None:
-    """The cells in format 4, or of all worksheets in format 3; None if this is not a notebook."""
+    """Return the cells of a notebook, in format 3 those of all worksheets; None if it is not a notebook."""
     match notebook:
         case {"cells": list(cells)}:
             pass
@@ -62,7 +62,7 @@ def _cells(notebook: Any) -> list[dict[str, Any]] | None:
 
 
 def _rendered(cell: dict[str, Any], language: str) -> Iterator[tuple[bool, str]]:
-    """Yield a cell's source and its useful outputs unless they are blank, each as (whether it is Markdown, text)."""
+    """Yield the source and the useful outputs of a cell, as (whether it is Markdown, text). Blank ones are omitted."""
     kind = cell.get("cell_type")
     source = joined(cell.get("source", cell.get("input")))
     if not source:
@@ -81,7 +81,7 @@ def _rendered(cell: dict[str, Any], language: str) -> Iterator[tuple[bool, str]]
 
 
 def _list(value: Any) -> list[Any]:
-    """`value` if it is a list, else an empty list."""
+    """Return `value` if it is a list, else an empty list."""
     return value if isinstance(value, list) else []
 
 

@@ -1,8 +1,8 @@
 """Converts the outputs of a notebook's code cells to text, shortened to their beginning and end.
 
-An output may have the same content in several formats. HTML tables become rows with the column names; otherwise the
-text format is used. An error is reduced to its message, without the traceback. Text that only names an object is
-dropped.
+An output may contain the same content in several formats. HTML tables become rows with the column names; for other
+outputs, the plain text is used. An error is reduced to its message. Text such as `<Figure size 640x480>`, which only
+names an object, is dropped.
 """
 
 import re
@@ -14,11 +14,11 @@ from streamrag_cli.errors import DocumentError
 from streamrag_cli.text import NOT_TEXT, REPLACEMENT
 
 PIECE_CHARS: Final = 800
-"""The maximum length of a piece of output, so that it fits into a chunk. An output that is longer than two pieces is
-reduced to its first and last piece, which often contain the results."""
+"""The maximum length of a piece of output, so that it fits into a chunk. An output longer than two pieces is reduced to
+its beginning and its end, which often contain the results."""
 
 GAP: Final = "[…]"
-"""Replaces omitted text."""
+"""The mark that replaces the omitted middle of an output."""
 
 _MAX_HTML_CHARS: Final = 200_000
 _MAX_NAME_CHARS: Final = 500
@@ -30,7 +30,7 @@ _OBJECT: Final = re.compile(
 
 
 def output_texts(outputs: Any) -> Iterator[tuple[bool, str]]:
-    """Yield the outputs that have text, in pieces, as (whether it is a table, text). A stream counts as one output."""
+    """Yield the outputs with text, in pieces, as (whether it is a table, text). A stream counts as one output."""
     stream: list[str] = []
     for output in [*(outputs if isinstance(outputs, list) else ()), None]:
         if isinstance(output, dict) and output.get("output_type") == "stream":
@@ -45,9 +45,9 @@ def output_texts(outputs: Any) -> Iterator[tuple[bool, str]]:
 
 
 def joined(source: Any, *, strip: bool = True) -> str:
-    """The text of a cell or an output as one string.
+    """Return the text of a cell or an output as one string.
 
-    `source` is a string or a list of strings. For anything else, the text is empty.
+    `source` should be a string or a list of strings. For any other value, the text is empty.
     """
     text = "".join(str(piece) for piece in source) if isinstance(source, list) else source
     if not isinstance(text, str):
@@ -60,7 +60,7 @@ def _output_text(output: dict[str, Any]) -> tuple[bool, str]:
     if output.get("output_type") in {"error", "pyerr"}:
         return False, ": ".join(filter(None, (joined(output.get("ename")), joined(output.get("evalue")))))
     data = output.get("data")
-    if not isinstance(data, dict):  # format 3 has the formats as keys of the output itself
+    if not isinstance(data, dict):  # in format 3, the formats are keys of the output itself
         data = {f"text/{name}": output.get(key) for name, key in _FORMAT_3}
     html, plain = joined(data.get("text/html")), joined(data.get("text/plain"))
     if plain and _OBJECT.fullmatch(plain[:_MAX_NAME_CHARS]):
@@ -79,7 +79,7 @@ def _html_text(html: str) -> str:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """Yield the output as a terminal would show it: complete, in two pieces, or only its beginning and end."""
+    """Yield an output as a terminal would show it: as one or two pieces, or if it is longer, its beginning and end."""
     lines = _ESCAPE.sub("", text.replace("\r\n", "\n")).split("\n")
     text = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines).strip("\n").rstrip()
     if len(text) <= PIECE_CHARS:

@@ -1,7 +1,7 @@
-"""Shows numbers as a spreadsheet shows them: `0.19` with the format code `0%` is "19%".
+"""Formats numbers as a spreadsheet shows them: 0.19 with the format code `0%` becomes "19%".
 
-Codes are those of Excel. Decimal and thousands separators are those of English, because a file does not name the
-reader's. System date formats, which the file does not define either, become ISO dates.
+The format codes are those of Excel. Decimal and thousands separators are English, because the file does not define
+them. Dates in the system's date format, which the file does not define either, become ISO dates.
 """
 
 import re
@@ -26,7 +26,7 @@ BUILT_IN: Final = {
     **dict.fromkeys((*range(27, 32), 36, *range(50, 55), 57, 58), "yyyy-mm-dd"),
     **dict.fromkeys((32, 33, 34, 35, 55, 56), "h:mm:ss"),
 }  # fmt: skip
-"""The codes of format numbers that a file does not have to define; all others are General."""
+"""The format codes of predefined format numbers. Every other number that a file does not define means General."""
 
 _CODE_CHARS: Final = 400
 _MAX_DIGITS: Final = 400
@@ -34,7 +34,7 @@ _SECTION: Final = re.compile(r'((?:"[^"]*"?|\\.|\[[^\]]*\]|[_*].|[^;"\\\[_*]|[\\
 _CONDITION: Final = re.compile(r"\[(<=|>=|<>|<|>|=)\s*(-?[\d.]+)\]")
 _SIMPLE: Final = re.compile(r"(\0*)(?:(#,##)0|0)(?:\.(0+))?(%?)(\0*)")
 _NUDGE: Final = 1 + 2**-51
-"""Makes Python round half up, as spreadsheets do, although 2.675 is slightly less as a binary number."""
+"""The factor that makes 2.675, which is slightly less as a binary number, round to 2.68 as in spreadsheets."""
 _MAX_SIMPLE: Final = 1e15
 _TOKEN: Final = re.compile(
     r'"(?P<quoted>[^"]*)"?|\\(?P<escaped>.)|\[\$(?P<currency>[^\]-]*)[^\]]*\]|(?P<bracket>\[[^\]]*\])|_(?P<space>.)'
@@ -45,9 +45,9 @@ _TOKEN: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class _Section:
-    """A section of a format code, which has at most four.
+    """One of the sections of a format code, of which there are at most four.
 
-    `tokens` are pairs of a kind ("digit", "mark", "exponent", "general" or "literal") and its text.
+    `tokens` are pairs of a kind ("digit", "mark", "exponent", "general" or "literal") and a text.
     """
 
     condition: tuple[str, float] | None
@@ -56,11 +56,11 @@ class _Section:
     is_general: bool
     tokens: tuple[tuple[str, str], ...]
     simple: tuple[str, str, bool, str] | None = None
-    """The text before the number, its format for Python, whether it is a percentage, and the text after it."""
+    """The text before the number, the number's format in Python, whether it is a percentage, and the text after it."""
 
 
 def shown_number(value: float, code: str, *, is_1904: bool = False) -> str:
-    """The number with a format code. A code that is invalid or not supported shows the number unformatted.
+    """Return `value` in the format `code`. If the code is invalid or not supported, the number is unformatted.
 
     >>> [shown_number(1234.5, code) for code in ("General", "#,##0.00", '0.0" kg"', "yyyy-mm-dd")]
     ['1234.5', '1,234.50', '1234.5 kg', '1903-05-18']
@@ -83,7 +83,7 @@ def shown_number(value: float, code: str, *, is_1904: bool = False) -> str:
 
 
 def shown_text(text: str, code: str) -> str:
-    """A text with a format code: only the text section applies, for example `@" Ltd"`."""
+    """Return a text in the format `code`. Only its section for texts applies, for example `@" Ltd"`."""
     if "@" not in code or code == "@" or len(code) > _CODE_CHARS:
         return text
     section = _sections(code)[-1]
@@ -91,7 +91,7 @@ def shown_text(text: str, code: str) -> str:
 
 
 def plain_number(value: float) -> str:
-    """A number in General format, with at most 15 significant digits.
+    """Return a number in General format, with at most 15 significant digits.
 
     >>> [plain_number(each) for each in (3.0, 0.1 + 0.2, 4006381333931.0, 1e21, 1e-7)]
     ['3', '0.3', '4006381333931', '1E+21', '0.0000001']
@@ -145,7 +145,10 @@ def _parsed(code: str) -> _Section:
 
 
 def _simple(tokens: list[tuple[str, str]]) -> tuple[str, str, bool, str] | None:
-    """How Python writes the number, much faster than `_decimal`, if the code is of a common form such as `#,##0.00`."""
+    """Return the value for `_Section.simple` if the code has a common form such as `#,##0.00`.
+
+    Python then formats the number much faster than `_decimal`.
+    """
     marks = "".join(text if kind in {"digit", "mark"} else "\0" if kind == "literal" else "?" for kind, text in tokens)
     match = _SIMPLE.fullmatch(marks)
     if not match:
@@ -172,7 +175,7 @@ def _operands(match: "re.Match[str] | None") -> tuple[str, float] | None:
 
 
 def _choose(sections: tuple[_Section, ...], value: float) -> tuple[_Section | None, bool]:
-    """The section for a number, and whether it shows the absolute value because the section has its own sign."""
+    """Return the section for a number, and whether it shows the absolute value because it has its own sign."""
     numeric = sections[:3] if len(sections) == 4 or "@" not in sections[-1].code else sections[:-1]
     if not numeric:
         return None, False
@@ -210,7 +213,7 @@ def _number_text(value: float, section: _Section) -> str:
 
 
 def _decimal(number: Decimal, tokens: tuple[tuple[str, str], ...]) -> str:
-    """Writes the digits into their placeholders, from right to left before the decimal point."""
+    """Format a number by writing its digits into the placeholders of `tokens`."""
     point = next((at for at, token in enumerate(tokens) if token == ("mark", ".")), len(tokens))
     places = [at for at, (kind, _) in enumerate(tokens) if kind == "digit"]
     before, after = [at for at in places if at < point], [at for at in places if at > point]
@@ -237,12 +240,12 @@ def _decimal(number: Decimal, tokens: tuple[tuple[str, str], ...]) -> str:
 
 
 def _commas_after(tokens: tuple[tuple[str, str], ...], at: int) -> int:
-    """The number of commas after a placeholder; each divides the number by a thousand."""
+    """Return the number of commas after the placeholder at `at`. Each one divides the number by a thousand."""
     return sum(1 for _ in takewhile(lambda token: token == ("mark", ","), tokens[at + 1 :]))
 
 
 def _placed(digits: str, placeholders: list[str], *, is_grouped: bool) -> list[str]:
-    """The digits for each placeholder; the first has the remaining ones."""
+    """Return the digits for each placeholder. The first placeholder gets all remaining digits."""
     shown: list[str] = []
     count = 0
     for index in range(len(placeholders) - 1, -1, -1):

@@ -1,6 +1,7 @@
-"""Opens an OpenDocument file (LibreOffice), packed or flat, and parses the parts that contain text.
+"""Opens an OpenDocument file (LibreOffice) and parses the parts that contain text.
 
-Templates have the same structure. Scripts, links and external files are never read.
+A file is a ZIP archive or, if it is flat, a single XML file. Templates have the same structure. Scripts, links and
+external files are never read.
 """
 
 import posixpath
@@ -23,13 +24,13 @@ _MANIFEST: Final = "META-INF/manifest.xml"
 
 
 class OdfPackage:
-    """The content of a file. `title` is the title in its properties, or ""; `styles` are all style definitions.
+    """The content of an OpenDocument file. `archive` is None if the file is flat.
 
-    `archive` is None for a flat file.
+    `title` is the title in the properties, or ""; `styles` are all style definitions.
     """
 
     def __init__(self, root: Any, archive: zipfile.ZipFile | None) -> None:
-        """Raises KeyError if the file has no content."""
+        """Raises KeyError if `root` has no body."""
         self._archive = archive
         self._used: set[str] = set()
         body = root.find(f"{OFFICE}body")
@@ -42,16 +43,17 @@ class OdfPackage:
         self.title = next(filter(None, titles), "")
 
     def content(self, kind: str) -> Any:
-        """The body of a file of this kind, such as "text". Raises KeyError if it is of another kind."""
+        """Return the body of a file of this kind, such as "text". Raises KeyError if the file is of another kind."""
         content = self.body.find(f"{OFFICE}{kind}")
         if content is None:
             raise KeyError(kind)
         return content
 
     def embedded(self, element: Any) -> Any:
-        """The body of the document (such as a chart) or the equation that `draw:object` contains.
+        """Return the body of the embedded document, such as a chart, or the equation in a `draw:object`.
 
-        None if it cannot be read. Each object is read only once, so sizes cannot multiply.
+        Returns None if it cannot be read or has been read before: each object is read once, so that the text cannot
+        become much larger than the file.
         """
         # Besides a reference to the object, LibreOffice writes an empty paragraph into `draw:object`.
         root = next((child for child in element if child.tag in _INLINE), None)
@@ -73,7 +75,7 @@ class OdfPackage:
 
 
 def packed(archive: zipfile.ZipFile) -> OdfPackage:
-    """Raises DocumentError `encrypted`, or the errors of a corrupt archive."""
+    """Return the package of a file in a ZIP archive. Raises DocumentError `encrypted`, or the archive's errors."""
     names = set(archive.namelist())
     if "encrypted-package" in names or (_MANIFEST in names and b"encryption-data" in archive.read(_MANIFEST)):
         raise DocumentError("encrypted", code="encrypted")
@@ -81,5 +83,5 @@ def packed(archive: zipfile.ZipFile) -> OdfPackage:
 
 
 def flat(root: Any) -> OdfPackage:
-    """The package of a flat file. Raises KeyError if it is of another kind."""
+    """Return the package of a flat file. Raises KeyError if the file is not an OpenDocument file."""
     return OdfPackage(root, None)

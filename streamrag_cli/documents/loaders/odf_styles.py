@@ -1,4 +1,4 @@
-"""Finds out which styles of an OpenDocument file mark titles, tables of contents and hidden text."""
+"""Determines which styles of an OpenDocument file mark titles, tables of contents and hidden text."""
 
 import re
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ _STYLES_IN_A_CHAIN: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """`level` is 0 for the title and -1 for other text; headings have elements of their own."""
+    """The meaning of a style. `level` is 0 for the title and -1 for other text; headings have separate elements."""
 
     level: int = -1
     is_hidden: bool = False
@@ -24,7 +24,7 @@ class Style:
 
 
 class Styles:
-    """The styles in the parts of a file, whose root elements are `roots`."""
+    """The styles of an OpenDocument file. `roots` are the root elements of its parts."""
 
     def __init__(self, roots: Sequence[Any]) -> None:
         self._elements = {

@@ -1,6 +1,6 @@
 """Converts OpenDocument tables: one line per row, with the column names if there is a header row.
 
-Tables with only one column or row, or with long texts in most cells, are used for layout and are read as text.
+A table with only one column or row, or with long texts in most cells, is used for layout. It is read as text.
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,7 +24,9 @@ class _Reader(Protocol):
 
 @dataclass(slots=True)
 class _Cell:
-    """The heading level and text of the blocks in a cell: its own, those of nested tables, and both in order."""
+    """A table cell. `own`, `nested` and `all` are (heading level, text) pairs: the cell's own blocks, the blocks of
+    nested tables, and both in order.
+    """
 
     own: list[tuple[int, str]] = field(default_factory=list)
     nested: list[tuple[int, str]] = field(default_factory=list)
@@ -47,7 +49,7 @@ class Table:
         self._is_marked = bool(elements) and _has_heading_style(elements[0], styles)
 
     def blocks(self) -> Iterator[tuple[int, str]]:
-        """Yield the heading level and text of the table, or of each block in its cells if it is used for layout."""
+        """Yield (heading level, text) of the table and nested tables, or if it is used for layout, of its blocks."""
         grid = list(self._grid())
         if len(grid) < 2 or max(map(len, grid)) < 2 or self._has_block_cells():
             yield from (block for row in self._rows for cell in row for block in cell.all)

@@ -1,6 +1,6 @@
 """Reads paragraphs, lists and tables of an OpenDocument file in reading order.
 
-Comments, deleted and hidden text, tables of contents and other indexes are omitted. Notes and text boxes follow the
+Comments, deleted text, hidden text, tables of contents and other indexes are omitted. Notes and text boxes follow the
 paragraph in which they are anchored.
 """
 
@@ -35,7 +35,10 @@ _MAX_LEVEL: Final = 9
 
 
 class Reader:
-    """`indent` is put before a list item for each list that contains its list. `without_fields` are omitted."""
+    """Reads the blocks of an OpenDocument file.
+
+    `indent` is put before the items of nested lists, once per level. Elements in `without_fields` are omitted.
+    """
 
     def __init__(self, package: OdfPackage, *, indent: str = "", without_fields: Iterable[str] = ()) -> None:
         self._package = package
@@ -88,7 +91,7 @@ class Reader:
                     is_marked = is_marked and is_nested
 
     def text(self, paragraph: Any, anchored: list[Iterable[Any]] | None = None) -> str:
-        """The text of a paragraph. Text boxes and notes are collected in `anchored`, or omitted if that is None."""
+        """Return the text of a paragraph. Text boxes and notes are added to `anchored`, or omitted if it is None."""
         pieces = self._pieces(paragraph, [] if anchored is None else anchored)
         joined = NOT_TEXT.sub("", with_spaced_equations("".join(pieces)))
         return "\n".join(line.rstrip(" ") for line in joined.strip().split("\n"))
@@ -114,7 +117,7 @@ class Reader:
             yield _SPACES.sub(" ", child.tail or "")
 
     def _drawn(self, shape: Any, anchored: list[Iterable[Any]]) -> Iterator[str]:
-        """A formula is part of its sentence; other shapes are anchored in the paragraph."""
+        """Yield the text of a formula, which is part of its sentence, and add other shapes to `anchored`."""
         reference = shape.find(f"{DRAW}object") if shape.tag == f"{DRAW}frame" else None
         root = None if reference is None else self._package.embedded(reference)
         if root is None:

@@ -1,4 +1,4 @@
-"""Loads OpenDocument presentations (LibreOffice Impress), packed or flat: each slide with its notes.
+"""Loads OpenDocument presentations (LibreOffice Impress): each slide with its notes.
 
 Hidden slides are included and marked. Dates, footers, headers, slide numbers, empty placeholders and the text of
 master slides are omitted.
@@ -23,13 +23,13 @@ _KIND: Final = "an OpenDocument presentation"
 
 
 def load_odp(path: str, data: bytes) -> Document:
-    """Raises `DocumentError` `encrypted`, `zip_bomb` or `corrupt`."""
+    """Load a presentation from a ZIP archive. Raises `DocumentError` `encrypted`, `zip_bomb` or `corrupt`."""
     with opened_archive(data, _KIND) as archive:
         return _document(path, packed(archive))
 
 
 def load_flat_odp(path: str, data: bytes) -> Document:
-    """Raises `DocumentError` `corrupt`."""
+    """Load a presentation from a single XML file. Raises `DocumentError` `corrupt`."""
     with parsed_file(data, _KIND) as root:
         return _document(path, flat(root))
 

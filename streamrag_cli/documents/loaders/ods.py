@@ -1,6 +1,6 @@
-"""Loads OpenDocument spreadsheets: the rows of each visible sheet, with the texts that the file has for its cells.
+"""Loads OpenDocument spreadsheets: the rows of each visible sheet, with the stored text of each cell.
 
-Formulas are never computed. Hidden sheets, rows and columns, comments and drawings are omitted; rows that a filter or
+Formulas are never computed. Hidden sheets, rows and columns, comments and drawings are omitted. Rows that a filter or
 a collapsed group hides are included.
 """
 
@@ -39,10 +39,10 @@ _BREAKS: Final = {f"{_TEXT}tab": "\t", f"{_TEXT}line-break": "\n"}
 _SPACES: Final = f"{_TEXT}s"
 _SKIPPED: Final = frozenset({f"{_OFFICE}annotation", f"{_TEXT}note", f"{_TEXT}ruby-text"})
 _EXTERNAL: Final = "'file:"
-"""Begins the names of tables that hold values of other files; they are not sheets."""
+"""The prefix of table names that refer to other files. Such tables contain cached values and are not sheets."""
 _DURATION: Final = re.compile(r"PT(\d+)H(\d+)M(\d+)(?:[.,]\d+)?S")
 _REPEATED: Final = 1000
-"""A row or cell with text that is repeated more often is included this many times."""
+"""The maximum number of repetitions of a row or cell with text that are included."""
 _MAX_SPACES: Final = 100
 
 
@@ -59,7 +59,7 @@ def load_ods(path: str, data: bytes) -> Document:
 
 
 def load_flat_ods(path: str, data: bytes) -> Document:
-    """A spreadsheet in a single XML file."""
+    """Load a spreadsheet from a single XML file."""
     limits = Limits(len(data))
     try:
         sheets = _Reader(limits).read(io.BytesIO(data))
@@ -76,7 +76,7 @@ class _Reader:
         self._sheets: list[Sheet] = []
 
     def read(self, stream: IO[bytes]) -> list[Sheet]:
-        """The visible sheets. Raises lxml's errors, and KeyError if the file has no spreadsheet."""
+        """Return the visible sheets. Raises lxml's errors, and KeyError if the file contains no spreadsheet."""
         names = (f"{_STYLE}style", f"{_TABLE}table", f"{_TABLE}table-row", f"{_TABLE}table-column")
         is_spreadsheet = False
         open_tables: list[_SheetReader | None] = []
@@ -196,7 +196,7 @@ class _SheetReader:
         return columns, texts, is_bold
 
     def _text(self, cell: Any) -> str:
-        """The text that the file has for the cell, or else its value."""
+        """Return the stored text of a cell, or its value if there is no text."""
         paragraphs = [text_of(child) for child in cell if child.tag == f"{_TEXT}p"]
         if paragraphs:
             return INVALID_IN_XML.sub("", "\n".join(paragraphs)[:CELL_CHARS])
@@ -212,7 +212,7 @@ class _SheetReader:
 
 
 def text_of(element: Any) -> str:
-    """The text of a paragraph, without comments and notes."""
+    """Return the text of a paragraph, without comments and notes."""
     pieces = [element.text or ""]
     for child in element:
         tag = child.tag
@@ -227,7 +227,7 @@ def text_of(element: Any) -> str:
 
 
 def _value(cell: Any, kind: str) -> str:
-    """The value of a cell without text, as programs other than spreadsheets write it."""
+    """Return the value of a cell without stored text. Some programs write only values."""
     if kind == "boolean":
         return "TRUE" if cell.get(f"{_OFFICE}boolean-value") == "true" else "FALSE"
     if kind == "date":

@@ -1,4 +1,4 @@
-"""Loads OpenDocument texts (LibreOffice Writer), packed or flat: paragraphs, lists and tables under their headings."""
+"""Loads OpenDocument text documents (LibreOffice Writer): paragraphs, lists and tables under their headings."""
 
 from streamrag_cli.documents.loaders.blocks import document_of_blocks
 from streamrag_cli.documents.loaders.odf_package import OdfPackage, flat, packed
@@ -11,13 +11,13 @@ _KIND = "an OpenDocument text"
 
 
 def load_odt(path: str, data: bytes) -> Document:
-    """Raises `DocumentError` `encrypted`, `zip_bomb` or `corrupt`."""
+    """Load a text document from a ZIP archive. Raises `DocumentError` `encrypted`, `zip_bomb` or `corrupt`."""
     with opened_archive(data, _KIND) as archive:
         return _document(path, packed(archive))
 
 
 def load_flat_odt(path: str, data: bytes) -> Document:
-    """Raises `DocumentError` `corrupt`."""
+    """Load a text document from a single XML file. Raises `DocumentError` `corrupt`."""
     with parsed_file(data, _KIND) as root:
         return _document(path, flat(root))
 

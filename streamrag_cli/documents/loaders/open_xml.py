@@ -1,7 +1,7 @@
 """Reads the parts of an Open XML file (Word, PowerPoint) and the relationships between them.
 
 Templates and files with macros have the same structure. Strict Open XML uses other namespaces, which are replaced by
-the usual ones before parsing. Macros, links and external parts are never read.
+the common ones before parsing. Macros, links and external parts are never read.
 """
 
 import posixpath
@@ -27,7 +27,7 @@ class Relationship(NamedTuple):
 
 
 def relationships(archive: zipfile.ZipFile, part: str) -> list[Relationship]:
-    """The parts that `part`, or the package if it is "", refers to, without external ones."""
+    """Return the internal parts that `part` refers to, or if it is "", the parts that the package refers to."""
     folder, name = posixpath.split(part)
     try:
         root = parsed_part(archive, posixpath.join(folder, "_rels", f"{name}.rels"))
@@ -45,18 +45,18 @@ def relationships(archive: zipfile.ZipFile, part: str) -> list[Relationship]:
 
 
 def targets_by_kind(archive: zipfile.ZipFile, part: str) -> dict[str, str]:
-    """The first part of each kind that `part` refers to."""
+    """Return the name of the first part of each kind that `part` refers to."""
     return {each.kind: each.target for each in reversed(relationships(archive, part))}
 
 
 def parsed_part(archive: zipfile.ZipFile, name: str) -> Any:
-    """The root element of a part. Raises KeyError if it is missing, and lxml's errors."""
+    """Return the root element of a part. Raises KeyError if the part is missing, and lxml's errors."""
     data = archive.read(name)
     return parsed_xml(_STRICT_NAMESPACE.sub(_USUAL_NAMESPACE, data) if _STRICT in data else data)
 
 
 def optional_part(archive: zipfile.ZipFile, name: str | None) -> Any:
-    """The root element of a part, or None if it is missing."""
+    """Return the root element of a part, or None if the part is missing."""
     try:
         return None if name is None else parsed_part(archive, name)
     except KeyError:
@@ -64,6 +64,6 @@ def optional_part(archive: zipfile.ZipFile, name: str | None) -> Any:
 
 
 def title_in_properties(archive: zipfile.ZipFile) -> str:
-    """The title in the file's properties, or ""."""
+    """Return the title in the file's properties, or ""."""
     properties = optional_part(archive, targets_by_kind(archive, "").get("core-properties"))
     return "" if properties is None else properties.findtext(_TITLE) or ""

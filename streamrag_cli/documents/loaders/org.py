@@ -61,9 +61,9 @@ class _Reader:
         self.keywords: dict[str, list[str]] = {}
         self._lines = text.split("\n")
         self._at = 0
-        self._drawer_limit = 0  # the next known line that ends a drawer or is a headline
+        self._drawer_limit = 0  # the index of the next line that is known to end a drawer or to be a headline
         self._never_closed: set[str] = set()
-        self._hidden_level = 0  # the level of the headline whose subtree is a comment, or 0
+        self._hidden_level = 0  # the level of the headline above a subtree that is a comment, or 0
 
     def read(self) -> None:
         while self._at < len(self._lines):
@@ -129,7 +129,7 @@ class _Reader:
         self._at = end + 1
 
     def _drawer_end(self) -> int:
-        """The line after the drawer, or 0 if the drawer is never closed and thus is not one."""
+        """Return the index of the line after the drawer, or 0 if it is not a drawer because it is never closed."""
         end = max(self._drawer_limit, self._at)
         while end < len(self._lines) and not (
             self._lines[end].startswith("*") or _DRAWER_END.fullmatch(self._lines[end])
@@ -139,7 +139,7 @@ class _Reader:
         return end + 1 if end < len(self._lines) and not self._lines[end].startswith("*") else 0
 
     def _run(self, pattern: re.Pattern[str], number: int) -> list[tuple[int, re.Match[str]]]:
-        """Read the consecutive lines that match `pattern`, from line `number`, as (line number, match) pairs."""
+        """Read successive lines that match `pattern`, from line `number` on. Returns (line number, match) pairs."""
         matches: list[tuple[int, re.Match[str]]] = []
         at = number - 1
         while (
@@ -166,7 +166,7 @@ class _Reader:
 
 
 def _inline(text: str) -> str:
-    """The visible text of a line. Verbatim text becomes inline code."""
+    """Convert a line to its visible text. Verbatim text becomes inline code."""
     text = _SNIPPET.sub("", _MACRO.sub("", text.strip()))
     text = _LINK.sub(lambda match: match[2] or match[1].removeprefix("file:"), text)
     text = _NOTE.sub(lambda match: f" ({match[1]})" if match[1] else "", text)

@@ -1,7 +1,7 @@
 """Loads PDF files: one section per page, with the text in reading order.
 
-Columns are read one after the other, tables row by row. Running headers and page numbers are dropped. Line breaks
-are kept, but words hyphenated at the end of a line are rejoined. Scanned pages are read by OCR, if it is available.
+Columns are read one after the other, and tables row by row. Running headers and page numbers are dropped. Line breaks
+are kept, but words hyphenated at the end of a line are rejoined. Scanned pages are read with OCR if it is available.
 """
 
 import re
@@ -23,7 +23,7 @@ _COMPOUND: Final = re.compile(r"\b\w+-\w+")
 _FILE_NAME: Final = re.compile(r"\.(?:docx?|pdf|tex|dvi|odt|rtf|indd|pptx?|xlsx?|qxd|ps)$", re.IGNORECASE)
 _PROGRAM: Final = re.compile(r"^(?:Microsoft (?:Word|PowerPoint)) - ", re.IGNORECASE)
 _DPI: Final = 200
-"""Twice as fast as 300 dpi, with the same words for 10-point text."""
+"""The resolution for OCR. 10-point text has the same words as at 300 dpi, which takes twice as long."""
 _MAX_PIXELS: Final = 25_000_000
 _NO_TITLE: Final = frozenset({"", "untitled", "title", "document", "slide 1", "powerpoint presentation"})
 
@@ -47,7 +47,7 @@ def load_pdf(path: str, data: bytes, ocr: PageReader | None = None) -> Document:
 
 
 class _Recognised:
-    """The text of scanned pages, by their index; "" for pages without text. Empty without OCR."""
+    """The recognised text of scanned pages by their index, "" for pages without text. Without OCR, it is empty."""
 
     def __init__(self, pdf: Any, pages: list[Page], ocr: PageReader | None) -> None:
         self.texts: dict[int, str] = {}
@@ -62,7 +62,7 @@ class _Recognised:
 
 
 def _rendered(pdf: Any, index: int) -> bytes:
-    """A page as a grey image in the format PGM. Very large pages are rendered with fewer pixels."""
+    """Render a page as a grey image in the PGM format. Very large pages are rendered with fewer pixels per inch."""
     page = pdf[index]
     width, height = page.get_size()
     scale = min(_DPI / 72, (_MAX_PIXELS / max(1.0, width * height)) ** 0.5)
@@ -110,7 +110,7 @@ def _document(path: str, title: str, pages: list[Page], recognised: _Recognised)
 
 
 def _page_texts(pages: list[Page]) -> list[str]:
-    """The text of each page. A sentence that continues on the next page is kept whole on the page where it begins."""
+    """Return the text of each page. A sentence that continues on the next page is kept on the page where it begins."""
     lines = [reading_order(replace(page, runs=runs)) for page, runs in zip(pages, without_margins(pages), strict=True)]
     join_sentences(lines)
     return ["\n".join([*(line.text for line in each), *page.sideways]) for each, page in zip(lines, pages, strict=True)]
@@ -137,7 +137,7 @@ def _title(stored: str) -> str:
 
 
 def _translate_error(error: Exception, data: bytes) -> DocumentError:
-    """Translate pdfium's error. Its number may still be that of a previous file, so `/Encrypt` is checked as well."""
+    """Translate pdfium's error. Its number may come from a previous file, so `/Encrypt` is checked as well."""
     from pypdfium2 import raw
 
     refused = getattr(error, "err_code", None) in {raw.FPDF_ERR_PASSWORD, raw.FPDF_ERR_SECURITY}

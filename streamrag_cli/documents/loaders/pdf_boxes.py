@@ -9,7 +9,10 @@ from typing import Any
 
 
 class Boxes:
-    """The boxes of a page's characters, rotated by `quarters` times 90 degrees. A position is an index into `text`."""
+    """The bounding boxes of a page's characters, rotated by `quarters` times 90 degrees.
+
+    A position is an index into `text`.
+    """
 
     def __init__(self, textpage: Any, text: str) -> None:
         from pypdfium2 import raw
@@ -23,7 +26,7 @@ class Boxes:
         self._edge_addresses = tuple(first + 8 * index for index in range(4))
         self._get, self._count, self._get_rectangle = _functions()
         self._units: Sequence[int] | None = None
-        if textpage.count_chars() != len(text):  # pdfium counts UTF-16 units, and characters not in the text
+        if textpage.count_chars() != len(text):  # pdfium counts UTF-16 units, and characters that are not in the text
             is_basic = max(text, default="") <= "\uffff"
             self._units = range(len(text)) if is_basic else _utf16_offsets(text)
         self._index_of = raw.FPDFText_GetCharIndexFromTextIndex
@@ -34,7 +37,7 @@ class Boxes:
         return position if self._units is None else int(self._index_of(self._textpage, self._units[position]))
 
     def at(self, position: int) -> tuple[float, float, float, float]:
-        """The left, right, bottom and top edge of the character at `position`."""
+        """Return the left, right, bottom and top edges of the character at `position`."""
         if self._units is not None:
             position = self._index(position)
         if not self._get(self._address_of_page, position, self._address):
@@ -51,9 +54,10 @@ class Boxes:
         return round(angle / (math.pi / 2)) % 4 if angle > 0 else 0
 
     def drawn_parts(self, start: int, end: int) -> list[tuple[float, float]] | None:
-        """The left and right edge of each separately drawn part of a line; None if words must be examined instead.
+        """Return the left and right edges of each separately drawn part of a line.
 
-        Usually there are far fewer parts than words, but some programs draw each letter separately.
+        There are usually far fewer parts than words. Returns None if a program drew each letter separately, so that the
+        words must be examined instead.
         """
         if self.quarters or self._units is not None:
             return None
@@ -68,7 +72,7 @@ class Boxes:
         return parts
 
     def index_at(self, x: float, start: int, end: int) -> int:
-        """The index of the first character from `start` whose left edge is at or after `x`; `end` if there is none."""
+        """Return the index of the first character at or after `start` whose left edge is not before `x`, or `end`."""
         return bisect_left(range(end), x, lo=start, key=lambda position: self.at(position)[0])
 
 
@@ -81,7 +85,7 @@ def _utf16_offsets(text: str) -> list[int]:
 
 @cache
 def _functions() -> tuple[Any, Any, Any]:
-    """Three pdfium functions that take addresses as plain integers, which ctypes calls three times as fast."""
+    """Return three pdfium functions that take addresses as integers, because ctypes then calls them 3 times as fast."""
     from pypdfium2 import raw
 
     address, number = ctypes.c_void_p, ctypes.c_int

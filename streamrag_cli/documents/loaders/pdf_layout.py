@@ -1,8 +1,8 @@
 """Determines the reading order of a page's text runs.
 
 A gutter is a vertical strip without text between many pairs of neighbouring runs. Text that crosses it, such as a
-headline over two columns, divides the page into parts. A part is read row by row if it is a table, where the cells of a
-row begin on the same line, and column by column if it is running text, where they do not.
+headline over two columns, divides the page into parts. In a table, the cells of a row begin on the same line; such a
+part is read row by row. Other parts are running text and are read column by column.
 """
 
 from bisect import bisect_left
@@ -25,23 +25,23 @@ from streamrag_cli.documents.loaders.pdf_tables import is_table, table_rows
 from streamrag_cli.documents.loaders.pdf_text import GAP, Page, Run
 
 MAX_RUNS: Final = 3000
-"""A page with more runs is probably a drawing, or hostile, so its text is kept in drawing order."""
+"""The maximum number of runs that are sorted. A page with more runs is probably a drawing, or hostile."""
 
 _Kind: TypeAlias = Literal["plain", "columns", "table"]
 
 _PARAGRAPH_GAP: Final = 0.5
 _FEW_RUNS: Final = 16
 _NOTES: Final = 0.4
-"""Footnotes are searched for at the bottom of a page, in this share of its height."""
+"""The share of a page's height, at the bottom, in which footnotes are searched for."""
 
 _FEW_CHANGES: Final = 0.25
 NOTE_SIZE: Final = 0.88
-"""Text at the end of a column is a footnote if it is at most this large, relative to the body text."""
+"""The maximum size of footnotes at the end of a column, relative to the size of the body text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of text in reading order. `right` is the right edge of its column or block."""
+    """A line of text. `right` is the right edge of the line's column or block."""
 
     text: str
     run: Run
@@ -49,7 +49,7 @@ class Line:
 
 
 def reading_order(page: Page) -> list[Line]:
-    """The page's lines in reading order, with footnotes last."""
+    """Return the lines of a page in reading order, with footnotes last."""
     runs = list(page.runs)
     if page.is_right_to_left or len(runs) > MAX_RUNS or _is_in_order(runs):
         blocks = [[[run] for run in runs]]
@@ -71,7 +71,7 @@ def reading_order(page: Page) -> list[Line]:
 
 
 def _is_in_order(runs: Sequence[Run]) -> bool:
-    """Whether drawing order is reading order: it runs downwards and jumps up only to the right of earlier text."""
+    """Whether the drawing order is the reading order: downwards, with jumps up only to the right of earlier text."""
     drawn: list[Run] = []
     first = 0
     for index, (above, run) in enumerate(pairwise(runs), start=1):
@@ -88,7 +88,7 @@ def _is_in_order(runs: Sequence[Run]) -> bool:
 
 
 def _blocks(runs: list[Run]) -> Iterator[list[list[Run]]]:
-    """The rows in reading order, one list for each column and for each part between columns."""
+    """Yield the rows in reading order, as one list for each column and for each part between columns."""
     gutter = _best_gutter(runs)
     if gutter is None:
         yield _rows_as_drawn(runs)
@@ -112,7 +112,7 @@ def _blocks(runs: list[Run]) -> Iterator[list[list[Run]]]:
 
 
 def _kinds(runs: list[Run], gutter: float) -> Iterator[tuple[list[Run], _Kind]]:
-    """The parts of the page from top to bottom: columns and tables divided by `gutter`, and plain text."""
+    """Yield the parts of a page from top to bottom: columns and tables divided by `gutter`, and plain text."""
     for part, is_divided in _parts(runs, gutter):
         if not is_divided:
             yield part, "plain"
@@ -140,12 +140,12 @@ def _kinds(runs: list[Run], gutter: float) -> Iterator[tuple[list[Run], _Kind]]:
 
 
 def _is_larger(band: Sequence[Run], columns: Sequence[Run]) -> bool:
-    """Whether `band` is so large that it must be the heading of the text after the columns."""
+    """Whether the text of `band` is so large that it must be a heading of the text after the columns."""
     return bool(columns) and max(run.height for run in band) > 1.2 * body_height(columns)
 
 
 def _bands(runs: Sequence[Run]) -> list[list[Run]]:
-    """The runs, divided at every empty horizontal strip that is higher than one line."""
+    """Divide the runs at every empty horizontal strip that is higher than one line."""
     bands: list[list[Run]] = []
     bottom = height = 0.0
     for row in rows_of(runs):
@@ -167,7 +167,7 @@ def _undivided(runs: list[Run], total: int) -> Iterator[list[list[Run]]]:
 
 
 def _rows_as_drawn(runs: Sequence[Run]) -> list[list[Run]]:
-    """The rows in drawing order, which keeps formulas together, if that runs downwards; else sorted by position."""
+    """Return the rows in drawing order if it runs downwards, which keeps formulas together; else by position."""
     in_order = sorted(runs, key=lambda run: run.order)
     leaps = [run.bottom - above.top for above, run in pairwise(in_order) if goes_up(above, run)]
     is_mixed = len(leaps) >= max(1, _FEW_CHANGES * len(runs)) or any(leap > in_order[0].height for leap in leaps)
@@ -175,7 +175,7 @@ def _rows_as_drawn(runs: Sequence[Run]) -> list[list[Run]]:
 
 
 def _was_drawn_by_column(runs: Sequence[Run], gutter: float) -> bool:
-    """Whether the text left of the gutter was drawn before that on the right, with few exceptions."""
+    """Whether nearly all text on the left of the gutter was drawn before the text on the right."""
     if are_cells(runs):
         return False
     left = [run.order for run in runs if run.x1 <= gutter]
@@ -196,7 +196,7 @@ def _in_drawn_order(runs: Sequence[Run]) -> list[list[Run]]:
 
 
 def _best_gutter(runs: Sequence[Run]) -> float | None:
-    """The centre of the vertical strip between the most pairs of neighbouring runs.
+    """Return the x coordinate of the centre of the vertical strip between the most pairs of neighbouring runs.
 
     Returns None if there are fewer than 2 such pairs, or fewer than 3 on a page with more than 16 runs.
     """
@@ -232,7 +232,7 @@ def _gaps(runs: Sequence[Run]) -> Iterator[tuple[float, float]]:
 
 
 def _parts(runs: Sequence[Run], gutter: float) -> list[tuple[list[Run], bool]]:
-    """The parts from top to bottom, each with True if the gutter divides it, or False if it crosses the gutter."""
+    """Return the parts from top to bottom, each with whether the gutter divides it. If not, it crosses the gutter."""
     parts: list[tuple[list[Run], bool]] = []
     for row in rows_of(runs):
         is_divided = all(run.x1 <= gutter or run.x0 >= gutter for run in row)
@@ -247,9 +247,9 @@ def _parts(runs: Sequence[Run], gutter: float) -> list[tuple[list[Run], bool]]:
 
 
 def _take_heading_from_end(part: list[Run], gutter: float) -> list[Run]:
-    """Remove from `part` and return a heading at its end: lines on the left, separated by a paragraph gap.
+    """Remove a heading from the end of `part` and return it: lines on the left, separated by a paragraph gap.
 
-    Such a heading belongs to the following text, which crosses the gutter, but it may be too short to do so itself.
+    Such a heading belongs to the following text, which crosses the gutter. The heading may be too short to cross it.
     """
     rows = rows_of(part)
     for count in range(1, min(3, len(rows) - 1) + 1):
@@ -264,7 +264,7 @@ def _take_heading_from_end(part: list[Run], gutter: float) -> list[Run]:
 
 
 def _has_two_sides(runs: Sequence[Run], gutter: float) -> bool:
-    """Whether at least two lines on one side are next to text on the other side."""
+    """Whether at least two lines on one side of the gutter are next to text on the other side."""
     left = [run for run in runs if run.x0 < gutter]
     right = [run for run in runs if run.x0 >= gutter]
     if not left or not right:
@@ -275,7 +275,7 @@ def _has_two_sides(runs: Sequence[Run], gutter: float) -> bool:
 
 
 def _columns(runs: Sequence[Run], gutter: float) -> list[list[Run]]:
-    """The runs, divided into columns at `gutter` and at every other vertical strip that no run crosses."""
+    """Divide the runs into columns at `gutter` and at every other vertical strip that no run crosses."""
     columns: list[list[Run]] = []
     for side in ([run for run in runs if run.x0 < gutter], [run for run in runs if run.x0 >= gutter]):
         right = -float("inf")

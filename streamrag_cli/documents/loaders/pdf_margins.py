@@ -1,7 +1,7 @@
 """Removes running headers, running footers and page numbers: text at the same position on several pages.
 
-A line counts as repeated if a nearby page has the same line at the same distance from the edge. Numbers in it may
-differ if they count the pages. In a document of one or two pages, only plain page numbers are removed.
+A line is repeated if a nearby page has the same line at the same distance from the edge. The page numbers in it may
+differ. In a document of one or two pages, only plain page numbers are removed.
 """
 
 import re
@@ -14,14 +14,14 @@ from streamrag_cli.documents.loaders.pdf_rows import rows_of
 from streamrag_cli.documents.loaders.pdf_text import Page, Run
 
 _MARGIN: Final = 0.15
-"""Running headers and footers are searched for in the top and bottom part of a page, each this share of its height."""
+"""The share of a page's height, at the top and at the bottom, in which headers and footers are searched for."""
 
 _ROWS: Final = 3
 _SAME_PLACE: Final = 3.0
 _NEARBY_PAGES: Final = 2
 _MANY_PAGES: Final = 8
 _LARGE: Final = 1.2
-"""A line is a heading, and not a running header, if its text is larger than the body text by this factor."""
+"""The factor by which the text of headings is larger than the body text. Such lines are not running headers."""
 
 _NUMBER: Final = re.compile(r"\d+")
 _ROMAN: Final = re.compile(r"[ivxlc]{1,7}", re.IGNORECASE)
@@ -38,7 +38,7 @@ class _Row:
     runs: list[Run]
     text: str
     distance: float
-    """The distance from the top edge of the page or, if negative, from the bottom edge."""
+    """The distance from the top edge of the page or, if it is negative, from the bottom edge."""
 
     @property
     def numbers(self) -> list[int]:
@@ -46,9 +46,9 @@ class _Row:
 
 
 def without_margins(pages: Sequence[Page]) -> list[list[Run]]:
-    """The runs of each page without running headers, footers and page numbers.
+    """Return the runs of each page without running headers, running footers and page numbers.
 
-    A page with no other text keeps them, unless it is a picture.
+    A page that has no other text keeps them, unless it is a picture.
     """
     rows = [list(_outer_rows(number, page)) for number, page in enumerate(pages)]
     dropped = _plain_numbers(rows, pages) if len(pages) < 3 else _repeated(rows, pages)
@@ -57,7 +57,7 @@ def without_margins(pages: Sequence[Page]) -> list[list[Run]]:
 
 
 def _outer_rows(number: int, page: Page) -> Iterator[_Row]:
-    """The first and last rows within the margins."""
+    """Yield the first and last rows of a page that are within the margins."""
     reach = _MARGIN * (page.top - page.bottom)
     above = [run for run in page.runs if run.bottom > page.top - reach]
     below = [run for run in page.runs if run.top < page.bottom + reach]
@@ -117,7 +117,7 @@ def _is_above_cells(row: _Row, page: Page) -> bool:
 
 
 def _plain_numbers(rows: Sequence[Sequence[_Row]], pages: Sequence[Page]) -> set[tuple[int, Run]]:
-    """Page numbers that are separate from the text and equal to the page's position in the document."""
+    """Find page numbers that are separate from the text and equal to the page's position in the document."""
     dropped: set[tuple[int, Run]] = set()
     for each in rows:
         for row in each:

@@ -6,11 +6,11 @@ from typing import Final
 from streamrag_cli.documents.loaders.pdf_text import Run
 
 CELL_CHARS: Final = 20
-"""Text shorter than this is probably a table cell, not a line of running text."""
+"""The minimum length of a line of running text. Shorter text is probably a table cell."""
 
 
 def rows_of(runs: Iterable[Run]) -> list[list[Run]]:
-    """The runs grouped into rows: rows from top to bottom, and the runs of a row from left to right."""
+    """Group the runs into rows. The rows are sorted from top to bottom, and the runs of a row from left to right."""
     rows: list[list[Run]] = []
     for run in sorted(runs, key=lambda run: -(run.bottom + run.top)):
         if rows and is_next_to(rows[-1][0], run):
@@ -35,13 +35,13 @@ def is_level(first: Run, second: Run) -> bool:
 
 
 def hull(row: Sequence[Run]) -> Run:
-    """The run with the longest text, widened to the whole row."""
+    """Return the run with the longest text in the row, with its left and right edges set to those of the row."""
     widest = max(row, key=lambda run: len(run.text))
     return widest._replace(x0=row[0].x0, x1=max(run.x1 for run in row), order=row[0].order)
 
 
 def body_height(runs: Sequence[Run]) -> float:
-    """The line height of the most common text size."""
+    """Return the line height of the most common text size."""
     chars: dict[float, int] = {}
     for run in runs:
         size = round(run.height, 1)
@@ -55,5 +55,5 @@ def are_cells(runs: Sequence[Run]) -> bool:
 
 
 def goes_up(above: Run, run: Run) -> bool:
-    """Whether `run` is at least about one line above the run drawn before it, so that it is not just an exponent."""
+    """Whether `run` is at least about one line above `above`, the run drawn before it, and not only an exponent."""
     return run.bottom > above.bottom + 0.9 * max(run.height, above.height)

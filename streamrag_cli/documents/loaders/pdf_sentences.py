@@ -12,7 +12,7 @@ from streamrag_cli.documents.loaders.pdf_tables import fits
 from streamrag_cli.documents.loaders.pdf_text import LINE_BREAK_HYPHEN
 
 _MAX_LINES: Final = 8
-"""If no sentence ends within this many lines, they are probably not the rest of a sentence."""
+"""The maximum number of lines in the rest of a sentence. More lines are probably not the rest of a sentence."""
 
 _MIN_FULL_LINE: Final = 20
 _CLOSING: Final = "[\"'”’»)\\]]*"
@@ -45,7 +45,7 @@ def _continues(last: Line, first: Line) -> bool:
 
 
 def _take_rest(lines: list[Line]) -> list[Line]:
-    """Remove and return the rest of a sentence at the beginning of `lines`; empty if it is longer than 8 lines."""
+    """Remove the rest of a sentence from the beginning of `lines` and return it; empty if it exceeds 8 lines."""
     for count, line in enumerate(lines[:_MAX_LINES]):
         if match := _END_INSIDE.search(line.text):
             taken = [*lines[:count], replace(line, text=line.text[: match.end()])]

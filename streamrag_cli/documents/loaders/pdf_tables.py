@@ -16,7 +16,7 @@ _NUMBER: Final = re.compile(r"[-+(]?[$€£]?\d[\d.,:/ ]*[%)€$£]?\Z")
 
 
 def is_table(columns: Sequence[Sequence[Run]]) -> bool:
-    """Whether the cells of each row begin on the same line, which happens only by chance in running text."""
+    """Whether the cells of each row begin on the same line. In running text, that happens only by chance."""
     lines = [_starts(column) for column in columns]
     is_running = any(not line.is_start for column in lines for line in column)
     if not is_running:
@@ -50,7 +50,7 @@ def _is_numeric(column: Sequence[Run]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _ColumnLine:
-    """A line of one column; `is_start` is true if it begins a cell or a paragraph."""
+    """A line in one column. `is_start` is true if the line begins a cell or a paragraph."""
 
     row: list[Run]
     hull: Run
@@ -58,7 +58,10 @@ class _ColumnLine:
 
 
 def _starts(column: Sequence[Run]) -> list[_ColumnLine]:
-    """The lines of a column, from top to bottom. A line continues the one above if its first word did not fit there."""
+    """Return the lines of a column from top to bottom, each with whether it begins a cell or a paragraph.
+
+    A line continues the line above if its first word did not fit there.
+    """
     rows = rows_of(column)
     hulls = [hull(row)._replace(text=" ".join(run.text for run in row)) for row in rows]
     right = max(hull.x1 for hull in hulls)
@@ -81,14 +84,14 @@ def _continues(above: Run, below: Run, right: float) -> bool:
 
 
 def fits(below: Run, above: Run, right: float) -> bool:
-    """Whether the first word of `below` would have fitted at the end of `above`."""
+    """Whether the first word of `below` would fit at the end of `above`, before the edge `right`."""
     first_word = len(below.text.split(" ", 1)[0])
     width = (below.x1 - below.x0) / max(1, len(below.text))
     return above.x1 + (first_word + 1) * width < right - 0.2 * width
 
 
 def table_rows(runs: Sequence[Run], columns: Sequence[Sequence[Run]]) -> Iterator[list[Run]]:
-    """The rows of a table, each with its wrapped cells joined."""
+    """Yield the rows of a table. The lines of wrapped cells are joined."""
     begins = {id(run): line.is_start for column in columns for line in _starts(column) for run in line.row}
     cells: list[list[Run]] = []
     column_of = {id(run): index for index, column in enumerate(columns) for run in column}

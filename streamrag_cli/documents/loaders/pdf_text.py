@@ -1,8 +1,8 @@
 """Reads PDF pages as text runs with positions.
 
-pdfium returns a page's text in drawing order with its own line breaks, and joins text at the same height into one line,
-even across a gutter. Reading the position of every word takes as long as reading the text, so words are examined only
-in lines with a gap between separately drawn parts.
+pdfium returns a page's text in drawing order with its own line breaks. It joins text at the same height into one line,
+even across the gap between columns. Reading the position of every word takes as long as reading the text. Therefore
+words are examined only in lines with a gap between separately drawn parts.
 """
 
 import re
@@ -32,7 +32,7 @@ _LIGATURES: Final = {
 }  # fmt: skip
 _MARKER: Final = re.compile(r"[^\w\s]|\(?\w{1,3}[.)]|o")
 _NUMBERING: Final = re.compile(r"\d+(?:\.\d+)+\.?")
-"""The number of a heading or list item, such as 2.1, which is followed by a tab."""
+"""The number of a heading or list item, such as 2.1. A tab follows it."""
 
 _EQUAL: Final = 1.3
 _TOUCHING: Final = 0.1
@@ -64,10 +64,10 @@ class Run(NamedTuple):
 class Page:
     """A page's text, rotated so that most of it is upright.
 
-    `sideways` is the text that is not upright, one string per line. If the page `is_right_to_left`, runs are whole
-    lines, because the order of words does not follow from their positions. `bottom` and `top` are the page's edges.
-    `is_picture` is true if the page has hardly any text, but an image or drawing. A page `needs_ocr` if it is a picture
-    without text, or filled by an image, or if its text is not readable.
+    `sideways` is the text that is not upright, one string per line. `bottom` and `top` are the page's edges. On a page
+    that `is_right_to_left`, runs are whole lines, because the order of words does not follow from their positions.
+    `is_picture` is true if the page has an image or drawing, but hardly any text. `needs_ocr` is true for such a page
+    if it has no text or an image fills it, and for every page whose text is not readable.
     """
 
     runs: Sequence[Run]
@@ -98,7 +98,7 @@ def read_page(pdf: Any, index: int) -> Page:
 
 
 def _has_picture(page: Any, *, without_text: bool) -> bool:
-    """Whether there is an image. On pages without text, drawings count too: letters may be drawn as outlines."""
+    """Whether the page has an image. On pages without text, drawings count too, because they may be letters."""
     from pypdfium2 import raw
 
     count = raw.FPDFPage_CountObjects(page.raw)
@@ -118,7 +118,7 @@ def _is_filled_by_image(page: Any) -> bool:
 
 
 def is_unreadable(text: str) -> bool:
-    """Whether the characters of a font have no known meaning, as in a font without a table of Unicode characters."""
+    """Whether many characters have no known meaning, as with a font that does not map them to Unicode."""
     chars = "".join(text.split())
     return len(_UNREADABLE.findall(chars)) > _UNREADABLE_SHARE * len(chars)
 
@@ -129,7 +129,7 @@ def _edges(page: Any, quarters: int) -> tuple[float, float]:
 
 
 def _line_spans(text: str) -> list[tuple[int, int]]:
-    """The start and end of each non-blank line, without surrounding white space."""
+    """Return the start and end of each non-blank line, without surrounding white space."""
     spans = []
     for match in _LINE.finditer(text):
         line = match[0]
@@ -154,7 +154,7 @@ def _turned(text: str, spans: list[tuple[int, int]], boxes: Boxes) -> tuple[list
 
 
 def _quarter_turns(start: int, end: int, boxes: Boxes) -> int:
-    """The number of 90-degree rotations of a line. pdfium is asked only if the line is taller than it is wide."""
+    """Return the number of 90-degree rotations of a line. pdfium is called only if it is taller than it is wide."""
     first, last = boxes.at(start), boxes.at(end - 1)
     is_level = last[1] - first[0] >= max(first[3], last[3]) - min(first[2], last[2])
     return 0 if is_level else boxes.quarter_turns(start)
@@ -191,7 +191,7 @@ def _runs(text: str, spans: list[tuple[int, int]], boxes: Boxes, *, whole_lines:
 
 
 def _pieces(text: str, start: int, end: int, boxes: Boxes, height: float) -> list[tuple[int, int]]:
-    """The parts of a line between gaps that are much wider than its word spaces."""
+    """Return the parts of a line between gaps that are much wider than the spaces between its words."""
     parts = None if "  " in text[start:end] else boxes.drawn_parts(start, end)
     if parts is not None and (len(parts) < 2 or _widest_gap(parts) <= GAP * height):
         return [(start, end)]
@@ -225,7 +225,7 @@ def _widest_gap(parts: list[tuple[float, float]]) -> float:
 
 
 def _word_gaps(text: str, start: int, end: int, boxes: Boxes) -> list[tuple[float, int | float]]:
-    """The width of the gap before each word except the first, and the index of that word in the text."""
+    """Return the width of the gap before each word except the first, and the index of that word in the text."""
     gaps: list[tuple[float, int | float]] = []
     right = 0.0
     for match in _WORD.finditer(text, start, end):
@@ -248,7 +248,7 @@ def _is_marker(text: str, start: int, end: int, *, is_first: bool) -> bool:
 
 
 def _min_gap(gaps: list[float], height: float) -> float:
-    """The width above which a gap divides the line. A justified line, whose gaps are about equal, is not divided."""
+    """Return the width above which a gap divides a line. Justified lines, with about equal gaps, are not divided."""
     if len(gaps) < 2 or max(gaps) <= GAP * height:
         return GAP * height
     if max(gaps) <= _EQUAL * min(gaps):

@@ -1,4 +1,4 @@
-"""Loads plain text: the unchanged file, without markup."""
+"""Loads plain text: the text of the file, unchanged."""
 
 from streamrag_cli.model import Document, Section
 
@@ -8,5 +8,5 @@ def load_plain(path: str, text: str) -> Document:
 
 
 def plain_document(path: str, text: str, sections: tuple[Section, ...]) -> Document:
-    """A document without a title, whose text is the unchanged file."""
+    """Return a document without a title, whose text is the unchanged file."""
     return Document(path=path, text=text, title="", sections=sections, line_numbers=range(1, text.count("\n") + 2))

@@ -1,8 +1,8 @@
 """Loads PowerPoint presentations: the text of each slide and its notes, cited by the number and title of the slide.
 
-Shapes come in the order of the file, which is the reading order for screen readers, with the title first. Hidden slides
-are included and marked. Dates, footers, headers, slide numbers, comments, hidden shapes, and the text of layouts and
-masters are omitted.
+The title is first. Other shapes are in the order of the file, which is also the reading order for screen readers.
+Hidden slides are included and marked. Dates, footers, headers, slide numbers, comments, hidden shapes, and the text of
+layouts and masters are omitted.
 """
 
 import zipfile
@@ -37,7 +37,7 @@ _WITH_TEXT: Final = (f"{A}t", f"{_M}t", f"{_C}chart", f"{_CX}chart", f"{_D}relId
 
 
 def load_pptx(path: str, data: bytes) -> Document:
-    """Raises `DocumentError` `encrypted`, `zip_bomb` or `corrupt`."""
+    """Load a presentation. Raises `DocumentError` `encrypted`, `zip_bomb` or `corrupt`."""
     with opened_archive(data, "a PowerPoint presentation") as archive:
         deck = _Deck(archive)
         slides = list(deck.slides())
@@ -45,9 +45,10 @@ def load_pptx(path: str, data: bytes) -> Document:
 
 
 class _Deck:
-    """Reads the slides in the order of the presentation. Each part is read only once, so sizes cannot multiply.
+    """Reads the slides in the order of the presentation.
 
-    `notes` are notes for the user about unreadable slides.
+    Each part is read only once, so that the text cannot become much larger than the file. `notes` are messages for the
+    user about unreadable slides.
     """
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
@@ -56,7 +57,7 @@ class _Deck:
         self.notes: list[str] = []
 
     def slides(self) -> Iterator[Slide]:
-        """Raises KeyError if the file is not a presentation, or if no slide of it can be read."""
+        """Yield the slides. Raises KeyError if the file is not a presentation or none of its slides can be read."""
         from lxml.etree import LxmlError
 
         main = targets_by_kind(self._archive, "")["officeDocument"]
@@ -119,7 +120,7 @@ class _Deck:
                     yield text
 
     def _part(self, target: str | None) -> Any:
-        """The root element of a part that belongs to a slide; None if it is missing, unreadable or already used."""
+        """Return the root element of a part of a slide; None if it is missing, unreadable or has already been read."""
         from lxml.etree import LxmlError
 
         if target is None or target in self._read:

@@ -1,6 +1,6 @@
-"""The text of tables, charts and diagrams in a presentation.
+"""Converts the tables, charts and diagrams of a presentation to text.
 
-A chart becomes its titles and the values it shows, one line per category, unless it has too many of them to be read.
+A chart becomes its titles and its values, one line per category. If it has very many values, only its titles are kept.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ _LAST_SERIAL_DAY: Final = 2_958_465  # 9999-12-31
 
 
 def table_text(table: Any) -> str:
-    """The rows of a table. A table with only one row or column is text."""
+    """Return the rows of a table, one per line. A table with only one row or column is read as text."""
     properties = table.find(f"{A}tblPr")
     is_marked = properties is not None and properties.get("firstRow") in {"1", "true"}
     grid = list(_grid(table))
@@ -32,7 +32,10 @@ def table_text(table: Any) -> str:
 
 
 def _grid(table: Any) -> Iterator[list[str]]:
-    """A cell that spans rows is repeated in each of these rows. A cell that spans columns is only in the first one."""
+    """Yield the text of each row by column.
+
+    A cell that spans rows is repeated in each of these rows. A cell that spans columns is only in the first column.
+    """
     above: list[str] = []
     for row in table.iterfind(f"{A}tr"):
         cells: list[str] = []
@@ -55,7 +58,7 @@ def _is_set(element: Any, name: str) -> bool:
 
 
 def chart_text(root: Any) -> str:
-    """The titles of the chart and its axes, and its values."""
+    """Return the titles of a chart and its axes, and its values."""
     names = [one_line(rich) for title in root.iter(f"{_C}title") for rich in title.iter(f"{_C}rich")]
     series = list(root.iter(f"{_C}ser"))[:_MAX_SERIES]
     labels = [_name(each) for each in series]
@@ -67,7 +70,7 @@ def chart_text(root: Any) -> str:
 
 
 def _rows(series: Sequence[Any]) -> Iterator[list[str]]:
-    """The category and the values of all series, by position; nothing if there are too many."""
+    """Yield each category with the values of all series; nothing if there are too many."""
     values = [_points(each, "val", "yVal") for each in series]
     categories = next((points for each in series if (points := _points(each, "cat", "xVal"))), {})
     positions = sorted({*categories, *(position for points in values for position in points)})
@@ -82,7 +85,7 @@ def _name(series: Any) -> str:
 
 
 def _points(series: Any, *kinds: str) -> dict[int, str]:
-    """The cached values of the first of these kinds, by position. Levels of a category are joined."""
+    """Return the cached values of the first of `kinds` that exists, by position. Category levels are joined."""
     values: dict[int, str] = {}
     source = next((each for kind in kinds if (each := series.find(f"{_C}{kind}")) is not None), None)
     if source is None:
@@ -97,7 +100,7 @@ def _points(series: Any, *kinds: str) -> dict[int, str]:
 
 
 def _shown(value: str, form: str) -> str:
-    """A cached value as the format code roughly shows it: percentages, dates, and rounded numbers."""
+    """Return a cached value roughly in the format `form`: as a percentage, a date or a rounded number."""
     try:
         number = float(value)
     except ValueError:
@@ -110,7 +113,7 @@ def _shown(value: str, form: str) -> str:
 
 
 def diagram_text(root: Any) -> str:
-    """The texts of a diagram (SmartArt), as a list in which each is below the one it belongs to."""
+    """Return the texts of a diagram (SmartArt) as a nested list."""
     points = {each.get("modelId"): each for each in root.iter(f"{_D}pt")}
     below: dict[str | None, list[tuple[int, str | None]]] = {}
     for link in root.iter(f"{_D}cxn"):

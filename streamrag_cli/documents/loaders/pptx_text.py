@@ -1,4 +1,4 @@
-"""The text of shapes and table cells in a presentation."""
+"""Converts the shapes and table cells of a presentation to text."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -17,7 +17,7 @@ _MAX_LEVEL: Final = 8
 
 
 def first_choice(alternate: Any, *tags: str) -> Any:
-    """The first alternative of `mc:AlternateContent` that contains one of the tags, or () if none does."""
+    """Return the first alternative in `mc:AlternateContent` that contains one of the tags, or () if none does."""
     for choice in alternate:
         if isinstance(choice.tag, str) and next(choice.iter(*tags), None) is not None:
             return choice
@@ -25,19 +25,22 @@ def first_choice(alternate: Any, *tags: str) -> Any:
 
 
 def paragraph_text(paragraph: Any) -> str:
-    """The text of a paragraph without the number of the slide, which is a field. Line breaks are kept."""
+    """Return the text of a paragraph, without the slide number. Line breaks are kept."""
     text = with_spaced_equations("".join(_pieces(paragraph)))
     lines = NOT_TEXT.sub("", text).replace("\v", "\n").split("\n")
     return "\n".join(line for line in (" ".join(each.split()) for each in lines) if line)
 
 
 def one_line(body: Any) -> str:
-    """The text of all paragraphs on one line."""
+    """Return the text of all paragraphs in `body` on one line."""
     return " ".join(filter(None, (" ".join(paragraph_text(each).split()) for each in body.iterfind(f"{A}p"))))
 
 
 def text_of_body(body: Any, *, is_list: bool) -> str:
-    """The paragraphs, one per line. If `is_list`, those without own properties are list items, if there are several."""
+    """Return the paragraphs in `body`, one per line.
+
+    With `is_list`, paragraphs that do not set a bullet are list items, unless there is only one paragraph.
+    """
     paragraphs = [(each, text) for each in body.iterfind(f"{A}p") if (text := paragraph_text(each))]
     styles = body.find(f"{A}lstStyle")
     lines: list[str] = []
@@ -75,7 +78,7 @@ def _level(properties: Any) -> int:
 
 
 def _has_bullet(properties: Any) -> bool | None:
-    """Whether the properties set a bullet or number; None if they do not decide that."""
+    """Whether the paragraph properties set a bullet or number; None if they do not determine that."""
     if properties is None:
         return None
     if properties.find(_NO_BULLET) is not None:

@@ -13,14 +13,17 @@ from streamrag_cli.documents.outline import line_starts
 from streamrag_cli.model import Document, Section
 
 PARSED_CHARS: Final = 2_000_000
-"""Larger files are usually generated. They are not divided into sections."""
+"""The maximum size of a file that is divided into sections. Larger files are usually generated."""
 
 _Definition: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _DEFINITIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 class _Cut(NamedTuple):
-    """The offset from which `headings` apply. At equal offsets, ends come first, then the outermost definitions."""
+    """The offset at which `headings` begin to apply.
+
+    Cuts at equal offsets are sorted: ends of definitions first, then the outermost definitions.
+    """
 
     start: int
     begins: int
@@ -35,13 +38,18 @@ def load_python(path: str, text: str) -> Document:
 
 
 def _sections(text: str) -> tuple[Section, ...]:
-    """One section per definition. Empty if this version of Python cannot parse the file, such as a template."""
+    """Return one section per definition. Returns () if this version of Python cannot parse the file."""
     if len(text) > PARSED_CHARS:
         return ()
     try:
         with warnings.catch_warnings(action="ignore"):  # do not show warnings about the parsed file
             tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):  # MemoryError: nesting beyond the parser's stack
+    except (
+        SyntaxError,
+        ValueError,
+        RecursionError,
+        MemoryError,
+    ):  # MemoryError: the nesting exceeds the parser's stack
         return ()
     lines = text.split("\n")
     starts = line_starts(text)
@@ -57,7 +65,7 @@ def _sections(text: str) -> tuple[Section, ...]:
 
 
 def _definitions(tree: ast.Module) -> Iterator[tuple[int, int, tuple[str, ...]]]:
-    """Yield first line (from 0), line after the last, and path of each definition. Methods follow their class."""
+    """Yield the index of the first line, the index after the last line, and the path of each definition."""
     for node in tree.body:
         if isinstance(node, _DEFINITIONS):
             yield _first_line(node), node.end_lineno or node.lineno, (node.name,)

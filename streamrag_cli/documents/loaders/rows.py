@@ -1,7 +1,7 @@
 """Writes a table row as text on one line: `- product: cleat; price: 4`.
 
-The line is self-contained, so it can be found and quoted on its own. Values without a column name are written without
-one, and empty cells are omitted.
+Each line is self-contained, so it can be found and quoted without the rest of the table. A value in a column without a
+name is written without a name, and empty cells are omitted.
 """
 
 import re
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 SNIFFED_ROWS: Final = 50
-"""The number of rows in which a header is searched for and checked."""
+"""The number of rows at the beginning of a table that are used to find its header."""
 _PREAMBLE_ROWS: Final = 10
 
 _NUMBER: Final = re.compile(r"[-+]?[$€£]?[ ]?\d[\d.,' ]*(?:[eE][-+]?\d+)?[ ]?[%€$£]?")
@@ -21,7 +21,7 @@ _SPACES: Final = re.compile(r"\s+")
 
 
 def row_text(columns: Sequence[str], cells: Sequence[str]) -> str:
-    """The row as one line of text, or "" if all its cells are empty.
+    """Return a row as one line of text, or "" if all its cells are empty.
 
     >>> row_text(["product", "price", ""], ["cleat", "4", "new"])
     '- product: cleat; price: 4; new'
@@ -36,14 +36,14 @@ def row_text(columns: Sequence[str], cells: Sequence[str]) -> str:
 
 
 def column_names(row: Sequence[str]) -> list[str]:
-    """The column names in a header row, each on one line and without a trailing colon."""
+    """Return the column names in a header row, each on one line and without a trailing colon."""
     return [_SPACES.sub(" ", cell).strip().rstrip(":").rstrip() for cell in row]
 
 
 def header_candidate(rows: Sequence[Sequence[str]]) -> int:
-    """The index of the row among the first rows that is the header if there is one, or -1.
+    """Return the index of the row that is the header if the table has one; -1 if no row can be the header.
 
-    A title and notes may precede it: rows with at most half of the usual number of filled cells.
+    A title and notes may precede the header. They have at most half of the usual number of filled cells.
     """
     filled = [sum(1 for cell in cells if cell.strip()) for cells in rows[:SNIFFED_ROWS]]
     usual = Counter(filled).most_common(1)[0][0] if filled else 0
@@ -53,8 +53,8 @@ def header_candidate(rows: Sequence[Sequence[str]]) -> int:
 def looks_like_header(row: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
     """Whether `row` is a header of the rows `below` it.
 
-    Column names are short, mostly different, and not numbers or dates, except years above other figures. A row of words
-    above rows of words is considered a header, because tables without a header are rare.
+    Column names are short, mostly different, and not numbers or dates, except years above other numbers. A row of words
+    above rows of words counts as a header, because tables without a header are rare.
     """
     names = [cell.strip() for cell in row]
     while names and not names[-1]:
@@ -79,7 +79,7 @@ def is_value(cell: str) -> bool:
 
 
 def has_values_below(grid: Sequence[Sequence[str]], *, from_column: int = 1) -> bool:
-    """Whether a column, except those before `from_column`, contains only numbers or dates below the first row."""
+    """Whether a column with an index of at least `from_column` has only numbers or dates below the first row."""
     return any(
         all(is_value(row[column]) for row in grid[1:] if column < len(row) and row[column])
         for column in range(from_column, len(grid[0]))

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from docutils import nodes
 
 OUTLINED_CHARS: Final = 4_000_000
-"""Larger files are usually data, and would take more than 4 s to parse. They are loaded as plain text."""
+"""The maximum length of a text that is parsed, which takes about 4 s. Longer files are loaded as plain text."""
 
-# docutils would also break lines at these characters; each becomes one space, so that offsets do not change.
+# docutils would also break lines at these characters. Each is replaced by one space, so that offsets do not change.
 _NO_LINE_ENDS: Final = dict.fromkeys(map(ord, "\v\f\x1c\x1d\x1e\x85\u2028\u2029"), " ")
 
 
@@ -35,7 +35,7 @@ def load_rst(path: str, text: str) -> Document:
 
 
 def _find_titles(text: str) -> dict[int, Title]:
-    """The headings by the index of their first line."""
+    """Return the headings by the index of their first line."""
     from docutils import nodes  # imports in about 55 ms, with the parser
 
     text = text.translate(_NO_LINE_ENDS)
@@ -43,7 +43,7 @@ def _find_titles(text: str) -> dict[int, Title]:
     titles: dict[int, Title] = {}
     for section in _parse(text).findall(nodes.section):
         title = section[0]
-        at = (title.line or 0) - 2  # docutils returns the underline's line, from 1
+        at = (title.line or 0) - 2  # docutils returns the line of the underline, counted from 1
         source = title.astext()
         if at < 0 or lines[at].strip() != source.strip():
             continue
@@ -70,7 +70,7 @@ def _parse(text: str) -> "nodes.document":
 
     class WithoutInlineMarkup(states.Inliner):  # type: ignore[misc]
         def init_customizations(self, settings: Any) -> None:
-            """Does nothing: no inline patterns are used."""
+            """Do nothing, because no inline patterns are used."""
 
         def adjust_uri(self, uri: str) -> str:
             return uri

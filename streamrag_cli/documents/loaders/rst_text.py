@@ -1,7 +1,7 @@
 """Writes reStructuredText as visible text, line by line: comments, targets and directive markup are dropped.
 
-docutils has already found the headings. Directives are handled by name: the text of admonitions and similar boxes is
-kept, code is unchanged, and directives that only control the page are dropped.
+The headings are already known. Directives are processed by their names: the text of admonitions and similar boxes is
+kept, code is unchanged, and directives that only control the layout are dropped.
 """
 
 import re
@@ -50,7 +50,7 @@ _TABLE_LINES: Final = 2000
 
 
 class Title(NamedTuple):
-    """A heading: its level, its text, and the number of its lines including overline and underline."""
+    """A heading. `lines` is the number of its lines, including its overline and underline."""
 
     level: int
     text: str
@@ -58,7 +58,7 @@ class Title(NamedTuple):
 
 
 def write_rst(text: str, titles: Mapping[int, Title]) -> Lines:
-    """Write the text. `titles` are its headings by the index of their first line."""
+    """Convert `text` to its visible text. `titles` are the headings by the index of their first line."""
     writer = _Writer(text, titles)
     writer.write()
     return writer.out
@@ -143,7 +143,7 @@ class _Writer:
         return len(line.split()) <= _TERM_WORDS or not below.lstrip()[0].islower()
 
     def _block(self, indentation: int) -> list[tuple[int, str]]:
-        """Read the next lines with a deeper indentation, including blank lines before and between them."""
+        """Read the next lines that are indented deeper than `indentation`, with blank lines before and between them."""
         begin = end = self._at
         while self._at < len(self._lines):
             line = self._lines[self._at]
@@ -183,7 +183,7 @@ class _Writer:
             self._box(name, argument, at)
 
     def _box(self, name: str, argument: str, at: int) -> None:
-        """Read a directive whose content is text: its options are dropped, and its content is read as usual."""
+        """Read a directive whose content is text. Its options are dropped, and its content is read like other text."""
         alternative = ""
         while self._at < len(self._lines) and (option := _OPTION.match(self._lines[self._at].strip())):
             alternative = (option[2] or "") if option[1] == "alt" else alternative
@@ -228,7 +228,7 @@ class _Writer:
         self.out.blank()
 
     def _grid(self, at: int) -> None:
-        """Read a table drawn with `+--+`: rows are between horizontal rules, cells between bars."""
+        """Read a table drawn with `+--+`. Horizontal rules separate its rows, and bars separate its cells."""
         rows: list[tuple[int, list[str]]] = []
         cells: list[str] = []
         first = at
@@ -255,7 +255,7 @@ class _Writer:
         self._rows([(number, [inline_text(cell) for cell in row]) for number, row in rows], "", at)
 
     def _simple(self, at: int) -> bool:
-        """Read a table whose columns are marked by lines of `=`. Return False if it is not closed."""
+        """Read a table whose columns are marked by lines of `=`. Returns False if it is not closed."""
         spans = [match.span() for match in re.finditer(r"=+", self._lines[at])]
         limits = [start for start, _ in spans]
         rulings = [at]
@@ -299,7 +299,7 @@ def _dedented(lines: list[tuple[int, str]]) -> list[tuple[int, str]]:
 
 
 def inline_text(text: str) -> str:
-    """The visible text of reStructuredText inline markup. Literals become inline code."""
+    """Convert reStructuredText inline markup to the visible text. Literals become inline code."""
     code = CodePlaceholders()
     text = _LITERAL.sub(lambda match: code.keep(match[1]), text)
     text = _ROLE.sub(lambda match: _TARGET.sub("", match[1]).lstrip("~!"), text)

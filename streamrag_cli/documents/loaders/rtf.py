@@ -1,6 +1,6 @@
 """Loads RTF: paragraphs, tables and headings in reading order.
 
-Headings are recognized by style or outline level. Hidden and deleted text, headers, footers, comments, fields' code,
+Headings are recognised by style or outline level. Hidden and deleted text, headers, footers, comments, field codes,
 pictures and embedded objects are omitted. Footnotes and text boxes follow the paragraph in which they are anchored.
 """
 
@@ -23,9 +23,9 @@ _SKIPPED: Final = frozenset(
     "fldinst nonshppict xe tc ftnsep ftnsepc ftncn aftnsep aftnsepc aftncn upr sp sn sv nonesttables mctrlPr mrPr "
     "datafield private template operator".split()
 )
-"""Groups without text of the document, besides groups that are marked as optional (`\\*`)."""
+"""The groups that contain no text of the document. Optional groups (`\\*`) are skipped as well."""
 _READ: Final = frozenset("shpinst shptxt ud do dptxbxtext moMath moMathPara fldrslt listtext pntext".split())
-"""Optional groups that have text."""
+"""The optional groups that contain text of the document and are read."""
 _FLOWS: Final = frozenset({"footnote", "shptxt", "dptxbxtext"})
 _CHARACTERS: Final = {
     "tab": "\t", "line": "\n", "lbr": "\n", "emdash": "—", "endash": "–", "bullet": "•", "lquote": "‘", "rquote": "’",
@@ -35,16 +35,16 @@ _CHARACTERS: Final = {
 _HEADING: Final = re.compile(r"heading ([1-9])\Z", re.IGNORECASE)
 _CODE_PAGES: Final = {"mac": "mac_roman", "pc": "cp437", "pca": "cp850"}
 _NUMBERED: Final = re.compile(r"[^\W_]")
-"""Occurs in the mark of a numbered item of a list, but not in a bullet."""
+"""Matches in the marker of a numbered list item, but not in a bullet."""
 
 
 @dataclass(slots=True)
 class _State:
-    """The properties that a group inherits from the group around it."""
+    """The properties that a group inherits from its parent group."""
 
     target: str = ""
-    """The destination of text: "" is the document, "skip" none; "fonts" and "styles" are tables, "title" is the title
-    in the properties, and "marker" the number of a list item."""
+    """The destination of text: "" for the document, "fonts" and "styles" for these tables, "title" for the title in the
+    properties, "marker" for the number of a list item, and "skip" if the text is omitted."""
     encoding: str = ""
     unicode_skip: int = 1
     is_hidden: bool = False
@@ -69,7 +69,7 @@ class _Flow:
     def take_text(self) -> str:
         joined = "".join(self.text)
         self.text.clear()
-        # Characters above U+FFFF are written as two halves.
+        # Characters above U+FFFF are written as surrogate pairs.
         whole = joined.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
         return NOT_TEXT.sub("", whole).strip()
 
@@ -96,7 +96,7 @@ class _Flow:
         self.cells = []
 
     def end_table(self) -> None:
-        """Write the rows as a table, or as paragraphs if it has only one row or one column."""
+        """Add the collected rows as a table, or as paragraphs if there is only one row or one column."""
         self.end_row()
         rows, self.rows = self.rows, []
         if len(rows) < 2 or max(map(len, rows)) < 2:
@@ -123,22 +123,22 @@ class _Reader:
         self._stack: list[tuple[_State, _Flow]] = []
         self._bytes = bytearray()
         self._to_skip = 0
-        """Characters left that only repeat a Unicode character."""
+        """The number of the next characters to skip, because they only repeat a Unicode character."""
         self._default_encoding = "cp1252"
         self._fonts: dict[int, str] = {}
         self._font = 0
         self._levels: dict[int, int] = {}
         self._name: list[str] = []
-        """The text of the current style."""
+        """The pieces of the name of the style that is being defined."""
         self._is_first = self._is_optional = False
-        """Whether a group has just begun, and whether it is marked as optional."""
+        """Whether the next word is the first of a group, and whether that group is optional."""
 
     @property
     def blocks(self) -> list[tuple[int, str]]:
         return self._flow.blocks
 
     def read(self, source: str) -> None:
-        """Read all tokens. Raises DocumentError `corrupt` if groups are nested too deeply or not complete."""
+        """Read all tokens. Raises DocumentError `corrupt` if groups are nested too deeply or not closed."""
         for token in tokens(source):
             if token.kind == "{":
                 self._begin_group()
@@ -185,7 +185,7 @@ class _Reader:
             self._bytes += data[skipped:]
 
     def _flush(self) -> None:
-        """Decode the pending bytes with the current font."""
+        """Decode the pending bytes with the encoding of the current font, and add their text."""
         self._to_skip = 0
         if self._bytes:
             self._add(decoded(bytes(self._bytes), self._state.encoding))
@@ -237,7 +237,7 @@ class _Reader:
             self._default_encoding = self._state.encoding = _CODE_PAGES[word]
 
     def _begins_destination(self, word: str) -> bool:
-        """Handle the first word of a group if it names the destination of the group."""
+        """Process the first word of a group if it names the group's destination. Returns whether it does."""
         target = self._state.target
         if target == "skip" and word not in {"title", "ud"}:
             return word in _READ or word in _FLOWS or word in _SKIPPED

@@ -1,4 +1,4 @@
-"""Splits RTF into tokens, and decodes its text with the code pages of its fonts."""
+"""Splits RTF into tokens, and decodes text with the code page of its font."""
 
 import re
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ CHARACTER_SETS: Final = {
     162: "cp1254", 163: "cp1258", 177: "cp1255", 178: "cp1256", 186: "cp1257", 204: "cp1251", 222: "cp874",
     238: "cp1250", 255: "cp437",
 }  # fmt: skip
-"""The encodings of the character sets of fonts. Other fonts use the file's code page."""
+"""The encoding for each character set of a font. Fonts with another character set use the file's code page."""
 _SYMBOLS: Final = {0xB7: "•", 0xA7: "▪", 0xD8: "➢", 0xFC: "✓", 0xE0: "→", 0xA8: "□"}
 
 
 class Token(NamedTuple):
-    """`kind` is "word", "byte", "symbol", "text", "{" or "}". `number` is None if a control word has none."""
+    """A token. `kind` is "word", "byte", "symbol", "text", "{" or "}"; `number` is the parameter of a control word."""
 
     kind: str
     text: str
@@ -27,7 +27,7 @@ class Token(NamedTuple):
 
 
 def tokens(source: str) -> Iterator[Token]:
-    """The tokens of a file that was decoded as Latin-1. Binary data (`\\bin`) is skipped."""
+    """Yield the tokens of a file that was decoded as Latin-1. Binary data (`\\bin`) is skipped."""
     at = 0
     while match := _TOKEN.match(source, at):
         at = match.end()
@@ -48,7 +48,7 @@ def tokens(source: str) -> Iterator[Token]:
 
 
 def decoded(data: bytes, encoding: str) -> str:
-    """The text of a run of bytes in one font."""
+    """Decode bytes of one font. Invalid bytes are replaced."""
     if encoding == "symbol":
         return "".join(chr(byte) if byte < 0x80 else _SYMBOLS.get(byte, "") for byte in data)
     try:
@@ -58,5 +58,5 @@ def decoded(data: bytes, encoding: str) -> str:
 
 
 def code_page(number: int) -> str:
-    """The encoding of a Windows code page."""
+    """Return the name of the encoding with this Windows code page number."""
     return {65001: "utf-8", 10000: "mac_roman", 936: "gbk", 42: "symbol", 1361: "johab"}.get(number, f"cp{number}")

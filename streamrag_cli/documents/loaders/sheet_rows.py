@@ -1,4 +1,4 @@
-"""The rows of a spreadsheet's sheets as their cells are shown, and the limits for all sheets of a file."""
+"""The rows of a spreadsheet with the text of their cells, and the limits for all sheets of a file."""
 
 import re
 from bisect import bisect_left
@@ -11,15 +11,15 @@ from streamrag_cli.documents.loaders.xml_archive import RATIO, RATIO_FROM_BYTES
 from streamrag_cli.errors import DocumentError
 
 CELLS: Final = 1_000_000
-"""The maximum number of cells with text that are read from a file, about 150 MB of memory."""
+"""The maximum number of cells with text that are read from a file. They take about 150 MB of memory."""
 TEXT_CHARS: Final = 64_000_000
-"""The maximum length of a file's text."""
+"""The maximum length of the text of a file, in characters."""
 INVALID_IN_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 """Matches the characters that XML does not allow."""
 CELL_CHARS: Final = 32_767
-"""The maximum length of a cell in Excel. Longer texts are cut."""
+"""The maximum length of a cell, as in Excel. Longer texts are cut."""
 COPIES_CHARS: Final = 200_000
-"""Repeated cells may add this much text, or `COPIES_RATIO` times the size of a file that is large."""
+"""The maximum length of all copies of repeated cells. In a large file, it is `COPIES_RATIO` times the file's size."""
 COPIES_RATIO: Final = 10
 MAX_COLUMN: Final = 16_384
 MAX_ROW: Final = 1_048_576
@@ -28,9 +28,9 @@ _READ_ALL: Final = "to read all of it, save the sheet as CSV"
 
 
 class Row(NamedTuple):
-    """A row with text. `number` is its number in the sheet; `position` does not count hidden rows above it.
+    """A row with text. `number` is its number in the sheet; `position` is the same without the hidden rows above it.
 
-    `columns` are the columns of the cells with text, counted from 0 and ascending; `texts` are their texts.
+    `columns` are the columns of the cells with text, counted from 0 in ascending order; `texts` are their texts.
     """
 
     number: int
@@ -41,7 +41,7 @@ class Row(NamedTuple):
 
 
 class Area(NamedTuple):
-    """A rectangle of cells, with both ends included."""
+    """A rectangle of cells, including its last row and column."""
 
     first_row: int
     first_column: int
@@ -51,8 +51,9 @@ class Area(NamedTuple):
 
 @dataclass(slots=True)
 class Sheet:
-    """A visible sheet. `merged` are its merged cells; `headers` maps the rows that the file marks as the header of a
-    table to the table's columns.
+    """A visible sheet. `merged` are its merged cells.
+
+    `headers` maps each row that the file marks as the header of a table to the columns of that table.
     """
 
     name: str
@@ -63,7 +64,7 @@ class Sheet:
 
 @dataclass(slots=True)
 class Limits:
-    """Counts what is read from a file of `file_bytes`, and collects notes about what is not."""
+    """Counts the text that is read from a file of `file_bytes`, and collects notes about omitted text."""
 
     file_bytes: int
     cells: int = 0
@@ -78,7 +79,7 @@ class Limits:
     formulas: int = 0
 
     def allow_row(self, sheet: str, row: int, texts: Sequence[str]) -> bool:
-        """Whether one more row may be read. Raises DocumentError `zip_bomb` as `allow_text` does."""
+        """Whether one more row with these texts may be read. Raises DocumentError `zip_bomb` like `allow_text`."""
         if self.cut_at:
             return False
         self.cells += len(texts)
@@ -86,15 +87,15 @@ class Limits:
         return self._allow(sheet, row, self.cells, self.chars)
 
     def allow_text(self, sheet: str, row: int, chars: int) -> bool:
-        """Whether so many more characters may be written, beginning with a row.
+        """Whether `chars` more characters may be written. The note about omitted text names `sheet` and `row`.
 
-        Raises DocumentError `zip_bomb` if the text is much larger than the file.
+        Raises DocumentError `zip_bomb` if the text becomes much larger than the file.
         """
         self.written_chars += chars
         return self._allow(sheet, row, 0, self.written_chars)
 
     def allow_copies(self, count: int, chars: int) -> int:
-        """How many of `count` copies of a text of so many characters may be made, so that a small file stays small."""
+        """Return how many of `count` copies of a text of `chars` characters may be made without exceeding the limit."""
         limit = max(COPIES_CHARS, COPIES_RATIO * self.file_bytes)
         allowed = min(count, max(0, limit - self.copied_chars) // max(1, chars))
         self.copied_chars += allowed * chars
@@ -132,7 +133,7 @@ class Limits:
 
 
 def fill_merged(sheet: Sheet) -> None:
-    """Repeat the text of a cell that spans rows in each of these rows that has text of its own."""
+    """Repeat the text of a cell that spans rows in each of these rows that contains other text."""
     by_number = {row.number: index for index, row in enumerate(sheet.rows)}
     numbers = [row.number for row in sheet.rows]
     remaining = _FILLED_CELLS
@@ -162,7 +163,7 @@ def _with_cell(row: Row, column: int, text: str) -> Row:
 
 
 def drop_columns(sheet: Sheet, hidden: set[int]) -> int:
-    """Remove hidden columns and close the gaps. Returns how many of them had text."""
+    """Remove hidden columns and renumber the others. Returns how many of the hidden columns contained text."""
     dropped = {column for row in sheet.rows for column in row.columns} & hidden
     if not dropped:
         return 0

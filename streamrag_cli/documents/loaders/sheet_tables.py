@@ -1,7 +1,7 @@
 """Finds the tables in a block of a sheet's rows, and the names of their columns.
 
-Empty columns divide a block into tables next to each other, each with its own header. A table without a header
-continues the table above it if that has the same columns.
+A block is the rows between two empty rows. Empty columns divide it into tables next to each other, each with its own
+header. A table without a header continues the table above it if both have the same columns.
 """
 
 from collections.abc import Sequence
@@ -20,10 +20,10 @@ _MAX_HEADER_ROWS: Final = 4
 
 
 class Table(NamedTuple):
-    """The columns `first` to `last` of a block, with the names of those columns that have one.
+    """The columns `first` to `last` of a block, and the names of the columns that have one.
 
-    The header is the rows with the indices `header_start` to `header_end` (excluded) of the block; both are 0 if the
-    table has none of its own. The names apply to the rows after it.
+    The header consists of the rows of the block from index `header_start` to before `header_end`; both are 0 without a
+    header. The names apply to the rows after the header.
     """
 
     first: int
@@ -38,7 +38,7 @@ class Table(NamedTuple):
 
 
 def tables_of(block: Sequence[Row], sheet: Sheet, above: Sequence[Table]) -> list[Table]:
-    """The tables of a block from left to right. `above` are the tables of the block above it."""
+    """Return the tables of a block from left to right. `above` are the tables of the block above it."""
     groups: list[_Group] = []
     group_of: dict[int, _Group] = {}
     for column in sorted({column for row in block for column in row.columns}):
@@ -55,7 +55,7 @@ def tables_of(block: Sequence[Row], sheet: Sheet, above: Sequence[Table]) -> lis
 
 
 class _Group:
-    """Adjacent columns, with their cells in the first rows in which they have text."""
+    """Adjacent columns, with the cells in the first rows in which they have text."""
 
     def __init__(self, first: int) -> None:
         self.first = self.last = first
@@ -96,7 +96,7 @@ def _table(
 
 
 def _continues(group: _Group, table: Table) -> bool:
-    """Whether the columns are those of the table, or at least half of them."""
+    """Whether the columns of `group` are at least half of the table's columns, and none are outside the table."""
     is_inside = table.first <= group.first and group.last <= table.last
     return is_inside and 2 * (group.last - group.first + 1) >= table.last - table.first + 1
 
@@ -108,9 +108,9 @@ def _overlaps(columns: tuple[int, int] | None, group: _Group) -> bool:
 def _is_header(grid: Sequence[Sequence[str]], is_bold: Sequence[bool], at: int, *, is_continued: bool) -> bool:
     """Whether the row `at` is a header.
 
-    A bold row above a row that is not is one. Tables of one or two columns are often lists, or names with values, so
-    they need a column with only numbers or dates below the row. The same applies to a table that may continue the one
-    above it.
+    A bold row above a row that is not bold is a header. Tables of one or two columns are often lists, or names with
+    values. Their first row is a header only if a column below it contains only numbers or dates. The same applies to a
+    table that may continue the table above it (`is_continued`).
     """
     if at < 0 or at + 1 >= len(grid):
         return False
@@ -127,7 +127,7 @@ def _is_header(grid: Sequence[Sequence[str]], is_bold: Sequence[bool], at: int, 
 def _names(
     group: _Group, numbers: Sequence[int], start: int, end: int, wide: dict[tuple[int, int], Area]
 ) -> dict[int, str]:
-    """The column names, joined from all header rows. Above the last, a merged cell names each of its columns."""
+    """Join the names of all header rows by column. Except in the last row, a merged cell names all its columns."""
     words: dict[int, list[str]] = {}
     for at in range(start, end):
         for offset, name in enumerate(column_names(group.grid[at])):

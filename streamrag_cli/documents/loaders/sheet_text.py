@@ -1,7 +1,7 @@
-"""Writes the sheets of a spreadsheet as text: one line per row with the column names, under the sheet and its rows.
+"""Writes the sheets of a spreadsheet as text: one line per row, with the column names.
 
-Empty rows divide a sheet into blocks of rows, which `sheet_tables` divides into tables. A single short cell above a
-table is its heading.
+The heading of the lines names the sheet and the rows. Empty rows divide a sheet into blocks, which `sheet_tables`
+divides into tables. A single short cell above a table is the table's title.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ from streamrag_cli.model import Document, Section
 _RUN_CHARS: Final = 1000
 _HEADING_CHARS: Final = 80
 _ALIGNED_COLUMNS: Final = 256
-"""Rows of wider blocks are written without their empty cells, so that the time does not grow with the width."""
+"""The maximum width of blocks whose rows keep empty cells. Without them, the time does not grow with the width."""
 
 
 class _Line(NamedTuple):
@@ -52,9 +52,9 @@ def document_of(path: str, title: str, sheets: Sequence[Sheet], limits: Limits) 
 
 
 def _runs(lines: list[_Line]) -> Iterator[tuple[list[_Line], bool]]:
-    """The lines in runs of about the length of a chunk, and whether the run should be one chunk.
+    """Yield runs of lines of about the length of a chunk, each with whether the run should be one chunk.
 
-    A row that is longer than a chunk is a run of its own. In a large sheet with short rows, runs are longer.
+    A row that is longer than a chunk is a separate run. In a large sheet with short rows, runs are longer.
     """
     chars = sum(len(line.text) + 1 for line in lines)
     is_short = SHORT_ROW_CHARS * len(lines) >= chars > LARGE_CHARS
@@ -93,7 +93,7 @@ def _lines(sheet: Sheet) -> list[_Line]:
 
 
 def _blocks(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
-    """Rows without an empty row between them."""
+    """Yield the blocks of a sheet: rows without an empty row between them."""
     start = 0
     for at in range(1, len(rows) + 1):
         if at == len(rows) or rows[at].position != rows[at - 1].position + 1:
@@ -102,7 +102,7 @@ def _blocks(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
 
 
 def _title(rows: Sequence[Row], count: int) -> str:
-    """The text of the first of `count` rows if it is a title: a single short cell that is not a sentence."""
+    """Return the text of the first of `count` rows if it is a single short cell that is not a sentence, else ""."""
     if not count or len(rows) < count or len(rows[0].texts) != 1:
         return ""
     text = rows[0].texts[0].strip()
@@ -116,7 +116,7 @@ def _title(rows: Sequence[Row], count: int) -> str:
 
 
 def _texts(block: Sequence[Row], tables: Sequence[Table]) -> Iterator[tuple[int, str]]:
-    """The number and the text of each row. Cells of a header are left out, because each row below repeats them."""
+    """Yield the number and text of each row. Header cells are omitted, because each row below repeats them."""
     table_of = {column: table for table in tables for column in range(table.first, table.last + 1)}
     aligned = [*table_of] if len(table_of) <= _ALIGNED_COLUMNS else None
     for index, row in enumerate(block):

@@ -22,7 +22,7 @@ _ITEM_MARK: Final = re.compile(r"[ \t]*(?:[-*+:>][ \t]+)?")
 
 
 class Shortcodes:
-    """Computes the edits for the shortcodes of a text, in order. The text up to `code_until` is code."""
+    """Computes the edits for the shortcodes of a text, in order. Text before the offset `code_until` is code."""
 
     def __init__(self, text: str) -> None:
         self.code_until = -1
@@ -30,7 +30,7 @@ class Shortcodes:
         self._closings: dict[str, re.Match[str] | None] = {}
 
     def edit(self, start: int) -> Edit | None:
-        """The edit for the shortcode that begins at `start`; None if no shortcode begins there."""
+        """Return the edit for the shortcode that begins at `start`; None if no shortcode begins there."""
         text = self._text
         opener = text[start : start + (3 if text.startswith("{{", start) else 2)]
         close = text.find(_CLOSERS[opener], start + len(opener), start + _MARK_CHARS)
@@ -56,7 +56,7 @@ class Shortcodes:
         return Edit(line_start if is_whole_line else start, end)
 
     def _code_end(self, name: str, start: int) -> re.Match[str] | None:
-        """The closing shortcode of the code if it is on its own line; None if the code already has a fence."""
+        """Return the closing shortcode after code; None if it is not on a separate line or the code has a fence."""
         closing = self._closing(name, start)
         if closing is None or closing.start() - start > _CODE_CHARS:
             return None
@@ -66,7 +66,7 @@ class Shortcodes:
         return closing if not self._text[line_start : closing.start()].strip() else None
 
     def _closing(self, name: str, start: int) -> re.Match[str] | None:
-        """The next shortcode after `start` that closes `name`."""
+        """Return the next shortcode after `start` that closes the shortcode `name`, or None."""
         cached = self._closings.get(name)
         if name in self._closings and (cached is None or cached.start() >= start):
             return cached

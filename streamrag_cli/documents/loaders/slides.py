@@ -1,6 +1,6 @@
-"""Builds the document of a presentation: one section per slide, cited by its number and title.
+"""Builds the document of a presentation: one section per slide, cited by the number and title of the slide.
 
-Text that most slides repeat at the same position, such as a footer, is kept only on the first of them.
+Text that most slides repeat at the same position, such as a footer, is kept only on the first of these slides.
 """
 
 import re
@@ -20,12 +20,12 @@ _NO_TITLE: Final = re.compile(
     r"(?:untitled|title|presentation(?: title)?|(?:microsoft )?powerpoint[ -]\w+|slide 1|folie 1|no slide title)?\Z",
     re.IGNORECASE,
 )
-"""Titles that programs put into the properties of a file."""
+"""Matches the meaningless titles that programs write to the properties of a file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """The text of a shape and its position, which is None if it cannot be a footer or the layout determines it."""
+    """The text of a shape and its position. The position is None if the layout sets it or it cannot be a footer."""
 
     text: str
     position: tuple[str | None, ...] | None = None
@@ -43,7 +43,10 @@ class Slide:
 
 
 def document_of_slides(path: str, title: str, slides: Sequence[Slide], notes: tuple[str, ...] = ()) -> Document:
-    """`title` is that of the file's properties; a title on the first slide is preferred. `notes` are for the user."""
+    """Build the document. A title on the first slide is preferred to `title`, which is from the file's properties.
+
+    `notes` are messages for the user.
+    """
     repeated = _repeated(slides)
     seen: set[_Key] = set()
     sections: list[Section] = []
@@ -90,7 +93,7 @@ def _repeated(slides: Sequence[Slide]) -> set[_Key]:
 
 
 def _keys(slide: Slide, box: Box) -> set[_Key]:
-    """The position and text of a box that may repeat: as it is, and without the number of its slide."""
+    """Return keys of position and text by which repeated boxes are found, with and without the slide's number."""
     if box.position is None or len(box.text) > _REPEATED_CHARS:
         return set()
     numberless = re.sub(rf"(?<!\d){slide.number}(?!\d)", "#", box.text, count=1)

@@ -1,8 +1,8 @@
 """Builds documents from structured files (YAML, JSON, TOML, XML, settings), which are divided at their keys.
 
-Every format becomes a tree of entries, each with its own lines. An entry that is short enough, including its
-descendants, is one unit. A longer entry is divided into its parts, which are placed under its name. Units are separated
-by blank lines and share no lines, so a value never appears under the wrong name.
+Every format becomes a tree of entries, each with its own lines. An entry that is short enough, including its nested
+entries, is one unit. A longer entry is divided into units under its name. Units are separated by blank lines and share
+no lines, so a value never appears under the wrong name.
 """
 
 from collections.abc import Iterator
@@ -13,24 +13,24 @@ from streamrag_cli.documents.outline import clean_heading
 from streamrag_cli.model import Document, Section
 
 UNIT_CHARS: Final = 450
-"""Longer entries are split into several sections, because sections are quoted whole. The chunker merges short sections
-with the same parent."""
+"""The maximum length of an entry that is one section. Longer entries are split, because sections are quoted as a whole.
+The chunker merges short sections with the same parent."""
 
 NAMING: Final = frozenset({"name", "id", "title", "key", "operationId", "uses", "host", "label", "term", "question"})
-"""Keys whose value is used as the name of a list item, because list items have no key."""
+"""The keys whose value is used as the name of a list item, because list items have no key."""
 
 NESTING: Final = 100
-"""The maximum nesting depth. Deeper JSON and XML is loaded as plain text; deeper blocks of other formats stay part of
-the entry around them."""
+"""The maximum nesting depth. JSON and XML that is nested deeper is loaded as plain text. In other formats, deeper
+blocks are part of the entry that contains them."""
 
 _SHOWN_DEPTH: Final = 8
 
 
 @dataclass(slots=True)
 class Entry:
-    """A key, list item or table: its name, its own lines (number, text) and its nested entries.
+    """A key, list item or table. `lines` are its own (number, text) lines; `entries` are its nested entries.
 
-    `chars` is the length of its own lines and all nested ones, set by `_measure`.
+    `chars` is the length of its own and all nested lines, set by `_measure`.
     """
 
     name: str
@@ -89,9 +89,9 @@ def _units(root: Entry, depth: int) -> Iterator[tuple[tuple[str, ...], list[tupl
 
 
 def _is_list_of_records(entry: Entry, depth: int) -> bool:
-    """Whether the parts of `entry` are records, either of the file itself or of a list in it.
+    """Whether `entry` is a list of records, either the whole file or a list in it.
 
-    Each record becomes a separate unit, regardless of its length.
+    Each record becomes a separate unit, even if it is short.
     """
     return depth <= 0 or (depth == 1 and any(each.is_item and each.entries for each in entry.entries))
 

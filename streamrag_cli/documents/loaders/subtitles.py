@@ -1,6 +1,6 @@
 """Loads SubRip and WebVTT subtitles: the spoken text as sentences, under the time at which it is spoken.
 
-Sentences continue over several cues. Numbers, times, tags, settings and WebVTT notes and styles are dropped. A line
+A sentence may span several cues. Cue numbers, times, tags, settings, and WebVTT notes and styles are dropped. A line
 that the next cue repeats, as in rolling captions, is written once.
 """
 
@@ -12,15 +12,15 @@ from typing import Final, NamedTuple
 from streamrag_cli.model import Document, Section
 
 RUN_CHARS: Final = 350
-"""Each section has a timestamp and ends with the sentence that exceeds this length. The chunker does not merge sections
+"""The minimum length of a section, which has a timestamp and ends with a sentence. The chunker does not merge sections
 of this length, so the timestamps stay correct."""
 
 _PAUSE_S: Final = 4.0
 _UNPUNCTUATED_CHARS: Final = 300
-"""Captions without punctuation are split at a long pause, or at the first cue after this many characters."""
+"""The number of characters after which captions without punctuation are split even if there is no long pause."""
 
 _FLASH_S: Final = 0.05
-"""A cue shorter than this is an intermediate step of rolling captions."""
+"""The minimum duration of a cue in seconds. Shorter cues are intermediate steps of rolling captions."""
 
 _TIMES: Final = re.compile(
     r"[ \t]*(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})[ \t]*-->[ \t]*"
@@ -34,7 +34,7 @@ _SENTENCE_END: Final = re.compile(r"[.!?…。！？][\"')\]”’]*\Z")
 
 
 class _Cue(NamedTuple):
-    number: int  # of the line with its times
+    number: int  # the line number of the times
     begins_s: float
     ends_s: float
     lines: list[str]
@@ -99,7 +99,7 @@ def _split(line: str) -> list[str]:
 
 
 def _cues(text: str) -> Iterator[_Cue]:
-    """The cues with text. Lines of the previous cue that a cue repeats above a new line are dropped."""
+    """Yield the cues with text. Lines of the previous cue that a cue repeats above a new line are dropped."""
     before: list[str] = []
     lines = text.split("\n")
     at = 0
@@ -117,7 +117,7 @@ def _cues(text: str) -> Iterator[_Cue]:
             shown.append(_spoken(lines[at]))
             at += 1
         if at < len(lines) and "-->" in lines[at] and shown and re.fullmatch(r"\d+", shown[-1]):
-            shown.pop()  # the number of the next cue, without a blank line before it
+            shown.pop()  # the number of the next cue, if no blank line precedes it
         shown = [line for line in shown if line]
         hours, minutes, seconds, part, *end = (int(each or 0) for each in times.groups())
         begins_s = hours * 3600 + minutes * 60 + seconds + part / 1000

@@ -1,6 +1,6 @@
-"""Loads tables of separated values: each row becomes one line with the column names, `- product: cleat; price: 4`.
+"""Loads tables of separated values (CSV, TSV). Each row becomes one line, such as `- product: cleat; price: 4`.
 
-Sections contain whole rows.
+A section contains whole rows.
 """
 
 import csv
@@ -23,8 +23,8 @@ from streamrag_cli.model import Document, Section
 LARGE_CHARS: Final = 500_000
 LONG_RUN_CHARS: Final = 3000
 SHORT_ROW_CHARS: Final = 200
-"""A large table whose rows are shorter than this on average is split into long chunks. Full-text search still finds a
-single row among ten thousand, because it indexes all rows; the built-in embedding covers only the first 256 tokens."""
+"""The average row length below which a large table is split into long chunks. Full-text search still finds one row
+among ten thousand, because it indexes all rows; the built-in embedding covers only the first 256 tokens."""
 
 _RUN_CHARS: Final = 250
 _SNIFFED_CHARS: Final = 20_000
@@ -36,7 +36,7 @@ _SEPARATOR_LINE: Final = "sep="
 
 
 def load_table(path: str, text: str) -> Document:
-    # Spreadsheets may write a separator line at the beginning.
+    # Spreadsheet programs may write a line such as `sep=;` at the beginning.
     skipped = text.find("\n") + 1 if text[:4].casefold() == _SEPARATOR_LINE else 0
     body = text[skipped:]
     delimiter = text[4:5] if skipped and text[4:5] in _DELIMITERS else _delimiter(body[:_SNIFFED_CHARS], path)
@@ -67,14 +67,14 @@ def _document(path: str, rows: list[tuple[int, list[str]]]) -> Document:
 
 
 def _header_position(rows: list[tuple[int, list[str]]]) -> int:
-    """The index of the header row among the first rows, or -1."""
+    """Return the index of the header row among the first rows; -1 if there is no header."""
     position = header_candidate([cells for _, cells in rows[:SNIFFED_ROWS]])
     below = [cells for _, cells in rows[position + 1 : position + SNIFFED_ROWS]]
     return position if position >= 0 and looks_like_header(rows[position][1], below) else -1
 
 
 def _delimiter(sample: str, path: str) -> str:
-    """The delimiter that divides the most lines into the same number of cells, which is at least two."""
+    """Return the delimiter that divides the most lines into the same number of cells, at least two."""
     best, best_rating = "," if PurePath(path).suffix.casefold() == ".csv" else "\t", (0.0, 0)
     for mark in _DELIMITERS:
         try:
@@ -92,7 +92,7 @@ def _delimiter(sample: str, path: str) -> str:
 
 
 def _rows(text: str, delimiter: str, *, first_line: int) -> Iterator[tuple[int, list[str]]]:
-    """Yield line number and cells of each row. An unclosed quote affects only its own line."""
+    """Yield the line number and cells of each row. An unclosed quotation mark affects only its own line."""
     lines = [line + "\n" for line in text.split("\n")]
     at = failures = 0
     while at < len(lines) and failures < _MAX_FAILURES:
@@ -136,7 +136,7 @@ def _plain_cells(line: str, delimiter: str) -> list[str]:
 
 
 def _sections(lines: list[str]) -> tuple[Section, ...]:
-    """Sections of whole rows. If a row is too long for one chunk, its first cell becomes the heading of its parts."""
+    """Divide the lines into sections of whole rows. A row too long for a chunk gets its first cell as heading."""
     chars = sum(len(line) + 1 for line in lines)
     is_short = SHORT_ROW_CHARS * len(lines) >= chars > LARGE_CHARS
     max_chars = LONG_RUN_CHARS if is_short else _RUN_CHARS

@@ -45,7 +45,7 @@ def load_toml(path: str, text: str) -> Document:
 
 
 def _table(tables: dict[tuple[str, ...], Entry], names: tuple[str, ...], line: str) -> Entry:
-    """Add the entry of a table to the entry of its parent table. Each table of an array gets its own entry."""
+    """Add an entry for the table `names` to the entry of its parent. Each table of an array gets a separate entry."""
     names = names[:8]
     parent = tables[()]
     for depth in range(1, len(names)):
@@ -62,7 +62,7 @@ def _table(tables: dict[tuple[str, ...], Entry], names: tuple[str, ...], line: s
 
 
 def _value_end(lines: list[str], at: int, value: str) -> int:
-    """The line after a value that begins with `value`. Triple-quoted strings and lists may span several lines."""
+    """Return the index of the line after a value that begins with `value` and may span several lines."""
     for quotes in ('"""', "'''"):
         if value.strip().startswith(quotes):
             if quotes in value.strip()[3:]:

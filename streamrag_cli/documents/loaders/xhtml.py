@@ -1,7 +1,7 @@
 """Parses XHTML and other XML of e-books, which is often not well-formed.
 
-Entities are replaced in the text before it is parsed, because the parser resolves none: the entities of HTML, and the
-entities that the file's DOCTYPE declares, within a limit. What is not well-formed is parsed as HTML.
+The parser resolves no entities. Therefore the entities of HTML are replaced before the text is parsed, and so are,
+within a limit, the entities that the file's DOCTYPE declares. Text that is not well-formed XML is parsed as HTML.
 """
 
 import re
@@ -35,7 +35,7 @@ _SVG_TAGS: Final = {"text": "p", "tspan": "span", "title": "desc"}
 
 
 def parse_page(data: bytes) -> tuple[Any, bool]:
-    """The root element of a page with HTML's tag names, or None if it is empty; and whether all of it was parsed.
+    """Parse a page. Returns its root element with HTML's tag names, or None, and whether all of it was parsed.
 
     Raises `DocumentError` `corrupt` or `binary`.
     """
@@ -51,7 +51,7 @@ def parse_page(data: bytes) -> tuple[Any, bool]:
 
 
 def parse_xml_leniently(data: bytes) -> Any:
-    """The root element, as far as it could be parsed, or None. The names keep their namespaces."""
+    """Parse as much of an XML file as possible. Returns the root element, whose names have namespaces, or None."""
     try:
         source = _normalized(data)
     except DocumentError:
@@ -61,7 +61,7 @@ def parse_xml_leniently(data: bytes) -> Any:
 
 
 def local_name(element: Any) -> str:
-    """The name of an element without its namespace; "" for comments and processing instructions."""
+    """Return the name of an element without its namespace; "" for comments and processing instructions."""
     return _NAMESPACE.sub("", element.tag) if isinstance(element.tag, str) else ""
 
 
@@ -81,7 +81,7 @@ def _parse_xml(source: str, *, recover: bool) -> Any:
 
 
 def _normalized(data: bytes) -> str:
-    """The text without its DOCTYPE, with every entity replaced and every other ampersand escaped."""
+    """Return the text without its DOCTYPE, with every entity replaced and every other ampersand escaped."""
     text, _ = decode(data, declared=declared_encoding(data))
     text = _XML_DECLARATION.sub("", text, count=1)
     match = _DOCTYPE.search(text[:_HEAD_CHARS])

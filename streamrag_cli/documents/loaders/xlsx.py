@@ -1,8 +1,8 @@
 """Loads Excel workbooks: the rows of each visible sheet, with the cells as Excel shows them.
 
-Numbers, dates and currencies are shown in their number format. Formulas are never computed: their saved results are
-read. Hidden sheets, rows and columns, comments, headers, footers and drawings are omitted; rows that a filter or a
-collapsed group hides are included.
+Numbers, dates and currencies have their number format. Formulas are never computed; their saved results are read.
+Hidden sheets, rows and columns, comments, headers, footers and drawings are omitted. Rows that a filter or a collapsed
+group hides are included.
 """
 
 import re
@@ -57,7 +57,7 @@ class _SheetReader:
         self._part = part
         self._sheet = Sheet(" ".join(clean_text(name).split()))
         self._rows: list[tuple[int, bool, list[int], list[str], bool]] = []
-        """Number, whether it is hidden, columns, texts and whether it is bold."""
+        """The rows, each with its number, whether it is hidden, its columns and texts, and whether it is bold."""
         self._hidden_columns: set[int] = set()
         self._filters: list[Area] = []
         self._styles: dict[str | None, Style] = {}
@@ -87,7 +87,7 @@ class _SheetReader:
             self._read_filter(element)
 
     def _read_filter(self, element: Any) -> None:
-        """Note the header row of a filter, and the rows that it may hide."""
+        """Record the header row of a filter, and the rows that the filter may hide."""
         if area := _area(element.get("ref")):
             self._sheet.headers[area.first_row] = (area.first_column, area.last_column)
             if len(element):
@@ -164,7 +164,7 @@ class _SheetReader:
         return shown_text(clean_text(value), code) if kind == "str" else clean_text(value)
 
     def _finish(self) -> None:
-        """Leave out hidden rows and columns."""
+        """Remove hidden rows and columns from the sheet."""
         hidden_rows = 0
         for number, is_hidden, columns, texts, is_bold in sorted(self._rows, key=itemgetter(0)):
             if is_hidden and not any(area.first_row <= number <= area.last_row for area in self._filters):
@@ -181,13 +181,13 @@ def _is_hidden(element: Any) -> bool:
 
 
 def _integer(value: str | None) -> int:
-    """A number in an attribute or a cell; 0 if it is missing or invalid."""
+    """Return an integer in an attribute or a cell; 0 if it is missing or invalid."""
     return int(value) if value and value.isascii() and value.isdigit() and len(value) < 10 else 0
 
 
 @lru_cache(maxsize=4096)
 def _column(letters: str) -> int:
-    """The position of a column: 0 for A, -1 if it is invalid."""
+    """Return the index of a column by its letters, 0 for A; -1 if they are invalid."""
     number = 0
     for letter in letters[:4]:
         if not "A" <= letter <= "Z":

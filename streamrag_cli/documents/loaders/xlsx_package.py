@@ -1,6 +1,6 @@
-"""Opens an Excel workbook: its visible sheets, shared texts and number formats.
+"""Opens an Excel workbook and reads the names of its visible sheets, its shared texts and its number formats.
 
-Templates and files with macros have the same structure, as does Strict Open XML with other namespaces. Macros, links
+Templates and files with macros have the same structure. So does Strict Open XML, with other namespaces. Macros, links
 and external parts are never read.
 """
 
@@ -32,7 +32,10 @@ class Style:
 
 @dataclass(slots=True)
 class Workbook:
-    """`sheets` are the names and parts of the visible worksheets, `hidden_sheets` the number of the others."""
+    """A workbook without its cells.
+
+    `sheets` are the names and parts of the visible worksheets; `hidden_sheets` is the number of hidden sheets.
+    """
 
     sheets: list[tuple[str, str]] = field(default_factory=list)
     hidden_sheets: int = 0
@@ -42,13 +45,13 @@ class Workbook:
     title: str = ""
 
     def style(self, index: str | None) -> Style:
-        """The style with this index; cells without one, or with an invalid one, are General."""
+        """Return the style with this index, or the General style if the index is missing or invalid."""
         number = int(index) if index and index.isascii() and index.isdigit() and len(index) < 9 else 0
         return self.styles[number] if number < len(self.styles) else Style()
 
 
 def read_workbook(archive: zipfile.ZipFile) -> Workbook:
-    """Everything except the sheets. Raises KeyError if the archive has no workbook, and lxml's errors."""
+    """Read everything except the cells. Raises KeyError if the archive contains no workbook, and lxml's errors."""
     package = {kind: target for _, kind, target in relationships(archive, "")}
     main = package["officeDocument"]
     root = parsed_xml(archive.read(main))
@@ -74,7 +77,7 @@ def read_workbook(archive: zipfile.ZipFile) -> Workbook:
 
 
 def relationships(archive: zipfile.ZipFile, part: str) -> Iterator[tuple[str, str, str]]:
-    """The id, the last component of the type, and the target of each internal relationship of a part."""
+    """Yield the id, the last component of the type, and the target of each internal relationship of a part."""
     folder, name = posixpath.split(part)
     source = posixpath.join(folder, "_rels", f"{name}.rels")
     if source not in archive.NameToInfo:
@@ -86,7 +89,7 @@ def relationships(archive: zipfile.ZipFile, part: str) -> Iterator[tuple[str, st
 
 
 def text_of(element: Any) -> str:
-    """The text of a shared or inline string: all its runs, without phonetic hints."""
+    """Return the text of a shared or inline string, without phonetic hints."""
     pieces: list[str] = []
     for child in element:
         name = _local(child)
@@ -98,16 +101,16 @@ def text_of(element: Any) -> str:
 
 
 def clean_text(text: str) -> str:
-    """Text without escapes such as `_x000D_` and without characters that are not text, at most `CELL_CHARS` long."""
+    """Decode escapes such as `_x000D_`, remove characters that XML does not allow, and cut to `CELL_CHARS`."""
     if "_x" in text:
         text = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), text)
     return INVALID_IN_XML.sub("", text[:CELL_CHARS])
 
 
 class WithoutEmptyCells(io.RawIOBase):
-    """The XML of a sheet without cells that have only a style; a sheet may have millions of them.
+    """A stream of the XML of a sheet without the cells that have only a style. A sheet may have millions of them.
 
-    Removing them before the XML is parsed is ten times as fast.
+    Removing them before the XML is parsed is ten times as fast as parsing them.
     """
 
     def __init__(self, stream: IO[bytes]) -> None:
@@ -118,7 +121,7 @@ class WithoutEmptyCells(io.RawIOBase):
         return True
 
     def read(self, _size: int = -1, /) -> bytes:
-        """The next block; it may be longer than requested. b"" is the end."""
+        """Return the next block, which may be longer than requested; b"" at the end."""
         while block := self._stream.read(_BLOCK_BYTES):
             data = self._rest + block
             end = data.rfind(b">") + 1
@@ -170,7 +173,7 @@ def _child(element: Any, name: str) -> Any:
 
 
 def _is_true(element: Any, attribute: str, *, default: bool = False) -> bool:
-    """The value of a boolean attribute: false without the element, `default` without the attribute."""
+    """Return a boolean attribute: False if the element is missing, `default` if the attribute is missing."""
     if element is None:
         return False
     value = element.get(attribute)

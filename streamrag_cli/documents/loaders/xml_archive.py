@@ -1,6 +1,6 @@
 """Opens ZIP archives that contain XML parts (Word, OpenDocument, EPUB), within limits.
 
-A loader checks the archive's directory before it unpacks anything. The parser resolves no entities and loads nothing.
+The archive's directory is checked before anything is unpacked. The parser resolves no entities and opens no files.
 """
 
 import io
@@ -16,10 +16,10 @@ ENTRIES: Final = 10_000
 UNPACKED_BYTES: Final = 512 << 20
 RATIO: Final = 200
 RATIO_FROM_BYTES: Final = 32 << 20
-"""Small XML may legitimately compress very well, so the ratio is checked only above this unpacked size."""
+"""The unpacked size in bytes above which the ratio is checked. Smaller XML files may compress very well."""
 
 _ENCRYPTED: Final = 1
-"""The flag of an entry that is encrypted with a password."""
+"""The flag bit of an entry that is encrypted with a password."""
 
 _CORRUPT: Final = (
     zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, KeyError, ValueError, RuntimeError, EOFError, OSError
@@ -28,14 +28,14 @@ _CORRUPT: Final = (
 
 @contextmanager
 def opened_archive(data: bytes, kind: str) -> Iterator[zipfile.ZipFile]:
-    """Open an archive whose `kind`, such as "a Word document", is named in errors.
+    """Open an archive. Errors name its `kind`, such as "a Word document".
 
-    Raises DocumentError `encrypted`, `zip_bomb` or `corrupt`. Errors of the archive and its XML that the block raises
-    become `corrupt`.
+    Raises DocumentError `encrypted`, `zip_bomb` or `corrupt`. If the archive or its XML causes an error in the `with`
+    block, the error becomes `corrupt`.
     """
     from lxml.etree import LxmlError  # imports in about 30 ms
 
-    if data.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):  # an OLE container, used for encrypted files
+    if data.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):  # an OLE container, which encrypted files use too
         raise DocumentError("encrypted, or in an old Microsoft Office format", code="encrypted")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -47,7 +47,7 @@ def opened_archive(data: bytes, kind: str) -> Iterator[zipfile.ZipFile]:
 
 @contextmanager
 def parsed_file(data: bytes, kind: str) -> Iterator[Any]:
-    """Parse a file that is XML itself; yields its root element. Raises DocumentError `corrupt`."""
+    """Parse an XML file that is not in an archive. Yields its root element. Raises DocumentError `corrupt`."""
     from lxml.etree import LxmlError
 
     try:
@@ -57,7 +57,7 @@ def parsed_file(data: bytes, kind: str) -> Iterator[Any]:
 
 
 def parsed_xml(data: bytes) -> Any:
-    """The root element. Raises lxml's errors, which `opened_archive` converts."""
+    """Parse XML and return its root element. Raises lxml's errors, which `opened_archive` converts."""
     from lxml import etree
 
     parser = etree.XMLParser(
@@ -65,16 +65,16 @@ def parsed_xml(data: bytes) -> Any:
         no_network=True,
         huge_tree=False,
         remove_comments=True,
-        collect_ids=False,  # some programs write the same id twice, which is only an error if ids are collected
+        collect_ids=False,  # some programs write an id twice, which is an error only if ids are collected
     )
     return etree.fromstring(data, parser)
 
 
 def streamed_xml(stream: Any, *names: str) -> Iterator[Any]:
-    """Yield each element of a binary stream with one of these names, in any namespace, when it is complete.
+    """Yield each element in a binary stream of XML that has one of `names`, in any namespace, when it is complete.
 
-    Its content and everything before it are then deleted, so that a large part needs little memory. Raises lxml's
-    errors.
+    An element and everything before it is deleted when the next one is read, so a large part needs little memory.
+    Raises lxml's errors.
     """
     from lxml import etree
 

@@ -1,6 +1,6 @@
-"""Loads XML: elements as lines `name: text`, with their attributes, under the path of their parent elements.
+"""Loads XML: elements become lines `name: text` with their attributes, under the path of their parent elements.
 
-The parser is expat, which provides line numbers. A file that defines entities, is nested too deeply or is not
+The parser is expat, because it provides line numbers. A file that defines entities, is nested too deeply or is not
 well-formed is loaded as plain text.
 """
 
@@ -84,7 +84,7 @@ class _Reader:
         self._words.append(words)
 
     def _flush_text(self) -> None:
-        """Add the collected text to the innermost element: to its line, or after its nested elements if it has any."""
+        """Add the collected text to the line of the innermost element, or if it has nested elements, after them."""
         content = " ".join("".join(self._words).split())
         self._words = []
         if not content:

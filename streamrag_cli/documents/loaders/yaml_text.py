@@ -1,4 +1,4 @@
-"""Loads YAML line by line: indentation and keys determine the nesting. Aliases are not expanded."""
+"""Loads YAML line by line. Indentation and keys determine the nesting, and aliases are not expanded."""
 
 import re
 from typing import Final
@@ -26,7 +26,7 @@ def load_yaml(path: str, text: str) -> Document:
 
 
 def _name_of_document(document: Entry) -> str:
-    """The name of one of several documents in a file: the values of `kind` and `name`, if it has them."""
+    """Return the name of one of several documents in a file: the values of its keys `kind` and `name`, or ""."""
     metadata = next((each for each in document.entries if each.name == "metadata"), document)
     names = (_value_of(document, "kind"), _value_of(metadata, "name") or _value_of(document, "title"))
     return " ".join(each for each in names if each)
@@ -45,7 +45,7 @@ def _unquoted(source: str) -> str:
 
 
 class _Reader:
-    """Reads lines into one tree per document: lines with a deeper indentation are nested in an entry.
+    """Reads lines into one tree per document. Lines with a deeper indentation are nested in the entry above them.
 
     A list item may have the same indentation as the key above it, so it counts as half a level deeper.
     """
@@ -82,7 +82,7 @@ class _Reader:
             self._entry(number, line, stripped, indentation)
 
     def _continue_entry(self, lines: list[tuple[int, str]]) -> None:
-        """Add more lines to the open entry."""
+        """Add `lines` to the entry that was read last."""
         self._open[-1][1].lines.extend([*self._comments, *lines])
         self._comments = []
 
