@@ -202,7 +202,9 @@ class _Walk:
         try:
             rules = rules_above(self.real_root, self.rules.environment) if self.rules.reads_git else self.rules
         except DocumentError as error:
-            yield UnreadableDirectory(path=self.root, reason=f"in a parent folder: {error.message}")
+            yield UnreadableDirectory(
+                path=self.root, reason=f"cannot read an ignore file in a parent folder: {error.message}"
+            )
             return
         rules = replace(rules.relocated(self.real_root, as_path=str(self.root)), excluded=self.rules.excluded)
         yield from self._descend(_Directory(str(self.root), self.real_root, rules))

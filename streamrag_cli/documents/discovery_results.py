@@ -15,23 +15,23 @@ SkipCode: TypeAlias = Literal[
 ]  # fmt: skip
 
 _REASONS: dict[SkipCode, str] = {
-    "hidden": "hidden",
+    "hidden": "hidden file or folder",
     "secret": "possible secret (a suspicious name); pass its path to ingest it",
     "gitignored": "ignored by git",
     "streamragignored": "ignored by .streamragignore",
-    "excluded": "excluded",
+    "excluded": "excluded by an --exclude pattern",
     "generated": "generated or vendored; pass its path to ingest it",
-    "duplicate": "link to a path that was already found",
+    "duplicate": "link to a path that has already been found",
     "outside_root": "link to a path outside the folder",
     "broken_link": "broken link",
     "not_a_regular_file": "not a regular file",
     "link_in_repository": "symbolic link in a repository",
-    "submodule": "submodule; ingest its repository instead",
-    "robots": "the robots.txt of the site does not allow it",
-    "dead_link": "the page that is linked does not exist",
-    "same_page": "the same page as another one",
-    "outside_address": "redirects to a page that is not below the address",
-    "lfs_pointer": "stored with Git LFS, so the repository has only a pointer to it",
+    "submodule": "submodule; ingest the repository of the submodule instead",
+    "robots": "the robots.txt of the site disallows the page",
+    "dead_link": "the linked page does not exist",
+    "same_page": "the page is a duplicate of another page",
+    "outside_address": "the page redirects to a page that is not below the address",
+    "lfs_pointer": "stored with Git LFS; the repository contains only a pointer to the file",
 }
 
 

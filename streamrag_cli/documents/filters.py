@@ -54,7 +54,7 @@ def read_filter(
         file_names += of_format[1]
     for name, values in (("in", words.within), ("tag", words.tags)):
         if not all(value.strip(" #") for value in values):
-            hint = "leave it out, or give it a value"
+            hint = f"omit {prefix}{name}, or give it a value"
             raise UsageError(f"{prefix}{name} must not be empty", code="bad_filter", hint=hint)
     return Filter(
         patterns=tuple(map(pattern_of, words.within)),
@@ -123,9 +123,9 @@ def _nanoseconds(since: str, now_s: float, *, flag: str) -> int:
 def _unknown_format(written: str) -> UsageError:
     names = format_names()
     close = get_close_matches(written.strip().casefold().lstrip("*."), names, n=1)
-    start = f"did you mean {close[0]}? The formats are" if close else "the formats are"
+    start = f"did you mean {close[0]}? Use" if close else "use"
     return UsageError(
         f"unknown format {written[:_SHOWN_CHARS]!r}",
         code="bad_filter",
-        hint=f"{start} {', '.join(names)}; or give a suffix such as md",
+        hint=f"{start} one of these formats, or a suffix such as md: {', '.join(names)}",
     )

@@ -183,9 +183,9 @@ def is_supported(path: PurePath, *, with_ocr: bool = True) -> bool:
 def unsupported_reason(path: PurePath) -> str:
     """Return why a file with this name is skipped in a folder, and how to make it readable if that is possible."""
     if is_image(path):
-        return "an image, which needs OCR"
+        return "images can be read only with OCR"
     newer = newer_suffix(path)
-    return f"unsupported format; save it as {newer}" if newer else "unsupported format"
+    return f"unsupported format; save the file as {newer}" if newer else "unsupported format"
 
 
 def newer_suffix(path: PurePath) -> str:

@@ -29,5 +29,5 @@ def load_with(loader: str, input_type: str, path: Path, raw: RawFile, ocr: PageR
     document: Document = resolve_name(loader)(str(path), text, *([ocr] if ocr else []))
     notes = [*filter(None, [note]), *document.notes]
     if not document.text.strip():
-        notes.append("contains no text")
+        notes.append("the document contains no text")
     return replace(document, notes=tuple(notes))

@@ -74,7 +74,7 @@ def find_ocr(mode: str, environment: Mapping[str, str]) -> Ocr | None:
         for each in mode.split("+"):
             if each not in installed:
                 raise ConfigurationError(
-                    f"tesseract has no language {each!r}",
+                    f"the tesseract language {each!r} is not installed",
                     code="no_ocr",
                     hint=f"apt install tesseract-ocr-{each.replace('_', '-')}",
                 )
@@ -201,4 +201,4 @@ def kill_running() -> None:
 
 
 def _timed_out() -> DocumentError:
-    return DocumentError(f"recognising a page took longer than {PAGE_LIMIT_S} s", code="timed_out")
+    return DocumentError(f"OCR of a page took longer than {PAGE_LIMIT_S} s", code="timed_out")

@@ -84,7 +84,7 @@ def read_file(
     if len(data) > limit_bytes:
         raise _too_large(limit_bytes)
     if len(data) != after.st_size or (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        raise DocumentError("changed while being read", code="changed_while_reading", retryable=True)
+        raise DocumentError("the file changed while it was being read", code="changed_while_reading", retryable=True)
     return RawFile(
         data=data,
         size=len(data),
@@ -130,7 +130,7 @@ def _decode(data: bytes, declared: str | None) -> tuple[str, str | None]:
         if data.startswith(mark):
             return _decode_as(data[len(mark) :], encoding)
     if data.startswith(_BINARY_SIGNATURES):
-        raise DocumentError("binary, not text", code="binary")
+        raise DocumentError("the content is binary, not text", code="binary")
     if b"\0" in data[:_SNIFFED_BYTES]:
         return _decode_utf_16_without_mark(data)
     if declared is not None:
@@ -163,8 +163,8 @@ def _decode_utf_16_without_mark(data: bytes) -> tuple[str, str]:
     except UnicodeDecodeError:
         text = "\0"
     if _NOT_WRITING.search(text):
-        raise DocumentError("binary, not text", code="binary")
-    return text, f"no byte order mark: read as {encoding}"
+        raise DocumentError("the content is binary, not text", code="binary")
+    return text, f"the text has no byte order mark and was read as {encoding}"
 
 
 def _decode_as(data: bytes, encoding: str) -> tuple[str, str | None]:
@@ -172,7 +172,8 @@ def _decode_as(data: bytes, encoding: str) -> tuple[str, str | None]:
         return NOT_TEXT.sub(REPLACEMENT, data.decode(encoding)), None
     except UnicodeDecodeError:
         text = data.decode(encoding, errors="replace")
-        return NOT_TEXT.sub(REPLACEMENT, text), f"invalid {encoding}: undecodable characters were replaced"
+        note = f"the text is not valid {encoding}; characters that cannot be decoded were replaced"
+        return NOT_TEXT.sub(REPLACEMENT, text), note
 
 
 def _decode_guessing(data: bytes) -> tuple[str, str | None]:
@@ -183,7 +184,7 @@ def _decode_guessing(data: bytes) -> tuple[str, str | None]:
         return _decode_as(data, "utf-8")
     encoding = _guess(data[:_DETECTED_BYTES])
     text, note = _decode_as(data, encoding)
-    return text, note or f"not UTF-8: read as {encoding}"
+    return text, note or f"the text is not UTF-8 and was read as {encoding}"
 
 
 def _guess(data: bytes) -> str:
@@ -219,7 +220,7 @@ def _read_at_most(descriptor: int, limit_bytes: int) -> bytes:
 
 
 def _too_large(limit_bytes: int) -> DocumentError:
-    return DocumentError(f"larger than {limit_bytes / 1e6:,.4g} MB", code="too_large")
+    return DocumentError(f"the file is larger than {limit_bytes / 1e6:,.4g} MB", code="too_large")
 
 
 def _translate_error(error: OSError) -> DocumentError:
@@ -233,8 +234,8 @@ def _translate_error(error: OSError) -> DocumentError:
         case errno.EACCES | errno.EPERM:
             return DocumentError("permission denied", code="permission_denied")
         case errno.ENOENT | errno.ENOTDIR:
-            return DocumentError("no longer exists", code="vanished")
+            return DocumentError("the file no longer exists", code="vanished")
         case errno.ELOOP | errno.ENXIO | errno.ENODEV | errno.EISDIR:  # a link, a socket or device, a directory
             return DocumentError("not a regular file", code="not_a_regular_file")
         case _:
-            return DocumentError(f"cannot be read: {error.strerror or error}", code="unreadable")
+            return DocumentError(f"the file cannot be read: {error.strerror or error}", code="unreadable")

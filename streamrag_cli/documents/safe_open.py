@@ -45,7 +45,9 @@ def _open_in(directory: int, name: str, flags: int) -> int:
         return os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
     except OSError as error:
         if error.errno in {errno.ELOOP, errno.ENOTDIR} and _is_link(directory, name):
-            raise DocumentError("replaced by a symbolic link after it was found", code="replaced_by_link") from error
+            raise DocumentError(
+                "the path was replaced by a symbolic link after discovery", code="replaced_by_link"
+            ) from error
         raise
 
 

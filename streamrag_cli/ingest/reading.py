@@ -108,7 +108,7 @@ class FileReader:
             unsupported = f"unsupported format ({suffix}): " if is_binary and suffix else ""
             reason = ("" if is_supported(file.format_path) else unsupported) + error.message
             newer = newer_suffix(file.format_path) if is_binary else ""
-            reason += f"; save it as {newer}" if newer else ""
+            reason += f"; save the file as {newer}" if newer else ""
             reason += f"; for OCR: {self._ocr_hint}" if error.code in _NEED_OCR else ""
             if error.code == "vanished" and not file.is_named:
                 return deleted(file, shown)
@@ -140,7 +140,7 @@ class FileReader:
             chunks = list(chunk(document))
             language = language_of(document.text) if text_kind(path) in _NATURAL_LANGUAGE else ENGLISH
             record = replace(record, title=document.title, language=language, date=document.date, tags=document.tags)
-            note = "; ".join(document.notes) or ("" if chunks else "contains no text")
+            note = "; ".join(document.notes) or ("" if chunks else "the document contains no text")
         action: DocumentAction = "changed" if known else "added"
         return FileResult(path=file.name, shown=shown, action=action, reason=note, record=record, chunks=chunks)
 

@@ -229,7 +229,7 @@ def test_ingesting_a_named_file_of_unknown_format_exits_with_6(cli: CommandLine)
 
     assert (named.code, named.stderr.splitlines()[0]) == (
         6,
-        "failed    budget.numbers: unsupported format (.numbers): binary, not text",
+        "failed    budget.numbers: unsupported format (.numbers): the content is binary, not text",
     )
     assert (discovered.code, "Skipped 1: 1 spreadsheet" in discovered.stderr) == (0, True)
 

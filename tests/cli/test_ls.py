@@ -90,7 +90,10 @@ def test_failed_and_skipped_files_are_listed_until_they_are_read_or_deleted(user
     assert (
         first
         == again
-        == ["broken.pdf\tfailed\tcorrupt, or not a PDF", "picture.png\tskipped\tan image, which needs OCR"]
+        == [
+            "broken.pdf\tfailed\tthe file is corrupt or is not a PDF",
+            "picture.png\tskipped\timages can be read only with OCR",
+        ]
     )
     assert repaired == ["picture.png"]
     assert failed(user) == []
@@ -207,8 +210,8 @@ def test_a_pattern_for_files_that_were_not_ingested_is_explained(user: WarmComma
     assert (outcome.code, outcome.stdout) == (0, b"")
     assert outcome.stderr.splitlines() == [
         "no document matches in the collection 'default'",
-        "broken.pdf was not ingested: corrupt, or not a PDF",
-        "picture.png was not ingested: an image, which needs OCR",
+        "broken.pdf was not ingested: the file is corrupt or is not a PDF",
+        "picture.png was not ingested: images can be read only with OCR",
         "hint: streamrag ls --failed",
     ]
 
@@ -220,7 +223,8 @@ def test_showing_a_file_that_was_not_ingested_is_explained(name: str, user: Warm
 
     assert (outcome.code, outcome.stderr) == (
         2,
-        "streamrag: picture.png was not ingested: an image, which needs OCR\nhint: streamrag ls --failed -c default\n",
+        "streamrag: picture.png was not ingested: images can be read only with OCR\n"
+        "hint: streamrag ls --failed -c default\n",
     )
 
 

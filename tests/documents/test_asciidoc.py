@@ -1,4 +1,4 @@
-"""AsciiDoc tables, macros and attributes become the visible text."""
+"""AsciiDoc tables, macros and attributes are converted to the visible text."""
 
 import pytest
 
@@ -57,7 +57,7 @@ def test_spanning_cells_do_not_shift_other_cells_to_wrong_columns() -> None:
         ("[%noheader]", "|===\n|tongs |hold\n\n|anvil |bear\n|==="),
     ],
 )
-def test_a_first_row_without_signs_of_a_header_is_data(attributes: str, table: str) -> None:
+def test_a_first_row_that_does_not_look_like_a_header_is_data(attributes: str, table: str) -> None:
     assert loaded("a.adoc", f"{attributes}\n{table}\n").text == "- tongs; hold\n- anvil; bear"
 
 

@@ -250,7 +250,7 @@ def test_a_directory_that_cannot_be_listed_is_reported_and_the_rest_is_found(
 
 
 def test_a_path_too_long_to_list_is_reported(tmp_path: Path) -> None:
-    """The nesting is deeper than the longest possible path and than Python's stack."""
+    """The directories are nested deeper than the longest possible path and Python's recursion limit."""
     directory = os.open(tmp_path, os.O_RDONLY)
     for _ in range(1500):
         os.mkdir("dddd", dir_fd=directory)

@@ -125,7 +125,7 @@ def test_equations_become_linear_text(equation: str, text: str) -> None:
 
 
 def text_of_body(*xml: str, change: Callable[[bytes], bytes] = bytes, parts: dict[str, bytes] | None = None) -> str:
-    """The text of a document with these elements; `change` is applied to each part."""
+    """Return the text of a document with these elements. `change` is applied to each part of the file."""
 
     def write(document: Any) -> None:
         for index, each in enumerate(xml):
@@ -154,7 +154,7 @@ def test_templates_and_macro_files_are_loaded_as_word_documents(suffix: str) -> 
     assert loaded(f"a.{suffix}", docx_bytes(lambda document: document.add_paragraph("x"))).text == "x\n\n"
 
 
-def test_text_boxes_follow_their_paragraph_but_links_and_fields_stay_in_it() -> None:
+def test_text_boxes_follow_their_paragraph_but_links_stay_inside_it() -> None:
     box = f"<w:txbxContent {nsdecls('w')}><w:p><w:r><w:t>In a box.</w:t></w:r></w:p></w:txbxContent>"
     xml = (
         f'<w:p {nsdecls("w")} xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006">'
@@ -219,7 +219,7 @@ def test_merged_cells_are_repeated_in_each_row_they_span() -> None:
 
 
 def test_a_document_without_text_gets_a_note() -> None:
-    assert loaded("a.docx", docx_bytes(lambda _: None)).notes == ("contains no text",)
+    assert loaded("a.docx", docx_bytes(lambda _: None)).notes == ("the document contains no text",)
 
 
 @pytest.mark.parametrize(
@@ -265,5 +265,5 @@ def test_a_zip_bomb_is_rejected(entries: dict[str, bytes]) -> None:
 def test_the_unpacked_size_of_a_zip_bomb_is_reported_in_megabytes() -> None:
     data = zip_bytes({"word/document.xml": bytes(64_000_000)})
 
-    with pytest.raises(DocumentError, match=r"^would unpack to 64 MB \(a zip bomb\?\)$"):
+    with pytest.raises(DocumentError, match=r"^the archive would unpack to 64 MB \(possibly a zip bomb\)$"):
         load_docx("/docs/a.docx", data)

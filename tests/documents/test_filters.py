@@ -1,4 +1,4 @@
-"""Filters as users write them."""
+"""The filters that users write are parsed, and invalid filters are rejected."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def read(words: FilterWords, prefix: str = "--") -> Filter:
         ("**", "/home/ada/work/**", "**"),
     ],
 )
-def test_a_pattern_of_the_command_line_is_relative_to_the_working_directory(written: str, path: str, name: str) -> None:
+def test_a_command_line_pattern_is_relative_to_the_working_directory(written: str, path: str, name: str) -> None:
     assert pattern_for_paths(written, HERE, HOME) == PathPattern(path, name)
 
 
@@ -38,7 +38,7 @@ def test_without_a_working_directory_a_relative_pattern_matches_names() -> None:
     assert pattern_for_paths("manual", None, None) == PathPattern("", "**/manual")
 
 
-def test_a_pattern_of_a_client_never_matches_absolute_paths() -> None:
+def test_a_pattern_from_an_http_client_never_matches_absolute_paths() -> None:
     written = ["manual", "/etc", "*.md", ".", "../x", "~/notes"]
 
     assert [pattern_for_names(each) for each in written] == [
@@ -61,7 +61,7 @@ def test_a_date_is_in_local_time_unless_it_has_a_time_zone() -> None:
     assert read(FilterWords(since="2023-11-14T22:13:20Z")).since_ns == 1_700_000_000 * 1_000_000_000
 
 
-def test_a_filter_without_words_is_empty() -> None:
+def test_a_filter_without_values_is_empty() -> None:
     assert read(FilterWords()).is_empty
     assert not read(FilterWords(since="1h")).is_empty
 
@@ -75,14 +75,14 @@ def test_a_filter_without_words_is_empty() -> None:
         (
             FilterWords(formats=["markdwn"]),
             "unknown format 'markdwn'",
-            "did you mean markdown? The formats are asciidoc,",
+            "did you mean markdown? Use one of these formats, or a suffix such as md: asciidoc,",
         ),
         (FilterWords(formats=["", "md"]), "unknown format ''", "suffix such as md"),
-        (FilterWords(within=["docs", " "]), "--in must not be empty", "leave it out"),
-        (FilterWords(tags=["#"]), "--tag must not be empty", "leave it out"),
+        (FilterWords(within=["docs", " "]), "--in must not be empty", "omit --in, or"),
+        (FilterWords(tags=["#"]), "--tag must not be empty", "omit --tag, or"),
     ],
 )
-def test_an_invalid_filter_is_a_usage_error_with_the_valid_forms(words: FilterWords, message: str, hint: str) -> None:
+def test_an_invalid_filter_is_rejected_with_a_hint(words: FilterWords, message: str, hint: str) -> None:
     with pytest.raises(UsageError) as caught:
         read(words)
 

@@ -36,7 +36,7 @@ def test_front_matter_becomes_the_title_and_summary_but_not_text(source: str) ->
     assert document.line_numbers[-2] == source.count("\n") + 6
 
 
-def test_the_summary_is_searched_with_the_first_chunk_only_and_is_not_part_of_its_title() -> None:
+def test_the_summary_is_embedded_only_with_the_first_chunk() -> None:
     text = "---\ndescription: All of it.\n---\n# A\n\n" + "x " * 300 + "\n\n## B\n\n" + "y " * 300
 
     first, second = chunk(loaded("a.md", text))
@@ -66,7 +66,7 @@ def test_tags_and_descriptions_are_left_out_of_titles_but_reach_the_model(source
     assert "rigging" in shown.context
 
 
-def test_the_description_is_the_text_of_a_note_with_only_front_matter() -> None:
+def test_a_note_with_only_front_matter_has_its_description_as_text() -> None:
     document = loaded("a.md", "---\ndescription: A smith in the old town.\nphone: 7\n---\n")
 
     assert document.text == "---\n\nphone: 7\n---\nA smith in the old town."
@@ -123,7 +123,7 @@ def test_a_fact_is_quoted_only_if_the_question_asks_for_it(question: str, quoted
 
 
 @pytest.mark.fault("huge-question")
-def test_a_question_that_repeats_one_word_is_compared_within_a_second() -> None:
+def test_a_question_that_repeats_one_word_is_processed_within_a_second() -> None:
     started_s = time.process_time()
 
     assert fact_match("owner: Ida Falk", "who " * 5000) == ""
@@ -146,7 +146,7 @@ def test_tags_are_kept_as_metadata(source: str, expected: tuple[str, ...]) -> No
     assert (document.tags, document.date) == (expected, "2026-03-01")
 
 
-def test_toml_has_tags_too_and_their_number_is_limited() -> None:
+def test_tags_are_read_from_toml_up_to_a_limit() -> None:
     many = ", ".join(f'"t{n}"' for n in range(500))
 
     tags = load_markdown("/n/a.md", f"+++\ntags = [{many}]\n+++\nText.\n").tags

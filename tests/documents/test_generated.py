@@ -1,4 +1,4 @@
-"""Generated files are recognized by name or content."""
+"""Generated files are recognised by name or content."""
 
 from pathlib import PurePath
 

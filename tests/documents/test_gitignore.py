@@ -122,7 +122,7 @@ def test_a_directory_with_an_oversized_gitignore_is_not_read(tmp_path: Path) -> 
     write(tmp_path / "a" / "secret.md", "")
 
     assert list(discover([tmp_path])) == [
-        UnreadableDirectory(path=tmp_path / "a", reason=".gitignore: larger than 1 MB")
+        UnreadableDirectory(path=tmp_path / "a", reason=".gitignore: the file is larger than 1 MB")
     ]
 
 
@@ -279,7 +279,7 @@ def test_a_work_tree_with_an_oversized_exclude_file_is_not_read(tmp_path: Path) 
 
     [item] = discover([tmp_path])
     assert isinstance(item, UnreadableDirectory)
-    assert item.reason.endswith("exclude: larger than 1 MB")
+    assert item.reason.endswith("exclude: the file is larger than 1 MB")
 
 
 @pytest.mark.fault("ignored-files")

@@ -1,4 +1,4 @@
-"""Hostile presentations and OpenDocument files: each fails on its own, within bounds, and reads no other file."""
+"""Hostile presentations and OpenDocument files fail within limits, and cause no other file to be read."""
 
 import io
 import zipfile
@@ -39,13 +39,13 @@ KINDS = {"odt": "text", "odp": "presentation"}
 
 
 def with_entries(suffix: str, entries: dict[str, bytes]) -> bytes:
-    """A readable file of this format with more entries."""
+    """Return a readable file in this format with additional archive entries."""
     with zipfile.ZipFile(io.BytesIO(FILES[suffix])) as archive:
         return zip_bytes({name: archive.read(name) for name in archive.namelist()} | entries)
 
 
 def with_xml(suffix: str, head: str, text: str) -> bytes:
-    """A file whose main part has a document type declaration and this text."""
+    """Return a file whose main part has this document type declaration and text."""
     if suffix == "pptx":
         entries = pptx_entries(slide(shape(text)))
         return zip_bytes(entries | {"ppt/slides/slide1.xml": head + str(entries["ppt/slides/slide1.xml"])})
@@ -79,7 +79,7 @@ def test_a_file_of_another_kind_or_a_part_of_a_file_is_corrupt(suffix: str, othe
 
 
 def encrypted_zip(data: bytes) -> bytes:
-    """The archive with the flag of encryption on each of its entries."""
+    """Return the archive with the encryption flag set on each of its entries."""
     changed = bytearray(data)
     for signature, offset in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
         at = changed.find(signature)
@@ -91,7 +91,7 @@ def encrypted_zip(data: bytes) -> bytes:
 
 @pytest.mark.fault("hostile-office-files")
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_an_encrypted_file_is_named_as_such(suffix: str) -> None:
+def test_an_encrypted_file_is_reported_as_encrypted(suffix: str) -> None:
     manifest = b'<manifest:file-entry manifest:full-path="content.xml"><manifest:encryption-data/>'
 
     assert code_of(suffix, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600)) == "encrypted"
@@ -119,7 +119,7 @@ def test_entities_are_neither_expanded_nor_loaded(suffix: str, tmp_path: Path) -
 
 @pytest.mark.fault("hostile-office-files")
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_names_that_leave_the_archive_and_nested_archives_are_ignored(suffix: str, tmp_path: Path) -> None:
+def test_nested_archives_and_names_outside_the_archive_are_ignored(suffix: str, tmp_path: Path) -> None:
     outside = tmp_path / "outside.xml"
     more = {f"../../..{outside}": b"<x/>", "/etc/passwd": b"x", "inner.zip": FILES[suffix], "inner.pptx": FILES["pptx"]}
 
@@ -140,7 +140,7 @@ def test_a_link_to_a_file_outside_the_archive_is_not_followed(target: str) -> No
 
 
 @pytest.mark.fault("hostile-office-files")
-def test_counts_in_attributes_cannot_enlarge_the_text() -> None:
+def test_huge_repeat_counts_do_not_enlarge_the_text() -> None:
     cell = '<table:table-cell table:number-columns-repeated="99999999" table:number-rows-spanned="99999999"/>'
     row = (
         f'<table:table-row table:number-rows-repeated="99999999">{cell}<table:table-cell>{PARAGRAPH}</table:table-cell>'
@@ -153,7 +153,7 @@ def test_counts_in_attributes_cannot_enlarge_the_text() -> None:
 
 
 @pytest.mark.fault("hostile-office-files")
-def test_references_to_one_part_cannot_multiply_it() -> None:
+def test_a_part_with_many_references_is_read_once() -> None:
     reference = '<draw:frame><draw:object xlink:href="Object 1"/></draw:frame>'
     inner = odf_content("text", f"{PARAGRAPH}<text:p>{reference}</text:p>")
     data = odf_bytes("text", f"<text:p>{reference * 1000}</text:p>", parts={"Object 1/content.xml": inner})
@@ -188,7 +188,7 @@ NESTED = {
 
 @pytest.mark.fault("hostile-office-files")
 @pytest.mark.parametrize("name", NESTED)
-def test_deep_nesting_is_read_or_reported(name: str) -> None:
+def test_deeply_nested_files_are_read_or_reported(name: str) -> None:
     if "-" in name:
         assert "Deep." in loaded(name, NESTED[name]).text
     else:
@@ -196,7 +196,7 @@ def test_deep_nesting_is_read_or_reported(name: str) -> None:
 
 
 @pytest.mark.fault("hostile-office-files")
-def test_very_many_rows_are_read_in_the_sandbox_within_its_limits() -> None:
+def test_a_file_with_very_many_rows_is_read_within_the_sandbox_limits() -> None:
     cells = f"<a:tc><a:txBody>{paragraphs('7')}</a:txBody></a:tc>" * 2
     wide = pptx_bytes(slide(graphic(f"<a:tbl>{f'<a:tr>{cells}</a:tr>' * 8_000}</a:tbl>")))
     cell = "<table:table-cell><text:p>7</text:p></table:table-cell>" * 2

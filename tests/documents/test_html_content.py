@@ -1,4 +1,4 @@
-"""The main content of web pages is found, and their tables become text."""
+"""The main content of web pages is found, and HTML tables are converted to text."""
 
 import pytest
 
@@ -65,7 +65,7 @@ def test_links_are_content_if_the_page_has_nothing_else() -> None:
     assert text_of(f"<h1>Contents</h1><ul>{links}</ul>") == "# Contents\n\n- Chapter 0\n- Chapter 1\n- Chapter 2"
 
 
-def test_a_sidebar_of_docbook_is_part_of_the_text() -> None:
+def test_a_docbook_sidebar_is_part_of_the_text() -> None:
     box = '<div class="sidebar"><div class="titlepage">NOTE Ice</div><p>Salt the winch in winter.</p></div>'
 
     assert "Salt the winch in winter." in text_of(f"<div class=section>{CONTENT}{box}<p>{'Then rest. ' * 30}</p></div>")

@@ -65,7 +65,7 @@ def test_messages_that_are_nested_too_deeply_are_reported() -> None:
     assert document.notes == ("1 attachment could not be read: Level 6",)
 
 
-def test_an_attached_slide_has_its_number_only_once() -> None:
+def test_the_number_of_an_attached_slide_is_shown_once() -> None:
     data = pptx_bytes(*(slide(shape(name, kind="title")) for name in ("Anvils", "Tongs")))
 
     paths = [path for path, _ in outline(loaded("a.eml", with_files(talk__pptx=data)))]
@@ -147,7 +147,7 @@ def test_attached_files_are_read_by_the_loaders_of_their_formats() -> None:
 
 
 @pytest.mark.fault("mail-attachments")
-def test_attachments_that_cannot_be_read_cost_only_themselves() -> None:
+def test_an_unreadable_attachment_does_not_affect_its_message() -> None:
     document = loaded("a.eml", with_files(bad__docx=b"PK\x03\x04", good__txt=b"Read.", broken__pdf=b"%PDF"))
 
     assert [path for path, _ in outline(document)] == ["Papers", "Papers > good.txt"]
@@ -155,7 +155,7 @@ def test_attachments_that_cannot_be_read_cost_only_themselves() -> None:
 
 
 @pytest.mark.fault("mail-attachments")
-def test_possible_secrets_data_and_further_mail_are_only_listed() -> None:
+def test_attached_secrets_data_files_and_mail_files_are_only_listed() -> None:
     names = {"id_rsa": b"x", "settings__yaml": b"password: x1", "photo__jpg": b"x", "more__eml": b"Subject: a\n\nb"}
 
     assert outline(loaded("a.eml", with_files(**names))) == [

@@ -1,4 +1,4 @@
-"""Markup is removed from the text, including comments and page settings, and line numbers are those of the file."""
+"""Markup, comments and page settings are removed from text, and lines keep their numbers in the file."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.support.loading import loaded
 
 
 def numbered(document: Document) -> list[tuple[int, str]]:
-    """The number and text of each line that is not blank."""
+    """Return the line number and text of each line that is not blank."""
     lines = document.text.split("\n")
     assert document.line_numbers is not None
     return [(number, line) for number, line in zip(document.line_numbers, lines, strict=True) if line]

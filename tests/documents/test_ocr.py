@@ -62,7 +62,7 @@ def test_scanned_pages_are_read_between_pages_with_text(loader: Loader) -> None:
     document = load_with(loader, "a.pdf", data)
 
     assert pages(document) == [(1, "Typed on the first page."), (2, " ".join(LETTER)), (4, " ".join(REPLY))]
-    assert document.notes == ("1 of 4 pages has no text (OCR found none)",)
+    assert document.notes == ("1 of 4 pages has no text (OCR found no text)",)
 
 
 @pytest.mark.fault("scanned-pages")
@@ -96,8 +96,8 @@ def test_the_pages_of_a_tiff_are_numbered(loader: Loader) -> None:
 
 
 def test_a_blank_page_gets_a_note(loader: Loader) -> None:
-    assert load_with(loader, "a.png", png(blank_picture())).notes == ("contains no text",)
-    assert load_with(loader, "a.pdf", scanned_pdf([blank_picture()])).notes == ("contains no text",)
+    assert load_with(loader, "a.png", png(blank_picture())).notes == ("the document contains no text",)
+    assert load_with(loader, "a.pdf", scanned_pdf([blank_picture()])).notes == ("the document contains no text",)
 
 
 @pytest.mark.fault("ocr-limits")
@@ -110,7 +110,7 @@ def test_a_blank_page_gets_a_note(loader: Loader) -> None:
     ],
     ids=["damaged", "empty", "huge"],
 )
-def test_an_image_that_cannot_be_read_costs_only_itself(data: bytes, code: str, loader: Loader) -> None:
+def test_an_unreadable_image_does_not_affect_the_next_one(data: bytes, code: str, loader: Loader) -> None:
     with pytest.raises(DocumentError) as caught:
         load_with(loader, "a.png", data)
 
@@ -127,7 +127,7 @@ def test_without_ocr_a_scan_fails_with_the_command_that_installs_it() -> None:
 
 
 def fake_tesseract(folder: Path, body: str) -> dict[str, str]:
-    """An environment in which tesseract is a shell script that knows the language eng and then runs `body`."""
+    """Return an environment in which tesseract is a shell script that supports English and runs `body`."""
     program = folder / "tesseract"
     program.write_text(
         '#!/bin/sh\ncase "$1" in --list-langs) printf "List (2):\\neng\\nosd\\n"; exit;;\n'
@@ -138,7 +138,7 @@ def fake_tesseract(folder: Path, body: str) -> dict[str, str]:
 
 
 def ocr_children() -> set[int]:
-    """The processes that run the fake program, children of the parser process."""
+    """Return the processes that run the fake tesseract. They are children of the parser process."""
     pids = set()
     for each in Path("/proc").glob("[0-9]*"):
         if b"tessedit_page_number" in command_of(int(each.name)) and is_running(int(each.name)):
@@ -175,7 +175,7 @@ def test_no_process_is_left_after_a_page_takes_too_long(
 
 
 @pytest.mark.fault("ocr-limits")
-def test_a_page_that_fails_costs_only_itself(tmp_path: Path) -> None:
+def test_a_page_that_fails_does_not_affect_the_other_pages(tmp_path: Path) -> None:
     body = f"mkdir {tmp_path}/first 2>/dev/null && exit 3; cat >/dev/null; printf '{WORDS}'\n"
     ocr = find_ocr("auto", fake_tesseract(tmp_path, body))
     assert ocr is not None
@@ -183,10 +183,10 @@ def test_a_page_that_fails_costs_only_itself(tmp_path: Path) -> None:
         document = loader.load(Path("/a.pdf"), raw_file(scanned_pdf([picture_of(LETTER), picture_of(LETTER).turned()])))
 
     assert pages(document) == [(2, "Seven gulls")]
-    assert document.notes == ("1 of 2 pages has no text (scanned?)",)
+    assert document.notes == ("1 of 2 pages has no text (possibly scanned)",)
 
 
-def test_recognised_pages_are_kept_for_the_next_ingest(tmp_path: Path) -> None:
+def test_recognised_pages_are_cached_for_the_next_ingest(tmp_path: Path) -> None:
     ocr = find_ocr("auto", fake_tesseract(tmp_path, f"cat >/dev/null; printf '{WORDS}'\n"))
     assert ocr is not None
     raw = replace(raw_file(tiff([blank_picture()] * 2)), sha256="digest")
@@ -205,7 +205,7 @@ def test_recognised_pages_are_kept_for_the_next_ingest(tmp_path: Path) -> None:
     assert [each.stat().st_mode & 0o777 for each in (state / "ocr").iterdir()] == [0o600]
 
 
-def test_a_damaged_cache_keeps_what_can_be_read(tmp_path: Path) -> None:
+def test_the_readable_entries_of_a_damaged_cache_are_used(tmp_path: Path) -> None:
     cache = OcrCache(str(tmp_path), "r")
     cache.add("d", "0", "kept")
     (file,) = (tmp_path / "ocr").iterdir()
@@ -225,7 +225,7 @@ def test_a_damaged_cache_keeps_what_can_be_read(tmp_path: Path) -> None:
         ("eng", {}, "off", None),
     ],
 )
-def test_the_languages_are_those_installed(
+def test_the_installed_languages_are_used(
     installed: str, environment: dict[str, str], mode: str, languages: str | None, tmp_path: Path
 ) -> None:
     path = fake_tesseract(tmp_path, "")["PATH"]
@@ -237,7 +237,7 @@ def test_the_languages_are_those_installed(
     assert (ocr and ocr.languages) == languages
 
 
-def test_a_language_that_is_not_installed_is_named_with_its_package(tmp_path: Path) -> None:
+def test_a_missing_language_is_reported_with_its_package(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         find_ocr("chi_sim", fake_tesseract(tmp_path, ""))
     assert (caught.value.code, caught.value.hint) == ("no_ocr", "apt install tesseract-ocr-chi-sim")
@@ -269,7 +269,7 @@ def test_a_photo_is_recognised_by_its_header() -> None:
     assert not any(is_camera_photo(photo[:length]) for length in range(36))
 
 
-def test_the_size_and_the_pages_of_an_image_are_read_from_its_header() -> None:
+def test_the_size_and_page_count_of_an_image_are_read_from_its_header() -> None:
     assert dimensions(png(blank_picture())) == dimensions(bmp(blank_picture())) == (800, 400)
     assert dimensions(b"GIF89a\x05\0\x07\0") == (5, 7)
     assert dimensions(b"\x89PNG\r\n\x1a\n") is None
@@ -278,7 +278,7 @@ def test_the_size_and_the_pages_of_an_image_are_read_from_its_header() -> None:
     assert tiff_pages(b"MM\0*\xff\xff\xff\xff") == 1
 
 
-def test_a_page_with_text_is_not_recognised(tmp_path: Path) -> None:
+def test_ocr_is_not_used_for_a_page_with_text(tmp_path: Path) -> None:
     ocr = find_ocr("auto", fake_tesseract(tmp_path, "exit 3\n"))
     assert ocr is not None
     with Loader(find_ocr=lambda: (ocr, OcrCache("", ocr.recipe))) as loader:

@@ -1,4 +1,4 @@
-"""OpenDocument texts and presentations."""
+"""OpenDocument text documents and presentations are loaded with their visible text."""
 
 import pytest
 
@@ -44,7 +44,7 @@ def test_a_title_paragraph_names_the_document() -> None:
     assert (document.title, document.text) == ("Knots", "# Knots\n\n")
 
 
-def test_list_items_are_marked_and_their_further_paragraphs_are_not() -> None:
+def test_only_the_first_paragraph_of_a_list_item_is_marked() -> None:
     nested = "<text:list><text:list-item><text:p>Bowline</text:p></text:list-item></text:list>"
     body = (
         f"<text:list><text:list-header>{p('Knots:')}</text:list-header>"
@@ -149,7 +149,7 @@ FORMULA = (
 )
 
 
-def test_equations_become_linear_text_in_their_sentence() -> None:
+def test_equations_become_linear_text_inside_their_sentence() -> None:
     frame = '<draw:frame><draw:object xlink:href="./Object 1"/><draw:image/></draw:frame>'
     formula = FORMULA.replace("<math:math>", '<math:math xmlns:math="http://www.w3.org/1998/Math/MathML">', 1)
 
@@ -176,11 +176,11 @@ def test_flat_files_are_read_with_their_equations() -> None:
     assert (document.title, document.text) == ("Ropes", "A rope.\n\nx v = s/tk^2\n\n")
 
 
-def test_templates_are_loaded_as_texts() -> None:
+def test_templates_are_loaded_as_text_documents() -> None:
     assert loaded("a.ott", odf_bytes("text", p("x"))).text == "x\n\n"
 
 
-def test_a_text_with_ids_that_repeat_is_read() -> None:
+def test_a_document_with_duplicate_ids_is_read() -> None:
     items = "".join(
         f'<text:list xml:id="list1"><text:list-item>{p(word)}</text:list-item></text:list>' for word in "ab"
     )
@@ -193,7 +193,7 @@ def test_an_empty_document_gets_a_note(suffix: str) -> None:
     kind = "text" if suffix.endswith("t") else "presentation"
     data = flat_odf(kind, "") if suffix.startswith("f") else odf_bytes(kind, "")
 
-    assert loaded(f"a.{suffix}", data).notes == ("contains no text",)
+    assert loaded(f"a.{suffix}", data).notes == ("the document contains no text",)
 
 
 def page(*shapes: str, notes: str = "", style: str = "") -> str:
@@ -247,7 +247,7 @@ def test_each_slide_is_a_section_with_its_number_title_and_notes(suffix: str) ->
     assert outline(document) == SLIDES
 
 
-def test_only_text_that_slides_repeat_at_one_position_is_kept_once() -> None:
+def test_text_that_slides_repeat_at_one_position_is_kept_once_but_tables_are_not() -> None:
     at = 'svg:x="1cm" svg:y="2cm"'
     table = f"<draw:frame {at}><table:table>{row('Rope', 'Load')}{row('Hemp', '9')}</table:table></draw:frame>"
 

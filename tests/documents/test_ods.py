@@ -19,7 +19,7 @@ def cell(kind: str, value: str, text: str = "") -> str:
 
 
 @pytest.mark.fault("spreadsheets")
-def test_rows_show_the_texts_of_the_file_under_their_sheet() -> None:
+def test_rows_have_the_stored_cell_texts_under_their_sheet() -> None:
     cells = cell("string", "", "heron") + cell("date", "2024-05-01", "1 May") + cell("float", "3", "3,0")
     seen = f"<table:table-row>{cells}</table:table-row>"
     tables = table(HEADER + seen) + table(ods_row("Who", "Where", "Until") + ods_row("Ida", "Lund", "noon"), "People")
@@ -30,7 +30,7 @@ def test_rows_show_the_texts_of_the_file_under_their_sheet() -> None:
     ]
 
 
-def test_values_without_a_text_are_written_out() -> None:
+def test_cells_without_a_stored_text_show_their_value() -> None:
     cells = (
         cell("percentage", "0.19")
         + '<table:table-cell office:value-type="currency" office:value="4.5" office:currency="EUR"/>'
@@ -82,7 +82,7 @@ def test_comments_and_drawings_of_a_cell_are_omitted_and_spaces_are_kept() -> No
 
 @pytest.mark.fault("spreadsheets")
 @pytest.mark.timeout(60)
-def test_repeated_rows_and_cells_cost_little() -> None:
+def test_repeated_rows_and_cells_are_read_quickly() -> None:
     cells = '<table:table-cell table:number-columns-repeated="999999999"/>'
     empty = f'<table:table-row table:number-rows-repeated="999999999">{cells}</table:table-row>'
     same = ods_row("owl", attributes='table:number-rows-repeated="1048576"')
@@ -131,14 +131,14 @@ def test_a_flat_spreadsheet_is_loaded() -> None:
     ],
     ids=["noise", "cut off", "no spreadsheet", "encrypted", "bomb"],
 )
-def test_a_broken_spreadsheet_is_named_with_its_reason(data: bytes, code: str) -> None:
+def test_a_broken_spreadsheet_is_reported_with_a_code(data: bytes, code: str) -> None:
     with pytest.raises(DocumentError) as caught:
         load_ods("/docs/a.ods", data)
 
     assert caught.value.code == code
 
 
-def test_a_broken_flat_spreadsheet_is_corrupt() -> None:
+def test_a_broken_flat_spreadsheet_is_reported_as_corrupt() -> None:
     for data in (b"", b"<a>", b"<a/>"):
         with pytest.raises(DocumentError) as caught:
             load_flat_ods("/docs/a.fods", data)

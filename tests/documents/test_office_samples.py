@@ -1,4 +1,4 @@
-"""Files that pandoc and LibreOffice wrote (see tools/make_office_samples.py): their text, and answers from them."""
+"""Sample files written by pandoc and LibreOffice are read and cited (`tools/make_office_samples.py`)."""
 
 import asyncio
 from pathlib import Path
@@ -38,7 +38,7 @@ def test_a_presentation_is_read_slide_by_slide_with_its_notes(name: str) -> None
     assert (document.title, outline(document)) == ("Keeping the Skerry light", SLIDES)
 
 
-def test_a_text_is_read_under_its_headings() -> None:
+def test_a_text_document_is_read_under_its_headings() -> None:
     document = loaded("a.odt", (SAMPLES / "handbook-libreoffice.odt").read_bytes())
     parts = outline(document)
 
@@ -48,7 +48,7 @@ def test_a_text_is_read_under_its_headings() -> None:
     assert parts[3][1] == ("## By boat\n\n- Visitors land at the south steps.\n\n- They leave before the tide turns.")
 
 
-def test_an_equation_of_pandoc_is_linear_text() -> None:
+def test_an_equation_written_by_pandoc_becomes_linear_text() -> None:
     document = loaded("a.odt", (SAMPLES / "handbook-pandoc.odt").read_bytes())
 
     assert document.text.rstrip().split("\n")[-1] == "The climb takes t = h/v minutes."
@@ -56,7 +56,7 @@ def test_an_equation_of_pandoc_is_linear_text() -> None:
 
 @pytest.fixture(scope="module")
 def collections(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Settings]:
-    """For each sample, a collection that contains only it."""
+    """A collection for each sample that contains only this sample."""
     settings: dict[str, Settings] = {}
     for name in ("light-pandoc.pptx", "light-libreoffice.odp", "handbook-libreoffice.odt"):
         folder = tmp_path_factory.mktemp("samples")

@@ -1,4 +1,4 @@
-"""The reading order of PDF text, on pages drawn by hand and by real programs."""
+"""PDF text is put into reading order, on synthetic pages and on pages written by real programs."""
 
 import random
 import re
@@ -46,7 +46,7 @@ def text_of(*pages: Texts, size: float = 10) -> str:
 
 
 @pytest.mark.fault("pdf-layout")
-@pytest.mark.parametrize("shift", [0, 5], ids=["on the same lines", "on lines of their own"])
+@pytest.mark.parametrize("shift", [0, 5], ids=["on the same lines", "on separate lines"])
 def test_columns_drawn_row_by_row_are_read_one_after_the_other(shift: float) -> None:
     left, right = column(60, LEFT), column(310, RIGHT, top=600 - shift)
 
@@ -180,8 +180,8 @@ def test_a_heading_is_not_mistaken_for_the_rest_of_a_sentence() -> None:
 def test_pages_without_text_are_counted_in_a_note() -> None:
     texts = column(60, LEFT)
 
-    assert loaded("a.pdf", placed_pdf([[], texts])).notes == ("1 of 2 pages has no text (scanned?)",)
-    assert loaded("a.pdf", placed_pdf([[], texts, []])).notes == ("2 of 3 pages have no text (scanned?)",)
+    assert loaded("a.pdf", placed_pdf([[], texts])).notes == ("1 of 2 pages has no text (possibly scanned)",)
+    assert loaded("a.pdf", placed_pdf([[], texts, []])).notes == ("2 of 3 pages have no text (possibly scanned)",)
 
 
 @pytest.mark.parametrize("name", ["columns-chromium.pdf", "columns-groff.pdf"])

@@ -18,11 +18,11 @@ from tests.support.office_files import (
 
 
 def text_of(*shapes: str) -> str:
-    """The text of a presentation with one slide without a title."""
+    """Return the text of a presentation with a single slide that has no title."""
     return loaded("a.pptx", pptx_bytes(slide(*shapes))).text.removeprefix("# Slide 1\n\n")
 
 
-def test_each_slide_is_a_section_with_its_number_and_title_in_the_order_of_the_presentation() -> None:
+def test_each_slide_is_a_section_with_its_number_and_title() -> None:
     data = pptx_bytes(
         slide(shape("Pilots of the sound", kind="ctrTitle"), shape("Spring meeting", kind="subTitle")),
         slide(
@@ -51,7 +51,7 @@ def test_the_title_in_the_properties_is_used_if_the_first_slide_has_none(stored:
     assert loaded("a.pptx", pptx_bytes(slide(shape("x")), title=stored)).title == title
 
 
-def test_short_slides_are_chunks_of_their_own() -> None:
+def test_each_short_slide_is_a_separate_chunk() -> None:
     slides = [slide(shape(f"Topic {number}", kind="title"), shape("A few words.")) for number in range(1, 4)]
 
     chunks = list(chunk(loaded("a.pptx", pptx_bytes(*slides))))
@@ -123,7 +123,7 @@ def test_grouped_shapes_and_the_first_alternative_with_text_are_read() -> None:
     assert text_of(f"<p:grpSp><p:nvGrpSpPr/>{inner}{alternatives}</p:grpSp>") == "Buoy\n\nBeacon\n\nPerch\n\n"
 
 
-def test_levels_bullets_and_line_breaks_are_kept() -> None:
+def test_list_levels_bullets_and_line_breaks_are_kept() -> None:
     body = (
         "<a:p><a:r><a:t>Ropes</a:t></a:r></a:p>"
         '<a:p><a:pPr lvl="1"/><a:r><a:t>hemp</a:t></a:r><a:br/><a:r><a:t>or nylon</a:t></a:r></a:p>'
@@ -190,7 +190,7 @@ def test_a_chart_becomes_its_title_and_values_as_shown() -> None:
     )
 
 
-def test_a_chart_with_very_many_points_becomes_its_titles() -> None:
+def test_only_the_titles_of_a_chart_with_very_many_points_are_kept() -> None:
     numbers = [str(each) for each in range(5000)]
     data = pptx_bytes(
         slide(CHART_FRAME),
@@ -247,16 +247,16 @@ def test_strict_open_xml_is_read() -> None:
 
 
 @pytest.mark.parametrize("suffix", ["pptm", "ppsx", "ppsm", "potx", "potm", "PPTX"])
-def test_templates_shows_and_macro_files_are_loaded_as_presentations(suffix: str) -> None:
+def test_templates_slide_shows_and_macro_files_are_loaded_as_presentations(suffix: str) -> None:
     assert loaded(f"a.{suffix}", pptx_bytes(slide(shape("x")))).text == "# Slide 1\n\nx\n\n"
 
 
 def test_a_presentation_without_text_gets_a_note() -> None:
-    assert loaded("a.pptx", pptx_bytes()).notes == ("contains no text",)
+    assert loaded("a.pptx", pptx_bytes()).notes == ("the document contains no text",)
 
 
 @pytest.mark.fault("broken-slide")
-def test_a_slide_that_cannot_be_read_is_named_and_the_others_are_kept() -> None:
+def test_an_unreadable_slide_is_named_in_a_note_and_the_others_are_read() -> None:
     document = loaded("a.pptx", pptx_bytes(slide(shape("One.")), "<p:sld", slide(shape("Three."))))
 
     assert document.notes == ("cannot read slide 2",)
@@ -273,7 +273,7 @@ def test_a_part_that_many_shapes_refer_to_is_read_once() -> None:
     assert loaded("a.pptx", data).text.count("Trips by quarter") == 1
 
 
-def test_an_entry_with_a_damaged_checksum_costs_only_its_slide() -> None:
+def test_a_damaged_checksum_affects_only_its_slide() -> None:
     data = bytearray(pptx_bytes(slide(shape("Kept.")), slide(shape("Damaged."))))
     with zipfile.ZipFile(io.BytesIO(bytes(data))) as archive:
         entry = archive.getinfo("ppt/slides/slide1.xml")

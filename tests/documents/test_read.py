@@ -28,7 +28,7 @@ def test_a_file_is_read_with_its_size_times_and_digest(tmp_path: Path) -> None:
 def test_a_file_above_the_limit_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_bytes(b"x" * 50_000_001)
 
-    assert failure(tmp_path / "a.md", limit_bytes=50_000_000) == ("too_large", "larger than 50 MB")
+    assert failure(tmp_path / "a.md", limit_bytes=50_000_000) == ("too_large", "the file is larger than 50 MB")
 
 
 @pytest.mark.timeout(10)
@@ -41,8 +41,8 @@ def test_non_regular_files_are_rejected_without_blocking(tmp_path: Path) -> None
 
 @pytest.mark.fault("unreadable-files")
 def test_a_missing_file_is_reported_as_vanished(tmp_path: Path) -> None:
-    assert failure(tmp_path / "a.md") == ("vanished", "no longer exists")
-    assert failure(tmp_path / "a" / "b.md") == ("vanished", "no longer exists")
+    assert failure(tmp_path / "a.md") == ("vanished", "the file no longer exists")
+    assert failure(tmp_path / "a" / "b.md") == ("vanished", "the file no longer exists")
 
 
 def test_links_are_followed_unless_forbidden(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_missing_permission_is_reported(tmp_path: Path) -> None:
     ("error", "expected"),
     [
         (PermissionError(13, "Permission denied"), ("permission_denied", "permission denied")),
-        (OSError(5, "Input/output error"), ("unreadable", "cannot be read: Input/output error")),
+        (OSError(5, "Input/output error"), ("unreadable", "the file cannot be read: Input/output error")),
     ],
 )
 def test_system_errors_become_document_errors(
@@ -132,25 +132,25 @@ def test_unicode_is_decoded_without_a_note(encoding: str, mark: bytes) -> None:
     ],
 )
 def test_single_byte_western_text_is_decoded(text: str) -> None:
-    assert decode(text.encode("cp1252")) == (text, "not UTF-8: read as cp1252")
+    assert decode(text.encode("cp1252")) == (text, "the text is not UTF-8 and was read as cp1252")
 
 
 def test_cyrillic_and_japanese_encodings_are_guessed() -> None:
     russian = "Привет, как дела? Это русский текст для проверки кодировки."
     japanese = "これは日本語のテキストです。文字コードの判定を確認します。"
 
-    assert decode(russian.encode("cp1251")) == (russian, "not UTF-8: read as cp1251")
-    assert decode(japanese.encode("shift_jis")) == (japanese, "not UTF-8: read as cp932")
+    assert decode(russian.encode("cp1251")) == (russian, "the text is not UTF-8 and was read as cp1251")
+    assert decode(japanese.encode("shift_jis")) == (japanese, "the text is not UTF-8 and was read as cp932")
 
 
 def test_invalid_characters_are_replaced_and_reported() -> None:
     assert decode("naïve café déjà".encode() + b"\xff vu") == (
         "naïve café déjà\N{REPLACEMENT CHARACTER} vu",
-        "invalid utf-8: undecodable characters were replaced",
+        "the text is not valid utf-8; characters that cannot be decoded were replaced",
     )
     assert decode(b"\xff\xfea\0b") == (
         "a\N{REPLACEMENT CHARACTER}",
-        "invalid utf-16-le: undecodable characters were replaced",
+        "the text is not valid utf-16-le; characters that cannot be decoded were replaced",
     )
 
 

@@ -20,7 +20,7 @@ def text_of(body: str, **more: str) -> str:
 
 
 @pytest.mark.fault("rtf")
-def test_styles_and_outline_levels_make_headings() -> None:
+def test_paragraphs_with_heading_styles_or_outline_levels_are_headings() -> None:
     styles = r"{\stylesheet{\s0 Normal;}{\s4\sbasedon0 heading 2;}{\*\cs9 Strong;}{\s5\outlinelevel2 Own;}{\s6 Title;}}"
     body = (
         r"\pard\s6 Harbour rules\par\pard\s4 Berths\par\pard\s0 One per boat.\par"
@@ -102,7 +102,7 @@ def test_the_title_in_the_properties_names_the_document() -> None:
     [b"", b"plain text", b"\xd0\xcf\x11\xe0", rtf("x" * 50)[:-9], rtf("{" * 100_000)],
     ids=["empty", "text", "old Word", "cut off", "nested"],
 )
-def test_a_broken_file_is_corrupt(data: bytes) -> None:
+def test_a_broken_file_is_reported_as_corrupt(data: bytes) -> None:
     with pytest.raises(DocumentError) as caught:
         load_rtf("/docs/a.rtf", data)
 
@@ -124,6 +124,6 @@ def test_a_broken_file_is_corrupt(data: bytes) -> None:
     ],
     ids=["groups", "cells", "rows", "paragraphs", "characters", "skipped", "binary"],
 )
-def test_hostile_rtf_is_read_or_refused_quickly(body: str) -> None:
+def test_hostile_rtf_is_read_or_rejected_quickly(body: str) -> None:
     with contextlib.suppress(DocumentError):
         loaded("a.rtf", rtf(body))

@@ -187,7 +187,7 @@ def test_a_parser_process_ends_when_its_parent_is_killed() -> None:
     assert wait_until(lambda: not is_running(worker))
 
 
-def test_documents_are_unchanged_after_serialization() -> None:
+def test_documents_are_unchanged_after_serialisation() -> None:
     for document in (loaded("a.pdf", PDF), loaded("a.html", "<h1>A</h1><p>x"), loaded("caf\udce9.csv", "a,b\n1,2\n")):
         stream = io.BytesIO()
         write_frame(stream, document_to_json(document))
@@ -205,12 +205,12 @@ def test_a_truncated_frame_is_an_error(data: bytes) -> None:
 
 
 def children() -> set[int]:
-    """The parser processes that this process has started, without the processes of other tests."""
+    """Return the parser processes that this process has started, without the processes of other tests."""
     return {child for child in all_children() if b"streamrag_cli.documents.worker" in command_of(child)}
 
 
 def all_children() -> set[int]:
-    """The child processes of this process. A thread of another test may end while they are being listed."""
+    """Return the child processes of this process. A thread of another test may end while they are being listed."""
     pids: set[int] = set()
     for task in PROC.iterdir():
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):

@@ -1,4 +1,4 @@
-"""Samples that LibreOffice wrote (`tools/make_sheet_samples.py`): their text, and answers that name the place."""
+"""Sample spreadsheets written by LibreOffice are read and cited (`tools/make_sheet_samples.py`)."""
 
 import asyncio
 from pathlib import Path
@@ -50,7 +50,7 @@ def collections(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Settings]
 
 @pytest.mark.fault("spreadsheets")
 @pytest.mark.parametrize("suffix", ["xlsx", "ods"])
-def test_both_spreadsheets_have_the_same_rows(suffix: str) -> None:
+def test_the_excel_and_opendocument_samples_have_the_same_rows(suffix: str) -> None:
     name = f"timber-libreoffice.{suffix}"
 
     assert outline(loaded(name, (SAMPLES / name).read_bytes())) == TIMBER

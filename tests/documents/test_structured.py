@@ -1,4 +1,4 @@
-"""Structured files are split at keys, and a section never contains a value of another entry."""
+"""Structured files are split at their keys, and a section never contains a value of another entry."""
 
 import pytest
 

@@ -45,7 +45,7 @@ def test_plain_text_is_one_section() -> None:
 @pytest.mark.parametrize("name", ["a.md", "a.txt", "a.rst", "a.html", "a.csv", "a.jsonl", "a.py", "a.org", "a.adoc"])
 def test_an_empty_file_gets_a_note(name: str) -> None:
     for content in ("", " \n\n"):
-        assert loaded(name, content).notes == ("contains no text",)
+        assert loaded(name, content).notes == ("the document contains no text",)
 
 
 @pytest.mark.fault("text-encodings")
@@ -59,7 +59,7 @@ def test_a_file_without_a_format_is_text_unless_it_is_binary() -> None:
 def test_a_guessed_encoding_gets_a_note() -> None:
     document = loaded("a.md", "# Größe\n\nSchöne Grüße aus München".encode("cp1252"))
 
-    assert (document.title, document.notes) == ("Größe", ("not UTF-8: read as cp1252",))
+    assert (document.title, document.notes) == ("Größe", ("the text is not UTF-8 and was read as cp1252",))
 
 
 def test_rst_titles_make_sections() -> None:
@@ -85,7 +85,10 @@ def test_rst_nested_too_deeply_is_read_without_headings() -> None:
 
     document = loaded("a.rst", text)
 
-    assert (document.text.count("x"), document.notes) == (1200, ("nested too deeply: read without headings",))
+    assert (document.text.count("x"), document.notes) == (
+        1200,
+        ("the document is nested too deeply, so it was read without headings",),
+    )
 
 
 def test_python_is_cut_at_definitions_and_methods() -> None:
@@ -149,4 +152,4 @@ def test_restructuredtext_that_docutils_cannot_parse_is_read_without_headings(mo
     document = loaded("a.rst", "Guide\n=====\n\nText.\n")
 
     assert document.text == "Guide\n\nText."
-    assert document.notes == ("docutils cannot parse it (AttributeError): read without headings",)
+    assert document.notes == ("docutils cannot parse the document (AttributeError), so it was read without headings",)

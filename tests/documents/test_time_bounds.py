@@ -1,4 +1,4 @@
-"""Formats loaded in this process, where nothing can interrupt them, take time linear in the size of the file."""
+"""Formats that are not sandboxed have no time limit, so loading them takes time linear in the size of the file."""
 
 import time
 from pathlib import PurePath
@@ -11,7 +11,7 @@ from tests.support.loading import loaded
 
 LINE_CHARS = 3_900
 TIME_LIMIT_S = 5.0
-"""The time limit in seconds. Backtracking quadratic in the length of a line would far exceed it."""
+"""The time limit in seconds. A pattern with quadratic backtracking would exceed it many times over."""
 
 
 def long_line(begins: str, repeated: str, ends: str) -> str:

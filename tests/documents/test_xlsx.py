@@ -57,7 +57,7 @@ def test_numbers_are_shown_in_their_format(value: float, code: str, shown: str) 
     assert shown_number(value, code).strip() == shown
 
 
-def test_a_text_may_have_a_format_too() -> None:
+def test_a_text_cell_may_have_a_number_format() -> None:
     assert shown_text("Birch", '0;-0;0;@" Ltd"') == "Birch Ltd"
 
 
@@ -82,7 +82,7 @@ def test_texts_booleans_and_errors_are_shown_as_in_excel() -> None:
 
 
 @pytest.mark.fault("spreadsheets")
-def test_formulas_show_their_saved_results_and_those_without_one_are_reported() -> None:
+def test_formulas_without_a_saved_result_are_reported() -> None:
     cells = '<c r="A1"><f>2*3</f><v>6</v></c><c r="B1"><f>2*4</f></c><c r="C1"><f>2*5</f><v/></c>'
 
     document = loaded("a.xlsx", xlsx_bytes({"S": f'<row r="1">{cells}</row>'}))
@@ -165,7 +165,7 @@ def test_names_with_values_and_prose_are_not_treated_as_a_header() -> None:
     )
 
 
-def test_a_bold_row_is_a_header_even_of_dates() -> None:
+def test_a_bold_row_of_dates_is_a_header() -> None:
     bold = [(45_000, 1), (45_031, 1)]
     rows = row(1, *bold).replace('s="1"', 's="3"') + row(2, 7, 8)
     styled = xlsx_bytes({"S": rows}, formats=["0", "0"])
@@ -173,7 +173,7 @@ def test_a_bold_row_is_a_header_even_of_dates() -> None:
     assert loaded("a.xlsx", styled).text == "- 45000: 7; 45031: 8\n"
 
 
-def test_a_cited_row_is_the_row_of_the_line() -> None:
+def test_a_citation_names_the_row_of_the_cited_line() -> None:
     place = "Tools > sheet Main, rows 3, 5–7"
 
     assert [place_of_line(place, line, 4) for line in range(4)] == [
@@ -212,7 +212,7 @@ def test_strict_open_xml_is_loaded() -> None:
 
 
 def test_an_empty_workbook_gets_a_note() -> None:
-    assert loaded("a.xlsx", xlsx_bytes({"S": ""})).notes == ("contains no text",)
+    assert loaded("a.xlsx", xlsx_bytes({"S": ""})).notes == ("the document contains no text",)
 
 
 @pytest.mark.fault("spreadsheets")
@@ -228,7 +228,7 @@ def test_an_empty_workbook_gets_a_note() -> None:
     ],
     ids=["empty", "cut off", "another archive", "broken xml", "encrypted", "bomb"],
 )
-def test_a_broken_workbook_is_named_with_its_reason(data: bytes, code: str) -> None:
+def test_a_broken_workbook_is_reported_with_a_code(data: bytes, code: str) -> None:
     with pytest.raises(DocumentError) as caught:
         load_xlsx("/docs/a.xlsx", data)
 
@@ -266,7 +266,7 @@ def test_a_sheet_with_too_many_cells_is_cut_and_reported(monkeypatch: pytest.Mon
 
 
 @pytest.mark.timeout(60)
-def test_formatted_rows_without_text_and_many_merged_ranges_cost_little() -> None:
+def test_empty_formatted_rows_and_many_merged_ranges_are_read_quickly() -> None:
     empty = "".join(f'<row r="{n}" s="1"><c r="A{n}" s="1"/><c r="B{n}" s="1"></c></row>' for n in range(3, 60_000))
     merged = '<mergeCell ref="A1:XFD1048576"/>' * 50_000
     sheet = (

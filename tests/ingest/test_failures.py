@@ -24,7 +24,7 @@ def test_a_file_that_cannot_be_read_keeps_its_stored_document(ingests: Ingests) 
 
     assert small.run("docs") == {"docs/a.json": "failed", "docs/b.md": "changed"}
     assert small.done.counts["failed"] == 1
-    assert small.reasons["docs/a.json"] == "larger than 1 MB"
+    assert small.reasons["docs/a.json"] == "the file is larger than 1 MB"
     assert small.stored() == before | {"docs/b.md": "second, changed"}
 
 

@@ -45,7 +45,7 @@ def test_the_first_event_reports_the_start_of_the_ingest(ingests: Ingests) -> No
     )
     assert ingests.events[1:-1] == [
         DocumentSeen(
-            source="docs/picture.png", action="skipped", reason="an image, which needs OCR", code="unsupported"
+            source="docs/picture.png", action="skipped", reason="images can be read only with OCR", code="unsupported"
         ),
         DocumentSeen(source="docs/a.md", action="added", chunks=1),
     ]
@@ -142,7 +142,7 @@ def test_a_document_is_removed_if_its_file_becomes_binary(ingests: Ingests) -> N
     ingests.run("docs")
     events = [event for event in ingests.events if isinstance(event, DocumentSeen)]
     assert events == [
-        DocumentSeen(source="docs/a.md", action="skipped", reason="binary, not text", code="binary"),
+        DocumentSeen(source="docs/a.md", action="skipped", reason="the content is binary, not text", code="binary"),
         DocumentSeen(source="docs/b.md", action="unchanged"),
         DocumentSeen(source="docs/a.md", action="deleted"),
     ]
@@ -152,7 +152,10 @@ def test_a_document_is_removed_if_its_file_becomes_binary(ingests: Ingests) -> N
 def test_an_empty_file_is_added_with_a_note(ingests: Ingests) -> None:
     ingests.put("docs/a.md", "")
 
-    assert (ingests.run("docs"), ingests.reasons) == ({"docs/a.md": "added"}, {"docs/a.md": "contains no text"})
+    assert (ingests.run("docs"), ingests.reasons) == (
+        {"docs/a.md": "added"},
+        {"docs/a.md": "the document contains no text"},
+    )
     assert ingests.run("docs") == {"docs/a.md": "unchanged"}
 
 

@@ -62,10 +62,10 @@ def test_without_ocr_images_are_skipped_and_scans_fail_with_the_way_to_enable_it
     named = reasons(events_of(ingests, "a/picture.png", environment=environment, ocr="off"))
 
     assert in_folder == {
-        "a/picture.png": ("skipped", "an image, which needs OCR"),
-        "a/scan.pdf": ("failed", f"contains no text (scanned?); for OCR: {hint}"),
+        "a/picture.png": ("skipped", "images can be read only with OCR"),
+        "a/scan.pdf": ("failed", f"the document contains no text; it may be scanned; for OCR: {hint}"),
     }
-    assert named == {"a/picture.png": ("failed", f"an image, which needs OCR; for OCR: {hint}")}
+    assert named == {"a/picture.png": ("failed", f"images can be read only with OCR; for OCR: {hint}")}
 
 
 def test_the_time_for_many_images_is_estimated_before_they_are_read(ingests: Ingests, tmp_path: Path) -> None:

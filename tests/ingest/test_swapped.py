@@ -56,7 +56,7 @@ def test_a_link_that_replaces_a_file_or_parent_folder_is_not_followed(
     after_finding(lambda: replace_by_link(ingests.home / replaced, ingests.home / target))
 
     assert ingests.run("docs") == {"docs/deep/a.md": "failed"}
-    assert ingests.reasons == {"docs/deep/a.md": "replaced by a symbolic link after it was found"}
+    assert ingests.reasons == {"docs/deep/a.md": "the path was replaced by a symbolic link after discovery"}
     assert ingests.stored() == {}
 
 
@@ -174,5 +174,9 @@ def test_a_folder_replaced_by_a_link_during_the_walk_is_not_listed(tmp_path: Pat
     assert isinstance(first, FoundFile)
     assert (first.path.name, list(finding)) == (
         "x.md",
-        [UnreadableDirectory(path=tmp_path / "root" / "b", reason="replaced by a symbolic link after it was found")],
+        [
+            UnreadableDirectory(
+                path=tmp_path / "root" / "b", reason="the path was replaced by a symbolic link after discovery"
+            )
+        ],
     )

@@ -151,15 +151,15 @@ def test_newly_excluded_documents_are_removed_and_return_without_the_rule(ingest
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("report.numbers", b"PK\x03\x04\x14\0\6\0", "unsupported format (.numbers): binary, not text"),
+        ("report.numbers", b"PK\x03\x04\x14\0\6\0", "unsupported format (.numbers): the content is binary, not text"),
         (
             "old.doc",
             b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
-            "unsupported format (.doc): binary, not text; save it as .docx",
+            "unsupported format (.doc): the content is binary, not text; save the file as .docx",
         ),
-        ("pack.zip", b"PK\x03\x04abcdef", "unsupported format (.zip): binary, not text"),
-        ("server.log", b"GET / 200\n" * 3 + b"\0" * 64 + b"\nGET /a 200\n", "binary, not text"),
-        ("noise", bytes(range(256)) * 4, "binary, not text"),
+        ("pack.zip", b"PK\x03\x04abcdef", "unsupported format (.zip): the content is binary, not text"),
+        ("server.log", b"GET / 200\n" * 3 + b"\0" * 64 + b"\nGET /a 200\n", "the content is binary, not text"),
+        ("noise", bytes(range(256)) * 4, "the content is binary, not text"),
     ],
 )
 def test_an_explicitly_named_binary_file_is_a_failure(ingests: Ingests, name: str, content: bytes, reason: str) -> None:
@@ -182,7 +182,7 @@ def test_utf_16_without_a_byte_order_mark_is_read_and_reported(ingests: Ingests,
     ingests.put("docs/a.txt", text.encode(encoding))
 
     assert ingests.run("docs") == {"docs/a.txt": "added"}
-    assert ingests.reasons == {"docs/a.txt": f"no byte order mark: read as {encoding}"}
+    assert ingests.reasons == {"docs/a.txt": f"the text has no byte order mark and was read as {encoding}"}
     assert ingests.stored() == {"docs/a.txt": text.strip()}
 
 

@@ -55,7 +55,7 @@ def _document(path: str, package: Package) -> Document:
         if root is not None:
             book.add(name, root, is_contents=name == package.contents_page)
     if package.pages and unread == len(package.pages):
-        raise DocumentError("corrupt: none of its pages can be read", code="corrupt")
+        raise DocumentError("the book is corrupt: none of its pages can be read", code="corrupt")
     missing = f"{unread:,} of {counted_noun(len(package.pages), 'page')} could not be read" if unread else ""
     text, headings, _ = book.flow.finish()
     return Document(

@@ -69,7 +69,7 @@ def opened_packages(data: bytes) -> Iterator[list[Package]]:
         paths = _package_paths(files)
         packages = [package for path in paths if (package := _package(files, path)) is not None]
         if not packages:
-            raise DocumentError(f"corrupt, or not {_KIND}", code="corrupt")
+            raise DocumentError(f"the file is corrupt or is not {_KIND}", code="corrupt")
         _check_encryption(files, {page for package in packages for page in package.pages})
         yield packages
 
@@ -240,4 +240,4 @@ def _check_encryption(files: _Files, pages: set[str]) -> None:
             continue
         if resolved("", reference.get("URI") or "")[0].casefold() in folded:
             scheme = next((name for file, name in _SCHEMES.items() if file in files), "copy protection (DRM)")
-            raise DocumentError(f"encrypted by {scheme}", code="encrypted")
+            raise DocumentError(f"the book is encrypted by {scheme}", code="encrypted")

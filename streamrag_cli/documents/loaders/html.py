@@ -89,7 +89,7 @@ def parse_html(source: str) -> tuple[Element | None, bool]:
             return None, True
         if error.code == etree.ErrorTypes.ERR_NO_MEMORY:
             raise MemoryError from error
-        raise DocumentError(f"not HTML: {error.msg}", code="corrupt") from error
+        raise DocumentError(f"the page cannot be parsed as HTML: {error.msg}", code="corrupt") from error
     return root, all(each.type != etree.ErrorTypes.ERR_RESOURCE_LIMIT for each in parser.error_log)
 
 

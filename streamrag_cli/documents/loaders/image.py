@@ -16,13 +16,14 @@ _MAX_PAGES: Final = 1_000
 
 def load_image(path: str, data: bytes, ocr: PageReader | None = None) -> Document:
     if ocr is None:
-        raise DocumentError("an image, which needs OCR", code="no_ocr", hint=INSTALL)
+        raise DocumentError("images can be read only with OCR", code="no_ocr", hint=INSTALL)
     width, height = dimensions(data) or (_MIN_PIXELS, _MIN_PIXELS)
     if width * height > _MAX_PIXELS:
-        raise DocumentError(f"an image of {width * height / 1e6:,.0f} megapixels", code="too_large")
+        message = f"the image has {width * height / 1e6:,.0f} megapixels, more than the limit of {_MAX_PIXELS // 10**6}"
+        raise DocumentError(message, code="too_large")
     pages = tiff_pages(data)
     if pages > _MAX_PAGES:
-        raise DocumentError(f"has more than {_MAX_PAGES:,} pages", code="too_large")
+        raise DocumentError(f"the image has more than {_MAX_PAGES:,} pages", code="too_large")
     pieces: list[str] = []
     sections: list[Section] = []
     length = 0

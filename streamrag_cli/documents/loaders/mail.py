@@ -36,7 +36,7 @@ _SHOWN_NAMES: Final = 3
 def load_mail(path: str, data: bytes) -> Document:
     data = data.replace(b"\r\n", b"\n").removeprefix(b"\xef\xbb\xbf")
     if not _HEADER.match(data):
-        raise DocumentError("corrupt, or not a mail message", code="corrupt")
+        raise DocumentError("the file is corrupt or is not a mail message", code="corrupt")
     out, files = Lines(), Attachments()
     _Writer(out, files, 1).write(_parsed(data), 1)
     return _separate_messages(out.document(path, notes=_notes(files)))
@@ -52,7 +52,7 @@ def load_mailbox(path: str, data: bytes) -> Document:
     ]
     if not starts or starts[0] != 0:
         if data.strip():
-            raise DocumentError("corrupt, or not a mailbox", code="corrupt")
+            raise DocumentError("the file is corrupt or is not a mailbox", code="corrupt")
         return _separate_messages(out.document(path))
     line = 1
     for start, end in zip(starts, [*starts[1:], len(data)], strict=True):

@@ -23,10 +23,10 @@ def load_notebook(path: str, source: str) -> Document:
     try:
         notebook = json.loads(source)
     except (ValueError, RecursionError) as error:
-        raise DocumentError("corrupt: not JSON", code="corrupt") from error
+        raise DocumentError("the notebook is corrupt: its content is not JSON", code="corrupt") from error
     cells = _cells(notebook)
     if cells is None:
-        raise DocumentError("corrupt, or not a notebook", code="corrupt")
+        raise DocumentError("the file is corrupt or is not a notebook", code="corrupt")
     language = _language(notebook)
     pieces: list[str] = []
     headings: list[Heading] = []

@@ -78,7 +78,7 @@ def packed(archive: zipfile.ZipFile) -> OdfPackage:
     """Return the package of a file in a ZIP archive. Raises DocumentError `encrypted`, or the archive's errors."""
     names = set(archive.namelist())
     if "encrypted-package" in names or (_MANIFEST in names and b"encryption-data" in archive.read(_MANIFEST)):
-        raise DocumentError("encrypted", code="encrypted")
+        raise DocumentError("the file is encrypted", code="encrypted")
     return OdfPackage(parsed_xml(archive.read("content.xml")), archive)
 
 

@@ -51,7 +51,7 @@ def load_ods(path: str, data: bytes) -> Document:
     with opened_archive(data, "an OpenDocument spreadsheet") as archive:
         names = archive.NameToInfo
         if "META-INF/manifest.xml" in names and b"encryption-data" in archive.read("META-INF/manifest.xml"):
-            raise DocumentError("encrypted", code="encrypted")
+            raise DocumentError("the file is encrypted", code="encrypted")
         title = parsed_xml(archive.read("meta.xml")).find(f".//{_TITLE}") if "meta.xml" in names else None
         with archive.open("content.xml") as stream:
             sheets = _Reader(limits).read(stream)
@@ -64,7 +64,7 @@ def load_flat_ods(path: str, data: bytes) -> Document:
     try:
         sheets = _Reader(limits).read(io.BytesIO(data))
     except (etree.LxmlError, KeyError) as error:
-        raise DocumentError("corrupt, or not an OpenDocument spreadsheet", code="corrupt") from error
+        raise DocumentError("the file is corrupt or is not an OpenDocument spreadsheet", code="corrupt") from error
     return document_of(path, "", sheets, limits)
 
 

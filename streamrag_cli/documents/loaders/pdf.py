@@ -94,9 +94,9 @@ def _document(path: str, title: str, pages: list[Page], recognised: _Recognised)
         sections.append(Section(start=length, end=length + len(text) + 2, page=number))
         length += len(text) + 2
     if not pieces and recognised.failed:
-        raise DocumentError("the text of its pages could not be recognised", code="timed_out")
+        raise DocumentError("OCR failed on the scanned pages", code="timed_out")
     if not pieces and not recognised.texts:
-        raise DocumentError("contains no text (scanned?)", code="no_text", hint=INSTALL)
+        raise DocumentError("the document contains no text; it may be scanned", code="no_text", hint=INSTALL)
     return Document(
         path=path,
         text="".join(pieces),
@@ -117,7 +117,7 @@ def _page_texts(pages: list[Page]) -> list[str]:
 
 
 def _pages_note(without_text: int, pages: int, *, has_ocr: bool) -> str:
-    reason = "OCR found none" if has_ocr else "scanned?"
+    reason = "OCR found no text" if has_ocr else "possibly scanned"
     return f"{without_text:,} of {pages:,} pages {'has' if without_text == 1 else 'have'} no text ({reason})"
 
 
@@ -143,8 +143,8 @@ def _translate_error(error: Exception, data: bytes) -> DocumentError:
     refused = getattr(error, "err_code", None) in {raw.FPDF_ERR_PASSWORD, raw.FPDF_ERR_SECURITY}
     if refused and b"/Encrypt" in data:
         return DocumentError(
-            "encrypted: a password is required",
+            "the PDF is encrypted and requires a password",
             code="encrypted",
-            hint="decrypt it first: qpdf --decrypt IN.pdf OUT.pdf",
+            hint="decrypt it first: qpdf --decrypt --password=PASSWORD IN.pdf OUT.pdf",
         )
-    return DocumentError("corrupt, or not a PDF", code="corrupt")
+    return DocumentError("the file is corrupt or is not a PDF", code="corrupt")

@@ -28,9 +28,9 @@ def load_rst(path: str, text: str) -> Document:
     try:
         titles = _find_titles(text)
     except RecursionError:
-        notes = ("nested too deeply: read without headings",)
+        notes = ("the document is nested too deeply, so it was read without headings",)
     except Exception as error:  # noqa: BLE001 - docutils may raise anything; the text can be read without it
-        notes = (f"docutils cannot parse it ({type(error).__name__}): read without headings",)
+        notes = (f"docutils cannot parse the document ({type(error).__name__}), so it was read without headings",)
     return write_rst(text, titles).document(path, notes=notes)
 
 

@@ -109,7 +109,7 @@ class _Flow:
 def load_rtf(path: str, data: bytes) -> Document:
     source = data.removeprefix(b"\xef\xbb\xbf").lstrip()
     if not source.startswith(b"{\\rtf"):
-        raise DocumentError("corrupt, or not an RTF document", code="corrupt")
+        raise DocumentError("the file is corrupt or is not an RTF document", code="corrupt")
     reader = _Reader()
     reader.read(source.decode("latin-1"))
     return document_of_blocks(path, clean_heading(reader.title), reader.blocks)
@@ -153,13 +153,13 @@ class _Reader:
             else:
                 self._word(token.text, token.number)
         if self._stack:
-            raise DocumentError("cut off: the end is missing", code="corrupt")
+            raise DocumentError("the file is cut off: its end is missing", code="corrupt")
         self._flow.end_paragraph(self._level())
 
     def _begin_group(self) -> None:
         self._flush()
         if len(self._stack) >= _MAX_DEPTH:
-            raise DocumentError("nested too deeply", code="corrupt")
+            raise DocumentError("the groups of the file are nested too deeply", code="corrupt")
         self._stack.append((self._state, self._flow))
         self._state = replace(self._state)
         self._is_first, self._is_optional = True, False

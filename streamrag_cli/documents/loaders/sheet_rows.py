@@ -104,7 +104,9 @@ class Limits:
 
     def _allow(self, sheet: str, row: int, cells: int, chars: int) -> bool:
         if chars > RATIO_FROM_BYTES and chars > RATIO * self.file_bytes:
-            raise DocumentError(f"would become {chars / 1e6:,.0f} MB of text (a zip bomb?)", code="zip_bomb")
+            raise DocumentError(
+                f"the file would become {chars / 1e6:,.0f} MB of text (possibly a zip bomb)", code="zip_bomb"
+            )
         if cells <= CELLS and chars <= TEXT_CHARS:
             return True
         self.cut_at = f"read only up to row {row - 1:,} of the sheet {sheet!r}; {_READ_ALL}"

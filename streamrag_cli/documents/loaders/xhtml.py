@@ -122,7 +122,9 @@ class _Entities:
             value = self.replaced(self._declared[name], depth + 1)
             self._budget -= len(value)
             if self._budget < 0:
-                raise DocumentError("its entities expand without limit (an XML bomb?)", code="zip_bomb")
+                raise DocumentError(
+                    "the XML entities of a page expand without limit (possibly an XML bomb)", code="zip_bomb"
+                )
             return value
         return escape(html5.get(f"{name};", match[0]), quote=False)
 

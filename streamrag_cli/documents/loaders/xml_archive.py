@@ -36,13 +36,13 @@ def opened_archive(data: bytes, kind: str) -> Iterator[zipfile.ZipFile]:
     from lxml.etree import LxmlError  # imports in about 30 ms
 
     if data.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):  # an OLE container, which encrypted files use too
-        raise DocumentError("encrypted, or in an old Microsoft Office format", code="encrypted")
+        raise DocumentError("the file is encrypted or in an old Microsoft Office format", code="encrypted")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             _check(archive.infolist(), len(data))
             yield archive
     except (*_CORRUPT, LxmlError) as error:
-        raise DocumentError(f"corrupt, or not {kind}", code="corrupt") from error
+        raise DocumentError(f"the file is corrupt or is not {kind}", code="corrupt") from error
 
 
 @contextmanager
@@ -53,7 +53,7 @@ def parsed_file(data: bytes, kind: str) -> Iterator[Any]:
     try:
         yield parsed_xml(data)
     except (*_CORRUPT, LxmlError) as error:
-        raise DocumentError(f"corrupt, or not {kind}", code="corrupt") from error
+        raise DocumentError(f"the file is corrupt or is not {kind}", code="corrupt") from error
 
 
 def parsed_xml(data: bytes) -> Any:
@@ -91,10 +91,12 @@ def streamed_xml(stream: Any, *names: str) -> Iterator[Any]:
 
 def _check(entries: list[zipfile.ZipInfo], size: int) -> None:
     if any(entry.flag_bits & _ENCRYPTED for entry in entries):
-        raise DocumentError("encrypted: the archive has a password", code="encrypted")
+        raise DocumentError("the archive is encrypted with a password", code="encrypted")
     unpacked = sum(entry.file_size for entry in entries)
     packed = max(1, sum(entry.compress_size for entry in entries))
     if len(entries) > ENTRIES:
-        raise DocumentError(f"archive contains {len(entries):,} files", code="zip_bomb")
+        raise DocumentError(f"the archive contains too many files: {len(entries):,}", code="zip_bomb")
     if unpacked > UNPACKED_BYTES or (unpacked > RATIO_FROM_BYTES and unpacked > RATIO * min(packed, size)):
-        raise DocumentError(f"would unpack to {unpacked / 1e6:,.0f} MB (a zip bomb?)", code="zip_bomb")
+        raise DocumentError(
+            f"the archive would unpack to {unpacked / 1e6:,.0f} MB (possibly a zip bomb)", code="zip_bomb"
+        )
