@@ -48,7 +48,7 @@ from streamrag_cli.missing_files import is_missing
 from streamrag_cli.system_errors import exhausted_resource
 
 IsCurrent: TypeAlias = Callable[[str, str], bool]
-"""Takes a file's name and resolved path. Returns whether the stored document is known to be up to date."""
+"""A function that takes a file's name and resolved path, and returns whether the stored document is up to date."""
 
 
 def _never(_name: str, _real: str) -> bool:
@@ -67,7 +67,7 @@ def discover(
     scope: Scope | None = None,
     entered: Callable[[str, str], None] | None = None,
 ) -> Iterator[DiscoveryResult]:
-    """Yield what is found under each of `paths`: first depth first by name, then through links.
+    """Yield what is found under each of `paths`: depth first by name, and then through links.
 
     A file under several of the paths is yielded once. Raises `UsageError` `no_such_path` or `bad_pattern` before the
     first result.

@@ -91,7 +91,7 @@ def suffixes() -> frozenset[str]:
 
 
 def names_of(word: str) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
-    """Return the suffixes and whole file names of the format `word`. A suffix represents only itself.
+    """Return the suffixes and whole file names of the format `word`, or only `word` if it is a suffix.
 
     Returns None if `word` is neither a format nor a suffix.
 

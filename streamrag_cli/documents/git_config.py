@@ -25,7 +25,7 @@ _ESCAPES: Final = {"n": "\n", "t": "\t", "b": "\b", "\n": ""}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GitExcludes:
-    """The ignore files of one work tree besides `.gitignore`. The repository's takes precedence over the user's.
+    """The ignore files of one work tree besides `.gitignore`. The repository's file takes precedence.
 
     `fold_case` is git's `core.ignoreCase`.
     """

@@ -151,7 +151,7 @@ class PageReader:
         return text
 
     def _run(self, image: bytes, dpi: int, page: int) -> str:
-        """Return tesseract's table of words. tesseract runs in the parser's process group, which is killed as one."""
+        """Run tesseract in the parser's process group, which is killed as a whole. Returns its table of words."""
         command = [
             self._ocr.program,
             "-",

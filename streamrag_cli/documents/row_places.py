@@ -37,8 +37,8 @@ def rows_place(sheet: str, rows: Sequence[int]) -> str:
 def place_of_line(title: str, line: int, lines: int) -> str:
     """Return the heading path `title` of a passage with only the row of its line `line`, counted from 0.
 
-    `lines` is the number of lines in the passage. A path that does not end with a place, or with an inexact
-    place, is returned unchanged.
+    `lines` is the number of lines in the passage. If the path does not end with a place, or its place is
+    inexact, it is returned unchanged.
 
     >>> place_of_line("Tariffs > sheet Prices, rows 2, 4–6", 2, 4)
     'Tariffs > sheet Prices, row 5'

@@ -58,7 +58,7 @@ class Loader:
         memory_limit_bytes: int = 2 << 30,
         find_ocr: Callable[[], tuple[Ocr, _Pages] | None] = lambda: None,
     ) -> None:
-        """`find_ocr` is called before the first file that may need OCR."""
+        """Create a loader. `find_ocr` is called before the first file that may need OCR."""
         self._time_limit_s = time_limit_s
         self._memory_limit_bytes = memory_limit_bytes
         self._worker: _Worker | None = None

@@ -1,6 +1,6 @@
 """Classifies files by name: read always, read only after a closer check, or read only if the user names them.
 
-Only the names of data files count (`db-secret.yaml`, `Chrome Passwords.csv`), not those of prose and source code: a
+Only the names of data files count (`db-secret.yaml`, `Chrome Passwords.csv`), not the names of prose and source code: a
 page about secrets is not a secret, and `secrets.py` is judged by its content (`secret_content`).
 """
 

@@ -17,7 +17,7 @@ again."""
 
 @dataclass(frozen=True, slots=True)
 class Withheld:
-    """Why a file is withheld. `reason` is shown to the user and never contains the secret."""
+    """The result for a file that is withheld. `reason` is shown to the user and never contains the secret."""
 
     code: Literal["secret", "generated", "unsupported", "photo"]
     reason: str
@@ -30,12 +30,14 @@ def withhold_reason(file: FoundFile, raw: RawFile) -> Withheld | None:
     if kind := secret_reason(file.format_path, raw.data, file.suspicion):
         return _secret(kind)
     return (
-        Withheld("generated", "generated") if not file.is_named and is_generated(file.format_path, raw.data) else None
+        Withheld("generated", "generated file; pass its path to ingest it")
+        if not file.is_named and is_generated(file.format_path, raw.data)
+        else None
     )
 
 
 def withhold_reason_for_text(file: FoundFile, document: Document) -> Withheld | None:
-    """Like `withhold_reason`, but judges by the extracted text. For formats whose files contain encoded text."""
+    """Like `withhold_reason`, but judges by the extracted text. It is for formats that encode their text."""
     if not file.checks_secrets or (format_of(file.format_path) or TEXT).encoded == "none":
         return None
     kind = key_in(document.text.encode())

@@ -1,7 +1,7 @@
 """Loads the files attached to mail with the loaders of their formats, within limits.
 
 Data files such as settings are not read, because their secrets would not be detected in a mail. Images and scanned
-pages are not read either. If an attachment cannot be read, the rest of the message still is.
+pages are not read either. If an attachment cannot be read, its message still is.
 """
 
 import time

@@ -10,7 +10,7 @@ from streamrag_cli.model import Document, Section
 _MAX_PIXELS: Final = 200_000_000
 _MIN_SIDE: Final = 24
 _MIN_PIXELS: Final = 10_000
-"""The minimum size. Smaller images are icons, whose text cannot be recognised."""
+"""The minimum size of an image in pixels. Smaller ones are icons, whose text cannot be recognised."""
 _MAX_PAGES: Final = 1_000
 
 

@@ -26,7 +26,7 @@ _SHORT_CHARS: Final = 60
 
 
 class _NotJsonError(Exception):
-    """The text is not valid JSON or JSON5, or is nested too deeply."""
+    """Raised if the text is not valid JSON or JSON5, or is nested too deeply."""
 
 
 def load_json(path: str, text: str) -> Document:

@@ -178,7 +178,7 @@ def _blocks() -> "MarkdownIt":
 
 @cache
 def _inline(*, with_links: bool) -> "MarkdownIt":
-    from markdown_it import MarkdownIt  # free: `_blocks` has imported it
+    from markdown_it import MarkdownIt  # takes no time, because `_blocks` has imported it
 
     parser = MarkdownIt("commonmark")
     return parser if with_links else parser.disable(["link", "image"])

@@ -33,7 +33,7 @@ _PICTURE: Final = re.compile(r"\.(?:png|jpe?g|gif|svg|webp|bmp|avif|mp[34]|m4a|w
 
 
 def note_edits(text: str, start: int, code: Sequence[tuple[int, int]]) -> Iterator[Edit]:
-    """Yield the edits that remove the markup after offset `start`. `code` is the offsets of code blocks, in order."""
+    """Yield the edits that remove the markup after offset `start`. `code` lists the offsets of code blocks."""
     at = start
     ends = _Ends(text)
     shortcodes = Shortcodes(text)

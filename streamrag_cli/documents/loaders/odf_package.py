@@ -30,7 +30,7 @@ class OdfPackage:
     """
 
     def __init__(self, root: Any, archive: zipfile.ZipFile | None) -> None:
-        """Raises KeyError if `root` has no body."""
+        """Find the body, the styles and the title below `root`. Raises KeyError if it has no body."""
         self._archive = archive
         self._used: set[str] = set()
         body = root.find(f"{OFFICE}body")

@@ -46,7 +46,7 @@ _UNREADABLE_SHARE: Final = 0.3
 
 
 class Run(NamedTuple):
-    """Text on one line without a wide gap. `order` is the drawing order; y grows upwards."""
+    """Text on one line without a wide gap. `order` is its place in the drawing order. y coordinates grow upwards."""
 
     text: str
     x0: float

@@ -23,7 +23,7 @@ _SKIPPED: Final = frozenset(
     "fldinst nonshppict xe tc ftnsep ftnsepc ftncn aftnsep aftnsepc aftncn upr sp sn sv nonesttables mctrlPr mrPr "
     "datafield private template operator".split()
 )
-"""The groups that contain no text of the document. Optional groups (`\\*`) are skipped as well."""
+"""The groups that contain no text of the document. Most optional groups (`\\*`) are skipped as well."""
 _READ: Final = frozenset("shpinst shptxt ud do dptxbxtext moMath moMathPara fldrslt listtext pntext".split())
 """The optional groups that contain text of the document and are read."""
 _FLOWS: Final = frozenset({"footnote", "shptxt", "dptxbxtext"})

@@ -1,7 +1,7 @@
 """Finds the tables in a block of a sheet's rows, and the names of their columns.
 
-A block is the rows between two empty rows. Empty columns divide it into tables next to each other, each with its own
-header. A table without a header continues the table above it if both have the same columns.
+A block consists of the rows between two empty rows. Empty columns divide it into tables, each with its own header. A
+table without a header continues the table above it if both have the same columns.
 """
 
 from collections.abc import Sequence

@@ -14,7 +14,7 @@ from streamrag_cli.model import Document
 
 
 class _RefusedError(Exception):
-    """The file defines entities, or is nested too deeply."""
+    """Raised if the file defines entities or is nested too deeply."""
 
 
 def load_xml(path: str, data: bytes) -> Document:
