@@ -41,7 +41,7 @@ class BatchEmbedder:
     def __init__(
         self, embedder: Embedder, *, remembered_texts: int, known: "Mapping[bytes, Passage] | None" = None
     ) -> None:
-        """Cache the embeddings of the last `remembered_texts` texts. `known` contains cached embeddings by `text_key`."""
+        """Cache the embeddings of the last `remembered_texts` texts. `known` are cached embeddings by `text_key`."""
         self._known = dict(known or {})
         self._embedder = embedder
         self._remembered_texts = remembered_texts
