@@ -1,4 +1,4 @@
-"""Detects changed files, reading as little as is safe."""
+"""Detects changed files. A file is read only if its metadata does not prove that it is unchanged."""
 
 import os
 from dataclasses import replace
@@ -19,7 +19,7 @@ _TIMESTAMP_RESOLUTION_NS: Final = 2_000_000_000
 
 
 class FileStatus(Protocol):
-    """The part of `os.stat_result` that detects changes."""
+    """The fields of `os.stat_result` that are compared to detect changes."""
 
     @property
     def st_size(self) -> int: ...
@@ -29,9 +29,9 @@ class FileStatus(Protocol):
 
 
 def is_unchanged_by_stat(status: FileStatus, record: DocumentRecord | FileVersion) -> bool:
-    """Whether size, time stamp and recipe prove that the stored document is up to date. If False, it may still be.
+    """Whether size, time stamp and recipe prove that the stored document is up to date.
 
-    False for a document whose tags an earlier version did not store.
+    If this is False, the document may still be up to date. It is False if an earlier version did not store the tags.
     """
     same = (record.size, record.mtime_ns, record.recipe) == (status.st_size, status.st_mtime_ns, _stored_recipe())
     return same and not lacks_tags(record) and record.mtime_ns < record.read_at_ns - _TIMESTAMP_RESOLUTION_NS
@@ -43,7 +43,7 @@ def lacks_tags(record: DocumentRecord | FileVersion) -> bool:
 
 
 def is_older(path: str, moment: str) -> bool:
-    """Whether the file or folder has not changed since `moment`, which is ISO 8601. False if that cannot be checked."""
+    """Whether the file or folder has not changed since `moment`, in ISO 8601. False if this cannot be determined."""
     try:
         status = os.lstat(path)
         return max(status.st_mtime, status.st_ctime) < datetime.fromisoformat(moment).timestamp()
@@ -52,7 +52,7 @@ def is_older(path: str, moment: str) -> bool:
 
 
 def read_record(file: FoundFile, source: str, *, limit_bytes: int) -> tuple[DocumentRecord, RawFile]:
-    """Read the file. Return its record, without a title, and its content. Raises DocumentError."""
+    """Read a file. Return its record, which has no title yet, and its content. Raises DocumentError."""
     raw = read_file(Path(file.real), limit_bytes=limit_bytes, follow_links=False)
     record = DocumentRecord(
         path=file.name,
@@ -67,16 +67,16 @@ def read_record(file: FoundFile, source: str, *, limit_bytes: int) -> tuple[Docu
 
 
 def refreshed(stored: DocumentRecord, current: DocumentRecord) -> DocumentRecord | None:
-    """`current` with the metadata of `stored`, if both have the same content and `RECIPE`; else None."""
+    """Add the metadata of `stored` to `current` if the content and `RECIPE` are unchanged; otherwise return None."""
     if (stored.sha256, _chunking_version(stored.recipe)) != (current.sha256, _chunking_version(current.recipe)):
         return None
     return replace(current, title=stored.title, language=stored.language, date=stored.date, tags=stored.tags)
 
 
 def _stored_recipe() -> str:
-    """`RECIPE` and the version of the rules for withholding files.
+    """The stored form of `RECIPE`, which includes the version of the rules for withholding files.
 
-    If only the rules have changed, the file is checked again, but its chunks stay valid.
+    If only these rules have changed, a file is checked again, but its chunks remain valid.
     """
     return f"{RECIPE}/{RULES}"
 

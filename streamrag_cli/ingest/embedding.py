@@ -1,9 +1,9 @@
 """The second stage of an ingest: embeds batches of texts in its own thread.
 
-A batch is embedded in the order of its documents, so that those at its beginning are complete when the ingest is
+A batch is embedded in the order of its documents, so that its first documents are complete if the ingest is
 interrupted. Only its last texts are embedded longest first, so that concurrent workers finish at about the same time.
-Each text is embedded once per batch, and the embeddings of recent texts are cached, because licences, footers and
-copies repeat.
+Each text is embedded once per batch, and the embeddings of recent texts are cached, because texts such as licences and
+footers occur in many files.
 """
 
 from collections import OrderedDict
@@ -26,22 +26,22 @@ _SORTED_TEXTS: Final = 16
 
 
 class Passage(NamedTuple):
-    """The vector of a text, and its packed token states (b"" if it has none)."""
+    """The vector of a text and its packed token states, which are b"" if it has none."""
 
     vector: "NDArray[np.float32]"
     token_states: bytes
 
 
 class BatchEmbedder:
-    """Embeds batches one after the other, in a thread. Leaving the context cancels all batches.
+    """Embeds batches one after the other, in a thread. At the end of the `with` block, all batches are cancelled.
 
-    After a failed batch, all later batches fail too, so that a server that does not respond is not asked repeatedly.
+    If a batch fails, all later batches also fail, so that a server that does not respond gets no further requests.
     """
 
     def __init__(
         self, embedder: Embedder, *, remembered_texts: int, known: "Mapping[bytes, Passage] | None" = None
     ) -> None:
-        """Caches the embeddings of the last `remembered_texts` texts. `known` are embeddings by `text_key`."""
+        """Cache the embeddings of the last `remembered_texts` texts. `known` are cached embeddings by `text_key`."""
         self._known = dict(known or {})
         self._embedder = embedder
         self._remembered_texts = remembered_texts
@@ -68,12 +68,12 @@ class BatchEmbedder:
 
     @property
     def share_done(self) -> float:
-        """The share of the current batch that is embedded, 0 to 1. Can be read in any thread."""
+        """The share of the current batch that has been embedded, from 0 to 1. Any thread can read it."""
         current = self._current
         return current.share_taken if current else 0.0
 
     def begin(self, texts: Sequence[str], known: "Mapping[str, Passage]") -> Future[EmbeddedPassages]:
-        """Submit the next batch. The result of its future has one row per text.
+        """Submit the texts of the next batch. The result of the future has one row per text.
 
         The future raises the errors of `Embedder.embed_documents`. `known` maps texts that the store already contains
         to their embeddings.
@@ -81,14 +81,14 @@ class BatchEmbedder:
         return self._thread.submit(self._embed, texts, known)
 
     def _embed(self, texts: Sequence[str], known: "Mapping[str, Passage]") -> EmbeddedPassages:
-        self._current = None  # not at the end, when the progress of this batch may still be read
+        self._current = None  # not reset at the end, because the progress of this batch may still be read
         try:
             passages = self._passages(texts, known)
         except BaseException:
             self._stopped.cancel()
             raise
         else:
-            self._fresh = {}  # its vectors keep the batch alive
+            self._fresh = {}  # its vectors would keep the whole batch in memory
             return passages
 
     def _passages(self, texts: Sequence[str], known: "Mapping[str, Passage]") -> EmbeddedPassages:
@@ -111,7 +111,7 @@ class BatchEmbedder:
 
         embedded = embed_passages(self._embedder, self._current, self._stopped, keep)
         if new and any(passage.vector.shape != embedded.vectors[0].shape for passage in passages.values()):
-            # The server now has another model under the same name. The store rejects vectors of another dimension.
+            # The server has replaced the model. The store rejects vectors of another dimension.
             self._recent.clear()
             self._known.clear()
             return self._passages(texts, {})
@@ -121,14 +121,14 @@ class BatchEmbedder:
         return _rows(keys, passages) if texts else embedded
 
     def finished(self, texts: Sequence[str]) -> EmbeddedPassages | None:
-        """The embeddings of `texts` if all of them are embedded already. Used after an interruption."""
+        """The embeddings of `texts` if all of them have been embedded; otherwise None. Used after an interruption."""
         keys = list(map(text_key, texts))
         cached = [self._fresh.get(key) or self._recent.get(key) or self._known.get(key) for key in keys]
         passages = {key: passage for key, passage in zip(keys, cached, strict=True) if passage}
         return _rows(keys, passages) if keys and all(cached) else None
 
     def embedded_of(self, texts: Sequence[str]) -> int:
-        """How many of `texts` are embedded already."""
+        """The number of `texts` that have been embedded."""
         return sum(
             any(text_key(text) in cached for cached in (self._fresh, self._recent, self._known)) for text in texts
         )
@@ -140,7 +140,9 @@ class BatchEmbedder:
     def _remember(self, passages: "dict[bytes, Passage]") -> None:
         for key, passage in list(passages.items())[-self._remembered_texts :]:
             self._recent.pop(key, None)
-            self._recent[key] = passage._replace(vector=passage.vector.copy())  # a view would keep its batch alive
+            self._recent[key] = passage._replace(
+                vector=passage.vector.copy()
+            )  # a view would keep its whole batch in memory
         while len(self._recent) > self._remembered_texts:
             self._recent.popitem(last=False)
 
@@ -160,13 +162,13 @@ def _rows(keys: Sequence[bytes], passages: "Mapping[bytes, Passage]") -> Embedde
 
 
 class _CancellableTexts(Sequence[str]):
-    """A sequence of texts that raises EmbeddingCancelledError after cancellation, which stops the embedder.
+    """A sequence of texts that raises EmbeddingCancelledError after cancellation.
 
-    Embedders access each text, or slice of texts, directly before they embed it.
+    This stops embedders, because they access each text or slice of texts immediately before they embed it.
     """
 
     def __init__(self, texts: Sequence[str], stopped: Cancellation, *, chars_done: int = 0) -> None:
-        """`chars_done` is the number of characters of other texts of the batch, which need no embedding."""
+        """`chars_done` is the number of characters in texts of the batch that do not have to be embedded."""
         self._texts = texts
         self._stopped = stopped
         self._chars = chars_done + sum(map(len, texts)) or 1
@@ -174,7 +176,7 @@ class _CancellableTexts(Sequence[str]):
 
     @property
     def share_taken(self) -> float:
-        """The share of the characters of the batch that are taken or need no embedding, 0 to 1."""
+        """The share of the batch, in characters, that was accessed or does not have to be embedded, from 0 to 1."""
         return min(1.0, self._taken / self._chars)
 
     def __len__(self) -> int:
@@ -195,4 +197,4 @@ class _CancellableTexts(Sequence[str]):
 
 
 class EmbeddingCancelledError(Exception):
-    """The ingest ended before these texts were embedded. This error is visible only in the future of a batch."""
+    """The ingest ended before a batch was embedded. Only the future of the batch raises this error."""

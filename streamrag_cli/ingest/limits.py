@@ -1,22 +1,22 @@
-"""The limits of an ingest: how far it works ahead, and when it reports progress."""
+"""The limits of an ingest, such as how many files it reads in advance and how often it reports progress."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngestLimits:
-    """The limits of an ingest; tests lower them."""
+    """The limits of an ingest. Tests use lower ones."""
 
     batch_chunks: int = 256
     """The number of chunks or documents in a full batch, which is embedded and written as a whole."""
     batches_ahead: int = 2
-    """While one batch is written, at most this many others are being embedded or wait to be written."""
+    """The maximum number of batches that are being embedded or wait to be written while another one is written."""
     events_ahead: int = 1000
-    """The maximum number of results of other files, such as unchanged ones, that wait for an earlier batch."""
+    """The maximum number of other results, such as unchanged files, that wait for an earlier batch."""
     files_ahead: int = 64
-    """The maximum number of files that are read ahead."""
+    """The maximum number of files that are read in advance."""
     bytes_ahead: int = 4_000_000
-    """The maximum total size of the files that are read ahead. A larger file is read on its own."""
+    """The maximum total size of the files that are read in advance. A larger file is read while no other is."""
     remembered_texts: int = 512
     """The number of recent texts whose embeddings are cached. Each takes less than 2 kB, plus 48 bytes per token."""
     request_interval_s: float = 0.5

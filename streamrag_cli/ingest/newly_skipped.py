@@ -1,7 +1,7 @@
 """A safeguard against rules that skip too much, such as `--exclude '*'` or a new `.gitignore`.
 
-An ingest removes documents whose files are now excluded or ignored. If these are many, or the last documents of a
-folder, the user must confirm. Documents whose files were deleted or may be secrets are not counted.
+An ingest removes documents whose files are now excluded or ignored. The user must confirm the removal of many
+documents, or of all documents of a folder. Documents whose files were deleted or may be secrets are not counted.
 """
 
 import os
@@ -25,31 +25,33 @@ _RULES: Final[Mapping[SkipCode, str]] = {
     "streamragignored": "ignored by .streamragignore",
     "generated": "treated as generated or vendored",
 }
-"""The rules that this safeguard covers. A possible secret must not stay in the store until a user confirms."""
+"""The rules that this safeguard covers. Secrets are not included, because they must be removed without a question."""
 _NAMED_ROOTS: Final = 3
 _MAX_QUERIES: Final = 300
 
 
 @dataclass(slots=True)
 class _Skipped:
-    """The documents of one root whose files are now skipped: their number, and the rules that skip them."""
+    """The number of documents of one root whose files are now skipped, and the rules that skip them."""
 
     root: Location
     documents: int = 0
     rules: set[SkipCode] = field(default_factory=set)
     is_emptied: bool = True
-    """Whether no document of the root stays."""
+    """Whether all documents of the root would be removed."""
 
 
 def confirm_newly_skipped(survey: FolderSurvey, request: IngestRequest, settings: Settings) -> None:
-    """Raise UsageError if rules would remove many documents, or all of a folder, and the user does not confirm.
+    """Raise UsageError if rules would remove many documents, or all of a folder, and the user does not confirm it.
 
-    `allow_empty` confirms the removal of all documents of a folder.
+    `--allow-empty` confirms the removal of all documents of a folder.
     """
     if request.dry_run or request.confirmation.granted:
         return
     by_rule = (each for each in survey.results if isinstance(each, SkippedPath) and each.code in _RULES)
-    skipped = {each.name: each.code for each in by_rule if has_utf_8_name(each.path)}  # no other name is stored
+    skipped = {
+        each.name: each.code for each in by_rule if has_utf_8_name(each.path)
+    }  # names that are not UTF-8 are never stored
     if not skipped:
         return
     file_names = {each.name for each in survey.results if isinstance(each, FoundFile)}
@@ -63,7 +65,7 @@ def confirm_newly_skipped(survey: FolderSurvey, request: IngestRequest, settings
     except StoreError:
         if not request.rebuild:
             raise
-        return  # the collection is damaged, and a rebuild repairs it
+        return  # the collection is damaged; a rebuild repairs it
     at_risk = [each for each in of_roots if each.documents and not (each.is_emptied and request.allow_empty)]
     is_any_emptied = any(each.is_emptied and is_folder(each.root) for each in at_risk)
     where = ", ".join(str(each.root) for each in at_risk[:_NAMED_ROOTS])
@@ -80,7 +82,7 @@ def confirm_newly_skipped(survey: FolderSurvey, request: IngestRequest, settings
 
 
 def _roots_of(skipped: Mapping[str, SkipCode], survey: FolderSurvey) -> list[Location]:
-    """The outermost roots, or the paths of the scope that contain a skipped path."""
+    """The outermost roots, or the paths of the scope, that contain a skipped path."""
     if survey.scope is None:
         return survey.tops
     tops = {survey.scope.top_of(path) for path in skipped}
@@ -107,7 +109,7 @@ def _newly_skipped(
 
 
 def _candidates(manifest: Manifest, root: Location, skipped: Mapping[str, SkipCode]) -> Iterator[str]:
-    """The stored documents that may be below a skipped path. One query per path is usually faster than reading all."""
+    """Yield the stored documents that may be below a skipped path. Usually, this queries each path separately."""
     below = [each for each in skipped if is_at_or_below(each, str(root))]
     tops = below if len(below) <= _MAX_QUERIES else [str(root)]
     for top in tops:
@@ -115,7 +117,7 @@ def _candidates(manifest: Manifest, root: Location, skipped: Mapping[str, SkipCo
 
 
 def _rule_for(path: str, skipped: Mapping[str, SkipCode]) -> SkipCode | None:
-    """The rule that skips the file or a directory above it."""
+    """The rule that skips the file at `path` or a directory above it; None if there is no such rule."""
     return next((skipped[each] for each in (path, *names_above(path)) if each in skipped), None)
 
 

@@ -1,7 +1,7 @@
 """Syncs a collection with the files under some paths: adds new ones, updates changed ones, removes deleted ones.
 
-Only a limited number of files is read ahead, and documents are written in batches, so the contents of only a few files
-are in memory. Each document is written atomically, and an unreadable file does not stop the ingest.
+Only a limited number of files is read in advance, and documents are written in batches, so only the contents of a few
+files are in memory. Each document is written atomically, and an unreadable file does not stop the ingest.
 """
 
 import time
@@ -60,7 +60,10 @@ _SECONDS_PER_IMAGE: Final = 3.0
 def ingest(
     request: IngestRequest, settings: Settings, embedder: Embedder | None = None
 ) -> Generator[IngestEvent, None, None]:
-    """Run an ingest. The module `events` documents the order of events. `embedder` replaces that of the settings."""
+    """Run an ingest and yield its events, in the order that `events.py` describes.
+
+    `embedder` is used instead of the embedder of the settings.
+    """
     try:
         yield from ingest_or_raise(request, settings, embedder)
     except StreamragError as error:
@@ -82,9 +85,9 @@ def ingest_or_raise(
 
 @contextmanager
 def _tidy_copies(roots: Sequence[Location], request: IngestRequest, settings: Settings) -> Iterator[None]:
-    """At the end of the block, remove copies that are not needed, such as the copies of a dry run.
+    """At the end of the `with` block, remove copies that are not needed, such as the copies of a dry run.
 
-    After an interruption they are kept, so that the same command continues with the pages that were fetched.
+    After an interruption they are kept, so that the command does not fetch the same pages again when it is repeated.
     """
     try:
         yield
@@ -204,7 +207,7 @@ def _workload(survey: FolderSurvey, request: IngestRequest, settings: Settings) 
 
 
 def _ocr_finder(request: IngestRequest, settings: Settings) -> Callable[[], tuple[Ocr, OcrCache] | None]:
-    """A function that finds tesseract. If the settings name languages, these are checked now.
+    """Return a function that finds tesseract. If the settings name languages, they are checked immediately.
 
     Raises ConfigurationError `no_ocr`.
     """
@@ -220,7 +223,7 @@ def _ocr_finder(request: IngestRequest, settings: Settings) -> Callable[[], tupl
 
 
 def _bound_embedding(settings: Settings, *, rebuild: bool) -> str | None:
-    """The embedder of the collection; None if it never had vectors, or if a rebuild replaces a damaged one."""
+    """The embedder of the collection; None if it has never had vectors, or if it is damaged and being rebuilt."""
     try:
         with open_store(settings.store).manifest(settings.collection) as manifest:
             return bound_embedding(manifest) if manifest else None
@@ -231,7 +234,7 @@ def _bound_embedding(settings: Settings, *, rebuild: bool) -> str | None:
 
 
 def _calibrate(writer: Writer, embedder: Embedder) -> None:
-    """Measure the range of the embedder's cosines, unless that is known. If it fails, the next ingest tries again."""
+    """Measure and store the embedder's cosine range, unless it is known. If this fails, the next ingest tries again."""
     if needs_calibration(embedder) and writer.catalog.meta(COSINE_RANGE) is None:
         with suppress(ModelServerError):
             measured = measure(embedder)

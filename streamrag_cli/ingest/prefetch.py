@@ -1,6 +1,6 @@
-"""Runs the stages of an ingest concurrently: each is a generator that starts work before its results are requested.
+"""Runs the stages of an ingest concurrently. Each stage is a generator that starts work before results are requested.
 
-Only the last stage waits, and does so for all stages together; the others yield a `Waiting`.
+A stage that has no result yet yields a `Waiting` to the next stage. Only the last stage waits, for all stages together.
 """
 
 from collections import deque
@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 
 class Step(Protocol):
-    """One piece of work. Its `future` is None if the result is already available."""
+    """One piece of work. `future` is None if its result is already available."""
 
     @property
     def future(self) -> "Future[Any] | None": ...
@@ -19,7 +19,7 @@ class Step(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """No result is ready. `steps` are pending, that of the last stage first; continue when one of them is done."""
+    """Yielded if no result is ready. `steps` are the pending steps, that of the last stage first."""
 
     steps: tuple[Step, ...]
 
@@ -33,8 +33,8 @@ def prefetch(
 ) -> Iterator[Started | Waiting]:
     """Start items as long as their total weight is at most `size`. Yield them in order when they are done.
 
-    An item that is heavier than `size` is started when no other item is pending. An item that needs no work is yielded
-    before any further item is started.
+    An item that is heavier than `size` is started when no other item is pending. An item whose result is already
+    available is yielded before any further item is started.
     """
     source = iter(items)
     following = next(source, None)

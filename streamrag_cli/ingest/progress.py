@@ -1,4 +1,4 @@
-"""Events of an ingest or a removal."""
+"""Creates the events of an ingest or a removal."""
 
 import time
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ _ACTIONS: Final[tuple[DocumentAction, ...]] = get_args(DocumentAction)
 def done_event(
     counts: Mapping[DocumentAction, int], *, chunks_written: int, chunks: int, started: float, dry_run: bool
 ) -> IngestDone:
-    """The final event. `started` is a value of `perf_counter`; actions that are not in `counts` get 0."""
+    """The final event. `started` is a value of `perf_counter`. Actions that are not in `counts` get the count 0."""
     return IngestDone(
         counts={action: counts.get(action, 0) for action in _ACTIONS},
         chunks_written=chunks_written,
@@ -26,7 +26,7 @@ def done_event(
 def document_event(
     source: str, action: DocumentAction, *, chunks: int = 0, reason: str = "", code: str = ""
 ) -> DocumentSeen:
-    """The event for one document, with a sanitised name and reason."""
+    """The event for one document. Its name and reason are sanitised."""
     return DocumentSeen(
         source=sanitise_line(source), action=action, chunks=chunks, reason=sanitise_line(reason), code=code
     )

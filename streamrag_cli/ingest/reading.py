@@ -1,6 +1,6 @@
-"""The first stage of an ingest: reads, parses and chunks files in its own thread, ahead of the next stage.
+"""The first stage of an ingest: reads, parses and chunks files in advance, in its own thread.
 
-This stage depends neither on the store nor on the embedder, and only its thread uses its `Loader`.
+This stage does not depend on the store or the embedder. Only its thread uses its `Loader`.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,18 +27,18 @@ from streamrag_cli.model import Chunk, DocumentRecord
 from streamrag_cli.store.languages import ENGLISH, language_of
 
 _NATURAL_LANGUAGE: Final = frozenset({"prose", "plain"})
-"""The kinds of text whose language is detected. Code and records count as English."""
+"""The kinds of text whose language is detected. Other kinds, such as code and records, count as English."""
 
 _NEED_OCR: Final = frozenset({"no_text", "no_ocr"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileResult:
-    """The planned action for one discovered path, and its reason. `shown` is its display name.
+    """The planned action for one discovered path, and the reason for it. `shown` is the display name of the path.
 
-    For an added or changed file, `record` and `chunks` must be stored; for an unchanged one, `record` is its new
-    metadata, if that has changed. `code` is the machine-readable reason for a skip. If `keeps_stored` is false, the
-    stored document must be removed.
+    For an added or changed file, `record` and `chunks` must be stored. For an unchanged file, `record` is its new
+    metadata, or None if that has not changed. `code` is the machine-readable reason for a skip. If `keeps_stored` is
+    False, the stored document must be removed.
     """
 
     path: str
@@ -51,11 +51,11 @@ class FileResult:
 
     @property
     def future(self) -> None:
-        """Always None: the result is already available."""
+        """Always None, because the result is already available."""
 
     @property
     def keeps_stored(self) -> bool:
-        return self.action not in {"skipped", "deleted"}  # a file that cannot be read now keeps its stored document
+        return self.action not in {"skipped", "deleted"}  # if a file cannot be read, its stored document is kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Reading:
 
 
 class FileReader:
-    """Reads files one after the other, in a thread. Leaving the context stops the parser, even during a file."""
+    """Reads files one after the other, in a thread, until the end of the `with` block, which may be within a file."""
 
     def __init__(
         self,
@@ -77,9 +77,9 @@ class FileReader:
         find_ocr: Callable[[], tuple[Ocr, OcrCache] | None],
         ocr_hint: str,
     ) -> None:
-        """`limit_bytes` is the maximum file size; without `reads_chunks`, files are only compared.
+        """`limit_bytes` is the maximum file size. Unless `reads_chunks` is set, files are only compared.
 
-        `ocr_hint` is how to enable OCR, which is part of the reason for a file that needs it.
+        `ocr_hint` states how to enable OCR. It is part of the reason why a file that requires OCR failed.
         """
         self._ocr_hint = ocr_hint
         self._limit_bytes = limit_bytes
@@ -91,12 +91,12 @@ class FileReader:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # Do not wait: the current file is no longer needed, and an interrupted ingest should end quickly.
+        # Do not wait, because the current file is no longer needed and an interrupted ingest should end quickly.
         self._thread.shutdown(wait=False, cancel_futures=True)
         self._loader.close()
 
     def begin(self, file: FoundFile, source: str, known: DocumentRecord | None, *, shown: str) -> Reading:
-        """Submit the next file, which is stored under the name `source`; `known` is its stored record."""
+        """Submit the next file, to be stored under the name `source`. `known` is its stored record, or None."""
         return Reading(self._thread.submit(self._read_or_fail, file, source, known, shown), shown)
 
     def _read_or_fail(self, file: FoundFile, source: str, known: DocumentRecord | None, shown: str) -> FileResult:

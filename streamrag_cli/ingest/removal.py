@@ -77,13 +77,13 @@ def _remove(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]
 
 
 def _removal_of_collection(request: IngestRequest, store: Store) -> str:
-    """The command that removes the collection whose name was given as the path; "" if it does not exist."""
+    """The command that removes a collection, if its name was passed as a path; "" if no collection has this name."""
     name = str(request.paths[0]) if len(request.paths) == 1 else ""
     return f"streamrag ingest --remove -c {shlex.quote(name)}" if name in store.collections() else ""
 
 
 def _piped_document(manifest: Manifest, path: Location, absolute: Location) -> Address | None:
-    """The document that was piped with the name `path`, unless the store has a document at that path."""
+    """The document that was piped with `path` as its name; None if the store has a file's document at that path."""
     if isinstance(path, Address) or path.is_absolute() or str(path).startswith(".."):
         return None
     piped = Address(f"stdin://{path}")
@@ -133,7 +133,7 @@ def _files_left(left: Sequence[Path]) -> Iterator[Notice]:
 
 
 def _contents(settings: Settings) -> tuple[list[DocumentRecord] | None, str, int]:
-    """The documents, the embedder and the number of chunks.
+    """Return the documents of the collection, its embedder and its number of chunks.
 
     The documents are None if the collection is damaged, or if an earlier removal was interrupted.
     """

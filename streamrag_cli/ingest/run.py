@@ -33,7 +33,7 @@ from streamrag_cli.store.interface import Manifest, Writer
 from streamrag_cli.text import sanitise_line
 
 _FAILS_IF_NAMED: Final = frozenset({"binary", "not_a_regular_file"})
-"""Reasons for skipping a file that count as failures if the user named the file explicitly."""
+"""If the user names a file explicitly, skipping it for one of these reasons counts as a failure."""
 _Candidate: TypeAlias = tuple[DiscoveryResult, os.stat_result | None]
 
 
@@ -48,7 +48,7 @@ class IngestRun:
         survey: FolderSurvey,
         workload: Workload,
     ) -> None:
-        """`survey` is consumed. Its files are compared with `catalog`; None means an empty catalog."""
+        """Compare the files of `survey` with `catalog`; None means an empty catalog. `survey` can be used only once."""
         self._workload = workload
         self._catalog = catalog
         self._reading = reading
@@ -66,18 +66,18 @@ class IngestRun:
         self._passages = 0
 
     def compare(self) -> Iterator[DocumentSeen | FileProgress]:
-        """Do a dry run, which writes nothing."""
+        """Compare the files without writing to the store, for a dry run."""
         events = as_events(self._results(), self._request.limits, lambda: 0.0)
         return self._counted(events, None)
 
     def sync(
         self, writer: Writer, embedding: BatchEmbedder, keep: Callable[[int], None]
     ) -> Iterator[DocumentSeen | FileProgress]:
-        """Do the ingest. After an interruption, `keep` is called with the number of passages that will be cached."""
+        """Write changes to the store. After an interruption, `keep` is called with the number of passages to cache."""
         limits = self._request.limits
         uninterrupted = self._request.uninterrupted
         steps = write(self._results(), writer, embedding, limits, uninterrupted=uninterrupted, keep=keep)
-        with closing(steps):  # after an interruption elsewhere, it writes what is embedded
+        with closing(steps):  # after an interruption in another stage, it writes the embedded documents
             yield from self._counted(as_events(steps, limits, lambda: embedding.share_done), writer)
 
     def _counted(
@@ -118,13 +118,13 @@ class IngestRun:
             yield self._survey.results.popleft()
 
     def _is_out_of_reach(self, path: str) -> bool:
-        """Whether a whole root or mount is missing or empty, so that the file was not necessarily deleted."""
+        """Whether the root or mount of the file is missing or empty, so that the file may still exist on its disk."""
         folders = (each for each in self._survey.folders if not isinstance(each, Address))
         above = [folder for folder in folders if is_at_or_below(path, str(folder))]
         return any(is_missing(each) or (not self._request.allow_empty and _is_empty(each)) for each in above)
 
     def _weight(self, item: _Candidate) -> int:
-        """The weight in bytes. Its minimum limits the number of small files that are read ahead."""
+        """The size of a file in bytes, or a minimum, which limits how many small files are read in advance."""
         limits, status = self._request.limits, item[1]
         return max(status.st_size if status else 0, limits.bytes_ahead // limits.files_ahead)
 
@@ -160,7 +160,7 @@ class IngestRun:
 
     def record_unread(self, writer: Writer) -> None:
         """Record the failed and skipped files of a complete run. Does not write if they are the same as before."""
-        now = self._began_at.isoformat(timespec="milliseconds")  # a file that changes during the run is newer
+        now = self._began_at.isoformat(timespec="milliseconds")  # a file that changes during the run has a later time
         roots = [str(root) for root in self._survey.tops]
         unrecorded = set(map(str, self._survey.unreachable))
         known = {
@@ -207,9 +207,10 @@ class IngestRun:
 
 
 def _with_status(result: DiscoveryResult) -> _Candidate:
-    """Pair a discovery result with the `lstat` result of its file.
+    """Return a discovery result and the `lstat` result of its file.
 
-    The latter is None if there is no file to compare or `lstat` fails; that error is reported when the file is read.
+    The `lstat` result is None if there is no file to compare, or if `lstat` fails. The error is reported later, when
+    the file is read.
     """
     try:
         return result, os.lstat(result.real) if isinstance(result, FoundFile) and not result.is_current else None

@@ -40,11 +40,12 @@ from streamrag_cli.text import sanitise_line
 
 BYTES_PER_MB: Final = 1_000_000
 LARGE_FILES: Final = 5_000
-"""If new folders contain more files than this, the user is asked for confirmation."""
+"""If new folders contain more files than this, the user must confirm the ingest."""
 _SKIPPED_BY_RULE: Final[frozenset[SkipCode]] = frozenset(
     {"secret", "gitignored", "streamragignored", "excluded", "generated"}
 )
-"""The codes of files that were skipped because of a rule. A folder with such files is not an unmounted disk."""
+"""The codes of files that were skipped because of a rule. A folder with such files is not the mount point of a
+missing disk."""
 _ESCAPED: Final = re.compile(r"\\([0-7]{3})")
 _NAMED_ROOTS: Final = 3
 MANY_DOCUMENTS: Final = 20
@@ -55,8 +56,8 @@ MANY_DOCUMENTS: Final = 20
 class FolderSurvey:
     """The results of discovery, the number of files, and the mounts with files below the roots.
 
-    These mounts are recorded like roots, so that the next ingest detects a mount that is missing. `unreachable` are new
-    addresses that could not be fetched, so they are not recorded.
+    These mounts are recorded like roots, so that the next ingest detects a missing mount. `unreachable` contains new
+    addresses that could not be fetched, which are not recorded.
     """
 
     results: deque[DiscoveryResult]
@@ -73,10 +74,12 @@ class FolderSurvey:
 
     @property
     def tops(self) -> list[Location]:
-        """The outermost paths below which everything was discovered."""
+        """The outermost paths whose files were all discovered."""
         if self.scope is None:
             return outermost(self.roots)
-        return [path for path in map(Path, self.scope.tops) if has_utf_8_name(path)]  # no other name is stored
+        return [
+            path for path in map(Path, self.scope.tops) if has_utf_8_name(path)
+        ]  # names that are not UTF-8 are never stored
 
 
 def survey_folders(roots: Sequence[Location], request: IngestRequest, settings: Settings) -> FolderSurvey:
@@ -194,7 +197,7 @@ def _survey_scope(scope: Scope, roots: Sequence[Location], request: IngestReques
 
 
 def _mounts_below(roots: Sequence[Location]) -> set[Path]:
-    """The mount points below the roots; empty if the system does not list them."""
+    """The mount points below the roots. Empty if the operating system does not list mount points."""
     try:
         lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
@@ -353,7 +356,7 @@ def _perhaps_not_mounted(root: Location, why: str, request: IngestRequest) -> Us
 def _without_documents(
     roots: Iterable[Path], unreadable: Sequence[UnreadableDirectory], settings: Settings
 ) -> list[Path]:
-    """The roots whose stored documents are all missing. Usually only the first document of each root is checked."""
+    """The roots none of whose stored documents exists. Usually only the first document of each root is checked."""
     try:
         with open_store(settings.store).manifest(settings.collection) as manifest:
             return [
@@ -370,9 +373,9 @@ def _without_documents(
 def confirm_removal(
     documents: int | None, what: str, request: IngestRequest, *, command: str, limit: int = MANY_DOCUMENTS
 ) -> None:
-    """Raise UsageError if more than `limit` documents would be removed and the user does not confirm.
+    """Raise UsageError if more than `limit` documents would be removed and the user does not confirm it.
 
-    `documents` is None if they cannot be counted.
+    `documents` is the number of these documents, or None if they cannot be counted.
     """
     if request.dry_run or (documents is not None and documents <= limit):
         return

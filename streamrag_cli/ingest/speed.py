@@ -13,19 +13,19 @@ from streamrag_cli.retrieval.embedder import Embedder, has_tokens
 
 _MAX_BYTES: Final = 1_000_000
 _PROBE_FROM: Final = 400
-"""With fewer passages, a measurement of 0.3 s is not worthwhile."""
+"""The speed is measured only for at least this many passages, because a measurement takes 0.3 s."""
 _PROBE_TEXTS: Final = 8
 _PROBE_CHARS: Final = 600
-"""About the mean length of a passage."""
+"""The length of the text for the measurement, which is about the mean length of a passage."""
 _RECORD_FROM: Final = 200
-"""With fewer passages, the speed of an ingest is not typical."""
+"""The speed of an ingest is saved only if it has embedded at least this many passages."""
 
 
 def seconds_for(passages: int | None, embedder: Embedder, state_directory: str) -> float | None:
-    """About how long it takes to embed the passages; None if it is unknown.
+    """Estimate how long it takes to embed this number of passages; None if the number or the speed is unknown.
 
-    The speed is that of the last long ingest. Without one, it is measured, but only with an embedder in this process: a
-    server may charge for it.
+    The estimate uses the speed of the last long ingest. If there was none, the speed is measured, but only for an
+    embedder in this process, because a server may charge for it.
     """
     if passages is None:
         return None
@@ -36,7 +36,7 @@ def seconds_for(passages: int | None, embedder: Embedder, state_directory: str) 
 
 
 def record_speed(embedder: Embedder, passages: int, seconds: float, state_directory: str) -> None:
-    """Remember the speed of an ingest that was long enough. Without a usable directory, do nothing."""
+    """Save the speed of an ingest, unless it was short or the state directory is unusable."""
     if passages < _RECORD_FROM or seconds <= 0 or not state_directory:
         return
     speeds = _recorded(state_directory) | {embedder.name: round(passages / seconds, 2)}

@@ -1,6 +1,6 @@
-"""Finds out in one walk, without reading files or loading an embedder, whether a collection is out of date.
+"""Checks whether a collection is out of date, in one walk, without reading files or loading an embedder.
 
-If it is, the ingest that follows reads only the files that the walk found to be new or changed.
+If it is out of date, the next ingest reads only the files that were new or changed in this walk.
 """
 
 import os
@@ -22,12 +22,12 @@ from streamrag_cli.store.registry import open_store
 class Sweep:
     """A walk over the recorded files and folders of a collection that exist. Nothing is fetched.
 
-    `request` is for the ingest that syncs the collection; None if it is up to date. `notices` are about roots that no
-    longer exist, whose documents stay in the collection.
+    `request` is the request for an ingest that syncs the collection; None if the collection is up to date. `notices`
+    are about roots that no longer exist. Their documents stay in the collection.
     """
 
     def __init__(self, request: IngestRequest, settings: Settings) -> None:
-        """Walk. `request` has no paths.
+        """Walk all recorded files and folders. `request` must not have paths.
 
         Raises StoreError, UsageError `empty_folder` and the other errors of `survey_folders`.
         """
@@ -56,7 +56,7 @@ class Sweep:
             return False
 
     def _is_outdated(self, survey: FolderSurvey) -> bool:
-        """Whether a file is new or changed, or the file of a document is no longer found."""
+        """Whether any file is new or changed, or the file of any document was not discovered again."""
         remaining = self._versions.keys() - {each.name for each in survey.results if isinstance(each, FoundFile)}
         unreadable = [each.path for each in survey.results if isinstance(each, UnreadableDirectory)]
         return any(not is_below(path, unreadable) for path in remaining) or any(
@@ -73,7 +73,7 @@ class Sweep:
         return seen_at is not None and file.name not in self._versions and is_older(file.real, seen_at)
 
     def _name_bases(self, roots: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
-        """For each root, the folder that the names of its documents are relative to, judging by one of them."""
+        """Yield each root with the folder that its documents' names are relative to, derived from one document."""
         for root in roots:
             below = (each for each in self._versions.values() if each.path.startswith(str(root)))
             named = (each for each in below if each.path.endswith(f"/{each.source}") and is_below(each.path, [root]))

@@ -1,6 +1,6 @@
-"""Keeps the embeddings of passages whose documents an interrupted ingest could not complete, for the next ingest.
+"""Saves embeddings of an interrupted ingest whose documents are incomplete, so that the next ingest can use them.
 
-They are a cache in the state directory. The next ingest with the same embedder reads it once and deletes it.
+They are saved in the state directory. The next ingest with the same embedder reads the file and deletes it.
 """
 
 import contextlib
@@ -20,14 +20,14 @@ _MAX_BYTES: Final = 1_000_000_000
 
 
 class UnfinishedPassages:
-    """The cache of one embedder. If `state_directory` is "" or unusable, nothing is kept."""
+    """The saved passages of one embedder. If `state_directory` is "" or unusable, no passages are saved."""
 
     def __init__(self, state_directory: str, embedder: str) -> None:
         name = hashlib.sha256(embedder.encode()).hexdigest()[:16]
         self._file = Path(state_directory, f"unfinished-{name}.npz") if state_directory else None
 
     def save(self, passages: Mapping[bytes, Passage]) -> None:
-        """Keep the passages, by the key of their text."""
+        """Save passages, which are mapped from the keys of their texts."""
         if self._file is None or not passages:
             return
         import numpy as np  # the embedder has imported it
@@ -62,7 +62,7 @@ class UnfinishedPassages:
 
     @staticmethod
     def _read(content: bytes) -> dict[bytes, Passage]:
-        import numpy as np  # the embedder needs it, too
+        import numpy as np  # the embedder also needs this import
 
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             joined, states = arrays["keys"].tobytes(), arrays["states"].tobytes()

@@ -11,20 +11,20 @@ from streamrag_cli.ingest.compare import is_unchanged_by_stat
 from streamrag_cli.model import DocumentRecord
 
 _UNKNOWN_SHARE: Final = 0.1
-"""If more of the files than this have an unpredictable number of passages, there is no estimate."""
+"""If the number of passages is unpredictable for more than this share of the files, there is no estimate."""
 _ENOUGH_PASSAGES: Final = 200
-"""Once files with this many estimated passages have been read, they correct the estimate for the others."""
+"""When files with this many estimated passages have been read, they are used to correct the other estimates."""
 
 
 class Workload:
     """The number of passages in new and changed files.
 
-    `files` is the number of these files, and `images` that of the images among them. `passages` is the number of their
-    passages: known for the files that have been read, and estimated for the others; None if it cannot be estimated.
+    `files` is the number of these files, and `images` is the number of images among them. `passages` is the number of
+    their passages, which is estimated for files that have not been read yet. It is None if it cannot be estimated.
     """
 
     def __init__(self, files: Iterable[FoundFile], stored: Iterable[DocumentRecord]) -> None:
-        """`files` are all files of the ingest, `stored` the records of the documents that may be up to date."""
+        """`files` are all files of the ingest. `stored` are the records of documents that may be up to date."""
         new = {file.name: status for file in files if (status := _status_of(file))}
         for record in stored:
             status = new.get(record.path)

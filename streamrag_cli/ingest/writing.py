@@ -1,8 +1,8 @@
 """The last stages of an ingest: writes file results to the store in batches, and turns them into events.
 
-The events are in the order of a sequential run: the event of a written document follows the commit of its batch. Other
-events are not delayed, but never overtake those of a batch that was already full. Only the caller's thread uses the
-store.
+The events have the same order as in a sequential run. The event of a written document follows the commit of its batch.
+Other events are not delayed, except that they follow those of batches that were already full. Only the caller's thread
+uses the store.
 """
 
 from collections import deque
@@ -25,7 +25,7 @@ from streamrag_cli.text import sanitise_line
 
 @dataclass(slots=True, eq=False)
 class Batch:
-    """Documents that are written together. `future` is set when they are submitted to the embedder."""
+    """Documents that are written together. `future` is set when their texts are submitted to the embedder."""
 
     documents: list[FileResult] = field(default_factory=list)
     chunks: int = 0
@@ -45,7 +45,7 @@ class Batch:
         return [(result.record, result.chunks) for result in self.documents if result.record]
 
     def progress(self, share: float) -> FileProgress:
-        """The progress of the document that is being embedded when the fraction `share` of the batch is embedded."""
+        """The progress of the current document if the fraction `share` of the batch has been embedded."""
         left = done = int(self.chunks * share)
         current, embedded = self.documents[-1], 0
         for each in self.documents:
@@ -68,9 +68,9 @@ def write(
 ) -> Generator[Batch | FileResult | Waiting, None, None]:
     """Embed and write documents. Yields each batch after its commit, and other results in between.
 
-    Within a block of `uninterrupted`, no signal raises an exception. After an interruption, `keep` is called to cache
-    what is embedded, with the number of passages that are written or embedded. Then the documents that are complete are
-    written, unless the store would have to be opened first, which takes a long time.
+    Within a block of `uninterrupted`, signals do not raise exceptions. After an interruption, `keep` is called with the
+    number of passages that are written or embedded, so that embedded passages can be cached. Then complete documents
+    are written, unless the store would have to be opened first, which takes a long time.
     """
     pending: deque[Batch] = deque()
     is_prepared = False
@@ -102,7 +102,7 @@ def write(
                 refreshed.append(step.record)
             yield step
     except BaseException as error:
-        if not isinstance(error, Exception):  # Ctrl-C, or the events are no longer wanted
+        if not isinstance(error, Exception):  # Ctrl-C, or the caller has closed the generator
             with uninterrupted():
                 embedding.stop()
                 keep(written + sum(embedding.embedded_of(batch.texts()) for batch in pending))
@@ -113,7 +113,7 @@ def write(
 
 
 def _write_finished(pending: Iterable[Batch], writer: Writer, embedding: BatchEmbedder) -> None:
-    """Write the documents of pending batches that are embedded already. If that fails, the next ingest embeds them."""
+    """Write the embedded documents of pending batches. If this fails, the next ingest embeds them again."""
     finished = Batch()
     with suppress(Exception):
         for batch in pending:
@@ -144,7 +144,7 @@ def _in_batches(
 
 
 def _known_passages(batch: Batch, writer: Writer) -> dict[str, Passage]:
-    """The stored embeddings by text: most chunks of a changed document stay the same."""
+    """The stored embeddings of a batch by text, because most chunks of a changed document are unchanged."""
     changed = [result for result in batch.documents if result.action == "changed"]
     texts = {chunk.id: chunk.text_to_embed for result in changed for chunk in result.chunks}
     states = writer.catalog.token_states(texts.keys())
@@ -163,9 +163,9 @@ def _refresh(writer: Writer, refreshed: list[DocumentRecord]) -> None:
 def as_events(
     steps: Iterable[Batch | FileResult | Waiting], limits: IngestLimits, share_done: Callable[[], float]
 ) -> Iterator[DocumentSeen | FileProgress]:
-    """The events of all steps, and progress events while a step is waited for.
+    """Yield the events of all steps, and progress events while waiting for a step.
 
-    `share_done` returns the share of the current batch that is embedded.
+    `share_done` returns the share of the current batch that has been embedded.
     """
     report_at = perf_counter() + limits.progress_after_s
     for step in steps:

@@ -28,7 +28,7 @@ _LS_REMOTE_LIMIT_S: Final = 30.0
 _FETCH_LIMIT_S: Final = 900.0
 _LOCAL_LIMIT_S: Final = 60.0
 _MAX_PACKS: Final = 20
-"""With more packs, the repository is fetched again from scratch, which drops the objects of earlier commits."""
+"""If a copy has more packs, it is fetched again from scratch, which drops the objects of earlier commits."""
 _HEAD: Final = "refs/streamrag/head"
 
 
@@ -69,7 +69,7 @@ def _repository(copy: Copy) -> Path:
 
 
 def _resolve(where: GitAddress, directory: Path, environment: Mapping[str, str]) -> tuple[str, str]:
-    """The full name of the branch or tag, and its commit. Raises DocumentError."""
+    """Return the full name of the branch or tag of an address, and its commit. Raises DocumentError."""
     ref = where.ref
     if _COMMIT.fullmatch(ref):
         return ref, ref

@@ -120,7 +120,7 @@ def _wait(
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
-    """End the process and the helpers that it started."""
+    """Stop the process and the helper processes that it has started."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -1,7 +1,7 @@
 """Writes the files of a commit into a folder, without `git checkout`.
 
-So no filter, hook or attribute of the repository has an effect, and only regular files are created: symbolic links and
-submodules are left out. Files of unsupported formats become empty files, and files that are too large become files
+Filters, hooks and attributes of the repository therefore have no effect. Only regular files are created: symbolic links
+and submodules are left out. Files of unsupported formats become empty files, and files that are too large become files
 of the same size without content, because they are never read.
 """
 
@@ -171,7 +171,7 @@ class Blobs:
                     continue
 
     def read(self, entry: TreeEntry) -> bytes:
-        """The content of the entry. Raises DocumentError `git_failed`."""
+        """Return the content of a file in the repository. Raises DocumentError `git_failed`."""
         requests, replies = self._process.stdin, self._process.stdout
         if requests is None or replies is None:
             raise DocumentError("git cannot be read", code="git_failed")

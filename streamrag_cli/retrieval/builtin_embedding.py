@@ -26,8 +26,8 @@ MODEL_DIRECTORY: Final = Path(__file__).parent / "models" / "all-MiniLM-L6-v2"
 DIMENSION: Final = 384
 MAX_TOKENS: Final = 256
 _MAX_CHARS: Final = 20_000
-"""Longer texts are cut before they are tokenised, because tokenising 5 MB would take seconds. The embedding does not
-change: any real text of this length has more than 256 tokens."""
+"""Longer texts are truncated before they are tokenised, because tokenising 5 MB would take seconds. The embedding stays
+the same, because any real text of this length has more than 256 tokens."""
 _FILES: Final = ("model.onnx", "tokenizer.json")
 
 
@@ -69,15 +69,15 @@ class _Model:
 
 
 def _load(directory: Path) -> _Model:
-    """Load tokenizer and session: about 130 ms in a new process.
+    """Load the tokenizer and the model. This takes about 130 ms in a new process.
 
-    This includes 20 ms to check every byte, because a damaged weight would silently give wrong vectors.
+    It includes 20 ms for checking every byte, because a damaged weight would lead to wrong vectors without an error.
     """
     with reading_model("the built-in embedding model", directory, requirement="streamrag"):
         check_files(directory, _FILES)
     from tokenizers import Tokenizer  # about 5 ms
 
     tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
-    tokenizer.no_padding()  # the file asks for padding to 128 tokens
+    tokenizer.no_padding()  # the file requests padding to 128 tokens
     tokenizer.enable_truncation(MAX_TOKENS)
     return _Model(tokenizer, inference_session(directory / "model.onnx"))

@@ -1,9 +1,9 @@
 """Adapts the score curve to embedders for which it was not fitted.
 
-Cosines differ between embedders: those of unrelated texts are 0.1 with one, and 0.75 with another. So the range of an
-embedder is measured at the first ingest of a collection, with the questions and passages of `calibration_texts`, which
-do not depend on the collection: cosines of questions with the passages of others, and with their own passages. A linear
-map of this range onto that of the built-in embedder makes the built-in curve apply.
+Cosines differ between embedders: those of unrelated texts are 0.1 with one embedder, and 0.75 with another. The range
+of an embedder is therefore measured at the first ingest of a collection, with the questions and passages of
+`calibration_texts`. The lower end comes from questions and unrelated passages, and the upper end from questions and the
+passages that answer them. A linear map converts this range to that of the built-in embedder, so that its curve applies.
 """
 
 from dataclasses import dataclass
@@ -15,16 +15,16 @@ from streamrag_cli.retrieval.relevance import BUILTIN_CURVE, ScoreCurve
 from streamrag_cli.store.interface import Manifest
 
 COSINE_RANGE: Final = "cosine_range"
-"""The key of the range in the metadata of a collection. The value is `str(CosineRange)`."""
+"""The key of the cosine range in the metadata of a collection. Its value is the `str` of a `CosineRange`."""
 _UNRELATED_QUANTILE: Final = 0.95
 """The quantile of the cosines of unrelated texts. It is high, because a question is compared with many passages."""
 _MIN_WIDTH: Final = 0.02
-"""If the range is smaller, the embedder does not distinguish texts by topic, and the built-in curve is used."""
+"""The minimum width of a range. Narrower ones are not used, because such an embedder does not distinguish topics."""
 
 
 @dataclass(frozen=True, slots=True)
 class CosineRange:
-    """Typical cosines of an embedder: the highest of unrelated texts, and the mean of questions and their answers."""
+    """Typical cosines of an embedder: a high one of unrelated texts, and the mean of questions and their answers."""
 
     unrelated: float
     related: float
@@ -39,7 +39,7 @@ class CosineRange:
 
     @property
     def curve(self) -> ScoreCurve:
-        """The built-in curve, with cosines mapped from this range to that of the built-in embedder."""
+        """The score curve of the built-in embedder, adapted to cosines in this range."""
         if self.related - self.unrelated < _MIN_WIDTH:
             return BUILTIN_CURVE
         slope = (BUILTIN_RANGE.related - BUILTIN_RANGE.unrelated) / (self.related - self.unrelated)
@@ -55,7 +55,7 @@ BUILTIN_RANGE: Final = CosineRange(unrelated=0.158, related=0.677)
 
 
 def measure(embedder: Embedder) -> CosineRange:
-    """The range of an embedder, from one call for all texts. Raises the errors of `Embedder.embed_documents`."""
+    """Measure the cosine range of an embedder, with one call for all texts. Raises the errors of `embed_documents`."""
     import numpy as np  # the embedder has already imported it
 
     questions, passages = zip(*PAIRS, strict=True)
@@ -68,12 +68,12 @@ def measure(embedder: Embedder) -> CosineRange:
 
 
 def needs_calibration(embedder: Embedder) -> bool:
-    """Whether no curve was fitted to the embedder: its `score_curve` is None."""
+    """Whether the embedder has no score curve of its own, so that its cosines must be calibrated."""
     return _own_curve(embedder) is None
 
 
 def score_curve(embedder: Embedder, catalog: Manifest) -> ScoreCurve:
-    """The embedder's own curve, or else the one calibrated for this collection, or else the built-in one."""
+    """The embedder's own curve. If it has none, the curve calibrated for the collection, or else the built-in curve."""
     curve = _own_curve(embedder)
     if curve is None:
         measured = catalog.meta(COSINE_RANGE)
@@ -82,6 +82,6 @@ def score_curve(embedder: Embedder, catalog: Manifest) -> ScoreCurve:
 
 
 def _own_curve(embedder: Embedder) -> ScoreCurve | None:
-    """An embedder without the attribute, such as one passed to `ingest`, is scored like the built-in one."""
+    """The embedder's own curve, or None. Without the attribute `score_curve`, the built-in curve counts as its own."""
     curve: ScoreCurve | None = getattr(embedder, "score_curve", BUILTIN_CURVE)
     return curve

@@ -1,4 +1,4 @@
-"""Questions, and passages that answer them, on topics that have nothing to do with each other."""
+"""Questions on unrelated topics, each with a passage that answers it."""
 
 from typing import Final
 

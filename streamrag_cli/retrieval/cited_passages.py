@@ -28,10 +28,10 @@ def cited_passages(
     find_missing: FindMissing | None = None,
     cancellation: Cancellation | None = None,
 ) -> Retrieved:
-    """`retrieved` with the cited passages as its only hits, ranked after its own hits.
+    """Return a copy of `retrieved` whose only hits are the cited passages, ranked after the hits of `retrieved`.
 
-    Passages that are already hits, no longer exist or are outside `scope` are left out, and at most `MAX_PASSAGES` are
-    returned. They are scored like the hits, but never higher than the last of them.
+    At most `MAX_PASSAGES` are returned. Passages that are already hits, no longer exist or are outside `scope` are left
+    out. The passages are scored like hits, but never higher than the last hit of `retrieved`.
     """
     own = {hit.chunk.id for hit in retrieved.hits}
     ids_to_add = [chunk_id for chunk_id in dict.fromkeys(chunk_ids) if chunk_id not in own]
@@ -62,7 +62,7 @@ def cited_passages(
 
 
 def _hit(stored: StoredChunk, score: float, before: Hit | None, *, is_missing: bool) -> Hit:
-    """The hit that follows the hit `before`."""
+    """Turn a stored passage into a hit that is ranked after the hit `before`."""
     return Hit(
         chunk=stored.chunk,
         source=stored.source,

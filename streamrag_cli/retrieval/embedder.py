@@ -1,6 +1,6 @@
 """The interface of embedders, which turn text into vectors.
 
-An embedder's name is stored with its vectors: vectors with different names are never compared.
+An embedder's name is stored with its vectors, so that vectors of different embedders are never compared.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ MULTILINGUAL: Final = "multilingual:e5-small"
 
 
 OnEmbedded: TypeAlias = "Callable[[int, NDArray[np.float32], bytes], None]"
-"""Takes the number of a text, its vector and its packed token states."""
+"""A callback that receives the number of a text, its vector and its packed token states."""
 
 
 class Embedder(Protocol):
@@ -37,18 +37,18 @@ class Embedder(Protocol):
 
     @property
     def dimension(self) -> int | None:
-        """The length of the vectors. None until the first text is embedded, if only the server's reply reveals it."""
+        """The length of the vectors. If a server determines it, it is None until the first text has been embedded."""
 
     def embed_documents(self, texts: Sequence[str], cancellation: Cancellation | None = None) -> "NDArray[np.float32]":
-        """One row per text, in order: shape (texts, dimension)."""
+        """Return the vectors of `texts` in order, as an array of the shape (texts, dimension)."""
 
     def embed_query(self, text: str, cancellation: Cancellation | None = None) -> "NDArray[np.float32]":
-        """The vector of a question: shape (dimension,)."""
+        """Return the vector of a question, of the shape (dimension,)."""
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedQuestion:
-    """The vector of a question. `tokens` is None if the embedder has no token states."""
+    """A question's vector and tokens. `tokens` is None if the embedder has no token states."""
 
     vector: "NDArray[np.float32]"
     tokens: QuestionTokens | None
@@ -56,20 +56,20 @@ class EmbeddedQuestion:
 
 @runtime_checkable
 class TokenEmbedder(Embedder, Protocol):
-    """An embedder that also returns a state for each token, for late interaction."""
+    """An embedder that also computes a state for each token, for late interaction."""
 
     def embed_passages(self, texts: Sequence[str], embedded: "OnEmbedded | None" = None) -> EmbeddedPassages:
-        """Like `embed_documents`, with the token states."""
+        """Like `embed_documents`, but also returns the token states."""
 
     def embed_question(self, text: str) -> EmbeddedQuestion:
-        """Like `embed_query`, with the tokens."""
+        """Like `embed_query`, but also returns the tokens."""
 
     def token_starts(self, text: str) -> Sequence[int]:
-        """The start in `text` of each token for which a passage has a state; 0 for special tokens."""
+        """The character offset in `text` of each token that has a state in a passage; 0 for special tokens."""
 
 
 def has_tokens(embedder: Embedder) -> TypeGuard[TokenEmbedder]:
-    """Like `isinstance` with `TokenEmbedder`, which would take 0.1 ms because it looks up every attribute."""
+    """Whether the embedder is a `TokenEmbedder`. `isinstance` looks up every attribute, which would take 0.1 ms."""
     return hasattr(embedder, "token_starts")
 
 
@@ -79,9 +79,9 @@ def embed_passages(
     cancellation: Cancellation | None = None,
     embedded: "OnEmbedded | None" = None,
 ) -> EmbeddedPassages:
-    """The vectors of `texts`, and their token states if the embedder has any.
+    """Return the vectors of `texts`, and their token states if the embedder has any.
 
-    `embedded` is called for each text, in any thread: as soon as it is embedded, or when a server has replied.
+    `embedded` is called for each text as soon as its vector is known, in any thread.
     """
     if has_tokens(embedder):
         return embedder.embed_passages(texts, embedded)
@@ -95,7 +95,7 @@ def embed_passages(
 def embed_questions(
     embedder: Embedder, texts: Sequence[str], cancellation: Cancellation | None = None
 ) -> list[EmbeddedQuestion]:
-    """The vectors of questions, and their tokens if the embedder has any. A server gets one request."""
+    """Return the vectors of questions, and their tokens if the embedder has any. A server gets only one request."""
     if has_tokens(embedder):
         if len(texts) == 1:
             return [embedder.embed_question(texts[0])]
@@ -103,12 +103,12 @@ def embed_questions(
             return list(pool.map(embedder.embed_question, texts))
     if len(texts) == 1:
         return [EmbeddedQuestion(embedder.embed_query(texts[0], cancellation), None)]
-    # Only embedders with tokens treat questions and documents differently.
+    # Embedders without tokens embed questions in the same way as documents.
     return [EmbeddedQuestion(vector, None) for vector in embedder.embed_documents(texts, cancellation)]
 
 
 def encodable(text: str) -> str:
-    """`text` with lone surrogates, which tokenizers and requests cannot encode, replaced by `?`.
+    """Replace lone surrogates in `text`, which tokenizers and requests cannot encode, by `?`.
 
     >>> encodable("a\\ud800b")
     'a?b'

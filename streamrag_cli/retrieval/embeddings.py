@@ -11,9 +11,11 @@ _OPENAI: Final = "openai:"
 
 
 def make_embedder(name: str, *, base_url: str | None, api_key: str | None, timeout_s: float) -> Embedder:
-    """The embedder `name`: `builtin`, `multilingual`, the full name of either, or `openai:MODEL`.
+    """Create the embedder `name`: `builtin`, `multilingual`, the full name of either, or `openai:MODEL`.
 
-    Nothing is loaded or sent yet. The other parameters apply only to `openai:`. Raises ConfigurationError:
+    No model is loaded and no request is sent yet. The other parameters apply only to `openai:`.
+
+    Raises ConfigurationError:
     `unknown_embedding` for any other name, `multilingual_not_installed`, and `bad_base_url` and `key_refused` for a
     malformed base URL or key.
     """

@@ -1,9 +1,9 @@
-"""Retrieval for follow-up questions, which may mean nothing without the conversation ("and in winter?").
+"""Retrieval for follow-up questions, which may be incomprehensible without the conversation ("and in winter?").
 
 The question and the two questions before it are searched as one weighted query: their words, vectors and tokens are
-combined, and the new question counts four times as much as each of the others. An earlier topic hardly affects a
-question with specific words of its own. For a question with one such word or none, the latest earlier question counts
-two or four times as much as the older one, because the topic may have changed in between.
+combined, and the new question counts four times as much as each of the others. If it has specific words, an earlier
+topic hardly affects the results. If it has one such word or none, the previous question counts two or four times as
+much as the question before it, because the topic may have changed in between.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 QUESTION_WEIGHT: Final = 4
-"""The weight of the new question; an earlier question has the weight 1. Measured: docs/retrieval.md."""
+"""The weight of the new question. An earlier question has the weight 1. docs/retrieval.md has the measurements."""
 _LATEST_WEIGHTS: Final = (4, 2)
-"""The weights of the latest earlier question if the new one has no content word, or one."""
+"""The weight of the previous question if the new question has no content word, and if it has one."""
 MAX_EARLIER: Final = 2
 MAX_EARLIER_CHARS: Final = 400
 MAX_EARLIER_WORDS: Final = 12
 
 _FEW_WORDS: Final = 12.0
-"""A total term weight below this is that of one or two words: too little to be a question of its own."""
+"""A question with a lower total term weight has only one or two words, and is incomplete without the conversation."""
 _FEW_WORDS_WITH_REFERENCE: Final = 20.0
 _PRONOUNS: Final = frozenset(
     "it its this that these those they them their theirs he him his she her hers"
@@ -42,11 +42,11 @@ _PRONOUNS: Final = frozenset(
 _CONJUNCTIONS: Final = frozenset(
     "and or but so then und oder aber et ou mais y e o pero ma mas en maar och og men и а но".split()
 )
-"""A question that begins with one of these continues another one."""
+"""Conjunctions. A question that begins with one of them refers to the question before it."""
 
 
 def earlier_questions(question: str, history: Sequence[Turn]) -> tuple[str, ...]:
-    """The beginnings of the last questions of `history` that differ from `question`, newest first.
+    """The last questions of `history` that differ from `question`, newest first, each truncated if it is long.
 
     Questions of stop words only ("Why is that?") are left out.
     """
@@ -61,10 +61,10 @@ def earlier_questions(question: str, history: Sequence[Turn]) -> tuple[str, ...]
 
 
 def needs_conversation(question: str, term_weight: float) -> bool:
-    """Whether the question says too little on its own. `term_weight` is the total weight of its terms.
+    """Whether a question is incomplete without its conversation. `term_weight` is the total weight of its terms.
 
-    A pronoun, or a conjunction at the beginning, is evidence that it refers to the conversation. Both are known in the
-    languages that have stop words, and in Chinese, Japanese and Korean; in others only the terms count.
+    A pronoun, or a conjunction at the beginning, indicates that it refers to the conversation. Both are known in the
+    languages that have stop words, and in Chinese, Japanese and Korean. In other languages only the terms count.
 
     >>> needs_conversation("And for teams?", 7.5), needs_conversation("Can you explain it?", 15.0)
     (True, True)
@@ -77,10 +77,10 @@ def needs_conversation(question: str, term_weight: float) -> bool:
 
 
 def weighted_words(question: Sequence[str], earlier: Mapping[str, tuple[int, int]]) -> list[str]:
-    """The words to search for, repeated according to their weights.
+    """Return the words to search for, each repeated according to its weight.
 
-    `earlier` maps the words of earlier questions to the number of chunks that contain them, and to their weight. Only
-    the rarest are searched, because they matter most and are found fastest.
+    `earlier` maps each word of earlier questions to the number of chunks that contain it, and to its weight. Only the
+    rarest of these words are searched for, because they matter most and are found fastest.
     """
     if not earlier:
         return list(question)
@@ -100,7 +100,7 @@ def weights(count: int, content_words: int) -> list[int]:
 
 
 def combined_vector(vectors: "Sequence[NDArray[np.float32]]", of_each: Sequence[float]) -> "NDArray[np.float32]":
-    """The weighted mean of unit vectors, scaled to unit length."""
+    """The weighted mean of unit vectors, scaled to unit length. `of_each` contains the weight of each vector."""
     import numpy as np
 
     total = np.array(of_each, dtype=np.float32) @ np.stack(vectors)
@@ -109,7 +109,7 @@ def combined_vector(vectors: "Sequence[NDArray[np.float32]]", of_each: Sequence[
 
 
 def combined_terms(terms: Sequence[Mapping[str, float]], of_each: Sequence[float]) -> dict[str, float]:
-    """The terms of several questions with their weights. A term of several questions gets its highest weight."""
+    """Combine the terms of several questions. A term that occurs in several questions gets its highest weight."""
     combined: dict[str, float] = {}
     for of_question, weight in zip(terms, of_each, strict=True):
         for term, value in of_question.items():

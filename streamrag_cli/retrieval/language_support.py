@@ -7,11 +7,11 @@ from streamrag_cli.retrieval.embedder import BUILTIN
 from streamrag_cli.store.interface import Manifest
 
 _FOREIGN_SHARE: Final = 0.1
-"""The embedder is suggested if more than this share of the chunks is not in English."""
+"""The multilingual embedder is suggested if more than this share of the chunks is not in English."""
 
 
 def multilingual_suggestion(manifest: Manifest) -> tuple[str, str] | None:
-    """A message and the commands to run, if the built-in embedder was used for much text that is not in English."""
+    """Return a message and the commands to run if the built-in embedder was used for much text in other languages."""
     if manifest.meta("embedding") != BUILTIN:
         return None
     foreign, chunks = manifest.foreign_chunks(), manifest.counts().chunks

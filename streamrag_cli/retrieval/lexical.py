@@ -10,14 +10,14 @@ from typing import Final
 from streamrag_cli.store.languages import ENGLISH, FUNCTION_WORDS, without_endings
 from streamrag_cli.store.stemming import separate
 
-_LATIN_END: Final = "\u0250"  # letters before it are Latin
+_LATIN_END: Final = "\u0250"  # all letters with a lower code point are Latin
 
 _BEYOND_LATIN: Final = re.compile(f"[{_LATIN_END}-\U0010ffff]")
-_CODE: Final = re.compile(r"(?<![^\W_])[^\W_]++(?:[-./:][^\W_]++)++")  # linear on a word of any length
+_CODE: Final = re.compile(r"(?<![^\W_])[^\W_]++(?:[-./:][^\W_]++)++")  # takes linear time, even on very long words
 _LETTERS_AND_DIGITS: Final = re.compile(
     r"(?<![\w.-])(?:[^\W\d_]{1,12}\d[^\W_]{0,60}|\d++[^\W\d_]{1,12}\d[^\W_]{0,60})(?![\w-])"
 )
-"""A word of letters and digits, such as E18. Not 20th, 1990s or 5kg, which are numbers."""
+"""Matches a word of letters and digits, such as E18, but not numbers such as 20th, 1990s or 5kg."""
 _REFERENCE_WORDS: Final = (
     "article|chapter|clause|code|error|fault|item|message|paragraph|part|rule|section"
     "|abschnitt|absatz|artikel|fehler|kapitel|klausel|meldung|paragraf|paragraph|regel|ziffer"
@@ -26,7 +26,7 @@ _REFERENCE: Final = re.compile(
     rf"(?:§+|(?<!\w)(?:{_REFERENCE_WORDS})(?: +code)?(?: +(?:no|nr|number|nummer)\.?)?)[ \u00a0]*"
     r"(?P<number>\d{1,9}(?:\.\d{1,4}){0,4}[a-z]?)(?!\w)"
 )
-"""A numbered section, rule or message, in lower case: "§ 5", "clause 7.2", "error 404"."""
+"""Matches a numbered section, rule or message in lower case, such as "§ 5", "clause 7.2" or "error 404"."""
 _OPTION: Final = re.compile(r"(?<![^\s('\"`])--?[A-Za-z0-9][\w-]{0,40}")
 _MEASURE: Final = re.compile(
     r"(?<!\w)(?:how|wie) (big|deep|expensive|far|fast|heavy|high|large|long|loud|many|much|often|old|strong"
@@ -39,27 +39,27 @@ STOP_WORDS: Final = FUNCTION_WORDS[ENGLISH]
 _STOP_CHARACTERS: Final = frozenset(
     "的了是在有吗呢吧啊么几哪谁何请问我你您他她它们这那些个就也都要会被把让给和与及或はがをにでとのもかへや"
 )
-"""Chinese and Japanese characters that are function words. Pairs that contain one of them are stop words, too."""
+"""Chinese and Japanese characters that are function words. Pairs that contain one of them are stop words as well."""
 _KANA: Final = re.compile("[\u3041-\u30ff]")
-"""A single kana is a stop word: like a single Latin letter, it is too common to search for."""
+"""Matches a single kana, which is a stop word, because it is as common as a single Latin letter."""
 _STOP_PAIRS: Final = frozenset(
     "多少 多久 多长 多大 怎么 怎样 如何 为什 什么 可以 ます です する した ない ある から まで".split()
 )
 
 
 def words(text: str) -> list[str]:
-    """The lower-cased words of `text`, unstemmed, in order, with repetitions. Text without spaces is split."""
+    """The unstemmed words of `text` in lower case, in order, with repetitions. Scripts without spaces are split."""
     return re.findall(r"\w+", separate(text).lower())
 
 
 def content_words(text: str, language: str = ENGLISH) -> list[str]:
-    """Like `words`, without the stop words of `language`; all words if only stop words are left."""
+    """Like `words`, but without the stop words of `language`. If the text has only stop words, all are returned."""
     all_words = words(text)
     return [word for word in all_words if not _is_stop_word(word, language)] or all_words
 
 
 def has_content_words(text: str) -> bool:
-    """Whether `text` has words other than the stop words of one language.
+    """Whether `text` has other words than stop words of a single language.
 
     >>> has_content_words("Where are they?"), has_content_words("Wo ist es?"), has_content_words("Where are tents?")
     (False, False, True)
@@ -78,7 +78,7 @@ def words_by_language(text: str, languages: Iterable[str]) -> dict[str, list[str
 
 
 def merged_words(words: Mapping[str, Sequence[str]]) -> list[str]:
-    """The words to search for in a collection of several languages. A word that two languages share counts once."""
+    """Merge the words of several languages into one list. A word that two languages share is counted once."""
     counted: Counter[str] = Counter()
     for of_language in words.values():
         counted |= Counter(of_language)
@@ -86,7 +86,7 @@ def merged_words(words: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def codes(text: str) -> tuple[str, ...]:
-    """The lower-cased codes in `text`: dates, article numbers, versions and other words with a digit and punctuation.
+    """The codes in `text`, in lower case: dates, article numbers, versions and other words with digits and punctuation.
 
     >>> codes("Which contract of HO-4057 ends on 2026-02-17, and/or in 1.5 h?")
     ('ho-4057', '2026-02-17')
@@ -96,7 +96,7 @@ def codes(text: str) -> tuple[str, ...]:
 
 
 def short_codes(text: str) -> tuple[str, ...]:
-    """The lower-cased words of letters and digits in `text`. They may be common in a collection, such as "mp3".
+    """The words of letters and digits in `text`, in lower case. Some, such as "mp3", may be common in a collection.
 
     >>> short_codes("What does E18 mean for the 20th load of 5kg in the 1990s?")
     ('e18',)
@@ -105,7 +105,7 @@ def short_codes(text: str) -> tuple[str, ...]:
 
 
 def references(text: str) -> tuple[str, ...]:
-    """The numbers of the sections, rules and messages in `text`, after a paragraph sign.
+    """The numbers of sections, rules and messages that `text` refers to, each with a paragraph sign before it.
 
     >>> references("Does § 5 or clause 7.2 explain error 404 in 3 lines?")
     ('§5', '§7.2', '§404')
@@ -117,8 +117,8 @@ def references(text: str) -> tuple[str, ...]:
 def contains_code(text: str, codes: Iterable[str]) -> bool:
     """Whether `text` contains one of the codes as a whole word.
 
-    The number of a reference counts only where it numbers something: after a paragraph sign or a word such as
-    "section", or at the beginning of a heading, or of a line if it has a point.
+    The number of a reference is recognised only after a paragraph sign or a word such as "section", at the beginning of
+    a heading, or, if it contains a point, at the beginning of a line.
 
     >>> [contains_code(text, ["§7.2"]) for text in ("7.2 Pets", "see § 7.2.", "7.2.1 Dogs", "17.2 kg", "in 7.2 km")]
     [True, True, False, False, False]
@@ -139,7 +139,7 @@ def _code_pattern(code: str) -> re.Pattern[str]:
 
 
 def measure_words(text: str) -> frozenset[str]:
-    """The words of `text` that only name the kind of value it asks for: "long" of "how long", "hoch" of "wie hoch".
+    """The words of `text` that only name the requested kind of value, such as "long" in "how long".
 
     >>> sorted(measure_words("How long is the trial, and how high is the fee? Wie lange dauert es?"))
     ['high', 'lange', 'long']

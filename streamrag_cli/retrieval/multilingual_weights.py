@@ -18,7 +18,7 @@ _BLOCK: Final = np.dtype([("scale", "<f2"), ("digits", "u1", 16)])
 _BLOCK_SIZE: Final = 32
 _FLOAT: Final = 0
 _INT8_MAX: Final = 63
-"""Weights use 7 bits: otherwise sums saturate on processors that have AVX2 but not VNNI."""
+"""The maximum of the 7-bit weights. With 8 bits, sums would saturate on processors that have AVX2 but not VNNI."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Vocabulary:
 
 
 class WeightsFile:
-    """The content of the file. Reads only the header at first, and raises ValueError if it is malformed."""
+    """The content of a file with weights. Only the header is read first. Raises ValueError if it is malformed."""
 
     def __init__(self, data: memoryview) -> None:
         self._data = data
@@ -66,7 +66,7 @@ class WeightsFile:
     def vocabulary(self) -> Vocabulary:
         offsets = np.frombuffer(self._data, "<u4", self._count + 1, self._offsets_at).astype(np.int64)
         joined = np.frombuffer(self._data, np.uint8, int(offsets[-1]), self._pieces_at)
-        # Decoding and splitting once is ten times as fast as decoding each of 250,000 pieces.
+        # Decoding all 250,000 pieces and then splitting them is ten times as fast as decoding each piece.
         pieces = np.insert(joined, offsets[1:-1], ord("\n")).tobytes().decode("utf-8").split("\n")
         scores = np.frombuffer(self._data, "<f4", self._count, self._scores_at).tolist()
         if len(pieces) != len(scores):
@@ -82,23 +82,23 @@ class WeightsFile:
         return replacements
 
     def blocks(self, name: str) -> NDArray[np.void]:
-        """The blocks of a matrix, in a row; not copied."""
+        """The blocks of the matrix `name` as a one-dimensional view."""
         _, numbers, offset = self._tensors[name]
         return np.frombuffer(self._data, _BLOCK, numbers // _BLOCK_SIZE, offset)
 
     def floats(self, name: str) -> NDArray[np.float32]:
-        """A tensor that is stored as floats, in a row; not copied."""
+        """The tensor `name`, which is stored as floats, as a one-dimensional view."""
         kind, numbers, offset = self._tensors[name]
         if kind != _FLOAT:
             raise ValueError(f"{name} is not stored as floats")
         return np.frombuffer(self._data, "<f4", numbers, offset)
 
     def word_rows(self) -> NDArray[np.void]:
-        """The blocks of the embedding matrix: shape (words, dimension / 32)."""
+        """The blocks of the embedding matrix, with the shape (words, dimension / 32)."""
         return self.blocks("emb.word").reshape(self._words, self.dimension // _BLOCK_SIZE)
 
     def encoder(self) -> dict[str, NDArray[np.generic]]:
-        """The initializers of `encoder.onnx` by name: for each matrix int8 weights and the scale of each column."""
+        """The initializers of `encoder.onnx` by name. A matrix has int8 weights and a scale for each column."""
         tensors: dict[str, NDArray[np.generic]] = {}
         for name, (kind, _, _) in self._tensors.items():
             if name in {"emb.word", "emb.pos", "emb.type"}:
@@ -110,7 +110,7 @@ class WeightsFile:
         return tensors
 
     def _int8(self, name: str) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-        """A matrix transposed to the shape (inputs, outputs), and the scale of each output."""
+        """Convert a matrix to int8, transposed to the shape (inputs, outputs). Also return the scale of each output."""
         inputs = self.inner if name.endswith(".fo.w") else self.dimension
         rows = dequantised(self.blocks(name)).reshape(-1, inputs)
         scales = np.abs(rows).max(axis=1) / np.float32(_INT8_MAX)
@@ -118,7 +118,7 @@ class WeightsFile:
 
 
 def dequantised(blocks: NDArray[np.void]) -> NDArray[np.float32]:
-    """The numbers of `blocks`: the shape of `blocks` with 32 times its last dimension."""
+    """Convert `blocks` to floats. The last dimension becomes 32 times as long, because a block has 32 numbers."""
     digits = blocks["digits"]
     numbers = np.concatenate([digits & 15, digits >> 4], axis=-1).astype(np.float32) - 8
     numbers *= blocks["scale"].astype(np.float32)[..., None]

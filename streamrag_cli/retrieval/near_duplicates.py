@@ -1,8 +1,9 @@
-"""Groups near-duplicate chunks: versions, mirrors and renamed folders contain the same text many times.
+"""Groups near-duplicate chunks, because versions, mirrors and renamed folders contain the same text many times.
 
-Only the best chunk of each group becomes a hit, which leaves space for hits from other pages. The documents of the
-other chunks are listed with it. A chunk is not a near-duplicate if it has a word of the question that the best chunk
-lacks. Records, such as rows of a table, must be equal, because different records may differ in only a few words.
+Only the best chunk of each group becomes a hit, which makes space for hits from other documents. The documents of the
+other chunks are listed with it. A chunk is not grouped with a better chunk if it has a word of the question that the
+better chunk lacks. Records, such as rows of a table, must be equal, because different records may differ in only a few
+words.
 """
 
 import re
@@ -19,16 +20,16 @@ from streamrag_cli.retrieval.lexical import STOP_WORDS, content_words, words
 from streamrag_cli.store.interface import StoredChunk
 
 FindMissing: TypeAlias = Callable[[Iterable[str]], Collection[str]]
-"""A function that returns the absolute paths at which no file exists."""
+"""A function that takes absolute paths and returns the paths at which no file exists."""
 
 COPIED_CHARS: Final = 100
-"""The minimum length for chunks with equal text but different titles to count as copies. Short texts such as "Closed."
+"""The minimum length of equal chunks with different titles that count as copies. Shorter texts, such as "Closed.", also
 occur on unrelated pages."""
 NEAR: Final = 0.9
 """Two passages are near-duplicates if they share at least this fraction of their word pairs, ignoring numbers."""
 MAX_NEW_NUMBERS: Final = 3
-"""Of two near-duplicates, each may contain at most this many numbers that the other lacks. Reports for different years
-differ in more numbers."""
+"""The maximum number of numbers that one near-duplicate has and the other lacks. Reports for different years differ in
+more numbers."""
 _SAME_SECTION_SIMILARITY: Final = 0.25
 _NEXT_VERSION_SIMILARITY: Final = 0.5
 _NUMBER: Final = re.compile(r"\d+(?:[.,:]\d+)*")
@@ -37,7 +38,7 @@ _TABLE_ROW: Final = re.compile(r"^[ \t]*\|", re.MULTILINE)
 
 @dataclass(slots=True)
 class DuplicateGroup:
-    """The best chunk of a group, and its near-duplicates."""
+    """A group of near-duplicates: its best chunk, and the others."""
 
     best: "Candidate"
     duplicates: "list[Candidate]" = field(default_factory=list)
@@ -60,7 +61,7 @@ class DuplicateGroup:
         )
 
     def merged_hit(self) -> Hit:
-        """The best hit of the group, with the copies of all its hits. The group must consist of hits."""
+        """The best hit of the group, with the copies of all hits in the group. Valid only for groups of hits."""
         best, *others = [each.hit for each in (self.best, *self.duplicates) if each.hit]
         copies = {each.path: each for each in best.copies}
         for other in others:
@@ -79,7 +80,7 @@ class DuplicateGroups:
         self.groups: list[DuplicateGroup] = []
 
     def add(self, chunks: Iterable[StoredChunk]) -> None:
-        """Add chunks, which must come in rank order."""
+        """Add chunks, which must be in rank order."""
         candidates = list(chunks)
         missing = self._find_missing(each.path for each in candidates) if self._find_missing else ()
         for stored in candidates:
@@ -98,9 +99,9 @@ class DuplicateGroups:
         self.groups.append(DuplicateGroup(candidate))
 
     def add_hits(self, hits: Iterable[Hit]) -> None:
-        """Like `add`, for hits of several collections, which have been checked for missing files.
+        """Add hits of several collections, which must already have been checked for missing files.
 
-        Of two hits that can represent each other, the first represents both.
+        If two hits can represent each other, the first represents both.
         """
         for hit in hits:
             candidate = Candidate.of_hit(hit, self._question_words)
@@ -137,7 +138,7 @@ class Candidate:
 
     @property
     def document(self) -> tuple[str, str | None]:
-        """The identity of the document: another collection may have another version of the same file."""
+        """A key that identifies the document, even if several collections contain versions of the same file."""
         return self.stored.path, self.hit.collection if self.hit else None
 
     @cached_property
@@ -146,7 +147,7 @@ class Candidate:
 
     @cached_property
     def title(self) -> str:
-        """The title with each number replaced by `0`."""
+        """The title of the chunk, with each number replaced by `0`."""
         return _NUMBER.sub("0", self.stored.chunk.context).casefold()
 
     @cached_property
@@ -155,12 +156,12 @@ class Candidate:
 
     @cached_property
     def masked_words(self) -> list[str]:
-        """The words in order, with each number replaced by `0`."""
+        """The words of the chunk in order, with each number replaced by `0`."""
         return words(_NUMBER.sub("0", self.stored.chunk.text_to_embed))
 
     @cached_property
     def pairs(self) -> frozenset[tuple[str, str]]:
-        """Neighbouring masked words."""
+        """All pairs of neighbouring words, with each number replaced by `0`."""
         return frozenset(pairwise(self.masked_words))
 
 
@@ -211,7 +212,7 @@ def _is_prose(stored: StoredChunk) -> bool:
 
 
 def _is_next_version(new: Candidate, missing: Candidate) -> bool:
-    """Whether `new` is probably a later version of a missing file: it has the same name and similar words."""
+    """Whether `new` is probably a later version of a missing file: its name is equal, and its words are similar."""
     if format_path(new.stored.path).name != format_path(missing.stored.path).name:
         return False
     same_section = new.stored.chunk.headings == missing.stored.chunk.headings

@@ -1,7 +1,8 @@
 """The embedder for servers with an OpenAI-compatible API.
 
-It parses replies itself, because a wrong vector would stay in a store unnoticed. The usual clients ignore `index` and
-use vectors in the order of arrival, accept NaN and missing vectors, and raise AttributeError for a malformed reply.
+This module parses and checks replies itself, because a wrong vector would stay in a store unnoticed. Common clients
+ignore `index` and use vectors in the order of arrival, accept NaN and missing vectors, and raise AttributeError if a
+reply is malformed.
 """
 
 import json
@@ -26,20 +27,21 @@ TEXTS_PER_REQUEST: Final = 128
 
 
 class OpenAIEmbedder:
-    """Sends up to 128 texts per request. Retries a request up to twice after a rate limit or a 5xx status.
+    """An embedder that sends up to 128 texts per request to a server.
 
-    Raises the errors of `model_server.errors`, and ConfigurationError `key_missing` for OpenAI without a key. No
-    message contains the key. Nothing is sent before the first text.
+    After a rate limit or a 5xx status, it retries a request up to twice. Messages do not contain the key.
+
+    Raises the errors of `model_server.errors`, and ConfigurationError `key_missing` for OpenAI without a key.
     """
 
-    score_curve: Final = None  # models differ, so that every collection is calibrated
+    score_curve: Final = None  # cosines differ between models, so every collection is calibrated
 
     def __init__(
         self, endpoint: ModelEndpoint, *, timeout_s: float, sleep: Callable[[float], None] = time.sleep
     ) -> None:
-        """`timeout_s` is the idle timeout; a whole reply may take four times as long.
+        """`timeout_s` is the idle timeout. A whole reply may take four times as long.
 
-        `sleep` waits before a retry, in seconds.
+        `sleep` is called with the seconds to wait before a retry.
         """
         self.name: Final = f"openai:{endpoint.model}"
         self._endpoint = endpoint
@@ -69,7 +71,7 @@ class OpenAIEmbedder:
         return vectors
 
     def _reply(self, texts: list[str], cancellation: Cancellation) -> bytes:
-        """The body of the server's reply, after retries."""
+        """Send a request, retry it if necessary, and return the body of the reply."""
         client = self._client
         # The client has already imported these modules, so this costs nothing.
         from streamrag_cli.model_server.client import FOREIGN_ERRORS, RequestCancelledError
@@ -102,7 +104,7 @@ class OpenAIEmbedder:
 
 
 def _unit_vectors(body: bytes, count: int, endpoint: ModelEndpoint) -> NDArray[np.float32]:
-    """The `count` vectors of a reply, ordered by `index` and scaled to unit length."""
+    """Parse the `count` vectors of a reply, order them by `index` and scale them to unit length."""
     try:
         items: list[dict[str, Any]] = json.loads(body)["data"]
         by_index = {item.get("index", position): item["embedding"] for position, item in enumerate(items)}

@@ -1,4 +1,4 @@
-"""The query for a question: words, a vector and tokens. Those of a follow-up include earlier questions."""
+"""Builds the query for a question: words, a vector and tokens. For a follow-up, they include earlier questions."""
 
 import re
 from bisect import bisect_right
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 _PUNCTUATION: Final = 0.05  # the weight of tokens that are not words
 
 _MEASURE_SHARE: Final = 0.25
-"""The share of its weight that a word such as "long" of "how long" keeps: an answer does not repeat it."""
+"""The weight of a word such as "long" in "how long" is multiplied by this, because answers do not repeat such words."""
 _MAX_CODE_SHARE: Final = 0.005
 _MAX_CODE_CHUNKS: Final = 5
-"""A code in more chunks than this, and in a larger share of them, is the name of a topic, such as "mp3"."""
+"""A code that occurs in more chunks, and in a larger share of the chunks, is the name of a topic, such as "mp3"."""
 _LATEST_FOR_QUOTES: Final = 0.5
-"""The weight of the latest earlier question for quotes, if the new one says too little on its own."""
+"""The weight of the previous question in the choice of quotes, if the new question is incomplete without it."""
 
 TermWeights: TypeAlias = Mapping[str, Mapping[str, float]]
 """The stemmed terms of a question with their weights, for each language of the collection."""
@@ -50,7 +50,7 @@ TermWeights: TypeAlias = Mapping[str, Mapping[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A vector of unit length and the terms by which hits are scored."""
+    """One way to understand a question: a vector of unit length, and the weighted terms by which hits are scored."""
 
     vector: "NDArray[np.float32]"
     term_weights: TermWeights
@@ -62,13 +62,13 @@ class Query:
 
     - `vector` has unit length.
     - `words` are repeated according to their weights.
-    - `term_weights` are for quotes. An earlier question counts little in them if the new one has content words.
-    - `decisive_codes` are the codes that are so rare that a chunk with one of them is relevant.
-    - `tokens` is None if the embedder has no token states for the question; `token_weights` has one value per token.
-    - `readings` are the ways to understand the question, of which the best one for a hit counts: on its own, with the
-      weighted conversation, and, if it says too little on its own, with the latest or all questions as equal parts. A
-      question without content words can also be understood as the previous question.
-    - `is_lexical_only` is true if the embedder does not support the script of the question.
+    - `term_weights` are for choosing quotes. Earlier questions have little weight if the new one has content words.
+    - `decisive_codes` are codes that are so rare that every chunk with one of them is relevant.
+    - `tokens` is None if the embedder has no token states for the question. `token_weights` has one value per token.
+    - `readings` are the ways to understand the question; the one with the highest score for a hit counts. A question
+      can be read on its own or with the weighted conversation. If it is incomplete, it can also be read with the
+      previous or all questions as equal parts. Without content words, it can also be read as the previous question.
+    - `is_lexical_only` is True if the embedder does not support the script of the question.
     """
 
     vector: "NDArray[np.float32]"
@@ -85,19 +85,19 @@ class Query:
 def make_query(
     reader: Reader, embedder: Embedder, texts: Sequence[str], embedded: Sequence[EmbeddedQuestion], *, total: int
 ) -> Query:
-    """The query for `texts`: the question, followed by earlier ones. `total` is the number of chunks."""
+    """Build the query for `texts`, which are the question and earlier ones. `total` is the number of chunks."""
     question = texts[0]
     is_english = embedder.name == BUILTIN
     is_lexical_only = is_english and is_outside_latin(question)
     languages = reader.catalog.languages()
     words = [words_by_language(text, languages) for text in texts]
     if len(texts) > 1 and not has_content_words(question):
-        words[0] = {language: [] for language in languages}  # the words of the earlier questions are enough
+        words[0] = {language: [] for language in languages}  # the words of the earlier questions suffice
     terms = _Terms(reader, words, texts, total)
     rare_codes = tuple(each for each in (*codes(question), *short_codes(question)) if terms.is_rare(each))
     decisive_codes = (*references(question), *rare_codes)
     asked_codes = tuple(dict.fromkeys((*codes(question), *decisive_codes)))
-    # The built-in embedder does not support an earlier question in another script, but its words count.
+    # An earlier question in a script that the embedder does not support contributes only its words.
     supported = [index for index, text in enumerate(texts) if not index or not (is_english and is_outside_latin(text))]
     vectors = [embedded[index].vector for index in supported]
     of_each = weights(len(texts), content_words=min((len(set(each)) for each in words[0].values()), default=0))
@@ -107,14 +107,14 @@ def make_query(
     term_weights = terms.combined([weight / QUESTION_WEIGHT for weight in of_each])
     depends = len(texts) > 1 and needs_conversation(question, terms.least_weight)
     for_quotes = term_weights
-    if has_content_words(question):  # a sentence that answers the new question is quoted first
+    if has_content_words(question):  # sentences that answer the new question are quoted first
         latest = _LATEST_FOR_QUOTES if depends else 1 / QUESTION_WEIGHT
         for_quotes = terms.combined([1.0, latest, *[1 / QUESTION_WEIGHT] * len(texts)][: len(texts)])
     readings = [Reading(vectors[0], terms.weights[0])]
     if len(texts) > 1:
         readings.append(Reading(vector, term_weights))
         if depends:
-            for count in range(2, len(texts) + 1):  # an older question may have had another topic
+            for count in range(2, len(texts) + 1):  # an older question may have been about another topic
                 equal = [float(index < count) for index in range(len(texts))]
                 of_vectors = combined_vector(vectors, [equal[index] for index in supported])
                 readings.append(Reading(of_vectors, terms.combined(equal)))
@@ -134,7 +134,7 @@ def make_query(
 
 
 class _Terms:
-    """The words of all questions, and how rare they are. The collection is asked once for all of them."""
+    """The words of all questions, and how rare they are. All frequencies are read from the collection in one query."""
 
     def __init__(
         self, reader: Reader, words: Sequence[Mapping[str, Sequence[str]]], texts: Sequence[str], total: int
@@ -173,13 +173,13 @@ class _Terms:
         self.least_weight = min(sum(map(self._weight, dict.fromkeys(of_language))) for of_language in stemmed[0])
 
     def is_rare(self, code: str) -> bool:
-        """Whether few chunks contain the code, or its rarest part: it then identifies their subject."""
+        """Whether few chunks contain the code or its rarest part, so that it identifies the subject of these chunks."""
         parts = [stem for each in stems([code], are_separate=True) for stem in each]
         frequency = min(self._reader.document_frequencies(set(parts)).values(), default=0)
         return frequency <= max(_MAX_CODE_CHUNKS, _MAX_CODE_SHARE * self._total)
 
     def combined(self, of_each: Sequence[float]) -> TermWeights:
-        """The term weights of all questions together."""
+        """Combine the term weights of all questions. `of_each` contains the weight of each question."""
         if len(self.weights) == 1:
             return self.weights[0]
         return {
@@ -187,7 +187,7 @@ class _Terms:
         }
 
     def weighted_words(self, of_each: Sequence[int]) -> list[str]:
-        """The words to search for, unstemmed."""
+        """The unstemmed words to search for, each repeated according to its weight."""
         earlier = {
             word: (
                 min((self._frequencies.get(stem, 0) for stem in of_word), default=0),
@@ -231,12 +231,12 @@ class _Terms:
 
 
 def _without(words: Sequence[str], measures: frozenset[str]) -> list[str]:
-    """The words to search for, without measure words, unless there are no others."""
+    """The words without measure words such as "long" in "how long". If there are no others, all words."""
     return [each for each in words if each not in measures] or list(words)
 
 
 def _tokens(of_each: Sequence[QuestionTokens | None]) -> QuestionTokens | None:
-    """The tokens of all questions, or None if the first has none."""
+    """The tokens of all questions; None if the first question has no tokens."""
     import numpy as np
 
     if not (of_each[0] and of_each[0].spans):

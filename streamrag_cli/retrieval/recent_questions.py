@@ -1,4 +1,4 @@
-"""Remembers the vectors of recent questions: the question of one turn is an earlier question of the next."""
+"""A cache of the vectors of recent questions, because the question of one turn is an earlier question of the next."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -9,11 +9,11 @@ from streamrag_cli.retrieval.embedder import EmbeddedQuestion, Embedder, embed_q
 from streamrag_cli.retrieval.follow_up import MAX_EARLIER_CHARS
 from streamrag_cli.store.time_limit import Cancellation
 
-_MAX_QUESTIONS: Final = 32  # of about 30 kB each, and of at most 200 kB
+_MAX_QUESTIONS: Final = 32  # one entry has about 30 kB, and at most 200 kB
 
 
 class RecentQuestions:
-    """Embeds questions, each only once while it is remembered. Safe to share between threads."""
+    """Embeds questions and caches their vectors. Safe to share between threads."""
 
     def __init__(self) -> None:
         self._embedded: OrderedDict[tuple[str, str], EmbeddedQuestion] = OrderedDict()
@@ -22,7 +22,7 @@ class RecentQuestions:
     def embed(
         self, embedder: Embedder, texts: Sequence[str], cancellation: Cancellation | None
     ) -> list[EmbeddedQuestion]:
-        """Embed `texts`, in order. The texts that are not remembered are embedded in one request.
+        """Return the vectors of `texts`, in order. All texts that are not in the cache are embedded in one request.
 
         Raises the errors of the embedder.
         """

@@ -1,11 +1,11 @@
-"""Scores of hits: the probability that a chunk is relevant, comparable between questions.
+"""Computes the scores of hits, which estimate the probability that a chunk is relevant.
 
 Chunks are ranked by fused scores, which are relative to the best hit, so the best of many irrelevant chunks looks as
-good as a relevant one. The score that is shown is therefore computed from two values that do not depend on other hits:
-the cosine, and the share of the question that the chunk's words cover.
+good as a relevant one. The score that is shown is comparable between questions. It is computed from two values that do
+not depend on other hits: the cosine, and the share of the question that the chunk's words cover.
 
-The curve of the built-in embedder was fitted on questions with known answers against off-topic questions; see
-`docs/retrieval.md`. The curve of an embedder without one of its own is calibrated (`calibration`).
+The curve of the built-in embedder was fitted to questions with known answers and off-topic questions (see
+`docs/retrieval.md`). For embedders without a curve of their own, `calibration` adapts it.
 """
 
 from collections.abc import Mapping
@@ -20,14 +20,14 @@ _SMOOTHING_CHUNKS: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class ScoreCurve:
-    """A logistic curve: the score is .5 if `bias + per_cosine * cosine + per_coverage * coverage` is 0."""
+    """A logistic curve. The score is 0.5 if `bias + per_cosine * cosine + per_coverage * coverage` is 0."""
 
     bias: float
     per_cosine: float
     per_coverage: float
 
     def score(self, *, cosine: float, coverage: float) -> float:
-        """A score from 0 to 1, from the cosine of question and chunk and the share of the question that it covers.
+        """The score (0 to 1) of a chunk with this cosine to the question and this coverage of the question's terms.
 
         >>> [round(BUILTIN_CURVE.score(cosine=cosine, coverage=share), 2) for cosine, share in ((0.7, 1), (0.2, 0.25))]
         [0.99, 0.1]
@@ -35,9 +35,9 @@ class ScoreCurve:
         return 1 / (1 + exp(-self.bias - self.per_cosine * cosine - self.per_coverage * coverage))
 
     def builtin_cosine(self, cosine: Cosine) -> Cosine:
-        """The cosine of the built-in embedder that contributes as much to the score as this embedder's `cosine`.
+        """Convert `cosine` to the cosine of the built-in embedder that contributes as much to the score.
 
-        It makes cosines of different embedders comparable. `cosine` may be a number or an array.
+        This makes the cosines of different embedders comparable. `cosine` may be a number or an array.
         """
         return (self.bias - BUILTIN_CURVE.bias + self.per_cosine * cosine) / BUILTIN_CURVE.per_cosine
 
@@ -46,7 +46,7 @@ BUILTIN_CURVE: Final = ScoreCurve(bias=-4.8, per_cosine=8.0, per_coverage=4.0)
 
 
 def relevance_of_words(coverage: float) -> float:
-    """A score from the coverage only, for text in a script that the embedder does not support.
+    """The score of text in a script that the embedder does not support, computed only from the coverage.
 
     >>> [round(relevance_of_words(covered), 2) for covered in (0.2, 0.5, 0.8)]
     [0.08, 0.5, 0.92]
@@ -57,13 +57,13 @@ def relevance_of_words(coverage: float) -> float:
 def term_weight(frequency: int, chunks: int) -> float:
     """The inverse document frequency of a term that occurs in `frequency` of `chunks` chunks.
 
-    It is smoothed by a thousand imaginary chunks without the term. Otherwise, in a store of three chunks, a word that
-    occurs in all of them would have no weight, and one that occurs in none would dominate.
+    The frequency is smoothed by adding a thousand imaginary chunks without the term. Otherwise, in a store of three
+    chunks, a word that occurs in all of them would have no weight, and a word that occurs in none would dominate.
     """
     return log(1 + (_SMOOTHING_CHUNKS + chunks - frequency + 0.5) / (frequency + 0.5))
 
 
 def coverage(words: frozenset[str], weights: Mapping[str, float]) -> float:
-    """The share of the total weight of all terms that is covered by `words`, 0 to 1; 0 if there are no terms."""
+    """The weight of the terms in `words` as a share of the total weight, from 0 to 1. It is 0 if there are no terms."""
     total = sum(weights.values())
     return sum(weight for term, weight in weights.items() if term in words) / total if total else 0.0

@@ -1,4 +1,4 @@
-"""An open collection with its embedder, and the threads for its searches."""
+"""Combines an open collection, its embedder and the threads for its searches."""
 
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -24,7 +24,7 @@ from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, Cancellation, Time
 
 Result = TypeVar("Result")
 RecordOf: TypeAlias = dict[tuple[str | None, str], DocumentRecord]
-"""The records of documents by their collection, None unless several are searched, and their path."""
+"""Maps a collection and a path to the document's record. If only one collection is searched, its name is None."""
 _THREADS: Final = min(32, (os.cpu_count() or 1) + 4)
 _ATTEMPTS: Final = 3
 
@@ -33,12 +33,12 @@ class Retriever:
     """Finds the relevant chunks for a question. Safe to share between threads."""
 
     def __init__(self, reader: Reader, settings: Settings) -> None:
-        """Raises StoreError `another_embedding`."""
+        """Raises StoreError `another_embedding` if the settings do not request the embedder of the collection."""
         self.reader = reader
         self._settings = settings
         self.embedder = self._matching_embedder()
         self.recent = RecentQuestions()
-        # A separate thread pool: a collection that hangs must not block the others.
+        # Each collection has its own thread pool, so that a collection that hangs does not block the others.
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="retrieve")
 
     @classmethod
@@ -63,7 +63,7 @@ class Retriever:
         return embedder
 
     def close(self) -> None:
-        """Close the collection. Searches that are still running in threads finish on their own."""
+        """Close the collection. This does not wait for searches that are still running in threads."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self.reader.close()
 
@@ -86,9 +86,9 @@ class Retriever:
         find_missing: FindMissing | None = None,
         cancellation: Cancellation | None = None,
     ) -> Retrieved:
-        """Return the best chunks. `history` has the earlier turns of the conversation, oldest first.
+        """Return the best chunks for a question. `history` contains the earlier turns, oldest first.
 
-        `scope` restricts the documents, and `find_missing` finds files that no longer exist. Raises
+        Only documents that `scope` allows are searched. `find_missing` finds files that no longer exist. Raises
         NothingRelevantError if no chunk reaches `min_score`, and the errors of `search.retrieve`.
         """
         return require_hits(
@@ -114,7 +114,7 @@ class Retriever:
         find_missing: FindMissing | None = None,
         cancellation: Cancellation | None = None,
     ) -> Retrieved:
-        """The passages with these ids, for a question with the results `retrieved`: see `cited_passages`."""
+        """Call the function `cited_passages` with this collection."""
         return cited_passages(
             self.reader,
             self.embedder,
@@ -130,14 +130,14 @@ class Retriever:
             return self.reader.counts().chunks
 
     def documents(self, hits: Iterable[Hit], cancellation: Cancellation | None = None) -> RecordOf:
-        """The records of the documents of these hits. A document that is no longer in the collection is left out."""
+        """The records of the documents of `hits`. Documents that are no longer in the collection are left out."""
         with self.reader.snapshot(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
             keys = dict.fromkeys((hit.collection, hit.path) for hit in hits)
             records = {(name, path): self.reader.catalog.document(path) for name, path in keys}
             return {key: record for key, record in records.items() if record}
 
     def chunk_after(self, hit: Hit, *, cancellation: Cancellation | None = None) -> Chunk | None:
-        """The next chunk of the same document, if there is one."""
+        """The chunk after `hit` in the same document; None if `hit` is the last chunk."""
         with self.reader.snapshot(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
             return self.reader.catalog.chunk_at(hit.path, hit.chunk.ordinal + 1)
 
@@ -153,7 +153,7 @@ class Retriever:
         cancellation: Cancellation | None,
         recent: RecentQuestions,
     ) -> Retrieved:
-        """Like `retrieve`, but a result without hits is not an error."""
+        """Like `retrieve`, but returns a result without hits instead of raising an error."""
         search = partial(
             retrieve,
             self.reader,
@@ -179,7 +179,7 @@ class Retriever:
 
 
 def require_hits(retrieved: Retrieved, min_score: float) -> Retrieved:
-    """`retrieved`, unless it has no hits: then raises NothingRelevantError `nothing_relevant`."""
+    """Return `retrieved`. Raises NothingRelevantError `nothing_relevant` if it has no hits."""
     if not retrieved.hits:
         error = NothingRelevantError(
             f"nothing relevant in the documents: best match scored {retrieved.best_score:.2f},"
@@ -193,7 +193,7 @@ def require_hits(retrieved: Retrieved, min_score: float) -> Retrieved:
 
 
 def embedder_for(settings: Settings, *, made_with: str | None) -> Embedder:
-    """The embedder of the settings, else that of the collection, else the built-in one.
+    """The embedder that the settings request. If they request none, that of the collection, or else the built-in one.
 
     Raises StoreError `store_format` if the collection's embedder is unknown, and the errors of `make_embedder`.
     """
@@ -208,7 +208,7 @@ def embedder_for(settings: Settings, *, made_with: str | None) -> Embedder:
         if settings.embedding or error.code != "unknown_embedding":
             raise
         raise StoreError(
-            f"this version does not have the embedder of the collection: {error.message}",
+            f"this version of streamrag does not have the embedder of the collection: {error.message}",
             code="store_format",
             hint="upgrade streamrag, or rebuild the collection: streamrag ingest --rebuild --embedding builtin",
         ) from error

@@ -1,12 +1,11 @@
-"""Hybrid search: returns the best chunks for a question in one call.
+"""Hybrid search, which returns the best chunks for a question in one call.
 
 Full-text search and vector search each return their best 100 chunks. Every candidate gets both scores, which are scaled
 and added with equal weight. The best 30 are compared with the question token by token (`token_states`), and that score
-is added with the same weight. The sum determines the order of the hits; the scores that are shown are computed in
-`relevance`.
+is added with the same weight. The sum determines the order of the hits. `relevance` computes the scores that are shown.
 
-The built-in embedder was trained on English. A question or chunk in a script other than Latin is therefore scored only
-by its words.
+The built-in embedder was trained on English text. Questions and chunks in scripts other than Latin are therefore
+scored only by their words.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NO_FILTER: Final = Filter()
-CANDIDATES: Final = 100  # from full-text search and from vector search each
+CANDIDATES: Final = 100  # the number of results of the full-text search, and of the vector search
 _CODE_COVERAGE: Final = 0.75
 """A chunk that contains a code from the question, such as an article number, gets at least this coverage."""
 _CODE_SCORE: Final = 0.5
@@ -47,12 +46,12 @@ _CODE_SCORE: Final = 0.5
 RERANKED: Final = 30
 """The number of fused hits to re-rank by late interaction. Re-ranking 10 achieves two thirds of the improvement."""
 LATE_WEIGHT: Final = 0.5
-"""The weight of late interaction, equal to that of each part of the fusion. Results hardly change up to twice this."""
-LEXICAL_WEIGHT: Final = 0.5  # fixed, not tuned: on seven public sets, results hardly change between .40 and .55
+"""The weight of late interaction, equal to that of each other score. Twice this value hardly changes results."""
+LEXICAL_WEIGHT: Final = 0.5  # not tuned: on seven public data sets, results hardly change between 0.40 and 0.55
 
 
 class DimensionError(Exception):
-    """The embedder returned vectors of another dimension than those of the collection."""
+    """Raised if the vectors of the embedder and of the collection have different dimensions."""
 
     def __init__(self, *, stored: int, returned: int) -> None:
         super().__init__(f"{returned} instead of {stored} dimensions")
@@ -61,7 +60,7 @@ class DimensionError(Exception):
 
 
 class EmbeddingChangedError(Exception):
-    """The collection has been rebuilt with another embedder, before or after the question was embedded."""
+    """Raised if the collection was rebuilt with another embedder during the search."""
 
 
 NEAREST: Final = 3
@@ -69,7 +68,7 @@ NEAREST: Final = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retrieved:
-    """The hits, best first, and data of the search that answers reuse.
+    """The hits of a search, best first, and intermediate results that are needed for the answer.
 
     - `question_vector` has unit length and shape (dimension,). It is kept because a model server may charge for it.
     - `term_weights` has the stemmed terms of the question in each language of the collection.
@@ -77,12 +76,12 @@ class Retrieved:
     - `spent_ms` is the duration of each step. `embed` includes opening Chroma, and `full text` includes both searches.
     - `codes` are the codes in the question.
     - `token_states` maps chunk ids of hits to their packed token states, if the embedder has any.
-    - `is_lexical_only` is true if the embedder does not support the script of the question; `question_vector` is then
+    - `is_lexical_only` is True if the embedder does not support the script of the question. `question_vector` is then
       zero.
-    - `nearest` are the best hits, even if they are below the minimum score.
+    - `nearest` contains the best hits, even if they are below the minimum score.
     - `curve` maps cosines to scores.
     - `parts` has the results of each collection by its name, if several were searched. Vectors of different embedders
-      are not comparable, so that text of a hit is compared with the question by the part of its collection.
+      cannot be compared, so the text of a hit is compared with the question vector in the part of its collection.
     """
 
     hits: tuple[Hit, ...]
@@ -119,11 +118,11 @@ def retrieve(
     cancellation: Cancellation | None = None,
     recent: RecentQuestions | None = None,
 ) -> Retrieved:
-    """The `limit` best chunks with a score of at least `min_score`, without near-duplicates.
+    """Return the `limit` best chunks with a score of at least `min_score`, without near-duplicates.
 
-    Only documents that the filter `scope` allows are searched; scores are the same as without a filter.
-    `earlier` are the questions before a follow-up, newest first. `find_missing` finds files that no longer exist.
-    `cancellation` also cancels the embedder. `recent` are the questions whose vectors are known.
+    Only documents that the filter `scope` allows are searched. Scores are the same as without a filter. `earlier` are
+    the questions before a follow-up, newest first. `find_missing` finds files that no longer exist. `cancellation`
+    also cancels the embedder. `recent` is a cache of vectors of questions.
 
     Raises StoreError (`store_empty` if there are no chunks, `retrieval_timeout` if the store takes longer than
     `RETRIEVAL_LIMIT_S`, `interrupted` after `cancellation`), EmbeddingChangedError, DimensionError, the errors of
@@ -131,10 +130,10 @@ def retrieve(
     """
     stages = Stages(perf_counter())
     with reader.snapshot(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
-        if reader.embedding != embedder.name:  # the old embedder may fail, and must not get the question
+        if reader.embedding != embedder.name:  # the previous embedder may fail, and must not get the question
             raise EmbeddingChangedError
-        count_chunks(reader)  # before opening Chroma, which an empty collection does not have
-        select(reader, scope)  # before the question is sent to an embedder that may charge for it
+        count_chunks(reader)  # must precede opening Chroma, because an empty collection has no Chroma files
+        select(reader, scope)  # must precede embedding the question, for which a server may charge
     texts = (question, *earlier)
     embed = partial((recent or RecentQuestions()).embed, embedder, texts, cancellation)
     embedded = _embedded(reader, embed, cancellation)
@@ -188,7 +187,7 @@ def _check_dimension(reader: Reader, embedded: Sequence[EmbeddedQuestion]) -> No
 
 
 def select(reader: Reader, scope: Filter) -> Selection | None:
-    """The documents that the filter allows, or None for all. Raises NothingRelevantError `no_document_matches`."""
+    """The documents that a filter allows; None if it allows all. Raises NothingRelevantError if it allows none."""
     if scope.is_empty:
         return None
     selection = reader.select(scope)
@@ -208,7 +207,7 @@ def select(reader: Reader, scope: Filter) -> Selection | None:
 def _embedded(
     reader: Reader, embed: Callable[[], list[EmbeddedQuestion]], cancellation: Cancellation | None
 ) -> list[EmbeddedQuestion]:
-    """Embed the questions. If Chroma is not open yet, open it at the same time, because both steps are slow."""
+    """Embed the questions. If Chroma is not open yet, it is opened at the same time, because both steps are slow."""
     if reader.is_prepared:
         return embed()
     with ThreadPoolExecutor(1, thread_name_prefix="open") as pool:
@@ -225,16 +224,18 @@ def _candidates(
     text_hits, vector_hits = reader.search_both(query.words, query.vector, CANDIDATES, selection)
     lexical, nearest = dict(text_hits), dict(vector_hits)
     stages.end("full text")
-    known = reader.catalog.existing(nearest)  # Chroma may contain chunks that an ingest is still writing
+    known = reader.catalog.existing(
+        nearest
+    )  # Chroma may contain vectors of chunks that an ingest has not committed yet
     cosines = {chunk_id: cosine for chunk_id, cosine in nearest.items() if chunk_id in known}
-    # The search is approximate but returns exact cosines, so only the cosines of the other candidates are missing.
+    # The vector search returns exact cosines of its hits, so only those of the other candidates must be computed.
     cosines |= reader.cosines(query.vector, sorted(lexical.keys() - cosines.keys()))
     stages.end("vectors")
     return lexical, dict.fromkeys(cosines, 0.0) if query.is_lexical_only else cosines
 
 
 def _fused(lexical: dict[str, float], cosines: dict[str, float]) -> dict[str, float]:
-    """Chunk ids with their fused scores, best first. Without full-text hits, only the cosine counts."""
+    """The chunk ids with their fused scores, best first. Without full-text hits, only the cosine counts."""
     best_lexical = max(lexical.values(), default=0.0) or 1.0
     scaled = _scaled(cosines)
     scores = {
@@ -245,7 +246,7 @@ def _fused(lexical: dict[str, float], cosines: dict[str, float]) -> dict[str, fl
 
 
 def _scaled(scores: Mapping[str, float]) -> dict[str, float]:
-    """Scale scores from 0 (worst) to 1 (best): some embedders give every text a cosine between .7 and .9."""
+    """Scale scores to a range from 0 (worst) to 1 (best). All cosines of some embedders are between 0.7 and 0.9."""
     least, best = min(scores.values(), default=0.0), max(scores.values(), default=0.0)
     return {chunk_id: (score - least) / ((best - least) or 1.0) for chunk_id, score in scores.items()}
 
@@ -255,7 +256,7 @@ def _sorted(scores: Mapping[str, float]) -> dict[str, float]:
 
 
 def _reranked(fused: Mapping[str, float], states: Mapping[str, bytes], query: Query) -> dict[str, float]:
-    """The best chunks of `fused`, re-ranked by late interaction, followed by the rest.
+    """Re-rank the best chunks of `fused` by late interaction, and return them before the rest.
 
     If one of the best chunks has no token states, as in a store written by an older version, the order is unchanged.
     """
@@ -292,10 +293,10 @@ def _hits(
     *,
     curve: ScoreCurve,
 ) -> list[Hit]:
-    """The chunks in fused order, with their scores. No hit scores higher than the hit before it.
+    """Return the best chunk of each group as a hit, in fused order. No hit has a higher score than the hit before it.
 
-    Chunks with a rare code of the question come first, and are always relevant. Chunks in a script
-    that the embedder does not support are scored by their words and come last.
+    Chunks with a rare code of the question are first, and are always relevant. Chunks in a script that the embedder
+    does not support are scored by their words, and are last.
     """
     is_english = embedder.name == BUILTIN
     unjudged = {

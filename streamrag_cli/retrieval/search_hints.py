@@ -1,4 +1,4 @@
-"""Advice for the user of this machine if a search finds nothing: other names, fewer restrictions, other collections."""
+"""Improves the hint of a search without results: suggests similar names, fewer restrictions or other collections."""
 
 import difflib
 import shlex
@@ -18,13 +18,13 @@ from streamrag_cli.text import sanitise_line
 
 _NAMED: Final = 3
 _MAX_NAMES: Final = 5000
-"""Comparing a name with this many takes about 0.1 s."""
+"""The maximum number of names that a name is compared with, which takes about 0.1 s."""
 _CUTOFF: Final = 0.7
 _MAX_SHOWN_CHARS: Final = 200
 
 
 def improve_hint(error: NothingRelevantError, scope: Filter, settings: Settings, manifest: Manifest | None) -> None:
-    """Add advice to the hint of `error`, which a search in `scope` has raised.
+    """Add suggestions to the hint of `error`, which a search in `scope` has raised.
 
     The caller must hold a snapshot of `manifest`, which is None if several collections were searched.
     """
@@ -46,7 +46,7 @@ def improve_hint(error: NothingRelevantError, scope: Filter, settings: Settings,
 
 
 def similar_names(scope: Filter, manifest: Manifest) -> list[str]:
-    """Folders and files with names similar to the first path in the filter that matches no document."""
+    """The names of folders and files that resemble the first path in the filter that matches no document."""
     records = list(manifest.documents_under(EVERYTHING))
     sources = [each.source for each in records]
     for pattern in scope.patterns:
@@ -60,7 +60,7 @@ def similar_names(scope: Filter, manifest: Manifest) -> list[str]:
 
 
 def similar(name: str, sources: Iterable[str]) -> list[str]:
-    """Names that resemble the part of a pattern before its first wildcard, each with the rest of the pattern."""
+    """Names among `sources` that resemble the part of `name` before its first wildcard, each followed by the rest."""
     parts = [each for each in PurePosixPath(name).parts if each not in {"/", ".", ".."}]
     fixed = next((n for n, each in enumerate(parts) if has_magic(each)), len(parts))
     prefix, rest = "/".join(parts[:fixed]).casefold(), parts[fixed:]

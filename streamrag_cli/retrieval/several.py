@@ -1,7 +1,7 @@
-"""Several collections that are searched as one. Each may have its own embedder.
+"""Searches several collections as one. Each collection may have its own embedder.
 
-Scores of hits are comparable between embedders, vectors are not. Hits are therefore merged by their scores, and
-`Retrieved.parts` keeps the results of each collection for comparisons with the question's vector.
+Scores of hits can be compared between embedders, but vectors cannot. Hits are therefore merged by their scores, and
+`Retrieved.parts` contains the results of each collection for comparisons with the question's vector.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -29,21 +29,21 @@ Result = TypeVar("Result")
 
 
 class SeveralRetrievers:
-    """Finds the relevant chunks for a question in several collections. Belongs to one question."""
+    """Finds the relevant chunks in several collections. An instance is used for only one question."""
 
     def __init__(self, retrievers: Mapping[str, Retriever]) -> None:
-        """`retrievers` has at least one open collection, by name. The caller closes them."""
+        """`retrievers` maps names to open collections, of which there must be at least one. The caller closes them."""
         self._retrievers = retrievers
 
     @property
     def embedder(self) -> Embedder:
-        """The embedder of the first collection. Those of hits are in `Retrieved.parts`."""
+        """The embedder of the first collection. `Retrieved.parts` has the embedder of every collection."""
         return next(iter(self._retrievers.values())).embedder
 
     async def in_thread(self, work: Callable[[Cancellation], Result]) -> Result:
         """Run `work` in a new thread. If the caller is cancelled, `work` is cancelled as well.
 
-        It must not take a thread of a collection, because it waits for searches that need one.
+        `work` must not run in a thread of a collection, because it waits for searches that need these threads.
         """
         return await run_cancellable(work)
 
@@ -58,10 +58,10 @@ class SeveralRetrievers:
         find_missing: FindMissing | None = None,
         cancellation: Cancellation | None = None,
     ) -> Retrieved:
-        """Like `Retriever.retrieve`, in all collections at the same time.
+        """Like `Retriever.retrieve`, but searches all collections at the same time.
 
-        A collection in which the filter allows no document has no hits; if that is so in all of them, raises
-        NothingRelevantError `no_document_matches`. Any other error in a collection is raised.
+        If the filter allows no document in a collection, the collection has no hits. If it allows none in any
+        collection, raises NothingRelevantError `no_document_matches`. Any other error in a collection is raised.
         """
         embedded_once = _EmbeddedOnce(self._retrievers.values())
         searches = {
@@ -99,7 +99,7 @@ class SeveralRetrievers:
         find_missing: FindMissing | None = None,
         cancellation: Cancellation | None = None,
     ) -> Retrieved:
-        """Like `Retriever.cited_passages`. A passage that is in several collections is taken from the first."""
+        """Like `Retriever.cited_passages`. A passage in several collections is taken from the first of them."""
         remaining = list(dict.fromkeys(chunk_ids))
         hit_of: dict[str, Hit] = {}
         parts: dict[str, Part] = {}
@@ -122,7 +122,7 @@ class SeveralRetrievers:
         return replace(retrieved, hits=tuple(hits), parts=parts)
 
     def documents(self, hits: Iterable[Hit], cancellation: Cancellation | None = None) -> RecordOf:
-        """Like `Retriever.documents`. A document in several collections has a record in each."""
+        """Like `Retriever.documents`. A document in several collections has a record for each collection."""
         in_collection: dict[str, list[Hit]] = {}
         for hit in hits:
             in_collection.setdefault(hit.collection or "", []).append(hit)
@@ -132,7 +132,7 @@ class SeveralRetrievers:
         return records
 
     def chunk_after(self, hit: Hit, *, cancellation: Cancellation | None = None) -> Chunk | None:
-        """The next chunk of the same document, if there is one."""
+        """The chunk after `hit` in the same document; None if `hit` is the last chunk."""
         return self._retrievers[hit.collection or ""].chunk_after(hit, cancellation=cancellation)
 
     def count_chunks(self, cancellation: Cancellation | None = None) -> int:
@@ -141,9 +141,9 @@ class SeveralRetrievers:
     def _results(
         self, searches: Mapping[str, Callable[..., Retrieved]], cancellation: Cancellation | None
     ) -> tuple[dict[str, Retrieved], list[NothingRelevantError]]:
-        """The results of searches, which run in the threads of their collections, and the errors `no_document_matches`.
+        """Run each search in a thread of its collection. Return the results and the errors `no_document_matches`.
 
-        Any other error cancels the other searches.
+        Any other error cancels the other searches and is raised.
         """
         of_all = Cancellation()
         results: dict[str, Retrieved] = {}
@@ -169,7 +169,7 @@ Searcher: TypeAlias = Retriever | SeveralRetrievers
 
 
 class _EmbeddedOnce(RecentQuestions):
-    """Embeds a question once for all collections with the same embedder, even if they are searched at the same time."""
+    """A cache that embeds a question only once for all concurrent searches with the same embedder."""
 
     def __init__(self, retrievers: Iterable[Retriever]) -> None:
         super().__init__()
@@ -181,7 +181,7 @@ class _EmbeddedOnce(RecentQuestions):
     def embed(
         self, embedder: Embedder, texts: Sequence[str], cancellation: Cancellation | None
     ) -> list[EmbeddedQuestion]:
-        if embedder.name not in self._recent:  # the collection has just been rebuilt with another embedder
+        if embedder.name not in self._recent:  # the collection was rebuilt with another embedder after it was opened
             return super().embed(embedder, texts, cancellation)
         with self._locks[embedder.name]:
             return self._recent[embedder.name].embed(embedder, texts, cancellation)
@@ -189,7 +189,7 @@ class _EmbeddedOnce(RecentQuestions):
 
 @contextmanager
 def naming(collection: str) -> Iterator[None]:
-    """Name the collection in errors of its store, and in the command of their hints."""
+    """Add the name of the collection to errors of its store, and to the commands in their hints."""
     try:
         yield
     except (StoreError, NothingRelevantError) as error:
@@ -207,7 +207,7 @@ def _in_collection(retrieved: Retrieved, collection: str) -> Retrieved:
 
 
 def _merged(question: str, parts: Mapping[str, Part], limit: int) -> Retrieved:
-    """The results of all collections as one. The duration of each step is that of the slowest collection."""
+    """Merge the results of all collections. The duration of each step is that of the slowest collection."""
     of_each = [part.retrieved for part in parts.values()]
     slowest = max(of_each, key=lambda each: sum(each.spent_ms.values()))
     return Retrieved(
@@ -224,7 +224,7 @@ def _merged(question: str, parts: Mapping[str, Part], limit: int) -> Retrieved:
 
 
 def _merged_hits(question: str, of_each: Iterable[Sequence[Hit]], limit: int) -> tuple[Hit, ...]:
-    """The best hits of all collections. Hits with equal scores keep the order of their collections."""
+    """Merge the best hits of all collections. Hits with equal scores have the order of their collections."""
     groups = DuplicateGroups(question, None)
     groups.add_hits(sorted((hit for hits in of_each for hit in hits), key=lambda hit: -hit.score))
     best = sorted((group.merged_hit() for group in groups.groups), key=lambda hit: -hit.score)
@@ -232,7 +232,7 @@ def _merged_hits(question: str, of_each: Iterable[Sequence[Hit]], limit: int) ->
 
 
 def _mean_weights(of_each: Sequence[TermWeights]) -> TermWeights:
-    """The weight of each term, as the mean of the collections that have documents in its language."""
+    """The mean weight of each term in the collections that have documents in the term's language."""
     known: dict[str, dict[str, list[float]]] = {}
     for weights in of_each:
         for language, terms in weights.items():

@@ -1,4 +1,4 @@
-"""Addresses of stores: a local directory, or a URL."""
+"""Addresses of stores. An address is the path of a local directory, or a URL."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ _COLLECTION_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z
 
 
 def is_collection_name(name: str) -> bool:
-    """Whether a collection can have this name. It is then also safe as a file name.
+    """Whether `name` is a valid name for a collection. A valid name is also safe as a file name.
 
     This is Chroma's rule, except for its minimum of 3 characters.
     """
@@ -16,14 +16,14 @@ def is_collection_name(name: str) -> bool:
 
 
 class StoreUrl:
-    """An address with a scheme. Hashable; `str` and `repr` mask its password."""
+    """The address of a store, as a URL. It is hashable, and its `str` and `repr` mask the password."""
 
     __slots__ = ()
     scheme: ClassVar[str]
-    """The key of the backend in the registry."""
+    """The scheme of the URL, which selects the backend in the registry."""
 
     def absolute(self) -> "StoreUrl":
-        """Return itself: a URL does not depend on the working directory."""
+        """Return this address unchanged, because a URL does not depend on the working directory."""
         return self
 
 

@@ -14,12 +14,15 @@ from streamrag_cli.store.watchers import WatcherState, WatchLease
 
 _NAMED: Final = 5
 _MAX_COLLECTIONS: Final = 20
-"""With more collections, hints do not suggest any: opening each one to see whether it is empty takes too long."""
+"""If a store has more collections, hints do not suggest any, because checking which ones are empty takes too long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectionStatus:
-    """The status of one collection. `size_bytes` is its size on disk; `last_ingest` is ISO 8601 in UTC, or None."""
+    """The status of one collection.
+
+    `size_bytes` is its size on disk. `last_ingest` is ISO 8601 in UTC, or None if no ingest has finished.
+    """
 
     collection: str
     documents: int
@@ -51,9 +54,10 @@ class CollectionStatus:
 class IntegrityReport:
     """The result of an integrity check.
 
-    Each of `problems` is a clause about the collection. `summary` describes the checks, and is shown if `problems` is
-    empty. `interrupted` means that an ingest started and never ended, `changing` that an ingest changed the collection
-    during the check.
+    - `summary` describes the checks, and is shown if there are no `problems`.
+    - Each of `problems` is a clause about the collection.
+    - `interrupted` means that an earlier ingest did not finish.
+    - `changing` means that an ingest changed the collection during the check.
     """
 
     chunks: int
@@ -67,7 +71,7 @@ class IntegrityReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiskSpace:
-    """The disk that contains the directory `place`."""
+    """The free space of the disk that contains the directory `place`, and whether the directory is writable."""
 
     place: str
     free_bytes: int
@@ -79,7 +83,7 @@ class DiskSpace:
 
 
 class Store(Protocol):
-    """The collections at one address. Nothing is opened before a method needs it.
+    """The collections at one address. Files and connections are opened only when a method needs them.
 
     `str` returns the address without its password, for messages and logs.
     """
@@ -92,29 +96,29 @@ class Store(Protocol):
 
     @property
     def has_local_files(self) -> bool:
-        """Whether its documents are files on this machine, so that commands can check whether they still exist."""
+        """Whether the documents are files on this machine, so that commands can check whether they still exist."""
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """The passwords and keys in the address, which must not be shown."""
 
     def with_secret(self) -> str:
-        """The whole address with its password, in a form that `store_address` can parse. Must not be shown."""
+        """The whole address, including its password, in a form that `store_address` can parse. It must not be shown."""
 
     def display_address(self, raw: str) -> str:
-        """The address as it was typed, without its password."""
+        """The address `raw`, which a user typed, without its password."""
 
     def environment_overrides(self, environment: Mapping[str, str]) -> list[str]:
         """The names of the environment variables that affect connections to the store, sorted."""
 
     def identity(self) -> int | None:
-        """A number that changes if the store at this address is replaced by another; None if there is no store."""
+        """A number that changes if the store at this address is replaced by another store; None if no store exists."""
 
     def reader(self, collection: str) -> Reader:
-        """A reader of the collection. It opens nothing before it is used."""
+        """Return a reader of the collection. It opens files and connections only when it is used."""
 
     def writer(self, collection: str, *, embedding: str, rebuild: bool = False) -> AbstractContextManager[Writer]:
-        """Lock the collection for writing, and create it if it does not exist.
+        """Lock the collection for writing during the `with` block, and create it if it does not exist.
 
         With `rebuild`, everything is written to a new collection, which replaces the old one if the `with` block ends
         without an error. Raises StoreError: `store_busy`, `store_not_writable`, `store_damaged`, `another_embedding`,
@@ -134,21 +138,17 @@ class Store(Protocol):
         """
 
     def has_remains(self, collection: str) -> bool:
-        """Whether contents of a collection that no longer exists are left, because its removal was interrupted.
-
-        `remove` then removes them.
-        """
+        """Whether an interrupted removal of this collection left files or tables behind. `remove` deletes them."""
 
     def collections(self, *, non_empty: bool = False, cancellation: Cancellation | None = None) -> list[str]:
-        """The names of the collections, sorted; with `non_empty` only of collections with documents.
+        """The names of the collections, sorted. With `non_empty`, only collections that have documents.
 
-        Raises StoreError `interrupted` after `cancellation`.
-
-        A damaged collection counts as non-empty, so that a question to it reports the damage.
+        A damaged collection counts as non-empty, so that a question about it reports the damage. Raises StoreError
+        `interrupted` after `cancellation`.
         """
 
     def status(self, collection: str) -> CollectionStatus:
-        """The status of a collection, read without opening vectors.
+        """The status of a collection. The vectors are not opened.
 
         Raises StoreError `store_missing` or `store_damaged`.
         """
@@ -160,7 +160,7 @@ class Store(Protocol):
         """
 
     def load_libraries(self) -> None:
-        """Import what the first write needs, which takes up to a second."""
+        """Import the libraries that the first write needs. This takes up to a second."""
 
     def watchers(self, collection: str) -> list[WatcherState]:
         """The recorded watchers of the collection, sorted by id; empty if the collection does not exist."""
@@ -172,13 +172,13 @@ class Store(Protocol):
         """Remove the record of a watcher. Raises StoreError."""
 
     def watch_lease(self, collection: str, roots: Sequence[str]) -> WatchLease:
-        """The lease on watching `roots`, which at most one process on all machines holds."""
+        """Return the lease for watching `roots`. Only one process on all machines can acquire it at a time."""
 
     def disk_space(self) -> DiskSpace | None:
-        """The disk of the store; None if it is on another machine. Raises StoreError `store_not_writable`."""
+        """The disk that contains the store; None if the store is on another machine. Raises StoreError."""
 
     def scratch_store(self, scratch: Path) -> AbstractContextManager[StoreAddress]:
-        """An empty store for the `with` block. Its files, if any, are in `scratch`, which the caller deletes."""
+        """Create an empty store for the `with` block. Its files, if any, are in `scratch`, which the caller deletes."""
 
 
 def status_of(store: Store, *, only: str | None = None) -> tuple[CollectionStatus, ...]:
@@ -192,9 +192,9 @@ def status_of(store: Store, *, only: str | None = None) -> tuple[CollectionStatu
 
 
 def overview_of(store: Store) -> dict[str, CollectionStatus | StoreError]:
-    """The status of every collection by name, or why it cannot be read. Raises StoreError `store_missing`.
+    """The status of every collection by name, or the error if its status cannot be read.
 
-    Errors that concern the whole store, such as `store_unreachable`, are raised.
+    Raises StoreError `store_missing`, and errors that concern the whole store, such as `store_unreachable`.
     """
     names = store.collections()
     if not names:
@@ -211,7 +211,10 @@ def overview_of(store: Store) -> dict[str, CollectionStatus | StoreError]:
 
 
 def other_collections(store: Store, collections: Sequence[str]) -> list[str]:
-    """The other collections with documents, for advice. Empty if the store is on another machine or has very many."""
+    """The collections with documents that are not in `collections`, to be suggested in a hint.
+
+    Empty if the store is on another machine or has more than `_MAX_COLLECTIONS`.
+    """
     if not store.has_local_files:
         return []
     try:
@@ -219,12 +222,12 @@ def other_collections(store: Store, collections: Sequence[str]) -> list[str]:
         if len(names) == 1 or len(names) > _MAX_COLLECTIONS:
             return []
         return [each for each in store.collections(non_empty=True) if each not in collections]
-    except (StoreError, OSError):  # advice is not worth another failure
+    except (StoreError, OSError):  # the hint is optional, so its failure is not reported
         return []
 
 
 def missing_collection(store: object, collection: str, *, existing: Sequence[str] = ()) -> StoreError:
-    """The error for a collection that does not exist; the message shows `str` of `store` and the `existing` ones."""
+    """The error for a collection that does not exist. Its message lists the first of the `existing` collections."""
     named = f"; it has {', '.join(existing[:_NAMED])}" if existing else ""
     named += f" and {len(existing) - _NAMED} more" if len(existing) > _NAMED else ""
     message = f"no collection {collection!r} in {store}{named}"

@@ -1,4 +1,4 @@
-"""Copies a collection from one store to another with its vectors, so nothing is embedded again."""
+"""Copies a collection and its vectors to another store, so that nothing has to be embedded again."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
@@ -37,8 +37,8 @@ def copy_collection(
 ) -> Iterator[CopyProgress]:
     """Copy a collection, and yield the progress after every batch. If the copy fails, the target is unchanged.
 
-    The source is read from one snapshot. Raises UsageError `same_store` if both addresses are equal or, perhaps through
-    links, the same directory, and StoreError:
+    The source is read from one snapshot. Raises UsageError `same_store` if both addresses lead to the same store, even
+    through symbolic links. Raises StoreError:
 
     - `store_missing` if the source does not have the collection
     - `store_exists` if the target has documents in a collection of this name, unless `replace` is set
@@ -67,7 +67,7 @@ def copy_collection(
 def _is_same_directory(source: StoreAddress, target: StoreAddress) -> bool:
     try:
         return Path(str(source)).samefile(str(target))
-    except OSError:  # one of them is not a directory, does not exist, or cannot be read
+    except OSError:  # an address is not a directory, does not exist or cannot be read
         return False
 
 

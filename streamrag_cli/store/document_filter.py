@@ -1,4 +1,4 @@
-"""Decides which documents a filter allows. This is the only module that knows how a path pattern matches."""
+"""Decides which documents a filter allows. No other module matches paths against patterns."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -17,7 +17,7 @@ _CLASS: Final = re.compile(r"\[([!^]?)(\]?[^\]/]*)\]")
 
 
 class FilterRow(NamedTuple):
-    """The columns of a document that filters read. `tags` is JSON, or None if they are unknown."""
+    """The columns of a document that filters use. `tags` is JSON, or None if the document's tags are unknown."""
 
     id: int
     path: str
@@ -26,13 +26,15 @@ class FilterRow(NamedTuple):
 
 
 FetchRows: TypeAlias = Callable[[str, str, int], Iterable[FilterRow]]
-"""Returns the documents with `low <= path < high` in the order of bytes, modified at `since_ns` or later."""
+"""Called with `low`, `high` and `since_ns`. Returns the documents with `low <= path < high`, compared as bytes, that
+were modified at `since_ns` or later."""
 
 
 def allowed_documents(scope: Filter, fetch: FetchRows) -> tuple[list[int], list[str]]:
-    """The sorted ids of the documents that `scope` allows, and the paths that it excludes as their tags are unknown.
+    """Return the sorted ids of the documents that `scope` allows, and the paths of documents with unknown tags.
 
-    Raises ValueError if the store has malformed tags.
+    If `scope` requires tags, documents with unknown tags are excluded. Raises ValueError if the store has malformed
+    tags.
     """
     candidates: dict[int, FilterRow] = {}
     since_ns = -(1 << 63) if scope.since_ns is None else scope.since_ns
@@ -64,18 +66,18 @@ def _matching(pattern: PathPattern, fetch: FetchRows, since_ns: int) -> list[Fil
 
 def _has_name(path: str, suffixes: tuple[str, ...], names: Sequence[str]) -> bool:
     name = (format_path(path).name if is_address(path) else path[path.rfind("/") + 1 :]).casefold()
-    return name[1:].endswith(suffixes) or name in names  # the dot of a hidden file begins no suffix
+    return name[1:].endswith(suffixes) or name in names  # the first dot of a hidden file does not begin a suffix
 
 
 def has_magic(text: str) -> bool:
-    """Whether the text contains a wildcard."""
+    """Whether a path pattern contains a wildcard."""
     return _MAGIC.search(text) is not None
 
 
 def bounds(pattern: str) -> tuple[str, str]:
     """The lower (inclusive) and upper (exclusive) bounds of the paths and addresses that an absolute pattern can match.
 
-    A pattern that begins with `/**/` matches addresses, too.
+    A pattern that begins with `/**/` also matches addresses.
 
     >>> bounds("/docs/a*/b"), bounds("/docs/a"), bounds("/")
     (('/docs/', '/docs0'), ('/docs/a', '/docs/a0'), ('/', '0'))
@@ -95,7 +97,7 @@ def bounds(pattern: str) -> tuple[str, str]:
 
 @lru_cache(maxsize=256)
 def matcher(pattern: str) -> Callable[[str], object]:
-    """A function that decides whether a path or name matches `pattern`, or is below a folder that does.
+    """Return a function that decides whether a path or name matches `pattern`, or is below a folder that matches.
 
     A pattern also matches itself, so that file names with brackets or stars need no escapes. Several slashes in a row
     count as one.
@@ -111,7 +113,7 @@ def matcher(pattern: str) -> Callable[[str], object]:
         expression = f"(?:{expression}|{re.escape(pattern.rstrip('/'))}(?:/.*)?)"
     try:
         matches = re.compile(rf"{expression}\Z", re.DOTALL).match
-    except re.error:  # a range of characters that ends before it begins
+    except re.error:  # a reversed range of characters, such as [z-a]
         matches = re.compile(rf"{re.escape(pattern.rstrip('/'))}(?:/.*)?\Z", re.DOTALL).match
     before = "/" if pattern.startswith(_ANYWHERE) else ""
 
@@ -124,10 +126,10 @@ def matcher(pattern: str) -> Callable[[str], object]:
 
 
 def _expression(pattern: str) -> str:
-    """The regular expression of a pattern.
+    """Translate a path pattern to a regular expression.
 
-    Patterns come from clients. Atomic groups keep the time linear in the length of a name. Only the first place
-    where the part between two stars matches can matter.
+    Patterns come from clients, so the expression must not backtrack. It uses atomic groups, which make the time linear
+    in the length of a name. They are sufficient because, between two stars, only the first match has to be tried.
     """
     runs: list[list[str]] = [[]]  # the components between `**`
     for component in filter(None, pattern.split("/")):
@@ -139,7 +141,7 @@ def _expression(pattern: str) -> str:
     expression = ("/" if pattern.startswith("/") else "") + first
     before = "/" if first else ""
     for run in others:
-        if not run:  # `**` at the end: everything below
+        if not run:  # `**` at the end matches everything below
             return f"{expression}{before}.+"
         expression += f"{before}(?>(?:[^/]+/)*?{run}(?=/|\\Z))"
         before = "/"
@@ -155,7 +157,7 @@ def _component(component: str) -> str:
 
 
 def _literal(piece: str) -> str:
-    """The regular expression of a part of a pattern without stars."""
+    """Translate a part of a pattern that has no stars to a regular expression."""
     expression, at = "", 0
     while at < len(piece):
         listed = _CLASS.match(piece, at)

@@ -1,6 +1,6 @@
 """The interface of a collection: a reader for questions, a writer for ingests, a manifest for both.
 
-Stores, which contain collections, are in `backend.py`. `tests/store` tests every backend against this contract.
+Stores, which contain collections, have their interface in `backend.py`. `tests/store` tests it with every backend.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -27,7 +27,7 @@ ScoredIds: TypeAlias = list[tuple[str, float]]
 class EmbeddedPassages:
     """The embeddings of texts, in order.
 
-    `vectors` has one row per text. `token_states` has the packed token states of each text, b"" if it has none.
+    `vectors` has one row per text. `token_states` has the packed token states of each text, or b"" for a text without.
     """
 
     vectors: FloatArray
@@ -47,7 +47,7 @@ _REBUILD_HINT: Final = "use another collection (-c NAME), or rebuild this one: s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredChunk:
-    """A chunk with its document's display name, absolute path and language (a code of `languages.LANGUAGES`)."""
+    """A chunk with the display name, absolute path and language (one of `languages.LANGUAGES`) of its document."""
 
     chunk: Chunk
     source: str
@@ -57,7 +57,7 @@ class StoredChunk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """The size of a collection."""
+    """The number of documents and chunks in a collection."""
 
     documents: int
     chunks: int
@@ -67,9 +67,9 @@ class Counts:
 class Selection:
     """The documents that match a filter.
 
-    `documents` are the ids that the backend gave them. They have `chunks` of the `total` chunks of the collection.
-    `untagged` are the paths of documents that the filter excludes because their tags are unknown. A selection is valid
-    for one state of the collection.
+    `documents` contains their ids, which the backend assigns. They have `chunks` of the `total` chunks of the
+    collection. `untagged` contains the paths of documents that the filter excludes because their tags are unknown. A
+    selection is valid for one state of the collection.
     """
 
     documents: tuple[int, ...]
@@ -79,14 +79,16 @@ class Selection:
 
 
 class Manifest(Protocol):
-    """The contents of a collection, without vectors. Paths are absolute, or addresses (`addresses.py`)."""
+    """The contents of a collection, without vectors. Paths are absolute file paths or addresses (`addresses.py`)."""
 
     @property
     def generation(self) -> int:
         """A number that increases with every change of the chunks."""
 
     def meta(self, key: str) -> str | None:
-        """The value of `embedding`, `dimension` (None before the first vector), `last_ingest` (ISO 8601 in UTC) or
+        """The stored value of a key, or None if it is not set.
+
+        The keys are `embedding`, `dimension` (not set before the first vector), `last_ingest` (ISO 8601 in UTC) and
         `cosine_range` (see `Writer.set_cosine_range`).
         """
 
@@ -96,22 +98,22 @@ class Manifest(Protocol):
         """The number of chunks of documents in languages other than English."""
 
     def roots(self) -> list[str]:
-        """The paths that were ingested, sorted."""
+        """The paths that users ingested, sorted."""
 
     def document(self, path: str) -> DocumentRecord | None:
-        """The record of the document at this path, or None."""
+        """The record of the document at this path; None if there is no document."""
 
     def documents_under(self, root: str) -> Iterator[DocumentRecord]:
-        """Records of the documents at `root` or below it, ordered by path. All are below `EVERYTHING`."""
+        """Records of the documents at or below `root`, ordered by path. All documents are below `EVERYTHING`."""
 
     def file_versions(self, root: str) -> dict[str, FileVersion]:
-        """The versions of the documents at `root` or below it, by path. Much faster than `documents_under`."""
+        """The versions of the documents at or below `root`, by path. This is much faster than `documents_under`."""
 
     def chunks_of(self, path: str) -> list[Chunk]:
         """The chunks of the document at this path, in order."""
 
     def chunk_at(self, path: str, ordinal: int) -> Chunk | None:
-        """The chunk with this number (from 0) in the document at this path, or None."""
+        """The chunk with this number (from 0) in the document at this path; None if it does not exist."""
 
     def chunk_counts(self) -> dict[str, int]:
         """The number of chunks of each document, by path."""
@@ -119,26 +121,26 @@ class Manifest(Protocol):
     def chunk_ids(self) -> set[str]: ...
 
     def chunk_ids_from(self, prefix: str, limit: int) -> list[str]:
-        """At most `limit` ids of chunks that begin with `prefix`, which consists of hex digits; sorted."""
+        """At most `limit` of the chunk ids that begin with `prefix`, sorted. `prefix` consists of hex digits."""
 
     def chunks(self, chunk_ids: Iterable[str]) -> dict[str, StoredChunk]:
         """The chunks with these ids. Ids that are not in the collection are left out."""
 
     def existing(self, chunk_ids: Iterable[str]) -> set[str]:
-        """The subset of these ids that is in the collection."""
+        """The ids among `chunk_ids` that are in the collection."""
 
     def unread_files(self) -> list[UnreadFile]:
-        """The files that the last ingest of their root failed to read or skipped, ordered by path."""
+        """The files that could not be read or were skipped when their root was last ingested, ordered by path."""
 
     def token_states(self, chunk_ids: Collection[str]) -> dict[str, bytes]:
         """The packed token states of these chunks, for late interaction. Chunks without states are left out."""
 
     def languages(self) -> list[str]:
-        """The languages of the documents, sorted, as `languages.language_of` returns them."""
+        """The languages of the documents, sorted, as codes that `languages.language_of` returns."""
 
 
 class Reader(Protocol):
-    """Finds chunks. Safe to share between threads.
+    """Finds chunks of a collection. Safe to share between threads.
 
     Raises StoreError: `store_missing` if the collection does not exist, `store_damaged`, and errors that are specific
     to the backend.
@@ -152,7 +154,7 @@ class Reader(Protocol):
         """The name of the embedder that made the vectors."""
 
     def snapshot(self, limit: TimeLimit | None = None) -> AbstractContextManager[None]:
-        """While the `with` block runs, all reads of this thread see one state, regardless of commits by writers.
+        """During the `with` block, all reads of this thread see one state, regardless of commits by writers.
 
         Snapshots of several threads do not block each other.
 
@@ -180,25 +182,25 @@ class Reader(Protocol):
         """
 
     def select(self, scope: Filter) -> Selection:
-        """The documents that a filter allows."""
+        """Return the documents that the filter `scope` allows."""
 
     def within(self, chunk_ids: Iterable[str], selection: Selection) -> set[str]:
-        """The subset of these ids that are chunks of the selected documents."""
+        """The ids among `chunk_ids` that are chunks of the selected documents."""
 
     def search_text(self, words: Sequence[str], limit: int, selection: Selection | None = None) -> ScoredIds:
-        """Ids of chunks that contain any of the words, with their BM25 scores, best first.
+        """Return the ids of chunks that contain any of the words, with their BM25 scores, best first.
 
-        With a `selection`, only its documents are searched. The scores are those of a search in all documents.
+        With a `selection`, only its documents are searched, but the scores are those of a search of all documents.
 
-        If there are too many words, only the rarest are searched (`stemming.rarest_words`). A word counts as many times
-        as it occurs in `words`, up to four times.
+        If there are too many words, only the rarest are searched for (`stemming.rarest_words`). A word that is repeated
+        in `words` has a higher weight, up to four times that of a single word.
         """
 
     def document_frequencies(self, terms: Iterable[str]) -> dict[str, int]:
         """The number of chunks that contain each stemmed term."""
 
     def nearest(self, vector: FloatArray, limit: int, selection: Selection | None = None) -> ScoredIds:
-        """Ids of chunks with their cosines to `vector`, a unit vector, best first.
+        """Return the ids of the nearest chunks with their cosines to `vector`, a unit vector, best first.
 
         The search is approximate. In a small `selection`, it is exact.
         """
@@ -206,7 +208,7 @@ class Reader(Protocol):
     def search_both(
         self, words: Sequence[str], vector: FloatArray, limit: int, selection: Selection | None = None
     ) -> tuple[ScoredIds, ScoredIds]:
-        """The results of `search_text` and `nearest`."""
+        """Run both searches, and return the results of `search_text` and `nearest`."""
 
     def cosines(self, vector: FloatArray, ids: Sequence[str]) -> dict[str, float]:
         """The exact cosine of each id to `vector`. Ids that are not in the collection are left out."""
@@ -219,16 +221,16 @@ class Reader(Protocol):
 
 
 class Writer(Protocol):
-    """Changes a collection. Each change is atomic, both for readers and after a crash."""
+    """Changes a collection. Each change is atomic: readers see it completely or not at all, even after a crash."""
 
     @property
     def catalog(self) -> Manifest: ...
 
     def repair(self, embed: Embed) -> int:
-        """Repair the collection after an interrupted run. Return the number of vectors that were added or removed."""
+        """Repair the collection after an interrupted ingest. Return the number of added and removed vectors."""
 
     def prepare(self) -> None:
-        """Open everything that the first `write` needs."""
+        """Open the files that the first `write` needs, so that it does not have to wait for them."""
 
     def vectors(self, chunk_ids: Collection[str]) -> dict[str, FloatArray]:
         """The vectors with these ids. Ids that are not in the collection are left out."""
@@ -239,7 +241,7 @@ class Writer(Protocol):
     def remove(self, paths: Iterable[str]) -> None: ...
 
     def touch(self, records: Iterable[DocumentRecord]) -> None:
-        """Update the stored metadata (name, size, time stamps) of unchanged files."""
+        """Update the stored metadata of files whose content has not changed, such as their names and time stamps."""
 
     def add_roots(self, roots: Iterable[str]) -> None:
         """Record the paths that are being ingested, before any document below them is written."""
@@ -254,7 +256,7 @@ class Writer(Protocol):
 
 
 def bound_embedding(manifest: Manifest) -> str | None:
-    """The embedder that the collection must use; None if it never had a vector and can use any embedder."""
+    """The embedder that the collection must use; None if it has never had a vector and can use any embedder."""
     never_had_one = manifest.meta("dimension") is None and not manifest.counts().chunks
     return None if never_had_one else manifest.meta("embedding")
 

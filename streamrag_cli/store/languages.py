@@ -124,11 +124,13 @@ _SCRIPTS: Final = {
     "el": "\u0370\u03ff",
     "hi": "\u0900\u097f",
 }
-"""The first and last letter of a script, for languages that are detected by their script."""
+"""The first and last letter of the script of each language that is detected by its script."""
 _KANA: Final = ("\u3040", "\u30ff")
 _CYRILLIC: Final = ("\u0400", "\u04ff")
 _NON_RUSSIAN_LETTERS: Final = frozenset("іїєґўћђљњџѓќј")
-_SCRIPT_SHARE: Final = 0.4  # the minimum share of the letters: names and terms in the text are often Latin
+_SCRIPT_SHARE: Final = (
+    0.4  # the minimum share of a script's letters; names and terms in the text often have Latin letters
+)
 _READ_CHARS: Final = 20_000
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _FUNCTION_WORD_SHARE: Final = 0.15
@@ -160,7 +162,7 @@ def language_of(text: str) -> str:
 
 
 def _by_script(sample: str) -> str | None:
-    """The language of a text in a script that few languages use; None if it is in another script."""
+    """The language of a text whose script identifies it; None if the script is used by many languages."""
     letters = {character: count for character, count in Counter(sample).items() if character.isalpha()}
     total = sum(letters.values()) or 1
 
@@ -192,7 +194,7 @@ def _by_function_words(sample: str) -> str:
 
 @cache
 def _function_word_weights() -> dict[str, list[str]]:
-    """The languages of each function word. A word of one language is better evidence than a word of five languages."""
+    """The languages in which each function word occurs. The fewer languages, the higher the weight of the word."""
     languages: dict[str, list[str]] = {}
     for language, words in FUNCTION_WORDS.items():
         for word in words:
@@ -201,7 +203,7 @@ def _function_word_weights() -> dict[str, list[str]]:
 
 
 def without_endings(text: str, language: str) -> str:
-    """`text` with its words stemmed, if `language` has a stemmer."""
+    """Stem the words of `text` if `language` has a stemmer; otherwise return `text` unchanged."""
     return _WORD.sub(lambda word: _stem(word[0].lower(), language), text) if language in _STEMMERS else text
 
 

@@ -1,6 +1,6 @@
-"""The registry of backends. Outside the backends, no other module depends on a specific backend.
+"""The registry of backends. No other module outside the backends depends on a specific backend.
 
-A backend is a package whose `Store` implements `backend.Store`. It is imported when one of its addresses is used.
+A backend is a package with a class `Store` that implements `backend.Store`. It is imported when it is first used.
 """
 
 import re
@@ -20,7 +20,7 @@ BACKENDS: Final[Mapping[str, str]] = {
     "postgresql": "streamrag_cli.store.postgres",
     "postgres": "streamrag_cli.store.postgres",
 }
-"""The package that implements each scheme. An address without a scheme is a directory."""
+"""The backend's package for each scheme. An address without a scheme is a directory."""
 _SCHEME: Final = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*):")
 _URL: Final = re.compile(r"\s*[A-Za-z0-9+.:-]+://")
 
@@ -31,7 +31,7 @@ def store_address(raw: str) -> StoreAddress:
     scheme = match[1].lower() if match else _DIRECTORY
     if scheme in BACKENDS and match:
         return _backend(scheme).address(raw.strip())
-    if match and _URL.match(raw):  # its password would become the name of a directory
+    if match and _URL.match(raw):  # otherwise its password would become part of a directory's name
         raise ValueError(
             f"the scheme {match[1]}: is unknown; use postgresql://, or write ./ before the name of a directory"
         )
@@ -39,7 +39,7 @@ def store_address(raw: str) -> StoreAddress:
 
 
 def open_store(address: StoreAddress) -> "Store":
-    """The store at the address, whether or not it exists yet. Opens nothing."""
+    """Return the store at this address, which does not have to exist yet. No file or connection is opened."""
     return _backend(_DIRECTORY if isinstance(address, Path) else address.scheme)(address)
 
 

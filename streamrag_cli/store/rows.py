@@ -1,4 +1,4 @@
-"""Converts documents and chunks to and from rows; every backend has tables with these columns."""
+"""Converts documents and chunks to and from database rows. The tables of every backend have these columns."""
 
 import json
 import re
@@ -28,14 +28,17 @@ _CHUNK_TYPES: Final[tuple[Any, ...]] = (str, int, str, str, _POSITION, _POSITION
 
 
 def record_of(row: Sequence[Any]) -> DocumentRecord:
-    """The record in a row of RECORD_COLUMNS. Raises ValueError if a type is wrong or the path is not valid."""
+    """Convert a row of RECORD_COLUMNS to a record. Raises ValueError if a type is wrong or the path is not valid."""
     if not _have_types(row, _RECORD_TYPES) or not is_stored_path(row[0]):
         raise ValueError("a document has values of the wrong type")
     return DocumentRecord(**dict(zip(_RECORD_NAMES, row, strict=True)) | {"tags": tags_of(row[-1])})
 
 
 def version_of(row: Sequence[Any]) -> FileVersion:
-    """The version in a row of VERSION_COLUMNS. Raises ValueError if a type is wrong or the path is not absolute."""
+    """Convert a row of VERSION_COLUMNS to a file's version.
+
+    Raises ValueError if a type is wrong or the path is not absolute.
+    """
     if tuple(map(type, row)) not in _VERSION_TYPES or not is_stored_path(row[0]):
         raise ValueError("a document has values of the wrong type")
     return FileVersion._make(row)
@@ -47,24 +50,24 @@ def record_row(record: DocumentRecord) -> tuple[Any, ...]:
 
 
 def tags_text(tags: Sequence[str] | None) -> str | None:
-    """The tags as JSON; None if they are unknown."""
+    """Return the tags of a document as JSON; None if `tags` is None, which means that they are unknown."""
     return None if tags is None else json.dumps(tags, ensure_ascii=False)
 
 
 def tags_of(text: str | None) -> tuple[str, ...] | None:
-    """The tags in a column that `tags_text` wrote. Raises ValueError."""
+    """Parse the tags that `tags_text` wrote to a column. Raises ValueError if the text is malformed."""
     return None if text is None else _texts_of(text, "the tags of a document")
 
 
 def unread_to_text(files: Iterable[UnreadFile]) -> str:
-    """Unread files as JSON: at most 10,000, failed files first."""
+    """Return unread files as JSON: at most 10,000, files that failed before files that were skipped."""
     most_important = sorted(files, key=lambda each: (each.action != "failed", each.path))[:_MOST_UNREAD]
     rows = sorted([getattr(each, name) for name in _UNREAD_NAMES] for each in most_important)
     return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
 
 
 def unread_from_text(text: str | None) -> list[UnreadFile]:
-    """The unread files in the result of `unread_to_text`; None has none. Raises ValueError if it is malformed."""
+    """Parse the result of `unread_to_text`. Returns [] for None. Raises ValueError if the text is malformed."""
     try:
         rows = json.loads(text or "[]")
     except RecursionError as error:
@@ -78,7 +81,7 @@ def unread_from_text(text: str | None) -> list[UnreadFile]:
 
 
 def with_unread(known: Iterable[UnreadFile], roots: Sequence[str], files: Iterable[UnreadFile]) -> list[UnreadFile]:
-    """The `known` unread files, of which those at or below `roots` are replaced by `files`."""
+    """Replace the `known` unread files at or below `roots` by `files`, and return the result."""
     below = tuple(range_below(root)[0] for root in roots)
     others = (each for each in known if each.path not in roots and not each.path.startswith(below))
     return list({each.path: each for each in (*others, *files)}.values())
@@ -90,7 +93,7 @@ def chunk_row(chunk: Chunk) -> tuple[Any, ...]:
 
 
 def chunk_of(row: Sequence[Any]) -> Chunk:
-    """The chunk in a row of CHUNK_COLUMNS. Raises ValueError if a value has the wrong type or is negative."""
+    """Convert a row of CHUNK_COLUMNS to a chunk. Raises ValueError if a value has the wrong type or is negative."""
     if not _have_types(row, _CHUNK_TYPES) or any(each is not None and each < 0 for each in row[4:]):
         raise ValueError("a chunk has values of the wrong type")
     values = dict(zip(_CHUNK_NAMES, row, strict=True))
@@ -100,7 +103,7 @@ def chunk_of(row: Sequence[Any]) -> Chunk:
 
 
 def _texts_of(source: str, name: str) -> tuple[str, ...]:
-    """The texts of a list in JSON. Raises ValueError."""
+    """Parse a JSON list of strings. `name` describes the list in error messages. Raises ValueError."""
     try:
         texts = json.loads(source)
     except RecursionError as error:
@@ -115,20 +118,20 @@ def _have_types(row: Sequence[object], types: Sequence[Any]) -> bool:
 
 
 def is_stored_path(path: object) -> bool:
-    """Whether this can be the path of a document or root: a path or address without NUL and lone surrogates."""
+    """Whether a value from a row can be the path of a document or root: without NUL or lone surrogates."""
     return isinstance(path, str) and (path.startswith("/") or is_address(path)) and not _INVALID_IN_PATH.search(path)
 
 
 LAST: Final = "\U0010ffff"
-"""A text after all paths and addresses, in the order of their bytes."""
+"""A string that sorts after all paths and addresses, if they are compared as bytes."""
 EVERYTHING: Final = ""
-"""The root above all paths and addresses."""
+"""The root that all paths and addresses are below."""
 
 
 def range_below(folder: str) -> tuple[str, str]:
-    """The lower (inclusive) and upper (exclusive) bounds of the paths below a folder, in the order of their bytes.
+    """The lower (inclusive) and upper (exclusive) bounds of the paths below a folder, compared as bytes.
 
-    Everything is below "".
+    All paths are below the folder "".
     """
     if not folder:
         return "", LAST
@@ -137,7 +140,7 @@ def range_below(folder: str) -> tuple[str, str]:
 
 
 def in_pages(page_after: Callable[[str], list[DocumentRecord]]) -> Iterator[DocumentRecord]:
-    """Records sorted by path, fetched page by page; `page_after` returns the page that follows a path."""
+    """Yield records sorted by path, which are fetched in pages. `page_after` returns the page that follows a path."""
     page = page_after("")
     while page:
         yield from page

@@ -1,10 +1,10 @@
 """Tokenizes and stems words, in the same way for questions, chunks and sentences, and for every backend.
 
-SQLite splits and stems the text, with the tokenizer of the catalog's full-text index. Languages other than English are
-stemmed before that (`languages.without_endings`).
+SQLite splits and stems the text, with the tokenizer of the catalog's full-text index. Text in other languages than
+English is stemmed beforehand (`languages.without_endings`).
 
 Chinese, Japanese and Thai are written without spaces between words, and Korean attaches particles to words. `separate`
-replaces each run of such characters with its single characters and pairs of neighbours, before SQLite splits it.
+therefore splits such text into single characters and pairs of neighbouring characters, before SQLite splits it.
 """
 
 import re
@@ -23,9 +23,9 @@ from streamrag_cli.store.languages import ENGLISH, without_endings
 Word = TypeVar("Word", str, tuple[str, ...])
 TOKENIZER: Final = "porter unicode61"
 MOST_WORDS: Final = 64
-"""At most this many words are searched for, because the time that FTS5 takes is quadratic in their number. The rarest
+"""The maximum number of words that are searched for, because the time of FTS5 is quadratic in their number. The rarest
 words are chosen, because they affect the ranking most."""
-_MAX_REPEATS: Final = 4  # further repetitions of a word in the question do not count
+_MAX_REPEATS: Final = 4  # more repetitions of a word in the question do not raise its weight
 _UNSPACED_SCRIPTS: Final = (
     "\u0e01-\u0e4e\u0e81-\u0ecd\u1000-\u103f\u1780-\u17d3"  # Thai, Lao, Burmese, Khmer
     "\u1100-\u11ff\u3131-\u318e\uac00-\ud7a3"  # Korean
@@ -36,7 +36,7 @@ _MAX_CACHED: Final = 30_000  # about 5 MB
 _MAX_CACHED_CHARS: Final = 60
 _cache: Final[dict[str, tuple[str, ...]]] = {}
 UNSPACED: Final = re.compile(f"[{_UNSPACED_SCRIPTS}]+")
-"""A run of characters of scripts that are written without spaces."""
+"""Matches a run of characters of scripts that are written without spaces between words."""
 _FULL_WIDTH: Final = {
     code: code - 0xFEE0 for code in (*range(0xFF10, 0xFF1A), *range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B))
 }
@@ -44,7 +44,7 @@ _FULL_WIDTH: Final = {
 
 
 def match_expression(words: Sequence[str]) -> str:
-    """An FTS5 expression that matches any of the words; "" if there are none.
+    """An FTS5 expression that matches any of the words; "" if `words` is empty.
 
     >>> match_expression(["stream", "tokens"])
     '"stream" OR "tokens"'
@@ -53,10 +53,10 @@ def match_expression(words: Sequence[str]) -> str:
 
 
 def rarest_words(counts: Mapping[Word, int], frequencies: Mapping[Word, int]) -> dict[Word, int]:
-    """The words of a question to search for, in their order, with their weights.
+    """Select the words of a question to search for, and return them in the same order with their weights.
 
-    `counts` has the number of times that each word occurs in the question, `frequencies` the number of chunks that
-    contain it. Words that no chunk contains are left out, and at most the rarest `MOST_WORDS` are returned.
+    `counts` is how often each word occurs in the question, and `frequencies` is the number of chunks that contain it.
+    Words that no chunk contains are left out. If more than `MOST_WORDS` remain, only the rarest are returned.
 
     >>> rarest_words({"tide": 1, "harbour": 3, "unheard": 1}, {"tide": 5, "harbour": 2, "unheard": 0})
     {'tide': 1, 'harbour': 3}
@@ -67,10 +67,10 @@ def rarest_words(counts: Mapping[Word, int], frequencies: Mapping[Word, int]) ->
 
 
 def separate(text: str, language: str = ENGLISH) -> str:
-    """`text` with each run of an unspaced script replaced by its characters and their pairs.
+    """Split runs of unspaced scripts in `text` into single characters and pairs of neighbouring characters.
 
-    Full-width letters and digits, which Japanese and Chinese text mixes with ordinary ones, become ordinary ones. Words
-    are stemmed if `language` has a stemmer; SQLite stems all others as English.
+    Full-width letters and digits, which occur in Japanese and Chinese text, become ASCII. Words are stemmed if
+    `language` has a stemmer; SQLite stems all others as English.
 
     >>> separate("ferry 渡轮于"), separate("Die Fähren", "de")
     ('ferry  渡 轮 于 渡轮 轮于 ', 'die fahr')
@@ -81,16 +81,16 @@ def separate(text: str, language: str = ENGLISH) -> str:
 
 
 def _characters_and_pairs(run: re.Match[str]) -> str:
-    # SQLite ends a word at vowel signs above and below a letter. Without these signs, a pair is one word.
+    # SQLite ends a word at vowel signs above and below a letter. They are removed, so that a pair remains one word.
     characters = [each for each in unicodedata.normalize("NFKC", run[0]) if unicodedata.category(each)[0] != "M"]
     return f" {' '.join([*characters, *map(''.join, pairwise(characters))])} "
 
 
 def stems(texts: Sequence[str], languages: Sequence[str] = (), *, are_separate: bool = False) -> list[list[str]]:
-    """The stemmed words of each text, in order. `languages` has one per text, or is empty if all are English.
+    """The stemmed words of each text, in order. `languages` has the language of each text; empty means English.
 
-    `are_separate` means that `separate` was already applied. SQLite always ends a word at a space, so each part between
-    two spaces is split only once, and the result is cached.
+    `are_separate` means that the texts are already results of `separate`. SQLite always ends a word at a space, so each
+    part between two spaces is split only once, and the result is cached.
     """
     each_language = languages or [ENGLISH] * len(texts)
     parts = [
@@ -126,7 +126,7 @@ def _split(texts: Sequence[str]) -> list[tuple[str, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class _Splitter:
-    """An in-memory database, always empty, that is used only for its tokenizer."""
+    """An in-memory database that remains empty. It is used only for its tokenizer."""
 
     db: sqlite3.Connection
     lock: Lock
@@ -134,9 +134,11 @@ class _Splitter:
 
 @cache
 def _splitter() -> _Splitter:
-    """The splitter of this process, because creating one (0.3 ms) takes longer than splitting a question."""
+    """Return the shared splitter of this process. Creating one (0.3 ms) takes longer than splitting a question."""
     db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
-    db.text_factory = lambda word: word.decode("utf-8", "replace")  # FTS5 cuts words at 32 kB, even within a character
+    db.text_factory = lambda word: word.decode(
+        "utf-8", "replace"
+    )  # FTS5 truncates words to 32 kB, even in the middle of a character
     db.execute(f"CREATE VIRTUAL TABLE texts USING fts5 (body, content = '', tokenize = '{TOKENIZER}')")
     db.execute("CREATE VIRTUAL TABLE positions USING fts5vocab (texts, 'instance')")
     return _Splitter(db, Lock())

@@ -17,7 +17,7 @@ _POLL_S: Final = 0.05
 
 
 class Cancellation:
-    """Signals that a result is no longer needed. Safe to share between threads."""
+    """Signals to an operation that its result is no longer needed. Safe to share between threads."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -37,7 +37,7 @@ class Cancellation:
 
     @contextmanager
     def on_cancel(self, callback: Callable[[], None]) -> Iterator[None]:
-        """Call `callback` once, from any thread, if this is cancelled before or during the `with` block."""
+        """Call `callback` once, from any thread, if `cancel` is called before or during the `with` block."""
         with self._lock:
             if not self._is_cancelled:
                 self._callbacks.append(callback)
@@ -72,7 +72,7 @@ class TimeLimit:
         return self.is_cancelled or not self.remaining_s
 
     def error(self) -> StoreError:
-        """The error to raise after expiry: `interrupted` if cancelled, else `retrieval_timeout`."""
+        """The error to raise if the limit has expired: `interrupted` if it was cancelled, else `retrieval_timeout`."""
         if self.is_cancelled:
             return StoreError("the search was cancelled", code="interrupted", retryable=True)
         return StoreError(
@@ -101,8 +101,8 @@ class TimeLimit:
     def on_expiry(self, interrupt: Callable[[], None]) -> Iterator[None]:
         """Call `interrupt` from another thread if the limit expires during the `with` block.
 
-        A StoreError that the block raises afterwards is replaced by `error()`. This starts a thread, so use it only for
-        operations that cannot check the limit themselves.
+        A StoreError that the block raises afterwards is replaced by `error()`. Use this method only for operations that
+        cannot check the limit themselves, because it starts a thread.
         """
         timer = Timer(self.remaining_s, interrupt)
         timer.daemon = True

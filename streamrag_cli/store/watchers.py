@@ -1,4 +1,4 @@
-"""Records of watchers, which keep a collection in sync with its files, and leases that allow one per root."""
+"""Records of watchers (`ingest --watch`), and leases that allow only one watcher per root."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Final, Protocol
 
 BEAT_EVERY_S: Final = 60.0
-"""How often a watcher updates its record."""
+"""The interval at which a watcher updates its record."""
 _SILENT_AFTER_S: Final = 3 * BEAT_EVERY_S
 _FORGOTTEN_AFTER_S: Final = 7 * 86_400.0
 _MAX_CHARS: Final = 1_000_000
@@ -16,10 +16,10 @@ _MAX_CHARS: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatcherState:
-    """The record of one watcher. Times are ISO 8601 in UTC, or "" if there is none yet.
+    """The record of one watcher. Times are ISO 8601 in UTC, or "" before the first event or sweep.
 
-    `method` is how it detects changes. `problem` is why its last batch failed, or "". A sweep is due every
-    `sweep_every_s` seconds.
+    `method` is how the watcher detects changes. `problem` is why its last batch failed, or "" if the batch succeeded.
+    Every `sweep_every_s` seconds, it compares all files with the collection.
     """
 
     id: str
@@ -35,7 +35,7 @@ class WatcherState:
     problem: str = ""
 
     def silence(self, now_s: float) -> str:
-        """Why this watcher cannot be relied on, as a clause; "" if it works. `now_s` is a Unix time."""
+        """A clause that states why the watcher seems to have stopped, or "" if it works. `now_s` is a Unix time."""
         if self.host == host_name() and not _is_running(self.pid):
             return "is no longer running"
         if now_s - _unix_time(self.beat_at) > _SILENT_AFTER_S:
@@ -45,18 +45,21 @@ class WatcherState:
         return ""
 
     def is_forgotten(self, now_s: float) -> bool:
-        """Whether the watcher ended so long ago that it does not matter."""
+        """Whether the last sign of the watcher is more than a week old, so that its record can be ignored."""
         return now_s - _unix_time(self.beat_at) > _FORGOTTEN_AFTER_S
 
 
 class WatchLease(Protocol):
-    """The right to watch some roots. The system revokes it when the process or its connection ends."""
+    """The exclusive right to watch some roots. The operating system or the database releases it if the process ends."""
 
     def acquire(self) -> bool:
-        """Whether this process has the lease now. Does not wait for another process. Raises StoreError."""
+        """Try to acquire the lease, and return whether this process has it now. Raises StoreError.
+
+        This does not wait for another process to release the lease.
+        """
 
     def close(self) -> None:
-        """Give up the lease."""
+        """Release the lease."""
 
 
 def host_name() -> str:
@@ -68,7 +71,7 @@ def watcher_to_text(watcher: WatcherState) -> str:
 
 
 def watcher_from_text(text: object) -> WatcherState | None:
-    """The record in a text of `watcher_to_text`; None if it is malformed."""
+    """Parse a record that `watcher_to_text` wrote; None if it is malformed."""
     try:
         values = json.loads(text) if isinstance(text, str) and len(text) < _MAX_CHARS else {}
         known = {each.name: values[each.name] for each in fields(WatcherState) if each.name in values}
@@ -83,7 +86,7 @@ def watcher_from_text(text: object) -> WatcherState | None:
 
 
 def moment_of(unix_time_s: float) -> str:
-    """The time in the format of a record.
+    """Convert a Unix time to the format of the times in a record.
 
     >>> moment_of(0.0)
     '1970-01-01T00:00:00+00:00'

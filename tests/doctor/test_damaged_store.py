@@ -92,14 +92,14 @@ SMALL: dict[str, tuple[Damage, str]] = {
     "vectors are unfindable": (all_vectors_are_zero, "vector search does not find 3 of 3 passages"),
     "the full-text index is corrupt": (
         sql("UPDATE chunks_fts_data SET block = x'00ff00ff' WHERE id > 10"),
-        "its full-text index does not match its passages",
+        "the full-text index does not match the passages",
     ),
     "the catalog is missing": (deleted("catalog.sqlite3"), "catalog.sqlite3 is damaged"),
     "an index of the catalog is corrupt": (
         sql("PRAGMA writable_schema = ON; UPDATE sqlite_schema SET rootpage = 3 WHERE name = 'chunks_of_document'"),
-        "its catalog is damaged",
+        "the catalog is damaged",
     ),
-    "Chroma's database is missing": (deleted("vectors/chroma.sqlite3"), "their database is missing"),
+    "Chroma's database is missing": (deleted("vectors/chroma.sqlite3"), "the database is missing"),
     "noise in Chroma's database": (noise_in_the_middle("vectors/chroma.sqlite3"), "chroma.sqlite3 is damaged"),
 }
 LARGE: dict[str, tuple[Damage, str]] = {

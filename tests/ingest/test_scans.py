@@ -51,7 +51,7 @@ def test_photos_in_a_folder_are_skipped_and_counted_unless_they_are_named(ingest
 @pytest.mark.parametrize(
     ("has_tesseract", "hint"), [(False, "apt install tesseract-ocr"), (True, "--ocr auto")], ids=["missing", "off"]
 )
-def test_without_ocr_images_are_skipped_and_scans_fail_with_the_way_to_enable_it(
+def test_without_ocr_images_are_skipped_and_scans_fail_with_a_hint(
     has_tesseract: bool, hint: str, ingests: Ingests, tmp_path: Path
 ) -> None:
     environment = fake_tesseract(tmp_path, "") if has_tesseract else {}

@@ -68,7 +68,7 @@ def test_credentials_in_an_address_are_refused_and_not_repeated(typed: str) -> N
     assert "~/.netrc" in caught.value.hint
 
 
-def test_the_parts_of_a_repository_address() -> None:
+def test_a_repository_address_is_split_into_its_parts() -> None:
     whole = git_address(Address("git+https://host/a/b"))
     part = git_address(Address("git+file:///srv/a.git@feature/x//docs/guide"))
 

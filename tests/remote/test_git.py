@@ -60,7 +60,7 @@ def test_the_files_of_a_branch_are_ingested_under_their_addresses(
     }
 
 
-def test_tags_commits_and_single_files_can_be_named(ingests: Ingests, server: GitServer, birds: Repository) -> None:
+def test_tags_commits_and_single_files_can_be_ingested(ingests: Ingests, server: GitServer, birds: Repository) -> None:
     run_git(birds.directory, "tag", "-a", "v1", "-m", "first", "main")
     first = birds.commit({"docs/owl.md": "Changed.\n"})
     birds.commit({})
@@ -114,7 +114,7 @@ def test_a_change_that_keeps_size_and_commit_time_is_noticed(
 
 @pytest.mark.fault("repository-gone")
 @pytest.mark.parametrize("cause", ["branch", "folder", "host", "repository"])
-def test_everything_is_kept_if_the_branch_or_the_host_is_gone(
+def test_documents_are_kept_if_the_branch_or_host_no_longer_exists(
     ingests: Ingests, server: GitServer, birds: Repository, cause: str
 ) -> None:
     root = f"{server.url}/ada/birds@main//docs"
@@ -280,7 +280,7 @@ def test_a_redirect_is_not_followed(ingests: Ingests, server: GitServer, birds: 
 
 
 @pytest.mark.fault("hostile-git-server")
-def test_a_server_that_never_answers_is_given_up(
+def test_fetching_stops_if_the_server_never_answers(
     ingests: Ingests, server: GitServer, birds: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("streamrag_cli.remote.git._LS_REMOTE_LIMIT_S", 0.5)
@@ -291,7 +291,7 @@ def test_a_server_that_never_answers_is_given_up(
 
 
 @pytest.mark.fault("hostile-git-server")
-def test_a_repository_that_is_too_large_is_given_up(
+def test_a_repository_that_is_too_large_is_not_fetched(
     ingests: Ingests, server: GitServer, birds: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("streamrag_cli.remote.git_tree.MAX_BYTES", 20)

@@ -150,7 +150,7 @@ def test_a_page_without_validators_is_compared_by_its_content_and_its_text(serve
 
 
 @pytest.mark.parametrize("status", [404, 410])
-def test_a_page_is_gone_after_two_replies_in_a_row_that_it_is_missing(serve: Callable[..., Site], status: int) -> None:
+def test_a_page_is_removed_after_two_consecutive_not_found_replies(serve: Callable[..., Site], status: int) -> None:
     site = serve({"/a": article("kettle")})
     known = records(crawl(f"{site.url}/a"))
 
@@ -405,7 +405,7 @@ def test_a_reply_that_is_compressed_unasked_cut_off_or_damaged_fails(serve: Call
     ids=range(10),
 )
 @pytest.mark.fault("wrong-charset")
-def test_the_text_is_decoded_as_the_header_the_page_or_its_bytes_say(
+def test_the_header_the_page_or_its_bytes_determine_the_encoding(
     serve: Callable[..., Site], content_type: str, body: bytes
 ) -> None:
     from streamrag_cli.documents.loaders.html import load_html
@@ -435,7 +435,7 @@ def test_the_text_is_decoded_as_the_header_the_page_or_its_bytes_say(
         ("/v1.0", "text/html", html("<p>Release</p>").encode(), ".html"),
     ],
 )
-def test_the_format_is_that_of_the_content(
+def test_the_content_determines_the_format(
     serve: Callable[..., Site], path: str, content_type: str | None, body: bytes, suffix: str
 ) -> None:
     site = serve({path: Answer(body, content_type=content_type)})
@@ -606,7 +606,7 @@ class TestFollow:
         assert ("Fetched", "/last") in outline(results, site)
 
     @pytest.mark.fault("endless-site")
-    def test_links_that_lead_to_the_same_page_end(self, serve: Callable[..., Site]) -> None:
+    def test_a_crawl_of_links_to_the_same_page_ends(self, serve: Callable[..., Site]) -> None:
         def same(request: Request) -> Answer:
             return Answer(
                 article("kettle").replace("detail", "detail " * 50)

@@ -121,7 +121,7 @@ def test_a_page_that_fails_keeps_its_stored_version(pages: Ingests, site: Site, 
 
 
 @pytest.mark.fault("site-unreachable")
-def test_everything_stays_if_the_site_cannot_be_reached(pages: Ingests) -> None:
+def test_documents_stay_if_the_site_cannot_be_reached(pages: Ingests) -> None:
     with web_site({"/": article("kettle", "tea"), "/tea": article("tea")}) as site:
         pages.run(f"{site.url}/", follow=True)
     stored = pages.stored()

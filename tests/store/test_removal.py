@@ -162,7 +162,7 @@ def files_below(directory: Path) -> list[str]:
     return sorted(str(each.relative_to(directory)) for each in directory.rglob("*") if each.is_file())
 
 
-def test_a_lock_on_a_removed_file_is_void_and_acquired_again(tmp_path: Path) -> None:
+def test_a_lock_on_a_removed_file_is_acquired_again(tmp_path: Path) -> None:
     taken: list[int] = []
 
     def wait_for_it() -> None:

@@ -45,10 +45,10 @@ from streamrag_cli.remote.web.urls import (
 )
 
 GONE_AFTER: Final = 2
-"""After so many replies with status 404 or 410 in a row, a page is gone."""
+"""A page is removed after this number of consecutive replies with status 404 or 410."""
 _GONE: Final = frozenset({404, 410})
 _STOPS_AFTER: Final = 3
-"""After so many requests in a row that got no reply, the crawl ends."""
+"""A crawl ends after this number of consecutive requests without a reply."""
 _REQUESTS_PER_PAGE: Final = 3
 """Limits the requests for links that lead to no new page, as a multiple of `max_pages`."""
 _MOST_SITEMAPS: Final = 20

@@ -1,4 +1,4 @@
-"""The options and the results of a crawl, and its knowledge of a page."""
+"""The options and results of a crawl, and the record that it keeps of each page."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

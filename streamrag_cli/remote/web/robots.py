@@ -25,7 +25,7 @@ class Robots:
         return self._rules_for(url).allow(url)
 
     def delay_s(self, url: str) -> float:
-        """The time between two requests that a site asks for, at most 30 s; 0 if it asks for none."""
+        """The delay in seconds that a site requests between two requests, at most 30; 0 if it requests none."""
         rules = self._rules.get(shown_origin(url))
         return rules.delay_s if rules else 0.0
 

@@ -39,9 +39,10 @@ from streamrag_cli.store.watchers import WatcherState, watcher_from_text, watche
 
 SCHEMA_VERSION: Final = "5"
 _OLDER_VERSIONS: Final = frozenset({"2", "3", "4"})
-"""Formats that readers accept and writers upgrade. They lack the dates and tags of documents."""
+"""Older formats, which readers accept and writers upgrade. They do not contain the dates and tags of documents."""
 _WITHOUT_LANGUAGES: Final = frozenset({"2", "3"})
-"""Formats that also lack languages and token states. The full-text index of format 2 also lacks Chinese words."""
+"""Formats that do not contain languages and token states either. In format 2, the full-text index does not contain
+Chinese words."""
 _SCHEMA: Final = Path(__file__).with_name("schema.sql")
 _OLDER_TABLES: Final = ("roots", "documents", "chunks", "chunks_fts", "chunks_terms", "vectors_in_doubt")
 _NUMBERS: Final = frozenset({"generation", "dimension", "dropped"})
@@ -61,7 +62,7 @@ class Catalog(Database):
         register(self._db)
         if not write:
             self._db.execute("PRAGMA query_only = ON")
-            self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # opens the WAL files, or fails
+            self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # fails if the WAL files cannot be opened
         else:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
@@ -99,12 +100,12 @@ class Catalog(Database):
         return self._format() not in _OLDER_VERSIONS
 
     def _format(self) -> str | None:
-        if self._version in _OLDER_VERSIONS:  # a writer may upgrade the format at any time, but never back
+        if self._version in _OLDER_VERSIONS:  # a writer may upgrade the format at any time, and never downgrades it
             self._version = self.meta("schema_version")
         return self._version
 
     def _upgrade(self, *, has_languages: bool) -> None:
-        """Upgrade the tables of an older format. The tags of its documents are unknown."""
+        """Upgrade the tables of an older format. The tags of existing documents become None, which means unknown."""
         with self.transaction():
             if not has_languages:
                 self._db.execute("ALTER TABLE documents ADD COLUMN language TEXT NOT NULL DEFAULT ''")
@@ -120,7 +121,7 @@ class Catalog(Database):
         tables = {name for (name,) in self._rows("SELECT name FROM sqlite_schema WHERE type = 'table'")}
         for name in names:
             if name not in tables:
-                raise damaged_catalog(self._file, f"its table {name} is missing")
+                raise damaged_catalog(self._file, f"the table {name} is missing")
 
     # Contents
 
@@ -130,14 +131,14 @@ class Catalog(Database):
             return None
         value = rows[0][0]
         if not isinstance(value, str) or (key in _NUMBERS and not _NUMBER.fullmatch(value)):
-            raise damaged_catalog(self._file, f"its value {key!r} is not valid")
+            raise damaged_catalog(self._file, f"the value of {key!r} is not valid")
         return value
 
     @property
     def generation(self) -> int:
         value = self.meta("generation")
         if value is None:
-            raise damaged_catalog(self._file, "its generation number is missing")
+            raise damaged_catalog(self._file, "the generation number is missing")
         return int(value)
 
     @property
@@ -165,11 +166,11 @@ class Catalog(Database):
 
     @property
     def _language(self) -> str:
-        """The SQL expression for a document's language; a constant in formats without this column."""
+        """The SQL expression for a document's language. In formats without this column, it is a constant."""
         return "language" if self._has_languages else "''"
 
     def _columns(self, columns: str) -> str:
-        """Columns of documents, with constants for columns that this format lacks."""
+        """Replace columns of the table of documents that do not exist in this format by constants."""
         columns = columns.replace("language", self._language)
         return columns if self._has_tags else columns.replace("date", "''").replace("tags", "NULL")
 
@@ -184,7 +185,7 @@ class Catalog(Database):
         return records[0] if records else None
 
     def documents_under(self, root: str) -> Iterator[DocumentRecord]:
-        # A range of the index on path; `LIKE` would need escapes and ignore case.
+        # This scans a range of the index on path. `LIKE` would require escapes and ignore case.
         where = "WHERE (path = ? OR (path >= ? AND path < ?)) AND path > ? ORDER BY path LIMIT ?"
         return in_pages(lambda after: self._records(where, (root, *range_below(root), after, _BATCH_SIZE)))
 
@@ -278,7 +279,7 @@ class Catalog(Database):
         return states
 
     def vector_fingerprints(self, chunk_ids: Iterable[str]) -> dict[str, object]:
-        """The fingerprints of the vectors of these chunks. Chunks that an earlier version wrote have none."""
+        """The fingerprints of the vectors of these chunks. Chunks that an earlier version wrote are left out."""
         if not self._has_checksums:
             return {}
         query = "SELECT chunk_id, vector FROM chunks JOIN checksums USING (id) WHERE chunk_id IN ({})"
@@ -286,7 +287,7 @@ class Catalog(Database):
 
     @property
     def _has_checksums(self) -> bool:
-        if not self._found_checksums:  # a writer may add the table at any time, but never removes it
+        if not self._found_checksums:  # a writer may add the table at any time, and never removes it
             exists = self._rows("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'checksums'")
             self._found_checksums = bool(exists)
         return self._found_checksums
@@ -319,20 +320,20 @@ class Catalog(Database):
     # Full text
 
     def search_text(self, matches: Mapping[str, int], limit: int, selection: Selection | None = None) -> ScoredIds:
-        """Chunk ids with their BM25 scores, best (highest) first.
+        """Return the ids of matching chunks with their BM25 scores, best (highest) first.
 
-        `matches` maps FTS5 expressions to weights. BM25 is a sum over words, so the score of a chunk that matches
-        several expressions is their weighted sum.
+        `matches` maps FTS5 expressions to weights. BM25 is a sum over words, so the score of a chunk that
+        matches several expressions is the weighted sum of their scores.
         """
         one = "SELECT rowid AS id, ? * -bm25(chunks_fts, 1.0, 1.0) AS score FROM chunks_fts WHERE chunks_fts MATCH ?"
         if selection is not None:
-            # Without the plus sign, SQLite would search the index once for every selected chunk.
+            # The plus sign prevents SQLite from searching the index once for every selected chunk.
             one += f" AND +rowid IN (SELECT id FROM chunks WHERE {_IN_DOCUMENTS})"
         documents = [] if selection is None else [json.dumps(selection.documents)]
         scored = " UNION ALL ".join([one] * len(matches))
         if len(matches) > 1:
             scored = f"SELECT id, sum(score) AS score FROM ({scored}) GROUP BY id"
-        # The limit is inside the join; outside, SQLite would look up the row of every matching chunk.
+        # The limit is applied before the join. Otherwise SQLite would look up the row of every matching chunk.
         query = (
             f"SELECT chunk_id, score FROM ({scored} ORDER BY score DESC, 1 LIMIT ?) JOIN chunks USING (id)"
             " ORDER BY score DESC, id"
@@ -346,7 +347,7 @@ class Catalog(Database):
         return dict.fromkeys(distinct, 0) | dict(rows)
 
     def _rows_for(self, query: str, values: Iterable[str]) -> Iterator[Any]:
-        """The rows of `query`, in which `{}` stands for the list of `values`."""
+        """Run `query` for batches of `values` and yield all rows. `{}` in the query is replaced by placeholders."""
         all_values = list(values)
         for start in range(0, len(all_values), _BATCH_SIZE):
             batch = all_values[start : start + _BATCH_SIZE]
@@ -381,7 +382,7 @@ class Catalog(Database):
         self._rows("DELETE FROM meta WHERE key = ?", (f"{_WATCHERS}/{watcher_id}",))
 
     def mark_pending(self, chunk_ids: Iterable[str]) -> None:
-        """Mark vectors that are about to be written or deleted."""
+        """Mark the vectors of these chunks as pending, because they are about to be written or deleted."""
         self._many("INSERT OR IGNORE INTO vectors_in_doubt VALUES (?)", [(each,) for each in chunk_ids])
 
     def clear_pending(self, chunk_ids: Iterable[str]) -> None:
@@ -397,9 +398,9 @@ class Catalog(Database):
         token_states: Sequence[bytes],
         vector_fingerprints: Sequence[bytes],
     ) -> set[str]:
-        """Add or replace the document at `record.path`. Return the ids of its former chunks.
+        """Add or replace the document at `record.path`. Return the ids of the chunks that it had before.
 
-        `token_states` has the packed token states of each chunk, b"" if it has none.
+        `token_states` has the packed token states of each chunk, or b"" for a chunk without.
         """
         former = self.remove(record.path)
         cursor = self._execute(
@@ -426,7 +427,7 @@ class Catalog(Database):
         return former
 
     def set_vector_fingerprints(self, chunk_ids: Sequence[str], fingerprints: Sequence[bytes]) -> None:
-        """Record the fingerprints of vectors that are about to be computed again."""
+        """Replace the fingerprints of these chunks' vectors, which are about to be computed again."""
         self._many(
             "INSERT INTO checksums (id, vector) SELECT id, ? FROM chunks WHERE chunk_id = ?"
             " ON CONFLICT (id) DO UPDATE SET vector = excluded.vector",
@@ -444,7 +445,7 @@ class Catalog(Database):
         return removed
 
     def touch(self, record: DocumentRecord) -> None:
-        """Update the metadata of an unchanged file, so that the next ingest only has to call `stat`."""
+        """Update the metadata of an unchanged file, so that the next ingest does not have to read the file."""
         checksum = _checksum((record.path, record.source))
         values = record.source, checksum, record.size, record.mtime_ns, record.read_at_ns
         self._rows(
@@ -454,7 +455,7 @@ class Catalog(Database):
         )
 
     def compact(self) -> None:
-        """Free the space of deleted rows. Readers continue in their snapshots."""
+        """Return the disk space of deleted rows to the file system. Readers can continue to use their snapshots."""
         pages = -_MERGED_PAGES  # a negative number starts a full merge
         with self._lock, self._translate_errors():
             while not merge(self._db, "chunks_fts", pages):

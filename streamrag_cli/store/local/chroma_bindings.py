@@ -1,8 +1,8 @@
 """Reads Chroma collections through its Rust bindings, without importing chromadb.
 
-Importing chromadb takes 0.55 s and 50 MB, for parts that a question does not need: an HTTP client, gRPC, OpenTelemetry
-and every embedding function. The bindings are not a stable API. `pyproject.toml` therefore allows only releases of
-chromadb with known bindings, and `tests/store/test_core.py` compares their results with those of chromadb.
+Importing chromadb takes 0.55 s and 50 MB, because it loads an HTTP client, gRPC, OpenTelemetry and every embedding
+function, which a question does not need. The bindings are not a stable API. `pyproject.toml` therefore allows only
+releases of chromadb with known bindings, and `tests/store/test_core.py` compares their results with those of chromadb.
 """
 
 import os
@@ -19,10 +19,10 @@ _FILES_PER_INDEX: Final = 5
 
 
 class RustCollection:
-    """A collection with the reading methods of `chromadb.Collection`, which have the same names and results."""
+    """A Chroma collection for reading. Its methods have the names and results of those of `chromadb.Collection`."""
 
     def __init__(self, directory: Path, name: str) -> None:
-        """`directory` must be writable: opening the database writes to it."""
+        """Open the collection `name`. `directory` must be writable, because opening Chroma's database writes to it."""
         import chromadb_rust_bindings as core  # imports in 70 ms
 
         if Path(".env").exists():
@@ -41,7 +41,7 @@ class RustCollection:
         self._id = str(self._core.get_collection(name, *_DATABASE).id)
 
     def close(self) -> None:
-        """Close the files. No other method may be called afterwards."""
+        """Close the files of the collection. No other method may be called afterwards."""
         del self._core
 
     def count(self) -> int:
@@ -57,7 +57,10 @@ class RustCollection:
     def query(
         self, query_embeddings: FloatArray, *, n_results: int, include: Sequence[str], ids: Sequence[str] | None = None
     ) -> dict[str, Any]:
-        """`query_embeddings` has the shape (questions, dimension); each result has one list per question."""
+        """Search for the nearest vectors. `query_embeddings` has the shape (questions, dimension).
+
+        Each value of the result has one list per question.
+        """
         result = self._core.query(
             self._id, ids, list(query_embeddings), n_results, None, None, list(include), *_DATABASE
         )
@@ -67,8 +70,8 @@ class RustCollection:
 def _import_errors() -> None:
     """Import `chromadb.errors` early, with `/` as the working directory.
 
-    Otherwise the bindings import it when they first raise an error. That import reads `.env` from the
-    working directory, and the bindings abort if it fails.
+    Otherwise the bindings import it when they first raise an error. That import reads `.env` from the working
+    directory, and the bindings abort the process if it fails.
     """
     with outside_working_directory():
         import chromadb.errors  # noqa: F401

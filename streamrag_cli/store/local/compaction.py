@@ -1,7 +1,7 @@
 """Frees the disk space of deleted chunks.
 
 SQLite keeps the pages of deleted rows, and a full-text index keeps their words, so the catalog and Chroma's database
-never shrink on their own. First their full-text indexes are merged, in small steps, so that no reader waits for long.
+never shrink on their own. First their full-text indexes are merged, in small steps, so that readers wait only briefly.
 Then both databases are rewritten. Both operations are atomic, even if the process is killed. Chroma's vector index,
 about a seventh of a store, does not shrink; new vectors reuse the space of deleted ones.
 """
@@ -17,22 +17,22 @@ from streamrag_cli.store.local.full_text import merge
 from streamrag_cli.store.local.lock import exclusive
 
 _MIN_DELETED: Final = 64
-"""Fewer deleted chunks do not start a compaction, because they take up less than 1 MB."""
+"""The minimum number of deleted chunks for a compaction. Fewer take up less than 1 MB."""
 _REMAINING_PER_DELETED: Final = 3
 _PAGES_PER_STEP: Final = 1000
 _DELETED: Final = "dropped"
 
 
 def count_deleted(catalog: Catalog, chunks: int) -> None:
-    """Add to the counter of deleted chunks, inside the transaction that deletes them."""
+    """Add `chunks` to the counter of deleted chunks. Must run inside the transaction that deletes them."""
     if chunks:
         catalog.set_meta(_DELETED, str(_deleted(catalog) + chunks))
 
 
 def compact_if_worthwhile(catalog: Catalog, vectors: Path) -> None:
-    """Compact if at least `_MIN_DELETED` chunks were deleted, and at least a third as many as remain.
+    """Compact if the number of deleted chunks is at least `_MIN_DELETED` and at least a third of the remaining chunks.
 
-    After a failure, the next ingest tries again. No Chroma client may be open in this process.
+    If the compaction fails, the next ingest tries it again. No Chroma client may be open in this process.
     """
     deleted = _deleted(catalog)
     if deleted < _MIN_DELETED or deleted * _REMAINING_PER_DELETED < catalog.counts().chunks:

@@ -1,4 +1,4 @@
-"""Connection, snapshots and transactions of one SQLite file; translates SQLite's errors to StoreError."""
+"""Opens an SQLite file, runs its snapshots and transactions, and translates SQLite's errors to StoreError."""
 
 import os
 import sqlite3
@@ -19,11 +19,13 @@ from streamrag_cli.system_errors import cannot_open, out_of_memory, reached_file
 
 _OPEN_ERRORS: Final = ("SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_PERM", "SQLITE_READONLY")
 _WRITE_ERRORS: Final = ("SQLITE_READONLY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_PERM")
-_STEPS_BETWEEN_CHECKS: Final = 2000  # steps of SQLite's virtual machine: about 1 ms, or 10 ms in an expensive search
+_STEPS_BETWEEN_CHECKS: Final = (
+    2000  # instructions of SQLite's virtual machine: about 1 ms, or 10 ms in an expensive search
+)
 
 
 class Database(ABC):
-    """An open SQLite file of a catalog. Safe to share between threads; one statement runs at a time.
+    """An open SQLite file of a catalog. Safe to share between threads, which execute one statement at a time.
 
     With `create`, a new file is created for writing. Raises StoreError `store_damaged` if the file is not an intact
     catalog.
@@ -62,7 +64,7 @@ class Database(ABC):
         return sqlite3.connect(uri, uri=True, timeout=5, check_same_thread=False, isolation_level=None)
 
     def _open_copy(self) -> None:
-        """Open a copy of the committed state, because this process cannot create files next to the original."""
+        """Open a copy of the last committed state, because this process cannot create files next to the original."""
         try:
             self._copy, self._copied_at = copy_database(self._file)
         except OSError as error:
@@ -90,7 +92,7 @@ class Database(ABC):
 
     @contextmanager
     def snapshot(self, limit: TimeLimit | None = None) -> Iterator[None]:
-        """While the `with` block runs, all reads see one state, regardless of commits by other processes.
+        """During the `with` block, all reads see one state, regardless of commits by other processes.
 
         Raises StoreError `retrieval_timeout` when `limit` expires.
         """
@@ -109,7 +111,7 @@ class Database(ABC):
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """A transaction, which is atomic even if the process is killed."""
+        """Run the `with` block in a transaction, which is atomic even if the process is killed."""
         with self._lock, self._translate_errors():
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -120,7 +122,7 @@ class Database(ABC):
                 raise
 
     def _roll_back(self) -> None:
-        if self._db.in_transaction:  # SQLite already rolls back if the disk is full
+        if self._db.in_transaction:  # if the disk is full, SQLite has already rolled back
             self._db.execute("ROLLBACK")
 
     def _rows(self, query: str, values: Sequence[object] = ()) -> list[Any]:

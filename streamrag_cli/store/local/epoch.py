@@ -1,9 +1,9 @@
 """One open epoch of a collection, shared by any number of threads.
 
 An epoch is one version of a collection's files; a rebuild creates a new one. Each snapshot has its own SQLite
-connection. All threads share one handle of Chroma, and their searches run concurrently. When the generation has
-changed, a new handle is opened, because an open handle continues to search the old index. Threads that use the old
-handle keep it until they finish.
+connection. All threads share one Chroma handle, and their searches run concurrently. If the generation has changed, a
+new handle is opened, because an open handle continues to search the old index. Threads that use the old handle keep it
+until they finish.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ _MAX_IDLE: Final = 4  # the maximum number of idle connections, each of which ma
 
 
 class _SharedVectors:
-    """A handle of Chroma and its number of users. `opened_at` is the generation for which it was opened."""
+    """A Chroma handle and its number of users. `opened_at` is the generation of the collection when it was opened."""
 
     def __init__(self, vectors: Vectors, opened_at: int) -> None:
         self.vectors = vectors
@@ -33,15 +33,15 @@ class _SharedVectors:
 
 
 class OpenEpoch:
-    """An open epoch, whose files are not removed. After `retire`, it is closed when the last user leaves.
+    """An open epoch. Its files are not removed while it is open.
 
-    Raises StoreError `store_damaged`.
+    After `retire`, it is closed when its last user leaves. Raises StoreError `store_damaged`.
     """
 
     def __init__(self, layout: Layout, name: str) -> None:
         self.name = name
         self._layout = layout
-        self._lock = Lock()  # held only while fields are changed
+        self._lock = Lock()  # protects the fields; not held during searches
         self._opening_vectors = Lock()
         self._users = 0
         self._is_retired = False
@@ -53,7 +53,7 @@ class OpenEpoch:
             except OSError as error:
                 refused = refusal(layout.store, error)
                 raise refused or damaged_vectors(directory, error.strerror or str(error)) from error
-            # Open one connection now, so that damage of the catalog is reported when the collection is opened.
+            # Open one connection immediately, so that damage to the catalog is reported when the collection is opened.
             self._idle = [self.new_catalog()]
             self._files_in_use = stack.pop_all()
 
@@ -73,7 +73,7 @@ class OpenEpoch:
         return Catalog(self.catalog_file)
 
     def enter(self) -> bool:
-        """Register a user until `leave`. Return False if the epoch is retired."""
+        """Register a user, who must call `leave` later. Return False if the epoch is retired."""
         with self._lock:
             self._users += not self._is_retired
             return not self._is_retired
@@ -102,7 +102,7 @@ class OpenEpoch:
 
     @contextmanager
     def snapshot(self, limit: TimeLimit | None) -> Iterator[Catalog]:
-        """A connection with a snapshot. Raises StoreError `retrieval_timeout`."""
+        """Open a snapshot of the catalog on a connection of its own. Raises StoreError `retrieval_timeout`."""
         catalog = self._idle_catalog() or self.new_catalog()
         has_succeeded = False
         try:
@@ -117,7 +117,7 @@ class OpenEpoch:
                 catalog.close()
 
     def _idle_catalog(self) -> Catalog | None:
-        """Take an idle connection, if there is one. Copies of a read-only store are closed if the store has changed."""
+        """Take an idle connection from the pool; None if it is empty. Close outdated copies of a read-only store."""
         while True:
             with self._lock:
                 catalog = self._idle.pop() if self._idle else None
@@ -127,8 +127,8 @@ class OpenEpoch:
 
     @contextmanager
     def vectors(self, generation: int, open_them: Callable[[], Vectors], limit: TimeLimit | None) -> Iterator[Vectors]:
-        """The shared handle. Calls `open_them` if there is none, or if it is older than `generation`."""
-        # Only one thread opens Chroma, because all threads that wait here need the same handle.
+        """The shared Chroma handle. Calls `open_them` if there is no handle, or only one older than `generation`."""
+        # Only one thread opens Chroma, because all waiting threads need the same handle.
         with limit.acquired(self._opening_vectors) if limit else self._opening_vectors:
             shared = self._shared_vectors
             if shared is None or shared.opened_at < generation:

@@ -7,20 +7,20 @@ from typing import Final
 from streamrag_cli.store.stemming import separate
 
 _STILL_MERGING: Final = 2
-"""A merge that makes at least this many changes is not finished (according to SQLite's documentation)."""
+"""If a step of a merge makes at least this many changes, another step is needed, as SQLite's documentation states."""
 
 
 def merge(database: sqlite3.Connection, table: str, pages: int) -> bool:
-    """Merge about `pages` pages of the index and drop deleted rows. Return whether the merge is finished."""
+    """Merge about `pages` pages of a full-text index and drop deleted rows. Return whether the merge is finished."""
     before = database.total_changes
     database.execute(f"INSERT INTO {table} ({table}, rank) VALUES ('merge', ?)", (pages,))
     return database.total_changes - before < _STILL_MERGING
 
 
 def register(database: sqlite3.Connection) -> None:
-    """Register the function that the view and triggers of the index call."""
+    """Register the SQL function that the view and triggers of the full-text index call."""
     database.execute("PRAGMA trusted_schema = ON")  # required for functions in views and triggers
-    database.create_function("separate", -1, separate, deterministic=True)  # format 3 calls it without a language
+    database.create_function("separate", -1, separate, deterministic=True)  # triggers of format 3 pass no language
 
 
 def create_index(database: sqlite3.Connection) -> None:
@@ -43,7 +43,7 @@ def upgrade_index(database: sqlite3.Connection) -> None:
 
 
 def run_script(database: sqlite3.Connection, script: Path) -> None:
-    """Run the statements of an SQL script inside the current transaction; `executescript` would commit it."""
+    """Run the statements of an SQL script inside the current transaction, which `executescript` would commit."""
     statement = ""
     for line in script.read_text(encoding="utf-8").splitlines(keepends=True):
         statement += line

@@ -1,4 +1,4 @@
-"""Detects changes of Chroma's index files since they were written.
+"""Detects whether Chroma's index files have changed since they were written.
 
 Chroma cannot check its own index: it reads a damaged one without an error, or crashes the interpreter. A writer
 therefore records a fingerprint of the index files in the catalog when it ends cleanly, and clears it before its first
@@ -15,21 +15,21 @@ from streamrag_cli.store.interface import damaged
 from streamrag_cli.store.local.catalog import Catalog
 from streamrag_cli.system_errors import refusal
 
-# Chroma saves an index once it has 1,000 vectors. Until then, its files are empty and change whenever they are opened.
+# Chroma saves an index once it has 1,000 vectors. Before that, its files are empty and change whenever they are opened.
 _MARKER: Final = "index_metadata.pickle"
 _DIGEST: Final = "vector_files"
 _STAMPS: Final = "vector_stamps"
 
 
 def record(catalog: Catalog, vectors: Path) -> None:
-    """Record the current fingerprint of the files in Chroma's directory."""
+    """Record the fingerprint of the current index files in the catalog."""
     with catalog.transaction():
         catalog.set_meta(_STAMPS, _stamps(vectors))
         catalog.set_meta(_DIGEST, _digest(vectors))
 
 
 def clear(catalog: Catalog) -> None:
-    """Remove the fingerprint, because the files are about to change."""
+    """Remove the recorded fingerprint, because the index files are about to change."""
     if are_recorded(catalog):
         catalog.set_meta(_DIGEST, "")
 
@@ -44,10 +44,10 @@ def recorded(catalog: Catalog) -> str:
 
 
 def are_unchanged(catalog: Catalog, vectors: Path, *, reads_files: bool = False) -> bool:
-    """Whether the files match their fingerprint, or no fingerprint is recorded.
+    """Whether the index files match the recorded fingerprint. True if none is recorded.
 
     The files are read only if their sizes or time stamps differ, as in a copy, or if `reads_files` is set. Raises
-    StoreError if they cannot be read, which does not mean that they are damaged.
+    StoreError if the files cannot be read, which does not mean that they are damaged.
     """
     try:
         return _are_regular_files(vectors) and (
@@ -66,14 +66,14 @@ def damaged_vectors(vectors: Path, why: str) -> StoreError:
 
 
 def _are_regular_files(vectors: Path) -> bool:
-    """Whether the index directories contain only regular files, so that Chroma cannot wait for a pipe."""
+    """Whether the index directories contain only regular files. Chroma would wait forever if it opened a pipe."""
     indexes = [each for each in os.scandir(vectors) if each.is_dir()]
     return all(each.is_file() for index in indexes for each in os.scandir(index))
 
 
 def _stamps(vectors: Path) -> str:
     status = {file.name: file.stat() for file in _saved(vectors)}
-    # The time of the last status change cannot be set, so it differs even in a copy that keeps all other times.
+    # Programs cannot set the time of the last status change, so it differs even in a copy that preserves other times.
     return " ".join(f"{name}:{each.st_size}:{each.st_mtime_ns}:{each.st_ctime_ns}" for name, each in status.items())
 
 
@@ -86,7 +86,7 @@ def _digest(vectors: Path) -> str:
 
 
 def _saved(vectors: Path) -> list[Path]:
-    """The saved index files. Raises OSError if a directory cannot be read, which `glob` would ignore."""
+    """The saved index files. Unlike `glob`, this raises OSError if a directory cannot be read."""
     indexes = [Path(each.path) for each in os.scandir(vectors) if each.is_dir()]
     return sorted(file for index in indexes for file in _files_of(index))
 

@@ -4,7 +4,7 @@
 
 This command prints the result as one JSON object. It runs in its own process, because a damaged index can crash or hang
 the process that opens it. Changes by a concurrent ingest are not reported as damage: the catalog is read from one
-snapshot, and if it has changed since, the check is repeated once.
+snapshot, and the check is repeated once if the catalog has changed.
 """
 
 import json
@@ -27,24 +27,25 @@ from streamrag_cli.system_errors import refusal
 from streamrag_cli.telemetry import child_environment
 
 SEARCHES: Final = 1000
-"""The number of chunks that a check searches for, unless a full check is requested."""
+"""The maximum number of chunks that a check searches for, unless a full check is requested."""
 _ALL: Final = 10**9
 _LIMIT_S: Final = 300.0
 _FULL_LIMIT_S: Final = 24 * 3600.0
 UNFOUND_TOLERATED: Final = 0.01
-"""The share of searches that may miss their chunk, because the index is approximate. If two processes have written to
-it at the same time, about a fifth of the searches miss."""
+"""The tolerated share of searches that do not find their chunk, because the index is approximate. In an index to which
+two processes have written at the same time, the share is about a fifth."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """The contents of a collection and its problems. Each of `problems` is a clause that follows the collection's name.
+    """The contents of a collection, and the problems that a check has found in it.
 
-    - `searched` is the number of chunks that were searched for, each with its own vector; `unfound` of them were not
-      found.
-    - `interrupted` means that an ingest started and never ended.
-    - `changing` means that an ingest changed the collection during the check, so its vectors could not be compared with
-      the catalog.
+    - Each of `problems` is a clause about the collection.
+    - `searched` is the number of chunks that were searched for, each with its own vector. `unfound` is the number of
+      searches that did not find their chunk.
+    - `interrupted` means that an earlier ingest did not finish.
+    - `changing` means that an ingest changed the collection during the check, so that its vectors could not be compared
+      with the catalog.
     """
 
     documents: int
@@ -93,10 +94,10 @@ def check_in_subprocess(store: Path, collection: str, *, full: bool) -> Integrit
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise damaged_collection(collection, f"it could not be read within {limit_s:g} s") from None
+        raise damaged_collection(collection, f"reading it took longer than {limit_s:g} s") from None
     if process.returncode < 0:
         raise damaged_collection(
-            collection, f"the process that read its index was killed by signal {-process.returncode}"
+            collection, f"the process that read the index was killed by signal {-process.returncode}"
         )
     if process.returncode:
         raise RuntimeError(process.stderr.decode("utf-8", "replace"))
@@ -126,7 +127,7 @@ def inspect(store: Path, collection: str, *, searches: int) -> Inspection:
 
 
 def _check_unless_replaced(layout: Layout, searches: int) -> Inspection | None:
-    """Check the active epoch; None if a rebuild replaced it during the check."""
+    """Check the active epoch. Return None if a rebuild replaced the epoch during the check."""
     active = layout.active_epoch()
     if active is None:
         raise missing_collection(layout.store, layout.collection)
@@ -141,7 +142,7 @@ def _check_unless_replaced(layout: Layout, searches: int) -> Inspection | None:
             raise
         if refused := refusal(layout.store, error):
             raise refused from error
-        raise index_fingerprint.damaged_vectors(layout.vectors(active.epoch), "their directory is missing") from error
+        raise index_fingerprint.damaged_vectors(layout.vectors(active.epoch), "the directory is missing") from error
 
 
 def _inspect_epoch(layout: Layout, epoch: str, searches: int) -> Inspection:
@@ -156,7 +157,9 @@ def _inspect_epoch(layout: Layout, epoch: str, searches: int) -> Inspection:
         is_full = searches >= _ALL
         if chunk_ids and not index_fingerprint.are_unchanged(catalog, layout.vectors(epoch), reads_files=is_full):
             why = f"the index files in {layout.vectors(epoch)} have changed since they were written"
-            result = replace(result, problems=(why,))  # opening them could crash Chroma, so they are not compared
+            result = replace(
+                result, problems=(why,)
+            )  # opening changed index files could crash Chroma, so the vectors are not compared
         elif chunk_ids:
             result = _with_vectors(result, layout, epoch, chunk_ids, pending, sample, expected)
         is_written = _is_being_written(layout)
@@ -180,7 +183,7 @@ def _without_vectors(catalog: Catalog) -> Inspection:
     )
 
 
-def _with_vectors(  # noqa: PLR0917 - the contents of one snapshot
+def _with_vectors(  # noqa: PLR0917 - most arguments are the contents of one snapshot
     result: Inspection,
     layout: Layout,
     epoch: str,
@@ -189,7 +192,7 @@ def _with_vectors(  # noqa: PLR0917 - the contents of one snapshot
     sample: Sequence[str],
     expected: Mapping[str, object],
 ) -> Inspection:
-    """`result` with the figures and problems from a comparison with Chroma."""
+    """Compare the catalog with Chroma, and return `result` with the figures and problems of this comparison."""
     directory = layout.vectors(epoch)
     if problem := database_problem(directory):
         return replace(result, problems=(problem,))
@@ -221,7 +224,7 @@ def _differences(
 
 
 def _spread(ids: Sequence[str], count: int) -> list[str]:
-    """At most `count` of `ids`, evenly spread. Ids are digests, so this is a random sample, but always the same one."""
+    """At most `count` of `ids`, evenly spread. Ids are digests, so the sample is random, but the same in every run."""
     return list(ids) if len(ids) <= count else [ids[len(ids) * each // count] for each in range(count)]
 
 
@@ -234,7 +237,7 @@ def _is_being_written(layout: Layout) -> bool:
 
 
 def main(store: str, collection: str, searches: str) -> None:
-    """Print the `Inspection` as JSON, or a failure as `{"error": {...}}`."""
+    """Print the `Inspection` of a collection as JSON, or an error as `{"error": {...}}`."""
     try:
         reply: object = asdict(inspect(Path(store), collection, searches=int(searches)))
     except StreamragError as error:

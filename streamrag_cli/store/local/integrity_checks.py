@@ -1,4 +1,4 @@
-"""Integrity checks of a catalog and of a Chroma collection, used only by `integrity`."""
+"""Integrity checks of a catalog and of a Chroma collection. Only `integrity.py` uses this module."""
 
 import sqlite3
 from collections import deque
@@ -20,9 +20,9 @@ from streamrag_cli.store.rows import EVERYTHING
 from streamrag_cli.system_errors import cannot_open
 
 SAME_DIRECTION: Final = 0.999
-"""The minimum cosine at which a result counts as the vector that was searched for."""
+"""A search result with at least this cosine counts as the vector that was searched for."""
 NEARLY_SAME: Final = 0.99
-"""Even an intact approximate index may miss one of many near-identical texts; the texts it finds instead have at least
+"""A search for one of many near-identical texts may find only the others, even in an intact index. They have at least
 this cosine."""
 NEIGHBOURS: Final = 10
 _AT_A_TIME: Final = 100
@@ -33,25 +33,26 @@ class CatalogChecks(Catalog):
     """An open catalog with checks for damage."""
 
     def problems(self) -> Iterator[str]:
-        """A clause for each problem; none if the catalog is intact.
+        """Yield a clause for each problem of the catalog.
 
-        FTS5 can check its index only in a writable database. The check uses a private copy, so no writer has to wait.
+        FTS5 can check its index only in a writable database. The check uses a private copy, so writers do not have to
+        wait.
         """
         with self._lock, self._translate_errors(), closing(sqlite3.connect("")) as copy:
             self._db.backup(copy)
             register(copy)
             messages = [line for (line,) in copy.execute(f"PRAGMA integrity_check({_MAX_MESSAGES})")]
             if messages != ["ok"]:
-                yield f"its catalog is damaged: {messages[0]}"
+                yield f"the catalog is damaged: {messages[0]}"
             if orphans := copy.execute("PRAGMA foreign_key_check").fetchall():
                 yield f"{counted_noun(len(orphans), 'passage')} without a document"
             try:
                 copy.execute("INSERT INTO chunks_fts (chunks_fts, rank) VALUES ('integrity-check', 1)")
             except sqlite3.DatabaseError as error:
-                yield f"its full-text index does not match its passages: {error}"
+                yield f"the full-text index does not match the passages: {error}"
 
     def unreadable(self, chunk_ids: Iterable[str], sample: Sequence[str]) -> Iterator[str]:
-        """A clause if a chunk, document, root or sampled token state is unreadable or has changed."""
+        """Yield a clause if a chunk, document, root or sampled token state is unreadable or has changed."""
         ids = list(chunk_ids)
         try:
             for start in range(0, len(ids), _AT_A_TIME):
@@ -68,16 +69,16 @@ class VectorChecks(Vectors):
     """An open Chroma collection with checks for damage."""
 
     def changed(self, ids: Sequence[str], expected: Mapping[str, object]) -> list[str]:
-        """The chunks whose vector does not match its fingerprint."""
+        """The ids of the chunks whose vectors do not match their fingerprints."""
         changed: list[str] = []
         self.get(ids, lambda read_ids, vectors: changed.extend(changed_vectors(read_ids, vectors, expected)))
         return changed
 
     def unfound(self, ids: Sequence[str], *, dimension: int | None) -> set[str]:
-        """The chunks that a search with their own vector does not find among the `NEIGHBOURS` nearest.
+        """The ids of the chunks that are not among the `NEIGHBOURS` nearest results of a search with their own vector.
 
-        A chunk also counts as found if all of the nearest are almost identical to it. If `dimension` differs from that
-        of the index, no chunk is found.
+        A chunk also counts as found if all results are almost identical to it. If `dimension` is not the dimension of
+        the index, no chunk is found.
         """
         lost: set[str] = set()
         for start in range(0, len(ids), _AT_A_TIME):
@@ -105,7 +106,7 @@ class VectorChecks(Vectors):
 
 
 def database_problem(directory: Path) -> str:
-    """The problem that SQLite finds in Chroma's database; "" if it is intact or missing. Does not open Chroma."""
+    """Check Chroma's database with SQLite, without opening Chroma. Return the problem, or "" if there is none."""
     file = directory / "chroma.sqlite3"
     if refused := cannot_open(file, directory):
         raise refused
@@ -113,7 +114,7 @@ def database_problem(directory: Path) -> str:
         return ""
     uri = f"{file.absolute().as_uri()}?mode=ro"
     try:
-        # Opening Chroma may change its database, so it requires this lock.
+        # Other processes may change the database when they open Chroma. This lock prevents that.
         with exclusive(directory.with_name("vectors.lock")), closing(sqlite3.connect(uri, uri=True)) as database:
             (message,) = database.execute("PRAGMA integrity_check(1)").fetchone()
     except sqlite3.Error as error:

@@ -1,4 +1,4 @@
-"""The files of a collection, and its active epoch: the version of the files that is used.
+"""The files of a collection, and its active epoch, which is the version of the files that is in use.
 
     STORE/collections/NAME/
         current.json       the active epoch, and the roots that were ingested
@@ -60,7 +60,7 @@ class Layout:
         return self.epoch_directory(epoch) / "vectors"
 
     def active_epoch(self) -> "ActiveEpoch | None":
-        """The active epoch; None if nothing was ever ingested. Raises StoreError."""
+        """The active epoch; None if nothing has been ingested into the collection. Raises StoreError."""
         try:
             return _active_epoch(json.loads(read_regular_file(self._current_file, _MAX_CURRENT_BYTES)))
         except FileNotFoundError:
@@ -78,7 +78,7 @@ class Layout:
             ) from error
 
     def activate(self, active: "ActiveEpoch") -> None:
-        """Activate an epoch, in one step that survives a power failure."""
+        """Activate an epoch in one atomic step, which survives a power failure."""
         fresh = self._current_file.with_suffix(".new")
         with fresh.open("w", encoding="utf-8") as file:
             json.dump({"epoch": active.epoch, "roots": list(active.roots)}, file)
@@ -96,7 +96,7 @@ class Layout:
         return epoch
 
     def remove_other_epochs(self, *names: str) -> None:
-        """Remove all epochs except `names`. An epoch that a reader still uses is left for the next writer to remove."""
+        """Remove all epochs except `names`. Epochs that readers still use stay until the next writer removes them."""
         for each in self.directory.iterdir():
             if EPOCH_NAME.fullmatch(each.name) and each.name not in names:
                 with suppress(OSError), try_exclusive(each) as free:
@@ -104,10 +104,10 @@ class Layout:
                         remove_own_files(self.directory, below=each.name)
 
     def remove(self) -> list[Path]:
-        """Remove the collection while its writer lock is held. Readers keep the files that they have open.
+        """Remove the collection. The caller must hold its writer lock. Readers keep the files that they have open.
 
         Returns the files and directories in it that the store did not create, which stay. If the collection's directory
-        is a symbolic link, only the link is removed, and the directory that it leads to stays.
+        is a symbolic link, only the link is removed.
         """
         if self.directory.is_symlink():
             target = self.directory.resolve()
@@ -118,11 +118,11 @@ class Layout:
         left = remove_own_files(self.directory, keep=WRITER_LOCK)
         self.writer_lock.unlink()
         with suppress(OSError):
-            self.directory.rmdir()  # another ingest may have started
+            self.directory.rmdir()  # another ingest may have created files in the meantime
         return left
 
     def has_remains(self) -> bool:
-        """Whether epochs are left of a collection whose removal was interrupted."""
+        """Whether an interrupted removal of the collection left epochs behind."""
         try:
             names = [each.name for each in self.directory.iterdir()]
         except OSError:
@@ -132,15 +132,15 @@ class Layout:
     def make(self) -> None:
         """Create the collection's directory, readable only by its owner.
 
-        Raises UsageError `store_in_collection` if the store would be inside a collection of another store, and be
-        removed with it.
+        Raises UsageError `store_in_collection` if the store would be inside a collection of another store, because
+        removing that collection would remove the store.
         """
         real = Path(os.path.realpath(self.store))
         if around := next(filter(_is_collection, (real, *real.parents)), None):
             raise UsageError(
                 f"{self.store} is inside a collection of another store, {around}",
                 code="store_in_collection",
-                hint="choose a directory outside of it: --store DIR, or for copy --to DIR",
+                hint="choose a directory outside that store: --store DIR, or --to DIR for streamrag copy",
             )
         try:
             self.store.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -156,17 +156,17 @@ class Layout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActiveEpoch:
-    """The name of the active epoch, and the absolute paths that were ingested into it."""
+    """The name of the active epoch, and the absolute paths or addresses that were ingested into it."""
 
     epoch: str
     roots: tuple[str, ...]
 
 
 def _active_epoch(fields: Any) -> ActiveEpoch:
-    """The active epoch in the fields of `current.json`. Raises ValueError, KeyError or TypeError if one is invalid."""
+    """Parse the fields of `current.json`. Raises ValueError, KeyError or TypeError if a field is invalid."""
     epoch, roots = fields["epoch"], fields["roots"]
     if not isinstance(epoch, str) or not EPOCH_NAME.fullmatch(epoch):
-        raise ValueError("the name of its epoch is not valid")
+        raise ValueError("the name of the epoch is not valid")
     if not isinstance(roots, list) or not all(map(is_stored_path, roots)):
         raise ValueError("a recorded path is not valid")
     return ActiveEpoch(epoch=epoch, roots=tuple(roots))
@@ -189,7 +189,7 @@ def _is_collection(directory: Path) -> bool:
 
 
 def _exists(file: Path) -> bool:
-    """Whether the file exists. Raises OSError if this cannot be determined."""
+    """Whether `file` exists. Unlike `Path.exists`, this raises OSError if it cannot be determined."""
     try:
         file.stat()
     except (FileNotFoundError, NotADirectoryError):

@@ -1,4 +1,4 @@
-"""File locks between processes. The kernel releases them when a process ends in any way.
+"""File locks between processes. The kernel releases them when a process ends, even if it is killed.
 
 There are three locks:
 
@@ -27,7 +27,7 @@ from streamrag_cli.system_errors import refusal
 
 WRITER_LOCK: Final = "writer.lock"
 
-_CHROMA_BUSY_AFTER_S: Final = 30.0  # a writer holds the lock for one batch, about a second
+_CHROMA_BUSY_AFTER_S: Final = 30.0  # a writer needs the lock for one batch, about a second
 _POLL_S: Final = 0.01
 
 
@@ -50,7 +50,7 @@ def exclusive(file: Path, limit: TimeLimit | None = None) -> Iterator[None]:
     Raises StoreError `store_busy`, or the error of `limit` if it expires first.
     """
     with ExitStack() as stack:
-        # A process that waits for the lock holds the turnstile, so that a writer cannot take the lock before it again.
+        # A waiting process holds the turnstile, so that a writer cannot acquire the lock again before it.
         with _acquired(file.with_suffix(".turnstile"), wait_s=_CHROMA_BUSY_AFTER_S, limit=limit) as is_next:
             is_locked = is_next and stack.enter_context(_acquired(file, wait_s=_CHROMA_BUSY_AFTER_S, limit=limit))
         if not is_locked:
@@ -71,7 +71,7 @@ def shared(directory: Path) -> Iterator[None]:
 
 @contextmanager
 def try_exclusive(directory: Path) -> Iterator[bool]:
-    """Yield True if no process holds the `shared` lock; none can then acquire it during the `with` block.
+    """Yield True if no process holds the `shared` lock. In this case, none can acquire it during the `with` block.
 
     Raises OSError if the directory is a symbolic link.
     """
@@ -83,7 +83,7 @@ def try_exclusive(directory: Path) -> Iterator[bool]:
 
 
 def not_writable(directory: Path, why: OSError | str) -> StreamragError:
-    """The error for a store that cannot be written to: read-only, no space, no permission, or a system limit."""
+    """The error for a store that cannot be written to, for example because it is read-only or the disk is full."""
     if isinstance(why, OSError) and (refused := refusal(directory, why, writing=True)):
         return refused
     reason = why if isinstance(why, str) else why.strerror or str(why)
@@ -98,8 +98,8 @@ def not_writable(directory: Path, why: OSError | str) -> StreamragError:
 def _acquired(file: Path, *, wait_s: float, limit: TimeLimit | None = None) -> Iterator[bool]:
     """Try to acquire the lock within `wait_s` seconds, and yield whether it was acquired. Raises the error of `limit`.
 
-    A process without write permission locks the existing file. If the file does not exist, nothing was ever written,
-    and no lock is needed.
+    A process without write permission locks the existing file. If the file does not exist, no process has ever written,
+    so no lock is needed.
     """
     deadline = time.monotonic() + wait_s
     while True:
@@ -120,7 +120,7 @@ def _acquired(file: Path, *, wait_s: float, limit: TimeLimit | None = None) -> I
 
 
 def _is_same_file(file: Path, descriptor: int) -> bool:
-    """Whether `descriptor` is still the lock file. If the file was removed with its collection, the lock is void."""
+    """Whether `descriptor` is still the lock file. If the file was removed or replaced, the lock has no effect."""
     try:
         return os.path.samestat(file.stat(), os.fstat(descriptor))
     except FileNotFoundError:
@@ -149,6 +149,6 @@ def _try_lock(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     except OSError as error:
-        if error.errno != errno.EBADF:  # over NFS, a file that is open only for reading cannot be locked
+        if error.errno != errno.EBADF:  # on NFS, a file that is open only for reading cannot be locked
             raise
     return True

@@ -1,7 +1,7 @@
 """Removes the files that a store has created, and nothing else.
 
-A collection's directory may also contain files of the user, or have been prepared by an attacker. Only entries with the
-names and the structure of a store are therefore removed. Symbolic links are removed but never followed.
+A collection's directory may also contain files of the user, or may have been prepared by an attacker. Therefore only
+entries with the names and the structure of a store are removed. Symbolic links are removed but never followed.
 """
 
 import os
@@ -21,14 +21,14 @@ _OWN: Final = re.compile(
     rf"|/catalog{_DATABASE_FILES}|/vectors\.lock|/vectors\.turnstile|/vectors(?:"
     rf"|/chroma{_DATABASE_FILES}|/{_INDEX}(?:|/(?:data_level0|header|length|link_lists)\.bin|/index_metadata\.pickle)))"
 )
-"""The paths below a collection's directory, except the writer lock, which is removed last."""
+"""Matches the paths of a store's files in a collection's directory. The writer lock, removed last, is not included."""
 _OPEN_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def remove_own_files(collection: Path, *, below: str = "", keep: str = "") -> list[Path]:
-    """Remove the store's files in the directory of a collection, or only in its entry `below`.
+    """Remove the store's files from a collection's directory, or only from the entry `below` in it.
 
-    Returns the other entries, sorted, which stay; `keep` stays as well and is not returned. Raises OSError.
+    Returns the other entries, which stay, sorted. The entry `keep` also stays, but is not returned. Raises OSError.
     """
     with _opened(collection) as directory:
         if not below:
@@ -43,7 +43,7 @@ def _emptied(directory: int, prefix: str, keep: str = "") -> Iterator[str]:
 
 
 def _removed(parent: int, name: str, path: str) -> Iterator[str]:
-    """Remove an entry of the directory `parent`. Yields the paths of entries that stay."""
+    """Remove the entry `name` of the directory `parent`, a file descriptor. Yield the paths of entries that stay."""
     if not _OWN.fullmatch(path):
         yield path
         return

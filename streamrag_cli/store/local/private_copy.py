@@ -1,7 +1,7 @@
-"""Private copies of databases that cannot be opened in place because the store is read-only for this process.
+"""Makes private copies of databases that cannot be opened in place because the store is read-only for this process.
 
-SQLite in WAL mode and Chroma can open a database only if they can write next to it. On a read-only mount, on a full
-disk, or in another user's store, copies in the temporary directory are opened instead. Checking whether a store is
+SQLite in WAL mode and Chroma can open a database only if they can create files next to it. On a read-only mount, on a
+full disk, or in another user's store, copies in the temporary directory are opened instead. Checking whether a store is
 writable takes three system calls. Copies of a killed process are removed when the next copy is made.
 """
 
@@ -20,14 +20,14 @@ from streamrag_cli.system_errors import refusal
 _PREFIX: Final = "streamrag-copy-"
 _ATTEMPTS: Final = 20
 _MIN_FREE_BYTES: Final = 1 << 20
-"""The free space required to open both databases: SQLite may need 32 kB, and Chroma a few pages."""
+"""The minimum free space for opening both databases. SQLite may need 32 kB, and Chroma a few pages."""
 _INDEX_MARKER: Final = "index_metadata.pickle"
 
 Stamp: TypeAlias = tuple[tuple[int, int, int] | None, ...]
 
 
 def is_writable(file: Path) -> bool:
-    """Whether this process can write to the file and create other files next to it. False on a full disk."""
+    """Whether this process can write to `file` and create other files next to it. False if the disk is full."""
     return os.access(file.parent, os.W_OK | os.X_OK) and os.access(file, os.W_OK) and _has_space(file.parent)
 
 
@@ -40,7 +40,7 @@ def _has_space(directory: Path) -> bool:
 
 
 class PrivateCopy:
-    """A temporary directory that is removed by `close`. Raises StoreError if it cannot be created."""
+    """A temporary directory for copies of files. `close` removes it. Raises StoreError if it cannot be created."""
 
     def __init__(self) -> None:
         try:
@@ -57,7 +57,7 @@ class PrivateCopy:
         os.close(self._locked)
 
     def add(self, *files: Path) -> None:
-        """Copy those `files` that exist. Raises OSError if one cannot be read, StoreError if it cannot be copied."""
+        """Copy all `files` that exist. Raises OSError if one cannot be read, StoreError if it cannot be written."""
         for file in files:
             with suppress(FileNotFoundError):
                 self._copy(file)
@@ -71,17 +71,17 @@ class PrivateCopy:
                 raise _cannot_copy(self.directory.parent, error) from error
 
     def link_indexes(self, vectors: Path) -> None:
-        """Link the indexes saved in `vectors`. Small indexes are not saved; Chroma builds them in memory."""
+        """Create links to the saved indexes in `vectors`. Small indexes are not saved; Chroma builds them in memory."""
         for each in os.scandir(vectors):
             if each.is_dir() and os.path.exists(os.path.join(each.path, _INDEX_MARKER)):  # noqa: PTH110, PTH118
                 (self.directory / each.name).symlink_to(os.path.abspath(each.path))  # noqa: PTH100
 
 
 def copy_database(file: Path) -> tuple[PrivateCopy, Stamp]:
-    """Make a consistent copy of an SQLite database in WAL mode. Return it with the stamp of the database.
+    """Make a consistent copy of an SQLite database in WAL mode. Return the copy and the stamp of the database.
 
     Every write first creates or changes the WAL. The copy is therefore consistent if neither the database nor its WAL
-    has changed in the meantime. Raises OSError and StoreError.
+    changed during the copying. Raises OSError and StoreError.
     """
     for _ in range(_ATTEMPTS):
         before = stamp_of(file)
@@ -98,7 +98,7 @@ def copy_database(file: Path) -> tuple[PrivateCopy, Stamp]:
 
 
 def stamp_of(file: Path) -> Stamp:
-    """A value that changes whenever the database does."""
+    """A value that changes whenever the database `file` changes."""
     return tuple(map(_stamp, (file, _log_of(file))))
 
 
@@ -115,7 +115,7 @@ def _log_of(file: Path) -> Path:
 
 
 def _remove_abandoned() -> None:
-    """Remove copies without a lock: their process has ended."""
+    """Remove copies that are not locked, because their process has ended."""
     for each in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         with suppress(OSError):
             if each.stat(follow_symlinks=False).st_uid != os.geteuid():

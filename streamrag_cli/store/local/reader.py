@@ -26,19 +26,19 @@ from streamrag_cli.store.stemming import MOST_WORDS, match_expression, rarest_wo
 from streamrag_cli.store.time_limit import TimeLimit
 
 _MIN_CHUNKS_FOR_THREAD: Final = 5_000
-"""With at least this many chunks, a vector search takes longer than starting a thread."""
+"""The minimum size of a collection in which a vector search takes longer than starting a thread, in chunks."""
 _MAX_COMPARED: Final = 3000
-"""The vectors of at most this many selected chunks are all compared with the question. They take up to 5 MB."""
+"""The maximum number of selected chunks whose vectors are all compared with the question. They take up to 5 MB."""
 _EXPECTED_SHARE: Final = 0.5
 _LEAST_SHARE: Final = 0.25
-"""If more chunks are selected, a vector search is expected to find .5 times the requested number of selected ones, and
-must find .25 times as many. A higher share makes a search slower and hardly changes its best hits."""
+"""If more chunks are selected, a search of all vectors is expected to find half as many selected chunks as requested,
+and must find at least a quarter. Higher shares make searches slower and hardly change the best hits."""
 _MAX_FETCHED: Final = 5000
 _TEXT_SURPLUS: Final = 1.5
 
 
 class CollectionReader:
-    """Finds chunks. Never sees incomplete documents, and sees changes by other processes at the next snapshot.
+    """Finds chunks. It never returns parts of incomplete documents. Changes by other processes appear in new snapshots.
 
     Run all reads of one question inside `snapshot()`, which reopens the files if they have changed. Any number of
     threads can read concurrently, each from its own snapshot. Raises StoreError: `store_missing`, `store_damaged`,
@@ -47,7 +47,7 @@ class CollectionReader:
 
     def __init__(self, store: Path, collection: str) -> None:
         self._layout = Layout(store, collection)
-        self._lock = Lock()  # held while an epoch is looked up and opened, never during a search
+        self._lock = Lock()  # protects looking up and opening an epoch; not held during a search
         self._epoch: OpenEpoch | None = None
         self._catalog: tuple[OpenEpoch, Catalog] | None = None
         self._thread_state = local()
@@ -62,16 +62,16 @@ class CollectionReader:
 
     @property
     def is_prepared(self) -> bool:
-        """Whether Chroma is open. If the collection has changed, Chroma must still be reopened."""
+        """Whether Chroma is open. It must still be reopened if the collection has changed since."""
         return self._epoch is not None and self._epoch.has_open_vectors
 
     def prepare(self, limit: TimeLimit | None = None) -> None:
-        """Open Chroma before the first search needs it: 0.6 s in a new process."""
+        """Open Chroma before the first search. This takes 0.6 s in a new process."""
         with self._session(limit) as session:
             session.vectors()
 
     def close(self) -> None:
-        """Close the files. Snapshots in other threads keep them open until they end."""
+        """Close the files. If other threads have open snapshots, the files are closed when the last snapshot ends."""
         with self._lock:
             epoch, self._epoch = self._epoch, None
             catalog, self._catalog = self._catalog, None
@@ -82,7 +82,7 @@ class CollectionReader:
 
     @property
     def catalog(self) -> Catalog:
-        """The catalog of this thread's snapshot; outside `snapshot()`, a connection without a snapshot."""
+        """The catalog in this thread's snapshot. Outside `snapshot()`, the catalog is read without a snapshot."""
         session: _Session | None = getattr(self._thread_state, "session", None)
         if session is not None:
             return session.catalog
@@ -101,7 +101,7 @@ class CollectionReader:
             return session.catalog.meta("embedding") or ""
 
     def counts(self) -> Counts:
-        # Counting scans a whole index, so counts are cached by generation, which every change increments.
+        # Counting scans a whole index, so counts are cached by generation, which increases with every change.
         with self._session() as session:
             state = session.epoch.name, session.generation
             counted = self._counted
@@ -113,12 +113,12 @@ class CollectionReader:
         with self._session() as session:
             chunks = session.catalog.chunks(chunk_ids)
             if len(chunks) < len(set(chunk_ids)):
-                why = f"{len(chunk_ids) - len(chunks)} passages listed in its index are missing"
+                why = f"{len(chunk_ids) - len(chunks)} passages listed in the index are missing"
                 raise damaged_catalog(session.epoch.catalog_file, why)
         return [chunks[chunk_id] for chunk_id in chunk_ids]
 
     def select(self, scope: Filter) -> Selection:
-        # Cached like the counts: the questions of a chat, and each question itself, resolve the same filter repeatedly.
+        # Cached like the counts: each question resolves its filter twice, and the questions of a chat share a filter.
         with self._session() as session:
             state = session.epoch.name, session.generation
             selected = self._selected
@@ -146,7 +146,7 @@ class CollectionReader:
     def search_both(
         self, words: Sequence[str], vector: FloatArray, limit: int, selection: Selection | None = None
     ) -> tuple[ScoredIds, ScoredIds]:
-        """Run both searches. In a large collection they run concurrently, because neither holds the GIL."""
+        """Run both searches. In a large collection they run concurrently, because neither of them holds the GIL."""
         with self._session() as session:
             if self.counts().chunks < _MIN_CHUNKS_FOR_THREAD:
                 return session.search_text(words, limit, selection), self.nearest(vector, limit, selection)
@@ -192,7 +192,7 @@ class CollectionReader:
             epoch.leave()
 
     def _enter_epoch(self) -> OpenEpoch:
-        """Open the active epoch and register as a user. The caller must call `leave`."""
+        """Open the active epoch and register this reader as its user. The caller must call `leave` on the epoch."""
         with self._lock:
             name = self._active_epoch()
             while self._epoch is None or self._epoch.name != name or not self._epoch.enter():
@@ -218,7 +218,7 @@ class CollectionReader:
 
 
 class _Session:
-    """The reads of one thread: a snapshot of the catalog, and Chroma if it is needed."""
+    """A snapshot of the catalog that one thread reads, and the Chroma collection if it is needed."""
 
     def __init__(  # noqa: PLR0917
         self,
@@ -231,7 +231,7 @@ class _Session:
     ) -> None:
         self.epoch = epoch
         self.catalog = catalog
-        self.generation = catalog.generation  # the first read, which also fixes the state of the snapshot
+        self.generation = catalog.generation  # the first read determines the state that the snapshot shows
         self._layout = layout
         self._stack = stack
         self._limit = limit
@@ -240,7 +240,7 @@ class _Session:
         self._frequencies: dict[str, int] = {}
 
     def vectors(self) -> Vectors:
-        """The Chroma collection, opened at the first call because opening it is slow."""
+        """The Chroma collection, which is opened at the first call because that is slow."""
         if self._vectors is None:
             shared = self.epoch.vectors(self.generation, self._open_vectors, self._limit)
             self._vectors = self._stack.enter_context(shared)
@@ -249,10 +249,10 @@ class _Session:
         return self._vectors
 
     def vector_search(self, vector: FloatArray, limit: int, selection: Selection | None) -> Callable[[], ScoredIds]:
-        """The part of a vector search that reads no catalog, so that another thread can run it.
+        """Return the part of a vector search that does not read the catalog, so that another thread can run it.
 
-        The vectors of few selected chunks are all compared. If many are selected, all vectors are searched, for so many
-        hits that `selected` keeps enough of them.
+        If few chunks are selected, their vectors are all compared. Otherwise all vectors are searched for more hits
+        than needed, because `selected` then removes the hits that are not selected.
         """
         vectors = self.vectors()
         if selection is None:
@@ -265,7 +265,7 @@ class _Session:
         return partial(vectors.nearest_of, vector, self.catalog.selected_chunk_ids(selection), limit)
 
     def selected(self, hits: ScoredIds, vector: FloatArray, limit: int, selection: Selection | None) -> ScoredIds:
-        """The selected ones of the hits of `vector_search`. If they are too few, the selected chunks are searched."""
+        """Filter the hits of `vector_search` by the selection. If too few remain, search only the selected chunks."""
         if selection is None or selection.chunks <= _MAX_COMPARED:
             return hits
         selected_hits = self._only_selected(hits, selection)[:limit]
@@ -274,7 +274,7 @@ class _Session:
         return self.vectors().nearest_of(vector, self.catalog.selected_chunk_ids(selection), limit)
 
     def _selected_vectors(self, selection: Selection) -> tuple[list[str], FloatArray]:
-        """The ids and vectors of the selected chunks. Reading them takes 0.05 ms each, so they are cached."""
+        """The ids and vectors of the selected chunks. They are cached, because reading takes 0.05 ms per vector."""
         import numpy as np
 
         key = self.epoch.name, self.generation, selection
@@ -294,7 +294,7 @@ class _Session:
         by_weight = {weight: [word for word in weights if weights[word] == weight] for weight in weights.values()}
         matches = {match_expression(of_weight): weight for weight, of_weight in by_weight.items()}
         if selection is not None and selection.chunks * 4 > selection.total:
-            # Filtering some more hits is faster than looking up every matching chunk, and as exact.
+            # Filtering more hits gives the same result as looking up every matching chunk, and is faster.
             count = ceil(limit * _TEXT_SURPLUS * selection.total / selection.chunks)
             hits = self.catalog.search_text(matches, count)
             selected_hits = self._only_selected(hits, selection)
@@ -307,7 +307,7 @@ class _Session:
         return [each for each in hits if each[0] in allowed]
 
     def _weights(self, words: Sequence[str]) -> dict[str, int]:
-        """The words to search for, unstemmed, with their weights. A word that the index splits becomes a phrase."""
+        """The unstemmed words to search for, with their weights. A word that the tokenizer splits becomes a phrase."""
         distinct = list(dict.fromkeys(words))
         phrases = dict(zip(distinct, map(tuple, stems(distinct, are_separate=True)), strict=True))
         if any(len(phrase) > MOST_WORDS for phrase in phrases.values()):
@@ -319,7 +319,7 @@ class _Session:
         return {first[phrase]: weight for phrase, weight in chosen.items()}
 
     def document_frequencies(self, terms: Iterable[str]) -> dict[str, int]:
-        # Cached, because counting reads all index entries of a term, and a question needs the count twice.
+        # Cached, because counting reads all index entries of a term, and each question needs the count twice.
         distinct = list(dict.fromkeys(terms))
         unknown = [term for term in distinct if term not in self._frequencies]
         self._frequencies |= self.catalog.document_frequencies(unknown)
@@ -328,10 +328,10 @@ class _Session:
     def _open_vectors(self) -> Vectors:
         directory = self.epoch.vectors_directory
         if not index_fingerprint.are_unchanged(self.catalog, directory):
-            self.raise_damaged("their index files have changed since they were written")
+            self.raise_damaged("the index files have changed since they were written")
         vectors = Vectors(directory, self._layout.collection, self._limit)
         try:
-            # A writer adds vectors before chunks and deletes vectors after chunks, so every chunk has a vector.
+            # Writers add vectors before their chunks, and delete them after their chunks, so every chunk has a vector.
             count, expected = vectors.count(), self.catalog.counts().chunks
             if count < expected:
                 self.raise_damaged(f"only {count} of {expected} are left")
@@ -342,7 +342,7 @@ class _Session:
         return vectors
 
     def _check_unsaved(self, vectors: Vectors) -> None:
-        """Check the vectors that Chroma has not saved in an index. Saved ones are covered by the index fingerprint."""
+        """Check the vectors that Chroma has not yet saved in an index. The index fingerprint covers saved vectors."""
         import numpy as np
 
         unsaved = vectors.unsaved()

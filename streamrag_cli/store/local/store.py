@@ -1,4 +1,4 @@
-"""The store in a local directory. Methods import what they need, so that parsing an address stays fast."""
+"""The store in a local directory. Its methods import libraries only when needed, so that parsing an address is fast."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -74,7 +74,7 @@ class LocalStore:
             yield catalog
 
     def roots(self, collection: str) -> list[str]:
-        """The absolute paths that were ingested. They can be read even if the catalog is damaged."""
+        """The absolute paths that were ingested. They are readable even if the catalog is damaged."""
         from streamrag_cli.store.local.layout import Layout
 
         active = Layout(self._directory, collection).active_epoch()
@@ -145,7 +145,7 @@ class LocalStore:
 
     @contextmanager
     def _writable_catalog(self, collection: str) -> "Iterator[Catalog | None]":
-        """The active catalog without the writer lock, for records that no ingest changes."""
+        """The active catalog, opened without the writer lock, for records that ingests do not change."""
         from streamrag_cli.store.local.catalog import Catalog
         from streamrag_cli.store.local.layout import Layout
 
@@ -186,7 +186,7 @@ class LocalStore:
 
 
 def _size_bytes(directory: Path) -> int:
-    """The total size of all files below `directory`. Ignores files that another process removes during the count."""
+    """The total size in bytes of all files below `directory`. Files that disappear during the count are ignored."""
     size_bytes = 0
     for parent, _, names in os.walk(directory):
         for name in names:

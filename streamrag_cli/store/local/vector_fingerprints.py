@@ -1,8 +1,9 @@
 """Fingerprints of vectors, which detect vectors that have changed since they were written.
 
-Neither SQLite nor Chroma has checksums for vectors. A checksum of the bytes would not do, because Chroma normalises
-vectors and its rounding depends on the processor. The fingerprint of a vector therefore consists of `_DIRECTIONS`
-cosines with fixed directions: any change that matters to a search changes them, and rounding does not.
+Neither SQLite nor Chroma has checksums for vectors. A checksum of the bytes would not be reliable, because Chroma
+normalises vectors and its rounding depends on the processor. The fingerprint of a vector therefore consists of its
+cosines with `_DIRECTIONS` fixed directions. They change if the vector changes enough to affect a search, but rounding
+does not change them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,23 +20,24 @@ if TYPE_CHECKING:
 _DIRECTIONS: Final = 4
 FINGERPRINT_BYTES: Final = 4 * _DIRECTIONS
 _TOLERANCE: Final = 1e-3
-"""Rounding changes a value by less than 1e-5. A random vector matches a fingerprint with a probability below 1e-12."""
+"""The tolerated difference between two values. Rounding changes a value by less than 1e-5. A random vector matches a
+fingerprint with a probability below 1e-12."""
 
 
 def fingerprints(vectors: FloatArray) -> list[bytes]:
-    """The fingerprint of each row, `FINGERPRINT_BYTES` long."""
+    """The fingerprint of each row of `vectors`, `FINGERPRINT_BYTES` long."""
     return [row.tobytes() for row in _projected(vectors)]
 
 
 def changed_vectors(ids: Sequence[str], vectors: FloatArray, expected: Mapping[str, object]) -> list[str]:
-    """The ids of the rows that do not match their fingerprint in `expected`. Rows without one count as unchanged."""
+    """The ids of vectors that do not match their fingerprint in `expected`. Vectors without one count as unchanged."""
     import numpy as np
 
     known = [index for index, each in enumerate(ids) if each in expected]
     stored = [expected[ids[index]] for index in known]
     if not known:
         return []
-    blank = b"\xff" * FINGERPRINT_BYTES  # NaN, which matches nothing
+    blank = b"\xff" * FINGERPRINT_BYTES  # NaN matches nothing
     intact = [each if isinstance(each, bytes) and len(each) == FINGERPRINT_BYTES else blank for each in stored]
     rows = np.frombuffer(b"".join(intact), dtype="<f4").reshape(-1, _DIRECTIONS)
     with np.errstate(all="ignore"):

@@ -1,9 +1,9 @@
-"""Vectors in Chroma. Only this module, `chroma_bindings` and `integrity_checks` call Chroma.
+"""Reads and writes vectors in Chroma. Only this module, `chroma_bindings` and `integrity_checks` call Chroma.
 
-Vectors are added through `langchain-chroma`, so that any LangChain program can open the same collection. Readers use
-only Chroma's Rust bindings, because a question would otherwise wait for the import of chromadb;
-`tests/store/test_vectors.py` checks that both give the same results. Methods return cosines, 1 for the same direction,
-instead of Chroma's distances.
+Vectors are added through `langchain-chroma`, so that any LangChain program can open the collection. Readers use only
+Chroma's Rust bindings, because a question would otherwise wait for the import of chromadb.
+`tests/store/test_vectors.py` checks that both return the same results. Methods return cosines (1 means the same
+direction) instead of Chroma's distances.
 """
 
 import shutil
@@ -67,7 +67,7 @@ class Vectors:
         self._name = chroma_name(name)
         self._lock_file = directory.with_name("vectors.lock")
         if not self._create and not self._has_database():
-            raise damaged_vectors(directory, "their database is missing")
+            raise damaged_vectors(directory, "the database is missing")
         with exclusive(self._lock_file, limit), self._translate_errors():
             require_resources()
             self._collection = self._open()
@@ -91,7 +91,7 @@ class Vectors:
             return RustCollection(self._directory, self._name)
         self._copy = PrivateCopy()
         try:
-            # No other process writes to the collection: this process holds the lock that a writer needs for a batch.
+            # No other process writes to the collection, because this process holds the lock that writers need.
             self._copy.add(database, *(database.with_name(_DATABASE + each) for each in ("-journal", "-wal")))
             self._copy.link_indexes(self._directory)
             return RustCollection(self._copy.directory, self._name)
@@ -105,7 +105,7 @@ class Vectors:
             self._copy.close()
 
     def _load(self) -> int:
-        """Make Chroma load its index now, while no other process writes to it. Return its number of vectors."""
+        """Make Chroma load its index while no other process can write to it. Return the number of vectors."""
         self._collection.get(limit=1, include=["embeddings"])
         return self._collection.count()
 
@@ -122,7 +122,7 @@ class Vectors:
             return set(self._collection.get(include=[])["ids"])
 
     def nearest(self, vector: FloatArray, limit: int) -> ScoredIds:
-        """Ids of chunks with their cosines to `vector`, which has unit length, best first.
+        """Return the ids of the nearest chunks with their cosines to `vector`, which has unit length, best first.
 
         The search is approximate. Raises `store_damaged` if it finds fewer than half of the expected vectors: Chroma
         does not report missing index files.
@@ -133,14 +133,14 @@ class Vectors:
                 return []
             hits = self._query(vector, expected)
             if len(hits) < expected:
-                # Another process may have deleted vectors. Count only now, because counting is slower than searching.
+                # Another process may have deleted vectors. Counting is slower than searching, so it is done only now.
                 expected = min(expected, self._collection.count())
         if len(hits) < expected / 2:
-            raise damaged_vectors(self._directory, f"their index finds only {len(hits)} of {expected} vectors")
+            raise damaged_vectors(self._directory, f"the index finds only {len(hits)} of {expected} vectors")
         return hits
 
     def nearest_of(self, vector: FloatArray, ids: Sequence[str], limit: int) -> ScoredIds:
-        """Like `nearest`, but only among these ids. Unknown ids are ignored. Takes 50 to 100 ms.
+        """Like `nearest`, but searches only chunks with these ids. Unknown ids are ignored. This takes 50 to 100 ms.
 
         More results than `limit` are requested, because that makes Chroma search its index more thoroughly.
         """
@@ -180,7 +180,7 @@ class Vectors:
         return dict(zip(read_ids, values.tolist(), strict=True))
 
     def get(self, ids: Sequence[str], check: "VectorCheck | None" = None) -> dict[str, FloatArray]:
-        """The vectors with these ids. Unknown ids are left out. `check` is called like that of `cosines`."""
+        """The vectors with these ids. Unknown ids are left out. `check` is called as in `cosines`."""
         vectors: dict[str, FloatArray] = {}
         for start in range(0, len(ids), AT_A_TIME):
             read_ids, matrix = self._read(ids[start : start + AT_A_TIME])
@@ -201,14 +201,14 @@ class Vectors:
         try:
             matrix = np.asarray(stored["embeddings"], dtype=np.float32).reshape(len(stored["ids"]), -1)
         except ValueError as error:
-            raise damaged_vectors(self._directory, "they have different dimensions") from error
+            raise damaged_vectors(self._directory, "the vectors have different dimensions") from error
         return list(stored["ids"]), matrix
 
     def unsaved(self) -> dict[str, bytes] | None:
-        """The bytes of all vectors that are not in a saved index; None if they cannot be read.
+        """The bytes of all vectors that are not in a saved index yet; None if the database is locked.
 
-        Chroma saves its index every 1,000 vectors. Until then, a vector is in Chroma's database, afterwards only in the
-        index.
+        Chroma saves its index every 1,000 vectors. Before that, a vector is in Chroma's database; afterwards it is only
+        in the index.
         """
         directory = self._copy.directory if self._copy else self._directory
         uri = f"{(directory / _DATABASE).absolute().as_uri()}?mode=ro"
@@ -258,7 +258,7 @@ class Vectors:
         return damaged_vectors(self._directory, first_line)
 
     def _os_error(self) -> StreamragError | None:
-        """The operating system's reason for a failure, because Chroma's messages rarely include one."""
+        """The error if one of the files cannot be opened. Chroma's own messages rarely include the reason."""
         for each in (self._directory / _DATABASE, *self._directory.glob("*/*")):
             if refused := cannot_open(each, self._directory, writing=self._writes):
                 return refused
@@ -266,7 +266,10 @@ class Vectors:
 
 
 def best_of(ids: Sequence[str], matrix: FloatArray, vector: FloatArray, limit: int) -> ScoredIds:
-    """The ids of the rows of `matrix` with the highest cosines to `vector`, best first. All have unit length."""
+    """The `limit` ids whose rows of `matrix` have the highest cosines to `vector`, best first.
+
+    `vector` and the rows have unit length.
+    """
     import numpy as np
 
     cosines = matrix @ vector if ids else np.zeros(0, dtype=np.float32)
@@ -283,7 +286,7 @@ def chroma_name(collection: str) -> str:
 
 
 class WritableVectors(Vectors):
-    """A Chroma collection, open for reading and writing. With `create` it is created if it does not exist."""
+    """A Chroma collection, open for reading and writing. With `create`, it is created if it does not exist."""
 
     _writes = True
 
@@ -301,7 +304,7 @@ class WritableVectors(Vectors):
         return self._writable
 
     def _get_collection(self) -> "ChromaCollection":
-        # No embedding function is passed: a function that another program stored would be executed.
+        # Without `embedding_function=None`, Chroma would execute a function that another program may have stored.
         if self._create:
             return self._client.get_or_create_collection(
                 self._name,
@@ -320,7 +323,7 @@ class WritableVectors(Vectors):
         metadatas: Sequence[dict[str, Any]],
         vectors: FloatArray,
     ) -> None:
-        """Write vectors of shape (len(ids), dimension), replacing vectors with the same ids."""
+        """Write `vectors` of shape (len(ids), dimension). Existing vectors with the same ids are replaced."""
         from langchain_chroma import Chroma  # imports 0.3 s more than chromadb; only ingest needs it
 
         for start in range(0, len(ids), AT_A_TIME):
@@ -342,7 +345,7 @@ class WritableVectors(Vectors):
 
 
 class _PrecomputedVectors:
-    """An embedding function that returns existing vectors, so that `langchain-chroma` embeds nothing again."""
+    """An embedding function that returns existing vectors, so that `langchain-chroma` does not compute them again."""
 
     def __init__(self, vectors: FloatArray) -> None:
         self._vectors = vectors
@@ -350,7 +353,7 @@ class _PrecomputedVectors:
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         if len(texts) != len(self._vectors):
             raise ValueError("the number of vectors differs from the number of texts")
-        return list(self._vectors)  # rows are used as lists, which avoids 384 objects per row
+        return list(self._vectors)  # each row serves as a list, which avoids creating 384 objects per row
 
 
 def _open(directory: Path) -> "Client":
@@ -358,8 +361,8 @@ def _open(directory: Path) -> "Client":
         import chromadb  # imports in 0.6 s
         from chromadb.config import Settings
 
-        # Within a process, clients of one path share their settings and loaded index, so a second client would see
-        # the old state. Therefore each client gets a different spelling of the path.
+        # Within a process, clients with the same path share their settings and loaded index, so a second client would
+        # see the old state. Each client therefore gets a different spelling of the path.
         spellings = (f"{directory}{'/.' * repeats}" for repeats in count(1))
         path = next(each for each in spellings if each not in _open_paths)
         settings = Settings(
@@ -382,6 +385,6 @@ def _close(client: "Client") -> None:
 
 
 def load_chroma() -> None:
-    """Import what the first write needs."""
+    """Import the libraries that the first write needs."""
     import chromadb  # noqa: F401 - as below
     import langchain_chroma  # noqa: F401

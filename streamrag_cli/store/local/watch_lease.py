@@ -1,6 +1,6 @@
-"""The lease of a local store: one locked byte per root in a file of the collection.
+"""The lease of a watcher in a local store. It locks one byte per root in a file of the collection.
 
-The kernel releases the locks when the process ends. They also work on network file systems.
+The kernel releases the locks when the process ends. Such locks also work on network file systems.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ _OFFSETS: Final = 1 << 62
 
 
 class LocalWatchLease:
-    """A `WatchLease`. The locks belong to the process, so it must not open the file a second time."""
+    """A `WatchLease`. Its process must not open and close the file again, because that would release the locks."""
 
     def __init__(self, store: Path, collection: str, roots: Sequence[str]) -> None:
         self._layout = Layout(store, collection)

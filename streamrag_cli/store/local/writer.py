@@ -58,7 +58,7 @@ def open_for_writing(
 
 
 def remove_collection(store: Path, collection: str) -> list[Path]:
-    """Deactivate a collection in one step, then delete its files. Returns what was left there. Raises StoreError."""
+    """Deactivate a collection in one step, then delete its files. Return the entries that stay. Raises StoreError."""
     layout = Layout(store, collection)
     with _translate_os_errors(store), writing(layout.directory):
         return layout.remove()
@@ -94,7 +94,7 @@ class CollectionWriter:
         self._remove_orphans()
 
     def _remove_orphans(self) -> None:
-        """Remove the epochs of interrupted rebuilds. If the active epoch cannot be determined, remove nothing."""
+        """Remove the epochs of interrupted rebuilds. Remove none if the active epoch cannot be determined."""
         with suppress(StoreError):
             active = self._layout.active_epoch()
             self._layout.remove_other_epochs(self._epoch, *([active.epoch] if active else []))
@@ -107,10 +107,10 @@ class CollectionWriter:
             raise embedding_mismatch(self._layout.collection, stored=made_with, requested=embedding)
 
     def _check_files(self) -> None:
-        """Reject index files that changed since the last clean end. Otherwise they would be recorded as intact."""
+        """Raise StoreError if the index files have changed since the last ingest, so that damage is not recorded."""
         directory = self._layout.vectors(self._epoch)
         if not index_fingerprint.are_unchanged(self._catalog, directory):
-            raise damaged_vectors(directory, "their index files have changed since they were written")
+            raise damaged_vectors(directory, "the index files have changed since they were written")
 
     def close(self) -> None:
         if self._vectors is not None:
@@ -122,7 +122,7 @@ class CollectionWriter:
         return self._catalog
 
     def repair(self, embed: Embed) -> int:
-        """Sync Chroma with the catalog after an interrupted run. Return the number of added and removed vectors.
+        """Sync Chroma with the catalog after an interrupted ingest. Return the number of added and removed vectors.
 
         Missing vectors are computed with `embed` from the text in the catalog.
         """
@@ -147,9 +147,9 @@ class CollectionWriter:
         return len(vector_ids ^ chunk_ids)
 
     def prepare(self) -> None:
-        """Open Chroma before the first `write` needs it: about 0.7 s in a new process."""
+        """Open Chroma before the first `write`. This takes about 0.7 s in a new process."""
         if self._vectors is None:
-            self._begin_change()  # opening it may change its files
+            self._begin_change()  # opening Chroma may change its files
             self._open_vectors()
 
     def vectors(self, chunk_ids: Collection[str]) -> dict[str, FloatArray]:
@@ -225,13 +225,13 @@ class CollectionWriter:
         self._catalog.set_meta("cosine_range", cosine_range)
 
     def _save_roots(self) -> None:
-        """Save the roots now, where a rebuild looks for them, in case this run is interrupted."""
+        """Save the roots in `current.json` immediately. After an interrupted run, a rebuild reads them from there."""
         active = ActiveEpoch(epoch=self._epoch, roots=tuple(self._catalog.roots()))
         if not self._rebuild and self._layout.active_epoch() != active:
             self._layout.activate(active)
 
     def finish(self) -> None:
-        """End cleanly: record the state of the index files and, after a rebuild, activate the new epoch."""
+        """Record the fingerprint of the index files and, after a rebuild, activate the new epoch."""
         if self._vectors is not None:
             self._vectors.close()
             self._vectors = None
@@ -270,13 +270,15 @@ class CollectionWriter:
 
     def _open_vectors(self) -> WritableVectors:
         if self._vectors is None:
-            empty = not self._catalog.counts().chunks  # in a catalog with chunks, a missing Chroma collection is damage
+            empty = (
+                not self._catalog.counts().chunks
+            )  # if the catalog has chunks, a missing Chroma collection is damage
             self._vectors = WritableVectors(self._layout.vectors(self._epoch), self._layout.collection, create=empty)
         return self._vectors
 
 
 def _metadata(source: str, chunk: Chunk) -> dict[str, str | int]:
-    """The metadata that other LangChain programs see. Chroma does not accept None."""
+    """The metadata of a chunk for other LangChain programs. It omits missing values, because Chroma rejects None."""
     values = {
         "source": source,
         "title": chunk.title,

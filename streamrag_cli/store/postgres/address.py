@@ -1,8 +1,7 @@
 """Addresses of stores in PostgreSQL: a database and a schema.
 
 An address may contain passwords. Messages and logs must show `str` of an address, which contains only parameters that
-are known to be harmless. Errors must not repeat any part of an address, because it may have been split in
-the wrong place.
+are known to be harmless. Errors must not quote parts of an address, because it may have been split in the wrong place.
 """
 
 import re
@@ -27,7 +26,7 @@ KEYWORDS: Final = frozenset(
     sslcrldir sslkey sslkeylogfile sslmode sslnegotiation sslpassword sslrootcert sslsni target_session_attrs
     tcp_user_timeout user""".split()
 )
-"""The parameters of libpq 18."""
+"""The names of the connection parameters of libpq 18."""
 _ADVICE: Final = (
     "percent-encode special characters in names and passwords: %40 for @, %2F for /, %3A for :, %3F for ?,"
     " %23 for # and %25 for %"
@@ -35,11 +34,13 @@ _ADVICE: Final = (
 
 
 class PostgresUrl(StoreUrl):
-    """`postgresql://USER:PASSWORD@HOST/DATABASE?schema=NAME`, with any parameter of libpq.
+    """An address like `postgresql://USER:PASSWORD@HOST/DATABASE?schema=NAME`, with any parameters of libpq.
 
-    It is parsed by the rules of libpq; but special characters after the password must be escaped, so that no part of a
-    password is mistaken for a host or database. `parameters` are those of libpq, including the password; `schema`
-    contains the tables; `url` is the address for libpq. Raises ValueError.
+    It is parsed by the rules of libpq, except that special characters after the password must be escaped. Otherwise a
+    part of the password could be mistaken for a host or database. Raises ValueError.
+
+    `parameters` are the parameters for libpq, including the password. `schema` is the schema that contains the tables,
+    and `url` is the address for libpq.
     """
 
     __slots__ = ("_shown", "parameters", "schema", "url")
@@ -74,7 +75,7 @@ class PostgresUrl(StoreUrl):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The decoded passwords and keys of the address."""
+        """The decoded passwords and keys in the address."""
         return tuple(value for name, value in self.parameters.items() if name in _SECRETS and value)
 
     def in_schema(self, schema: str) -> "PostgresUrl":
@@ -82,7 +83,7 @@ class PostgresUrl(StoreUrl):
         return PostgresUrl(f"{self.url}{'&' if '?' in self._after_credentials else '?'}schema={schema}")
 
     def with_secret(self) -> str:
-        """The whole address with its password, from which it can be recreated. Must not be shown."""
+        """The whole address, including its password, which can be parsed again. It must not be shown."""
         if self.schema == DEFAULT_SCHEMA:
             return self.url
         return f"{self.url}{'&' if '?' in self._after_credentials else '?'}schema={self.schema}"
@@ -105,7 +106,7 @@ class PostgresUrl(StoreUrl):
 
 
 def _pairs(query: str) -> list[tuple[str, str]]:
-    """The decoded parameters of a query, as libpq reads them."""
+    """Parse and decode the parameters in the query of an address, by the rules of libpq. Raises ValueError."""
     pairs = []
     for part in query.removesuffix("&").split("&") if query else []:
         name, equals, value = part.partition("=")
@@ -115,7 +116,7 @@ def _pairs(query: str) -> list[tuple[str, str]]:
                 " such as %3D for = and %26 for &"
             )
         name, value = _decoded(name), _decoded(value)
-        if (name, value) == ("ssl", "true"):  # libpq accepts it, for JDBC
+        if (name, value) == ("ssl", "true"):  # libpq also accepts this parameter of JDBC
             name, value = "sslmode", "require"
         if name not in KEYWORDS and name != "schema":
             is_harmless = "@" not in query and re.fullmatch(r"[a-z_]{1,30}", name)
@@ -134,7 +135,7 @@ def _credentials(text: str) -> dict[str, str]:
 
 
 def _hosts(text: str) -> dict[str, str]:
-    """The parameters `host` and `port`, both with commas if there are several hosts."""
+    """The parameters `host` and `port` for libpq. Several hosts and their ports are separated by commas."""
     matches = [_HOST.fullmatch(each) for each in text.split(",")]
     ports = [match[2] or "" for match in matches if match]
     if None in matches or not all(1 <= int(port) <= 65535 for port in ports if port):

@@ -1,9 +1,9 @@
 """Session-level advisory locks of writers. The database releases them when the connection ends.
 
-Writers of different folders of a collection do not block each other, on any number of machines. A writer acquires
-exclusive locks on the folders that it ingests, and shared locks on all folders above them. An ingest of `/docs` and one
-of `/docs/guide` therefore exclude each other. The collection itself counts as the folder above all others; a rebuild
-locks it exclusively.
+Ingests of different folders into the same collection do not block each other, even on several machines. A writer
+acquires exclusive locks on the folders that it ingests, and shared locks on all folders above them. Ingests of `/docs`
+and `/docs/guide` therefore exclude each other. The collection itself counts as the folder above all others, and a
+rebuild locks it exclusively.
 """
 
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ from streamrag_cli.store.rows import EVERYTHING
 
 
 class AdvisoryLocks:
-    """The locks of one writer's connection on a collection."""
+    """The locks that one writer has acquired on a collection through its connection."""
 
     def __init__(self, conn: Connection, address: PostgresUrl, collection: str) -> None:
         self._conn = conn
@@ -44,7 +44,7 @@ class AdvisoryLocks:
             self.exclusive.add(path)
 
     def try_watching(self, root: str) -> bool:
-        """Acquire the lock of a root's watcher, if no other process has it. It does not exclude ingests."""
+        """Try to acquire the watcher's lock on a root, which does not block ingests. Return whether it was acquired."""
         row = self._conn.execute("SELECT pg_try_advisory_lock(%s)", (self._key(f"watched {root}"),)).fetchone()
         return row == (True,)
 
@@ -62,7 +62,7 @@ class AdvisoryLocks:
 
     @property
     def name(self) -> str:
-        """The name of the collection, unique in the database."""
+        """A name for the collection that is unique in the database."""
         return f"streamrag {self._address.schema} {self._collection}"
 
     def _key(self, path: str) -> int:
@@ -72,7 +72,7 @@ class AdvisoryLocks:
 
 
 def _above(path: str) -> list[str]:
-    """The collection and the folders above `path`, from the top down.
+    """The paths above `path` from the top down, beginning with "", which means the collection.
 
     >>> _above("/docs/guide")
     ['', '/', '/docs']

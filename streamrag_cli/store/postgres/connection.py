@@ -1,6 +1,6 @@
-"""Connections to PostgreSQL, configured for this backend.
+"""Opens and pools connections to PostgreSQL.
 
-Statements are not prepared, because a plan made without the values may not use the vector index.
+Statements are not prepared, because a plan that is made without the values may not use the vector index.
 """
 
 import struct
@@ -36,18 +36,18 @@ _DEFAULTS: Final[dict[str, Any]] = {
     "keepalives_count": 4,
     "tcp_user_timeout": 60_000,
 }
-"""Defaults for libpq, which the address can override. Times are in seconds, but `tcp_user_timeout` in milliseconds."""
+"""Default parameters for libpq, which the address can override. Times are in seconds, except `tcp_user_timeout`, which
+is in milliseconds."""
 _MAX_IDLE: Final = 8
 WRITER_LOCK_LIMIT_S: Final = 30.0
-"""How long a writer waits for a lock on a table or row. Other writers hold such locks for one batch, about a second."""
+"""How long a writer waits for a lock on a table or row. Other writers hold these locks for about a second."""
 
 
 def connect(address: PostgresUrl, *, create: bool = False) -> Connection:
-    """Open a connection for writing, in autocommit mode, in which only the names of PostgreSQL itself need no schema.
+    """Open a connection for writing, in autocommit mode. Its search path contains only the schema of PostgreSQL itself.
 
-    A statement that waits longer than `WRITER_LOCK_LIMIT_S` for a lock fails (StoreError `store_busy`).
-
-    With `create`, also creates the extension pgvector if it is missing and the user has the privilege.
+    A statement that waits longer than `WRITER_LOCK_LIMIT_S` for a lock raises StoreError `store_busy`. With `create`,
+    the extension pgvector is created if it is missing and the user has the privilege.
 
     Raises StoreError `store_unreachable`, `store_login_refused`, `store_missing`, `store_extension_missing`.
     """
@@ -69,7 +69,7 @@ def connect(address: PostgresUrl, *, create: bool = False) -> Connection:
 
 @contextmanager
 def connected(address: PostgresUrl, cancellation: Cancellation | None = None) -> Iterator[Connection]:
-    """A connection for a few quick statements, which have the time limit of `OpeningLimit` in total."""
+    """Open a connection for a few quick statements, which must finish within the time limit of `OpeningLimit`."""
     limit, interruption = OpeningLimit(address, cancellation), Interruption()
     with limit.on_expiry(interruption):
         conn = _open(address, limit, interruption)
@@ -126,7 +126,7 @@ def _install_pgvector(conn: Connection, address: PostgresUrl, *, create: bool) -
 
 
 class _VectorDumper(Dumper):
-    """Encodes a vector in pgvector's binary format: the dimension, two spare bytes, floats in network byte order."""
+    """Encodes a vector in pgvector's binary format: the dimension, two unused bytes, floats in network byte order."""
 
     format = Format.BINARY
 
@@ -142,7 +142,7 @@ class _VectorLoader(Loader):
 
 
 class OpeningLimit(TimeLimit):
-    """The time limit for opening a connection, or a snapshot, for work that itself has no time limit."""
+    """The time limit for opening a connection or snapshot, if the work itself has no time limit."""
 
     def __init__(self, address: PostgresUrl, cancellation: Cancellation | None = None) -> None:
         super().__init__(RETRIEVAL_LIMIT_S, cancellation)
@@ -154,13 +154,13 @@ class OpeningLimit(TimeLimit):
         return StoreError(
             f"{self._address} did not respond within {RETRIEVAL_LIMIT_S:g} s",
             code="store_unreachable",
-            hint="check the server, and whether another session has locked the tables",
+            hint="check that the server is running and that no other session has locked the tables",
             retryable=True,
         )
 
 
 class Connections:
-    """A pool of connections. Safe to share between threads."""
+    """A pool of connections to one store. Safe to share between threads."""
 
     def __init__(self, address: PostgresUrl) -> None:
         self._address = address
@@ -170,10 +170,10 @@ class Connections:
 
     @contextmanager
     def acquire(self, start: Callable[[Connection], Started], limit: TimeLimit | None) -> Iterator[Started]:
-        """Yield what `start` returns for a connection. A transaction that is still open at the end is rolled back.
+        """Take a connection from the pool, call `start` with it, and yield the result.
 
-        After `limit` the connection is interrupted. Without `limit`, connecting and `start` have
-        the time limit of `OpeningLimit`.
+        If a transaction is still open at the end of the `with` block, it is rolled back. The connection is interrupted
+        when `limit` expires. If `limit` is None, connecting and `start` have the time limit of `OpeningLimit`.
         """
         interruption, opening = Interruption(), limit or OpeningLimit(self._address)
         with ExitStack() as limited:

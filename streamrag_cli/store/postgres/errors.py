@@ -1,4 +1,4 @@
-"""Translates exceptions of psycopg to StoreError."""
+"""Translates exceptions of psycopg to errors that name the store and suggest a fix."""
 
 import re
 from collections.abc import Iterator
@@ -13,23 +13,26 @@ from streamrag_cli.store.interface import busy, damaged
 from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.privileges import missing_privilege
 
-_CONNECTION_LOST: Final = ("08", "57P")  # connection exceptions; shut down, crashed, starting up
+_CONNECTION_LOST: Final = (
+    "08",
+    "57P",
+)  # connection exceptions; the server is shutting down, has crashed or is starting up
 _OUT_OF_RESOURCES: Final = ("53100", "53200")
 _RETRYABLE: Final = ("40", "53300", "55P03")  # deadlock or serialisation failure, too many connections, lock timeout
 _DAMAGED: Final = ("XX", "42P01", "42703", "42883", "42804", "58")
-"""Corruption, no such table or column, a column of another type, a file that cannot be read."""
+"""The codes of corruption, missing tables or columns, columns of a wrong type, and files that cannot be read."""
 _UNWRITABLE: Final = ("23", "42P10")
-"""A row or constraint that is not as the store created it, so that a statement of a writer fails."""
+"""The codes of failed writes to a row or constraint that is not as the store created it."""
 
 _UNUSABLE: Final = re.compile(
     r"\binvalid (?:\w+ )?(?:value|number)\b|\bunrecognized configuration|could not match \d+ "
 )
-"""Messages of libpq or the server about parameters that it cannot use."""
+"""Matches messages of libpq or the server about parameters that it cannot use."""
 
 
 @contextmanager
 def translate_errors(address: PostgresUrl, *, writing: bool = False) -> Iterator[None]:
-    """Translate psycopg's exceptions in the `with` block to StoreError, unless a bug in a statement caused them."""
+    """Translate psycopg's exceptions in the `with` block to StoreError, except exceptions caused by a bug."""
     try:
         yield
     except psycopg.Error as error:
@@ -41,9 +44,9 @@ def translate_errors(address: PostgresUrl, *, writing: bool = False) -> Iterator
 
 @contextmanager
 def translate_malformed(address: PostgresUrl) -> Iterator[None]:
-    """Translate exceptions that a row of the wrong form causes in the `with` block to StoreError `store_damaged`.
+    """Translate exceptions that malformed rows cause in the `with` block to StoreError `store_damaged`.
 
-    The block must only read rows and convert them: a bug in other code would be reported as damage.
+    The block must do nothing except read and convert rows, because a bug in other code would be reported as damage.
     """
     try:
         yield
@@ -86,7 +89,7 @@ def _as_store_error(error: psycopg.Error, address: PostgresUrl, *, writing: bool
 
 
 def connection_error(error: psycopg.Error, address: PostgresUrl) -> StreamragError:
-    """The error for a failed connection. libpq reports no error code in this case, only the server's message."""
+    """The error for a failed connection. It is derived from the message, because libpq reports no error code."""
     message = _first_line(error, address)
     if isinstance(error, psycopg.ProgrammingError) or _UNUSABLE.search(message):
         return ConfigurationError(

@@ -1,7 +1,7 @@
-"""Establishes connections under a time limit.
+"""Connects to PostgreSQL within a time limit.
 
-psycopg cannot stop an attempt to connect, and nothing can stop the lookup of a host name. An attempt therefore runs in
-its own thread. After the limit it ends as soon as a lookup of the host name has ended.
+psycopg cannot stop an attempt to connect, and the lookup of a host name cannot be stopped at all. Each attempt
+therefore runs in its own thread. If the limit expires during a lookup, the thread ends after the lookup.
 """
 
 import time
@@ -23,22 +23,22 @@ _POLL_S: Final = 0.05
 
 
 class Connection(psycopg.Connection[tuple[Any, ...]]):
-    """A connection that knows the schema of the store, and the schema of pgvector. Both are quoted for SQL.
+    """A connection. `store` and `extension` are the schemas of the store and of pgvector, quoted for SQL.
 
-    They are not in the search path: other users may be able to create operators and functions in them, which would run
-    as this user if their types matched better than those of PostgreSQL. Statements therefore qualify all names.
+    These schemas are not in the search path, so statements must qualify all names. Otherwise operators and functions
+    that other users create there would run as this user, if their types matched better than those of PostgreSQL.
     """
 
     store = ""
     extension = ""
 
     def table(self, name: str, epoch: int | None = None) -> str:
-        """The qualified name of a table of an epoch, or of one that all collections share."""
+        """The qualified name of a table of `epoch`. If `epoch` is None, of a table that all collections share."""
         return f"{self.store}.{name}" if epoch is None else f"{self.store}.{name}_{epoch}"
 
 
 def establish(parameters: Mapping[str, Any], limit: TimeLimit) -> Connection:
-    """A connection in autocommit mode. Raises psycopg.Error, and `limit.error()` if the limit expires."""
+    """Open a connection in autocommit mode. Raises psycopg.Error, and `limit.error()` if the limit expires."""
     future: Future[Connection] = Future()
     Thread(target=_attempt, args=(parameters, limit, future), name="connect", daemon=True).start()
     while not wait([future], timeout=_POLL_S).done:
@@ -50,7 +50,7 @@ def establish(parameters: Mapping[str, Any], limit: TimeLimit) -> Connection:
 def _attempt(parameters: Mapping[str, Any], limit: TimeLimit, future: "Future[Connection]") -> None:
     try:
         conn = _connect(parameters, limit)
-    except BaseException as error:  # noqa: BLE001 - it is raised in the thread that waits
+    except BaseException as error:  # noqa: BLE001 - the waiting thread raises it
         with suppress(InvalidStateError):
             future.set_exception(error)
         return
@@ -61,7 +61,7 @@ def _attempt(parameters: Mapping[str, Any], limit: TimeLimit, future: "Future[Co
 
 
 def _connect(parameters: Mapping[str, Any], limit: TimeLimit) -> Connection:
-    """Try one host after the other, each for at most `connect_timeout`."""
+    """Try to connect to one host after another, for at most `connect_timeout` each."""
     timeout_s = timeout_from_conninfo(dict(parameters))
     failure: psycopg.Error | None = None
     for attempt in conninfo_attempts(parameters):

@@ -12,13 +12,13 @@ from streamrag_cli.store.postgres.establish import Connection
 
 _CANCEL_TIMEOUT_S: Final = 2.0
 _CANCEL_GRACE_S: Final = 0.2
-"""The time between cancelling a statement and closing its connection."""
+"""How long the statement is given to end after it was cancelled, before its connection is closed."""
 
 
 class Interruption:
-    """Interrupts the connection that a thread is using, from any thread: the callback of a time limit.
+    """A callback for a time limit that interrupts the connection of another thread.
 
-    It cancels the statement on the server and closes the socket, so that the thread fails immediately even if the
+    It cancels the statement on the server and closes the socket, so that the other thread fails immediately even if the
     server does not respond. The connection cannot be used afterwards.
     """
 
@@ -28,14 +28,14 @@ class Interruption:
         self._is_due = False
 
     def watch(self, conn: Connection) -> None:
-        """Interrupt `conn` when this is called, or now if it has been called."""
+        """Interrupt `conn` when this object is called, or immediately if it has already been called."""
         with self._lock:
             self._conn = conn
             if self._is_due:
                 _interrupt(conn)
 
     def release(self) -> bool:
-        """Stop watching, which must precede `close`. Return False if the connection was interrupted."""
+        """Stop watching the connection. Must be called before it is closed. Return False if it was interrupted."""
         with self._lock:
             self._conn = None
             return not self._is_due
@@ -48,11 +48,11 @@ class Interruption:
 
 
 def _interrupt(conn: Connection) -> None:
-    """Return immediately: cancelling needs other threads, because the server may not respond."""
+    """Interrupt `conn` in other threads and return immediately, because the server may not respond."""
     try:
         connection = socket.socket(fileno=os.dup(conn.fileno()))
     except (psycopg.Error, OSError):
-        return  # it is closed
+        return  # the connection is closed
 
     def cancel() -> None:
         with suppress(psycopg.Error, OSError):

@@ -25,24 +25,24 @@ from streamrag_cli.store.rows import (
 
 _PAGE_SIZE: Final = 500
 _LONGEST: Final = LONGEST_CHUNK_CHARS + 1
-# A longer text is damage, which `chunk_of` reports; the server does not send all of it.
+# A longer text is reported as damage by `chunk_of`. It is truncated, so that the server does not send all of it.
 _CHUNK_VALUES: Final = CHUNK_COLUMNS.replace("body, headings", f"left(body, {_LONGEST}), left(headings, {_LONGEST})")
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A connection, and the epoch to read from. `has_tags` is false if the schema has the previous version."""
+    """A connection and the epoch to read from. `has_tags` is False in schemas of the previous version."""
 
     conn: Connection
     epoch: int
     has_tags: bool = True
 
     def table(self, name: str) -> str:
-        """The qualified name of a table of the epoch."""
+        """The qualified name of a table of the session's epoch."""
         return self.conn.table(name, self.epoch)
 
     def columns(self, columns: str) -> str:
-        """Columns of documents, with constants for columns that the schema lacks."""
+        """Replace columns of the table of documents that do not exist in this schema by constants."""
         return columns if self.has_tags else columns.replace("date", "'' AS date").replace("tags", "NULL AS tags")
 
     def shared(self, name: str) -> str:
@@ -57,7 +57,7 @@ Sessions: TypeAlias = Callable[[], AbstractContextManager[Session]]
 
 
 class PostgresManifest:
-    """A `Manifest`. Each method runs in a session from `session`."""
+    """A `Manifest`. Each method opens a session by calling the function `session`."""
 
     def __init__(self, session: Sessions) -> None:
         self._session = session

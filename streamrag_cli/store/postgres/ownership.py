@@ -1,12 +1,12 @@
 """Refuses a schema that another database user has prepared.
 
-Anyone with CREATE on a database can create a schema before its intended owner does. The owner of a schema or table can
-read it and change it. Triggers, rules, row security policies, casts from the types of columns and functions in the
-expressions of indexes run as the user who writes or reads.
+Users with the privilege CREATE on a database can create a schema before its intended owner does. The owner of a schema
+or table can read it and change it. Triggers, rules, row security policies, casts of columns and functions in index
+expressions run as the user who writes or reads.
 
-A writer therefore requires a schema that it owns, or that a role owns of which it is a member. A superuser may own it
-as well, because superusers can do everything anyway. For superusers, only explicit memberships count. A reader accepts
-any owner of the schema, because that owner has granted it access.
+A writer therefore requires a schema that belongs to itself, to a role that it is a member of, or to a superuser.
+Superusers are always trusted, because they can do everything anyway. If the writer is a superuser, only explicit
+memberships count. A reader accepts any owner of the schema, because that owner has granted it access.
 """
 
 from typing import Any, Final
@@ -66,25 +66,25 @@ FROM problems ORDER BY rank, name LIMIT 1
 """
 _WHAT: Final = {
     "table": "the table {name!r} belongs to {owner!r}",
-    "kind": "{name!r} of {owner!r} is not an ordinary table",
+    "kind": "{name!r}, which belongs to {owner!r}, is not an ordinary table",
     "trigger": "the table {name!r} has a trigger whose function is owned by {owner!r}",
-    "rule": "the table {name!r} of {owner!r} has a rule",
-    "policy": "the table {name!r} of {owner!r} has row security",
+    "rule": "the table {name!r}, which belongs to {owner!r}, has a rule",
+    "policy": "the table {name!r}, which belongs to {owner!r}, has row security enabled",
     "type": "the table {name!r} has a column whose type belongs to {owner!r}",
     "index": "the table {name!r} has an index with a function that is owned by {owner!r}",
 }
 
 
 def foreign_owner(conn: Connection, address: PostgresUrl) -> str | None:
-    """The owner of the schema if this user could not ingest into it because of that owner; else None."""
+    """The owner of the schema if this user may not ingest into it because of its owner; otherwise None."""
     row: Any = conn.execute(_QUERY, {"schema": address.schema, "writing": True}).fetchone()
     return str(row[2]) if row and not row[1] else None
 
 
 def require_trusted(conn: Connection, address: PostgresUrl, *, writing: bool) -> None:
-    """Raise StoreError `store_not_trusted` if others control the schema; `store_not_writable` if it cannot be written.
+    """Raise StoreError if the user cannot trust the schema (`store_not_trusted`) or write to it (`store_not_writable`).
 
-    The search path must be safe. Does nothing if the schema does not exist.
+    The search path of `conn` must be safe. Does nothing if the schema does not exist.
     """
     row: Any = conn.execute(_QUERY, {"schema": address.schema, "writing": writing}).fetchone()
     if row is None:
@@ -99,7 +99,8 @@ def require_trusted(conn: Connection, address: PostgresUrl, *, writing: bool) ->
         )
     if not may_create:
         raise StoreError(
-            f"the store at {address} cannot be written to: {user!r} has no privileges on the schema of {owner!r}",
+            f"the store at {address} cannot be written to: {user!r} has no privileges on the schema, which belongs to"
+            f" {owner!r}",
             code="store_not_writable",
             hint=missing_privilege(address, writing=True),
         )

@@ -1,4 +1,4 @@
-"""Generates the SQL that grants a user the missing privileges to read or to write."""
+"""Generates the SQL that grants a user the missing privileges for reading or writing."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from psycopg.conninfo import make_conninfo
 from streamrag_cli.store.postgres.address import PostgresUrl
 
 SAFE_SEARCH_PATH = "SET search_path = pg_catalog, pg_temp"
-"""A search path without schemas in which other users could create functions and operators."""
+"""Sets a search path without schemas in which other users could create functions and operators."""
 
 _ROLES_QUERY = (
     "SELECT current_user, current_database(), pg_get_userbyid(datdba), rolname, coalesce(rolsuper, false)"
@@ -22,7 +22,7 @@ _ROLES_QUERY = (
 
 @dataclass(frozen=True, slots=True)
 class _Roles:
-    """The roles to name in the SQL. `schema_owner` is None without a schema; `is_superuser` refers to that owner."""
+    """The names in the SQL. `schema_owner` is None without a schema; `is_superuser` is whether it is a superuser."""
 
     user: str
     database: str
@@ -32,7 +32,7 @@ class _Roles:
 
 
 def missing_privilege(address: PostgresUrl, *, writing: bool) -> str:
-    """A hint: usually the role that must run the SQL, and the SQL as one line for psql."""
+    """A hint for a user without the privilege: usually one line of SQL for psql, and the role that must run it."""
     roles = _roles(address)
     if roles is None:
         return "grant the privileges in docs/postgres.md"

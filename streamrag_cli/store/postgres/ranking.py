@@ -1,8 +1,8 @@
-"""Full-text search in PostgreSQL, ranked like SQLite's FTS5: with BM25, which PostgreSQL does not have.
+"""Full-text search in PostgreSQL. Hits are ranked with BM25, like in SQLite, although PostgreSQL does not support it.
 
-Words are stemmed beforehand, so a tsvector only stores them. For a single word, `ts_rank` depends only on n, the number
-of occurrences in the chunk: it is (1 + 1/4 + 1/9 + ... + 1/n²) * 6/π². Therefore n can be computed from it. Besides n,
-BM25 needs only counts that are stored.
+Words are stemmed beforehand, and a tsvector only stores them. For a single word, `ts_rank` is
+(1 + 1/4 + 1/9 + ... + 1/n²) * 6/π², where n is the number of occurrences in the chunk. Therefore n can be computed from
+it. In addition to n, BM25 needs only counts that are stored.
 """
 
 from collections import Counter
@@ -16,12 +16,12 @@ from streamrag_cli.store.interface import ScoredIds, Selection
 from streamrag_cli.store.postgres.establish import Connection
 from streamrag_cli.store.stemming import rarest_words
 
-_MAX_LEXEME_BYTES: Final = 2000  # PostgreSQL rejects more than 2046
+_MAX_LEXEME_BYTES: Final = 2000  # in bytes; PostgreSQL rejects words of more than 2046
 _LAST_POSITION: Final = 16383
-_MAX_OCCURRENCES: Final = 64  # further occurrences of a word in a chunk do not count
+_MAX_OCCURRENCES: Final = 64  # more occurrences of a word in a chunk do not raise the score
 _MAX_RANKED: Final = 10_000
-"""Only the rarest words of a question are searched for: as many as possible without matching more than this many chunks
-in total, but at least one."""
+"""A question is searched for with its rarest words: as many as match at most this number of chunks in total, but at
+least one."""
 
 _RANKS: Final = [0.0, *accumulate(6 / (pi * n) ** 2 for n in range(1, _MAX_OCCURRENCES + 1))]
 _RANK_BOUNDS: Final = [(less + more) / 2 for less, more in pairwise(_RANKS)]
@@ -31,20 +31,20 @@ _B: Final = 0.75
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """The number of chunks in the collection, and the number of words in all chunks."""
+    """The size of a collection: its number of chunks, and the number of words in all of them."""
 
     chunks: int
     words: int
 
 
 def lexeme(stem: str) -> str:
-    """The word as it is stored in the index, truncated if it is too long."""
+    """Return a stemmed word as it is stored in the index, truncated if it is too long."""
     cut = stem.replace("\0", "\ufffd").encode("utf-8", "replace")[:_MAX_LEXEME_BYTES]
     return cut.decode("utf-8", "ignore")
 
 
 def tsvector(stems: Sequence[str]) -> str:
-    """The words with their positions, in PostgreSQL's text format for tsvector.
+    """Return the words and their positions in PostgreSQL's text format for tsvector.
 
     >>> tsvector(["it", "stream", "it"])
     "'it':1,3 'stream':2"
@@ -67,9 +67,10 @@ def frequencies(conn: Connection, epoch: int, words: Sequence[str]) -> dict[str,
 def best(  # noqa: PLR0917
     conn: Connection, epoch: int, stems: Sequence[str], size: Size, limit: int, selection: Selection | None = None
 ) -> ScoredIds:
-    """Ids of chunks that contain any of the stems, with their BM25 scores, best first. Repeated stems count more.
+    """Return the ids of chunks that contain any of the stems, with their BM25 scores, best first.
 
-    With a `selection`, only chunks of its documents. If they are few, every word of the question is searched for.
+    Repeated stems have a higher weight. With a `selection`, only chunks of its documents are returned. If it has few
+    chunks, all stems are searched for; otherwise only rare ones.
     """
     occurrences = Counter(map(lexeme, stems))
     counted = frequencies(conn, epoch, list(occurrences))
@@ -103,14 +104,14 @@ def best(  # noqa: PLR0917
 
 
 def _selective_words(frequencies: Mapping[str, int]) -> list[str]:
-    """The rarest words: at least one, and as many as possible without matching more than `_MAX_RANKED` chunks."""
+    """The rarest words: as many as match at most `_MAX_RANKED` chunks in total, but at least one."""
     rarest = sorted(frequencies, key=lambda word: (frequencies[word], word))
     totals = accumulate(frequencies[word] for word in rarest)
     return [word for word, total in zip(rarest, totals, strict=True) if total <= _MAX_RANKED] or rarest[:1]
 
 
 def _weight(frequency: int, chunks: int) -> float:
-    """FTS5's inverse document frequency: almost 0 for a word in more than half of the chunks."""
+    """The inverse document frequency of FTS5. It is almost 0 for a word that more than half of the chunks contain."""
     return max(1e-6, log((chunks - frequency + 0.5) / (frequency + 0.5)))
 
 

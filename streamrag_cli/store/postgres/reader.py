@@ -22,8 +22,8 @@ from streamrag_cli.store.postgres.schema import active_epoch, cosine
 from streamrag_cli.store.stemming import stems
 from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, TimeLimit
 
-# Deleted entries stay in the index until a vacuum, so a search may have to visit more of it. The time limit for locks
-# is longer than that of a search: it only ends statements on the server that could not be cancelled.
+# Deleted entries stay in the index until a vacuum, so a search may have to visit more entries. `lock_timeout` is longer
+# than the time limit of a search, because it only ends statements on the server that could not be cancelled.
 _BEGIN: Final = (
     "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL hnsw.ef_search = 200;"
     " SET LOCAL hnsw.iterative_scan = strict_order; SET LOCAL jit = off; SET LOCAL lock_timeout = '20s'"
@@ -41,7 +41,7 @@ class PostgresReader:
         self._thread_state = local()
         self._manifest = PostgresManifest(self.session)
         self._checked: WeakKeyDictionary[Connection, int] = WeakKeyDictionary()
-        """The connections over which the owners of the schema and its tables were checked, each with its epoch."""
+        """Connections on which the owners of the schema and its tables were checked, each with the checked epoch."""
         self._selected: tuple[tuple[int, int], Filter, Selection] | None = None
 
     @contextmanager
@@ -56,11 +56,11 @@ class PostgresReader:
 
     @property
     def is_prepared(self) -> bool:
-        """Always true: connecting takes only milliseconds."""
+        """Always True, because connecting takes only milliseconds."""
         return True
 
     def prepare(self, limit: TimeLimit | None = None) -> None:
-        """Do nothing: connecting takes only milliseconds."""
+        """Do nothing, because connecting takes only milliseconds."""
 
     def close(self) -> None:
         self._connections.close()
@@ -71,7 +71,9 @@ class PostgresReader:
 
     @property
     def embedding(self) -> str:
-        with self.snapshot(TimeLimit(RETRIEVAL_LIMIT_S)):  # opening a collection for questions reads it
+        with self.snapshot(
+            TimeLimit(RETRIEVAL_LIMIT_S)
+        ):  # commands that open a collection for questions read this value
             return self._manifest.meta("embedding") or ""
 
     def counts(self) -> Counts:
@@ -80,11 +82,11 @@ class PostgresReader:
     def require_chunks(self, chunk_ids: Sequence[str]) -> list[StoredChunk]:
         chunks = self._manifest.chunks(chunk_ids)
         if lost := [each for each in chunk_ids if each not in chunks]:
-            raise self._damaged(f"{len(lost)} passages listed in its indexes are missing")
+            raise self._damaged(f"{len(lost)} passages listed in the indexes are missing")
         return [chunks[each] for each in chunk_ids]
 
     def select(self, scope: Filter) -> Selection:
-        # Cached, because each question resolves its filter twice, and the questions of a chat have the same one.
+        # Cached, because each question resolves its filter twice, and the questions of a chat share a filter.
         with self.session() as session:
             state = session.epoch, self._manifest.generation
             selected = self._selected
@@ -120,7 +122,7 @@ class PostgresReader:
     def search_both(
         self, words: Sequence[str], vector: FloatArray, limit: int, selection: Selection | None = None
     ) -> tuple[ScoredIds, ScoredIds]:
-        # The searches run one after the other, because a second connection would see another state.
+        # The searches run one after the other, because a second connection could see a different state.
         return self.search_text(words, limit, selection), self.nearest(vector, limit, selection)
 
     def cosines(self, vector: FloatArray, ids: Sequence[str]) -> dict[str, float]:
@@ -139,7 +141,7 @@ class PostgresReader:
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """A session to read rows and convert them: malformed rows raise StoreError `store_damaged`."""
+        """Open a session for reading and converting rows. Malformed rows raise StoreError `store_damaged`."""
         with translate_malformed(self._address), self._opened(None) as session:
             yield session
 
@@ -172,7 +174,7 @@ class PostgresReader:
     def _epoch(self, conn: Connection) -> tuple[int, bool]:
         """Lock the tables of the active epoch, so that they are not dropped during the snapshot.
 
-        Return the result of `active_epoch`.
+        Returns the same values as `active_epoch`.
         """
         epoch, has_tags = active_epoch(conn, self._address, self._collection)
         for _ in range(_ATTEMPTS):

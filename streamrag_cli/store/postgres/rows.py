@@ -17,7 +17,7 @@ _MAX_ROWS_PER_WORD: Final = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removed:
-    """The number of removed documents, and the ids of their chunks, whose words and vectors must still be removed."""
+    """The number of removed documents, and the ids of their chunks. The chunks' words and vectors still exist."""
 
     documents: int
     chunk_ids: set[str]
@@ -38,7 +38,7 @@ def remove_documents(conn: Connection, epoch: int, paths: Sequence[str]) -> Remo
 
 
 def add_documents(conn: Connection, epoch: int, documents: Sequence[WrittenDocument]) -> None:
-    """Add new documents and their chunks, but not the words and vectors of the chunks."""
+    """Add documents and their chunks, but not the words and vectors of the chunks."""
     columns = zip(*(record_row(record) for record, _ in documents), strict=True)
     ids: dict[str, int] = dict(
         conn.execute(
@@ -58,7 +58,7 @@ def add_documents(conn: Connection, epoch: int, documents: Sequence[WrittenDocum
 
 
 def touched_row(record: DocumentRecord) -> tuple[object, ...]:
-    """The columns that a document without changes may still change, and its path."""
+    """The values for updating the metadata of a document whose content has not changed. The last value is its path."""
     tags = tags_text(record.tags)
     values = record.source, record.size, record.mtime_ns, record.read_at_ns, record.recipe, record.date, tags
     return *map(_text, values), record.path
@@ -67,7 +67,7 @@ def touched_row(record: DocumentRecord) -> tuple[object, ...]:
 def add_index_rows(
     conn: Connection, epoch: int, chunks: Sequence[Chunk], languages: Sequence[str], passages: EmbeddedPassages
 ) -> int:
-    """Index the words, vectors and token states of chunks. Return the number of words.
+    """Write the words, vectors and token states of chunks to the indexes. Return the number of words.
 
     `languages` has one entry per chunk.
     """
@@ -109,7 +109,7 @@ def drop_index_rows(conn: Connection, epoch: int, chunk_ids: Collection[str]) ->
 
 
 def tidy_word_counts(conn: Connection, epoch: int, *, much_changed: bool) -> None:
-    """Sum the counts of words that have many rows.
+    """Merge the rows of words that have many rows of counts.
 
     With `much_changed`, also merge pending entries into the full-text index and update the planner's statistics.
     """
@@ -131,10 +131,10 @@ def _add_counts(conn: Connection, epoch: int, counts: "Counter[str] | dict[str, 
 
 
 def _words_of(chunk: Chunk) -> str:
-    """The heading path, summary and text, whose words have equal weight."""
+    """The heading path, summary and text of a chunk. Their words have equal weight."""
     return str(_text(f"{chunk.context}\n{chunk.text}"))
 
 
 def _text(value: object) -> object:
-    """Replace NUL, which PostgreSQL cannot store, by U+FFFD. Offsets stay the same."""
+    """Replace NUL, which PostgreSQL cannot store, by U+FFFD, if `value` is a string. Offsets stay the same."""
     return value.replace("\0", "\ufffd") if isinstance(value, str) else value

@@ -1,7 +1,7 @@
-"""Tables, indexes and migrations of the schema.
+"""Creates, upgrades and drops the tables and indexes of the schema.
 
 `migrations/` contains one file for each version of the tables that all collections share. Writers apply missing
-migrations in one transaction. Readers change nothing; they raise an error with the command to run.
+migrations in one transaction. Readers do not change the schema; they raise an error whose hint is the command to run.
 """
 
 from pathlib import Path
@@ -18,15 +18,15 @@ from streamrag_cli.store.postgres.ownership import require_trusted
 
 _MIGRATIONS: Final = sorted(Path(__file__).with_name("migrations").glob("*.sql"))
 VERSION: Final = len(_MIGRATIONS)
-_OLDEST_READABLE: Final = 3  # it lacks the dates and tags of documents
+_OLDEST_READABLE: Final = 3  # this version has no dates and tags of documents
 _SHARED_OWNER: Final = (
     "SELECT quote_ident(rolname) FROM pg_namespace JOIN pg_roles ON pg_roles.oid = nspowner"
     " WHERE pg_namespace.oid = to_regnamespace(%s) AND NOT rolsuper AND rolname <> current_user"
     " AND pg_has_role(pg_roles.oid, 'MEMBER')"
 )
-"""The owner of the schema, if it is a role of which the user is only a member."""
+"""Selects the owner of the schema if it is a role that the user is only a member of."""
 _MAX_DIMENSIONS: Final = 2000
-_MAX_DIMENSIONS_HALF: Final = 4000  # the limits of pgvector's index at full and half precision
+_MAX_DIMENSIONS_HALF: Final = 4000  # the maximum dimensions of pgvector's index at full and half precision
 
 
 def migrate(conn: Connection, address: PostgresUrl) -> None:
@@ -52,9 +52,9 @@ def migrate(conn: Connection, address: PostgresUrl) -> None:
 
 
 def active_epoch(conn: Connection, address: PostgresUrl, collection: str) -> tuple[int, bool]:
-    """The active epoch, and whether its documents have dates and tags.
+    """Return the active epoch of a collection, and whether its documents have dates and tags.
 
-    Raises StoreError `store_missing`, or `store_format` if this program cannot read the version of the schema.
+    Raises StoreError `store_missing`, or `store_format` if this program does not support the version of the schema.
     """
     query = (
         f"SELECT (SELECT max(version) FROM {conn.table('migrations')}),"
@@ -74,7 +74,7 @@ def active_epoch(conn: Connection, address: PostgresUrl, collection: str) -> tup
 
 
 def _version(conn: Connection) -> int:
-    """The version of the schema; 0 if it does not exist."""
+    """The version of the schema; 0 if the schema does not exist."""
     try:
         with conn.transaction():
             [(version,)] = conn.execute(f"SELECT coalesce(max(version), 0) FROM {conn.table('migrations')}").fetchall()
@@ -96,7 +96,7 @@ def _format_error(address: PostgresUrl, version: int) -> StoreError:
 
 
 def create_epoch(conn: Connection, collection: str, embedding: str) -> int:
-    """Create an empty epoch. Must run inside a transaction."""
+    """Create an empty epoch and return its id. Must run inside a transaction."""
     [(epoch,)] = conn.execute(
         f"INSERT INTO {conn.table('epochs')} (collection, embedding) VALUES (%s, %s) RETURNING id",
         (collection, embedding),
@@ -107,11 +107,11 @@ def create_epoch(conn: Connection, collection: str, embedding: str) -> int:
 
 
 def create_tables(conn: Connection, statements: str) -> None:
-    """Create tables that belong to the owner of the schema. Must run inside a transaction."""
+    """Run `statements` as the owner of the schema, so that the tables belong to it. Must run inside a transaction."""
     owner = conn.execute(_SHARED_OWNER, (conn.store,)).fetchone()
     if (
         owner is not None
-    ):  # otherwise other members of that role, and those to whom it grants access, could not use them
+    ):  # otherwise other members of that role, and users to whom it grants access, could not use the tables
         conn.execute(f"SET LOCAL ROLE {owner[0]}")
     conn.execute(statements)
     if owner is not None:
@@ -119,7 +119,7 @@ def create_tables(conn: Connection, statements: str) -> None:
 
 
 def _qualified(conn: Connection, file: Path) -> str:
-    """The statements of a file, in which STORE and EXTENSION stand for the schemas of the store and of pgvector."""
+    """Read the statements in `file`, and replace STORE and EXTENSION by the schemas of the store and of pgvector."""
     statements = file.read_text(encoding="utf-8")
     return statements.replace("STORE.", f"{conn.store}.").replace("EXTENSION.", f"{conn.extension}.")
 
@@ -138,7 +138,7 @@ def drop_epoch(conn: Connection, epoch: int) -> bool:
 
 
 def set_embedding(conn: Connection, epoch: int, embedding: str, dimension: int, *, index: bool) -> tuple[str, int]:
-    """Set the embedder and dimension of an epoch that has no vectors yet. Return the values that are stored.
+    """Set the embedder and dimension of an epoch, unless it already has vectors. Return the stored values.
 
     With `index`, also create the vector index. Must run inside a transaction.
     """
@@ -161,7 +161,7 @@ def set_embedding(conn: Connection, epoch: int, embedding: str, dimension: int, 
 
 
 def create_vector_index(conn: Connection, epoch: int, dimension: int) -> None:
-    """Create the vector index. If the dimension is too large for pgvector, searches read every vector instead."""
+    """Create the vector index, unless the dimension is too large for pgvector. Searches then read every vector."""
     column, operators = "embedding", "vector_cosine_ops"
     if dimension > _MAX_DIMENSIONS:
         column, operators = f"(embedding::{conn.extension}.halfvec({dimension}))", "halfvec_cosine_ops"
@@ -174,12 +174,12 @@ def create_vector_index(conn: Connection, epoch: int, dimension: int) -> None:
 
 
 def cosine(conn: Connection) -> str:
-    """The exact cosine of a row's vector and of a placeholder for another vector."""
+    """An SQL expression for the exact cosine of a row's vector and another vector, for which it has a placeholder."""
     return f"1 - (embedding OPERATOR({conn.extension}.<=>) %b)"
 
 
 def distance(conn: Connection, dimension: int) -> str:
-    """The ORDER BY expression that uses the index, with a placeholder for the vector."""
+    """An SQL expression for ORDER BY that uses the vector index. It has a placeholder for the question's vector."""
     if _MAX_DIMENSIONS < dimension <= _MAX_DIMENSIONS_HALF:
         half = f"{conn.extension}.halfvec({dimension})"
         return f"embedding::{half} OPERATOR({conn.extension}.<=>) %b::{conn.extension}.vector::{half}"

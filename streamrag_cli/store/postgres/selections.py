@@ -1,4 +1,4 @@
-"""Searches in the documents that a filter selects."""
+"""Searches the documents that a filter selects."""
 
 from collections.abc import Iterable, Iterator
 from math import ceil
@@ -11,12 +11,12 @@ from streamrag_cli.store.postgres.manifest import Session
 from streamrag_cli.store.postgres.schema import cosine, distance
 
 _MAX_COMPARED: Final = 5000
-"""At most this many vectors are all compared with the question; otherwise the index is searched for more hits."""
+"""The maximum number of selected vectors that are all compared with the question. With more, the index is searched."""
 _SURPLUS: Final = 1.25
 
 
 def select(session: Session, scope: Filter) -> Selection:
-    """The documents that the filter allows. Raises ValueError if the store has malformed tags."""
+    """Return the documents that the filter allows. Raises ValueError if the store has malformed tags."""
     columns = session.columns("id, path, source, tags")
     query = f"SELECT {columns} FROM {session.table('documents')} WHERE path >= %s AND path < %s AND mtime_ns >= %s"
 
@@ -30,13 +30,13 @@ def select(session: Session, scope: Filter) -> Selection:
 
 
 def within(session: Session, chunk_ids: Iterable[str], selection: Selection) -> set[str]:
-    """The subset of these ids that are chunks of the selected documents."""
+    """The ids among `chunk_ids` that are chunks of the selected documents."""
     query = f"SELECT chunk_id FROM {session.table('chunks')} WHERE chunk_id = ANY(%s) AND document_id = ANY(%s)"
     return {chunk_id for (chunk_id,) in session.rows(query, (list(chunk_ids), list(selection.documents)))}
 
 
 def nearest_of_all(session: Session, vector: FloatArray, limit: int) -> ScoredIds:
-    """Ids of chunks with their cosines, best first, as the index finds them."""
+    """Search all chunks with the vector index. Return the ids of the nearest chunks with their cosines, best first."""
     order = distance(session.conn, len(vector))
     best = f"SELECT chunk_id, embedding FROM {session.table('vectors')} ORDER BY {order} LIMIT {int(limit)}"
     query = f"SELECT chunk_id, {cosine(session.conn)} FROM ({best}) AS nearest ORDER BY 2 DESC"
@@ -44,7 +44,7 @@ def nearest_of_all(session: Session, vector: FloatArray, limit: int) -> ScoredId
 
 
 def nearest(session: Session, vector: FloatArray, limit: int, selection: Selection) -> ScoredIds:
-    """Like `nearest_of_all`, in the selected documents."""
+    """Like `nearest_of_all`, but searches only chunks of the selected documents."""
     if selection.chunks > _MAX_COMPARED:
         hits = nearest_of_all(session, vector, ceil(limit * selection.total / selection.chunks * _SURPLUS))
         allowed = within(session, (chunk_id for chunk_id, _ in hits), selection)

@@ -16,7 +16,7 @@ from streamrag_cli.store.time_limit import Cancellation
 
 
 def collections(address: PostgresUrl, *, non_empty: bool, cancellation: Cancellation | None = None) -> list[str]:
-    """The names of the collections, sorted; with `non_empty` only of collections with documents."""
+    """The names of the collections, sorted. With `non_empty`, only collections that have documents."""
     with connected(address, cancellation) as conn:
         require_trusted(conn, address, writing=False)
         epochs = conn.table("epochs")
@@ -39,7 +39,7 @@ def status_of(address: PostgresUrl, collection: str) -> CollectionStatus:
 
 
 def check_integrity(address: PostgresUrl, collection: str) -> IntegrityReport:
-    """Compare the tables with each other. PostgreSQL's own files and indexes are not checked."""
+    """Check whether the tables of a collection are consistent. PostgreSQL's own files and indexes are not checked."""
     with closing(PostgresReader(address, collection)) as reader, reader.session() as session:
         owner = foreign_owner(session.conn, address)
         counts, generation = reader.counts(), reader.catalog.generation

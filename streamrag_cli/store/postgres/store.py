@@ -42,11 +42,11 @@ class PostgresStore:
         return str(PostgresUrl(raw))
 
     def environment_overrides(self, environment: Mapping[str, str]) -> list[str]:
-        """The variables of libpq, such as PGPASSWORD."""
+        """The names of libpq's variables that are set, such as PGPASSWORD."""
         return sorted(name for name in environment if name.startswith("PG"))
 
     def identity(self) -> int:
-        """Always the same number, because readers themselves detect that their tables were replaced."""
+        """Always the same number, because readers detect themselves if their tables have been replaced."""
         return 0
 
     def reader(self, collection: str) -> "Reader":
@@ -95,7 +95,7 @@ class PostgresStore:
 
         return status_of(self._address, collection)
 
-    def check_integrity(self, collection: str, *, full: bool = False) -> "IntegrityReport":  # noqa: ARG002 - it is always full
+    def check_integrity(self, collection: str, *, full: bool = False) -> "IntegrityReport":  # noqa: ARG002 - every check is full
         _require_psycopg()
         from streamrag_cli.store.postgres.status import check_integrity
 
@@ -130,7 +130,7 @@ class PostgresStore:
         return PostgresWatchLease(self._address, collection, roots)
 
     def disk_space(self) -> None:
-        """Always None: the disk is on the database server."""
+        """Always None, because the disk is on the database server."""
 
     @contextmanager
     def scratch_store(self, scratch: Path) -> Iterator[PostgresUrl]:  # noqa: ARG002
@@ -151,7 +151,10 @@ def _exists(reader: "Reader") -> bool:
         with reader.snapshot():
             return True
     except StoreError as error:
-        if error.code not in {"store_missing", "store_extension_missing"}:  # a writer creates the extension
+        if error.code not in {
+            "store_missing",
+            "store_extension_missing",
+        }:  # the extension is created by the first writer
             raise
         return False
 

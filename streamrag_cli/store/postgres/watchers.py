@@ -1,6 +1,6 @@
-"""The records of watchers in PostgreSQL, and their lease: session-level advisory locks, one per root.
+"""The records of watchers in PostgreSQL, and their leases, which are session-level advisory locks, one per root.
 
-The table is created when the first watcher records itself, so that readers of earlier versions still accept the schema.
+The table is created for the first record, so that readers of earlier versions still accept the schema.
 """
 
 import contextlib
@@ -65,7 +65,7 @@ def forget_watchers(conn: Connection, collection: str, watcher_id: str | None = 
 
 
 class PostgresWatchLease:
-    """A `WatchLease` with a connection of its own."""
+    """A `WatchLease` that uses its own connection."""
 
     def __init__(self, address: PostgresUrl, collection: str, roots: Sequence[str]) -> None:
         self._address = address
@@ -99,7 +99,9 @@ class PostgresWatchLease:
         self._is_held = False
         if self._conn is not None:
             with contextlib.suppress(Error, OSError):
-                self._conn.execute("SELECT pg_advisory_unlock_all()")  # before the server notices the end
+                self._conn.execute(
+                    "SELECT pg_advisory_unlock_all()"
+                )  # immediately, not only when the server notices that the connection was closed
             with contextlib.suppress(Error, OSError):
                 self._conn.close()
             self._conn = None

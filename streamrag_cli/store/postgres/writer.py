@@ -1,8 +1,8 @@
 """A collection in PostgreSQL, open for writing.
 
 The documents, chunks, words and vectors of a batch are written in one transaction, so there is nothing to repair after
-a crash. Other writers can write at the same time, except to the folders that this writer has locked. All writers change
-one row, with the generation and counts. It is updated last, so that no writer waits longer than a commit takes.
+a crash. Other writers can write at the same time, except to the folders that this writer has locked. All writers update
+the same row of counts. They do so at the end of a transaction, so they block each other only during the commit.
 """
 
 import shlex
@@ -57,7 +57,7 @@ def open_for_writing(
 
 @contextmanager
 def _irreparable(*, rebuild: bool) -> Iterator[None]:
-    """Replace the hint of `store_damaged` during a rebuild, which does not repair the tables that it has in common."""
+    """During a rebuild, replace the hint of `store_damaged`, because a rebuild does not repair shared tables."""
     try:
         yield
     except StoreError as error:
@@ -84,7 +84,7 @@ def remove_collection(address: PostgresUrl, collection: str) -> None:
 
 
 def has_remains(address: PostgresUrl, collection: str) -> bool:
-    """Whether a removed collection still has tables, because its removal was interrupted."""
+    """Whether an interrupted removal of the collection left tables behind."""
     with connected(address) as conn:
         require_trusted(conn, address, writing=False)
         epochs, collections = conn.table("epochs"), conn.table("collections")
@@ -155,7 +155,7 @@ class PostgresWriter:
         )
 
     def _drop_other_epochs(self, *needed: int | None) -> None:
-        """Drop the epochs of interrupted or superseded rebuilds. This writer's lock prevents concurrent rebuilds."""
+        """Drop the epochs of interrupted or superseded rebuilds. This writer's lock excludes concurrent rebuilds."""
         others = self._conn.execute(
             f"SELECT id FROM {self._conn.table('epochs')} WHERE collection = %s AND id <> ALL(%s) ORDER BY id",
             (self._collection, [each for each in needed if each is not None]),
@@ -173,11 +173,11 @@ class PostgresWriter:
         return self._manifest
 
     def repair(self, embed: Embed) -> int:  # noqa: ARG002
-        """Always 0: transactions leave nothing to repair."""
+        """Always return 0. Because writes are transactions, there is nothing to repair."""
         return 0
 
     def prepare(self) -> None:
-        """Do nothing: the connection is open."""
+        """Do nothing, because the connection is already open."""
 
     def vectors(self, chunk_ids: Collection[str]) -> dict[str, FloatArray]:
         return rows.vectors(self._conn, self._epoch, chunk_ids) if chunk_ids else {}
@@ -237,7 +237,7 @@ class PostgresWriter:
 
     def record_unread(self, roots: Sequence[str], files: Sequence[UnreadFile]) -> None:
         table = self._conn.table("epochs")
-        with self._conn.transaction():  # writers of other folders wait for the row
+        with self._conn.transaction():  # writers of other folders wait until this row is unlocked
             [(known,)] = self._conn.execute(
                 f"SELECT unread_files FROM {table} WHERE id = %s FOR UPDATE", (self._epoch,)
             ).fetchall()
@@ -252,7 +252,7 @@ class PostgresWriter:
         )
 
     def finish(self) -> None:
-        """End cleanly; after a rebuild, activate the new epoch."""
+        """Record the time of the ingest and, after a rebuild, activate the new epoch."""
         former = self._active_epoch()
         with self._conn.transaction():
             self._conn.execute(

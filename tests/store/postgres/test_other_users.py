@@ -149,7 +149,7 @@ SNARES = {
         " CREATE INDEX ON chunks_1 ((ordinal #+# 1))",
         "has an index with a function that is owned by {}",
     ),
-    "row security": ("ALTER TABLE chunks_1 ENABLE ROW LEVEL SECURITY", "has row security"),
+    "row security": ("ALTER TABLE chunks_1 ENABLE ROW LEVEL SECURITY", "has row security enabled"),
 }
 
 
