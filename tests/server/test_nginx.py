@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from streamrag_cli.settings import ServerSettings, Settings
-from tests.support.http_client import ask_url, request, streaming
+from tests.support.http_client import QUESTION, ask_url, post_json, request, streaming
 from tests.support.nginx import DEFAULTS, NAME, PROJECT_CONFIGURATION, running_nginx
 from tests.support.openai_replies import DONE, Hold, answer, finish, stream, token
 from tests.support.openai_server import OpenAIServer, Script
@@ -111,6 +111,14 @@ def test_a_disconnect_behind_nginx_closes_the_model_call(
             answered.next_of("token")
 
         assert site.model.requests[0].closed_by_client.wait(timeout=10.0)
+
+
+def test_a_long_conversation_passes_nginx(settings: Settings, tmp_path: Path) -> None:
+    history = [{"question": "And then?", "answer": "a" * 50_000}] * 20
+    with running_site(settings, "project", tmp_path, answer("Hello")) as site:
+        reply = post_json(f"{site.url}/search", {"query": QUESTION, "history": history}, site.headers)
+
+    assert reply.status == 200
 
 
 def test_pages_of_the_site_may_ask_and_pages_of_other_sites_may_not(settings: Settings, tmp_path: Path) -> None:
