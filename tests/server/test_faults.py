@@ -33,7 +33,7 @@ from tests.support.stalling_proxy import StallingProxy, stalling_proxy
 
 PLENTY = ServerSettings(rate_limit="1000000/minute", grace_s=3.0)
 EXIT_S = 20.0
-"""Time allowed for the exit beyond the grace time on a busy machine."""
+"""Additional seconds, beyond the shutdown timeout, in which the process must exit on a busy machine."""
 
 
 @contextmanager

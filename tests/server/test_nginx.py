@@ -121,7 +121,7 @@ def test_a_long_conversation_passes_nginx(settings: Settings, tmp_path: Path) ->
     assert reply.status == 200
 
 
-def test_pages_of_the_site_may_ask_and_pages_of_other_sites_may_not(settings: Settings, tmp_path: Path) -> None:
+def test_only_pages_of_the_site_may_ask(settings: Settings, tmp_path: Path) -> None:
     with running_site(settings, "project", tmp_path, answer("Hello")) as site:
         statuses = [
             request(ask_url(site.url), headers=site.headers | {"Origin": origin}).status
