@@ -21,7 +21,7 @@ _COLUMNS = 98  # the maximum width of `--help`
 
 
 def commands_page() -> str:
-    """`docs/commands.md`: the `--help` of every command."""
+    """The text of `docs/commands.md`: the `--help` of every command."""
     parts = [
         "# Commands\n",
         "The `--help` of every command. Answers and other results go to stdout, everything else to stderr.",
@@ -33,7 +33,7 @@ def commands_page() -> str:
 
 
 def settings_page() -> str:
-    """`docs/settings.md`: every setting with its flag, its variables and its default."""
+    """The text of `docs/settings.md`: every setting with its flag, its variables and its default."""
     fixed = defaults()
     lines = [
         "# Settings\n",
