@@ -22,7 +22,7 @@ _BY_CODE: Final[Mapping[str, tuple[str, str]]] = {
     "nothing_relevant": ("nothing in the documents is relevant to the question", "rephrase the question"),
     "no_document_matches": (
         "no document matches the filter",
-        "use names as in the sources for in, or leave out in, since, format and tag",
+        "use the names that sources show, or leave out the fields in, since, format and tag",
     ),
     "empty_question": ("the question is empty", 'send a question, such as {"query": "How long is the warranty?"}'),
     "no_such_passage": ("there is no such passage", "search again: the documents may have changed"),

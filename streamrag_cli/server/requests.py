@@ -180,14 +180,14 @@ def _with_request(parameters: QueryParameters, settings: Settings) -> Settings:
     }
     if parameters.collection is not None and parameters.collections is not None:
         raise UsageError(
-            "collection and collections cannot be combined", code="bad_request", hint="send only collections"
+            "collection and collections cannot be combined", code="bad_request", hint="send only the field collections"
         )
     try:
         return with_request(settings, values)
     except UsageError as error:
         name = error.message.partition(":")[0]
         alternative = ", or use one listed by GET /collections" if name == "collection" else ""
-        error.hint = f"leave out {name}{alternative}"
+        error.hint = f"leave out the field {name}{alternative}"
         raise
 
 
@@ -208,19 +208,19 @@ def _check_allowed(requested: Settings, serving: Serving) -> None:
             403,
             f"clients of this server may not choose the model {requested.model!r}",
             code="model_not_allowed",
-            hint="leave out model",
+            hint="leave out the field model",
         )
     if requested.top_k > own.top_k:
         raise UsageError(
             f"k: this server returns at most {own.top_k} sources",
             code="bad_request",
-            hint=f"ask for {own.top_k} or fewer",
+            hint=f"set k to at most {own.top_k}",
         )
     if requested.min_score < own.min_score:
         raise UsageError(
             f"min_score: this server requires at least {own.min_score:g}",
             code="bad_request",
-            hint=f"ask for {own.min_score:g} or more",
+            hint=f"set min_score to at least {own.min_score:g}",
         )
 
 

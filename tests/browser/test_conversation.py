@@ -142,7 +142,7 @@ def test_a_reload_keeps_the_conversation(visiting: Visiting) -> None:
         live = (' aria-live="polite"', ' role="alert"')
         conversation = str(page.value("document.querySelector('#conversation').innerHTML"))
         for attribute in live:
-            conversation = conversation.replace(attribute, "")  # what is restored is not announced
+            conversation = conversation.replace(attribute, "")  # restored turns are not announced
         page.call("reload")
 
         assert page.value("document.querySelector('#conversation').innerHTML") == conversation

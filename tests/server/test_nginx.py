@@ -186,7 +186,7 @@ def test_a_stream_survives_more_than_a_minute_of_silence(settings: Settings, tmp
         chat = stream(Hold(hold), token("Still here."), finish(), DONE)
         with ExitStack() as running:
             site = running.enter_context(running_site(patient, configuration, tmp_path, chat))
-            with first_request:  # FastAPI builds its routes then, which fails in two threads at the same time
+            with first_request:  # FastAPI builds its routes at the first request, which must not happen in two threads
                 request(f"{site.url}/healthz", headers=site.headers)
             answered = running.enter_context(streaming(ask_url(site.url), headers=site.headers))
             site.model.wait_for_requests(1)

@@ -73,7 +73,7 @@ def test_the_model_servers_rate_limit_and_delay_are_passed_on(settings: Settings
     reply = whole_reply(BUSY, settings)
 
     assert (reply.status, reply.headers["retry-after"]) == (429, "20")
-    assert "x-should-retry" not in reply.headers  # streamrag did not retry, so the client may, after that time
+    assert "x-should-retry" not in reply.headers  # streamrag did not retry, so the client may retry after that time
     assert reply.json["error"] == {
         "message": "the rate limit of the model server was reached; try again later",
         "type": "rate_limit_error",

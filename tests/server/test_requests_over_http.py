@@ -294,13 +294,13 @@ LISTED = "see GET /openapi.json for"
         (("GET", "/search?query=quay&k=0", ""), 422, "k: must be at least 1", EXAMPLE),
         (("GET", "/search?query=quay&min_score=1.5", ""), 422, "min_score: must be at most 1", EXAMPLE),
         (("GET", "/search?query=quay&min_score=inf", ""), 422, "min_score: must be a finite number", EXAMPLE),
-        (("GET", "/search?query=quay&k=6", ""), 422, "k: this server returns at most 5 sources", "ask for 5 or fewer"),
+        (("GET", "/search?query=quay&k=6", ""), 422, "k: this server returns at most 5 sources", "set k to at most 5"),
         (
             ("GET", "/search?query=quay&collection=no+such", ""),
             422,
             "collection: must be 1 to 63 letters, digits, dots, dashes or underscores, begin and end with a letter or"
             " digit, and not contain '..'",
-            "leave out collection, or use one listed by GET /collections",
+            "leave out the field collection, or use one listed by GET /collections",
         ),
         (
             ("GET", "/search?query=quay&collection=elsewhere", ""),

@@ -13,8 +13,8 @@ from tests.support.postgres_server import server_url
 
 @dataclass
 class StallingProxy:
-    """A proxy that can hold back messages. If `word` is set, it does not forward messages that contain it, or later messages
-    of the same connection.
+    """A proxy that can hold back messages. If `word` is set, it holds back each message that contains it,
+    and all later messages of the connection.
 
     `stalled` counts the connections that have stalled.
     """
