@@ -25,7 +25,7 @@ def commands_page() -> str:
     parts = [
         "# Commands\n",
         "The `--help` of every command. Answers and other results go to stdout, everything else to stderr.",
-        "For `--json` and `--jsonl` see [events.md](events.md), for exit codes [exit-codes.md](exit-codes.md).\n",
+        "[events.md](events.md) describes `--json` and `--jsonl`, and [exit-codes.md](exit-codes.md) the exit codes.\n",
     ]
     for name, text in _help_texts("streamrag", typer.main.get_command(app)):
         parts += [f"## {name}\n", "```", text, "```\n"]
@@ -39,7 +39,7 @@ def settings_page() -> str:
         "# Settings\n",
         "A flag overrides a variable, a variable overrides the settings file, and the file overrides the default. The",
         "settings file is `$XDG_CONFIG_HOME/streamrag/config.toml`, or `~/.config/streamrag/config.toml` if",
-        "`XDG_CONFIG_HOME` is not set. It uses the names of the first column: `top_k = 8`. No file is read from the",
+        "`XDG_CONFIG_HOME` is not set. It uses the names in the first column, such as `top_k = 8`. No file is read from the",
         "working directory.\n",
         "| setting | flag | variable | default | meaning |",
         "|---|---|---|---|---|",
