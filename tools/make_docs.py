@@ -39,8 +39,8 @@ def settings_page() -> str:
         "# Settings\n",
         "A flag overrides a variable, a variable overrides the settings file, and the file overrides the default. The",
         "settings file is `$XDG_CONFIG_HOME/streamrag/config.toml`, or `~/.config/streamrag/config.toml` if",
-        "`XDG_CONFIG_HOME` is not set. It uses the names in the first column, such as `top_k = 8`. No file is read from the",
-        "working directory.\n",
+        "`XDG_CONFIG_HOME` is not set. It uses the names in the first column, such as `top_k = 8`. No file is read",
+        "from the working directory.\n",
         "| setting | flag | variable | default | meaning |",
         "|---|---|---|---|---|",
     ]
