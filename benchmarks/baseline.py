@@ -3,7 +3,7 @@
     python benchmarks/baseline.py ingest STORE BASE_URL DIR
     python benchmarks/baseline.py ask STORE BASE_URL QUESTION
 
-Other benchmarks compare streamrag with it, so it has every advantage: the server of the answer also computes the
+Other benchmarks compare streamrag with this tool, so it has every advantage: the model server also computes the
 embeddings, immediately and without another import, and sources are printed as plain lines.
 """
 

@@ -1,4 +1,4 @@
-"""Measures how well unsupported citations are found: right citations marked, and wrong ones found.
+"""Measures how well unsupported citations are detected: the shares of right and of wrong citations that are marked.
 
     python -m benchmarks.citations SETS/squad [--half tune|report] [--show N]
 
@@ -68,7 +68,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A statement that cites `passage`, and what the user questions."""
+    """A statement that cites `passage`, and the question that it answers."""
 
     kind: str
     statement: str

@@ -160,7 +160,7 @@ class Bench:
 
 
 def _reads(terminal: int) -> Iterator[bytes]:
-    """Yield everything read so far after each read, until the terminal is closed."""
+    """Read until the terminal is closed. After each read, yields everything read so far."""
     seen = b""
     while select.select([terminal], [], [], _LIMIT_S)[0]:
         try:

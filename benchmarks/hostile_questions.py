@@ -89,7 +89,7 @@ def make_store(store: Path) -> None:
 
 
 def questions() -> dict[str, str]:
-    """Questions by the name of their shape, each cut to 20,000 characters."""
+    """The questions, by the name of their form, each cut to 20,000 characters."""
     chance = random.Random(2)
     texts = [" ".join(each.text for each in chunks) for chunks in library_chunks()]
     file_counts = Counter(word for text in texts for word in set(text.lower().split()) if word.isalpha())
@@ -197,7 +197,7 @@ class _Other:
 
 
 class _NoWork:
-    """An embedder that takes no time, so that only the rest of choosing quotes is measured."""
+    """An embedder that takes no time, so that the choice of quotes is measured without embedding."""
 
     name = BUILTIN
     dimension = DIMENSION

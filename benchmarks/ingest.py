@@ -1,4 +1,4 @@
-"""Measures ingests: compared with a baseline, compared with only the embedding, and of unchanged files.
+"""Measures the time of an ingest compared with a baseline and with only the embedding, its memory, and a second ingest.
 
     python -m benchmarks.ingest throughput CORPUS.jsonl fp32.onnx --pages 60
     python -m benchmarks.ingest again CORPUS.jsonl --pages 1000

@@ -1,4 +1,4 @@
-"""The parts that `benchmarks.ingest` runs in separate processes, so that their memory and CPU time are their own.
+"""The parts of `benchmarks.ingest`, each run in a separate process, so that memory and CPU time can be measured.
 
 python -m benchmarks.ingest_parts {baseline,embedding,light,index} ...
 """

@@ -7,8 +7,8 @@
     python -m benchmarks.local_model DATA --base-url http://127.0.0.1:8790/v1
 
 DATA is a data set in BEIR layout. Its documents are ingested once. Then each question is asked with both contexts,
-first with one and then with the other in turn, through a running engine. Answers are cut off after eight tokens. The
-ratio is the median of the ratios per question.
+through a running engine. The context that comes first alternates. Answers are cut off after eight tokens. The ratio is
+the median of the ratios per question.
 """
 
 import argparse

@@ -75,7 +75,7 @@ def compare_with_live(rounds: int) -> None:
 
 
 class Nowhere(io.StringIO):
-    """Counts the bytes that are written, and discards them."""
+    """An output that counts the bytes written to it and discards them."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Compares a search with the two queries that it consists of, and measures the opening of a large store.
+"""Compares a search with the two queries that it consists of, and measures how long opening a large store takes.
 
     python -m benchmarks.retrieval make STORE --chunks 100000
     python -m benchmarks.retrieval measure STORE

@@ -2,7 +2,7 @@
 
 latency   the time from a save until a search finds the new text, and the memory of the watcher
 checkout  a `git checkout` that changes 5,000 files: the number of batches, and the times of questions during it
-idle      processor time and memory with 100,000 files, none of them changes; they are empty, to save time
+idle      processor time and memory with 100,000 files that do not change; they are empty, to save time
 """
 
 import json
@@ -47,7 +47,7 @@ class Events:
                 self._arrived.notify()
 
     def until(self, kind: str) -> dict[str, Any]:
-        """The next event of this type."""
+        """Wait for the next event of this type, and return it."""
         with self._arrived:
             while True:
                 while self._read_to < len(self._events):

@@ -1,4 +1,4 @@
-"""Hand-written answers as models write them, with the passage that they cite: right ones, and ones with an error."""
+"""Hand-written answers in the style of models, with the passages that they cite. Some have an error."""
 
 from typing import Final, NamedTuple
 

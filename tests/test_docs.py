@@ -26,7 +26,7 @@ def help_of(*command: str) -> str:
 
 
 def every_help(*command: str) -> Iterator[tuple[str, str]]:
-    """The command line and the help of `command` and of all its subcommands, as the help itself lists them."""
+    """The command line and the help of `command` and of every subcommand that its help lists."""
     text = help_of(*command)
     yield " ".join(("streamrag", *command)), text.rstrip()
     for name in re.findall(r"^  ([a-z]+)  +[A-Z]", text.partition("\nOptions:\n")[0], flags=re.MULTILINE):

@@ -1,4 +1,4 @@
-"""Files are compared with what was ingested without waiting for a disk that does not respond."""
+"""Source files are compared with the ingested version, without waiting for a disk that does not respond."""
 
 import hashlib
 import os
@@ -49,7 +49,7 @@ def disk_that_hangs(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
             thread.join()
 
 
-def test_the_state_of_a_file_is_that_of_its_content(tmp_path: Path) -> None:
+def test_only_a_change_of_its_content_makes_a_file_changed(tmp_path: Path) -> None:
     file = tmp_path / "a.md"
     file.write_text("one")
     record = record_of(file)
@@ -80,7 +80,7 @@ def test_a_huge_file_with_another_time_stamp_is_not_read_completely(tmp_path: Pa
     assert check.is_done
 
 
-def test_files_before_one_on_a_disk_that_hangs_are_reported(tmp_path: Path, disk_that_hangs: str) -> None:
+def test_files_checked_before_a_hanging_disk_are_reported(tmp_path: Path, disk_that_hangs: str) -> None:
     changed, lost = tmp_path / "a.md", tmp_path / disk_that_hangs
     for file in (changed, lost):
         file.write_text("before")

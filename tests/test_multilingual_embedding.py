@@ -108,7 +108,7 @@ def test_each_token_state_has_a_span(embedder: MultilingualEmbedder, text: str) 
 
 
 @needs_weights
-def test_the_tokenizer_gives_the_pieces_of_the_library_tokenizers() -> None:
+def test_the_tokenizer_agrees_with_the_library_tokenizers() -> None:
     vocabulary = open_weights(installed_weights()).vocabulary()
     library = Tokenizer(models.Unigram(list(zip(vocabulary.pieces, vocabulary.scores, strict=True)), 3, False))
     library.normalizer = normalizers.Sequence(

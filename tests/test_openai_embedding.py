@@ -29,7 +29,7 @@ def embedder_of(
 
 
 def failure_of(*replies: Reply, timeout_s: float = 5.0) -> tuple[StreamragError, str, int]:
-    """The error of one question, the server's `host:port`, and the number of requests."""
+    """Embed one question, and return the error, the server's `host:port`, and the number of requests."""
     with OpenAIServer(embeddings=replies) as server:
         with pytest.raises(StreamragError) as caught:
             embedder_of(server.base_url, timeout_s=timeout_s).embed_query("a question")

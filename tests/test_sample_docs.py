@@ -1,4 +1,4 @@
-"""The sample documents answer questions that everybody can check, and the transcripts about them are real."""
+"""The sample documents answer simple questions, and the transcripts show what the program really prints."""
 
 import asyncio
 import re

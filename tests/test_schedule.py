@@ -7,7 +7,7 @@ def test_scheduled_files_and_folders_exist() -> None:
     assert [place for place in {*FIRST, *SLOW} if not (TESTS / place).exists()] == []
 
 
-def test_an_entry_matches_a_file_or_a_folders_contents() -> None:
+def test_a_schedule_entry_matches_a_file_or_the_files_in_a_folder() -> None:
     matches = [is_in(file, "faults") for file in ("faults", "faults/test_disk.py", "faults.py", "cli/faults/test_x.py")]
 
     assert matches == [True, True, False, False]

@@ -119,13 +119,14 @@ def test_an_unknown_setting_in_the_file_is_refused_by_name(home: dict[str, str],
     assert caught.value.message == f"the settings file {file} has unknown settings: modle"
 
 
-def test_an_api_key_in_the_settings_file_is_refused_and_settings_hide_keys(
-    home: dict[str, str], tmp_path: Path
-) -> None:
+def test_an_api_key_in_the_settings_file_is_refused(home: dict[str, str], tmp_path: Path) -> None:
     write_file(tmp_path, 'api_key = "secret"\n')
 
     with pytest.raises(ConfigurationError, match="unknown settings: api_key"):
         read_settings({}, home)
+
+
+def test_the_repr_of_settings_hides_the_api_key(tmp_path: Path) -> None:
     assert "secret" not in repr(Settings(store=tmp_path, api_key="secret"))
 
 

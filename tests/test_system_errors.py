@@ -68,7 +68,7 @@ def test_a_permission_error_names_the_owner_of_the_store(tmp_path: Path) -> None
 
 
 class PanicException(BaseException):
-    """Has the same name as the exception of Rust libraries."""
+    """An exception with the same name as the one that Rust libraries raise."""
 
 
 @pytest.mark.parametrize(

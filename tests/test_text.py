@@ -60,6 +60,6 @@ def test_harmless_characters_are_kept_and_unsafe_ones_are_replaced_or_removed(ra
     assert sanitise(raw) == safe
 
 
-def test_an_excerpt_is_one_line_of_at_most_150_characters_and_an_ellipsis() -> None:
+def test_a_long_excerpt_is_cut_to_150_characters_and_an_ellipsis() -> None:
     assert excerpt("abcd " * 100) == ("abcd " * 30).rstrip() + "..."
     assert excerpt("  short\n text ") == "short text"

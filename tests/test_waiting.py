@@ -24,7 +24,7 @@ class WritingRenderer:
 
 
 class WatchedTerminal(io.StringIO):
-    """A terminal that can be waited on."""
+    """A terminal output on which a test can wait for a text."""
 
     def __init__(self) -> None:
         super().__init__()

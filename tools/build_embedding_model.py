@@ -153,7 +153,7 @@ def drop_unused(graph: onnx.GraphProto) -> None:
 
 
 def texts_to_verify() -> list[str]:
-    """Sentences and whole paragraphs of the Python reference, half of each."""
+    """Texts of the Python reference: one half sentences, the other half whole paragraphs."""
     paragraphs = [
         " ".join(paragraph.split())
         for name in sorted(topics)
@@ -172,7 +172,7 @@ def unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def cosines_to_original(bert: BertModel, model: Path, tokenizer_file: Path) -> NDArray[np.float32]:
-    """For each text, the cosine between the vectors of `model` and of the original model."""
+    """The cosine between the vectors of `model` and of the original model, for each text."""
     tokenizer = Tokenizer.from_file(str(tokenizer_file))
     tokenizer.no_padding()
     tokenizer.enable_truncation(MAX_TOKENS)

@@ -45,11 +45,11 @@ SENTENCES = Path(__file__).with_name("parallel_sentences.json")
 STATEMENTS = 12  # the first sentences of each language; the others are questions
 QUESTIONS = 300  # of the set, evenly spread
 DIRECTIONS = 20
-"""With fewer, cosines still depend on the language; more make no difference."""
+"""With fewer directions, cosines still depend on the language. More directions make no difference."""
 
 
 class Graph:
-    """Nodes and initializers of the encoder. Each method adds an operator and returns the name of its output."""
+    """The nodes and initializers of the encoder. Each method adds an operator and returns the name of its output."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
@@ -133,7 +133,10 @@ def neutral(model: MultilingualModel, folder: Path) -> NDArray[np.float32]:
     directions = np.linalg.svd(differences, full_matrices=False)[2][:DIRECTIONS]
 
     def centre(means: NDArray[np.float32], texts: Iterable[str], prefix: str) -> NDArray[np.float32]:
-        """Halfway from the mean of `means` to that of `texts`, except along `directions`: these are in one language."""
+        """The point halfway between the mean of `means` and that of `texts`.
+
+        Along `directions`, it is the mean of `means`, because all `texts` have the same language.
+        """
         middle = means.mean(axis=0)
         shift = np.mean([mean_state(text, prefix) for text in texts], axis=0) - middle
         centred: NDArray[np.float32] = middle + (shift - (shift @ directions.T) @ directions) / 2

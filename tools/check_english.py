@@ -135,20 +135,23 @@ ALLOWED: Final = (
     ("tests/store/test_languages.py", "says of"),
     ("tests/support/transcripts.py", "renew"),  # an environment variable
 )
-"""Correct uses: the beginning of a path and the phrase."""
+"""Correct uses of phrases, as pairs of the beginning of a path and the phrase."""
 SUFFIXES: Final = tuple("py md html js mjs jsx ts css toml sql sh conf service Makefile Dockerfile run".split())
 SKIPPED: Final = re.compile(r"(^|/)(vendor|models|sample_docs|samples)/|(^|/)(test_)?check_english\.py$")
 
 
 class Rules(NamedTuple):
-    """`pattern` combines all `rules` (pattern, advice): matching them one by one would take seconds."""
+    """Pairs of a pattern and advice. `pattern` combines them, because matching them one by one would take seconds."""
 
     pattern: re.Pattern[str]
     rules: list[tuple[re.Pattern[str], str]]
 
 
 def read_rules(table: str) -> Rules:
-    """One rule per line. A space also matches line breaks and comment marks; `...` allows any text to follow."""
+    """Parse a table with one rule per line.
+
+    A space also matches line breaks and comment marks. `...` allows any text to follow.
+    """
     patterns, advice = zip(*(line.split(" => ") for line in table.strip().splitlines()), strict=True)
     ended = [f"(?:{each})(?!\\w)".replace("...)(?!\\w)", ")").replace(" ", r"[\s#*>]+") for each in patterns]
     return Rules(re.compile(rf"(?<!\w)(?:{'|'.join(ended)})"), list(zip(map(re.compile, ended), advice, strict=True)))
@@ -161,8 +164,9 @@ NONE: Final = re.compile(r"(?<!\w)None(?!\w)")
 
 
 class Prose(NamedTuple):
-    """`text` is the file with its code replaced by NUL, so that offsets match. Docstrings and names come with their
-    offsets.
+    """The prose of a file, with the offsets of its docstrings and names.
+
+    `text` is the file with its code replaced by NUL, so that offsets match.
     """
 
     text: str
@@ -195,7 +199,7 @@ def prose_of(path: str, source: str) -> Prose:
 
 
 def findings(path: str, source: str) -> list[tuple[int, str, str]]:
-    """Line, phrase and replacement, sorted by line."""
+    """The findings in a file as (line, phrase, replacement), sorted by line."""
     prose = prose_of(path, source)
     ends = [match.start() for match in re.finditer("\n", source)]
     searched = [(0, prose.text, ANYWHERE_RULES)]

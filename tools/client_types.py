@@ -1,6 +1,6 @@
-"""Generates `client.d.ts`, the types of the JavaScript client. The events are generated; the rest is a fixed text.
+"""Generates `client.d.ts`, the TypeScript types of the JavaScript client, for `python -m tools.make_docs`.
 
-`python -m tools.make_docs` writes the file.
+The types of the events are generated from their classes. The other types are copied from `client_types.d.ts`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,10 +21,9 @@ _NOTES: Final[Mapping[str, str]] = {
     "Source": "A numbered passage that the answer may cite as `[n]`.",
     "Source.content": "An excerpt of at most 150 characters, followed by `...` if the passage is longer.",
     "Source.text": "The whole passage; only in the reply of `/search`.",
-    "Source.matches": "The start and end of each word in `content` that the question contains, too, in characters"
-    " (code points).",
+    "Source.matches": "The start and end, in code points, of each word of `content` that also occurs in the question.",
     "Source.score": "0 to 1, higher is better.",
-    "Source.collection": "The collection of the source, if several were asked.",
+    "Source.collection": "The collection of the source, if several collections were searched.",
     "Source.also": "Other documents with almost the same passage.",
     "Timings": "Milliseconds since the server accepted the question; null for a step that did not happen.",
     "TokenEvent": "The concatenated tokens are the answer.",
@@ -34,21 +33,21 @@ _NOTES: Final[Mapping[str, str]] = {
     " `connection_lost`, `malformed`, and `http_STATUS` if the server sent no code.",
     "ErrorEvent.retry_after_s": "Seconds to wait before asking again, if the server sent them.",
 }
-"""Comments for users of the JavaScript client; the docstrings of the classes are for Python readers."""
+"""Comments of the generated types, by class or field. The docstrings of the classes are for Python programmers."""
 
 
 def client_types() -> str:
     """The content of `client.d.ts`."""
     classes = [*_values(), *_ASK_EVENTS]
     unknown = {note.partition(".")[0] for note in _NOTES} - set(map(_name, classes))
-    assert not unknown, f"notes on classes that there are not: {unknown}"
+    assert not unknown, f"notes on unknown classes: {unknown}"
     every = " | ".join(map(_name, _ASK_EVENTS))
     events = "\n\n".join([*map(_interface, classes), f"export type RagEvent = {every};"])
     return _WRITTEN.read_text(encoding="utf-8").replace("EVENTS", events)
 
 
 def _values() -> Iterator[type[Any]]:
-    """The classes of values in events, without repetitions."""
+    """The classes of the values in events, each once."""
     parts = [part for event in _ASK_EVENTS for each in public_fields(event) for part in _parts(each.type)]
     yield from dict.fromkeys(part for part in parts if is_dataclass(part))  # type: ignore[misc]
 

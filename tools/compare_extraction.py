@@ -41,7 +41,7 @@ def output_of(*command: str | Path) -> str:
 
 
 def converted(path: Path, form: str, read: Callable[[Path], str]) -> str:
-    """The text that `read` returns for the file that LibreOffice converts `path` to."""
+    """Convert `path` with LibreOffice, and return the text that `read` returns for the new file."""
     with tempfile.TemporaryDirectory() as folder:
         profile = f"-env:UserInstallation=file://{folder}/profile"
         output_of("soffice", profile, "--headless", "--convert-to", form, "--outdir", Path(folder, "out"), path)
@@ -60,7 +60,7 @@ return {{OrderedList = function(list) return pandoc.BulletList(list.content) end
          Superscript = function(span) return span.content end},
         {Para = with_notes, Plain = with_notes, Header = with_notes}}
 """
-"""Omits list numbers and the marks of subscripts, and puts notes after their paragraph, not at the end of the text."""
+"""A filter that omits list numbers and the marks of subscripts, and puts each note after its paragraph."""
 
 
 def by_pandoc(path: Path) -> str:
@@ -72,7 +72,7 @@ def by_pandoc(path: Path) -> str:
 
 
 def book_by_pandoc(path: Path) -> str:
-    """A book without the descriptions of its images, and without the lists in its table of contents."""
+    """The text of a book, without descriptions of images and without the lists in its table of contents."""
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(path) as book:
         copy, no_images = Path(folder, "book.epub"), Path(folder, "no_images.lua")
         no_images.write_text("function Image() return {} end")
@@ -103,7 +103,7 @@ def by_libreoffice_text(path: Path) -> str:
 
 
 def by_libreoffice_csv(path: Path) -> str:
-    """The cells of all sheets as shown, in the order of the sheets."""
+    """The cells of all sheets as LibreOffice shows them, in the order of the sheets."""
     with tempfile.TemporaryDirectory() as folder:
         profile = f"-env:UserInstallation=file://{folder}/profile"
         form = "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,true,false,false,-1"
@@ -161,7 +161,7 @@ REFERENCES: Final[dict[str, dict[str, Callable[[Path], str]]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Numbers of words: expected by the reference program, extracted in order and anywhere, and additional ones."""
+    """Numbers of words: in the reference text, extracted in the same order, extracted anywhere, and additional."""
 
     expected: int
     in_order: int

@@ -21,11 +21,11 @@ _COLUMNS = 98  # the maximum width of `--help`
 
 
 def commands_page() -> str:
-    """`docs/commands.md`: the `--help` of every command."""
+    """The text of `docs/commands.md`: the `--help` of every command."""
     parts = [
         "# Commands\n",
         "The `--help` of every command. Answers and other results go to stdout, everything else to stderr.",
-        "For `--json` and `--jsonl` see [events.md](events.md), for exit codes [exit-codes.md](exit-codes.md).\n",
+        "[events.md](events.md) describes `--json` and `--jsonl`, and [exit-codes.md](exit-codes.md) the exit codes.\n",
     ]
     for name, text in _help_texts("streamrag", typer.main.get_command(app)):
         parts += [f"## {name}\n", "```", text, "```\n"]
@@ -33,14 +33,14 @@ def commands_page() -> str:
 
 
 def settings_page() -> str:
-    """`docs/settings.md`: every setting with its flag, its variables and its default."""
+    """The text of `docs/settings.md`: every setting with its flag, its variables and its default."""
     fixed = defaults()
     lines = [
         "# Settings\n",
         "A flag overrides a variable, a variable overrides the settings file, and the file overrides the default. The",
         "settings file is `$XDG_CONFIG_HOME/streamrag/config.toml`, or `~/.config/streamrag/config.toml` if",
-        "`XDG_CONFIG_HOME` is not set. It uses the names of the first column: `top_k = 8`. No file is read from the",
-        "working directory.\n",
+        "`XDG_CONFIG_HOME` is not set. It uses the names in the first column, such as `top_k = 8`. No file is read",
+        "from the working directory.\n",
         "| setting | flag | variable | default | meaning |",
         "|---|---|---|---|---|",
     ]

@@ -39,7 +39,7 @@ def pages() -> list[Path]:
 
 
 class Session:
-    """A user in a folder with the sample documents, whose store is empty at the start."""
+    """A user in a folder with the sample documents. The user's store is empty at first."""
 
     def __init__(self, scratch: Path, **variables: str) -> None:
         work = scratch / "work"
@@ -60,7 +60,7 @@ class Session:
         return "".join(f"{line}\n" for line in terminal.lines)
 
     def _ask_first_question(self) -> None:
-        """Ask until the engine, if it is on, has answered once: it starts in the background."""
+        """Ask until the engine, which starts in the background, has answered once. If it is off, ask only once."""
         while True:
             with on_terminal(self.user, "ask", _FIRST_QUESTION, columns=COLUMNS, rows=_ROWS) as (terminal, process):
                 terminal.wait_for_end(process, limit_s=_LIMIT_S)
@@ -87,14 +87,14 @@ def with_real_output(page: str, output: Callable[[str], str]) -> str:
 
 
 def _with_time_of_first_words(page: str) -> str:
-    """Repeat the time of the first transcript next to the slogan."""
+    """Replace the time next to the slogan by the time in the first transcript."""
     shown = _FIRST_WORDS.search(page)
     return _FIRST_WORDS_IN_PROSE.sub(shown[0], page, count=1) if shown else page
 
 
 @contextmanager
 def session_with_engine() -> Iterator[Session]:
-    """A session in a temporary folder, with the engine on as by default."""
+    """A session in a temporary folder. The engine is on, as by default."""
     with tempfile.TemporaryDirectory() as scratch:
         runtime = Path(scratch, "run")
         runtime.mkdir(mode=0o700)

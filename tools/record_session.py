@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def _reply() -> Reply:
-    """The answer word by word, without counts of tokens, since no model has counted any."""
+    """The answer word by word, without token counts, because no model has counted tokens."""
     words = (step for word in ANSWER.split(" ") for step in (token(f"{word} "), Delay(0.03)))
     steps = (*words, finish("stop"), DONE)
     named = (step.replace(b"test-model", MODEL.encode()) if isinstance(step, bytes) else step for step in steps)
@@ -61,7 +61,7 @@ def _reply() -> Reply:
 
 
 def _record(user: CommandLine, arguments: list[str]) -> list[tuple[float, bytes]]:
-    """The output of the program in pieces, each with the seconds since the start."""
+    """Record the output of the program in pieces, each with the seconds since the start."""
     recorded: list[tuple[float, bytes]] = []
     started_s = time.monotonic()
     with on_terminal(user, *arguments, columns=COLUMNS, rows=ROWS) as (terminal, process):

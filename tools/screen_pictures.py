@@ -58,7 +58,7 @@ def screen_rows(recording: str, columns: int, lines: int) -> list[list[Any]]:
 
 
 def picture(rows: list[list[Any]], palette: str, columns: int) -> str:
-    """An SVG of the rows. Bold coloured text is drawn in the bright colour, as many terminals do."""
+    """Draw the rows as an SVG. Bold coloured text has the bright colour, as on many terminals."""
     background, _, _ = _PALETTES[palette]
     width, height = (columns + 2) * _CELL[0], (len(rows) + 1) * _CELL[1]
     texts = "".join(

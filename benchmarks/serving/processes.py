@@ -28,7 +28,7 @@ class Server:
 
     @property
     def processor_s(self) -> float:
-        """CPU time of all its threads so far."""
+        """The CPU time of all threads of the process so far, in seconds."""
         stats = [Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split() for pid in self.pids]
         return sum(int(fields[11]) + int(fields[12]) for fields in stats) / os.sysconf("SC_CLK_TCK")
 

@@ -2,7 +2,7 @@ import { StrictMode, useState } from "react";
 import { createRoot } from "react-dom/client";
 import { useRAGStream } from "../../streamrag_cli/server/static/use-rag-stream.js";
 
-// Where streamrag serves: the page's own address, or `?server=http://127.0.0.1:8000`.
+// The address of the streamrag server: that of this page, or the parameter `?server=http://127.0.0.1:8421`.
 const baseUrl = new URLSearchParams(location.search).get("server") ?? "";
 
 function Ask() {
@@ -46,7 +46,7 @@ function Ask() {
   );
 }
 
-/** The box can be closed while an answer is being written: the answer stops, and the model with it. */
+/** Closing the box while an answer is being written stops the answer and the model. */
 function App() {
   const [isOpen, setIsOpen] = useState(true);
   return (

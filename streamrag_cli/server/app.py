@@ -29,7 +29,7 @@ _CLOSE_TIMEOUT_S: Final = 0.5
 
 
 def create_app(settings: Settings, server: ServerSettings, limits: Limits | None = None) -> FastAPI:
-    """Create the application, for any ASGI server. `app.state.serving` is the state that its routes share.
+    """Create the ASGI application. `app.state.serving` is the state that its routes share.
 
     Three features require `LimitedProtocol`, because ASGI does not cover them: limits on slow connections, ending open
     streams at shutdown, and finding the user at the other end of a connection. Without the last one, a server that has
@@ -43,7 +43,7 @@ def create_app(settings: Settings, server: ServerSettings, limits: Limits | None
     app = FastAPI(
         title="streamrag",
         version=__version__,
-        summary="Ask your documents; the answer starts at once, with its sources.",
+        summary="Ask your documents a question. The answer starts at once and names its sources.",
         docs_url=None,  # the interactive page would load scripts from another server
         redoc_url=None,
         lifespan=_lifespan,
@@ -66,7 +66,7 @@ def create_app(settings: Settings, server: ServerSettings, limits: Limits | None
             CORSMiddleware,
             allow_origins=server.cors_origin,
             allow_methods=["GET", "POST"],
-            allow_headers=["*"],  # clients send headers of their own: OpenAI's client sends a dozen
+            allow_headers=["*"],  # clients send additional headers: OpenAI's client sends a dozen
             expose_headers=["Retry-After", "x-should-retry"],
         )
     app.add_middleware(page.SafeHeaders)
@@ -145,6 +145,6 @@ async def _http(request: Request, error: HTTPException) -> Response:
 
 
 async def _bug(request: Request, _: Exception) -> Response:
-    """The reply to an unexpected exception; its traceback is only logged."""
+    """Reply to an unexpected exception. Its traceback is written only to the log."""
     entry_of(request.scope).outcome = "internal_error"
     return reply_to(StreamragError("a bug", code="internal_error"), request.url.path)

@@ -1,7 +1,7 @@
 """Checks the key of a request and limits guessing: after several wrong keys an address has to wait.
 
-A key that was accepted from an address before continues to work from there. Otherwise a client that guesses keys could
-lock out other clients with the same address, such as all clients of a proxy that is not listed as trusted.
+During that time, a key that was accepted from the address before continues to work. Otherwise a client that guesses
+keys could lock out other clients with the same address, such as all clients of a proxy that is not trusted.
 """
 
 import base64
@@ -22,7 +22,7 @@ _MAX_REMEMBERED: Final = 10_000
 
 
 class KeyRing:
-    """The keys of one server."""
+    """The keys of one server, and the addresses from which they were accepted."""
 
     def __init__(self, keys: Sequence[ServerKey]) -> None:
         self._digests = [(each.name, _digest(each.key)) for each in keys]
@@ -56,7 +56,7 @@ class KeyRing:
         return name
 
     def _matching(self, presented: str) -> str | None:
-        """The name of the matching key. Takes the same time for every key, to resist timing attacks."""
+        """The name of the matching key, or None. Takes the same time for every key, to resist timing attacks."""
         digest = _digest(presented)
         matching = [name for name, known in self._digests if hmac.compare_digest(digest, known)]
         return matching[0] if matching else None

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Limits on time in seconds, and on size in bytes.
+    """The limits of a server: durations in seconds (`_s`), sizes in bytes (`_bytes`), and counts.
 
     If a stream is idle for `ping_s`, the server sends a comment, because proxies close connections that are idle for a
-    minute. A client is disconnected if it reads nothing for `send_stall_s` while bytes are waiting, or if it sends too
-    slowly.
+    minute. A client is disconnected if it reads nothing for `send_stall_s` while bytes are waiting. It is also
+    disconnected if its headers take longer than `headers_s`, or its body longer than `body_s`.
     """
 
     ping_s: float = 15.0

@@ -16,7 +16,7 @@ _BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 3, 6, 12
 
 
 class Metrics:
-    """The metrics of one server process. If there are several workers, `render` combines the metrics of all of them."""
+    """The metrics of one server process. With several workers, `render` combines the metrics of all of them."""
 
     content_type: Final = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -1,8 +1,8 @@
 """`/v1/chat/completions` and `/v1/models`: an API that OpenAI's clients can use to ask the documents.
 
-The model `streamrag` stands for the server's default collection, and `streamrag/NAME` for another one. The last user
-message is the question; the other messages are passed to the model unchanged. In a stream, the first chunk has the
-extra field `sources`, and the chunk with the finish reason has `citations` and `notices`. A whole reply has all three.
+The model `streamrag` stands for the server's default collection, and `streamrag/NAME` for the collection NAME. The last
+user message is the question; the other messages are its conversation. In a stream, the first chunk has the extra field
+`sources`, and the chunk with the finish reason has `citations` and `notices`. A reply without streaming has all three.
 """
 
 from fastapi import APIRouter, Request, Response

@@ -53,7 +53,7 @@ class StreamOptions(BaseModel):
 
 
 class ChatRequest(FilterParameters):
-    """A request of OpenAI's API, which may also have the fields of a filter.
+    """The body of a chat request in OpenAI's format, which may also have the fields of a filter.
 
     Sampling options are passed on to the model; unknown fields are ignored.
     """
@@ -94,7 +94,7 @@ class ChatRequest(FilterParameters):
         return {name: value for name, value in options.items() if value not in (None, [], "")}
 
     def question(self) -> Question:
-        """Convert the last user message to a question whose timings count from now. Earlier messages are its history.
+        """Convert the last user message to a question, and start its timings. Earlier messages are its history.
 
         Raises RefusedError with status 400 for an unsupported request, and UsageError `bad_request` for invalid text.
         """
@@ -139,7 +139,7 @@ class ChatRequest(FilterParameters):
         for param, is_set in unsupported.items():
             if is_set:
                 message = f"{param}: {_REASONS.get(param, 'not supported')}"
-                raise _refused(message, param=param, hint=f"leave out {param}")
+                raise _refused(message, param=param, hint=f"leave out the field {param}")
 
 
 _REASONS: Final = {
@@ -178,9 +178,9 @@ def _checked(messages: Sequence[Message]) -> list[tuple[str, str]]:
 
 
 def _history(messages: Sequence[tuple[str, str]]) -> tuple[Turn, ...]:
-    """The turns of these messages: each user message, with the assistant messages that follow it as its answer.
+    """Convert messages to turns: each user message, with the assistant messages that follow it as its answer.
 
-    Answers before the first question are a turn without a question.
+    Answers before the first question become a turn without a question.
     """
     turns: list[Turn] = []
     for role, text in messages:

@@ -21,13 +21,13 @@ router = APIRouter(tags=["operations"])
 
 @router.get("/healthz", response_class=JsonReply)
 async def alive() -> JsonReply:
-    """Liveness: the process is running. The only route that never needs a key."""
+    """Liveness: report that the process is running. Never requires a key."""
     return JsonReply({"status": "ok"})
 
 
 @router.get("/readyz", response_class=JsonReply)
 async def ready(request: Request) -> Response:
-    """Readiness: a question can be answered; otherwise 503 with the reason."""
+    """Readiness: report whether a question can be answered. Otherwise the status is 503, with the reason."""
     reply = await while_connected(request.receive, _ready(request))
     return client_left() if reply is None else reply
 
@@ -67,14 +67,14 @@ def _counts(reader: Reader, cancellation: Cancellation) -> tuple[Counts, str]:
 
 @router.get("/metrics", response_class=Response)
 async def metrics(request: Request) -> Response:
-    """Metrics for Prometheus: first-token and retrieval times, open streams, errors by code."""
+    """Return the metrics for Prometheus: first-token and retrieval times, open streams, errors by code."""
     serving: Serving = request.app.state.serving
     return Response(serving.metrics.render(), headers={"Content-Type": serving.metrics.content_type})
 
 
 @router.get("/collections", response_class=JsonReply)
 async def list_collections(request: Request) -> Response:
-    """The collections that clients may use, and the default collection."""
+    """List the collections that clients may use, and the default collection."""
     serving: Serving = request.app.state.serving
     names = await while_connected(request.receive, serving.collections())
     if names is None:

@@ -30,7 +30,7 @@ def check_host(headers: Headers, settings: ServerSettings) -> None:
     if len(hosts) > 1:  # a proxy and this server could use different ones
         raise RefusedError(
             400,
-            "there is more than one Host header",
+            "the request has more than one Host header",
             code="bad_request",
             hint="send one Host header with this server's name",
         )
@@ -48,8 +48,8 @@ def check_host(headers: Headers, settings: ServerSettings) -> None:
 def check_origin(headers: Headers, allowed: Sequence[str], *, is_private: bool, is_page: bool) -> None:
     """Refuse requests from pages of other sites, because the client's browser sends its credentials with them.
 
-    `is_private` is true if the reply has text of documents, `is_page` for the web page, which other sites may link to.
-    Raises RefusedError `foreign_origin`.
+    `is_private` is true if the reply contains text of documents. `is_page` is true for the web page, to which other
+    sites may link. Raises RefusedError `foreign_origin`.
     """
     host = headers.get("host", "")
     origin = headers.get("origin")
@@ -70,7 +70,7 @@ def check_origin(headers: Headers, allowed: Sequence[str], *, is_private: bool, 
 
 
 def _is_own_address(name: str, bound_to: str) -> bool:
-    """Whether `name` is an address of this server. In DNS rebinding, `Host` is the name of another site instead."""
+    """Whether `name` is an address of this server. In a DNS rebinding attack, it is the name of another site."""
     if name == "localhost":
         return True
     try:

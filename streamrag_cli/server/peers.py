@@ -33,7 +33,7 @@ _NO_COOKIE: Final = b"\0" * 4 + b"\xff" * 8
 
 
 def is_supported() -> bool:
-    """Whether this system reports the owner of a connection."""
+    """Whether this system can report the owner of a connection."""
     return Path(_TABLES[4][0]).exists()
 
 
@@ -49,9 +49,9 @@ class Peers:
         self._to_open = ask_kernel
 
     def uid_of(self, peer: Address, ours: Address) -> int | None:
-        """The ID of the user who owns the socket at `peer` that is connected to the socket at `ours`; None if unknown.
+        """The ID of the user who owns the socket at `peer`, which is connected to ours at `ours`.
 
-        Takes 50 us, or 10 ms and more if `/proc/net` has to be read.
+        None if the system does not list that socket. Takes 50 us, or 10 ms and more if `/proc/net` has to be read.
         """
         self._open()
         ends = _plain(peer), _plain(ours)
@@ -116,7 +116,7 @@ def _open_netlink() -> socket.socket | None:
 
 
 def _from_tables(peer: Address, ours: Address) -> int | None:
-    """Look up the owner in `/proc/net`. A line is one socket: local address, remote address, ..., uid, ..., inode."""
+    """Look up the owner in `/proc/net`. Each line is a socket: local address, remote address, ..., uid, ..., inode."""
     for path in _TABLES[6 if ":" in peer[0] else 4]:
         addresses = b" %b %b " % (_in_table(peer, path), _in_table(ours, path))
         for line in _lines_with(path, addresses):
@@ -127,7 +127,7 @@ def _from_tables(peer: Address, ours: Address) -> int | None:
 
 
 def _lines_with(path: str, text: bytes) -> Iterator[bytes]:
-    """The lines of a large file that contain `text`; none if it cannot be read."""
+    """The lines of a large file that contain `text`. Yields no line if the file cannot be read."""
     try:
         with Path(path).open("rb", buffering=0) as table:
             rest = b""
@@ -152,7 +152,7 @@ def _in_table(address: Address, path: str) -> bytes:
 
 
 def _plain(address: Address) -> Address:
-    """The address without a scope ID; an IPv4-mapped IPv6 address becomes an IPv4 address."""
+    """The address without its scope ID. An IPv4-mapped IPv6 address is converted to IPv4."""
     parsed = ipaddress.ip_address(address[0].partition("%")[0])
     mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
     return str(mapped or parsed), address[1]

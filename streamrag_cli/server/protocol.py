@@ -2,8 +2,8 @@
 
 It also ends open streams when the server shuts down.
 
-Each time limit is a timer that aborts the connection, because a graceful close would wait for the client again. If a
-URL or the headers are too long, the client gets a reply, which it can read although it is still sending.
+Each time limit is a timer that aborts the connection, because a graceful close would wait for the client again. If the
+URL or the headers are too long, the reply is sent in a way that lets the client read it while it is still sending.
 """
 
 import asyncio
@@ -20,8 +20,10 @@ from streamrag_cli.server.serving import Serving
 
 _DISCARDED_BYTES: Final = 1 << 20
 _FRAMING_BYTES: Final = 1 << 16
-"""How much longer than its body a chunked request may be. Parsing a million tiny chunks takes seconds."""
-_TOO_LONG: Final = RefusedError(414, "the URL is too long", code="too_long", hint="send the question by POST")
+"""How many bytes a chunked request may have in addition to its body. Parsing a million tiny chunks takes seconds."""
+_TOO_LONG: Final = RefusedError(
+    414, "the URL is too long", code="too_long", hint="send the question in the body of a POST request"
+)
 _TOO_MANY_PARAMETERS: Final = RefusedError(
     414, "the URL has too many parameters", code="too_long", hint="send each parameter once"
 )
@@ -29,7 +31,7 @@ _HEADERS_TOO_LARGE: Final = RefusedError(431, "the headers are too large", code=
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """One connection; created by uvicorn."""
+    """The protocol of one connection. Uvicorn creates it."""
 
     def __init__(self, *, app_state: dict[str, Any], **options: Any) -> None:
         super().__init__(app_state=app_state, **options)
@@ -60,7 +62,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._expect_request(self._limits.headers_s)
 
     def _peer_uid(self, peers: Peers) -> int | None:
-        """The client's user ID. Call this for a new connection: after the client disconnects it is not available."""
+        """The client's user ID, or None if it is unknown. It must be looked up before the client disconnects."""
         peer, ours = map(self.transport.get_extra_info, ("peername", "sockname"))
         return peers.uid_of(peer[:2], ours[:2]) if peer and ours else None
 
@@ -136,7 +138,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._limit_idle_time()
 
     def shutdown(self) -> None:
-        """End all open streams, then this connection. Uvicorn calls this for each connection at shutdown."""
+        """End all open streams, then close this connection. Uvicorn calls this for each connection at shutdown."""
         self._serving.streams.shut_down()
         super().shutdown()
 

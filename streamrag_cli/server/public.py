@@ -22,7 +22,7 @@ _BY_CODE: Final[Mapping[str, tuple[str, str]]] = {
     "nothing_relevant": ("nothing in the documents is relevant to the question", "rephrase the question"),
     "no_document_matches": (
         "no document matches the filter",
-        "use names as in the sources for in, or leave out in, since, format and tag",
+        "use the names that sources show, or leave out the fields in, since, format and tag",
     ),
     "empty_question": ("the question is empty", 'send a question, such as {"query": "How long is the warranty?"}'),
     "no_such_passage": ("there is no such passage", "search again: the documents may have changed"),
@@ -44,8 +44,8 @@ _BY_CODE: Final[Mapping[str, tuple[str, str]]] = {
     "malformed": ("the model server sent an invalid answer", "try again later"),
     "empty_answer": ("the model returned no answer", "rephrase the question"),
     "server_shutdown": ("the server is shutting down", "ask again in a moment"),
-    "store_missing": ("there is no such collection, or nothing has been added to it yet", ""),
-    "store_empty": ("there are no documents yet", ""),
+    "store_missing": ("the collection does not exist, or it has no documents yet", ""),
+    "store_empty": ("the collection has no documents yet", ""),
     "store_busy": ("the documents are being updated", "ask again in a moment"),
     "too_many_open_files": ("the server has too many files and connections open", "try again later"),
     "out_of_memory": ("the server is out of memory", "try again later"),
@@ -58,8 +58,8 @@ _NOTICES: Final[Mapping[str, str]] = {
 _HINTS_FOR_REFUSALS: Final[Mapping[str, str]] = {
     "key_missing": "send the key as Authorization: Bearer KEY",
     "key_refused": "send the key of this server as Authorization: Bearer KEY",
-    "unknown_host": "ask the operator of this server to allow the name",
-    "foreign_origin": "ask the operator of this server to allow the origin",
+    "unknown_host": "ask the operator of this server to allow this host name",
+    "foreign_origin": "ask the operator of this server to allow this origin",
 }
 _OWN_ROUTE: Final = re.compile(r"\bGET /(?:collections|openapi\.json|v1/models)\b(?!/)")
 _COMMANDS: Final = "ask|bench|collections|copy|doctor|engine|eval|ingest|ls|search|serve|show|status"

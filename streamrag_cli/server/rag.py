@@ -130,7 +130,7 @@ def _answer(
 
 
 def encoder(*, with_sources: bool) -> Encoder:
-    """An encoder of events as server-sent events, numbered from 1. Their data is as `--jsonl` prints it."""
+    """Return an encoder that turns events into server-sent events, numbered from 1, with the JSON of `--jsonl`."""
     number = 0
 
     def encode(event: AskEvent) -> bytes:

@@ -1,6 +1,6 @@
 """Rate limits per client, and the grouping of addresses into clients.
 
-The limits use the monotonic clock, so that setting the system clock does not lengthen a wait.
+The limits use the monotonic clock, so that a change of the system clock does not lengthen a wait.
 """
 
 import ipaddress
@@ -25,14 +25,17 @@ class Rates:
         self._sweep_at_s = clock() + self._period_s
 
     def hit(self, client: str) -> int | None:
-        """Count one hit and return None. Above the limit, count nothing and return the seconds to wait."""
+        """Count one request of `client` and return None, or return the seconds to wait if the limit is reached.
+
+        A request above the limit is not counted.
+        """
         wait_s = self.wait_s(client)
         if wait_s is None:
             self._hits[client].append(self._clock())
         return wait_s
 
     def wait_s(self, client: str) -> int | None:
-        """How many seconds a client would have to wait, at least 1; None if it would be accepted."""
+        """How many seconds `client` must wait for its next request (at least 1), or None if it may send one now."""
         now_s = self._clock()
         self._drop_idle(now_s)
         hits = self._hits.get(client)
@@ -45,7 +48,7 @@ class Rates:
         return max(1, math.ceil(hits[0] + self._period_s - now_s))
 
     def _drop_idle(self, now_s: float) -> None:
-        """Once per period, drop the clients without a hit in the last period."""
+        """Once per period, forget the clients that made no request in the last period."""
         if now_s < self._sweep_at_s:
             return
         self._sweep_at_s = now_s + self._period_s

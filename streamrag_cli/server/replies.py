@@ -1,4 +1,4 @@
-"""HTTP replies for failures: body, headers, and whether a client may retry. The status depends on the error.
+"""HTTP replies for failures: status, body, and headers, including whether a client may retry.
 
 Every body is `{"error": message, "code": ..., "hint": ...}`, as in an error event. Under `/v1` it has OpenAI's format.
 """

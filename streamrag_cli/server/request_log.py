@@ -1,8 +1,8 @@
 """The request log for the operator: one line for each question and each refused request, with the cause of a failure.
 
-It never contains text of a question, a source or an answer. No such text is passed to this module, and text from the
-model server, which may repeat it, is left out. The lines go to this module's logger; the command line configures its
-output.
+The log never contains text of a question, a source or an answer. No such text is passed to this module, and text from
+the model server, which may repeat it, is left out. The lines are sent to this module's logger, whose output the command
+line configures.
 """
 
 import logging
@@ -29,7 +29,7 @@ _NOT_QUOTING: Final = {"unreachable", "stalled", "model_loading", "redirected"}
 
 @dataclass(slots=True, kw_only=True)
 class LogEntry:
-    """Fields of one log line. `outcome` is a finish reason or an error code; `cause` is a message for the operator."""
+    """The fields of a log line. `outcome` is a finish reason or error code; `cause` is a message for the operator."""
 
     key: str = ""
     collection: str = ""
@@ -46,7 +46,7 @@ class LogEntry:
 
 
 def _without_quotes(event: Error) -> str:
-    """The message without the text of the model server, which may repeat any part of the request in any encoding."""
+    """The error's message without text of the model server, which may repeat the request in any encoding."""
     message = sanitise_line(event.message)
     is_quoting = class_of(event.exit_code).may_quote_a_server and event.code not in _NOT_QUOTING
     return message.partition(": ")[0] if is_quoting else message
@@ -60,7 +60,7 @@ def entry_of(scope: Scope) -> LogEntry:
 
 
 async def record_outcome(events: AsyncGenerator[AskEvent, None], entry: LogEntry) -> AsyncGenerator[AskEvent, None]:
-    """Pass on `events` and record in `entry` how they end."""
+    """Pass on `events`, and record the outcome of the answer in `entry`."""
     entry.outcome = "abandoned"
     async with aclosing(events):
         async for event in events:
@@ -72,7 +72,7 @@ async def record_outcome(events: AsyncGenerator[AskEvent, None], entry: LogEntry
 
 
 class RequestLog:
-    """Middleware that writes a line when a question or a failed request has ended."""
+    """Middleware that writes a log line when a question or a failed request has ended."""
 
     def __init__(self, app: ASGIApp, *, is_question: Callable[[str], bool]) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""The parameters of a question, for all routes and both methods, and checks of what a client may request."""
+"""The parameters of a question (in the URL or in the body), and checks of what a client may request."""
 
 import re
 import time
@@ -24,7 +24,7 @@ _MAX_NAME_CHARS: Final = 200
 _MAX_FIELDS: Final = 100
 _MAX_WORDS: Final = 20
 _MAX_WORD_CHARS: Final = 500
-"""The maximum number of values of a filter in a request, and of characters of each."""
+"""The maximum number of characters in a value of a filter. A filter has at most `_MAX_WORDS` values of each kind."""
 MAX_COLLECTIONS: Final = 8
 """The maximum number of collections in a request."""
 MAX_TURNS: Final = 20
@@ -52,7 +52,7 @@ class FilterParameters(BaseModel):
 
     in_: Annotated[
         _Words,
-        Field(alias="in", description="Patterns for names of documents as in `sources`; a folder includes all below."),
+        Field(alias="in", description="Names of documents, as in `sources`, or patterns; a folder includes its files."),
     ] = None
     since: Annotated[
         str | None,
@@ -62,7 +62,10 @@ class FilterParameters(BaseModel):
     tag: Annotated[_Words, Field(description="Only documents with all of these tags.")] = None
 
     def filter(self) -> Filter:
-        """The filter. Patterns match only names that clients see. Raises UsageError `bad_filter` or `bad_request`."""
+        """Convert the fields to a filter, whose patterns match only names that clients see.
+
+        Raises UsageError `bad_filter` or `bad_request`.
+        """
         words = FilterWords(within=self.in_ or (), since=self.since, formats=self.format or (), tags=self.tag or ())
         for each in words.arguments(""):
             check_text(each, name="the filter")
@@ -70,7 +73,7 @@ class FilterParameters(BaseModel):
 
 
 class QueryParameters(FilterParameters):
-    """The parameters of a question. For a parameter that is omitted, the server's setting applies."""
+    """The parameters of a question. If a parameter is omitted, the server's setting applies."""
 
     model_config = ConfigDict(extra="forbid", strict=False, title="Question")
 
@@ -83,15 +86,15 @@ class QueryParameters(FilterParameters):
         BeforeValidator(_as_list),
     ] = None
     min_score: Annotated[
-        float | None, Field(ge=0, le=1, allow_inf_nan=False, description="Sources that score lower are dropped.")
+        float | None, Field(ge=0, le=1, allow_inf_nan=False, description="Minimum score of a source.")
     ] = None
     model: Annotated[str | None, Field(max_length=_MAX_NAME_CHARS, description="Model that writes the answer.")] = None
-    matches: Annotated[bool, Field(description="Whether sources have `matches`, to highlight words.")] = False
+    matches: Annotated[bool, Field(description="Whether sources have `matches`, the words to highlight.")] = False
 
     @model_validator(mode="before")
     @classmethod
     def _drop_surplus_fields(cls, body: Any) -> Any:
-        """Keep only the first fields of a body that has far too many. One unknown field is enough to reject it."""
+        """Keep only the first `_MAX_FIELDS` fields of a body. One unknown field is enough to reject the request."""
         return dict(islice(body.items(), _MAX_FIELDS)) if isinstance(body, dict) else body
 
 
@@ -126,7 +129,7 @@ UrlParameters = Annotated[QueryParameters, Query()]
 
 
 def merge_parameters(in_url: QueryParameters, body: QuestionBody | None) -> QuestionBody:
-    """Combine the parameters from URL and body; the body takes precedence."""
+    """Combine the parameters from the URL and the body; the body takes precedence."""
     merged = body or QuestionBody()
     has_target = merged.collection is not None or merged.collections is not None
     taken = {"collection", "collections"} if has_target else set()
@@ -135,7 +138,7 @@ def merge_parameters(in_url: QueryParameters, body: QuestionBody | None) -> Ques
 
 
 def question_of(parameters: QueryParameters) -> Question:
-    """The question; its timings count from now. Raises UsageError `empty_question` or `bad_request` (invalid text)."""
+    """Create the question and start its timings. Raises UsageError: `empty_question`, `bad_request` (invalid text)."""
     query = parameters.query or ""
     check_text(query)
     if not query.strip():
@@ -177,19 +180,19 @@ def _with_request(parameters: QueryParameters, settings: Settings) -> Settings:
     }
     if parameters.collection is not None and parameters.collections is not None:
         raise UsageError(
-            "collection and collections cannot be combined", code="bad_request", hint="send only collections"
+            "collection and collections cannot be combined", code="bad_request", hint="send only the field collections"
         )
     try:
         return with_request(settings, values)
     except UsageError as error:
         name = error.message.partition(":")[0]
         alternative = ", or use one listed by GET /collections" if name == "collection" else ""
-        error.hint = f"leave out {name}{alternative}"
+        error.hint = f"leave out the field {name}{alternative}"
         raise
 
 
 def _check_allowed(requested: Settings, serving: Serving) -> None:
-    """Check that the settings `requested` read no other documents and cost no more than the operator allows."""
+    """Check that the operator allows the collections, the model, `top_k` and `min_score` in `requested`."""
     own = serving.settings
     refused = next((each for each in requested.collections if not serving.serves(each)), None)
     if refused is not None:
@@ -205,19 +208,19 @@ def _check_allowed(requested: Settings, serving: Serving) -> None:
             403,
             f"clients of this server may not choose the model {requested.model!r}",
             code="model_not_allowed",
-            hint="leave out model",
+            hint="leave out the field model",
         )
     if requested.top_k > own.top_k:
         raise UsageError(
             f"k: this server returns at most {own.top_k} sources",
             code="bad_request",
-            hint=f"ask for {own.top_k} or fewer",
+            hint=f"set k to at most {own.top_k}",
         )
     if requested.min_score < own.min_score:
         raise UsageError(
             f"min_score: this server requires at least {own.min_score:g}",
             code="bad_request",
-            hint=f"ask for {own.min_score:g} or more",
+            hint=f"set min_score to at least {own.min_score:g}",
         )
 
 

@@ -20,11 +20,11 @@ from streamrag_cli.server.workers import START_TIMEOUT_S, WorkerApp, run_workers
 from streamrag_cli.settings import ServerSettings, Settings
 
 _MAX_DEFAULT_WORKERS: Final = 4
-"""The default number of workers does not exceed this, because each process uses about 200 MB of memory."""
+"""The maximum number of workers by default, because each process uses about 200 MB of memory."""
 
 
 def make_server(settings: Settings, server: ServerSettings, limits: Limits | None = None) -> uvicorn.Server:
-    """A server that runs in this process. Raises the errors of `create_app`."""
+    """Create a server that runs in this process. Raises the errors of `create_app`."""
     limits = limits or Limits()
     return _Server(_config(create_app(settings, server, limits), server, limits))
 
@@ -73,7 +73,7 @@ def serve(
     announce: Callable[[str], None],
     prepare_worker: Callable[[], None],
 ) -> None:
-    """Serve until SIGTERM or Ctrl-C, which is then raised again. `announce` is called with the URL.
+    """Serve until SIGTERM or Ctrl-C, then raise that signal again. `announce` is called with the URL.
 
     With several workers, `prepare_worker` is pickled and called in each of them. Raises ConfigurationError:
     `server_key_missing`, `bad_setting`, `cannot_listen`.
@@ -101,7 +101,7 @@ def serve(
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises ConfigurationError `cannot_listen`."""
+    """Open a listening socket. Raises ConfigurationError `cannot_listen`."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family, backlog=512)

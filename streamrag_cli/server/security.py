@@ -1,6 +1,6 @@
 """Access control: middleware that checks every request before it reaches a route.
 
-The order of the checks: `Host`, origin, key or user, size, rate. A request that fails is refused immediately.
+The checks run in this order: `Host`, origin, key or user, size, rate. The first check that fails refuses the request.
 """
 
 import os
@@ -24,7 +24,7 @@ from streamrag_cli.server_keys import split_keys
 from streamrag_cli.settings import ServerSettings
 
 PEER_UID: Final = "peer_uid"
-"""The key in `scope["state"]` that stores the user ID of the connecting process, or None if it is unknown."""
+"""The key in `scope["state"]` for the user ID of the connecting process; its value is None if the ID is unknown."""
 _PAGE: Final = "/"
 _PASSAGE: Final = "/passage"
 _UNPROTECTED: Final = "/healthz"
@@ -38,7 +38,7 @@ def is_question_path(path: str) -> bool:
 
 
 def returns_documents(path: str) -> bool:
-    """Whether a reply to a request for `path` has text of documents."""
+    """Whether the reply to a request for `path` contains text of documents."""
     return is_question_path(path) or path.rstrip("/") == _PASSAGE
 
 
@@ -63,7 +63,7 @@ def checks_users(settings: ServerSettings) -> bool:
 
 
 class Guard:
-    """Middleware that refuses a request if it fails a check. `on_refused` is called with the code of each refusal."""
+    """Middleware that refuses requests that fail a check. `on_refused` is called with the code of each refusal."""
 
     def __init__(
         self, app: ASGIApp, *, settings: ServerSettings, limits: Limits, on_refused: Callable[[str], None]
@@ -105,7 +105,7 @@ class Guard:
         if is_question and (wait_s := self._rates.hit(client)) is not None:
             raise RefusedError(
                 429,
-                f"more than {self._settings.rate_limit.replace('/', ' questions per ')}",
+                f"the limit of {self._settings.rate_limit.replace('/', ' questions per ')} is exceeded",
                 code="rate_limited",
                 hint="wait for the number of seconds in Retry-After",
                 retry_after_s=wait_s,
@@ -133,7 +133,7 @@ def _other_user() -> RefusedError:
         401,
         "without a key this server answers only the user who started it",
         code="other_user",
-        hint=f"start it with a key: {_MAKE_KEY}, or allow the user of a proxy: streamrag serve --allow-user NAME",
+        hint=f"start the server with a key: {_MAKE_KEY}, or allow a proxy's user: streamrag serve --allow-user NAME",
     )
 
 

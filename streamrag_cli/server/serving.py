@@ -28,7 +28,7 @@ from streamrag_cli.store.registry import open_store
 class Serving:
     """The state of one server process. `settings` apply to a question unless its request overrides them.
 
-    `peers` looks up the user at the other end of a connection. It is needed only if access depends on the user.
+    `peers` looks up the user at the other end of a connection. It is None unless access depends on the user.
     """
 
     settings: Settings
@@ -62,7 +62,7 @@ class Serving:
         return [name for name in names if self.serves(name)]
 
     def events(self, request: Request, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
-        """The events of an answer, after they have been counted and logged, with the texts that clients may see."""
+        """Ask the question, and return its events with texts for clients. The events are counted and logged."""
         events = self.metrics.counted(self.service.ask(question, settings))
         return public_events(record_outcome(events, entry_of(request.scope)))
 

@@ -20,9 +20,9 @@ from streamrag_cli.server.replies import RefusedError
 
 Result = TypeVar("Result")
 Encoder: TypeAlias = Callable[[AskEvent], bytes]
-"""Encodes an event for the stream; returns empty bytes for an event that is not sent to the client."""
+"""A function that encodes an event for the stream. It returns no bytes for an event that is not sent to the client."""
 End: TypeAlias = Callable[[Error], None]
-"""Stops an answer and ends it with the given error, unless it has already ended."""
+"""A function that stops an answer and ends it with the given error, unless the answer has already ended."""
 
 HEADERS: Final = {
     "Content-Type": "text/event-stream; charset=utf-8",
@@ -41,9 +41,9 @@ _SHUTDOWN: Final = Error(
 
 
 class OpenStreams:
-    """The answers in progress. Limits their number and ends them all at shutdown.
+    """The answers in progress, each represented by the function that ends it.
 
-    Each answer is represented by the function that ends it.
+    Limits their number, and ends all of them at shutdown.
     """
 
     def __init__(self, most: int) -> None:
@@ -69,7 +69,7 @@ class OpenStreams:
     async def run_whole(self, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
         """Run `work`, which returns a complete answer, and count it as an open answer while it runs.
 
-        Raises RefusedError: `too_many_streams`, and `server_shutdown` even after `work` has begun.
+        Raises RefusedError: `too_many_streams` before `work` begins, `server_shutdown` at any time.
         """
         is_stopping = asyncio.Event()
         with self.reserve(lambda _: is_stopping.set()):
@@ -93,7 +93,7 @@ class OpenStreams:
             503,
             f"{self._most} answers are already in progress",
             code="too_many_streams",
-            hint="try again",
+            hint="try again in a few seconds",
             retry_after_s=2,
         )
 
@@ -103,9 +103,10 @@ def _shutting_down() -> RefusedError:
 
 
 class EventStreamResponse(Response):
-    """An answer as server-sent events. `events` is always closed, even if the response never begins.
+    """A response that sends the events of an answer as server-sent events.
 
-    If no more answers may be opened, raises RefusedError before anything is sent.
+    Always closes `events`, even if the response never begins. Raises RefusedError before anything is sent if too many
+    answers are open.
     """
 
     def __init__(
@@ -138,7 +139,7 @@ class EventStreamResponse(Response):
             raise
 
     def finish_with(self, last: Error) -> None:
-        """Stop the answer and end the stream with `last`, unless it has already ended."""
+        """Stop the answer and end the stream with `last`, unless the stream has already ended."""
         if not self._ended:
             self._ended = True
             self._queue.append(last)
@@ -159,7 +160,7 @@ class EventStreamResponse(Response):
             await asyncio.gather(self._pump_task, return_exceptions=True)
 
     async def _next_bytes(self) -> bytes:
-        """Wait for an event and return all queued events, encoded. If none comes within `ping_s`, return a ping."""
+        """Wait for an event and return all queued events, encoded; or a ping if no event arrives within `ping_s`."""
         try:
             async with asyncio.timeout(self._limits.ping_s):
                 await self._changed.wait()
@@ -192,7 +193,7 @@ def _body(data: bytes) -> dict[str, Any]:
 
 
 def client_left() -> Response:
-    """The response to a client that has disconnected, which only the log shows."""
+    """The response to a client that has disconnected. Only its status is used, for the log."""
     return Response(status_code=204)
 
 

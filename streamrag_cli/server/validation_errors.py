@@ -1,6 +1,7 @@
 """Turns validation errors of FastAPI into clearer messages than "Extra inputs are not permitted".
 
-A message repeats only field names from the request, truncated; values may contain text that JSON cannot represent.
+A message repeats only (truncated) field names of the request, because values may contain text that JSON cannot
+represent.
 """
 
 import difflib
@@ -24,7 +25,7 @@ _MAX_NAME_CHARS: Final = 40
 
 
 def _names(model: type[BaseModel]) -> tuple[str, ...]:
-    """The names of the fields of a request; a filter's are last."""
+    """The names of the fields of a request, with those of a filter at the end."""
     fields = sorted(model.model_fields.items(), key=lambda each: each[0] in FilterParameters.model_fields)
     return tuple(each.alias or name for name, each in fields)
 
@@ -73,23 +74,23 @@ def invalid_request(path: str, errors: Sequence[Mapping[str, Any]]) -> RefusedEr
         message = f"the question is too long: the limit is {MAX_QUESTION_CHARS} characters"
         return RefusedError(status, message, code="question_too_long", hint="ask a shorter question", param=field)
     if kind == "json_invalid":
-        return RefusedError(status, "the body is not valid JSON", code="bad_request", hint=example)
+        return RefusedError(status, "the request body is not valid JSON", code="bad_request", hint=example)
     if not field:
-        return RefusedError(status, "the body is not a JSON object", code="bad_request", hint=example)
+        return RefusedError(status, "the request body is not a JSON object", code="bad_request", hint=example)
     message = _message(field, kind, first.get("ctx") or {})
     hint = _known_fields(first["loc"], is_passage=is_passage) if kind == "extra_forbidden" else example
     return RefusedError(status, message, code="bad_request", hint=hint, param=field)
 
 
 def http_exception_refusal(path: str, status: int, detail: str) -> RefusedError:
-    """The refusal for an HTTPException. `detail` is used only if this module has no message for the status."""
-    code, message, hint = _HTTP.get(status, ("bad_request", "the body is not JSON in UTF-8", ""))
+    """The refusal for an HTTPException. Its message is `detail` only if this module has no message for `status`."""
+    code, message, hint = _HTTP.get(status, ("bad_request", "the request body is not JSON in UTF-8", ""))
     hint = hint or (_CHAT_EXAMPLE if is_openai(path) else _EXAMPLE)
     return RefusedError(status, message or detail, code=code, hint=hint)
 
 
 def _field_name(loc: Sequence[str | int]) -> str:
-    """The path of a field, such as `messages.0.role`; "" for the whole body."""
+    """The path of the field at `loc`, such as `messages.0.role`, or "" for the whole body."""
     names = [str(each) for each in loc[1:] if str(each) not in _UNION_MEMBERS]
     if len(loc) == 2 and isinstance(loc[1], int):  # an offset in text that is not JSON
         return ""

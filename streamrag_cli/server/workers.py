@@ -1,7 +1,8 @@
-"""Several worker processes that answer at one address.
+"""Runs several worker processes that share one address.
 
-Uvicorn starts them, replaces one that dies or hangs, restarts them one by one on SIGHUP, and stops them. They
-share the socket and the metrics. Each opens the store itself, and has its own rate limits and open answers.
+Uvicorn starts the workers, replaces a worker that dies or hangs, restarts them one by one on SIGHUP, and stops them.
+They share the socket and the metrics. Each worker opens the store separately, and has its own rate limits and open
+answers.
 """
 
 import multiprocessing
@@ -30,7 +31,7 @@ _CTRL_C: Final = {signal.SIGINT}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerApp:
-    """Calls `prepare` and creates the application in a worker. It is pickled, so that the worker can call it.
+    """A factory of the application, which is pickled for a worker and called there. It calls `prepare` first.
 
     The call unblocks SIGINT, which `_Workers` blocked. At that point, uvicorn has installed its signal handlers.
     """
@@ -47,14 +48,14 @@ class WorkerApp:
 
 
 def _exit_with_parent() -> None:
-    """End this worker when its parent is killed. Otherwise nothing would stop it, and it would continue to serve."""
+    """End this worker when its parent is killed. Otherwise the worker would continue to serve forever."""
     if (parent := multiprocessing.parent_process()) is not None:
         parent.join()
         os.kill(os.getpid(), signal.SIGTERM)
 
 
 def run_workers(config: uvicorn.Config, listening: socket.socket, shared_directory: str) -> None:
-    """Serve on `listening` until SIGTERM or Ctrl-C, which is then raised again. `config.app` is a `WorkerApp`.
+    """Serve on `listening` until SIGTERM or Ctrl-C, then raise that signal again. `config.app` is a `WorkerApp`.
 
     The workers keep their metrics in `shared_directory`. Raises StreamragError `worker_failed`.
     """

@@ -83,7 +83,7 @@ def test_the_selected_collection_is_searched_and_kept_in_the_url(browser: Browse
         assert state(page) == ("default", "")
 
 
-def test_a_link_opens_the_page_with_its_collection(browser: Browser, url: str) -> None:
+def test_a_link_with_a_collection_opens_the_page_with_it(browser: Browser, url: str) -> None:
     with browser.page() as page:
         open_page(page, f"{url}/?collection=manuals")
 
@@ -106,7 +106,7 @@ def test_a_link_to_an_unserved_collection_reports_it_and_asks_the_default(
         page.wait_until("!document.getElementById('collection-problem').hidden")
 
         assert page.text("#collection-problem") == (
-            f"There is no collection “{name}” here. Questions are answered from “default”."
+            f"This server has no collection “{name}”. Questions are answered from “default”."
         )
         assert state(page) == ("default", "")
         assert sources_of_answer(page)[0].startswith("docs/")

@@ -1,4 +1,4 @@
-"""Messages of the web page if connections are busy, lost or refused."""
+"""The web page reports connections that are busy, lost or refused."""
 
 import threading
 from dataclasses import replace
@@ -14,7 +14,7 @@ from tests.support.visit import Visit, Visiting
 
 LIGHTHOUSE = "Who built the lighthouse?"
 CONNECTIONS = 6
-"""A browser opens at most this many connections to a server over HTTP/1.1."""
+"""The maximum number of connections that a browser opens to a server over HTTP/1.1."""
 
 
 @pytest.mark.fault("browser-connections")
@@ -60,9 +60,7 @@ def test_an_answer_that_stalls_is_reported(visiting: Visiting) -> None:
 
 
 @pytest.mark.fault("page-connection")
-def test_a_server_restart_cuts_off_the_answer_and_the_question_can_be_repeated(
-    browser: Browser, library: Settings
-) -> None:
+def test_a_question_can_be_repeated_after_a_server_restart(browser: Browser, library: Settings) -> None:
     release = threading.Event()
     with OpenAIServer(chat=[answer("Half", " more.", between=[Hold(release)]), answer("Whole [1].")]) as model:
         settings = replace(library, base_url=model.base_url, model=MODEL, api_key="key")

@@ -40,7 +40,7 @@ def first_sources(page: Page) -> list[str]:
 
 
 def earlier_messages(request: LoggedRequest) -> list[str]:
-    """The texts between the instructions and the question, as they were sent to the model."""
+    """The messages that were sent to the model between the instructions and the question."""
     return [message["content"] for message in request.json["messages"][1:-1]]
 
 
@@ -91,7 +91,7 @@ def test_the_question_itself_is_not_repeated_among_the_queries(module_page: Page
     assert module_page.value(SEARCHED) == ["", "", also, also, "Searched for: “other”"]
 
 
-def test_a_citation_of_an_earlier_turn_leads_to_the_source_of_that_turn(visiting: Visiting) -> None:
+def test_a_citation_in_an_earlier_turn_leads_to_its_own_source(visiting: Visiting) -> None:
     with visiting([answer("First [2]."), answer("Second [2].")]) as visit:
         visit.ask_and_wait(LIGHTHOUSE)
         visit.ask_and_wait(BERTH)
@@ -102,7 +102,7 @@ def test_a_citation_of_an_earlier_turn_leads_to_the_source_of_that_turn(visiting
 
 
 @pytest.mark.parametrize("phone", [False, True], ids=["desktop", "phone"])
-def test_a_new_question_and_the_box_are_in_view_after_a_long_answer(phone: bool, visiting: Visiting) -> None:
+def test_a_new_question_after_a_long_answer_is_in_view(phone: bool, visiting: Visiting) -> None:
     with visiting([answer("Long.\n\n" * 80), answer("Short.")], phone=phone, reducedMotion="reduce") as visit:
         visit.ask_and_wait(LIGHTHOUSE)
         assert visit.page.value("[scrollY, %s]" % (IN_VIEW % ".box")) == [0, True]
@@ -112,7 +112,7 @@ def test_a_new_question_and_the_box_are_in_view_after_a_long_answer(phone: bool,
             visit.page.wait_until(IN_VIEW % element)
 
 
-def test_new_starts_a_conversation_without_the_earlier_turns(visiting: Visiting) -> None:
+def test_the_new_button_starts_an_empty_conversation(visiting: Visiting) -> None:
     release = threading.Event()
     replies = [answer("Ada Brandt."), answer("Half", " and more.", between=[Hold(release)]), answer("18 euros.")]
     with visiting(replies) as visit:
@@ -142,7 +142,7 @@ def test_a_reload_keeps_the_conversation(visiting: Visiting) -> None:
         live = (' aria-live="polite"', ' role="alert"')
         conversation = str(page.value("document.querySelector('#conversation').innerHTML"))
         for attribute in live:
-            conversation = conversation.replace(attribute, "")  # what is restored is not announced
+            conversation = conversation.replace(attribute, "")  # restored turns are not announced
         page.call("reload")
 
         assert page.value("document.querySelector('#conversation').innerHTML") == conversation
@@ -229,7 +229,7 @@ THINKING = """(async () => {
 })()"""
 
 
-def test_thinking_before_an_answer_is_folded_away_and_not_part_of_it(visiting: Visiting) -> None:
+def test_thinking_is_collapsed_and_not_part_of_the_answer(visiting: Visiting) -> None:
     with visiting(answer("Yes.")) as visit:
         assert visit.page.value(THINKING) == ["Hm, who?", "Ada Brandt.", "", False, "Ada Brandt."]
 

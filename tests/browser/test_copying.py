@@ -88,7 +88,7 @@ PLACES = [("a.md", None, 7), ("a`b`.md", None, None), ("`edge`", 3, None), ("``t
 TITLES = ["", "Use > `x` *now* _and_ [then]", "a < b & c ~ d | e # f \\ g"]
 
 
-def test_a_copied_source_looks_as_on_the_command_line() -> None:
+def test_a_copied_source_has_the_format_of_the_command_line() -> None:
     sources = [
         Source(
             n=n, source=name, page=page, line_start=line, line_end=line, title=title, content="", score=1, chunk_id=""

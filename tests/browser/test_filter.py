@@ -50,6 +50,6 @@ def test_a_filter_restricts_the_next_questions_until_it_is_cleared(browser: Brow
         other = sources_of_answer(page)
 
     assert restricted == {"docs/boats/pump.md"}
-    assert scope == "Only in: docs/boats, nowhere, tag spares"
+    assert scope == "Restricted to: docs/boats, nowhere, tag spares"
     assert (values, state) == (["docs/boats, nowhere", "", "spares", ""], ": on")
     assert other == {"docs/cars/pump.txt"}

@@ -37,7 +37,7 @@ def test_a_question_is_answered_with_sources_citations_and_times(visiting: Visit
         assert page.texts(".source .place")[0] == "lines 5–9"
         assert page.texts(".source.cited .number") == ["1"]
         assert page.texts(".afterword li") == [
-            "The answer cites [42], but there is no such source. Do not rely on those parts."
+            "The answer cites [42], but there is no such source. Do not rely on sentences with such citations."
         ]
         assert "First words after" in page.text(".timings")
         assert "in total · test-model" in page.text(".timings")
@@ -177,7 +177,7 @@ def test_the_page_can_be_used_without_a_mouse(visiting: Visiting) -> None:
 
 
 def shift_tab_to(page: Page, start: str) -> None:
-    """Go back from the question to an element of its turn, whose start tag begins like this."""
+    """Press Shift+Tab in the question box until the focused element's start tag begins with `start`."""
     for _ in range(20):
         page.press("Shift+Tab")
         if page.focused().startswith(start):
@@ -216,7 +216,7 @@ def test_a_rate_limited_question_shows_the_time_to_wait(visiting: Visiting) -> N
         visit.ask_and_wait("And for two nights?", status="No answer.")
 
         message, hint = visit.page.texts(".turn:last-child .problem p")
-        assert message == "more than 1 questions per minute"
+        assert message == "the limit of 1 questions per minute is exceeded"
         assert re.fullmatch(r"try again in \d+ s", hint)
 
 

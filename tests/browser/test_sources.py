@@ -23,7 +23,7 @@ def test_the_words_of_the_question_are_bold_in_excerpts(visiting: Visiting) -> N
         assert visit.page.value("getComputedStyle(document.querySelector('.excerpt mark')).fontWeight") == "650"
 
 
-def test_matches_are_counted_in_characters(visiting: Visiting) -> None:
+def test_positions_of_matches_are_counted_in_characters(visiting: Visiting) -> None:
     with visiting(answer("Yes.")) as visit:
         source = {"n": 1, "source": "a", "page": None, "line_start": None, "line_end": None, "title": "", "score": 0.5}
         source |= {"content": "\U0001f30a\U0001f30a high tide", "chunk_id": "x", "matches": [[8, 12]]}
@@ -87,7 +87,7 @@ def test_a_citation_whose_passage_does_not_support_it_is_marked(visiting: Visiti
             "Source 1, 1.md, the passage may not support the sentence"
         )
         assert page.texts(".source.unsupported .number") == ["1?"]
-        assert page.texts(".afterword li") == ["[1] may not support what the answer cites it for. Check it."]
+        assert page.texts(".afterword li") == ["Source [1] may not support a sentence that cites it. Check it."]
         page.call("click", ".citation.unsupported")
         assert len(page.texts(".source.reached")) == 1
 
@@ -132,7 +132,7 @@ def test_a_passage_that_no_longer_exists_is_reported(visiting: Visiting) -> None
         page.call("click", ".source .open")
         page.wait_until("document.querySelector('.passage .failure')")
 
-        message = "The document has changed since, and this passage no longer exists. Ask again to get the current one."
+        message = "The document has changed, and this passage no longer exists. Ask again to get the current passage."
         assert page.text(".passage .failure") == message
         page.wait_until(f"document.getElementById('announcement').textContent === {message!r}")
 

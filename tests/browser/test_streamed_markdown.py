@@ -1,4 +1,4 @@
-"""Streamed Markdown gives the same HTML as Markdown rendered in one go, at linear cost."""
+"""Streamed Markdown has the same HTML as Markdown rendered as a whole, at linear cost."""
 
 import json
 import random

@@ -44,7 +44,7 @@ def test_both_units_run_a_command_that_exists() -> None:
     assert {each for command in commands for each in command if each.startswith("-")} <= flags_of_ingest()
 
 
-def test_both_units_wait_until_work_is_saved_and_accept_the_exit_code_of_sigterm() -> None:
+def test_both_units_let_the_watcher_stop_cleanly_on_sigterm() -> None:
     (seconds,) = re.findall(r"^TimeoutStopSec=(\d+)s$", UNIT, flags=re.MULTILINE)
 
     assert (int(seconds) > 20, AGENT["ExitTimeOut"] > 20, "\nSuccessExitStatus=143\n" in UNIT) == (True, True, True)

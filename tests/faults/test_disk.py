@@ -33,7 +33,7 @@ def cli_on_a_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmComm
 
 @pytest.fixture
 def cli_with_small_disk(cli_on_a_disk: WarmCommandLine, tmp_path: Path) -> Iterator[WarmCommandLine]:
-    """A command line whose store is on that disk, which is empty."""
+    """A command line whose store is on the small disk, which is empty at first."""
     user = replace(cli_on_a_disk, home=tmp_path, directory=tmp_path)
     write_files(user.directory / "docs", DOCUMENTS)
     yield user
@@ -172,7 +172,7 @@ def test_a_log_on_a_full_disk_does_not_stop_an_answer(
 
 
 @pytest.mark.fault("log-unusable")
-def test_a_log_on_a_read_only_disk_is_readable_and_does_not_stop_answers(
+def test_a_read_only_log_can_be_read_and_does_not_stop_answers(
     cli_with_small_disk: WarmCommandLine, tmp_path: Path
 ) -> None:
     disk = Path(cli_with_small_disk.variables["STREAMRAG_STORE"]).parent

@@ -28,7 +28,7 @@ def marks() -> Iterator[tuple[str, str]]:
                         yield from ((node.name, ast.literal_eval(each)) for each in mark.args)
 
 
-def test_each_row_of_the_faults_page_has_a_unique_id_a_condition_and_a_result() -> None:
+def test_rows_of_the_faults_page_are_complete_and_have_unique_ids() -> None:
     assert [row for row in ROWS if len(row) != 3 or not all(row)] == []
     assert [row[0] for row in ROWS if not re.fullmatch(r"`[a-z0-9]+(-[a-z0-9]+)*`", row[0])] == []
     assert [each for each in IDS if IDS.count(each) > 1] == []

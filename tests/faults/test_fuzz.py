@@ -52,7 +52,9 @@ def test_sanitised_bytes_are_safe_to_show(data: bytes) -> None:
 @given(
     st.sampled_from(range(len(fuzz_targets.SUFFIXES))), st.binary(max_size=400) | st.text(max_size=300).map(str.encode)
 )
-@example(fuzz_targets.SUFFIXES.index(".rst"), b"K\x1e]\n\xa6\x1e]")  # docutils treats more characters as line ends
+@example(
+    fuzz_targets.SUFFIXES.index(".rst"), b"K\x1e]\n\xa6\x1e]"
+)  # docutils treats additional characters as line ends
 def test_loading_random_bytes_gives_a_document_or_a_named_error(suffix: int, data: bytes) -> None:
     fuzz_targets.documents(bytes([suffix]) + data)
 

@@ -18,7 +18,7 @@ from tests.support.warm_command_line import WarmCommandLine, warm, warm_apart
 
 MANY = MANY_DOCUMENTS + 1
 STAYS_S = 0.4
-"""A line of progress would be redrawn several times in this time, and replace a question."""
+"""A progress line would be redrawn several times within this time, and overwrite a question."""
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def ingested_notes(tmp_path_factory: pytest.TempPathFactory, server: WarmCommand
 
 @pytest.fixture
 def cli_with_notes(ingested_notes: tuple[WarmCommandLine, Path]) -> WarmCommandLine:
-    """That store at its original path, restored from the copy."""
+    """A command line with the store of `ingested_notes`, restored at its original path."""
     user, copy = ingested_notes
     shutil.rmtree(user.home)
     shutil.copytree(copy, user.home)
@@ -429,9 +429,7 @@ def test_a_rule_that_removes_many_documents_is_confirmed_on_a_terminal(
 
 @pytest.mark.fault("rules-skip-too-much")
 @pytest.mark.parametrize("flag", ["--yes", "--allow-empty"])
-def test_a_rule_that_removes_the_last_documents_of_a_folder_needs_a_flag(
-    cli_with_notes: WarmCommandLine, flag: str
-) -> None:
+def test_a_rule_that_removes_all_documents_of_a_folder_needs_a_flag(cli_with_notes: WarmCommandLine, flag: str) -> None:
     excluding = ("ingest", "--exclude", "*.md", "letters")
     tried = cli_with_notes.run(*excluding)
 
@@ -476,7 +474,7 @@ def test_deleted_files_do_not_count_as_skipped_by_a_rule(cli_with_notes: WarmCom
 
 
 @pytest.mark.fault("secrets-withheld")
-def test_the_last_document_of_a_folder_is_removed_without_confirmation_if_it_may_be_a_secret(
+def test_a_possible_secret_is_removed_without_confirmation(
     cli_with_notes: WarmCommandLine,
 ) -> None:
     vault = cli_with_notes.directory / "vault"

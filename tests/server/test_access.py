@@ -68,9 +68,7 @@ def replies_about(server: RunningServer, collection: str) -> list[Reply]:
 @pytest.mark.parametrize(
     "server_settings", [PLENTY, replace(PLENTY, collections=("default", "guests"))], ids=["default", "two named"]
 )
-def test_an_unserved_collection_looks_like_one_that_does_not_exist(
-    server_settings: ServerSettings, store: Settings
-) -> None:
+def test_an_unserved_collection_is_reported_as_missing(server_settings: ServerSettings, store: Settings) -> None:
     with running_server(store, server_settings) as server:
         there = replies_about(server, "payroll")
         absent = replies_about(server, "zzzzzzz")

@@ -33,7 +33,7 @@ from tests.support.stalling_proxy import StallingProxy, stalling_proxy
 
 PLENTY = ServerSettings(rate_limit="1000000/minute", grace_s=3.0)
 EXIT_S = 20.0
-"""Time allowed for the exit beyond the grace time on a busy machine."""
+"""Additional seconds, beyond the shutdown timeout, in which the process must exit on a busy machine."""
 
 
 @contextmanager
@@ -142,7 +142,7 @@ def test_headers_sent_byte_by_byte_are_cut_off(settings: Settings) -> None:
                 slow.sendall(bytes([byte]))
                 time.sleep(0.02)
 
-        assert time.monotonic() - started_s < 15  # sending all of it would take twenty
+        assert time.monotonic() - started_s < 15  # sending all headers would take 20 s
 
 
 @pytest.mark.fault("slow-requests")
@@ -178,7 +178,7 @@ def test_a_connection_that_is_kept_busy_without_a_request_is_closed(
         idle.sendall(rest)
 
         with suppress(ConnectionResetError):
-            while idle.recv(10_000):  # fails with TimeoutError if it is left open
+            while idle.recv(10_000):  # raises TimeoutError if the server leaves the connection open
                 pass
 
 
@@ -321,7 +321,7 @@ def test_questions_to_a_silent_database_wait_concurrently(settings: Settings) ->
             elapsed_s = time.monotonic() - started_s
 
     assert {(reply.status, reply.code) for reply in replies} == {(503, "store_unreachable")}
-    assert elapsed_s < 10  # one after the other would take twelve
+    assert elapsed_s < 10  # sequential waits would take 12 s
 
 
 @pytest.mark.fault("search-timeout")

@@ -1,4 +1,4 @@
-"""The filter of a request, on every route."""
+"""Filters in requests restrict the documents on every route."""
 
 import json
 from collections.abc import Iterator
@@ -72,7 +72,7 @@ def test_the_answer_routes_use_only_allowed_documents(settings: Settings) -> Non
             assert sources(events.get("sources", {}).get("sources", [])) <= {"docs/tides.txt"}
 
 
-def test_openai_clients_send_the_fields_as_extra_fields(settings: Settings) -> None:
+def test_openai_clients_can_send_filters_as_extra_fields(settings: Settings) -> None:
     with serving_with_model(settings) as (server, _):
         with openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=0) as client:
             completion = client.chat.completions.create(

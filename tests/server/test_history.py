@@ -133,7 +133,7 @@ def test_an_invalid_history_is_refused_with_a_reason_and_a_hint(
 
 
 @pytest.mark.fault("invalid-requests")
-def test_a_history_in_a_url_is_refused_with_a_hint_to_use_post(settings: Settings) -> None:
+def test_a_history_in_a_url_is_refused_with_a_hint(settings: Settings) -> None:
     with running_server(settings) as server:
         reply = request(f"{server.url}/rag/stream?query=quay&history=earlier")
 

@@ -102,7 +102,7 @@ def test_an_ordinary_key_is_accepted(key: str) -> None:
 
 
 @pytest.mark.fault("key-guessing")
-def test_after_ten_wrong_keys_an_address_may_use_only_keys_it_used_before(settings: Settings) -> None:
+def test_after_ten_wrong_keys_only_previously_accepted_keys_work(settings: Settings) -> None:
     with running_server(settings, replace(PLENTY, server_key=KEYS)) as server:
         at_work = search(server, bearer("9d1e0c77b2a4f658"))
         guesses = [search(server, bearer(f"guess-number-{number:04}")) for number in range(13)]

@@ -1,4 +1,4 @@
-"""Other servers on the machine: shown only to the operator, and not probed for clients."""
+"""Model servers on the same machine are shown only to the operator, and are never probed for clients."""
 
 from pathlib import Path
 from typing import Any

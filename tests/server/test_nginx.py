@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from streamrag_cli.settings import ServerSettings, Settings
-from tests.support.http_client import ask_url, request, streaming
+from tests.support.http_client import QUESTION, ask_url, post_json, request, streaming
 from tests.support.nginx import DEFAULTS, NAME, PROJECT_CONFIGURATION, running_nginx
 from tests.support.openai_replies import DONE, Hold, answer, finish, stream, token
 from tests.support.openai_server import OpenAIServer, Script
@@ -113,7 +113,15 @@ def test_a_disconnect_behind_nginx_closes_the_model_call(
         assert site.model.requests[0].closed_by_client.wait(timeout=10.0)
 
 
-def test_pages_of_the_site_may_ask_and_pages_of_other_sites_may_not(settings: Settings, tmp_path: Path) -> None:
+def test_a_long_conversation_passes_nginx(settings: Settings, tmp_path: Path) -> None:
+    history = [{"question": "And then?", "answer": "a" * 50_000}] * 20
+    with running_site(settings, "project", tmp_path, answer("Hello")) as site:
+        reply = post_json(f"{site.url}/search", {"query": QUESTION, "history": history}, site.headers)
+
+    assert reply.status == 200
+
+
+def test_only_pages_of_the_site_may_ask(settings: Settings, tmp_path: Path) -> None:
     with running_site(settings, "project", tmp_path, answer("Hello")) as site:
         statuses = [
             request(ask_url(site.url), headers=site.headers | {"Origin": origin}).status
@@ -178,7 +186,7 @@ def test_a_stream_survives_more_than_a_minute_of_silence(settings: Settings, tmp
         chat = stream(Hold(hold), token("Still here."), finish(), DONE)
         with ExitStack() as running:
             site = running.enter_context(running_site(patient, configuration, tmp_path, chat))
-            with first_request:  # FastAPI builds its routes then, which fails in two threads at the same time
+            with first_request:  # FastAPI builds its routes at the first request, which must not happen in two threads
                 request(f"{site.url}/healthz", headers=site.headers)
             answered = running.enter_context(streaming(ask_url(site.url), headers=site.headers))
             site.model.wait_for_requests(1)

@@ -376,7 +376,7 @@ def test_shutdown_ends_a_non_streaming_answer_immediately(settings: Settings) ->
 
 @contextmanager
 def asking_for_all(server: RunningServer) -> Iterator[http.client.HTTPConnection]:
-    """A connection that has requested a non-streaming answer; closed at the end."""
+    """A connection on which a non-streaming answer was requested. It is closed at the end of the block."""
     with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)) as asking:
         body = json.dumps({"messages": MESSAGES})
         asking.request("POST", "/v1/chat/completions", body, {"Content-Type": "application/json"})

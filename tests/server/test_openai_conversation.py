@@ -47,7 +47,7 @@ def ask(client: openai.OpenAI, messages: Any, *, as_stream: bool = False) -> tup
 
 
 def sent(model: OpenAIServer) -> list[tuple[str, str]]:
-    """The last messages that the model got."""
+    """The messages of the last request to the model."""
     return [(each["role"], each["content"]) for each in model.requests[-1].json["messages"]]
 
 

@@ -1,4 +1,4 @@
-"""Retries of OpenAI's clients: a failed answer is not paid for twice."""
+"""OpenAI's clients do not retry an answer that has failed, so it is not paid for twice."""
 
 from dataclasses import replace
 from typing import Any
@@ -69,11 +69,11 @@ def test_the_official_client_adds_no_model_calls_to_our_own_retries(
 
 
 @pytest.mark.fault("openai-client-retries")
-def test_the_rate_limit_of_the_model_server_is_passed_on_with_its_delay(settings: Settings) -> None:
+def test_the_model_servers_rate_limit_and_delay_are_passed_on(settings: Settings) -> None:
     reply = whole_reply(BUSY, settings)
 
     assert (reply.status, reply.headers["retry-after"]) == (429, "20")
-    assert "x-should-retry" not in reply.headers  # streamrag did not retry, so the client may, after that time
+    assert "x-should-retry" not in reply.headers  # streamrag did not retry, so the client may retry after that time
     assert reply.json["error"] == {
         "message": "the rate limit of the model server was reached; try again later",
         "type": "rate_limit_error",

@@ -1,4 +1,4 @@
-"""Access by local user: without a key, the user at the other end of a connection decides."""
+"""A server without a key decides by the local user at the other end of a connection."""
 
 import os
 import socket

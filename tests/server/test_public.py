@@ -137,7 +137,7 @@ def test_an_off_topic_question_gets_no_min_score_hint(settings: Settings) -> Non
     )
 
 
-def test_with_a_filter_the_hint_for_an_off_topic_question_is_also_to_leave_it_out(settings: Settings) -> None:
+def test_the_hint_for_a_filtered_question_suggests_leaving_out_the_filter(settings: Settings) -> None:
     with serving(settings) as server:
         url = ask_url(server.url, "Which language has macros?") + "&in=docs/tides.txt"
         with streaming(url) as answered:

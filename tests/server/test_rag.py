@@ -144,7 +144,7 @@ def test_a_missing_collection_is_an_error_event(settings: Settings) -> None:
     assert [(event["type"], event["code"]) for event in events] == [("error", "store_missing")]
 
 
-def test_search_returns_hits_as_json_and_an_empty_list_if_nothing_is_relevant(settings: Settings) -> None:
+def test_search_returns_hits_or_an_empty_list_as_json(settings: Settings) -> None:
     with running_server(settings) as server:
         hits = request(f"{server.url}/search?query=who+built+the+lighthouse&k=1").json
         nothing = request(f"{server.url}/search?query=quantum+chromodynamics&min_score=0.9").json

@@ -62,7 +62,10 @@ def test_a_url_beyond_the_limit_is_refused_with_a_message(length: int, piece_byt
 
     head, _, body = reply.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 414 Request-URI Too Long\r\n")
-    assert body == b'{"error":"the URL is too long","code":"too_long","hint":"send the question by POST"}'
+    assert (
+        body
+        == b'{"error":"the URL is too long","code":"too_long","hint":"send the question in the body of a POST request"}'
+    )
     assert 'streamrag_refused_total{code="too_long"} 1.0' in metrics
     assert alive == 200
 
@@ -291,13 +294,13 @@ LISTED = "see GET /openapi.json for"
         (("GET", "/search?query=quay&k=0", ""), 422, "k: must be at least 1", EXAMPLE),
         (("GET", "/search?query=quay&min_score=1.5", ""), 422, "min_score: must be at most 1", EXAMPLE),
         (("GET", "/search?query=quay&min_score=inf", ""), 422, "min_score: must be a finite number", EXAMPLE),
-        (("GET", "/search?query=quay&k=6", ""), 422, "k: this server returns at most 5 sources", "ask for 5 or fewer"),
+        (("GET", "/search?query=quay&k=6", ""), 422, "k: this server returns at most 5 sources", "set k to at most 5"),
         (
             ("GET", "/search?query=quay&collection=no+such", ""),
             422,
             "collection: must be 1 to 63 letters, digits, dots, dashes or underscores, begin and end with a letter or"
             " digit, and not contain '..'",
-            "leave out collection, or use one listed by GET /collections",
+            "leave out the field collection, or use one listed by GET /collections",
         ),
         (
             ("GET", "/search?query=quay&collection=elsewhere", ""),
@@ -313,9 +316,9 @@ LISTED = "see GET /openapi.json for"
         ),
         (("POST", "/rag/stream", '{"query": 3}'), 422, "query: must be a string", EXAMPLE),
         (("POST", "/rag/stream", '{"k": 1.5}'), 422, "k: must be an integer", EXAMPLE),
-        (("POST", "/rag/stream", '{"query": "quay"'), 422, "the body is not valid JSON", EXAMPLE),
-        (("POST", "/rag/stream", "[]"), 422, "the body is not a JSON object", EXAMPLE),
-        (("POST", "/rag/stream", "[" * 20_000), 400, "the body is not JSON in UTF-8", EXAMPLE),
+        (("POST", "/rag/stream", '{"query": "quay"'), 422, "the request body is not valid JSON", EXAMPLE),
+        (("POST", "/rag/stream", "[]"), 422, "the request body is not a JSON object", EXAMPLE),
+        (("POST", "/rag/stream", "[" * 20_000), 400, "the request body is not JSON in UTF-8", EXAMPLE),
         (("GET", "/answers", ""), 404, "there is no route for this path", f"{LISTED} all routes"),
         (("PUT", "/search", "{}"), 405, "this route does not support this method", f"{LISTED} its methods"),
         (

@@ -98,7 +98,7 @@ def test_a_request_with_two_host_headers_is_refused(settings: Settings) -> None:
             reply += piece
 
     assert reply.startswith(b"HTTP/1.1 400 ")
-    assert b"there is more than one Host header" in reply
+    assert b"the request has more than one Host header" in reply
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1:80", "[::1]:9", "Docs.Example.org"])

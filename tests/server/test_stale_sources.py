@@ -63,9 +63,7 @@ def test_search_and_openai_replies_have_the_notice(server: RunningServer) -> Non
     assert [('"finish_reason":"stop"' in chunk, CHANGED["message"] in chunk) for chunk in chunks] == [(True, True)]
 
 
-def test_a_file_that_no_longer_exists_is_reported_and_its_document_still_answers(
-    server: RunningServer, folder: Path
-) -> None:
+def test_a_missing_file_is_reported_and_its_document_is_still_used(server: RunningServer, folder: Path) -> None:
     (folder / "docs" / "lighthouse.md").unlink()
     searched = request(f"{server.url}/search?query={quote(QUESTION)}").json
 

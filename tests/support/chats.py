@@ -13,7 +13,7 @@ ENTER, CTRL_C, CTRL_D, CTRL_Z, UP = b"\r", b"\x03", b"\x04", b"\x1a", b"\x1b[A"
 
 
 def pasted(text: str) -> bytes:
-    """The bytes that a terminal sends for pasted text if the program has asked for marks."""
+    """The bytes that a terminal sends for pasted text if bracketed paste is on."""
     return b"\x1b[200~" + text.replace("\n", "\r").encode() + b"\x1b[201~"
 
 
@@ -46,7 +46,7 @@ def leave(terminal: Terminal, process: "subprocess.Popen[bytes]") -> int:
 
 
 def answered(server: OpenAIServer) -> list[LoggedRequest]:
-    """The requests for answers so far."""
+    """The requests for an answer that the model server has received so far."""
     return [each for each in server.requests if each.path == "/v1/chat/completions"]
 
 
@@ -56,5 +56,5 @@ def messages_of(request: LoggedRequest) -> list[tuple[str, str]]:
 
 
 def question_of(request: LoggedRequest) -> str:
-    """The question that the last message asks."""
+    """The question in the last message of the request."""
     return messages_of(request)[-1][1].rpartition("Question: ")[2]

@@ -49,7 +49,7 @@ class Seen:
 
 
 class Page:
-    """One tab. Expressions are JavaScript."""
+    """One tab of the browser. Expressions are JavaScript."""
 
     def __init__(self, browser: "Browser", number: int) -> None:
         self._browser = browser
@@ -63,7 +63,7 @@ class Page:
         return Seen(**self._browser.command(page=self._number, seen=True))
 
     def new_tab(self) -> "Page":
-        """Another tab with the same profile. It is closed with this one."""
+        """Open another tab with the same profile. It is closed together with this one."""
         return Page(self._browser, self._browser.command(page=self._number, tab=True))
 
     def set_offline(self, offline: bool) -> None:
@@ -74,14 +74,14 @@ class Page:
         self.call("goto", url)
 
     def value(self, expression: str) -> Any:
-        """The value of the expression as JSON; a promise is awaited."""
+        """The value of the expression, converted from JSON. If it is a promise, its result."""
         return self.call("evaluate", expression)
 
     def wait_until(self, expression: str) -> None:
         self._browser.command(page=self._number, until=expression)
 
     def text(self, selector: str) -> str:
-        """The visible text of the first match."""
+        """The visible text of the first element that matches."""
         return str(self.call("innerText", selector))
 
     def texts(self, selector: str) -> list[str]:

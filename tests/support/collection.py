@@ -52,5 +52,5 @@ def make_collection(
 
 @cache
 def _kept_embedder() -> LocalEmbedder:
-    """The embedder of all collections and servers in this process. Without it, each of them would load the model."""
+    """The embedder that all collections and servers in this process share, so that the model is loaded only once."""
     return shared_embedder()

@@ -65,11 +65,11 @@ class CommandLine:
         }
 
     def having(self, **variables: str) -> Self:
-        """A copy with these variables set."""
+        """A copy of this command line with these variables set."""
         return replace(self, variables={**self.variables, **variables})
 
     def run(self, *arguments: str | bytes, stdin: bytes | int = subprocess.DEVNULL) -> Outcome:
-        """Run until it ends; `stdin` is the piped input or a file descriptor."""
+        """Run the program and wait for its end. `stdin` is the piped input or a file descriptor."""
         stdin_option: dict[str, Any] = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin}
         ended = subprocess.run(
             (*self.program, *arguments),
@@ -139,5 +139,5 @@ def read_until(stream: IO[bytes] | None, expected: bytes, *, limit_s: float = LI
 
 
 def ended_within(process: subprocess.Popen[bytes], limit_s: float) -> int:
-    """The exit code of a process that ends within `limit_s`."""
+    """Wait for the process and return its exit code. Fails if it does not end within `limit_s`."""
     return process.wait(timeout=limit_s)

@@ -91,7 +91,7 @@ def converse(
 
 
 def stream_from(base_url: str, *, timeout_s: float = 10.0) -> AsyncGenerator[ModelPiece, None]:
-    """The stream itself, for tests that stop it early."""
+    """The stream of an answer, for tests that stop it early."""
     endpoint = ModelEndpoint(model="some-model", base_url=base_url, api_key=KEY)
     return _with_new_resources(endpoint, timeout_s)
 

@@ -1,4 +1,4 @@
-"""The loader of a format that only tests register: each line is `key: value`. The title is the id of its process."""
+"""The loader of a format for tests: each line is `key: value`. The title is the id of the process that loads it."""
 
 import os
 

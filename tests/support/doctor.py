@@ -38,6 +38,6 @@ def follow(user: CommandLine, hint: str, *, path: str = "library") -> Outcome:
 
 
 def copy_of(user: CommandLine, home: Path) -> CommandLine:
-    """A copy of the command line and its store with another home; the documents stay at their path."""
+    """Copy the command line and its store to another home. The documents stay at their path."""
     shutil.copytree(user.home / "data", home / "data")
     return replace(user, home=home)

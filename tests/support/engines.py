@@ -15,7 +15,7 @@ def engines(user: CommandLine) -> list[dict[str, Any]]:
 
 
 def start_engine(user: CommandLine) -> dict[str, Any]:
-    """Ask until an engine has answered, and return its status; on a busy machine the first clients do not wait."""
+    """Ask until an engine has answered, and return its status. On a busy machine, the first clients do not wait."""
     deadline_s = time.monotonic() + LIMIT_S
     while True:
         outcome = user.run("search", "Who built the lighthouse?")

@@ -21,7 +21,7 @@ from tests.support.network_namespace import Place, Running
 from tests.support.openai_server import OpenAIServer
 
 WATCHED_S: Final = 40.0
-"""How long engine and server run idle: telemetry is sent in batches, the first after about 12 s."""
+"""How long the engine and the server run idle. Telemetry is sent in batches, the first after about 12 s."""
 QUESTION: Final = "Who built the lighthouse?"
 ENABLES_TELEMETRY: Final[Mapping[str, str]] = {
     "ORT_DISABLE_TELEMETRY": "0",
@@ -42,7 +42,7 @@ PROXIES: Final = ("HTTP_PROXY=http://proxy.example.net:3128", "ALL_PROXY=http://
 
 
 class Everyday:
-    """A user with a home, a sandbox and a model server."""
+    """A user with a home directory, a network sandbox and a model server."""
 
     def __init__(self, directory: Path, looked_up: list[str], base_url: str) -> None:
         self.directory = directory
@@ -72,7 +72,7 @@ class Everyday:
         self.place.run(name, *self._program(arguments))
 
     def every_command(self) -> None:
-        """Run every command once; the first word of a run's name is the command."""
+        """Run every command once. The name of each run begins with the command."""
         self.run("ask quotes", "ask", "--no-engine", QUESTION)
         self.run("ask model", "ask", "--no-engine", QUESTION, *self.model)
         self.run("ask list", "ask", "--no-engine", QUESTION, *self.model[:2])

@@ -13,7 +13,7 @@ DIMENSION = 16
 
 
 class FakeEmbedder:
-    """Deterministic and fast. `before_batch` is called with the number of each batch, from 1, before it is embedded."""
+    """A deterministic, fast embedder. Before each batch, it calls `before_batch` with the batch's number, from 1."""
 
     def __init__(
         self, name: str = "fake", *, dimension: int = DIMENSION, before_batch: Callable[[int], None] | None = None

@@ -1,10 +1,10 @@
-"""Runs functions in separate processes that may crash, hang or kill themselves, and saves each a second of imports.
+"""Runs functions in separate processes that may crash, hang or kill themselves, without repeating a second of imports.
 
 `python -m tests.support.fork_server FD` imports the program and loads the embedding model once, and forks a server for
 each request on its socket. A server imports one module and forks for each of its requests; the child calls
 `MODULE.main` with the request's words.
 
-Forking is safe as long as both have opened no store, because then they have no threads and no database connections.
+Forking is safe because neither process has opened a store, so there are no threads and no database connections.
 """
 
 import atexit

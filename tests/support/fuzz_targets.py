@@ -1,7 +1,7 @@
 """Fuzz targets: each parser of untrusted input accepts an input or refuses it with a named error.
 
 Each function takes any bytes and raises only if the parser has a bug. `tests/faults/test_fuzz.py` runs all of them
-briefly; `python -m tests.support.fuzz NAME` runs one for any time, guided by coverage.
+briefly. `python -m tests.support.fuzz NAME` runs one of them without a time limit, guided by coverage.
 """
 
 import contextlib

@@ -18,7 +18,7 @@ _NOON_S = 1_750_000_000
 
 
 def run_git(directory: Path, *arguments: str, stdin: bytes = b"", variables: Mapping[str, str] | None = None) -> str:
-    """The output of `git` in a directory, without the configuration of this machine."""
+    """Run `git` in a directory, without the configuration of this machine, and return its output."""
     environment = {"PATH": os.environ["PATH"], **_AUTHOR, **(variables or {})}
     command = ["git", "-c", "protocol.file.allow=always", *arguments]
     done = subprocess.run(command, cwd=directory, env=environment, input=stdin, capture_output=True, check=False)
@@ -40,7 +40,7 @@ class Repository:
         return cls(directory)
 
     def commit(self, files: Mapping[str, str | bytes], *, branch: str = "main") -> str:
-        """Commit these files and no others to the branch."""
+        """Commit only these files to the branch."""
         entries = []
         for name, content in files.items():
             data = content.encode() if isinstance(content, str) else content

@@ -55,7 +55,7 @@ class EventStream:
                 yield json.loads(line.removeprefix("data: "))
 
     def next_of(self, kind: str) -> dict[str, Any]:
-        """The next event of this kind; other events are skipped."""
+        """Skip all events before the next one of this kind, and return it."""
         return next(event for event in self.events() if event["type"] == kind)
 
     def leave(self) -> None:

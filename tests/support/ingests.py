@@ -45,7 +45,7 @@ class Ingests:
         follow: bool | None = None,
         max_pages: int | None = None,
     ) -> dict[str, str]:
-        """Ingest `paths`; return the action for each file. `events` has all events afterwards."""
+        """Ingest `paths` and return the action for each file. Afterwards, `events` contains all events."""
         request = replace(self.request(*paths, rebuild=rebuild, dry_run=dry_run), follow=follow, max_pages=max_pages)
         return self._actions(ingest(request, self.settings, self.embedder))
 

@@ -128,14 +128,14 @@ def _user(home: Path) -> CommandLine:
 
 
 def sample(steps: Sequence[Step], count: int) -> list[Step]:
-    """`count` steps, spread evenly, including the first and the last."""
+    """Choose `count` steps, spread evenly, including the first and the last."""
     if count >= len(steps):
         return list(steps)
     return [steps[round(index * (len(steps) - 1) / max(1, count - 1))] for index in range(count)]
 
 
 def try_steps(stage: Stage, count: int, *, say: Any = lambda _: None) -> tuple[int, list[Step]]:
-    """Kill at `count` steps; return the number of kills and the steps with a wrong result. `say` gets progress."""
+    """Kill at `count` steps; return the number of kills and the steps with a wrong result. `say` receives progress."""
     steps = stage.steps()
     expected = stage.content()
     killed, wrong = 0, []

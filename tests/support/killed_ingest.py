@@ -1,4 +1,4 @@
-"""An ingest that kills itself before its n-th write, and an ingest that continues after it. Both run in a `ForkServer`.
+"""An ingest that kills itself before its n-th write, and a later ingest that completes it. Both run in a `ForkServer`.
 
 Writes are recorded in three ways: an audit hook sees every file that is created, opened for writing, renamed or removed
 below the store; a trace callback sees every SQL statement of the catalog; and a wrapper sees the beginning and the end

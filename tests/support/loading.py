@@ -32,7 +32,7 @@ def check_promises(document: Document) -> None:
 
 
 def outline(document: Document) -> list[tuple[str, str]]:
-    """(heading path, text without blank lines around it) of each section."""
+    """The sections of a document as (heading path, text without surrounding blank lines)."""
     return [
         (" > ".join(section.headings), document.text[section.start : section.end].strip())
         for section in document.sections

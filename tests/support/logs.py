@@ -70,7 +70,7 @@ def bytes_of(log: ConversationLog) -> bytes:
 
 
 async def until_logged(log: ConversationLog) -> None:
-    """Wait until the log has a part of an answer."""
+    """Wait until the log contains a part of an answer."""
     deadline_s = time.monotonic() + LIMIT_S
     while not any(each.answer for each in log.find()):
         assert time.monotonic() < deadline_s

@@ -1,7 +1,7 @@
 """A network sandbox that records every attempt to use the network, and every file that programs leave.
 
 `watched` runs `python -m tests.support.network_namespace MODULE DIRECTORY` in new namespaces. They have only loopback
-and a DNS server that records every query and resolves none. All programs run under `strace`. Every DNS query,
+and a DNS server that records every query and resolves no name. All programs run under `strace`. Every DNS query,
 connection and datagram is therefore noticed, regardless of the library, thread or process that sends it.
 `MODULE.main(DIRECTORY, names looked up)` runs programs in a `Place`; its result is written to DIRECTORY/seen.json.
 """

@@ -50,7 +50,7 @@ def paragraphs(*texts: str) -> str:
 
 
 def shape(*texts: str, kind: str = "", at: tuple[int, int] | None = None, extra: str = "") -> str:
-    """A shape with these paragraphs: a placeholder of this kind, or a text box if it is ""."""
+    """A shape with these paragraphs: a placeholder of this kind, or a text box if `kind` is ""."""
     holder = f'<p:ph type="{kind}"/>' if kind else ""
     place = f'<a:xfrm><a:off x="{at[0]}" y="{at[1]}"/></a:xfrm>' if at else ""
     return (
@@ -76,7 +76,7 @@ def pptx_entries(
 ) -> dict[str, str | bytes]:
     """The entries of a presentation. `links` are the relationships of slides by number, `parts` further parts.
 
-    Slides are stored under numbers that descend, so their names do not give their order.
+    The file names of slides have descending numbers, so that a reader cannot order the slides by name.
     """
     files = [f"slides/slide{len(slides) - number}.xml" for number in range(len(slides))]
     entries = "".join(f'<p:sldId id="{256 + number}" r:id="rId{number}"/>' for number in range(len(slides)))

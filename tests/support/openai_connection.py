@@ -30,7 +30,7 @@ _TLS_HELLO = 0x16
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class LoggedRequest:
-    """One request as it arrived. Header names are lower case; times are `time.monotonic()` seconds.
+    """A request as it arrived. Header names are lower case; times are `time.monotonic()` seconds.
 
     `closed_by_client` is set when the client closes the connection of the request.
     """
@@ -49,7 +49,7 @@ class LoggedRequest:
 
 
 class Connection(asyncio.Protocol):
-    """Answers one request after the other. `log` records a request and returns its reply."""
+    """A connection that answers its requests one after the other. `log` records a request and returns its reply."""
 
     def __init__(self, log: Callable[[LoggedRequest], Reply], connections: set["Connection"]) -> None:
         self._log = log

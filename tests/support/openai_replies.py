@@ -73,7 +73,7 @@ class Reply:
 
 
 def encoded(value: object) -> bytes:
-    """JSON in UTF-8, with escapes only if it has lone surrogates."""
+    """Encode as JSON in UTF-8, with escapes only if there are lone surrogates."""
     try:
         return json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:

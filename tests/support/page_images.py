@@ -35,7 +35,7 @@ class Picture:
     pixels: bytes
 
     def turned(self) -> "Picture":
-        """Rotated by a quarter."""
+        """The picture, rotated by a quarter turn."""
         columns = [self.pixels[index :: self.width] for index in range(self.width)]
         return Picture(self.height, self.width, b"".join(reversed(columns)))
 
@@ -44,7 +44,7 @@ class Picture:
 
 
 def picture_of(lines: Sequence[str]) -> Picture:
-    """Lines of text, as large as in a letter, on a page without margins at the bottom."""
+    """A page with lines of text, as large as in a letter, and without a margin at the bottom."""
     return _drawn(pdf_bytes([lines])).cropped(DPI * (20 + 14 * len(lines) + 80) // 72)
 
 
@@ -67,7 +67,7 @@ def _drawn(pdf: bytes) -> Picture:
 
 
 def png(picture: Picture, *, size: tuple[int, int] | None = None) -> bytes:
-    """A PNG; its header states another `size` if that is set."""
+    """A PNG. If `size` is set, the header states this size instead of the real one."""
     width, height = size or (picture.width, picture.height)
     rows = b"".join(
         b"\0" + picture.pixels[at : at + picture.width] for at in range(0, len(picture.pixels), picture.width)

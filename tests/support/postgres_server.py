@@ -20,7 +20,7 @@ PASSWORD: Final = "correct horse/battery"
 
 @cache
 def server_url() -> str:
-    """The address of the server, which the first call starts in about 3 s and which ends with the test run.
+    """The address of the server. The first call starts the server, which takes about 3 s. It ends with the test run.
 
     Its database `plain` does not have pgvector.
     """

@@ -1,4 +1,4 @@
-"""A `Process` for tests, instead of the current one."""
+"""Creates a `Process` for tests, with its own arguments, environment and streams."""
 
 import io
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ def process(
     err: TextIO | None = None,
     working_directory: Path | None = None,
 ) -> Process:
-    """A process with these arguments; streams that are not passed are in memory."""
+    """A process with these arguments. Streams that are not passed are kept in memory."""
     return Process(
         arguments=arguments,
         environment=environment or {},

@@ -125,7 +125,7 @@ def on_terminal(
 
 
 def shown(user: CommandLine, *arguments: str, columns: int = 80, rows: int = 60) -> Terminal:
-    """Run `streamrag` on a terminal until it ends; it must succeed."""
+    """Run `streamrag` on a terminal until it ends. Fails if its exit code is not 0."""
     with on_terminal(user, *arguments, columns=columns, rows=rows) as (terminal, process):
         assert terminal.wait_for_end(process) == 0, terminal.lines
         return terminal

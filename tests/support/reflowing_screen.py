@@ -54,7 +54,7 @@ class ReflowingScreen(pyte.HistoryScreen):
         self.dirty.update(range(new_lines))
 
     def _rewrapped(self, rows: list[Any], at: int, columns: int) -> tuple[list[Any], int]:
-        """The rows at the new width, and the new index of the row that had index `at`."""
+        """Wrap the rows at the new width. Returns them, and the new index of the row that had index `at`."""
         lines: list[list[Any]] = []
         begins: list[int] = []
         continues = False

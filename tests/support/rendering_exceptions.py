@@ -24,7 +24,7 @@ _TALLER_BY = 50
 
 
 def exception(text: str, *, columns: int, lines: int, seed: int, pieces: int = 60, html: Html = "dropped") -> str:
-    """The reason why this text differs at this size; "" if it does not."""
+    """The reason why this text is rendered differently at this size, or "" if it is not."""
 
     def shown(source: str, height: int) -> Emulator:
         return streamed(source, columns=columns, lines=height, seed=seed, pieces=pieces, html=html)

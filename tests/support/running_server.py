@@ -84,7 +84,7 @@ def served(settings: Settings, *flags: str, **variables: str) -> AbstractContext
 def served_from(
     stdin: int, settings: Settings, flags: Sequence[str], variables: Mapping[str, str]
 ) -> Iterator[ServedProcess]:
-    """Like `served`, with this stdin."""
+    """Like `served`, with `stdin` as the standard input."""
     store = open_store(settings.store).with_secret()
     process = subprocess.Popen(
         [*STREAMRAG, "serve", "--port", "0", *flags],

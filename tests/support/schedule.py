@@ -25,7 +25,7 @@ FIRST: Final = (
     "watch",
     "deploy",
 )
-"""The slowest files and folders, slowest first. All others run after them."""
+"""The slowest files and folders, slowest first. All other files run after them."""
 
 SLOW: Final = (
     "answer/test_answer_limits.py",

@@ -69,5 +69,5 @@ def next_to_another_server(settings: Settings, user: CommandLine) -> dict[str, A
 
 
 def notes(stderr: str) -> str:
-    """The notes on stderr, without the request log."""
+    """The server's notes on stderr, without the request log."""
     return "".join(line for line in stderr.splitlines(keepends=True) if line.startswith("note: "))

@@ -1,4 +1,4 @@
-"""An additional store backend for tests: a local store with addresses of the form `shelf:PATH`."""
+"""Registers an additional store backend for tests: a local store with addresses of the form `shelf:PATH`."""
 
 from pathlib import Path
 

@@ -13,7 +13,8 @@ from tests.support.postgres_server import server_url
 
 @dataclass
 class StallingProxy:
-    """While `word` is not empty, a message with this word, and all later messages of its connection, are not forwarded.
+    """A proxy that can hold back messages. If `word` is set, it holds back each message that contains it,
+    and all later messages of the connection.
 
     `stalled` counts the connections that have stalled.
     """
@@ -24,7 +25,7 @@ class StallingProxy:
     _writers: list[asyncio.StreamWriter] = field(default_factory=list)
 
     def address(self, place: PostgresUrl) -> PostgresUrl:
-        """The schema of `place`, through this proxy."""
+        """The address of the schema of `place`, through this proxy."""
         return PostgresUrl(f"postgresql://postgres@127.0.0.1:{self.port}/postgres?schema={place.schema}")
 
     async def serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
@@ -54,7 +55,7 @@ class StallingProxy:
 
 @contextmanager
 def stalling_proxy() -> Iterator[StallingProxy]:
-    """A proxy that forwards everything until its `word` is set."""
+    """Run a proxy during the block. It forwards everything until its `word` is set."""
     proxy, loop, started = StallingProxy(), asyncio.new_event_loop(), threading.Event()
 
     async def run(end: asyncio.Event) -> None:

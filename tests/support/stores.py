@@ -58,7 +58,7 @@ class Store:
         return bool(self.leftovers())
 
     def leftovers(self) -> list[str]:
-        """The names of its remaining collections."""
+        """The names of the collections that remain in the store."""
         return open_store(self.place).collections()
 
     def vector_ids(self) -> set[str]:
@@ -215,7 +215,7 @@ def write(writer: Writer, *documents: Document) -> None:
 
 
 def by_text(reader: Reader, word: str) -> set[str]:
-    """The texts of the chunks that full text finds."""
+    """The texts of the chunks that full-text search finds."""
     ids = [chunk_id for chunk_id, _ in reader.search_text([word], 100)]
     return {each.chunk.text for each in reader.catalog.chunks(ids).values()}
 

@@ -1,4 +1,4 @@
-"""An in-memory terminal with scrollback, and rendered answers to compare on it."""
+"""An in-memory terminal with scrollback, and functions that render answers on it for comparison."""
 
 import io
 import random
@@ -193,7 +193,7 @@ def _broken(token: Token) -> Iterator[Token]:
 
 
 def difference(shown: Emulator, expected: Emulator) -> str:
-    """The first difference: "text" or "look", or "" if both show the same.
+    """The first difference between two terminals: "text" or "look", or "" if both show the same.
 
     Trailing blanks and the colours of code are ignored.
     """
@@ -231,7 +231,7 @@ def streamed(
 
 
 def cut(text: str, chance: random.Random, pieces: int) -> Iterator[str]:
-    """Random pieces of the text, some of one character."""
+    """Cut the text into random pieces, some of them with a single character."""
     longest = max(2, 2 * len(text) // pieces)
     at = 0
     while at < len(text):

@@ -60,7 +60,7 @@ def concurrently(*parts: Callable[[], str]) -> list[str]:
 
 
 def assert_same_transcript(name: str, *parts: str) -> None:
-    """Compare with the file of that name; if `STREAMRAG_RENEW_TRANSCRIPTS` is set, write it first."""
+    """Compare the transcript with its golden file. If `STREAMRAG_RENEW_TRANSCRIPTS` is set, write the file first."""
     file = FOLDER / f"{name}.txt"
     transcript = "\n".join(parts)
     if os.environ.get(UPDATE_VARIABLE):

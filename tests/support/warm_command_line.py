@@ -50,7 +50,7 @@ class WarmCommandLine(CommandLine):
 
     @property
     def cold(self) -> CommandLine:
-        """A copy that does not share imports."""
+        """A copy of this command line that does not share imports."""
         return CommandLine(home=self.home, directory=self.directory, program=self.program, variables=self.variables)
 
     def run(self, *arguments: str | bytes, stdin: bytes | int = subprocess.DEVNULL) -> Outcome:
@@ -89,7 +89,7 @@ class _Pipe:
         return self
 
     def text(self) -> bytes:
-        """Everything that was written, after the last writer has closed the pipe."""
+        """Wait until the last writer has closed the pipe, and return everything that was written."""
         os.close(self._writing)
         self._writing = -1
         return self._content.result()
@@ -107,7 +107,7 @@ def _read_all(descriptor: int) -> bytes:
 
 @contextmanager
 def warm(user: CommandLine) -> Iterator[WarmCommandLine]:
-    """A warm copy of `user`, with exclusive use of an idle or new server during the block."""
+    """A warm copy of `user`. During the block, it has exclusive use of a fork server, idle or new."""
     server = _free.pop() if _free else _started()
     try:
         yield _with(server, user)

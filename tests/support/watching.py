@@ -16,7 +16,7 @@ LIMIT_S: Final = 60.0
 
 
 class RunningWatcher:
-    """Read events with `until`; they are kept in `events`."""
+    """A running watcher. `until` reads its events and keeps them in `events`."""
 
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self.process = process
@@ -39,7 +39,7 @@ class RunningWatcher:
         self.process.stdout.close()
 
     def until(self, kind: str) -> list[dict[str, Any]]:
-        """The events up to the next one of this type, except for progress."""
+        """Read events up to the next one of this type, and return them without progress events."""
         events: list[dict[str, Any]] = []
         deadline = time.monotonic() + LIMIT_S
         while not events or events[-1]["type"] != kind:

@@ -32,14 +32,14 @@ Page = Answer | str | Callable[[Request], Answer]
 
 @dataclass
 class Site:
-    """The pages by path, with their query; "*" answers all other paths. They may be changed while the site is used."""
+    """A web site: pages by path and query, with "*" for all other paths. Tests may change the pages at any time."""
 
     url: str
     pages: dict[str, Page]
     requests: list[Request] = field(default_factory=list)
 
     def paths(self) -> list[str]:
-        """The paths that were requested, without the rules and lists of pages that every site may have."""
+        """The paths that were requested, without `robots.txt` and sitemaps."""
         return [each.path for each in self.requests if not each.path.endswith(("robots.txt", "sitemap.xml"))]
 
     def set_pages(self, pages: Mapping[str, Page]) -> None:

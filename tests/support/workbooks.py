@@ -29,7 +29,7 @@ def xlsx_bytes(
     properties: str = "",
     parts: Mapping[str, str] | None = None,
 ) -> bytes:
-    """A workbook with the XML of each sheet, from `sheetData` on or including it.
+    """A workbook with the XML of each sheet: its `sheetData`, or the elements around it as well.
 
     `formats` are the format codes of the styles 1, 2 and so on; style 0 is General and the last style, after those of
     `formats`, is General and bold. `texts` are the XML of shared strings, `properties` attributes of the workbook.

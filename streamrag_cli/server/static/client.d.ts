@@ -24,11 +24,11 @@ export interface RagOptions extends Filter {
   /** Whether sources have `matches`, the words to highlight. */
   matches?: boolean;
   model?: string;
-  /** Earlier turns of the conversation, oldest first, at most 20. The server keeps none. */
+  /** Earlier turns of the conversation, oldest first, at most 20. The server keeps no conversations. */
   history?: readonly Turn[];
   /** Sent as `Authorization: Bearer`. Do not put a key into a public page. */
   key?: string;
-  /** Default true. Without sources there is no `sources` event. */
+  /** Whether the server sends the events `sources` and `citations`. Default: true. */
   withSources?: boolean;
   /** Aborting it stops the answer: the stream ends without `done` or `error`. */
   signal?: AbortSignal;
@@ -55,9 +55,9 @@ export interface Source {
   /** 0 to 1, higher is better. */
   score: number;
   chunk_id: string;
-  /** The start and end of each word in `content` that the question contains, too, in characters (code points). */
+  /** The start and end, in code points, of each word of `content` that also occurs in the question. */
   matches?: [number, number][];
-  /** The collection of the source, if several were asked. */
+  /** The collection of the source, if several collections were searched. */
   collection?: string;
   /** The whole passage; only in the reply of `/search`. */
   text?: string;
@@ -167,7 +167,7 @@ export interface ErrorEvent {
  */
 export function ragStream(query: string, options?: RagOptions): AsyncGenerator<RagEvent, void, void>;
 
-/** Parses server-sent events from text in any chunks. */
+/** A parser of server-sent events whose text arrives in chunks of any size. */
 export class EventStreamParser {
   /** Takes the next chunk of the stream and returns the data of each event that it completes. */
   push(text: string): string[];

@@ -7,8 +7,8 @@
  *       if (event.type === "error") showError(event.error, event.hint);
  *     }
  *
- * The last event is always exactly one `done` or `error`. Any other failure, such as a refused request or a lost
- * connection, becomes an `error` event, too, so there is only one case to handle. A question is sent once: the client
+ * The last event is always exactly one `done` or `error`. A refused request or a lost connection also becomes an
+ * `error` event, so there is only one kind of failure to handle. A question is sent once: the client
  * never reconnects, because asking again would run the model again. Leaving the loop, or aborting `signal`, closes the
  * connection, and the server then stops the model.
  */
@@ -151,7 +151,7 @@ function errorEvent(error, code, hint, retryable) {
   return { type: "error", error, code, hint, retryable };
 }
 
-/** Carries the event that ends a stream out of nested calls. */
+/** An exception with the event that ends the stream. */
 class StreamFailure extends Error {
   /** @param {import("./client.js").ErrorEvent} event */
   constructor(event) {

@@ -76,7 +76,7 @@ class Exchange {
 
   /**
    * @param {number} delayMs
-   * @param {() => void} action is not called if another event or the end comes before
+   * @param {() => void} action is not called if an event or the end of the answer comes first
    */
   #after(delayMs, action) {
     clearTimeout(this.#timer);
@@ -122,7 +122,7 @@ function showStatus(status, isBusy) {
   byId("progress").classList.toggle("busy", isBusy);
 }
 
-/** Show the page as it is with or without turns: the question is below them. */
+/** Adapt the layout to whether there are turns, which are shown above the question box. */
 function showLayout() {
   document.body.classList.toggle("conversing", !conversation.isEmpty);
   byId("welcome").hidden = !conversation.isEmpty;
@@ -138,7 +138,8 @@ function ask(text, filter) {
   exchange?.stop();
   const history = conversation.history();
   const isFirst = conversation.isEmpty;
-  const turn = new Turn(text, collection.value || conversation.collection, filter); // it may not be offered yet
+  // The list of collections may not be loaded yet.
+  const turn = new Turn(text, collection.value || conversation.collection, filter);
   turn.onAskAgain(() => askAgain(turn));
   conversation.add(turn);
   conversation.save();
@@ -148,7 +149,7 @@ function ask(text, filter) {
   exchange.run(history);
 }
 
-/** Ask what is in the box. */
+/** Ask the question in the box. */
 function submit() {
   const text = question.value.trim();
   if (!text) return;
@@ -159,7 +160,7 @@ function submit() {
 }
 
 /**
- * Ask the question of a turn again, as the newest turn. A part of its answer stays where it is.
+ * Ask the question of a turn again, as the newest turn. A partial answer of the old turn stays on the page.
  * @param {Turn} turn
  */
 function askAgain(turn) {
@@ -181,7 +182,7 @@ function startNew() {
   question.focus();
 }
 
-/** Show the conversation of this tab. The collection in the address has priority over the one that was kept. */
+/** Show the saved conversation of this tab. The collection in the address has priority over the saved one. */
 function restore() {
   conversation.restore((turn) => turn.onAskAgain(() => askAgain(turn)));
   showLayout();
@@ -192,13 +193,13 @@ function restore() {
   showInAddress(conversation.collection);
 }
 
-/** Show next to the closed fields that they restrict the next questions. */
+/** Show, even if the filter is closed, whether it restricts the next questions. */
 function showFilter() {
   byId("filter-state").textContent = words.onlyIn(readFilter(filterFields)) ? ": on" : "";
 }
 
 /**
- * Ask this collection with the next questions.
+ * Ask the next questions in this collection.
  * @param {string} name "" for the server's default
  */
 function choose(name) {

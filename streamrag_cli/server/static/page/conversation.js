@@ -1,5 +1,5 @@
 // @ts-check
-/** The turns on the page, what is sent of them with the next question, and what is kept over a reload. */
+/** The turns on the page: which are sent with the next question, and which are saved for a reload. */
 
 import { keep, kept } from "./tab-storage.js";
 import { Turn } from "./turn.js";
@@ -60,7 +60,7 @@ export class Conversation {
   }
 
   /**
-   * Show the turns that were kept, instead of the present ones. Turns that cannot be shown are left out.
+   * Replace the turns on the page by the saved ones. Turns that cannot be shown are left out.
    * @param {(turn: Turn) => void} prepare
    */
   restore(prepare) {
@@ -74,7 +74,7 @@ export class Conversation {
         prepare(turn);
         this.add(turn);
       } catch {
-        // It was kept by another version of this page, or changed by something else.
+        // Another version of this page saved the turn, or something else changed it.
       }
     }
   }
@@ -101,7 +101,7 @@ export class Conversation {
 }
 
 /**
- * Never ends within a character of two UTF-16 units, which the server would refuse.
+ * The beginning of an answer. It never ends with half of a surrogate pair, which the server would refuse.
  * @param {string} answer
  */
 function beginning(answer) {

@@ -8,7 +8,7 @@ const SHOWN_MS = 2_000;
 
 /**
  * A button that copies text.
- * @param {string} name of what is copied, for screen readers: "Copy the code"
+ * @param {string} name for screen readers, such as "Copy the code"
  * @param {() => string} textOf returns the text at the time of the click
  */
 export function copyButton(name, textOf) {
@@ -22,7 +22,7 @@ export function copyButton(name, textOf) {
 }
 
 /**
- * Let a button copy text. Its label shows the result for two seconds, and screen readers announce it.
+ * Make a button copy text. Its label shows the result for two seconds, and screen readers announce it.
  * @param {HTMLElement} button
  * @param {() => string} textOf returns the text at the time of the click
  */

@@ -6,7 +6,7 @@
 const LISTS = /** @type {const} */ (["in", "format", "tag"]);
 
 /**
- * The filter in the fields; values of a list are separated by commas.
+ * Read the filter from the fields, in which the values of a list are separated by commas.
  * @param {HTMLElement} root contains the fields
  * @returns {Filter}
  */
@@ -26,7 +26,7 @@ export function readFilter(root) {
 }
 
 /**
- * Fill the fields with a filter that was kept; it may have any shape.
+ * Fill the fields with a saved filter, which may have any shape.
  * @param {HTMLElement} root
  * @param {object} kept
  */

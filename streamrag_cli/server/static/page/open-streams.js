@@ -3,15 +3,15 @@
  * Counts the answers that arrive in other tabs.
  *
  * A browser opens at most six connections to a server over HTTP/1.1, and every answer in progress needs one of them.
- * The question of a seventh tab waits in the browser: the page learns nothing about it. Therefore the tabs ask each
- * other.
+ * The question of a seventh tab waits in the browser, which does not report this to the page. The tabs therefore ask
+ * each other.
  */
 
 const NAME = "streamrag streams";
 const REPLY_TIME_MS = 200;
 export const MAX_CONNECTIONS = 6;
 
-/** The stream of a question in this tab. Until `close` is called, it answers other tabs. */
+/** The stream of a question in this tab. Until `close` is called, it replies to the counts of other tabs. */
 export class OpenStream {
   /** Whether the server has begun to reply. */
   hasBegun = false;

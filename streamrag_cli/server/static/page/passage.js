@@ -27,7 +27,7 @@ export async function loadPassage(chunkId, collection) {
 }
 
 /**
- * The nodes of a passage's text, with the part that `excerpt` shows marked.
+ * The text of a passage as nodes, with the part that `excerpt` shows marked.
  * @param {string} text
  * @param {string} excerpt
  * @returns {(Text | HTMLElement)[]}
@@ -40,8 +40,8 @@ export function markedPassage(text, excerpt) {
 }
 
 /**
- * Where an excerpt is in a text, which may have markup and line breaks between its words. If other text is between
- * them, such as a heading, this is the longest part from its beginning that is found.
+ * Find an excerpt in a text, which may have markup and line breaks between the words. If the text also has other words
+ * in between, such as a heading, find the longest beginning of the excerpt.
  * @param {string} text
  * @param {string} excerpt
  * @returns {[start: number, end: number] | null}

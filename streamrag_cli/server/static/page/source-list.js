@@ -32,7 +32,7 @@ export function markCited(list, numbers) {
 }
 
 /**
- * Mark the sources that do not seem to support what the answer cites them for.
+ * Mark the sources that do not seem to support a sentence that cites them.
  * @param {HTMLElement} list
  * @param {readonly number[]} numbers
  */
@@ -108,7 +108,7 @@ function score({ score }) {
 }
 
 /**
- * The excerpt, with the words of the question in bold. The server has found them.
+ * The excerpt, with the words of the question, which the server has found, in bold.
  * @param {Source} source
  */
 function highlighted({ content, matches = [] }) {

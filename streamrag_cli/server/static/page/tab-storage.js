@@ -1,15 +1,15 @@
 // @ts-check
 /**
- * Keeps the conversation of this tab in the browser's session storage, until the tab is closed.
+ * Saves the conversation of this tab in the browser's session storage, until the tab is closed.
  *
- * The storage may be unavailable or full. Then fewer turns are kept, or none, and the page works all the same.
+ * If the storage is unavailable or full, fewer turns are saved, or none, and the page still works.
  */
 
 const PREFIX = "streamrag conversation 1 ";
 const MAX_CHARS = 1_000_000;
 
 /**
- * Keep the collection and the newest turns.
+ * Save the collection and the newest turns.
  * @param {string} key
  * @param {{ collection: string, turns: readonly object[] }} conversation
  */
@@ -25,7 +25,7 @@ export function keep(key, { collection, turns }) {
 }
 
 /**
- * What was kept. It may have any shape: only the code that shows it knows what it must be.
+ * Load the saved conversation. It may have any shape, so the caller must check it.
  * @param {string} key
  * @returns {{ collection?: unknown, turns?: unknown }}
  */
@@ -65,6 +65,6 @@ function remove(key) {
   try {
     sessionStorage.removeItem(PREFIX + key);
   } catch {
-    // Then nothing was kept either.
+    // Without access to the storage, nothing was saved either.
   }
 }

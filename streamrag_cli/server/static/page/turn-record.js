@@ -1,5 +1,5 @@
 // @ts-check
-/** What is kept of a turn over a reload, and what it says about the turn. */
+/** The part of a turn that is saved for a reload. */
 
 /** @typedef {import("../client.js").RagEvent} RagEvent */
 /** @typedef {import("../client.js").Source} Source */
@@ -40,7 +40,7 @@ export class TurnRecord {
     else if (event.type !== "status") this.events.push({ ...event });
   }
 
-  /** The answer, as far as it has arrived, without thinking that was shown before it. */
+  /** The part of the answer that has arrived, without thinking that was shown before it. */
   get answer() {
     const start = this.events.findLastIndex((event) => isEndOfThinking(event)) + 1;
     return this.events
@@ -57,7 +57,7 @@ export class TurnRecord {
     return this.outcome !== "done" && !this.isNothingRelevant && !this.isAskedAgain;
   }
 
-  /** Whether later questions may refer to it: it has an answer, if only that there is none, and is not repeated. */
+  /** Whether the turn is sent with later questions: it has an answer or found nothing, and was not asked again. */
   get isPartOfTheConversation() {
     return !this.isAskedAgain && (this.answer.trim() !== "" || this.isNothingRelevant);
   }

@@ -1,5 +1,5 @@
 // @ts-check
-/** One turn of the conversation: a question, its answer and its sources, as they arrive or as they were kept. */
+/** One turn of the conversation: a question, its answer and its sources, as they arrive or as they were saved. */
 
 import { markUnsupportedCitations } from "./citations.js";
 import { copyOnClick } from "./copying.js";
@@ -27,7 +27,7 @@ export class Turn {
   #answer;
 
   /**
-   * A turn whose answer is awaited.
+   * Create a turn that waits for its answer.
    * @param {string} question
    * @param {string} collection "" for the server's default
    * @param {import("../client.js").Filter} [filter] the documents to ask; empty for all
@@ -49,7 +49,7 @@ export class Turn {
   }
 
   /**
-   * A turn as it was kept. Throws an error if `kept` is not a `TurnRecord`.
+   * Restore a saved turn. Throws an error if `kept` is not a `TurnRecord`.
    * @param {TurnRecord} kept
    */
   static restored(kept) {
@@ -102,7 +102,7 @@ export class Turn {
   }
 
   /**
-   * No more events will follow.
+   * End the turn: no more events will follow.
    * @param {import("./turn-record.js").Outcome} outcome
    */
   end(outcome) {
@@ -180,7 +180,7 @@ export class Turn {
   }
 
   /**
-   * Shown below the answer once it has begun, so that text being read does not move.
+   * Show a note, below the answer if the answer has begun, so that text being read does not move.
    * @param {string} message
    */
   #showNote(message) {
@@ -209,7 +209,7 @@ export class Turn {
     goToSource(this.#part("sources"), link, link.hash.slice(1));
   }
 
-  /** Screen readers do not announce what was kept. */
+  /** Keep screen readers from announcing a restored turn. */
   #silence() {
     for (const name of ["notices", "afterword"]) this.#part(name).removeAttribute("aria-live");
     this.#part("problem").removeAttribute("role");

@@ -1,5 +1,5 @@
 // @ts-check
-/** Texts of the page. */
+/** The texts that the page shows. */
 
 /** @type {Record<string, string>} */
 export const STATUS = {
@@ -28,10 +28,10 @@ export const UNKNOWN = "No source has this number";
 export const UNSUPPORTED = "the passage may not support the sentence";
 export const WHOLE_PASSAGE = "Whole passage";
 export const LOADING = "Loading…";
-export const PASSAGE_GONE = "The document has changed since, and this passage no longer exists. Ask again to get the current one.";
+export const PASSAGE_GONE = "The document has changed, and this passage no longer exists. Ask again to get the current passage.";
 export const NO_PASSAGE = "The server did not send the passage.";
 
-/** Codes of errors of the client that a missing network connection may cause. */
+/** Codes of client errors that a missing network connection may cause. */
 const NO_CONNECTION = ["unreachable", "connection_lost"];
 
 /** @param {number} count */
@@ -40,7 +40,7 @@ export function sourcesFound(count) {
 }
 
 /**
- * The queries that were searched; "" if only the question itself was.
+ * A line with the queries that were searched, or "" if only the question itself was searched.
  * @param {string} question
  * @param {readonly string[]} queries
  */
@@ -53,14 +53,14 @@ export function searchedFor(question, queries) {
 }
 
 /**
- * The documents that a question is restricted to; "" for all.
+ * A line with the documents that a question is restricted to, or "" if it is not restricted.
  * @param {import("../client.js").Filter} filter
  */
 export function onlyIn(filter) {
   const { in: names = [], format = [], tag = [], since } = filter;
   const parts = [...names, ...format.map((each) => `format ${each}`), ...tag.map((each) => `tag ${each}`)];
   if (since) parts.push(`changed since ${since}`);
-  return parts.length ? `Only in: ${parts.join(", ")}` : "";
+  return parts.length ? `Restricted to: ${parts.join(", ")}` : "";
 }
 
 /** @param {string} text */
@@ -76,7 +76,7 @@ export function stopped(hasPart) {
 /** @param {readonly number[]} numbers */
 export function unknownCitations(numbers) {
   const markers = numbers.map((n) => `[${n}]`).join(", ");
-  return `The answer cites ${markers}, but there is no such source. Do not rely on those parts.`;
+  return `The answer cites ${markers}, but there is no such source. Do not rely on sentences with such citations.`;
 }
 
 /**
@@ -101,7 +101,8 @@ function seconds(ms) {
 /** @param {readonly number[]} numbers */
 export function unsupportedCitations(numbers) {
   const markers = numbers.map((n) => `[${n}]`).join(", ");
-  return `${markers} may not support what the answer cites ${numbers.length === 1 ? "it" : "them"} for. Check it.`;
+  if (numbers.length === 1) return `Source ${markers} may not support a sentence that cites it. Check it.`;
+  return `Sources ${markers} may not support sentences that cite them. Check them.`;
 }
 
 /** @param {number} n */
@@ -120,7 +121,7 @@ export function placeOf({ page, line_start, line_end }) {
 }
 
 /**
- * A long wait for the server's first reply.
+ * The status during a long wait for the server's first reply.
  * @param {number} others streams in other tabs
  * @param {number} mostConnections that a browser opens to a server
  */
@@ -134,7 +135,7 @@ export function waiting(others, mostConnections) {
  * @param {string} asked
  */
 export function noSuchCollection(name, asked) {
-  return `There is no collection “${name}” here. Questions are answered from “${asked}”.`;
+  return `This server has no collection “${name}”. Questions are answered from “${asked}”.`;
 }
 
 /** @param {boolean} isOnline whether this device has a network connection */
