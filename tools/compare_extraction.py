@@ -101,7 +101,11 @@ def by_groff(path: Path) -> str:
 
 
 def by_mu(path: Path) -> str:
-    return output_of("mu", "view", path.resolve())
+    """The body of a message. The header is omitted, because mu has its own order and format of dates."""
+    return _MU_HEADER.sub("", output_of("mu", "view", path.resolve())).replace("[No text body found]", "")
+
+
+_MU_HEADER: Final = re.compile(r"\A(?:(?:From|To|Cc|Bcc|Subject|Date|Tags|List|Attachments|Security): .*\n)*")
 
 
 def by_subtitle_library(path: Path) -> str:
