@@ -71,6 +71,76 @@ def by_pandoc(path: Path) -> str:
         return output_of("pandoc", "--from", form, "--to", "plain", "--wrap=none", "--lua-filter", lua.name, path)
 
 
+_NO_MATH_OR_LABELS: Final = """Math = function() return pandoc.Str(" ") end,
+         Link = function(link) if link.attributes["reference-type"] then return {} end end,
+         """
+
+
+def source_by_pandoc(path: Path) -> str:
+    """The prose and code of a source file, without formulas, which pandoc transcribes, and names of labels."""
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as lua:
+        lua.write(_PANDOC_FILTER.replace("return {{", f"return {{{{{_NO_MATH_OR_LABELS}"))
+        lua.flush()
+        form = {".tex": "latex", ".adoc": "docbook"}.get(path.suffix, path.suffix[1:])
+        options = ["--from", form, "--to", "plain", "--wrap=none", "--lua-filter", lua.name]
+        return output_of("pandoc", *options, "--resource-path", path.parent, path)
+
+
+def by_asciidoctor(path: Path) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        book = Path(folder, "book.adoc")
+        output_of("asciidoctor", "--backend", "docbook", "--out-file", book, path)
+        return source_by_pandoc(book)
+
+
+def by_groff(path: Path) -> str:
+    """A manual page without its header and footer lines."""
+    page = output_of("groff", "-mandoc", "-t", "-Tutf8", "-P-cbou", "-rLL=2000n", "-rHY=0", "-rIN=2n", path)
+    lines = [line for line in page.split("\n") if line.strip()]
+    return "\n".join(lines[1:-1])
+
+
+def by_mu(path: Path) -> str:
+    """The body of a message. The header is omitted, because mu has its own order and format of dates."""
+    return _MU_HEADER.sub("", output_of("mu", "view", path.resolve())).replace("[No text body found]", "")
+
+
+_MU_HEADER: Final = re.compile(r"\A(?:(?:From|To|Cc|Bcc|Subject|Date|Tags|List|Attachments|Security): .*\n)*")
+
+
+def by_subtitle_library(path: Path) -> str:
+    if path.suffix == ".srt":
+        import pysrt
+
+        return "\n".join(each.text_without_tags for each in pysrt.open(str(path)))
+    import webvtt
+
+    return "\n".join(each.text for each in webvtt.read(str(path)))
+
+
+_REMARK: Final = """
+import {readFileSync} from "node:fs";
+import {remark} from "remark";
+import remarkGfm from "remark-gfm";
+import remarkFrontmatter from "remark-frontmatter";
+import remarkMdx from "remark-mdx";
+const texts = node => node.children ? node.children.flatMap(texts).concat("\\n")
+  : ["text", "inlineCode", "code"].includes(node.type) ? [node.value] : [];
+const tree = remark().use(remarkFrontmatter).use(remarkGfm).use(remarkMdx).parse(readFileSync(process.argv[2], "utf8"));
+console.log(texts(tree).join(" "));
+"""
+
+
+def by_remark(path: Path) -> str:
+    """The text and code of MDX. Runs in the current folder, where npm has installed remark and its plugins."""
+    script = Path("compare_mdx.mjs")
+    script.write_text(_REMARK)
+    try:
+        return output_of("node", script, path.resolve())
+    finally:
+        script.unlink()
+
+
 def book_by_pandoc(path: Path) -> str:
     """The text of a book, without descriptions of images and without the lists in its table of contents."""
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(path) as book:
@@ -154,8 +224,15 @@ REFERENCES: Final[dict[str, dict[str, Callable[[Path], str]]]] = {
     ".ods": {"LibreOffice": by_libreoffice_csv},
     ".rtf": {"LibreOffice": by_libreoffice_text},
     ".epub": {"pandoc": book_by_pandoc},
+    ".org": {"pandoc": source_by_pandoc},
+    ".tex": {"pandoc": source_by_pandoc},
+    ".adoc": {"asciidoctor": by_asciidoctor},
+    ".mdx": {"remark": by_remark},
+    ".eml": {"mu": by_mu},
+    ".srt": {"pysrt": by_subtitle_library},
+    ".vtt": {"webvtt-py": by_subtitle_library},
     ".docx": {"pandoc": by_pandoc, "LibreOffice": by_libreoffice_text},
-}
+} | {f".{section}": {"groff": by_groff} for section in range(1, 9)}
 """For each suffix, the reference programs by name; the first is the default."""
 
 

@@ -51,6 +51,16 @@ def test_an_attached_message_becomes_a_subsection() -> None:
     assert [path for path, _ in outline(loaded("a.eml", outer.as_bytes()))] == ["Fwd", "Fwd > The first offer"]
 
 
+@pytest.mark.parametrize("boundary", ["----=_NextPart_1", '"----=_NextPart_1"', '"another boundary"'])
+def test_a_message_with_a_malformed_boundary_keeps_its_text(boundary: str) -> None:
+    source = (
+        f"Subject: Prices\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary={boundary}\n\n"
+        "------=_NextPart_1\nContent-Type: text/plain\n\nTongs cost three euros.\n------=_NextPart_1--\n"
+    )
+
+    assert "Tongs cost three euros." in loaded("a.eml", source.encode()).text.split("\n")
+
+
 @pytest.mark.fault("mail-attachments")
 def test_messages_that_are_nested_too_deeply_are_reported() -> None:
     built = message("Level 7", "Innermost.\n")

@@ -299,6 +299,22 @@ def test_a_sentence_before_indented_text_in_a_manual_page_is_not_a_term(above: s
     assert loaded("a.1", f".TH FORGE 1\n.SH USE\n.PP\n{above}\n").text == f"# USE\n\n{shown}"
 
 
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        (".if n Quench it.\n.if t Harden it.", "Quench it."),
+        (".if !t .B Quench it.\n.if !n Harden it.", "Quench it."),
+        (".ie t Harden it.\n.el Quench it.", "Quench it."),
+        (".if t \\{\\\nHarden it.\n.if n \\{\\\nTwice.\n.\\}\n.\\}\nQuench it.", "Quench it."),
+        (".if n \\{\\\nQuench it.\n.\\}", "Quench it."),
+        (".if \\n(.g Harden it.\n.if 'a'b' Harden it.\nQuench it.", "Quench it."),
+        (".if t \\{ an open block\nQuench it.", "Quench it."),
+    ],
+)
+def test_conditions_of_a_manual_page_hold_as_on_a_terminal(source: str, shown: str) -> None:
+    assert loaded("a.1", f".TH FORGE 1\n.SH USE\n{source}\n").text == f"# USE\n\n{shown}"
+
+
 @pytest.mark.fault("definition-lists")
 def test_a_restructuredtext_definition_is_on_the_line_of_its_term() -> None:
     source = (

@@ -26,6 +26,7 @@ _HEADER: Final = re.compile(rb"\A(?:From [^\n]*\n|>From [^\n]*\n)?(?:[!-9;-~]{1,
 _HEADERS: Final = ("From", "To", "Cc", "Date")
 _QUOTED: Final = re.compile(r"[ \t]*(?:>[ \t]?)+")
 _NESTED: Final = 5
+_UNQUOTED_BOUNDARY: Final = re.compile(rb"(?i)([\n;][ \t]*boundary=)([^\s\";]+=[^\s\";]*)")
 _PARTS: Final = 500
 _HEADER_CHARS: Final = 500
 _MAX_RECIPIENTS: Final = 20
@@ -75,7 +76,8 @@ def _separate_messages(document: Document) -> Document:
 
 
 def _parsed(data: bytes) -> EmailMessage:
-    return BytesParser(EmailMessage, policy=email.policy.default).parsebytes(data)
+    quoted = _UNQUOTED_BOUNDARY.sub(rb'\1"\2"', data)  # Outlook Express writes `boundary=----=_NextPart`
+    return BytesParser(EmailMessage, policy=email.policy.default).parsebytes(quoted)
 
 
 class _Writer:
@@ -138,6 +140,8 @@ class _Writer:
             return ""
         if part.is_multipart():
             return self._multipart_text(part, kind, attachments, messages, depth)
+        if part.get_content_maintype() == "multipart":  # without its parts, because the boundary is missing or wrong
+            return _text_of(part, is_html=False)
         name = _file_name(part)
         if part.get_content_maintype() != "text" or (depth and _is_attached(part)):
             if name or part.get_content_maintype() != "text":

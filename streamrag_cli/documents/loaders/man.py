@@ -1,7 +1,7 @@
 """Loads manual pages: roff with the macros of man(7) and mdoc(7), as text under the page's headings.
 
-Only these two macro packages are supported. Conditions, registers and macros that a page defines are ignored. No other
-file is read.
+Only these two macro packages are supported. Conditions `n` and `t` are evaluated as for output to a terminal. Registers,
+other conditions and macros that a page defines are ignored. No other file is read.
 """
 
 import re
@@ -21,14 +21,15 @@ _ALTERNATING: Final = frozenset({"BR", "RB", "BI", "IB", "IR", "RI"})
 _CONTROL_MACROS: Final = frozenset(
     {"TH", "Dt", "de", "am", "ig", "TS", "EQ", "UR", "MT", "UE", "ME", "PP", "P", "LP", "HP", "Pp", "Lp",
      "sp", "RS", "RE", "SY",
-     "YS"}
+     "YS", "if", "ie", "el"}
 )  # fmt: skip
+_CONDITION: Final = re.compile(r"(!?)([nt])(?![\w'])[ \t]*(.*)")
 _CODE_BEGINS: Final = frozenset({"nf", "EX", "Vb"})
 _CODE_ENDS: Final = frozenset({"fi", "EE", "Ve"})
 _WITHOUT_TEXT: Final = frozenset(
     {"ad", "na", "hy", "nh", "ne", "ft", "ps", "vs", "ll", "in", "ti", "br", "nr", "ds", "rm", "so", "de1",
      "als", "tr", "ta",
-     "UC", "AT", "DT", "PD", "Dd", "Os", "Bk", "Ek", "Bl", "El", "Sm", "IX", "if", "ie", "el", "while", "rn", "ev",
+     "UC", "AT", "DT", "PD", "Dd", "Os", "Bk", "Ek", "Bl", "El", "Sm", "IX", "while", "rn", "ev",
      "bp", "cc", "c2", "ec", "eo", "fam", "ss", "cs", "bd", "lf", "mso", "TQ", "hw", "pl", "po", "Rs", "Re",
      "lg", "kern"}
 )  # fmt: skip
@@ -58,6 +59,8 @@ class _Reader:
         self._heading_due = 0
         self._unclosed: set[str] = set()
         self._mark = ""
+        self._has_open_block = False
+        self._else: bool | None = None  # whether the text of the next `.el` is shown; None if unknown
 
     def read(self) -> None:
         while self._at < len(self._lines):
@@ -109,6 +112,8 @@ class _Reader:
             self._table()
         elif name == "EQ":
             self._skip_to(".EN")
+        elif name in {"if", "ie", "el"}:
+            self._conditional(name, source)
         elif name in {"UR", "MT", "UE", "ME"}:
             if re.search(r"\w", source):
                 self._text(roff_text(source))
@@ -116,6 +121,33 @@ class _Reader:
             self.out.blank()
             if name in _PARAGRAPHS and (term := self._term()):
                 self.out.add(f"- {term}:", self._number)
+
+    def _conditional(self, name: str, source: str) -> None:
+        """Read or skip what follows `n` (terminal), `t` (typesetter) or `.el`. Ignore any other condition."""
+        if name == "el":
+            is_shown, shown = self._else, source
+        elif condition := _CONDITION.fullmatch(source):
+            is_shown, shown = (condition[2] == "n") != bool(condition[1]), condition[3]
+        else:
+            is_shown, shown = None, ""
+        if name == "ie":
+            self._else = None if is_shown is None else not is_shown
+        if is_shown is False and (depth := shown.count("\\{") - shown.count("\\}")) > 0:
+            self._skip_block(depth)
+        elif is_shown and (line := shown.removeprefix("\\{").rstrip("\\").strip()):
+            self._at -= 1
+            self._lines[self._at] = line
+
+    def _skip_block(self, depth: int) -> None:
+        """Continue after the line that closes the block, or with the next line if no line closes it."""
+        if self._has_open_block:
+            return
+        for at in range(self._at, len(self._lines)):
+            depth += self._lines[at].count("\\{") - self._lines[at].count("\\}")
+            if depth <= 0:
+                self._at = at + 1
+                return
+        self._has_open_block = depth > 0
 
     def _term(self) -> str:
         """Return the term before an `.RS` that indents its definition, as DocBook and AsciiDoc write it; else "".
