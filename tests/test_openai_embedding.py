@@ -182,7 +182,7 @@ OTHER_MODEL = "export STREAMRAG_EMBEDDING=openai:MODEL"
             ModelServerError,
             "context_too_long",
             "a text is too long for some-model: maximum context length is 512",
-            f"{OTHER_MODEL}   (a model that accepts longer texts)",
+            f"choose a model that accepts longer texts: {OTHER_MODEL}",
             1,
         ),
         (

@@ -1,1 +1,1 @@
-"""Answers a question from its sources, with a chat model or with quotes, as one stream of events."""
+"""Answers questions with a chat model or with quotes from the sources. An answer is a stream of events."""

@@ -1,11 +1,10 @@
 """Streams a chat model's answer, and converts every failure to a StreamragError.
 
-Failed requests are retried here, each time with a notice, and only before the model has begun to work on the answer: a
-silent retry would leave the user waiting without a reason, and a retry during an answer would be billed twice and
-repeat the beginning of the answer.
+Failed requests are retried, but only before the model has begun to work on the answer. A later retry would be billed
+twice and would repeat the beginning of the answer. Each retry is announced, so that the user knows why it takes longer.
 
-Close the generator (`contextlib.aclosing`) if you stop early: this closes the connection. After a complete answer the
-connection is reused.
+If you stop early, close the generator with `contextlib.aclosing`: this closes the connection. After a complete answer
+the connection is reused.
 """
 
 import asyncio
@@ -43,7 +42,7 @@ class ModelText:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelActivity:
-    """The server sent something other than answer text. `thinking` is True if the model has begun to work."""
+    """The server sent data without answer text. `thinking` is True if the model has begun to work on the answer."""
 
     thinking: bool = False
 
@@ -60,9 +59,9 @@ class ModelRetrying:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFinished:
-    """The answer is complete; always the last piece. `finish_reason` and `model` are as the server sent them.
+    """The end of the answer; always the last piece. `finish_reason` and `model` are as the server sent them.
 
-    `cut_at` is the limit at which this client cut the answer, such as "100 tokens", or "".
+    `cut_at` is the limit at which this client cut the answer, such as "100 tokens"; "" if it did not cut the answer.
     """
 
     finish_reason: str
@@ -116,10 +115,10 @@ async def stream_chat(
     """Send `messages`, (role, text) pairs, and yield the answer as it arrives; `ModelFinished` comes last.
 
     `timeout_s` is how long the server may go without sending a piece of the answer or of reasoning; comments that only
-    keep the connection open do not count. `client_for` provides the client for an endpoint, `options` are sent
-    unchanged, and `defaults` unless there is such an option. A default that the server refuses is left out, and its
-    name is passed to `on_refused`. `on_step` is called after each step of a request. An answer that exceeds `limits` is
-    cut. Raises ModelServerError and ConfigurationError; the pieces that were yielded before stay valid.
+    keep the connection open do not count. `client_for` provides the client for an endpoint. `options` are sent
+    unchanged; each of the `defaults` is sent unless an option has the same name. A default that the server refuses is
+    left out, and its name is passed to `on_refused`. `on_step` is called after each step of a request. An answer that
+    exceeds `limits` is cut. Raises ModelServerError and ConfigurationError; the pieces yielded before stay valid.
     """
     retries = 0
     model_time = _ModelTime(limits.seconds)
@@ -166,7 +165,7 @@ class _RequestFailedError(Exception):
 
 
 class _ModelTime:
-    """The seconds that are left for the model to finish, counted down only within `with` blocks."""
+    """Counts down the seconds in which the model must finish. The time runs only inside `with` blocks."""
 
     def __init__(self, limit_s: float) -> None:
         self.left_s = limit_s
@@ -234,7 +233,7 @@ async def _stream_once(
 def _final_piece(
     finished: ModelFinished | None, reply: ChatReply, request: ChatRequest, *, answered: bool
 ) -> ModelFinished:
-    """The last piece, after the whole reply was read.
+    """The last piece of the answer, once the whole reply has been read.
 
     Raises _RequestFailedError if the answer is cut off or empty.
     """

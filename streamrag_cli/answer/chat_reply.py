@@ -31,7 +31,7 @@ _AFTER_END_S: Final = 0.1
 _MAX_BODY_BYTES: Final = 64_000_000
 _REFUSAL_CHARS: Final = 2000
 _THINKING_PER_ANSWER: Final = 8  # the limit for pieces of thinking in the content, as a multiple of the token limit
-_ACTIVITY_REPORTS: Final = 50  # the maximum number of reports within one idle timeout
+_ACTIVITY_REPORTS: Final = 50  # the maximum number of parts without text within one idle timeout
 _QUOTED_BYTES: Final = 2_000
 
 
@@ -48,8 +48,9 @@ class ReplyPart:
 class ChatReply:
     """Sends the request when it is created, and reads the reply. The caller must always call `stop` at the end.
 
-    An answer of more than `max_tokens` or `max_chars` is cut there with the finish reason `length`. Every piece counts
-    as one token, because servers send one token per piece. The public attributes describe the reply so far.
+    An answer that exceeds `max_tokens` or `max_chars` is cut at that limit, with the finish reason `length`. Every
+    piece counts as one token, because servers send one token per piece. The public attributes describe the reply so
+    far.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class ChatReply:
         self._reads: ReadAhead | None = None
         self._idle_timer = IdleTimer(self._on_idle_timeout)
         self._decoder = EventStreamDecoder()
-        self._body: bytearray | None = bytearray()  # until the reply is known to be a stream
+        self._body: bytearray | None = bytearray()  # None as soon as the reply is known to be a stream
         self._head = b""
         self._failure: Exception | None = None
         self._ended = False
@@ -149,7 +150,7 @@ class ChatReply:
     async def _read_pieces(self, reads: ReadAhead) -> list[Piece]:
         try:
             arrived = await reads.take()
-        except Exception as error:  # noqa: BLE001 - `next` raises it after the pieces before it
+        except Exception as error:  # noqa: BLE001 - `next` raises it after returning the pieces before it
             self._failure = error
             return []
         self._ended = arrived is None

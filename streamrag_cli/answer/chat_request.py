@@ -9,10 +9,10 @@ from streamrag_cli.answer.request_form import RequestForm
 from streamrag_cli.model_server.endpoint import ModelEndpoint
 from streamrag_cli.setting_row import DEFAULT_ANSWER_TOKENS
 
-_MAX_CHARS_PER_TOKEN: Final = 1000  # bounds memory regardless of the size of a piece
+_MAX_CHARS_PER_TOKEN: Final = 1000  # limits the memory that an answer can take, even if its pieces are huge
 _USUAL_CHARS_PER_TOKEN: Final = 8  # prose has 4 to 5
 _MAX_STOPS: Final = 4
-"""The protocol's limit on stop sequences."""
+"""The maximum number of stop sequences that the protocol allows."""
 _LIMIT_NAMES: Final = ("max_tokens", "max_completion_tokens")
 
 
@@ -75,7 +75,7 @@ class ChatRequest:
 
     @property
     def payload(self) -> dict[str, object]:
-        """The JSON body. A test checks that it is the same as the one that LangChain sends."""
+        """The JSON body of the request. A test checks that LangChain sends the same body."""
         form = self.form
         return {
             "messages": [{"content": text, "role": role} for role, text in self.encodable_messages],
@@ -90,7 +90,7 @@ class ChatRequest:
 
     @property
     def _stop(self) -> dict[str, object]:
-        """The stop sequences of the options together with our own, as far as the limit allows."""
+        """The stop sequences from the options, followed by those from the defaults if the limit allows them."""
         requested = self.options.get("stop")
         if "stop" not in self.form.defaults or not requested:
             return {}

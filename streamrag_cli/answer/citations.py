@@ -7,8 +7,8 @@ from typing import Final
 from streamrag_cli.events import Citations
 from streamrag_cli.model import Citation, Source
 
-# Not after a word character (an index such as `x[3]`) or a backslash, and not before `(` or `:` (a link).
-# Directly after a `]`, as in `[2][3]`, only a single number counts.
+# A marker does not follow a word character (`x[3]` is an index) or a backslash, and `(` or `:` does not follow it (as
+# in a link). Directly after a `]`, as in `[2][3]`, a marker has only one number.
 MARKER: Final = re.compile(
     r"(?<![\w\]\\])\[\s*(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\s*\](?![(:])|(?<=\])\[(\d{1,3})\](?![(:])"
 )
@@ -16,7 +16,7 @@ _ANY_MARKER = (
     r"(?:\[\s{0,3}(?:sources?\s{1,3})?\^?\d{1,3}(?:\s{0,3}[,;\u2013-]\s{0,3}\^?\d{1,3})*\s{0,3}\](?![(:])"
     r"|\u3010\s{0,3}\d{1,3}[^\u3011\n]{0,40}\u3011)"
 )
-# With the space after them at the beginning of a line, with the space before them elsewhere.
+# Matches markers with the space after them at the beginning of a line, and with the space before them elsewhere.
 _MARKERS = re.compile(
     rf"^{_ANY_MARKER}+[ \t]+|(?<![ \t\\])[ \t]*{_ANY_MARKER}+",
     re.IGNORECASE | re.MULTILINE,
@@ -76,7 +76,7 @@ _BEGINNING_CHARS: Final = 600
 
 
 def lacks_citations(answer: str) -> bool:
-    """Whether citations are missing: the answer has none, and does not begin by saying that it found nothing.
+    """Whether citations are missing: the answer has none, and its beginning does not report that nothing was found.
 
     >>> lacks_citations("Ten days."), lacks_citations("Ten days [1]."), lacks_citations("That is not in the documents.")
     (True, False, False)

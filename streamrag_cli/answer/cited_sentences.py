@@ -1,4 +1,4 @@
-"""Splits an answer into the sentences that have citations."""
+"""Extracts the sentences of an answer that have citations."""
 
 import re
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ class CitedPart(NamedTuple):
 
 
 class CitedSentence(NamedTuple):
-    """A sentence with at least one citation. `label` is the bold text that it begins with, which is not part of it."""
+    """A sentence with at least one citation. A bold label at its beginning is not part of it."""
 
     parts: tuple[CitedPart, ...]
 
@@ -42,7 +42,7 @@ class CitedSentence(NamedTuple):
 
 
 def cited_sentences(answer: str) -> Iterator[CitedSentence]:
-    """The sentences with citations, in order, at most `MAX_SENTENCES`. Citations after a full stop belong to it.
+    """The first `MAX_SENTENCES` sentences with citations. Citations after a full stop belong to the sentence before it.
 
     >>> [(each.text, each.numbers) for each in cited_sentences("It runs. It is **blue**.[2] Is it [1]?")]
     [('It is blue.', frozenset({2})), ('Is it ?', frozenset({1}))]
@@ -62,12 +62,12 @@ def cited_sentences(answer: str) -> Iterator[CitedSentence]:
 
 
 def _blank_block(code: re.Match[str]) -> str:
-    """Code blocks are not judged, code in a sentence is. A marker in code is not a citation."""
+    """Remove a code block, or replace the brackets of a code span: a marker in code is not a citation."""
     return "\n\n" if code[1] else code[0].replace("[", "(").replace("]", ")")
 
 
 def _blocks(answer: str) -> Iterator[str]:
-    """The paragraphs, list items, headings and table rows, each on one line."""
+    """The paragraphs, list items, headings and table rows of the answer, each joined into one line."""
     lines: list[str] = []
     for line in answer.split("\n"):
         if lines and (not line.strip() or _BLOCK_START.match(line) or lines[0].lstrip().startswith(("#", "|"))):

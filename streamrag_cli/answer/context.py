@@ -24,16 +24,16 @@ from streamrag_cli.store.registry import open_store
 from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, Cancellation, TimeLimit
 
 _CITED_SHARE = 3
-"""The passages that the previous answer cites get at most 1/n of the characters of the others."""
+"""The passages that the previous answer cites get at most 1/`_CITED_SHARE` of the characters of the other passages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """The passages of a question.
+    """The passages for a question.
 
-    `retrieved` has the hits of its search. `cited` has other passages that the previous answer cites, ranked after the
-    hits. `sources` has both. `texts` and `cited_texts` have the text of each to send to the model. `stale` is the check
-    of the files of `sources`; None if they may be on another machine.
+    `retrieved` contains the hits of the search, `cited` the other passages that the previous answer cites. They are
+    ranked after the hits. `sources` contains both. `texts` and `cited_texts` contain the text of each passage to send
+    to the model. `stale` is the check of the files of `sources`; None if the files may be on another machine.
     """
 
     retrieved: Retrieved
@@ -54,11 +54,11 @@ def find_context(
     for_model: bool,
     for_visitors: bool,
 ) -> Context:
-    """Find the passages for a question, and choose the texts to send if it is `for_model`.
+    """Find the passages for a question and, if a model answers it (`for_model`), choose the text of each to send.
 
     All of this is one call, because under load each call waits for a free thread. If only parts of the passages are
-    sent, passages without text to send are left out and, except for clients of a server, at least eight are considered.
-    `cited` are the ids of the chunks that the previous answer cites; they are used only if the question is `for_model`.
+    sent, passages without text to send are left out. Then at least eight are considered, except for clients of a server
+    (`for_visitors`). `cited` are the ids of the chunks that the previous answer cites, which only a model gets.
     """
     chars = _context_chars(settings) if for_model else None
     has_local_files = open_store(settings.store).has_local_files
@@ -137,7 +137,7 @@ def _with_url(source: Source, hit: Hit, settings: Settings) -> Source:
         return source
     if not settings.state_directory:
         return replace(source, url=hit.path)
-    from streamrag_cli.remote.web.links import link_to  # most collections have no web pages
+    from streamrag_cli.remote.web.links import link_to  # imported here because most collections have no web pages
 
     collection = hit.collection or settings.collection
     copies = Copies.of(settings.state_directory, str(open_store(settings.store)), collection)
@@ -149,7 +149,7 @@ def _whole(retrieved: Retrieved) -> list[str]:
 
 
 def _renumbered(hits: Sequence[Hit]) -> tuple[Hit, ...]:
-    """The hits with consecutive ranks from that of the first one."""
+    """The hits, renumbered with consecutive ranks that start at the rank of the first hit."""
     return tuple(replace(hit, rank=hits[0].rank + at) for at, hit in enumerate(hits))
 
 
@@ -161,6 +161,6 @@ def _context_chars(settings: Settings) -> int | None:
         return int(settings.context)
     try:
         host = urlsplit(settings.base_url or "").hostname
-    except ValueError:  # reported as an invalid address when the model is asked
+    except ValueError:  # an invalid URL, which is reported when the request is sent
         host = None
     return FOCUSED_CHARS if settings.context or (host and is_this_machine(host)) else None

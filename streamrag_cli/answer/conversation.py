@@ -60,12 +60,12 @@ async def generate_with_history(
 
 
 def _instructions(settings: Settings, question: Question) -> str:
-    """The user's instructions, which are the same for every question, and then those of a client."""
+    """The instructions from the settings, which are the same for every question, followed by those of a client."""
     return "\n\n".join(filter(None, (settings.instructions, question.instructions)))
 
 
 def _prompt(question: Question, context: Context, history: Sequence[Turn] | None, mark: str) -> list[Message]:
-    """The prompt with these earlier turns. If `history` is None, the conversation is left out."""
+    """The prompt with the turns in `history`. If it is None, the whole conversation and its passages are left out."""
     is_single = history is None
     return messages(
         question.text,
@@ -79,7 +79,7 @@ def _prompt(question: Question, context: Context, history: Sequence[Turn] | None
 
 
 def _cut_notice(earlier: EarlierTurns) -> Notice | None:
-    """The notice that part of the conversation is not sent; None if all of it is."""
+    """The notice that part of the conversation is not sent; None if all of it is sent."""
     left_out = earlier.left_out
     parts = []
     if left_out:

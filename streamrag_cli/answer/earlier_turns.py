@@ -1,6 +1,6 @@
 """Chooses the earlier turns of a conversation to send to the model.
 
-The newest turns are sent, up to a number of characters. A longer conversation is cut to two thirds of that number, and
+The newest turns are sent, up to a limit on characters. A longer conversation is cut to two thirds of the limit, and
 then grows again. The prompts of most turns therefore begin with the same text, which a server can cache.
 """
 
@@ -15,7 +15,7 @@ _OMISSION = "\n…\n"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarlierTurns:
-    """The turns to send, oldest first. `left_out` counts the older turns, `shortened` the cut ones."""
+    """The turns to send, oldest first. `left_out` counts the turns that are not sent, `shortened` the cut ones."""
 
     turns: tuple[Turn, ...] = ()
     left_out: int = 0
@@ -26,14 +26,15 @@ def earlier_turns(history: Sequence[Turn], *, chars: int) -> EarlierTurns:
     """The newest turns of `history` (oldest first), at most `chars` characters in total.
 
     An answer is shortened to half of `chars`, a question to a sixth, so that the newest turn always fits. Citations are
-    removed from the answers, because their numbers mean other sources than those of the next answer.
+    removed from the answers, because the same numbers refer to other sources in the next answer.
     """
     if not chars:
         return EarlierTurns()
     max_question, max_answer = chars // 6, chars // 2
     turns = [turn for turn in history if turn.question.strip() or turn.answer.strip()]
     start = _start([min(len(each.question), max_question) + min(len(each.answer), max_answer) for each in turns], chars)
-    # Only now, because a long conversation may have megabytes, and before the cut, which may split a block of code.
+    # Citations are removed only from these turns, because a conversation may have megabytes. They are removed before
+    # the turns are cut, because a cut may split a block of code.
     newest = [replace(turn, answer=without_markers(turn.answer)) for turn in turns[start:]]
     sent = [
         replace(turn, question=_shortened(turn.question, max_question), answer=_shortened(turn.answer, max_answer))
@@ -46,7 +47,7 @@ def earlier_turns(history: Sequence[Turn], *, chars: int) -> EarlierTurns:
 def _start(lengths: Sequence[int], limit: int) -> int:
     """The index of the first turn to send.
 
-    It depends only on the turns so far, and changes only when their length exceeds the limit.
+    The index depends only on the turns so far, and changes only when their length exceeds the limit.
     """
     start = total = 0
     for length in lengths:

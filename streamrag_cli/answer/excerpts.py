@@ -1,4 +1,4 @@
-"""Builds the sources to show: an excerpt of each passage that fits the question, with its line."""
+"""Builds the sources to show. Each has the excerpt of its passage that fits the question best, and a line number."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -33,7 +33,7 @@ def as_sources(
     question: str,
     with_matches: bool = False,
 ) -> tuple[Source, ...]:
-    """The hits as sources with an excerpt each. Names and excerpts are safe for a terminal.
+    """Convert hits to sources, each with an excerpt. Names and excerpts are safe for a terminal.
 
     An excerpt begins with the sentence that covers most of the question's term weight, or with one that contains one of
     the question's `codes`, such as a version or an article number. It includes a fact from the front matter only if the

@@ -29,10 +29,11 @@ def expected_values(question: str) -> list[re.Pattern[str]]:
 
 
 def extend_to_value(sentence: Sentence, values: Sequence[re.Pattern[str]], shown: Collection[str]) -> list[Sentence]:
-    """Extend `sentence` to a neighbour that contains the `values` it lacks.
+    """Extend `sentence` with a neighbouring sentence that contains the `values` it lacks.
 
-    The neighbour is a following sentence, returned with all sentences in between, or else the one before. Returns only
-    `sentence` if it lacks no value, if it introduces a block, or if the value is too far away or already `shown`.
+    The neighbour is a following sentence, which is returned with all sentences in between, or else the previous one.
+    Returns only `sentence` if it lacks no value, if it introduces a block, or if the value is too far away or already
+    `shown`.
     """
     missing = [value for value in values if not value.search(sentence.text)]
     if not missing or sentence.block.markdown or not sentence.markdown:

@@ -10,7 +10,7 @@ from streamrag_cli.retrieval.lexical import content_words
 _FACTS: Final = re.compile(r"---\n(?:(?:[^\n:A-Z]{1,80}: [^\n]+)?\n)+---(?:\n|\Z)")
 _SHORTEST_STEM: Final = 3
 _ENDING: Final = re.compile(r"(?:ed|s|ing|er|ees?|ors?|ers)$")
-# "who" is matched once per line: a search from each of thousands of them would take quadratic time.
+# "who" is matched once per line, because a search that starts at each of thousands of "who" takes quadratic time.
 _FORMS: Final = tuple(
     (re.compile(pattern, re.MULTILINE), frozenset(names.split()))
     for pattern, names in (
@@ -62,7 +62,7 @@ def fact_match(fact: str, question: str, title: str = "") -> Literal["", "name",
 
 
 class _Question(NamedTuple):
-    """The parts of a question that facts are compared with.
+    """The parts of a question with which facts are compared.
 
     `names` are the fact names that question words imply, such as "owner" for "who". `words` are the content words, and
     `stems` are their stems.

@@ -51,7 +51,7 @@ class Part:
 def focus(retrieved: Retrieved, embedder: Embedder, *, chars: int, whole: int) -> tuple[Retrieved, list[str]]:
     """The hits to send, with ranks from 1, and the selected text of each: about `chars` characters in total.
 
-    If the best `whole` passages are no longer than that in total, they are returned unchanged.
+    If the best `whole` passages have at most `chars` characters in total, they are returned unchanged.
     """
     texts = [hit.chunk.text for hit in retrieved.hits[:whole]]
     if sum(map(len, texts)) <= chars:
@@ -137,8 +137,8 @@ def _by_score(retrieved: Retrieved, parts: Sequence[Sequence[Part]], embedder: E
 def _cosines(retrieved: Retrieved, parts: Sequence[Sequence[Part]], embedder: Embedder) -> dict[tuple[int, int], float]:
     """The cosine of each part with the question, from its token states. Parts without token states are left out.
 
-    If there are several collections, the cosines are made comparable, and parts without token states get their mean:
-    otherwise passages of an embedder that has none would hardly be chosen.
+    If there are several collections, their cosines are made comparable. Parts without token states then get the mean
+    cosine; otherwise passages of an embedder without token states would hardly be chosen.
     """
     cosines: dict[tuple[int, int], float] = {}
     for hit_index, (hit, hit_parts) in enumerate(zip(retrieved.hits, parts, strict=True)):
@@ -166,7 +166,7 @@ def _parts(hit: Hit) -> Iterator[Part]:
     """The parts of a passage in order. They cover all of its text except blank lines."""
     text = hit.chunk.text
     is_prose = text_kind(format_path(hit.path)) == "prose"
-    headings: dict[int, int] = {}  # level -> part, by ascending level
+    headings: dict[int, int] = {}  # heading level -> index of its part, by ascending level
     lead_in: tuple[int, ...] = ()
     count = 0
     for start, end in _blocks(text, is_prose=is_prose):

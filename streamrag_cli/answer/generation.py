@@ -57,7 +57,7 @@ async def generate(
     clock: Clock,
     resources: SharedResources,
 ) -> AsyncGenerator[AskEvent, None]:
-    """Stream the model's answer. If the server no longer has the cached model, use the one that it has now.
+    """Stream the model's answer. If the server no longer has the cached model, use the model that it has now.
 
     `mark` fences the sources in the prompt; it is removed from the answer.
     """
@@ -143,7 +143,7 @@ async def _generate_with(
 
 
 async def _with_rest(stream: AsyncGenerator[ModelPiece, None], leaks: LeakedMarkFilter) -> AsyncGenerator[ModelPiece]:
-    """The pieces with the mark removed from their text. Text held back is not lost if the stream fails."""
+    """Yield the pieces without the mark. Text that was held back is yielded even if the stream fails."""
     async with aclosing(stream):
         try:
             async for part in stream:
@@ -167,9 +167,10 @@ async def _with_rest(stream: AsyncGenerator[ModelPiece, None], leaks: LeakedMark
 
 
 def _defaults(endpoint: ModelEndpoint, settings: Settings, mark: str) -> dict[str, object]:
-    """The parameters to send although no client requested them.
+    """The parameters that are sent without a request for them: a low temperature, and the mark as a stop sequence.
 
-    OpenAI's own models do not repeat the mark, and some refuse `stop` and every `temperature` but 1.
+    OpenAI gets only a configured temperature: its models do not repeat the mark, and some of them refuse `stop` and
+    every `temperature` except 1.
     """
     temperature = settings.temperature
     if temperature is None and not endpoint.is_openai:
@@ -204,7 +205,7 @@ def _final_events(finished: ModelFinished, endpoint: ModelEndpoint, clock: Clock
 
 
 def retry_message(retry: ModelRetrying) -> str:
-    """Why and when the request is sent again.
+    """The message that explains why and when the request is sent again.
 
     >>> retry_message(ModelRetrying(message="localhost:8000 is busy", wait_s=0.5, number=1, limit=2))
     'localhost:8000 is busy; retry 1 of 2 in 0.5 s'
@@ -217,7 +218,7 @@ def cut_notice(limit: str) -> Notice:
 
 
 def answer_limits(question: Question, settings: Settings) -> AnswerLimits:
-    """The limits in the settings, lowered if the question requests less."""
+    """The limits from the settings, with a lower token limit if the question requests one."""
     maximum = settings.max_answer_tokens
     requested = question.max_tokens
     return AnswerLimits(

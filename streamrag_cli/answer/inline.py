@@ -158,7 +158,7 @@ def _without_code(text: str, *, escapes: bool) -> Masked:
         closer = marks[ends[-1]]
         code = text[mark.end() : closer.end() - len(mark[0])].replace(LINE, " ")
         if not escapes and (code != code.strip() or text[max(0, mark.start() - 1) : mark.start()].isalnum()):
-            index += 1  # not a code span, only backticks
+            index += 1  # backticks that do not begin a code span
             continue
         if code.strip() and code[0] == code[-1] == " ":
             code = code[1:-1]
@@ -173,7 +173,7 @@ def _without_code(text: str, *, escapes: bool) -> Masked:
 def _without_markup(text: str) -> str:
     """Markdown as rendered: links become their text, and HTML tags and emphasis marks are removed.
 
-    A `<placeholder>` is not a tag and stays.
+    Text such as `<placeholder>` is not a tag, so it is kept.
     """
     if "<" in text:
         text = _TAG.sub(_tag_replacement, _AUTOLINK.sub(r"\1", _COMMENT.sub("", text)))

@@ -1,10 +1,10 @@
-"""Removes the mark that fences the sources in the prompt from an answer, in case a model repeats it."""
+"""Removes the prompt's mark from an answer. The mark fences the sources, and some models repeat it."""
 
 import re
 from typing import Final
 
 _OPENING: Final = "<<"
-_LONGEST_REST: Final = 16  # " source [999]>>"
+_LONGEST_REST: Final = 16  # one more than the length of " source [999]>>"
 
 
 class LeakedMarkFilter:
@@ -21,7 +21,7 @@ class LeakedMarkFilter:
         self._unfinished = re.compile(rf"(?:<<)?{re.escape(mark)}[^\n>]{{0,{_LONGEST_REST}}}>?\Z")
 
     def feed(self, text: str) -> str:
-        """The text that can be shown after this piece arrived."""
+        """Add a piece of the answer, and return the text that can be shown now."""
         if self._leak is None:
             return text
         self._pending += text
@@ -38,11 +38,11 @@ class LeakedMarkFilter:
         return "" if rest == _OPENING else rest
 
     def discard(self) -> None:
-        """Forget the text held back."""
+        """Discard the text that is held back."""
         self._pending = ""
 
     def _complete_until(self) -> int:
-        """The offset from which the text may belong to a mark that is not complete yet."""
+        """The offset at which an incomplete mark may begin."""
         text, mark = self._pending, self._mark
         tail = max(0, len(text) - len(mark) - len(_OPENING) - _LONGEST_REST - 1)
         if match := self._unfinished.search(text, tail):

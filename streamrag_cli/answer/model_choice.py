@@ -93,9 +93,8 @@ def find_local_servers(ports: Mapping[str, int] = LOCAL_PORTS) -> list[LocalServ
 def connect_hint(servers: Sequence[LocalServer], command: str, rest: str = "") -> str:
     """A clause that explains how to connect a model.
 
-    It has the command for the first of `servers` that has models, else general advice.
-
-    `command` and `rest` are the parts of the command before and after the flags.
+    It contains the command for the first of `servers` that has models, or else general advice. `command` and `rest` are
+    the parts of the command before and after the flags.
     """
     for server in servers:
         if server.models:
@@ -162,17 +161,17 @@ def _fetch_list(endpoint: ModelEndpoint, timeout_s: float) -> bytes:
 
 
 def _chat_models(body: bytes) -> list[str]:
-    """The ids in a list of models, without embedding models. Raises ValueError if it is not such a list."""
+    """The ids in a list of models, without embedding models. Raises ValueError if `body` is not a list of models."""
     try:
         listed = json.loads(body)
     except RecursionError:
-        raise ValueError("too deep") from None
+        raise ValueError("the list of models is nested too deeply") from None
     if not isinstance(listed, dict) or "data" not in listed or not isinstance(listed["data"], list | None):
-        raise ValueError("not a list of models")
+        raise ValueError("the reply is not a list of models")
     entries = listed["data"] or []
     ids = [entry["id"] for entry in entries if isinstance(entry, dict) and isinstance(entry.get("id"), str)]
     if len(ids) < len(entries):
-        raise ValueError("a model without a name")
+        raise ValueError("the list contains a model without a name")
     return [name for name in ids if "embed" not in name.lower()]
 
 

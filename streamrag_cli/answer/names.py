@@ -104,7 +104,7 @@ _SHORTEST_FUZZY: Final = 6
 
 
 class Name(NamedTuple):
-    """A name in a sentence. `is_weak` means that it is one word at the beginning, which may be any word."""
+    """A name in a sentence. `is_weak` is True for one word at the beginning of a clause, which may not be a name."""
 
     words: tuple[str, ...]
     is_weak: bool = False
@@ -127,7 +127,7 @@ def words_of(text: str) -> list[re.Match[str]]:
 
 
 def joined_points(text: str) -> str:
-    """`text` with acronyms such as "U.S." written without points."""
+    """`text` with the dots removed from acronyms such as "U.S."."""
     return _POINTS.sub(lambda match: match[0].replace(".", "") + " ", text)
 
 
@@ -198,7 +198,7 @@ def _is_capitalised(word: str) -> bool:
 
 
 def _end_of_run(sentence: str, words: Sequence[re.Match[str]], at: int) -> int:
-    """The index after the run of capitalised words, joined by spaces, hyphens, initials' points or "of"."""
+    """The index after the run of capitalised words at `at`, joined by spaces, hyphens, dots of initials or "of"."""
     end = at + 1
     while end < len(words):
         gap = sentence[words[end - 1].end() : words[end].start()]
@@ -227,7 +227,7 @@ def _begins_clause(sentence: str, words: Sequence[re.Match[str]], at: int) -> bo
 
 
 class KnownWords:
-    """The words of a passage, to look up names and words of an answer in."""
+    """The words of a passage, in which the names and words of an answer are looked up."""
 
     def __init__(self, text: str) -> None:
         text = joined_points(text)
@@ -257,12 +257,12 @@ class KnownWords:
         return self._stems
 
     def has_stems(self, word: str) -> bool:
-        """Whether the word occurs in any inflection."""
+        """Whether any inflection of the word occurs in the passage."""
         of_word = stems([word])[0]
         return bool(of_word) and self.stems.issuperset(of_word)
 
     def has_word(self, word: str) -> bool:
-        """Whether the word of a name occurs: in another form, as an acronym, or with a small difference in spelling."""
+        """Whether the passage has this word of a name: in any form, as an acronym, or spelled slightly differently."""
         key = folded(word)
         if key in self.all or key in self._pairs or not _SYNONYMS.get(key, frozenset()).isdisjoint(self.all):
             return True
@@ -283,7 +283,7 @@ class KnownWords:
         return letters in (self._capital_initials if len(letters) == 2 else self._initials)
 
     def has(self, name: Name) -> bool:
-        """Whether the passage has the name, or the part of it that identifies it."""
+        """Whether the passage contains the name, or enough of it to identify it."""
         if len(name.words) > 1:
             initials = "".join(word[0] for word in name.words if word[0].isupper()).lower()
             if len(initials) > 1 and initials in self._acronyms:
@@ -330,7 +330,7 @@ def _common_prefix(first: str, second: str) -> int:
 
 
 def _differs_by_one(first: str, second: str) -> bool:
-    """Whether one letter is replaced, added or missing."""
+    """Whether the words differ by one letter, which is replaced, added or missing."""
     if abs(len(first) - len(second)) > 1:
         return False
     at = _common_prefix(first, second)

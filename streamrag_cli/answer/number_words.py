@@ -1,4 +1,4 @@
-"""English number words, units and words for the precision of a number."""
+"""English words for numbers, for units and for the precision of a number."""
 
 from collections.abc import Mapping
 from typing import Final, NamedTuple
@@ -63,11 +63,11 @@ IMPLIED: Final[Mapping[str, tuple[float, ...]]] = {
     "noon": (12.0,),
     **dict.fromkeys(("no", "none", "never", "not", "without", "nothing", "neither", "free", "cannot"), (0.0,)),
 }
-"""Numbers that a word implies."""
+"""The numbers that a word may imply: "half" may stand for 0.5, 50 (percent) or 2."""
 
 
 class Unit(NamedTuple):
-    """A unit, as a multiple of the base unit of its dimension."""
+    """A unit of measurement. `factor` is its size in base units of its dimension: a minute has 60 seconds."""
 
     dimension: str
     factor: float
@@ -142,14 +142,14 @@ EVERY: Final[Mapping[str, float]] = {
     }.items()
     for word in words.split()
 }
-"""The seconds of a unit of time that a passage mentions without a number, such as "an hour" or "daily"."""
+"""The seconds in each unit of time that a text may mention without a number, such as "an hour" or "daily"."""
 
 ALL: Final = frozenset("all every each fully full entire entirely whole wholly completely always".split())
-"""Words for 100 %."""
+"""Words that may stand for 100 %."""
 BETWEEN: Final = frozenset(
     "working business consecutive calendar nautical square cubic full whole more further additional extra other".split()
 )
-"""Words between a number and its unit or noun."""
+"""Words that may separate a number from its unit or noun, as in "five working days"."""
 APPROXIMATE: Final = frozenset(
     "about approximately approx around roughly circa ca some nearly almost estimated ~ \u2248 close"
     " roundabout averaging average".split()

@@ -18,8 +18,8 @@ class PassageStates:
     """The token states of a chunk. Offsets refer to `text_to_embed`, where the chunk's own text begins at `offset`."""
 
     def __init__(self, chunk: Chunk, signs: bytes, starts: Sequence[int], question: "NDArray[np.float32]") -> None:
-        """`signs` are the packed states, `starts` the offset of each token, `question` is a vector of unit length."""
-        import numpy as np  # the embedder has already imported it
+        """`signs` are the packed states, `starts` the offsets of the tokens; `question` is a vector of unit length."""
+        import numpy as np  # already imported by the embedder
 
         text = chunk.text_to_embed
         self.offset = len(text) - len(chunk.text)
@@ -38,7 +38,7 @@ class PassageStates:
         return self.cosines([tokens])[0]
 
     def cosines(self, groups: Sequence[Sequence[int]]) -> list[float]:
-        """Like `cosine`, for each group of tokens."""
+        """For each group of tokens, the cosine that `cosine` returns."""
         import numpy as np
 
         is_member = np.zeros((len(groups), len(self._bits)), dtype=np.float32)
@@ -51,7 +51,7 @@ class PassageStates:
 
 
 def passage_states(chunk: Chunk, retrieved: Retrieved, embedder: Embedder) -> PassageStates | None:
-    """The states of a hit's chunk; None if the embedder or the store has none."""
+    """The token states of a hit's chunk; None if the embedder or the store has no token states for it."""
     signs = retrieved.token_states.get(chunk.id)
     if not signs or not has_tokens(embedder):
         return None

@@ -159,10 +159,10 @@ def _indent(line: str) -> int:
 
 
 def attached_block(block_list: Sequence[Block], at: int, markup: Markup) -> tuple[AttachedBlock, int]:
-    """The block that the one before index `at` introduces, and the index after that block.
+    """The block at index `at` if the previous block introduces it, and the index after it.
 
-    The block is code, a list or a paragraph, or `NOTHING`. If the returned index is the length of `block_list`, the
-    block may continue in the next chunk.
+    The block is code, a list or a paragraph, or else `NOTHING`. If the returned index is the length of `block_list`,
+    the block may continue in the next chunk.
     """
     above = block_list[at - 1]
     at = _after_title(block_list, at)
@@ -231,7 +231,7 @@ def _end_of_list(block_list: Sequence[Block], at: int) -> int:
 
 
 def _lines(block_list: Sequence[Block]) -> list[str]:
-    """The lines of the blocks, with a blank line between two blocks if the source has blank lines there."""
+    """The lines of the blocks, with a blank line between two blocks that blank lines separate in the chunk."""
     lines: list[str] = []
     for previous, block in zip([None, *block_list], block_list, strict=False):
         if previous and previous.line + len(previous.raw) < block.line:

@@ -77,13 +77,13 @@ async def _with_final_event(events: AsyncGenerator[AskEvent, None]) -> AsyncGene
         except StreamragError as error:
             _log.debug("the answer failed", exc_info=error)
             yield as_event(error)
-        except Exception as error:  # noqa: BLE001 - reported as an event and logged
+        except Exception as error:  # noqa: BLE001 - the bug is logged and reported as an event
             if exhausted := exhausted_resource(error):
                 _log.debug("the answer failed", exc_info=error)
                 yield as_event(exhausted)
                 return
             # An HTTP client has already received status 200: the error can only be reported in the stream.
-            _log.exception("a bug")
+            _log.exception("the answer failed because of a bug")
             yield Error(
                 message="internal error: this is a bug in streamrag",
                 code="internal_error",
@@ -109,7 +109,7 @@ async def _events(
     clock = Clock(question)
     clock.end("open the collection")
     if settings.names_a_model:
-        # Imports the HTTP client during retrieval: the first token arrives 5 % sooner.
+        # Importing the HTTP client during retrieval makes the first token arrive 5 % sooner.
         asyncio.get_running_loop().run_in_executor(None, warm_up_client, settings.model_scheme)
     searched = _to_search(question, settings)
     notices: list[Notice] = []
@@ -179,7 +179,7 @@ async def _search_and_answer(
                 answer.clear()
             if isinstance(event, Done):
                 judge = partial(_citation_events, "".join(answer), sources, question, event, is_quoted=endpoint is None)
-                for each in await run_in_new_thread(judge):  # up to 0.1 s, which would delay other answers
+                for each in await run_in_new_thread(judge):  # takes up to 0.1 s, which would delay other answers
                     yield each
                 if context.stale:
                     for each in await _late_notices(context.stale):
@@ -205,7 +205,7 @@ def _citation_events(
 
 
 def _to_search(question: Question, settings: Settings) -> Question:
-    """The question to search for, with the earlier turns to search with it."""
+    """The question to search for. It keeps the earlier turns only if the search uses them."""
     return replace(question, history=()) if settings.rewrite == "off" else question
 
 
@@ -237,18 +237,18 @@ async def _search_events(
 def _checked(
     find: Callable[[Cancellation], Context], wait_s: float, cancellation: Cancellation
 ) -> tuple[Context, list[Notice]]:
-    """The result of `find`, and notices for stale files that are known after at most `wait_s`. For a thread."""
+    """The result of `find`, and notices for the files known to be stale after at most `wait_s`. Blocks its thread."""
     context = find(cancellation)
     return context, context.stale.notices(wait_s) if context.stale else []
 
 
 async def _late_notices(stale: StaleFiles) -> list[Notice]:
-    """Notices for stale files whose check takes a long time."""
+    """The remaining notices for stale files, when their check is complete."""
     return stale.notices(0.0) if stale.is_done else await run_in_new_thread(stale.notices)
 
 
 async def _describe_search(retriever: Searcher, resources: SharedResources) -> str:
-    """The status text for a user at the terminal. It is empty for clients of a server, who do not see it."""
+    """The status text for a user at the terminal. It is empty for clients of a server, which do not show it."""
     if resources.for_visitors:
         return ""
     return f"searching {await retriever.in_thread(retriever.count_chunks):,} passages"

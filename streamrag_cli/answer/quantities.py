@@ -46,7 +46,7 @@ _HEDGE_TOKENS: Final = 4
 
 
 class Form(NamedTuple):
-    """One reading of a number: its value, and the value of its last digit."""
+    """One reading of a number: its value, and the place value of its last digit (`step`), such as 0.1 for "2.5"."""
 
     value: float
     step: float = 1.0
@@ -56,9 +56,9 @@ class Form(NamedTuple):
 class Quantity:
     """A number in a text.
 
-    `forms` are its possible readings: "1.000" may be 1 or 1000. `unit` is a key of `UNITS`, "%" or "". `hedge` is how
-    exact it claims to be: "about", "over", "under" or "". `kind` is "ordinal", "decade", "fraction", "code" (such as
-    `v1.2.3`, which `text` must match literally) or "". `noun` is the next word, and `before` the word before it.
+    `forms` are its possible readings: "1.000" may be 1 or 1000. `unit` is a key of `UNITS`, "%" or "". `hedge` is its
+    precision: "about", "over", "under" or "". `kind` is "ordinal", "decade", "fraction", "code" or ""; a code such as
+    `v1.2.3` is compared literally. `noun` is the word after the number, and `before` the word before it.
     """
 
     forms: tuple[Form, ...]
@@ -93,7 +93,7 @@ def quantities(text: str) -> list[Quantity]:
 
 
 def _parsed(tokens: Sequence[_Token]) -> Iterator[tuple[Quantity, int, int]]:
-    """Each number with the index of its first token and that of the token after it."""
+    """Each number, with the index of its first token and the index of the token after it."""
     at = 0
     while at < len(tokens):
         token = tokens[at]
@@ -239,7 +239,7 @@ def _with_context(quantity: Quantity, tokens: Sequence[_Token], first: int, afte
 
 
 def _hedge(tokens: Sequence[_Token]) -> str:
-    """How exact a number claims to be, by the words before it."""
+    """The precision of a number according to the words before it: "about", "over", "under" or ""."""
     hedge = ""
     for token in tokens:
         word = token.text.lower()
@@ -255,7 +255,7 @@ def _hedge(tokens: Sequence[_Token]) -> str:
 
 
 class KnownQuantities:
-    """The numbers of a passage, to look up numbers of an answer in."""
+    """The numbers of a passage, in which the numbers of an answer are looked up."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -305,7 +305,7 @@ class KnownQuantities:
         return named
 
     def contains(self, quantity: Quantity) -> bool:
-        """Whether the passage has the number: literally, in another form or unit, or rounded."""
+        """Whether the passage contains the number: literally, in another form or unit, or rounded."""
         if not quantity.forms:
             return quantity.text.lower() in self.codes or quantity.text.lower() in self.text.lower()
         if any(_key(form.value) in self.values for form in quantity.forms):
@@ -403,7 +403,7 @@ def _key(value: float) -> float:
 
 
 def _is_rounded(quantity: Quantity, form: Form, exact: float) -> bool:
-    """Whether the number is `exact`, rounded to its own digits, or close to `exact` if it has a hedge."""
+    """Whether the number equals `exact` rounded to as many digits, or is close to `exact` if it has a hedge."""
     value, step = form
     if abs(value - exact) <= 0.5 * step * (1 + 1e-9) and (step != 1.0 or exact != int(exact) or value == exact):
         return True
@@ -420,7 +420,7 @@ def _is_rounded(quantity: Quantity, form: Form, exact: float) -> bool:
 
 
 def _significant_digits(value: float) -> int:
-    """The digits of a number without leading and trailing zeros.
+    """How many digits a number has without leading and trailing zeros.
 
     >>> _significant_digits(1200), _significant_digits(1066), _significant_digits(0.5)
     (2, 4, 1)

@@ -31,13 +31,13 @@ from streamrag_cli.store.time_limit import Cancellation
 
 _MAX_QUOTES: Final = 3
 MAX_EMBEDDED: Final = 64
-"""Embedding is expensive, so only this many sentences are embedded: those whose words match the question best."""
+"""The number of sentences that are embedded, because embedding is expensive: those whose words match best."""
 
 _BLOCK_CHARS: Final = 200
 """The length of the beginning of a block that is scored together with the sentence that introduces the block."""
 
 _CACHED_TEXTS: Final = 500
-"""The number of chunks whose sentences are cached: more than one answer can use, and about 5 MB in total."""
+"""The number of chunks whose sentences are cached. They take about 5 MB, and are more than one answer can use."""
 
 _TABLE_CHUNKS: Final = 12
 """The maximum number of chunks to read for a table that a sentence introduces. Each chunk takes one query."""
@@ -57,7 +57,7 @@ _WEIGHTS: Final = {
 }
 
 _FOREIGN_SHARE: Final = 0.5
-"""The weight of the built-in embedder's cosines for other languages than English. It hardly understands them."""
+"""The weight of the built-in embedder's cosines for languages other than English, which it hardly understands."""
 _DETAIL: Final = re.compile(
     r"\w*\d[\w.,:/-]*(?<![.,:/-])|\b[^\W\d_a-zß-öø-ÿ]\w*"
     rf"|\b(?:{'|'.join((*DIGITS, *TENS, *MAGNITUDES))}"
@@ -171,7 +171,7 @@ def sentences_of(hit: Hit) -> Sequence[Sentence]:
 
 @lru_cache(maxsize=_CACHED_TEXTS)
 def _sentences(text: str, path: str) -> tuple[Sentence, ...]:
-    """Split a text. Cached: the sources and the quotes of an answer need its sentences, and so do later answers."""
+    """Split a text into sentences. Cached, because the sources, the quotes and later answers need them."""
     return tuple(sentences(text, text_kind(format_path(path)), inline_markup(format_path(path))))
 
 
@@ -235,7 +235,7 @@ def _as_quotes(
 
 
 def _whole_block(hit: Hit, sentence: Sentence, chunk_after: Callable[[Hit], Chunk | None]) -> AttachedBlock:
-    """The block that the sentence introduces, including its continuation in the next chunk (or chunks, for a table)."""
+    """The block that the sentence introduces, with its continuation in the next chunk. A table may take more chunks."""
     block, is_open = sentence.block, sentence.is_open
     text, last = hit.chunk.text, hit
     for count in range(_TABLE_CHUNKS):
@@ -262,7 +262,7 @@ def _matching_rows(table: AttachedBlock, language: str, term_weights: TermWeight
 def lexical_scores(
     texts: Sequence[str], languages: Sequence[str], term_weights: TermWeights, *, contexts: Sequence[str] = ()
 ) -> list[tuple[float, float]]:
-    """The share of the term weight that each text covers, and its BM25, both from 0 to 1.
+    """For each text, the share of the term weight that it covers and its BM25 score, both from 0 to 1.
 
     `contexts` has the sentence before each text, or "". Its words count as covered as well, because a text such as "It
     reopened in 1991." does not repeat them.

@@ -26,10 +26,10 @@ _STOP_REFUSED: Final = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestForm:
-    """The optional parts in use: token counts at the end of the stream, streaming, and a system message.
+    """The optional parts of the protocol to use: token counts at the end of the stream, streaming, a system message.
 
-    `limit_names` are the parameter names still to try for the token limit: a server supports one of them, or none.
-    `defaults` are the names of the parameters that are sent without being requested: `temperature`, `stop`.
+    `limit_names` are the parameter names that can still be tried for the token limit: a server supports one of them, or
+    none. `defaults` are the names of parameters that are sent without being requested: `temperature` and `stop`.
     """
 
     with_usage: bool = True
@@ -58,7 +58,7 @@ class RequestForm:
         return None
 
     def arrange(self, messages: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-        """The messages to send. If the server has no system role, the instructions precede the first other message."""
+        """The messages to send. If the server has no system role, the next message begins with the instructions."""
         if self.system_role:
             return list(messages)
         instructions = [text for role, text in messages if role == "system"]

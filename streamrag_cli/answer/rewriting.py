@@ -34,9 +34,9 @@ class RewriteFailedError(Exception):
 
 
 async def self_contained_question(question: Question, settings: Settings, resources: SharedResources) -> str:
-    """The question as the model rewrites it, on one line. Raises RewriteFailedError.
+    """Ask the model to rewrite the question, and return the result on one line. Raises RewriteFailedError.
 
-    This is one request without retries. It may take `REWRITE_LIMIT_S`, or `settings.timeout_s` if that is less.
+    Sends one request without retries. It may take `REWRITE_LIMIT_S`, or `settings.timeout_s` if that is less.
     """
     limit_s = min(REWRITE_LIMIT_S, settings.timeout_s)
     try:
@@ -64,7 +64,7 @@ def _prompt(question: Question) -> Sequence[Message]:
 async def _reply(
     prompt: Sequence[Message], endpoint: ModelEndpoint, settings: Settings, resources: SharedResources
 ) -> str:
-    """The reply up to the end of its first line that has text."""
+    """The model's reply, up to the end of the first line that contains text."""
     text = ""
     stream = stream_chat(
         prompt, endpoint=endpoint, timeout_s=settings.timeout_s, client_for=resources.client, limits=_LIMITS
@@ -88,5 +88,5 @@ async def _reply(
 
 
 def _first_line(reply: str) -> str:
-    """The first line that has text, without quotation marks and emphasis around it."""
+    """The first line of the reply that contains text, without the quotation marks and emphasis around it."""
     return next((line for each in reply.splitlines() if (line := sanitise_line(each).strip(_QUOTES))), "")

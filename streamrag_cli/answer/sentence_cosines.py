@@ -1,8 +1,8 @@
 """Cosines between sentences and the question, from the token states stored with each chunk.
 
 A sentence's vector is the mean of its token states. These were computed over the whole chunk, so the state of a pronoun
-contains the meaning of what it refers to. Sentences without states are embedded: those of an embedder that provides
-none, and text beyond the model's input.
+contains the meaning of what it refers to. Sentences without token states are embedded instead: the embedder may not
+provide token states, or the sentence may be beyond the end of its input.
 """
 
 import re
@@ -35,7 +35,7 @@ def sentence_cosines(
     embedder: Embedder,
     cancellation: Cancellation | None = None,
 ) -> "NDArray[np.float32]":
-    """One cosine per candidate, in the same order. Those of several collections are made comparable."""
+    """One cosine per candidate, in the same order. Cosines of several collections are made comparable."""
     import numpy as np  # the embedder has already imported it
 
     if retrieved.parts:
@@ -55,9 +55,10 @@ def sentence_cosines(
 def _cosines_across(
     candidates: Sequence[tuple[Hit, Sentence]], retrieved: Retrieved, cancellation: Cancellation | None
 ) -> "NDArray[np.float32]":
-    """The cosines of sentences of several collections, as the built-in embedder would score them.
+    """The cosines of sentences from several collections, converted to the scale of the built-in embedder.
 
-    If an embedder cannot judge the question, its sentences get the mean of the others, so that their words decide.
+    If an embedder cannot judge the question, its sentences get the mean of the other cosines. The words that they share
+    with the question then decide.
     """
     import numpy as np
 
@@ -73,7 +74,7 @@ def _cosines_across(
 
 
 def with_title(hit: Hit, sentence: Sentence) -> str:
-    """The text to compare with a question. A fact means little without its page's title, which is put before it."""
+    """The text of the sentence to compare with a question. A fact is preceded by its page's title, which it needs."""
     return f"{hit.chunk.context}: {sentence.text}" if sentence.role == "fact" else sentence.text
 
 

@@ -81,7 +81,7 @@ class Sentence:
 
     text: str
     markdown: str = ""
-    """Empty for code that no sentence introduces, which is only shown as `block`."""
+    """The sentence as Markdown. Empty for code that no sentence introduces, which is only shown as `block`."""
     line: int = 0
     """The index of the line in the chunk on which the sentence begins."""
     block: AttachedBlock = NOTHING
@@ -89,9 +89,9 @@ class Sentence:
     is_open: bool = False
     """Whether the block may begin or continue in the next chunk."""
     before: tuple["Sentence", ...] = ()
-    """The sentence before it in the same paragraph or item, if there is one."""
+    """The previous sentence in the same paragraph or item; empty if there is none."""
     following: tuple["Sentence", ...] = ()
-    """The next sentences in the same paragraph or item, at most three."""
+    """The next sentences in the same paragraph or item; at most three."""
     role: Literal["text", "heading", "fact"] = "text"
     """A `heading` occurs only if the chunk has nothing else; a `fact` is a line of the page's front matter."""
 
@@ -236,7 +236,7 @@ def _line_sentence(masked: Masked, line: int) -> Sentence:
 
 
 def _sentence(masked: Masked, part: str, line: int) -> Sentence:
-    """The part as a sentence, cut at a word if it is too long."""
+    """`part` as a sentence, which is cut between two words if it is too long."""
     words = masked.words(part)
     shown: list[tuple[str, str]] = []
     chars_left = MAX_CHARS

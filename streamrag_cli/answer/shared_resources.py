@@ -31,7 +31,7 @@ class SharedResources:
     """
 
     def __init__(self, *, for_visitors: bool = False) -> None:
-        """If `for_visitors`, questions come from clients of a server, who must not learn what runs on this machine."""
+        """If `for_visitors`, questions come from clients of a server. They must not learn what runs on this machine."""
         self.for_visitors = for_visitors
         self._pace = Pace()
         self._retrievers: ResourcePool[_Key, Retriever] = ResourcePool(lambda each: run_in_new_thread(each.close))
@@ -70,7 +70,7 @@ class SharedResources:
                     return await stack.enter_async_context(self.retriever(replace(settings, collection=collection)))
 
             opening = map(opened, settings.collections)
-            results = await asyncio.gather(*opening, return_exceptions=True)  # at an error, the others are closed later
+            results = await asyncio.gather(*opening, return_exceptions=True)  # so that all are closed after an error
             retrievers = [_result(each) for each in results]
             yield SeveralRetrievers(dict(zip(settings.collections, retrievers, strict=True)))
 

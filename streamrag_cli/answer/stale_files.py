@@ -1,7 +1,7 @@
 """Reports sources whose files have changed or no longer exist since they were ingested.
 
-The files are checked in a thread, so that a slow disk delays no answer. Documents that were read from an address are
-not checked.
+The files are checked in a thread, so that a slow disk does not delay the answer. Documents that were read from a web
+address or repository are not checked.
 """
 
 from collections.abc import Sequence
@@ -26,18 +26,18 @@ BRIEFLY_S: Final = 0.01
 
 
 class StaleFiles:
-    """The check of the files of some sources."""
+    """A running check of whether the files of some sources have changed or no longer exist."""
 
     def __init__(self, sources: Sequence[Source], records: RecordOf) -> None:
-        """Begin the check. `records` are those of the documents of `sources`."""
+        """Begin the check. `records` are the records of the documents in `sources`."""
         self._sources = sources
         self._reported: set[tuple[str | None, str]] = set()
         self._check = FileCheck({key: record for key, record in records.items() if is_local_file(record.path)})
 
     def notices(self, wait_s: float = LIMIT_S) -> list[Notice]:
-        """Notices for the files that are known to have changed after at most `wait_s`; each file is reported once.
+        """Notices for the files that are known to be stale after at most `wait_s`. Each file is reported once.
 
-        There is one for each collection, and one for files that have changed and for files that no longer exist.
+        Each collection has one notice for files that have changed, and one for files that no longer exist.
         """
         states = self._check.states(wait_s)
         paths: dict[tuple[FileState, str | None], list[str]] = {}
@@ -52,7 +52,7 @@ class StaleFiles:
 
     @property
     def is_done(self) -> bool:
-        """Whether `notices` does not wait."""
+        """Whether the check is complete, so that `notices` returns immediately."""
         return self._check.is_done
 
     def _notice(self, state: FileState, collection: str | None, paths: Sequence[str]) -> Notice:

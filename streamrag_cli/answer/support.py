@@ -21,7 +21,7 @@ from streamrag_cli.store.languages import ENGLISH, FUNCTION_WORDS, language_of
 
 _MAX_PASSAGE_CHARS: Final = 20_000
 _MAX_PASSAGES: Final = 12
-"""The number of passages that one sentence is compared with; the citations of a sentence with more are not judged."""
+"""The maximum number of passages that a sentence is compared with. Sentences that cite more are not judged."""
 _MAX_EARLIER: Final = 10
 """The number of earlier sentences whose content counts as known."""
 _TIME_LIMIT_S: Final = 0.05
@@ -156,7 +156,7 @@ def _contains(passages: Sequence[Passage], quantity: Quantity) -> bool:
 
 
 def _stated(text: str) -> Iterable[Quantity]:
-    """The numbers that the text states about its subject."""
+    """The numbers that the text states as facts. Numbers such as the one in "option 2" or "one of them" are skipped."""
     prose = _CODE.sub(lambda code: code[0] if re.fullmatch(r"`[\d.,%\s]+\w{0,3}`", code[0]) else " ", text)
     for each in quantities(prose):
         if each.forms and all(form.value == 1 for form in each.forms) and not each.unit:
@@ -178,7 +178,10 @@ def _has_quantity(
     cited: Sequence[Passage],
     everything: Sequence[Passage],
 ) -> bool:
-    """Whether the number is in a passage, counts something in it, or can be computed. `others` are in a passage."""
+    """Whether the number is in a passage, counts something in it, or can be computed from numbers in it.
+
+    `others` are the numbers of the sentence that are in a passage.
+    """
     if _contains(everything, quantity) or (quantity.unit and all(form.value == 1 for form in quantity.forms)):
         return True
     if not quantity.forms:
@@ -277,12 +280,12 @@ def _knows(passage: Passage, word: str) -> bool:
 
 
 def _squeezed(text: str) -> str:
-    """The letters and digits of the text, to compare quotations without regard to punctuation and markup."""
+    """The letters and digits of the text in lower case, to compare texts regardless of punctuation and markup."""
     return re.sub(r"[\W_]+", "", text.lower())
 
 
 def _is_english(text: str) -> bool:
-    """Whether the text is in English; unlike `language_of`, not for a text without function words."""
+    """Whether the text is in English. Unlike in `language_of`, a text without function words is not."""
     sample = text[:_LANGUAGE_CHARS]
     return _english_words(sample) >= _MIN_ENGLISH_SHARE * len(words_of(sample)) and language_of(sample) == ENGLISH
 

@@ -32,9 +32,9 @@ _MARKS: Final = (*_CLOSINGS, *_CHANNEL_MARKS)
 _PARTIAL_MARK: Final = re.compile(
     r"[<\[\N{WHITE LEFT-POINTING TRIANGLE}][^<\[\N{WHITE LEFT-POINTING TRIANGLE}]{0,12}\Z"
 )
-# Phrases with which models begin to think aloud, and with which answers from documents do not begin. Text that is only
-# a prefix of a phrase in the first group is held back. The other phrases begin like many answers, so their prefixes are
-# not held back.
+# Phrases with which models begin to think aloud, but with which answers from documents do not begin. Text that is only
+# a prefix of a phrase in the first group is held back. The phrases in the second group begin like many answers, so
+# their prefixes are not held back.
 _HELD_PREFIXES: Final = (
     "okay, the user",
     "okay, so",
@@ -75,7 +75,7 @@ class ThinkingFilter:
 
     How the text is split into pieces does not change the answer, with one exception: if a closing mark without an
     opening one follows text that did not look like thinking, that text has already been returned. `answer_began_late`
-    then reports that it was not part of the answer. With `expected` all text is held back until a closing mark or the
+    then reports that it was not part of the answer. With `expected`, all text is held back until a closing mark or the
     end of the reply.
     """
 
@@ -100,7 +100,7 @@ class ThinkingFilter:
         self._expected = False
 
     def feed(self, text: str) -> str:
-        """The text that `text` adds to the answer; "" while it is undecided whether it is part of the answer."""
+        """The text that `text` adds to the answer; "" as long as it is unclear whether it belongs to the answer."""
         self._pending += text
         answer = ""
         while True:
@@ -189,7 +189,7 @@ class ThinkingFilter:
             self._pending = self._pending.lstrip()
         if not self._dropped and (match := _CLOSING.search(self._pending)):
             if match.end() == len(self._pending):
-                return self._output_up_to(match.start())  # undecided until it is known whether the line ends there
+                return self._output_up_to(match.start())  # wait for more text, which shows whether the line ends here
             if self._is_at_line_edge(match):
                 return self._begin_answer_late(self._pending[match.end() :].lstrip())
         partial = _PARTIAL_MARK.search(self._pending)

@@ -1,1 +1,1 @@
-"""The background engine: keeps modules loaded, keeps stores and connections open, and answers over a Unix socket."""
+"""The background engine. It keeps modules loaded and stores and connections open, and answers over a Unix socket."""

@@ -13,7 +13,9 @@ from streamrag_cli.text import sanitise
 
 def main() -> None:
     directory, identity, idle_s = sys.argv[1:]
-    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # a reader of an inherited pipe would wait for this process to end
+    os.closerange(
+        3, os.sysconf("SC_OPEN_MAX")
+    )  # otherwise the reader of an inherited pipe would wait until this process ends
     os.umask(0o077)
     asyncio.run(_run(EngineAddress(Path(directory), identity), float(idle_s)))
 
@@ -29,7 +31,7 @@ async def _run(address: EngineAddress, idle_s: float) -> None:
 
 
 class _Formatter(logging.Formatter):
-    """Formats log lines: removes control characters and masks keys."""
+    """Formats log lines without control characters, and with keys masked."""
 
     def __init__(self, engine: Engine) -> None:
         super().__init__("%(asctime)s %(name)s: %(message)s")

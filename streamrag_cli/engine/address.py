@@ -1,4 +1,4 @@
-"""The address of an engine: its directory and its identity.
+"""The address of an engine, which consists of its directory and its identity.
 
     DIRECTORY/engine-IDENTITY.sock     the socket (0600), in a private directory of the user (0700)
     DIRECTORY/engine-IDENTITY.start    lock of the client that starts the engine
@@ -152,7 +152,7 @@ def network_variables(environment: Mapping[str, str]) -> dict[str, str]:
 def environment_for_engine(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment variables of an engine, without the settings and keys of the caller."""
     inherited = {name: environment[name] for name in _INHERITED if name in environment}
-    # With a single malloc arena, freed memory is returned instead of staying with the thread that used it.
+    # With a single malloc arena, freed memory is returned to the system instead of being kept for its thread.
     return inherited | network_variables(environment) | SWITCHES | {"MALLOC_ARENA_MAX": "1"}
 
 
@@ -178,7 +178,7 @@ def _is_only_written_by_user(directory: Path) -> bool:
 
 
 def _is_closed_to_others(directory: Path, forbidden: int) -> bool:
-    """Whether it is a directory of this user without any of the `forbidden` permissions."""
+    """Whether `directory` is a directory that this user owns, without any of the `forbidden` permissions."""
     try:
         status = directory.lstat()
     except OSError:
@@ -187,7 +187,7 @@ def _is_closed_to_others(directory: Path, forbidden: int) -> bool:
 
 
 def _checked(directory: Path) -> Path:
-    """The directory, created if necessary. Raises UnsafeDirectoryError if it is not private to the user."""
+    """`directory`, created if necessary. Raises UnsafeDirectoryError if it is not private to the user."""
     try:
         directory.mkdir(mode=0o700, exist_ok=True)
     except FileExistsError:

@@ -1,7 +1,7 @@
 """The client of the engine: finds or starts an engine, sends it a question, and falls back if it fails.
 
-This module avoids slow imports: a question is sent to the engine a few milliseconds after the arguments are parsed.
-An engine that is dead, hangs before its hello, or belongs to another user costs at most `HELLO_TIMEOUT_S`.
+This module avoids slow imports: a question is sent to the engine a few milliseconds after the arguments are parsed. An
+engine that is dead, hangs before its hello, or belongs to another user delays the answer by at most `HELLO_TIMEOUT_S`.
 """
 
 import fcntl
@@ -46,7 +46,7 @@ _MIN_LIMITS: Final = {
 }
 """A client with a lower soft limit starts no engine, because the engine would inherit it. None means unlimited."""
 _HOME: Final = Path(__file__).resolve().parent.parent.parent
-# Not `-m`: the package may be in a folder that only the caller's PYTHONPATH names.
+# `python -m` would not find a package that is only in the caller's PYTHONPATH, which the engine does not have.
 _PROGRAM: Final = (
     "import sys; home = sys.argv.pop(1); home in sys.path or sys.path.insert(0, home);"
     " from streamrag_cli.engine.__main__ import main; main()"
@@ -55,7 +55,7 @@ _log: Final = logging.getLogger("streamrag.engine")
 _LOST: Final = Error(
     message="the engine stopped while writing the answer, so the answer is cut off",
     code="engine_lost",
-    hint="ask again, or without the engine: streamrag ask --no-engine QUESTION",
+    hint="ask again, or ask without the engine: streamrag ask --no-engine QUESTION",
     retryable=True,
     exit_code=ExitCode.MODEL_SERVER,
 )
@@ -77,13 +77,11 @@ class EngineService:
         return self._run(request, settings, partial(self._fallback.search, question, settings))
 
     async def read(self, selection: Selection, settings: Settings) -> Passage:
-        """Always done by `fallback`: it needs no embedder and no model, which an engine keeps open, only the catalog,
-        which opens in a few milliseconds.
-        """
+        """Read with `fallback`, not with the engine: only the catalog is needed, which opens in a few milliseconds."""
         return await self._fallback.read(selection, settings)
 
     async def list(self, listing: Listing, settings: Settings) -> list[DocumentEntry]:
-        """Always done by `fallback`, for the same reason as `read`."""
+        """List with `fallback`, for the same reason as in `read`."""
         return await self._fallback.list(listing, settings)
 
     def _run(
@@ -92,22 +90,22 @@ class EngineService:
         """Send the request before returning, so that the caller can import its renderer while the engine works."""
         try:
             if variables := open_store(settings.store).environment_overrides(self._environment):
-                # libpq reads these variables, such as PGPASSWORD, and the engine does not have them
+                # libpq reads these variables, such as PGPASSWORD, from the environment, and the engine lacks them.
                 raise EngineUnavailableError(f"it does not receive these variables: {', '.join(variables)}")
             connection = connect(request, self._environment, idle_s=settings.engine_idle_s)
         except EngineUnavailableError as error:
-            _log.debug("not used: %s", error)
+            _log.debug("the engine is not used: %s", error)
             return fallback()
         return _events(connection, fallback)
 
 
 class EngineUnavailableError(Exception):
-    """No engine can be used. `--debug` shows the message."""
+    """No engine can be used. The message is the reason, which `--debug` shows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A connection to an engine, over which a request was sent. The last event has one of the types `ends_with`."""
+    """A connection to an engine that has received a request. The last event has one of the types in `ends_with`."""
 
     socket: socket.socket
     address: EngineAddress
@@ -130,7 +128,7 @@ class Connection:
                     continue
                 event = read_event(line)
                 if not isinstance(event, AskEvent):
-                    raise DecodeError("unexpected ingest event")
+                    raise DecodeError("the engine sent an event of an ingest")
                 yield event
                 if isinstance(event, self.ends_with):
                     return
@@ -144,7 +142,10 @@ class Connection:
             writer.close()
 
     def _disown(self) -> EngineUnavailableError:
-        """Make the next client start another engine. This engine is not stopped, because it may only be busy."""
+        """Remove the socket, so that the next client starts another engine.
+
+        This engine is not stopped, because it may only be busy.
+        """
         self.address.socket.unlink(missing_ok=True)
         return EngineUnavailableError("it does not respond")
 
@@ -188,7 +189,7 @@ def _needs_network(request: Request) -> bool:
 
 
 def state_of(address: EngineAddress, wants: Literal["status", "stop"]) -> dict[str, Any] | None:
-    """The state that the engine at `address` reports; None if it is dead. If `wants` is "stop", the engine also stops.
+    """The state that the engine at `address` reports; None if it is dead. If `wants` is "stop", it also stops.
 
     Raises EngineUnavailableError if the engine is alive but does not respond.
     """
@@ -216,7 +217,7 @@ async def _events(
                 shown = shown or not isinstance(event, Status | QuestionAsked)
                 yield event
     except EngineUnavailableError as error:
-        _log.debug("not used: %s", error)
+        _log.debug("the engine is not used: %s", error)
         if shown:
             yield _LOST
             return
@@ -302,7 +303,7 @@ def _spawn(address: EngineAddress, environment: Mapping[str, str], idle_s: float
         os.chdir("/")
         os.dup2(os.open(os.devnull, os.O_RDWR), 0)
         log = _open_private(str(address.log), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        fcntl.flock(log, fcntl.LOCK_SH)  # until the engine ends; see `leftovers`
+        fcntl.flock(log, fcntl.LOCK_SH)  # locked until the engine ends; see `leftovers`
         os.dup2(log, 1)
         os.dup2(log, 2)
         os.execve(sys.executable, arguments, child_environment)  # noqa: S606 - our own interpreter, no shell

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 HELLO_TIMEOUT_S: Final = 1.0
 """How long a client waits for the hello of an engine."""
-_SILENCE_S: Final = 10 * BEAT_S  # long enough for an engine on a busy machine
+_SILENCE_S: Final = 10 * BEAT_S  # a limit that an engine on a busy machine does not exceed
 TICK_S: Final = 0.1
 _STOPPED_S: Final = 0.9
-"""A longer tick means that this process was stopped or got hardly any CPU time."""
+"""If a tick takes longer, this process was stopped or got hardly any CPU time."""
 
 
 class HeartbeatMonitor:
@@ -42,7 +42,9 @@ class HeartbeatMonitor:
         passed_s, self._checked_at_s = now_s - self._checked_at_s, now_s
         was_stopped = passed_s > _STOPPED_S
         self._silent_s += TICK_S if was_stopped else passed_s
-        if self._silent_s >= self._limit_s and not was_stopped:  # after a stop, the waiting messages must be read first
+        if (
+            self._silent_s >= self._limit_s and not was_stopped
+        ):  # after a stop, waiting messages must be read before silence counts
             raise TimeoutError
 
 

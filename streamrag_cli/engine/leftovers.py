@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 _KEEP_LOG_S: Final = 86_400.0
-"""A log that is not empty is kept for this time, because it may explain why the engine ended."""
+"""How long a log that is not empty is kept, because it may explain why the engine ended."""
 
 
 def remove_leftovers(directory: Path) -> None:
@@ -27,16 +27,16 @@ def remove_leftovers(directory: Path) -> None:
         for each in directory.glob(f"engine-*.{suffix}"):
             files[each.stem][suffix] = each
     for of_engine in files.values():
-        with suppress(OSError):  # a file that cannot be opened or removed does not matter
+        with suppress(OSError):  # if a file cannot be opened or removed, it stays
             _remove_if_ended(of_engine)
 
 
 def _remove_if_ended(files: dict[str, Path]) -> None:
     with _unlocked(files.get("log")) as log_is_unlocked, _unlocked(files.get("start")) as start_is_unlocked:
         if not log_is_unlocked or not start_is_unlocked:
-            return  # it runs, or a client is starting it
+            return  # the engine runs, or a client is starting it
         if "sock" in files and _is_listening(files["sock"]):
-            return  # it is of a version that did not lock its log
+            return  # the engine runs, in a version that did not lock its log
         for suffix, file in files.items():
             status = file.lstat()
             is_recent_log = suffix == "log" and status.st_size and time.time() - status.st_mtime < _KEEP_LOG_S
@@ -46,7 +46,7 @@ def _remove_if_ended(files: dict[str, Path]) -> None:
 
 @contextmanager
 def _unlocked(file: Path | None) -> Iterator[bool]:
-    """Whether no process holds a lock on the file, or the file does not exist. Locks it within the block."""
+    """Yield whether the file is missing or no other process has locked it. Locks the file inside the `with` block."""
     if file is None:
         yield True
         return

@@ -12,7 +12,7 @@ from streamrag_cli.settings import Settings
 
 LONGEST_LINE_BYTES: Final = 256_000_000
 BEAT_S: Final = 0.5
-"""The interval of the empty lines that an engine sends as heartbeats while it answers."""
+"""The interval in seconds between the empty lines that an engine sends as heartbeats while it answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 class Engine:
-    """Serves at one address. `run` returns when the engine has been idle long enough, was stopped, or is outdated."""
+    """Serves at one address. `run` returns when the engine was idle long enough, was stopped or became outdated."""
 
     def __init__(self, address: EngineAddress, *, idle_s: float) -> None:
         self._address = address
@@ -45,7 +45,7 @@ class Engine:
         self._resources: Any = None
 
     async def run(self) -> None:
-        """Listen and answer until it is time to exit. An earlier engine at this address becomes outdated."""
+        """Listen and answer until the engine must exit. An earlier engine at this address becomes outdated."""
         listening = _listen(self._address.socket)
         inode = self._address.socket.stat().st_ino
         server = await asyncio.start_unix_server(self._accept, sock=listening, limit=LONGEST_LINE_BYTES)
@@ -63,7 +63,7 @@ class Engine:
                 await self._resources.aclose()
 
     async def _finish(self) -> None:
-        """Finish open answers, but do not wait for a client that reads nothing, because it may be stopped (Ctrl-Z)."""
+        """Finish the open answers, except to clients that read nothing: they may have been stopped with Ctrl-Z."""
         until_s = time.monotonic() + _FINISH_TIMEOUT_S
         while self._serving:
             await asyncio.wait(self._serving, timeout=BEAT_S)
@@ -83,7 +83,7 @@ class Engine:
                 return
 
     def _is_outdated(self, inode: int) -> bool:
-        """Whether clients can no longer find this engine, or a store directory was replaced."""
+        """Whether clients can no longer find this engine, or the directory of a store was replaced."""
         try:
             if _inode(self._address.socket) != inode or identity(os.environ) != self._address.identity:
                 return True
@@ -93,7 +93,7 @@ class Engine:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - streams run their callback in a task
+        assert task is not None  # noqa: S101 - asyncio runs this callback in a task
         self._serving.add(task)
         try:
             _, uid = peer(writer.get_extra_info("socket"))
@@ -119,7 +119,7 @@ class Engine:
             writer.transport.abort()  # do not wait for a client that has not read everything
 
     async def _serve(self, request: Request, writer: asyncio.StreamWriter, connection: asyncio.Task[None]) -> None:
-        """Run one request. `connection` is the task of its connection, which is not the current task."""
+        """Run one request. `connection` is the task that handles its connection, which is not the current task."""
         match request:
             case Request(wants="stop"):
                 self._retired.set()
@@ -168,7 +168,7 @@ class Engine:
             "running_s": round(time.time() - self._started_at, 1),
             "idle_s": round(time.monotonic() - self._last_request_s, 1),
             "questions": self._questions,
-            "open": len(self._serving) - 1,  # without the connection of this request
+            "open": len(self._serving) - 1,  # excludes the connection of this request
             "rss_mb": memory_bytes()[1] // 1_000_000 or None,
             "stores": sorted(map(str, self._stores)),
             "log": str(self._address.log),
@@ -198,7 +198,7 @@ def _create_link(address: EngineAddress) -> None:
         link = fallback_address(address).socket
         if link.parent != address.directory and not (link.is_socket() and not link.is_symlink()):
             for stale in link.parent.glob("engine-*.sock"):
-                if stale.is_symlink() and not stale.exists():  # left by a killed engine
+                if stale.is_symlink() and not stale.exists():  # the engine was killed
                     stale.unlink(missing_ok=True)
             link.unlink(missing_ok=True)
             link.symlink_to(address.socket)

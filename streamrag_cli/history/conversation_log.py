@@ -22,28 +22,28 @@ _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
 _BASE32: Final = _LETTERS + "234567"
 _THREAD_CHARS: Final = 8
 _START_AFTER_S: Final = 0.3
-"""If a search takes longer, its question is logged before it ends. An earlier start would delay fast ones."""
+"""If a search takes longer, its question is logged before the search ends. Logging earlier would delay fast answers."""
 _LAST_WRITE_S: Final = 2.5
-_INTERRUPTED_WRITE_S: Final = 0.4  # less than the grace period of a signal
+_INTERRUPTED_WRITE_S: Final = 0.4  # less than the time that a process has to exit after a signal
 _NOT_ASKED: Final = frozenset({"empty_question", "question_too_long"})
-"""Errors of a question that was not asked at all, and may be a whole file."""
+"""The errors of questions that were refused before the search. They are not logged: the text may be a whole file."""
 MOST_TURNS: Final = 200
-"""The turns of a conversation that are read from the log."""
+"""The maximum number of turns of a conversation that are read from the log."""
 _writers: Final[dict[Path, LogWriter]] = {}
-"""The writer of each log in this process, because its thread and connection stay open."""
+"""The writer of each log in this process. It is kept, because its thread and connection stay open."""
 
 LOGGED: Final = Notice(
     message="questions and answers are kept in a log on this machine for `ask -C` and `streamrag log`;"
     " to switch it off: streamrag log off",
     code="logged",
 )
-"""Shown once, with the first complete answer that is logged."""
+"""The notice that is shown once, with the first complete answer that is logged."""
 
 
 class ConversationLog:
-    """The log in one SQLite file, which the first record creates. Several processes can use it concurrently.
+    """The log of one user, in a SQLite file. The first record creates it; several processes can use it concurrently.
 
-    All methods that read it raise LogError.
+    All methods that read the log raise LogError.
     """
 
     def __init__(self, file: Path) -> None:
@@ -54,10 +54,10 @@ class ConversationLog:
         """The log of the user. Does not access the disk. Raises LogError if there is no directory for it."""
         return cls(log_file(environment))
 
-    def new_thread(self, terminal: str) -> str:  # noqa: ARG002 - the id does not depend on it
-        """The id of a new conversation in this terminal, which is in the log as soon as it has a question.
+    def new_thread(self, terminal: str) -> str:  # noqa: ARG002 - the id does not depend on the terminal
+        """The id of a new conversation. The log contains the conversation as soon as it has a question.
 
-        It begins with a letter, so that it is never mistaken for the number of a turn.
+        The id begins with a letter, so that it is never mistaken for the number of a turn.
         """
         first, *others = os.urandom(_THREAD_CHARS)
         return _LETTERS[first % len(_LETTERS)] + "".join(_BASE32[each % len(_BASE32)] for each in others)
@@ -70,18 +70,23 @@ class ConversationLog:
         rows = self._rows("SELECT DISTINCT thread FROM turns WHERE substr(thread, 1, ?) = ?", len(start), start)
         threads = sorted(thread for (thread,) in rows)
         if not threads:
-            raise UsageError(f"no conversation {prefix!r} in the log", code="unknown_thread", hint="streamrag log")
+            raise UsageError(
+                f"the log contains no conversation {prefix!r}", code="unknown_thread", hint="streamrag log"
+            )
         if len(threads) > 1:
             some = ", ".join(threads[:3]) + (f" and {len(threads) - 3} more" if len(threads) > 3 else "")
             raise UsageError(
-                f"{len(threads)} conversations begin with {prefix!r}: {some}",
+                f"the ids of {len(threads)} conversations begin with {prefix!r}: {some}",
                 code="ambiguous_thread",
                 hint="use more characters of the id; to list the conversations: streamrag log",
             )
         return str(threads[0])
 
     def last_thread(self, terminal: str) -> str | None:
-        """The conversation of the last question in this terminal, else of the user's last question, else None."""
+        """The conversation of the last question in this terminal, or else of the user's last question.
+
+        Returns None if the log is empty.
+        """
         here = self._rows("SELECT thread FROM turns WHERE terminal = ? ORDER BY id DESC LIMIT 1", terminal)
         rows = here or self._rows("SELECT thread FROM turns ORDER BY id DESC LIMIT 1")
         return str(rows[0][0]) if rows else None
@@ -124,10 +129,9 @@ class ConversationLog:
     ) -> AsyncGenerator[AskEvent, None]:
         """Yield the events and write them into the log, as a turn of `question.thread` or of a new conversation.
 
-        A question that is empty or too long is not written.
-
-        If writing fails, a notice `not_logged` precedes the last event; the answer is not affected. With `announce`,
-        the notice `LOGGED` precedes it if this is the first complete answer in the log.
+        A question that is empty or too long is not written. If writing fails, a notice `not_logged` precedes the last
+        event, and the answer is not affected. With `announce`, the notice `LOGGED` precedes the last event of the first
+        complete answer in the log.
         """
         import asyncio  # the caller already runs it
 
@@ -155,7 +159,9 @@ class ConversationLog:
                         await asyncio.wait({asyncio.wrap_future(recording.ended)}, timeout=_LAST_WRITE_S)
                         for notice in _notices(recording):
                             yield notice
-                    if timer is None and isinstance(event, Status):  # a question that is searched was not refused
+                    if timer is None and isinstance(
+                        event, Status
+                    ):  # the search has begun, so the question was not refused
                         timer = asyncio.get_running_loop().call_later(_START_AFTER_S, start)
                     yield event
                     if isinstance(event, Status) and event.status == "generating":
@@ -181,7 +187,7 @@ class ConversationLog:
 
 
 def _utc(now_s: float) -> str:
-    """A Unix time in ISO 8601."""
+    """A Unix time in seconds, formatted in ISO 8601 (UTC)."""
     seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now_s))
     return f"{seconds}.{int(now_s * 1000) % 1000:03}+00:00"
 
@@ -194,7 +200,7 @@ def _wait(recording: Recording) -> None:
 
 def _notices(recording: Recording) -> list[Notice]:
     if not recording.ended.done():
-        error: LogError | None = LogError("writing the log takes too long", code="log_busy")
+        error: LogError | None = LogError("writing to the log took too long", code="log_busy")
     else:
         error = recording.ended.result()
     if error is not None:

@@ -14,7 +14,7 @@ from streamrag_cli.history.location import LogError, make_private_directory, not
 
 VERSION: Final = 1
 WRITE_BUSY_S: Final = 1.0
-"""How long the record of an answer waits for other processes, whose transactions take milliseconds."""
+"""How long writing an answer waits for the lock of another process, whose transactions take milliseconds."""
 COMMAND_BUSY_S: Final = 5.0
 _APPLICATION_ID: Final = 0x73726C67
 _FILES: Final = ("", "-wal", "-shm", "-journal")
@@ -25,12 +25,12 @@ def open_to_write(file: Path, *, busy_s: float = WRITE_BUSY_S) -> sqlite3.Connec
     """A connection to the log, which is created if it does not exist. Raises LogError.
 
     Do not close it at the end of an answer: closing the last connection copies the write-ahead log into the database
-    and waits for the disk, which takes longer than everything else.
+    and waits for the disk. This takes longer than everything else that is done for the log.
     """
     with translated_errors(file):
         make_private_directory(file.parent)
         if not _exists(file):
-            # The file is opened without SQLite only here: closing it would release the locks of other connections.
+            # Only a new file is opened without SQLite: closing it releases the locks of other connections to the file.
             with suppress(FileExistsError):
                 os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         db = _connect(file, "rw", busy_s)
@@ -49,7 +49,7 @@ def open_to_write(file: Path, *, busy_s: float = WRITE_BUSY_S) -> sqlite3.Connec
 def reading(file: Path) -> Iterator[sqlite3.Connection | None]:
     """A read-only connection to the log; None if it does not exist or is empty. Raises LogError.
 
-    Closing it does not change the log, unlike the last connection that can write.
+    Closing this connection does not change the log, while closing the last writable connection does.
     """
     with translated_errors(file):
         if not _exists(file):
@@ -84,22 +84,22 @@ def _exists(file: Path) -> bool:
 
 
 def database_files(file: Path) -> list[Path]:
-    """The database and the files that SQLite creates next to it."""
+    """The paths of the database and of the files that SQLite creates next to it."""
     return [file.with_name(file.name + suffix) for suffix in _FILES]
 
 
 def has_version(db: sqlite3.Connection) -> bool:
-    """Whether an open log still has the format of this version."""
+    """Whether an open log still has the format that this version of streamrag writes."""
     return bool(db.execute("PRAGMA user_version").fetchone()[0] == VERSION)
 
 
 def _is_initialized(db: sqlite3.Connection, file: Path) -> bool:
-    """Whether the log has tables. Raises LogError if they are not those of this version."""
+    """Whether the log has tables. Raises LogError if they belong to another program or a newer version."""
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if version == 0 and not db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
         return False
     if db.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION_ID:
-        raise _damaged(file, "it is another program's database")
+        raise _damaged(file, "it contains another program's database")
     if version > VERSION:
         quoted = shlex.quote(str(file))
         raise LogError(
@@ -117,7 +117,7 @@ def _create(db: sqlite3.Connection, busy_s: float) -> None:
         try:
             db.execute("PRAGMA journal_mode = WAL")
             break
-        except sqlite3.OperationalError:  # SQLite does not wait for another process that does the same
+        except sqlite3.OperationalError:  # SQLite does not wait if another process does the same
             if time.monotonic() > deadline_s:
                 raise
             time.sleep(0.01)
@@ -133,7 +133,7 @@ def _create(db: sqlite3.Connection, busy_s: float) -> None:
 
 @contextmanager
 def transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """A short write transaction."""
+    """Context manager for a short write transaction."""
     db.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -155,7 +155,7 @@ def set_fact(db: sqlite3.Connection, name: str, value: str) -> None:
 
 @contextmanager
 def translated_errors(file: Path) -> Iterator[None]:
-    """Turn errors of SQLite and the operating system into LogError."""
+    """Context manager that converts errors of SQLite and the operating system to LogError."""
     try:
         yield
     except LogError:
@@ -164,7 +164,7 @@ def translated_errors(file: Path) -> Iterator[None]:
         raise not_writable(file, error.strerror or str(error)) from error
     except sqlite3.Error as error:
         raise _log_error(file, error) from error
-    except (ValueError, MemoryError) as error:  # text that SQLite cannot encode or decode, damaged JSON
+    except (ValueError, MemoryError) as error:  # SQLite cannot encode or decode a text, or JSON is damaged
         raise _damaged(file, str(error)) from error
 
 

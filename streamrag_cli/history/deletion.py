@@ -1,4 +1,4 @@
-"""Deletes turns so that no file contains their text any more."""
+"""Deletes turns from the log, and erases their text from all of its files."""
 
 import sqlite3
 import time
@@ -21,7 +21,7 @@ _ERASE_WITHIN_S: Final = 10.0
 
 
 def delete(file: Path, where: str, values: Sequence[object] = ()) -> int:
-    """Delete the turns that satisfy an SQL condition and erase their text; returns their number. Raises LogError.
+    """Delete the turns that satisfy an SQL condition, erase their text, and return their number. Raises LogError.
 
     Also erases the text of earlier deletions that were interrupted.
     """
@@ -40,7 +40,7 @@ def delete(file: Path, where: str, values: Sequence[object] = ()) -> int:
 
 
 def delete_everything(file: Path) -> int | None:
-    """Delete all turns; returns their number. If the log cannot be read, removes its files and returns None."""
+    """Delete all turns and return their number. If the log cannot be read, remove its files and return None."""
     try:
         return delete(file, "1")
     except LogError as error:
@@ -53,7 +53,7 @@ def delete_everything(file: Path) -> int | None:
 
 
 def _erase(db: sqlite3.Connection, file: Path) -> None:
-    """Write a new database without free pages, and empty the write-ahead log. Raises LogError `log_busy`."""
+    """Rewrite the database without free pages, and empty the write-ahead log. Raises LogError `log_busy`."""
     deadline_s = time.monotonic() + _ERASE_WITHIN_S
     db.execute("VACUUM")
     db.execute("DELETE FROM facts WHERE name = 'erasing'")

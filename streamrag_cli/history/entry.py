@@ -16,9 +16,9 @@ _TIMINGS: Final = ("retrieval_ms", "first_token_ms", "total_ms")
 
 
 class Entry:
-    """The record of one question. The API key `secret` is masked in all text.
+    """The record of one question and its answer. The API key `secret` is masked in all text.
 
-    Not a dataclass: creating one of this size takes a millisecond, at the start of every answer.
+    Not a dataclass: defining one of this size takes a millisecond, which would delay every answer.
     """
 
     def __init__(self, question: Question, settings: Settings, *, thread: str, terminal: str, started_at: str) -> None:
@@ -41,7 +41,7 @@ class Entry:
         self.timings: Mapping[str, float] = {}
 
     def add(self, event: AskEvent) -> None:
-        """Apply an event of the answer."""
+        """Update the record with an event of the answer."""
         match event:
             case Token(text=text):
                 self.pieces.append(text)
@@ -67,7 +67,7 @@ class Entry:
 
     @property
     def sources_json(self) -> str:
-        """The sources without the text of their passages."""
+        """The sources as JSON, without the text of their passages."""
         sources = [
             {key: getattr(each, key) for key in SOURCE_KEYS}
             | ({"collection": each.collection} if each.collection else {})

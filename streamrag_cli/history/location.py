@@ -17,7 +17,10 @@ class LogError(StoreError):
 
 
 def log_file(environment: Mapping[str, str]) -> Path:
-    """Raises LogError `no_log_directory` if neither XDG_STATE_HOME nor HOME is an absolute path."""
+    """The path of the log.
+
+    Raises LogError `no_log_directory` if neither XDG_STATE_HOME nor HOME is an absolute path.
+    """
     state = Path(environment.get("XDG_STATE_HOME", ""))
     home = Path(environment.get("HOME", ""))
     if not state.is_absolute() and not home.is_absolute():
@@ -34,11 +37,11 @@ def why_not_logged(settings: Settings, environment: Mapping[str, str], *, in_ci:
     if settings.log_questions == "off":
         return "the setting log_questions is off"
     if in_ci:
-        return "CI is set"
+        return "the environment variable CI is set"
     try:
         return "it was switched off with: streamrag log off" if _off_file(environment).exists() else ""
     except (OSError, LogError):
-        return ""  # recording will report it
+        return ""  # reported when an answer is recorded
 
 
 def switch_log(environment: Mapping[str, str], *, on: bool) -> None:
@@ -55,7 +58,7 @@ def switch_log(environment: Mapping[str, str], *, on: bool) -> None:
 
 
 def make_private_directory(directory: Path) -> None:
-    """Create the directory, or close an existing one of this user to other users. Raises OSError."""
+    """Create the directory. If this user already has it, deny access to other users. Raises OSError."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     status = directory.stat()
     if status.st_uid == os.getuid() and status.st_mode & 0o077:
@@ -77,7 +80,7 @@ def not_writable(file: Path, reason: str) -> LogError:
     return LogError(
         f"the log {file} cannot be written: {reason}",
         code="log_not_writable",
-        hint="check the folder and its permissions, or turn the log off: export STREAMRAG_LOG_QUESTIONS=off",
+        hint="check the folder and its permissions, or switch the log off: export STREAMRAG_LOG_QUESTIONS=off",
     )
 
 

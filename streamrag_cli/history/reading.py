@@ -17,10 +17,11 @@ _COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedTurn:
-    """A question and its answer as the log has them.
+    """A question and its answer as recorded in the log.
 
-    `state` is `complete`, `interrupted` or the code of an error. `sources` have the keys `entry.SOURCE_KEYS`, and
-    `collection` if there were several. `collection` then has all names, joined by commas.
+    `state` is `complete`, `interrupted` or the code of an error. Each of the `sources` has the keys
+    `entry.SOURCE_KEYS`. If several collections were searched, it also has the key `collection`, and the field
+    `collection` contains all names, joined by commas.
     """
 
     id: int
@@ -42,7 +43,7 @@ class LoggedTurn:
 
 
 def match_expression(words: str) -> str:
-    """An FTS5 expression that matches texts with all the words; without words, it matches nothing.
+    """An FTS5 expression that matches texts with all of the words. Without words, it matches nothing.
 
     >>> match_expression('retry "NOT x')
     '"retry" "NOT" "x"'
@@ -58,7 +59,10 @@ def find(
     words: str = "",
     **conditions: object,
 ) -> list[LoggedTurn]:
-    """The newest turns that satisfy all `conditions` (a key of `_CONDITIONS`; None is ignored), newest first."""
+    """The newest turns that contain all `words` and satisfy all `conditions`, newest first.
+
+    The names of the conditions are the keys of `_CONDITIONS`. Conditions with the value None are ignored.
+    """
     wheres = {_CONDITIONS[name]: value for name, value in conditions.items() if value is not None}
     if words.strip():
         wheres["id IN (SELECT rowid FROM turns_fts WHERE turns_fts MATCH ?)"] = match_expression(words)

@@ -1,6 +1,6 @@
-"""Writes one answer into the log while it streams, in a thread, so that no token waits for the disk.
+"""Writes answers into the log while they stream, in a thread, so that no token waits for the disk.
 
-SQLite is imported in the thread, when the command waits for the model anyway.
+SQLite is imported in the thread, while the command waits for the model anyway.
 """
 
 import threading
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
     import sqlite3
 
 _Connection: TypeAlias = "tuple[sqlite3.Connection, tuple[int, int] | None] | None"
-"""A connection, and the identity of the file that it has open."""
+"""A connection to the log, and the identity of the file that it has opened."""
 EVERY_S: Final = 0.5
-"""The time between two writes of an answer. A killed process loses at most the text of this time."""
+"""The time between two writes of an answer. A killed process loses at most the text that arrived in this time."""
 
 
 class Recording:
     """The record of one answer. A `LogWriter` writes it at least once a second while it changes, and at the end.
 
-    `ended` becomes the error that prevented this, or None. With `announce`, `is_first` is set if the answer is complete
-    and the user has not been informed yet that questions are logged. A turn that another process deletes is not written
-    again.
+    The result of `ended` is the error that prevented writing, or None. With `announce`, `is_first` is set if the answer
+    is complete and the user has not been informed yet that questions are logged. A turn that another process deletes is
+    not written again.
     """
 
     def __init__(self, entry: Entry, *, announce: bool) -> None:
         self.ended: Future[LogError | None] = Future()
-        self.ended.set_running_or_notify_cancel()  # an event loop that is cancelled must not cancel it
+        self.ended.set_running_or_notify_cancel()  # a cancelled event loop must not cancel the future
         self.is_first = False
         self._entry = entry
         self._announce = announce
@@ -44,12 +44,12 @@ class Recording:
         self._changed.set()
 
     def finish(self) -> None:
-        """Let the writer write the rest. `ended` reports when this is done."""
+        """Have the writer write the rest of the record. `ended` has a result when this is done."""
         self._finished.set()
         self._changed.set()
 
     def write(self, db: "sqlite3.Connection") -> None:
-        """Write until the recording is finished. Runs in the thread of the writer. Raises sqlite3.Error."""
+        """Write the record until it is finished. Runs in the thread of the writer. Raises sqlite3.Error."""
         from streamrag_cli.history.rows import erase_from_wal, insert, is_busy, note_first, prune, update
 
         row: int | None = None
@@ -74,9 +74,9 @@ class Recording:
 
 
 class LogWriter:
-    """A thread with a connection to the log, which it creates if necessary. It writes one recording after another.
+    """A thread that writes one recording after another into the log, which it creates if necessary.
 
-    The connection is never closed (see `database.open_to_write`): the thread ends with the process.
+    Its connection to the log is never closed (see `database.open_to_write`): the thread ends with the process.
     """
 
     def __init__(self, file: Path) -> None:
@@ -89,7 +89,7 @@ class LogWriter:
         try:
             if self._thread.ident is None:
                 self._thread.start()
-        except RuntimeError as error:  # the limit of processes and threads
+        except RuntimeError as error:  # the limit on processes and threads is reached
             recording.ended.set_result(LogError(f"the log cannot be written: {error}", code="log_not_writable"))
             return
         self._recordings.append(recording)
@@ -104,14 +104,14 @@ class LogWriter:
                 connection = self._write(recording, connection)
             except LogError as error:
                 recording.ended.set_result(error)
-            except Exception as error:  # noqa: BLE001 - nothing that goes wrong here may affect the answer
+            except Exception as error:  # noqa: BLE001 - a failure of the log must not affect the answer
                 message = f"the log cannot be written: {type(error).__name__}: {error}"
                 recording.ended.set_result(LogError(message, code="log_not_writable"))
             else:
                 recording.ended.set_result(None)
 
     def _write(self, recording: Recording, connection: "_Connection") -> "_Connection":
-        """Write a recording; returns the connection, which is a new one if the file was removed or upgraded."""
+        """Write a recording and return the connection, which is new if the file of the log was removed or upgraded."""
         from streamrag_cli.history.database import has_version, open_to_write, translated_errors
 
         with translated_errors(self._file):

@@ -31,7 +31,10 @@ def insert(db: sqlite3.Connection, entry: Entry) -> int:
 
 
 def note_first(db: sqlite3.Connection, now: str) -> bool:
-    """Whether the user has to be informed that questions are logged, which is done only once. `now` is in ISO 8601."""
+    """Whether the user must be informed that questions are logged. True for the first call only.
+
+    `now` is in ISO 8601.
+    """
     with transaction(db):
         is_first = fact(db, "noticed") is None
         if is_first:
@@ -40,7 +43,7 @@ def note_first(db: sqlite3.Connection, now: str) -> bool:
 
 
 def update(db: sqlite3.Connection, row: int, entry: Entry, *, finished: bool) -> None:
-    """Write the current state of an answer; if `finished`, also make it searchable."""
+    """Write the current state of an answer. If `finished`, also make the answer searchable."""
     values = {
         **{name: getattr(entry, name) for name in ("answer", "state", "model", "finish_reason")},
         "is_indexed": 0,
@@ -56,7 +59,7 @@ def update(db: sqlite3.Connection, row: int, entry: Entry, *, finished: bool) ->
 
 
 def prune(db: sqlite3.Connection, now: str, keep_days: int) -> None:
-    """Delete conversations whose last turn is older than `keep_days`; checked once a day.
+    """Delete conversations whose last turn is older than `keep_days`. Does nothing if it was called earlier that day.
 
     `now` is in ISO 8601 (UTC). Call `erase_from_wal` afterwards.
     """
@@ -76,30 +79,30 @@ def delete_turns(db: sqlite3.Connection, where: str, values: Sequence[object]) -
     db.execute(f"DELETE FROM turns_fts WHERE rowid IN (SELECT id FROM turns WHERE {where})", values)
     deleted = db.execute(f"DELETE FROM turns WHERE {where}", values).rowcount
     if deleted:
-        # Until its segments are merged, the full-text index keeps the words of deleted rows.
+        # The full-text index keeps the words of deleted rows until its segments are merged.
         db.execute("INSERT INTO turns_fts (turns_fts) VALUES ('optimize')")
         set_fact(db, "erasing", "1")
     return deleted
 
 
 def erase_from_wal(db: sqlite3.Connection) -> None:
-    """After a deletion, empty the write-ahead log. If another process reads the log, the next call tries again."""
+    """Empty the write-ahead log after a deletion. If another process reads the log, the next call tries again."""
     if fact(db, "erasing") is not None and not db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
         db.execute("DELETE FROM facts WHERE name = 'erasing'")
 
 
 def is_busy(error: sqlite3.Error) -> bool:
-    """Whether another process holds a lock."""
+    """Whether the error means that another process has locked the database."""
     return (getattr(error, "sqlite_errorname", None) or "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
 
 
 def has_unindexed(db: sqlite3.Connection) -> bool:
-    """Whether answers are not searchable yet, because they are being written or their process was killed."""
+    """Whether the log has answers that are not searchable yet. They are being written, or their process was killed."""
     return db.execute("SELECT 1 FROM turns WHERE NOT is_indexed LIMIT 1").fetchone() is not None
 
 
 def index_unfinished(db: sqlite3.Connection) -> None:
-    """Make these answers searchable."""
+    """Make all answers searchable, including unfinished ones."""
     with transaction(db):
         rows = db.execute("SELECT id, question, answer FROM turns WHERE NOT is_indexed").fetchall()
         for row, question, answer in rows:
@@ -114,7 +117,7 @@ def _index(db: sqlite3.Connection, row: int, question: str, answer: str) -> None
 
 
 def separated(text: str) -> str:
-    """The text for the full-text index: text in scripts without spaces is split into characters and pairs."""
+    """The text for the full-text index: text in scripts without spaces is split into characters and character pairs."""
     # A pattern would take longer to compile than this takes. Between the two ranges are punctuation and symbols.
     if text.isascii() or not any("\u0e00" <= each < "\u2000" or each > "\u2e7f" for each in set(text)):
         return text

@@ -25,7 +25,7 @@ from streamrag_cli.store.time_limit import Cancellation
 
 Http = TypeVar("Http", httpx2.AsyncClient, httpx2.Client)
 WHOLE_REPLY_LIMITS: Final = 4
-"""The total time limit for a non-streamed reply, as a multiple of the idle timeout."""
+"""The total time limit for a reply that is not streamed, as a multiple of the idle timeout."""
 _REPLY_BYTES: Final = 128_000_000
 _CONNECT_TIMEOUT_S: Final = 10.0
 _MAX_REDIRECTS: Final = 5
@@ -48,7 +48,7 @@ class ErrorInStreamError(Exception):
     """The server sent an error object instead of a piece of the answer."""
 
     def __init__(self, error: object) -> None:
-        super().__init__("an error in the stream")
+        super().__init__("the server sent an error object in the stream")
         self.error = error
 
 
@@ -56,7 +56,7 @@ class NotAReplyError(ValueError):
     """The reply is neither an answer nor an error object. `text` is the beginning of the reply."""
 
     def __init__(self, text: str) -> None:
-        super().__init__("not a reply")
+        super().__init__("the reply is neither an answer nor an error object")
         self.text = text
 
 

@@ -1,7 +1,6 @@
 """A time limit for a whole reply.
 
-HTTP libraries limit only the time of each read. A server that sends one byte per second stays within that limit for
-hours.
+HTTP libraries limit only the time of each read. A server that sends one byte per second never exceeds such a limit.
 """
 
 import contextlib

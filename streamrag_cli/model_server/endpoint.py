@@ -17,8 +17,8 @@ _ENDPOINT: Final = re.compile(r"/(?:(?:chat/)?completions|embeddings|responses|m
 class Purpose:
     """The wording of messages and hints for one use of a server. Error codes do not depend on it.
 
-    The first three fields are parts of messages; the others are hints. `longer_timeout_command` is a template with the
-    placeholder `timeout_s`.
+    The first three fields are parts of messages; the other fields are hints. `longer_timeout_command` is a template
+    with the placeholder `timeout_s`.
     """
 
     model: str
@@ -52,15 +52,15 @@ EMBEDDING: Final = Purpose(
     other_model_command="export STREAMRAG_EMBEDDING=openai:MODEL",
     other_server_command="export STREAMRAG_BASE_URL=http://HOST:PORT/v1",
     other_provider_command="export STREAMRAG_EMBEDDING=builtin",
-    shorter_command="export STREAMRAG_EMBEDDING=openai:MODEL   (a model that accepts longer texts)",
+    shorter_command="choose a model that accepts longer texts: export STREAMRAG_EMBEDDING=openai:MODEL",
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelEndpoint:
-    """A model on a server. Without `base_url` the server is OpenAI; without `api_key` no key is sent.
+    """A model on a server. Without `base_url`, the server is OpenAI. Without `api_key`, no key is sent.
 
-    `model` is "" until the server has been asked which model it offers.
+    `model` is "" until the server has listed its models.
     """
 
     model: str
@@ -98,7 +98,7 @@ class ModelEndpoint:
 
     @property
     def address(self) -> str:
-        """Host and port, as shown in errors."""
+        """The host and port of the server, as shown in errors."""
         parts = urlsplit(self.url)
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{parts.port or (443 if parts.scheme == 'https' else 80)}"

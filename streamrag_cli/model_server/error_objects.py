@@ -36,7 +36,7 @@ _FAILED: Final = frozenset(
 
 
 def error_in(reply: object) -> object | None:
-    """The error in a reply or in one event of a stream; None if there is none."""
+    """The error in a reply or in one event of a stream; None if it contains no error."""
     if isinstance(reply, list):
         return next((error for each in reply[:10] if (error := error_in(each)) is not None), None)
     if not isinstance(reply, Mapping):
@@ -81,7 +81,7 @@ def code_and_text_in(body: str) -> tuple[str, str]:
 
 
 def status_in(error: object) -> int | None:
-    """The HTTP status in the error object, or the status that its wording implies; None if there is neither."""
+    """The HTTP status in the error object, or else the status that its wording implies; None if there is neither."""
     for each in (_inner(error), error):
         if isinstance(each, Mapping):
             for name in _STATUS_KEYS:

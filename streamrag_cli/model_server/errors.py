@@ -42,12 +42,12 @@ _ABOUT_THE_KEY: Final = re.compile(
 
 
 def masked(text: str, endpoint: ModelEndpoint) -> str:
-    """`text` with the endpoint's key, and anything else that looks like a key, masked."""
+    """`text` with the endpoint's key, and everything else that looks like a key, replaced by a placeholder."""
     return _LOOKS_LIKE_A_KEY.sub(_MASK, without_secret(text, endpoint.api_key or "", _MASK))
 
 
 def quoted(text: str, endpoint: ModelEndpoint) -> str:
-    """A server's text, made safe to show on one line; "" if it is a web page."""
+    """A server's text, made safe to show on one line; "" if the text is a web page."""
     if text.lstrip("\ufeff \t\r\n").startswith("<"):
         return ""
     # Mask after sanitising, which may remove characters inside the key, and before truncating, which may cut the key.
@@ -56,7 +56,7 @@ def quoted(text: str, endpoint: ModelEndpoint) -> str:
 
 
 def shown_url(endpoint: ModelEndpoint, path: str = "") -> str:
-    """The base URL and `path`, quoted for a shell. Keys, which the URLs of some gateways contain, are masked."""
+    """The base URL with `path` added, quoted for a shell. The URLs of some gateways contain keys, which are masked."""
     return shlex.quote(masked(endpoint.url + path, endpoint))
 
 
@@ -87,9 +87,9 @@ def status_error(status: int, *, code: str, text: str, endpoint: ModelEndpoint) 
 
 
 def known_problem(words: str, detail: str, endpoint: ModelEndpoint) -> ModelServerError | None:
-    """The error that the server's wording identifies regardless of the status, or None.
+    """The error that the server's wording identifies regardless of the status; None if it identifies none.
 
-    `words` is the server's error code and text in lower case.
+    `words` is the server's error code and text in lower case. `detail` is appended to the message.
     """
     if _CONTEXT_TOO_LONG.search(words):
         return _too_long(detail, endpoint)
@@ -99,7 +99,7 @@ def known_problem(words: str, detail: str, endpoint: ModelEndpoint) -> ModelServ
 
 
 def stream_error(*, code: str, text: str, endpoint: ModelEndpoint) -> StreamragError:
-    """The error for an error object inside the stream."""
+    """The error for an error object that the server sent inside the stream."""
     detail = _detail(text, endpoint)
     known = known_problem(f"{code} {text}".lower(), detail, endpoint)
     return known or malformed(f"sent an error instead of the answer{detail}", endpoint)
@@ -193,7 +193,7 @@ def empty_answer(finish_reason: str, refusal: str, endpoint: ModelEndpoint) -> M
 def connection_problem(error: BaseException, timeout_s: float, endpoint: ModelEndpoint) -> ModelServerError:
     """The error for a connection that failed, broke or timed out before or during the answer."""
     causes = list(_causes(error))
-    # Exceptions are compared by name, which stayed the same when the HTTP library was replaced.
+    # Exceptions are compared by name, because the names are the same in all HTTP libraries that this client has used.
     names = {type(cause).__name__ for cause in causes}
     if names & {"ConnectTimeout", "PoolTimeout"}:
         return unreachable("connection timed out", endpoint)
@@ -212,7 +212,7 @@ def unusable_environment(cause: Exception) -> ConfigurationError:
     return ConfigurationError(
         f"a proxy or certificate file set in the environment cannot be used: {detail}",
         code="unusable_environment",
-        hint="unset ALL_PROXY HTTPS_PROXY HTTP_PROXY SSL_CERT_FILE SSL_CERT_DIR   (or correct them)",
+        hint="correct these variables or unset them: unset ALL_PROXY HTTPS_PROXY HTTP_PROXY SSL_CERT_FILE SSL_CERT_DIR",
     )
 
 

@@ -24,8 +24,8 @@ _MAX_RETRY_AFTER_S: Final = 86_400.0
 class Failure:
     """A request that failed.
 
-    `cause` is the exception of `client`, or None if its traceback would show the API key. `status` and `server_text`
-    come from the reply or from an error object in a stream; if there is neither, `status` is None.
+    `cause` is the original exception, or None if its traceback would show the API key. `status` and `server_text` come
+    from the reply or from an error object in a stream; if there is neither, `status` is None.
     """
 
     error: StreamragError
@@ -36,7 +36,7 @@ class Failure:
 
     @classmethod
     def of(cls, foreign: Exception, endpoint: ModelEndpoint, *, timeout_s: float) -> "Failure":
-        """Convert one of `FOREIGN_ERRORS`."""
+        """Convert an exception, which must be one of `FOREIGN_ERRORS`, to a failure."""
         trace = "".join(traceback.format_exception(foreign))
         cause = foreign if errors.masked(trace, endpoint) == trace else None
         error = _to_streamrag_error(foreign, endpoint, timeout_s)
@@ -56,7 +56,10 @@ class Failure:
         return errors.is_loading(self.status, self.server_text)
 
     def wait_before_retry_s(self, retries_made: int) -> float | None:
-        """Seconds to wait before a retry, or None. Only a reply that reports a temporary problem is retried."""
+        """Seconds to wait before a retry; None if the request must not be retried.
+
+        Only a request whose reply reports a temporary problem is retried.
+        """
         if self.status is None or not self.error.retryable:
             return None
         return retries.wait_before_retry_s(retries_made, server_delay_s=self.retry_after_s)

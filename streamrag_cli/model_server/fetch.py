@@ -12,7 +12,7 @@ from streamrag_cli.model_server.network_policy import RedirectedError, is_this_m
 
 
 def fetch(request: Request, *, limit_s: float, most_bytes: int) -> tuple[int, bytes]:
-    """The status and at most `most_bytes` of the body. The whole request takes at most `limit_s`.
+    """Send `request` and return the status and at most `most_bytes` of the body. Takes at most `limit_s`.
 
     Raises TimeoutError, RedirectedError, and OSError and HTTPException like `urllib.request`. An error status is
     returned, not raised.
@@ -70,7 +70,7 @@ class _SameOriginRedirects(HTTPRedirectHandler):
 
 
 def _partial_body(error: HTTPError, most_bytes: int) -> bytes:
-    """The body of an error reply, or b"" if reading it fails, because the status is enough."""
+    """The body of an error reply, or b"" if it cannot be read: callers can do without it."""
     try:
         return error.read(most_bytes)
     except (OSError, HTTPException):

@@ -1,4 +1,4 @@
-"""An idle timeout with one timer per answer instead of one per received piece."""
+"""An idle timeout that needs one timer per answer instead of one timer per received piece."""
 
 import asyncio
 import math

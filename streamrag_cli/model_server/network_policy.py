@@ -1,6 +1,6 @@
 """Network rules for requests to model servers: no redirect to another origin, and no proxy for this machine.
 
-Both `client` and `fetch` use them.
+Both `client` and `fetch` follow these rules.
 """
 
 import ipaddress
@@ -18,7 +18,7 @@ _HOSTS_FILE: Final = Path("/etc/hosts")
 
 
 class RedirectedError(Exception):
-    """The server redirected to another origin, to which the request was not sent. Both attributes are safe to show."""
+    """The server redirected to another origin. The request was not sent there. Both attributes are safe to show."""
 
     def __init__(self, from_origin: str, to_origin: str) -> None:
         super().__init__(f"{from_origin} redirects to {to_origin}")
@@ -34,7 +34,7 @@ def reject_other_origin(requested_url: str, url: str) -> None:
 
 
 def _origin(url: str) -> tuple[str, str, int | None] | None:
-    """Scheme, host and port; None if `url` is not a valid URL."""
+    """The scheme, host and port of `url`; None if it is not a valid URL."""
     try:
         parts = urlsplit(url)
         return parts.scheme, parts.hostname or "", parts.port or _PORTS.get(parts.scheme)
@@ -43,7 +43,7 @@ def _origin(url: str) -> tuple[str, str, int | None] | None:
 
 
 def _shown(origin: tuple[str, str, int | None] | None) -> str:
-    """An origin for messages. Omits the rest of the URL, which may contain a password."""
+    """The origin as shown in messages, without the rest of the URL, which may contain a password."""
     if origin is None:
         return "an invalid URL"
     scheme, host, port = origin
@@ -65,7 +65,9 @@ def is_this_machine(host: str) -> bool:
         address = ipaddress.ip_address(name)
     except ValueError:
         try:
-            address = ipaddress.ip_address(socket.inet_aton(name))  # "127.1", which the resolver accepts
+            address = ipaddress.ip_address(
+                socket.inet_aton(name)
+            )  # a short form such as "127.1", which the resolver accepts
         except OSError:
             return any(_is_own(each) for each in _addresses_in_hosts_file(name))
     return _is_own(address)
@@ -78,7 +80,7 @@ def _is_own(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     family = socket.AF_INET if inner.version == 4 else socket.AF_INET6
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.bind((str(inner), 0))  # only succeeds for an address of this machine; sends nothing
+            probe.bind((str(inner), 0))  # succeeds only for an address of this machine; sends nothing
     except OSError:
         return False
     return not inner.is_multicast

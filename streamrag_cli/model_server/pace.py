@@ -1,7 +1,7 @@
 """Combines pieces of an answer under load, so that CPU time remains for new questions.
 
-Passing on one piece costs as much as passing on ten together. If there are few concurrent answers, each piece is passed
-on immediately. If there are many, the pieces of an answer that arrive within 50 ms are passed on together.
+Passing on one piece takes as much time as passing on ten together. If there are few concurrent answers, each piece is
+passed on immediately. If there are many, the pieces of an answer that arrive within 50 ms are passed on together.
 """
 
 from collections.abc import Iterator
@@ -29,6 +29,6 @@ class Pace:
 
     @property
     def coalescing_delay_s(self) -> float:
-        """Minimum seconds between two pieces of one answer: 0 up to 16 answers, rising to 0.05 at 32."""
+        """The minimum time between two pieces of an answer: 0 s for up to 16 answers, 0.05 s for 32 or more."""
         surplus = (self._answers - _FEW_ANSWERS) / _FEW_ANSWERS
         return _MAX_DELAY_S * min(1.0, max(0.0, surplus))

@@ -11,7 +11,7 @@ LONGEST_RETRY_AFTER_S: Final = 5.0
 
 
 def wait_before_retry_s(retries_made: int, *, server_delay_s: float | None) -> float | None:
-    """Seconds to wait before the next retry, or None if the request must not be retried.
+    """Seconds to wait before the next retry; None if the request must not be retried.
 
     `server_delay_s` is the delay that the server requested. If it exceeds 5 s, the request is not retried.
 
@@ -24,7 +24,10 @@ def wait_before_retry_s(retries_made: int, *, server_delay_s: float | None) -> f
 
 
 def retry_after_s(headers: Mapping[str, str], *, now: datetime | None = None) -> float | None:
-    """The delay that the server requests, or None. `Retry-After` may be a number or a date."""
+    """The delay in seconds that the server requests, or None if it requests none.
+
+    `Retry-After` may be a number of seconds or a date.
+    """
     for name, unit_s in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
             wait_s = float(headers.get(name, "")) * unit_s

@@ -1,1 +1,1 @@
-"""Services, which answer the questions of every command, HTTP route and engine."""
+"""Services, which answer questions for the commands, the HTTP routes and the engine."""

@@ -1,4 +1,4 @@
-"""Finds the document that a user names: by its path, its name as shown, or the end of its path."""
+"""Finds the document that a user names by its path, by its name as shown, or by the end of its path."""
 
 import difflib
 import os
@@ -17,13 +17,13 @@ _NAMED: Final = 5
 
 
 def exactly_named(manifest: Manifest, name: str, names: DisplayNames) -> DocumentRecord | None:
-    """The document at this path, which may be relative or begin with `~/`."""
+    """The document whose path is `name`, which may be relative or begin with `~/`; None if there is none."""
     path = _absolute(name, names)
     return manifest.document(path) if path else None
 
 
 def find(manifest: Manifest, name: str, names: DisplayNames) -> DocumentRecord:
-    """The document with this path, stored name, or unique end of the path.
+    """The document with this path or stored name, or the only document whose path ends in `name`.
 
     Raises UsageError `ambiguous_document`, which lists the candidates, or `no_such_document`, which names similar ones.
     """
@@ -69,7 +69,7 @@ def _ambiguous(name: str, records: list[DocumentRecord], names: DisplayNames) ->
 
 
 def _unread(manifest: Manifest, name: str, names: DisplayNames) -> UsageError | None:
-    """The error for a file that the last ingest skipped or failed to read, or that is in such a folder."""
+    """The error for a file that the last ingest skipped or could not read, or that is in such a folder."""
     path, ending = _absolute(name, names), "/" + name.removeprefix("./").strip("/").casefold()
     files = manifest.unread_files()
     exact = (each for each in files if path and f"{path}/".startswith(f"{each.path.rstrip('/')}/"))

@@ -8,9 +8,10 @@ from streamrag_cli.model import Chunk
 
 @dataclass(slots=True)
 class Line:
-    """A line of a document's text. It is one of the file's lines `first` to `last`; None if the format has no lines.
+    """A line of a document's text. Its line number in the file is at least `first` and at most `last`.
 
-    The two differ in a chunk that lacks some lines of the file, such as comments.
+    The two differ if the chunk lacks some lines of the file, such as comments. Both are None if the format of the
+    document has no line numbers.
     """
 
     text: str
@@ -19,9 +20,9 @@ class Line:
 
 
 def lines_of(chunks: Sequence[Chunk]) -> list[Line]:
-    """The lines of consecutive chunks, in order. Text in which chunks overlap occurs once.
+    """The lines of consecutive chunks, in order. Text that is in two overlapping chunks is returned once.
 
-    White space between chunks is not stored, and is restored as far as it follows from offsets and line numbers.
+    White space between chunks is not stored. It is restored as far as offsets and line numbers allow.
     """
     lines: list[Line] = []
     position = 0
@@ -47,18 +48,18 @@ def lines_of(chunks: Sequence[Chunk]) -> list[Line]:
 
 
 def selected(lines: Sequence[Line], first: int, last: int) -> list[Line]:
-    """The lines that are, or may be, among the lines `first` to `last` of the file."""
+    """The lines that are, or may be, in the range from line `first` to line `last` of the file."""
     return [line for line in lines if (line.first or 0) <= last and (line.last or 0) >= first]
 
 
 def chunk_at_line(chunks: Sequence[Chunk], line: int) -> Chunk:
-    """The chunk that contains a line of the file, or else the next one, or else the last one."""
+    """The chunk that contains line `line` of the file, or else the first chunk after it, or else the last chunk."""
     after = (chunk for chunk in chunks if chunk.line_end is not None and chunk.line_end >= line)
     return next(after, chunks[-1])
 
 
 def places_of(chunk: Chunk, line: int) -> tuple[int, ...]:
-    """The lines of the chunk's text, counted from 0, that are, or may be, this line of the file."""
+    """The indices of the lines in the chunk's text that are, or may be, line `line` of the file."""
     lines = _lines_of_chunk(chunk)
     return tuple(at for at, each in enumerate(lines) if (each.first or 0) <= line <= (each.last or 0))
 
@@ -75,7 +76,7 @@ def _lines_of_chunk(chunk: Chunk) -> list[Line]:
 
 
 def _is_decoded(chunk: Chunk) -> bool:
-    """Whether lines of the text have the number of the same line of the file, as in mail."""
+    """Whether the chunk has several lines of text from one line of the file, as in encoded mail."""
     return chunk.line_start is not None and chunk.line_start == chunk.line_end and "\n" in chunk.text
 
 
@@ -84,7 +85,7 @@ def _is_same_line(line: Line, following: Line) -> bool:
 
 
 def _between(line: Line, following: Line, gap: int) -> list[Line]:
-    """The empty lines between two chunks, `gap` characters apart."""
+    """The empty lines between two chunks that are `gap` characters apart."""
     if line.last is None or following.first is None or following.first <= line.last:
         return [Line("", line.last, line.last)] if gap > 1 else []
     count = min(following.first - line.last, gap) - 1

@@ -14,10 +14,10 @@ _AS_STORED: Final = DisplayNames(None, None)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """The text to read: the chunk `chunk_id`, or what a user names with `where`.
+    """The text to read: the chunk with the id `chunk_id`, or the text that a user specifies with `where`.
 
-    `where` is the start of the id of a chunk, or a document, which may be followed by `:LINE`, `:FIRST-LAST` or
-    `:pPAGE`. A document is named by its path, its name, or a unique end of its path. `names` resolves relative paths.
+    `where` is the start of a chunk's id, or a document, which may be followed by `:LINE`, `:FIRST-LAST` or `:pPAGE`. A
+    document is specified by its path, its name, or a unique end of its path. `names` resolves relative paths.
     """
 
     chunk_id: str = ""
@@ -27,10 +27,10 @@ class Selection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """The documents to list: all, or the ones that `--in PATTERN` would select.
+    """The documents to list: all, or the documents that `--in PATTERN` would select.
 
-    With `unread`, only files without a current version in the collection: failed and skipped ones. With `tags`,
-    only documents that have all of them.
+    With `unread`, only files without a current version in the collection, because they failed or were skipped. With
+    `tags`, only documents that have all of these tags.
     """
 
     pattern: str = ""
@@ -49,15 +49,15 @@ class Service(Protocol):
     """
 
     def ask(self, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
-        """The answer, as events in the order described in `events`."""
+        """Answer a question. The events have the order that the module `events` describes."""
         ...
 
     def search(self, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
-        """The sources, without a model: one `Sources`, or one `Error` (including if nothing is relevant)."""
+        """Find the sources without a model. Yields one `Sources`, or one `Error` if nothing is relevant or it fails."""
         ...
 
     async def read(self, selection: Selection, settings: Settings) -> Passage:
-        """Text of an ingested document, from the store.
+        """Read text of an ingested document from the store.
 
         Raises UsageError: `no_such_passage`, `ambiguous_passage`, `no_such_document`, `ambiguous_document`,
         `no_such_line`.

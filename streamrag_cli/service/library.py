@@ -38,7 +38,7 @@ def read(
 ) -> Passage:
     """The selected text. Raises the errors that `Service.read` documents.
 
-    `heading_of` returns the heading of a web page with an id, or None if it is unknown.
+    `heading_of` gets a web page and the id of a heading, and returns its text, or None if it is unknown.
     """
     if selection.chunk_id:
         return _chunk(manifest, selection.chunk_id)
@@ -49,7 +49,7 @@ def read(
             raise UsageError(
                 f"several passages have an id that begins with {where!r}",
                 code="ambiguous_passage",
-                hint="use more characters of the id",
+                hint="use more characters of the id: streamrag show ID",
             )
         return _chunk(manifest, ids[0])
     if exact is None and _ID.fullmatch(where) and len(where) == _ID_CHARS:
@@ -70,7 +70,7 @@ def read(
 
 
 def suggest_other_collection(error: UsageError, selection: Selection, settings: Settings) -> None:
-    """Add to `error` the collection of a store on this machine that has the document; the first of several."""
+    """If another collection of a local store has the document, name that collection in `error`."""
     store = open_store(settings.store)
     place = _PLACE.fullmatch(selection.where)
     for name in other_collections(store, settings.collections):
@@ -79,7 +79,7 @@ def suggest_other_collection(error: UsageError, selection: Selection, settings: 
                 with store.manifest(name) as manifest:
                     if manifest is None or document_names.find(manifest, where, selection.names) is None:
                         continue
-            except StreamragError:  # another document, or a damaged collection
+            except StreamragError:  # the collection lacks the document, or is damaged
                 continue
             error.message = f"no document is named {sanitise_line(where)!r} in the collection {settings.collection!r}"
             error.hint = f"streamrag show {shlex.quote(sanitise_line(selection.where))} -c {shlex.quote(name)}"
@@ -133,7 +133,7 @@ def list_documents(manifest: Manifest, listing: Listing) -> list[DocumentEntry]:
 
 
 def _matching(written: str, entries: list[DocumentEntry], names: DisplayNames) -> list[DocumentEntry]:
-    """The documents that the filter `--in` would select, from stored and unread ones."""
+    """The entries, stored or unread, that `--in` with the pattern `written` would select."""
     pattern = pattern_for_paths(written, names.directory, names.home)
     of_path, of_name = matcher(pattern.path or "/"), matcher(pattern.name or "/")
     by_path = [each for each in entries if pattern.path and of_path(each.path)]
@@ -143,7 +143,7 @@ def _matching(written: str, entries: list[DocumentEntry], names: DisplayNames) -
 def _time(nanoseconds: int) -> str:
     try:
         return datetime.fromtimestamp(nanoseconds // 1_000_000_000, UTC).isoformat(timespec="seconds")
-    except (OverflowError, ValueError, OSError):  # a file may have any time stamp
+    except (OverflowError, ValueError, OSError):  # the time stamp of a file may be out of range
         return ""
 
 
@@ -154,7 +154,7 @@ def _chunk(manifest: Manifest, chunk_id: str) -> Passage:
         raise UsageError(
             f"no passage has the id {sanitise_line(chunk_id)[:_SHOWN_CHARS]!r}",
             code="no_such_passage",
-            hint="search again, because an id changes with the document: streamrag search QUERY",
+            hint="search again, because the id of a passage changes with its document: streamrag search QUERY",
         )
     return _of_chunk(record, stored.chunk)
 
@@ -194,7 +194,7 @@ def _page(manifest: Manifest, record: DocumentRecord, page: int, selection: Sele
     pages = sorted({chunk.page for chunk in chunks if chunk.page is not None})
     if page not in pages:
         name = sanitise_line(selection.names.of(record.path))
-        message = f"{name} has text on the pages {pages[0]} to {pages[-1]}" if pages else f"{name} has no pages"
+        message = f"{name} has text on pages {pages[0]} to {pages[-1]}" if pages else f"{name} has no pages"
         raise UsageError(
             f"no page {page}: {message}", code="no_such_line", hint=document_names.show_command(record, selection.names)
         )
@@ -205,7 +205,10 @@ def _page(manifest: Manifest, record: DocumentRecord, page: int, selection: Sele
 def _part(
     manifest: Manifest, record: DocumentRecord, heading: str | None, fragment: str, selection: Selection
 ) -> Passage:
-    """The part of a web page under the heading with an id, which is unknown for a page from another machine."""
+    """The part of a web page under a heading, which has the text `heading` or else the id `fragment`.
+
+    `heading` is None for a page that was fetched on another machine.
+    """
     chunks = manifest.chunks_of(record.path)
     lines = lines_of(chunks)
     levels = [len(line.text) - len(line.text.lstrip("#")) for line in lines]
@@ -228,21 +231,21 @@ def _part(
 
 
 def _as_id(text: str) -> str:
-    """The id that most programs derive from a heading."""
+    """The id that most programs derive from the text of a heading."""
     return "-".join(re.findall(r"\w+", text.casefold()))
 
 
 def _lines(manifest: Manifest, record: DocumentRecord, first: int, last: int | None, selection: Selection) -> Passage:
-    """Lines `first` to `last`, which is cut at the end of the document; without `last`, the passage at that line."""
+    """Lines `first` to `last`, or to the end of the document. Without `last`, the passage at line `first`."""
     chunks = manifest.chunks_of(record.path)
     name = sanitise_line(selection.names.of(record.path))
     end = max((chunk.line_end for chunk in chunks if chunk.line_end is not None), default=None)
     hint = document_names.show_command(record, selection.names)
     if end is None:
-        pages = next((f"; its pages: {hint}:p{chunk.page}" for chunk in chunks if chunk.page), "")
+        pages = next((f"; to show a page: {hint}:p{chunk.page}" for chunk in chunks if chunk.page), "")
         raise UsageError(f"the format of {name} has no line numbers{pages}", code="no_such_line", hint=hint)
     if last is not None and (first < 1 or last < first):
-        raise UsageError(f"{first}-{last} is not a range of lines", code="no_such_line", hint=f"{hint}:1-{end}")
+        raise UsageError(f"{first}-{last} is not a valid range of lines", code="no_such_line", hint=f"{hint}:1-{end}")
     if first > end or first < 1:
         raise UsageError(
             f"{name} had {counted_noun(end, 'line')} when it was ingested", code="no_such_line", hint=f"{hint}:1-{end}"

@@ -20,7 +20,7 @@ _Operation: TypeAlias = Literal["ask", "search"]
 
 
 class LocalService:
-    """Answers with shared `resources`. Without them, each question opens and closes the resources that it needs."""
+    """Answers in this process with shared `resources`. Without them, each question opens and closes its own."""
 
     def __init__(self, resources: "SharedResources | None" = None) -> None:
         self._resources = resources
@@ -81,17 +81,17 @@ class WarmLocalService:
 
     def _opened(self) -> "SharedResources":
         if self._resources is None:
-            from streamrag_cli.answer.shared_resources import SharedResources  # imports the same as the pipeline
+            from streamrag_cli.answer.shared_resources import SharedResources  # needs the same imports as the pipeline
 
             self._resources = SharedResources()
         return self._resources
 
 
 def _heading_of(settings: Settings, page: str, fragment: str) -> str | None:
-    """The heading of a web page with the id in `fragment`; None if the page was not fetched on this machine."""
+    """The text of the heading whose id is `fragment` on a web page; None if the page was fetched on another machine."""
     if not settings.state_directory:
         return None
-    from streamrag_cli.remote.copies import Copies  # only for web pages
+    from streamrag_cli.remote.copies import Copies  # needed only for web pages
     from streamrag_cli.remote.web.links import heading_of
     from streamrag_cli.store.registry import open_store
 
@@ -108,7 +108,7 @@ def _events(
 
 
 async def _run_once(operation: _Operation, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
-    from streamrag_cli.answer.shared_resources import SharedResources  # imports the same as the pipeline
+    from streamrag_cli.answer.shared_resources import SharedResources  # needs the same imports as the pipeline
 
     async with SharedResources() as resources, aclosing(_events(operation, question, settings, resources)) as events:
         async for event in events:
@@ -118,9 +118,10 @@ async def _run_once(operation: _Operation, question: Question, settings: Setting
 async def _with_manifest(
     work: "Callable[[Manifest], Result]", settings: Settings, resources: "SharedResources | None"
 ) -> Result:
-    """The result of `work` with the contents of the collection, all from one snapshot if it is open already.
+    """Call `work` with the manifest of the collection, and return its result.
 
-    Without `resources`, only the catalog is opened: no vectors and no embedder.
+    If the collection is already open in `resources`, the manifest is one snapshot of it. Without `resources`, only the
+    catalog is opened: no vectors and no embedder.
     """
     from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, Cancellation, TimeLimit
 

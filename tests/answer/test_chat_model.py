@@ -120,7 +120,7 @@ def test_a_lone_surrogate_in_the_question_is_replaced_instead_of_failing() -> No
     assert request.json["messages"][0]["content"] == "caf\N{REPLACEMENT CHARACTER} \U0001f600"
 
 
-def test_the_first_token_arrives_while_the_server_still_holds_the_second() -> None:
+def test_the_first_token_arrives_before_the_server_sends_the_second() -> None:
     release = threading.Event()
 
     async def first_then_second(base_url: str) -> tuple[bool, list[str]]:

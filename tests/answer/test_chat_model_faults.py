@@ -37,7 +37,7 @@ UNUSED_PORT = 1
 @pytest.mark.fault("answer-cut-off")
 @pytest.mark.parametrize("ending", ["reset", "FIN", "clean end", "end of connection"])
 @pytest.mark.parametrize("count", range(len(TOKENS) + 1))
-def test_an_answer_cut_off_after_n_tokens_keeps_them_and_is_not_retried(count: int, ending: str) -> None:
+def test_an_answer_that_is_cut_off_keeps_its_tokens_and_is_not_retried(count: int, ending: str) -> None:
     steps = [token(text) for text in TOKENS[:count]]
     if ending in {"reset", "FIN"}:
         reply = stream(*steps, Cut(reset=ending == "reset"))
@@ -380,6 +380,6 @@ def test_the_servers_error_text_is_quoted_on_one_short_safe_line() -> None:
 
 
 def shown(error: BaseException | None) -> str:
-    """Everything that a front end could show for an error: its text, and the traceback with --debug."""
+    """All text that a front end could show for an error: its message, hint and traceback."""
     assert error is not None
     return "".join(traceback.format_exception(error)) + repr(vars(error))

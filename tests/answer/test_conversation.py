@@ -97,7 +97,7 @@ def test_the_question_event_comes_first(settings: Settings) -> None:
     )
 
 
-def test_the_first_turn_of_a_conversation_is_searched_as_it_is(settings: Settings) -> None:
+def test_the_first_question_of_a_conversation_is_searched_unchanged(settings: Settings) -> None:
     outcome = Outcome(settings, text="Who built the lighthouse?", thread="k3f7q2wa")
 
     assert outcome.one(QuestionAsked) == QuestionAsked(
@@ -158,7 +158,7 @@ def test_questions_without_an_answer_do_not_count_as_left_out(settings: Settings
     assert Outcome(settings, TIDES, n=31).notices == []
 
 
-def test_the_messages_before_the_question_mostly_stay_the_same_from_turn_to_turn(settings: Settings) -> None:
+def test_most_prompts_repeat_the_messages_of_the_previous_turn(settings: Settings) -> None:
     history = [replace(each, question=TIDES.question) for each in long_conversation(40, 600)]
 
     before, after = (Outcome(settings, *history[:count]).requests[-1] for count in (38, 39))
@@ -167,7 +167,7 @@ def test_the_messages_before_the_question_mostly_stay_the_same_from_turn_to_turn
     assert after[: len(before) - 1] == before[:-1]
 
 
-def test_history_chars_0_sends_no_earlier_turns_but_searches_with_them(settings: Settings) -> None:
+def test_history_chars_0_uses_earlier_turns_for_the_search_only(settings: Settings) -> None:
     outcome = Outcome(replace(settings, history_chars=0), TIDES)
 
     assert (outcome.earlier, outcome.notices) == ([], [])
@@ -306,7 +306,7 @@ def test_if_rewriting_fails_the_question_is_searched_with_its_conversation(
     assert (isinstance(outcome.events[-1], Done), len(outcome.requests)) == (True, 2)
 
 
-def test_a_search_with_rewriting_by_the_model_asks_no_model(settings: Settings) -> None:
+def test_a_search_never_asks_the_model_to_rewrite_the_question(settings: Settings) -> None:
     async def search(with_model: Settings) -> list[AskEvent]:
         question = Question(text=VAGUE, accepted_at=time.perf_counter(), history=(TIDES,))
         return [event async for event in LocalService().search(question, with_model)]

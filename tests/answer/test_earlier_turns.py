@@ -78,7 +78,7 @@ def test_a_limit_of_zero_sends_no_earlier_turns() -> None:
     assert earlier_turns([turn(1)], chars=0) == EarlierTurns()
 
 
-def test_earlier_answers_have_no_citations_and_earlier_questions_stay_as_they_are() -> None:
+def test_citations_are_removed_from_earlier_answers_but_not_from_questions() -> None:
     history = [Turn(question="What does [2] say?", answer="Seven [1], or eight [2][3].")]
 
     assert earlier_turns(history, chars=LIMIT).turns == (

@@ -59,7 +59,7 @@ def ask_model(script: Script, settings: Settings, *, key: str | None = None) -> 
 
 
 def kinds(events: list[AskEvent]) -> list[str]:
-    """The event types in order, with consecutive tokens as one."""
+    """The event types in order. Consecutive tokens are counted as one event."""
     names = [type(each).__name__ for each in events]
     return [name for at, name in enumerate(names) if name != "Token" or names[at - 1] != "Token"]
 
@@ -120,7 +120,7 @@ def test_an_irrelevant_question_ends_before_any_model_is_called(settings: Settin
 
 @pytest.mark.fault("answer-cut-off")
 @pytest.mark.parametrize("count", [0, 1, 2, 3])
-def test_an_answer_cut_off_after_n_tokens_ends_with_one_error(count: int, settings: Settings) -> None:
+def test_an_answer_that_is_cut_off_ends_with_one_error(count: int, settings: Settings) -> None:
     steps = [token(f"w{number} ") for number in range(count)]
 
     events, requests = ask_model(stream(*steps, Cut(reset=True)), settings)

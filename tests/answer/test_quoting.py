@@ -285,7 +285,7 @@ def test_a_sentence_that_continues_the_matching_one_is_quoted(tmp_path: Path) ->
     assert "“A turbine from Graz took its place in 1964.” [1]" in answer
 
 
-def test_the_sentence_before_counts_as_covered_but_not_for_bm25() -> None:
+def test_words_of_the_previous_sentence_count_for_coverage_but_not_for_bm25() -> None:
     weights = {"": {"mill": 3.0, "flood": 1.0}}
     texts = ["It reopened in May.", "The mill closed.", "Nothing else."]
 

@@ -18,7 +18,7 @@ RECORDS: tuple[TextKind, Markup] = ("records", "none")
 
 
 def on_screen(markdown: str) -> str:
-    """A line of Markdown as rendered on a terminal."""
+    """The text that a line of Markdown shows on a terminal."""
     (line,) = Parser(cited={1, 2, 3}).inline(markdown)
     return "".join(each.content for each in line.children or () if each.type in {"text", "code_inline", "citation"})
 

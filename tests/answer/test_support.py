@@ -66,7 +66,7 @@ def test_nearly_all_answers_with_an_error_are_marked() -> None:
     ],
 )
 @pytest.mark.fault("wrong-citation")
-def test_a_number_name_quotation_or_setting_missing_from_the_passage_is_found(answer: str) -> None:
+def test_numbers_names_quotations_and_settings_missing_from_the_passage_are_found(answer: str) -> None:
     assert marked(answer) in {(1,), (2,)}
 
 
@@ -87,7 +87,7 @@ def test_conversions_words_and_statements_of_absence_are_supported(answer: str) 
     assert marked(answer) == ()
 
 
-def test_a_sentence_with_several_citations_is_supported_by_all_of_them_together() -> None:
+def test_the_citations_of_a_sentence_support_it_together() -> None:
     answer = "The ferry is from 1998, and the mill was restored in 2011 [1][2]."
 
     assert marked(answer) == ()

@@ -88,7 +88,7 @@ def test_text_before_an_unmatched_closing_tag_is_reported_as_thinking() -> None:
     assert (pieces, thinking.answer_began_late) == (["Bolts on flange [7].", "\n", "", "Twelve", " [1]."], True)
 
 
-def test_unclosed_thinking_gives_no_answer() -> None:
+def test_unclosed_thinking_results_in_an_empty_answer() -> None:
     assert filtered(["<think>Let me count the", " bolts [7]"]) == ""
 
 

@@ -19,14 +19,14 @@ THIRD = "What is the fee of a berth?"
 
 
 def chat(user: CommandLine, replies: Script, questions: str | bytes, *flags: str) -> Outcome:
-    """Chat with a model that answers with `replies`."""
+    """Run `streamrag chat` with `questions` on stdin and a model that answers with `replies`."""
     stdin = questions if isinstance(questions, bytes) else questions.encode()
     with OpenAIServer(chat=replies) as server:
         return user.run("chat", "--base-url", server.base_url, "-m", "m", *flags, stdin=stdin)
 
 
 def turns(stdout: bytes) -> list[list[dict[str, Any]]]:
-    """The events of `--jsonl`, by turn. Each turn must begin with its question."""
+    """The events that `--jsonl` printed, grouped by turn. Each turn must begin with its question."""
     result: list[list[dict[str, Any]]] = []
     for event in map(json.loads, stdout.splitlines()):
         if event["type"] == "question":
@@ -44,7 +44,7 @@ def test_every_line_is_a_question_and_a_blank_line_separates_the_answers(user: C
 
 
 @pytest.mark.fault("chat-turn-fails")
-def test_the_last_failure_sets_the_exit_code_and_no_failure_writes_a_blank_line(user: CommandLine) -> None:
+def test_failures_set_the_exit_code_but_write_no_blank_line(user: CommandLine) -> None:
     replies = [failure(401, "no"), answer("Two."), stream(token("Half"), token(" of it"))]
     outcome = chat(user, replies, f"{FIRST}\n{SECOND}\n{THIRD}\n/help\n", "-q")
 

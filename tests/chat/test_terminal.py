@@ -112,7 +112,7 @@ def test_ctrl_c_at_the_prompt_clears_the_line_and_then_hints_at_ctrl_d(user: Com
 
 
 @pytest.mark.fault("chat-typed-ahead")
-def test_text_typed_during_an_answer_waits_at_the_next_prompt(user: CommandLine) -> None:
+def test_text_typed_during_an_answer_appears_at_the_next_prompt(user: CommandLine) -> None:
     release = threading.Event()
     replies = [answer("One", " answer.", between=(Hold(release),)), answer("Another answer.")]
     with (
@@ -179,7 +179,7 @@ def test_a_line_entered_during_an_answer_is_asked_next_even_after_ctrl_c(user: C
 
 
 @pytest.mark.fault("chat-turn-fails")
-def test_a_failed_question_is_reported_as_by_ask_and_the_chat_continues(user: CommandLine) -> None:
+def test_a_failed_question_is_reported_as_in_ask_and_the_chat_continues(user: CommandLine) -> None:
     with OpenAIServer(chat=[failure(401, "bad key"), answer("An answer.")]) as server:
         with chat_on_terminal(user, "--base-url", server.base_url, "-q", "-m", "m") as (terminal, process):
             ask(terminal, QUESTION)

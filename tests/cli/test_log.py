@@ -252,7 +252,7 @@ def test_a_conversation_that_does_not_exist_is_a_usage_error_with_a_hint(user: C
             "there is no conversation to continue yet",
             'ask the first question without -C: streamrag ask "QUESTION"',
         ),
-        (2, "no conversation 'abc' in the log", "streamrag log"),
+        (2, "the log contains no conversation 'abc'", "streamrag log"),
         (2, "-C and --thread cannot be combined", 'streamrag ask --thread abc "QUESTION"'),
     ]
 

@@ -85,10 +85,10 @@ def test_a_single_line_selects_the_passage_at_it(user: WarmCommandLine) -> None:
     [
         ("rules/hours.md:11", "rules/hours.md had 10 lines when it was ingested", "streamrag show rules/hours.md:1-10"),
         ("rules/hours.md:0", "rules/hours.md had 10 lines when it was ingested", "streamrag show rules/hours.md:1-10"),
-        ("rules/hours.md:4-2", "4-2 is not a range of lines", "streamrag show rules/hours.md:1-10"),
+        ("rules/hours.md:4-2", "4-2 is not a valid range of lines", "streamrag show rules/hours.md:1-10"),
         (
             "columns.pdf:3",
-            "the format of columns.pdf has no line numbers; its pages: streamrag show columns.pdf:p1",
+            "the format of columns.pdf has no line numbers; to show a page: streamrag show columns.pdf:p1",
             "streamrag show columns.pdf",
         ),
         ("notes.txt:p2", "no page 2: notes.txt has no pages", "streamrag show notes.txt"),

@@ -34,7 +34,7 @@ def shown_if_the_engine_sends(*sent: Event) -> list[AskEvent]:
     return asyncio.run(collect())
 
 
-def test_an_engine_that_dies_before_the_sources_is_replaced_without_repeating_the_question() -> None:
+def test_falling_back_before_the_sources_does_not_repeat_the_question_event() -> None:
     assert shown_if_the_engine_sends() == [QUESTION, *REST]
     assert shown_if_the_engine_sends(QUESTION) == [QUESTION, *REST]
     assert shown_if_the_engine_sends(QUESTION, REST[0]) == [QUESTION, REST[0], *REST]

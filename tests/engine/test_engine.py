@@ -1,4 +1,4 @@
-"""The engine process: sharing, failures, secrets, exit."""
+"""The engine process: how it is shared, replaced and stopped, and how it treats secrets."""
 
 import asyncio
 import json
@@ -45,7 +45,7 @@ def is_alive(pid: int) -> bool:
 
 
 def events(stdout: bytes) -> list[dict[str, Any]]:
-    """The events of `--jsonl` without the timings, which differ between runs."""
+    """The events that `--jsonl` printed, without the timings, which differ between runs."""
     read = [json.loads(line) for line in stdout.splitlines()]
     for event in read:
         event.pop("timings", None)
@@ -124,7 +124,7 @@ def test_without_a_private_directory_the_command_answers_without_the_engine(user
     directory.chmod(0o700)
 
     assert (quiet.code, quiet.stderr) == (0, "")
-    assert "streamrag.engine: not used: " in explained.stderr
+    assert "streamrag.engine: the engine is not used: " in explained.stderr
     assert engines(user) == []
 
 
@@ -302,7 +302,7 @@ def test_a_question_with_pgpassword_bypasses_the_engine(user: WarmCommandLine, t
         explained = reader.run("search", QUESTION, "--debug").stderr
 
         assert (outcome.code, outcome.stdout) == (0, without_engine(reader).run("search", QUESTION).stdout)
-    assert "streamrag.engine: not used: it does not receive these variables: PGPASSWORD\n" in explained
+    assert "streamrag.engine: the engine is not used: it does not receive these variables: PGPASSWORD\n" in explained
     assert engines(user) == []
 
 
@@ -377,7 +377,7 @@ class NoService:
 
 
 def _answer(service: Service, question: Question, settings: Settings) -> list[AskEvent]:
-    """The events except the last one, whose timings differ."""
+    """The events of an answer except the last one, whose timings differ between runs."""
 
     async def collect() -> list[AskEvent]:
         return [event async for event in service.ask(question, settings)]

@@ -1,4 +1,4 @@
-"""The engine gets the filter of a question."""
+"""The engine applies the filter of a question."""
 
 import json
 from pathlib import Path

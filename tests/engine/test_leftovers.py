@@ -17,7 +17,7 @@ DAY_S = 86_400
 
 
 def ended_engine(directory: Path, identity: str, *, log: str = "", age_s: float = 0.0) -> EngineAddress:
-    """The files that a killed engine leaves."""
+    """Create the files that remain after an engine was killed, and return the address of the engine."""
     address = EngineAddress(directory, identity)
     address.start_lock.touch()
     address.log.write_text(log)

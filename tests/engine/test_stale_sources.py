@@ -15,14 +15,14 @@ CHANGED = "ferry.md has changed since it was ingested; to update it: streamrag i
 
 
 def answered(user: CommandLine, *arguments: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The result of a command with `--json`, and its notices."""
+    """The JSON object that a command with `--json` printed, and the notices in it."""
     outcome = user.run(*arguments, QUESTION, "--json")
     assert outcome.code == 0, outcome
     result = json.loads(outcome.stdout)
     return result, [each for each in result["notices"] if each["code"] != "quotes_only"]
 
 
-def test_the_engine_reports_changes_by_names_for_the_directory_of_its_client(user: WarmCommandLine) -> None:
+def test_changed_files_are_named_relative_to_the_directory_of_the_client(user: WarmCommandLine) -> None:
     write_files(user.directory, FERRY)
     assert user.run("ingest", "trips", "-c", "stale").code == 0
     start_engine(user)
@@ -33,7 +33,7 @@ def test_the_engine_reports_changes_by_names_for_the_directory_of_its_client(use
     assert answered(in_folder, "search", "-c", "stale")[1] == [{"message": CHANGED, "code": "source_changed"}]
 
 
-def test_a_fresh_question_is_answered_by_a_running_engine_from_the_new_text(user: WarmCommandLine) -> None:
+def test_with_fresh_a_running_engine_answers_from_the_changed_file(user: WarmCommandLine) -> None:
     write_files(user.directory, FERRY)
     assert user.run("ingest", "trips", "-c", "fresh").code == 0
     before = start_engine(user)["questions"]

@@ -180,7 +180,7 @@ def test_a_conversation_is_found_by_the_start_of_its_id(log: ConversationLog) ->
     ]
 
 
-def test_ids_of_conversations_are_eight_characters_of_base32_and_begin_with_a_letter(log: ConversationLog) -> None:
+def test_conversation_ids_are_eight_base32_characters_starting_with_a_letter(log: ConversationLog) -> None:
     ids = {log.new_thread("tty") for _ in range(500)}
 
     assert len(ids) == 500
@@ -222,7 +222,7 @@ def test_words_are_found_in_questions_and_answers(log: ConversationLog, words: s
     assert [each.thread for each in log.find(words=words)] == threads
 
 
-def test_an_answer_of_a_killed_process_is_found_too(log: ConversationLog) -> None:
+def test_the_answer_of_a_killed_process_can_be_found(log: ConversationLog) -> None:
     async def run() -> list[str]:
         async def service() -> AsyncGenerator[AskEvent, None]:
             yield Token(text="semidiurnal tides")

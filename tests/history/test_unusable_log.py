@@ -21,7 +21,7 @@ WORDS = ("pelican", "Quokka", "axolotl")
 
 @pytest.fixture
 def log(tmp_path: Path) -> ConversationLog:
-    """A log with two answers."""
+    """A log that contains two answers."""
     log = ConversationLog.open({"XDG_STATE_HOME": str(tmp_path / "state")})
     record(log, "Where is the pelican?", answer_events("With the Quokka, ", "near Zürich."), thread="aaaaaaaa")
     record(log, "Where is the axolotl?", thread="bbbbbbbb")
@@ -66,7 +66,7 @@ def link_elsewhere(file: Path) -> None:
         (link_elsewhere, "log_not_a_file", "is not a regular file"),
     ],
 )
-def test_an_unusable_log_gives_a_notice_with_answers_and_an_error_in_log_commands(
+def test_an_unusable_log_fails_log_commands_but_not_answers(
     log: ConversationLog, make: Callable[[Path], object], code: str, words: str
 ) -> None:
     replaced_by(log, make)
@@ -82,7 +82,7 @@ def test_an_unusable_log_gives_a_notice_with_answers_and_an_error_in_log_command
 
 
 @pytest.mark.fault("log-unusable")
-def test_a_file_instead_of_the_state_folder_gives_a_notice(tmp_path: Path) -> None:
+def test_a_file_instead_of_the_state_folder_causes_a_notice(tmp_path: Path) -> None:
     (tmp_path / "streamrag").touch()
     *_, notice, _ = record(ConversationLog.open({"XDG_STATE_HOME": str(tmp_path)}), "What?")
 
@@ -99,7 +99,7 @@ def test_without_a_home_directory_there_is_no_log() -> None:
 
 
 @pytest.mark.fault("log-locked")
-def test_a_lock_that_is_never_released_gives_a_notice(log: ConversationLog) -> None:
+def test_a_lock_that_is_never_released_causes_a_notice(log: ConversationLog) -> None:
     with closing(sqlite3.connect(log.file, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         *answer, notice, done = record(ConversationLog(log.file), "What?")
@@ -117,7 +117,7 @@ def test_a_log_removed_between_two_questions_is_created_again(log: ConversationL
     assert [each.question for each in log.find()] == ["Still there?"]
 
 
-def test_a_thread_that_cannot_start_gives_a_notice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thread_that_cannot_start_causes_a_notice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = ConversationLog(tmp_path / "log.db")
 
     def refuse(_thread: object) -> None:

@@ -25,7 +25,7 @@ SILENT = {
     "in its body": Reply(steps=(b"{", Stall()), content_type="application/json"),
 }
 LIMIT_S = 60.0
-"""The idle timeout, which allows a reply to take four minutes: code that waits for it fails the tests."""
+"""The idle timeout. A reply may take four times as long, so a test fails if the code waits for the reply."""
 
 
 def embedder_of(server: OpenAIServer) -> OpenAIEmbedder:

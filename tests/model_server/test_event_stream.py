@@ -23,7 +23,7 @@ def test_all_three_line_endings_are_recognised(line_end: bytes) -> None:
 
 @pytest.mark.fault("model-dialects")
 @given(cuts=st.sets(st.integers(1, 60)), line_end=st.sampled_from([b"\n", b"\r\n", b"\r"]))
-def test_splitting_the_bytes_anywhere_gives_the_same_events(cuts: set[int], line_end: bytes) -> None:
+def test_events_do_not_depend_on_how_the_bytes_are_split(cuts: set[int], line_end: bytes) -> None:
     stream = b": ping\n\ndata: one\n\nevent: x\ndata: two\ndata: more\n\ndata: end\n\n".replace(b"\n", line_end)
     places = [0, *sorted(cuts), len(stream)]
 

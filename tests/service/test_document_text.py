@@ -12,7 +12,7 @@ from tests.documents.test_chunking import documents
 
 
 def part(text: str, *, at: int, line: int | None = None, end: int | None = None) -> Chunk:
-    """A chunk at the offset `at` that begins in line `line` and ends in line `end`, by default without gaps."""
+    """A chunk at offset `at`, on the lines `line` to `end` of the file. Without `end`, no lines are missing."""
     last = None if line is None else end or line + text.count("\n")
     return Chunk(
         id=f"{at:032x}", ordinal=at, text=text, headings=(), page=None,
@@ -36,7 +36,7 @@ def test_the_text_is_complete_and_every_line_has_its_number(document: Document, 
         assert [line.first for line in lines] == sorted({line.first or 0 for line in lines})
 
 
-def test_lines_of_one_encoded_line_of_the_file_stay_apart() -> None:
+def test_lines_decoded_from_one_line_of_the_file_stay_separate() -> None:
     first = part("# Offer\n\nSee below.", at=0, line=7, end=7)
     second = part("## plan.md", at=21, line=7, end=7)
     third = part("Forge.\nAnvil.", at=32, line=7, end=7)
@@ -46,7 +46,7 @@ def test_lines_of_one_encoded_line_of_the_file_stay_apart() -> None:
     ]  # fmt: skip
 
 
-def test_overlapping_chunks_do_not_double_text() -> None:
+def test_text_of_overlapping_chunks_is_not_repeated() -> None:
     text = "one two\nthree four\nfive six\nseven"
     first = part(text[:18], at=0, line=1)
     overlapping = part(text[8:27], at=8, line=2)

@@ -61,7 +61,7 @@ def test_a_path_ending_matches_only_whole_names(settings: Settings) -> None:
     assert refused("de/index.md", settings)[0] == "no_such_document"
 
 
-def test_a_path_ending_matches_in_any_case(settings: Settings) -> None:
+def test_a_path_ending_matches_regardless_of_case(settings: Settings) -> None:
     assert read("tides 2026.TXT", settings).path == "/docs/Tides 2026.txt"
 
 
@@ -82,7 +82,7 @@ def test_an_unknown_name_lists_similar_ones(settings: Settings) -> None:
     assert refused("xyzzy", settings) == ("no_such_document", "no document is named 'xyzzy'", "streamrag ls")
 
 
-def test_the_start_of_an_id_is_enough(settings: Settings) -> None:
+def test_the_start_of_an_id_identifies_a_passage(settings: Settings) -> None:
     chunk = OTHER[1][0]
 
     whole, start = read(chunk.id, settings), read(chunk.id[:8], settings)
