@@ -118,8 +118,8 @@ def _xdg(environment: Mapping[str, str], variable: str, fallback: str) -> Path:
 
 
 def _parse(setting: Setting, raw: str, *, where: str) -> Any:
-    # Never echo a key or password; the URL of a store may contain one.
-    secret = setting.secret or (setting.name == "store" and ":" in raw)
+    # Never echo a key or password; the address of a store may contain one.
+    secret = setting.secret or (setting.name == "store" and not {":", "="}.isdisjoint(raw))
     shown = "" if secret else f" {raw[:80]!r}"
     try:
         if "\0" in raw:  # only the settings file can contain one

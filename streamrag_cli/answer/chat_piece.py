@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from streamrag_cli.model import Usage
+from streamrag_cli.text import sanitise_line
 
 _MAX_TOKENS: Final = 1_000_000_000
+_MAX_REASON_CHARS: Final = 80
+_MAX_MODEL_CHARS: Final = 200
 # Other names that servers use for the protocol's `stop`, `length` and `content_filter`.
 _FINISH_REASONS: Final = {
     **dict.fromkeys(
@@ -63,15 +66,17 @@ def parse_chunk(chunk: object) -> Piece:
         text=_content(content),
         reasoning=any(_text(delta.get(name)) for name in ("reasoning_content", "reasoning")),
         refusal=_text(delta.get("refusal")),
-        model=_text(chunk.get("model")),
+        model=sanitise_line(_text(chunk.get("model"))[:_MAX_MODEL_CHARS]),
         finish_reason=_finish_reason(choice.get("finish_reason")),
         usage=usage,
     )
 
 
 def _finish_reason(reason: object) -> str | None:
-    """The protocol's name for the finish reason, or the server's own if there is no equivalent."""
-    return _FINISH_REASONS.get(reason.lower(), reason) if isinstance(reason, str) and reason else None
+    """The protocol's name for the finish reason, or the server's own, shortened, if there is no equivalent."""
+    if not isinstance(reason, str) or not reason:
+        return None
+    return _FINISH_REASONS.get(reason.lower(), sanitise_line(reason[:_MAX_REASON_CHARS]))
 
 
 def _content(content: object) -> str:

@@ -27,6 +27,8 @@ Http = TypeVar("Http", httpx2.AsyncClient, httpx2.Client)
 WHOLE_REPLY_LIMITS: Final = 4
 """The total time limit for a reply that is not streamed, as a multiple of the idle timeout."""
 _REPLY_BYTES: Final = 128_000_000
+_ERROR_BYTES: Final = 1_000_000
+"""How much of a reply with an error status is read."""
 _CONNECT_TIMEOUT_S: Final = 10.0
 _MAX_REDIRECTS: Final = 5
 _MAX_IDLE_CONNECTIONS: Final = 100
@@ -125,8 +127,8 @@ class StreamingClient:
                 body = bytearray()
                 async for piece in response.aiter_raw():
                     body += piece
-                    if len(body) > _REPLY_BYTES:
-                        raise ReplyTooLongError
+                    if len(body) > _ERROR_BYTES:
+                        break
             finally:
                 await response.aclose()
             raise StatusError(response.status_code, response.headers, body.decode("utf-8", "replace"))
@@ -187,6 +189,8 @@ class WholeReplyClient:
         with self._http.stream("POST", self._url + path, content=content, extensions=extensions) as response:
             for piece in response.iter_raw():
                 body += piece
+                if len(body) > _ERROR_BYTES and not response.is_success:
+                    break
                 if len(body) > _REPLY_BYTES:
                     raise ReplyTooLongError
         if not response.is_success:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Final
 
 from streamrag_cli.errors import LEAVE_OUT_FILTER, ExitCode, class_of
-from streamrag_cli.events import QUOTES_ONLY, AskEvent, Error, Notice
+from streamrag_cli.events import QUOTES_ONLY, AskEvent, Done, Error, Notice
 from streamrag_cli.missing_files import STALE_CODES
 
 NOT_IN_DOCUMENTS: Final = "The documents do not contain anything about this."
@@ -52,6 +52,7 @@ _BY_CODE: Final[Mapping[str, tuple[str, str]]] = {
 }
 _NOTICES: Final[Mapping[str, str]] = {
     QUOTES_ONLY.code: QUOTES_ONLY.message,
+    "finish_unknown": "the answer may be incomplete: the model server ended it with an unknown reason",
     "rewrite_failed": "the question was not rewritten",
     "retrying": "the model did not answer; trying again",
 }
@@ -61,6 +62,7 @@ _HINTS_FOR_REFUSALS: Final[Mapping[str, str]] = {
     "unknown_host": "ask the operator of this server to allow this host name",
     "foreign_origin": "ask the operator of this server to allow this origin",
 }
+_REASON: Final = re.compile(r"[A-Za-z_-]{1,40}")
 _OWN_ROUTE: Final = re.compile(r"\bGET /(?:collections|openapi\.json|v1/models)\b(?!/)")
 _COMMANDS: Final = "ask|bench|collections|copy|doctor|engine|eval|ingest|ls|search|serve|show|status"
 _LOCATION: Final = re.compile(r"(?<![\w.])~?/\w|\b[A-Za-z]:\\|\w://|\b\d+\.\d+\.\d+\.\d+\b|[\w\]]:\d{2,5}\b|localhost")
@@ -116,5 +118,7 @@ async def public_events(events: AsyncGenerator[AskEvent, None]) -> AsyncGenerato
                     yield public_error(event)
                 case Notice():
                     yield public_notice(event)
+                case Done() if not _REASON.fullmatch(event.finish_reason):  # otherwise it is a word, not a text
+                    yield replace(event, finish_reason="unknown")
                 case _:
                     yield event

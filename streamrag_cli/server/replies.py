@@ -67,6 +67,7 @@ def reply_to(
 def reply_to_event(error: Error, path: str = "", *, status: int | None = None) -> JsonReply:
     """The reply for an answer that failed before anything was sent. `error` must already be public."""
     status = status or http_status_of(error.code, error.exit_code)
+    status = 400 if status == 422 and is_openai(path) else status  # OpenAI's status for an invalid request
     return JsonReply(_body(path, error.message, error.code, error.hint, status=status), status, _headers(error))
 
 

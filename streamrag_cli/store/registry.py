@@ -23,6 +23,8 @@ BACKENDS: Final[Mapping[str, str]] = {
 """The backend's package for each scheme. An address without a scheme is a directory."""
 _SCHEME: Final = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*):")
 _URL: Final = re.compile(r"\s*[A-Za-z0-9+.:-]+://")
+_KEYWORDS: Final = re.compile(r"\s*(?:dbname|host|hostaddr|passfile|password|port|service|sslmode|user)\s*=")
+"""The beginning of a connection string of libpq that is not a URL."""
 
 
 def store_address(raw: str) -> StoreAddress:
@@ -35,6 +37,8 @@ def store_address(raw: str) -> StoreAddress:
         raise ValueError(
             f"the scheme {match[1]}: is unknown; use postgresql://, or write ./ before the name of a directory"
         )
+    if _KEYWORDS.match(raw):
+        raise ValueError("the address of a database must be a URL: postgresql://USER@HOST/DATABASE")
     return _backend(_DIRECTORY).address(raw)
 
 

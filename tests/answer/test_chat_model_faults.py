@@ -153,6 +153,15 @@ def test_a_compressed_reply_is_neither_requested_nor_decompressed() -> None:
     assert (conversation.tokens, conversation.code, accepted) == ([], "malformed", ["identity"])
 
 
+@pytest.mark.fault("endless-error")
+def test_an_endless_error_is_read_only_in_part() -> None:
+    with OpenAIServer(chat=Reply(status=400, steps=(b"bad " * 500_000, Stall()))) as server:
+        conversation = converse(server.base_url)
+        closed = server.requests[0].closed_by_client.wait(timeout=10.0)
+
+    assert (conversation.code, closed) == ("request_refused", True)
+
+
 @pytest.mark.fault("model-malformed")
 @pytest.mark.parametrize(
     "reply",

@@ -19,6 +19,7 @@ from streamrag_cli.settings import Settings
 from tests.support.collection import make_collection
 from tests.support.openai_connection import LoggedRequest
 from tests.support.openai_replies import (
+    DONE,
     HTML,
     Cut,
     Hold,
@@ -287,6 +288,15 @@ def test_an_unknown_finish_reason_is_reported(settings: Settings) -> None:
     message = 'the answer may be incomplete: the model server ended it with the reason "tired"'
     assert notices == [Notice(message=message, code="finish_unknown")]
     assert isinstance(events[-1], Done)
+
+
+@pytest.mark.fault("unsafe-characters")
+def test_the_finish_reason_and_the_name_of_the_model_are_made_safe_and_shortened(settings: Settings) -> None:
+    choice = {"index": 0, "delta": {"content": "Ada Brandt [1]."}, "finish_reason": "\x1b[31m" + "z" * 99}
+    events, _ = ask_model(stream(event({"model": "big\n" * 99, "choices": [choice]}), DONE), settings)
+
+    assert isinstance(done := events[-1], Done)
+    assert (done.finish_reason, done.model) == ("\N{REPLACEMENT CHARACTER}[31m" + "z" * 75, "big " * 50)
 
 
 def test_numbers_in_the_models_thinking_are_not_citations(settings: Settings) -> None:

@@ -1,3 +1,5 @@
+import ast
+
 import pytest
 
 from tests.support.loading import loaded
@@ -30,3 +32,35 @@ def test_shebang_licence_and_imports_are_removed_from_the_text(
     assert (document.text, document.summary) == (text, summary)
     assert document.line_numbers is not None
     assert document.line_numbers[0] == line
+
+
+class _Parsing:
+    """Garbage that parses when it is collected, during any allocation of memory, like another thread.
+
+    It does so once per element of `times`.
+    """
+
+    def __init__(self, times: list[int]) -> None:
+        self.times = times
+        self.cycle = self
+
+    def __del__(self) -> None:
+        if self.times:
+            self.times.pop()
+            ast.parse("x = 1")
+            _Parsing(self.times)
+
+
+@pytest.mark.fault("parsed-at-once")
+def test_python_source_is_divided_even_if_another_file_is_parsed_at_the_same_time() -> None:
+    source = "".join(f"def f{n}(a, b=[1, 2]):\n    return (a + b[{n}]) * {{'x': a}}['x']\n\n\n" for n in range(200))
+    times = list(range(20))
+    _Parsing(times)
+    try:
+        document = loaded("a.py", source)
+    finally:
+        is_used = len(times) < 20
+        times.clear()
+
+    assert is_used
+    assert len(document.sections) == 200

@@ -297,10 +297,12 @@ CHAT = "/v1/chat/completions"
         (("GET", CHAT, None), 405, "method_not_allowed", None),
         (("POST", CHAT, b'{"messages": []}'), 400, "bad_request", "messages"),
         (("POST", CHAT, b'{"messages": [{"role": 1}]}'), 400, "bad_request", "messages.0.role"),
+        (("POST", CHAT, b'{"messages": [{"role": "user", "content": "a\\u0000"}]}'), 400, "bad_request", None),
+        (("POST", CHAT, b'{"messages": [{"role": "user", "content": "a"}], "since": "soon"}'), 400, "bad_filter", None),
         (("POST", CHAT, b"{" + b" " * 1_100_000), 413, "too_large", None),
         (("GET", "/v1/models?key=none", None), 401, "key_missing", None),
     ],
-    ids=["no such path", "method", "no messages", "role", "too large", "no key"],
+    ids=["no such path", "method", "no messages", "role", "NUL", "filter", "too large", "no key"],
 )
 def test_under_v1_every_failure_has_openais_format(
     sent: tuple[str, str, bytes | None], status: int, code: str, param: str | None, settings: Settings

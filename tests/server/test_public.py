@@ -95,8 +95,10 @@ def test_an_unreachable_database_is_reported_without_its_address() -> None:
         failure(429, "ask admin@localhost", headers={"Retry-After": "60"}),
         failure(500, "boom at /srv/app.py"),
         answer("Half", finish_reason="length"),
+        answer("Half", finish_reason="out of memory at 10.1.2.3"),
+        answer("Half", finish_reason="broken: /srv/models"),
     ],
-    ids=["401", "404", "400", "429", "500", "length"],
+    ids=["401", "404", "400", "429", "500", "length", "unknown", "unknown with a path"],
 )
 def test_a_failing_model_is_reported_without_its_address_or_text(reply: Reply, settings: Settings) -> None:
     with serving(settings, reply) as server:

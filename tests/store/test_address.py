@@ -12,7 +12,7 @@ from streamrag_cli.engine.messages import Request, read_request
 from streamrag_cli.errors import ConfigurationError, UsageError
 from streamrag_cli.settings import Settings, read_settings
 from streamrag_cli.store.postgres.address import KEYWORDS, PostgresUrl
-from streamrag_cli.store.registry import store_address
+from streamrag_cli.store.registry import open_store, store_address
 
 SECRET = "s3cret%2Fw0rd"
 
@@ -107,6 +107,7 @@ def test_a_password_may_contain_what_libpq_accepts(password: str) -> None:
 
 HIDDEN = "Zw4"
 UNUSABLE = [
+    f"host=127.0.0.1 user=me password={HIDDEN}",
     f"postgresql://me:a/{HIDDEN}@db/docs",
     f"postgresql://me:5432/{HIDDEN}@db/docs",
     f"postgresql://me:5/{HIDDEN}/x@db/docs",
@@ -160,6 +161,16 @@ def test_unknown_parameters_and_schemes_are_named_in_the_error() -> None:
     with pytest.raises(ValueError, match="the scheme postgresql\\+psycopg: is unknown; use postgresql://"):
         store_address("postgresql+psycopg://db/docs")
     assert store_address("./s3://x") == Path("s3:/x")
+    with pytest.raises(ValueError, match=r"must be a URL: postgresql://USER@HOST/DATABASE$"):
+        store_address("host=db password=secret")
+    assert store_address("./host=db") == Path("host=db")
+
+
+@pytest.mark.fault("store-address-unusable")
+def test_blanks_around_an_address_are_ignored_when_it_is_shown() -> None:
+    address = " postgresql://me:secret@db/docs "
+
+    assert open_store(store_address(address)).display_address(address) == "postgresql://me:***@db/docs"
 
 
 def test_the_known_parameters_match_the_installed_libpq() -> None:

@@ -15,6 +15,8 @@ from streamrag_cli.model import Document, Section
 PARSED_CHARS: Final = 2_000_000
 """The maximum size of a file that is divided into sections. Larger files are usually generated."""
 
+_ATTEMPTS: Final = 100
+
 _Definition: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _DEFINITIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
@@ -43,13 +45,8 @@ def _sections(text: str) -> tuple[Section, ...]:
         return ()
     try:
         with warnings.catch_warnings(action="ignore"):  # do not show warnings about the parsed file
-            tree = ast.parse(text)
-    except (
-        SyntaxError,
-        ValueError,
-        RecursionError,
-        MemoryError,
-    ):  # MemoryError: the nesting exceeds the parser's stack
+            tree = _parsed(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # MemoryError: nesting beyond the parser's stack
         return ()
     lines = text.split("\n")
     starts = line_starts(text)
@@ -62,6 +59,16 @@ def _sections(text: str) -> tuple[Section, ...]:
         cuts.append(_Cut(end, 0, -len(headings), headings[:-1]))
         floor = first_line + 1 if last_line - first_line > 1 else last_line
     return tuple(_between(sorted(cuts), len(text)))
+
+
+def _parsed(text: str) -> ast.Module:
+    """The syntax tree. Python 3.11 may raise SystemError if another thread, such as an import, parses too."""
+    for _ in range(_ATTEMPTS):
+        try:
+            return ast.parse(text)
+        except SystemError:
+            continue
+    raise ValueError("cannot be parsed")
 
 
 def _definitions(tree: ast.Module) -> Iterator[tuple[int, int, tuple[str, ...]]]:

@@ -4,8 +4,9 @@ Statements are not prepared, because a plan that is made without the values may 
 """
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from threading import Lock
 from typing import Any, Final, TypeVar
 
@@ -39,6 +40,11 @@ _DEFAULTS: Final[dict[str, Any]] = {
 """Default parameters for libpq, which the address can override. Times are in seconds, except `tcp_user_timeout`, which
 is in milliseconds."""
 _MAX_IDLE: Final = 8
+_IS_WORKING: Final = (
+    "SELECT pg_postmaster_start_time() <> %s OR EXISTS (SELECT FROM pg_stat_activity WHERE pid = %s"
+    " AND (state LIKE 'idle%%' OR wait_event_type = 'Client') IS NOT TRUE)"
+)
+"""Whether the server is working for a session. Another start time shows that this is another server."""
 WRITER_LOCK_LIMIT_S: Final = 30.0
 """How long a writer waits for a lock on a table or row. Other writers hold these locks for about a second."""
 
@@ -104,7 +110,8 @@ def _configure(conn: Connection, address: PostgresUrl) -> bool:
     """Set the search path and register the vector type. Return False if pgvector is not installed."""
     conn.execute(SAFE_SEARCH_PATH)
     row = conn.execute(
-        "SELECT nspname, typ.oid FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace"
+        "SELECT nspname, typ.oid, pg_postmaster_start_time(), pg_backend_pid()"
+        " FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace"
         " JOIN pg_type AS typ ON typ.typnamespace = extnamespace AND typ.typname = 'vector' WHERE extname = 'vector'"
     ).fetchone()
     if row is None:
@@ -113,7 +120,20 @@ def _configure(conn: Connection, address: PostgresUrl) -> bool:
     conn.adapters.types.add(TypeInfo("vector", row[1], 0))
     conn.adapters.register_dumper(np.ndarray, type("_Dumper", (_VectorDumper,), {"oid": row[1]}))
     conn.adapters.register_loader(row[1], _VectorLoader)
+    conn.is_alive = partial(_is_alive, address, row[2:])
     return True
+
+
+def _is_alive(address: PostgresUrl, session: Sequence[object]) -> bool:
+    """Ask the server, over another connection, whether it is working on a statement of `session`.
+
+    If it has ended the session, waits for the client as well, or cannot be reached, a reply will never arrive.
+    """
+    try:
+        with connected(address) as conn:
+            return conn.execute(_IS_WORKING, session).fetchone() == (True,)
+    except StoreError as error:
+        return error.code != "store_unreachable"
 
 
 def _install_pgvector(conn: Connection, address: PostgresUrl, *, create: bool) -> None:

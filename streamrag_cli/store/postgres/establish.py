@@ -1,16 +1,16 @@
-"""Connects to PostgreSQL within a time limit.
+"""Connects to PostgreSQL within a time limit, and detects connections that no longer work.
 
 psycopg cannot stop an attempt to connect, and the lookup of a host name cannot be stopped at all. Each attempt
 therefore runs in its own thread. If the limit expires during a lookup, the thread ends after the lookup.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Future, InvalidStateError, wait
 from contextlib import suppress
 from select import POLLIN, POLLOUT, poll
 from threading import Thread
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import psycopg
 from psycopg import pq
@@ -18,6 +18,12 @@ from psycopg.conninfo import conninfo_attempts, make_conninfo, timeout_from_conn
 
 from streamrag_cli.store.time_limit import TimeLimit
 
+Result = TypeVar("Result")
+
+SILENCE_S: Final = 30.0
+"""How long a statement may get no reply before its connection is checked."""
+_FAILED_CHECKS: Final = 2
+"""After so many failed checks in a row, the connection is dead. During the first check, a reply may be in transit."""
 EPOCH_TABLES: Final = ("documents", "chunks", "words", "word_counts", "vectors")
 _POLL_S: Final = 0.05
 
@@ -31,6 +37,32 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
 
     store = ""
     extension = ""
+    is_alive: "Callable[[], bool] | None" = None
+    """Checks the connection while a statement gets no reply. A statement may take hours, so it has no time limit."""
+
+    def wait(self, gen: "Generator[Any, Any, Result]", *args: Any, **options: Any) -> Result:
+        """Like psycopg, but raise OperationalError if the connection turns out to be dead."""
+        return super().wait(self._checked(gen), *args, **options)
+
+    def _checked(self, steps: "Generator[Any, Any, Result]") -> "Generator[Any, Any, Result]":
+        """Like `steps`, which psycopg resumes when the socket is ready, and otherwise several times a second."""
+        checked_at_s, failed_checks = time.monotonic(), 0
+        try:
+            step = next(steps)
+            while True:
+                ready = yield step
+                if ready:
+                    checked_at_s, failed_checks = time.monotonic(), 0
+                elif self.is_alive is not None and time.monotonic() - checked_at_s > SILENCE_S:
+                    failed_checks = 0 if self.is_alive() else failed_checks + 1
+                    if failed_checks == _FAILED_CHECKS:
+                        self.close()  # otherwise psycopg would wait for the reply to a rollback
+                        raise psycopg.OperationalError(f"no reply for more than {_FAILED_CHECKS * SILENCE_S:g} s")
+                    checked_at_s = time.monotonic()
+                step = steps.send(ready)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
 
     def table(self, name: str, epoch: int | None = None) -> str:
         """The qualified name of a table of `epoch`. If `epoch` is None, of a table that all collections share."""

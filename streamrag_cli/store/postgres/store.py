@@ -39,7 +39,7 @@ class PostgresStore:
         return self._address.with_secret()
 
     def display_address(self, raw: str) -> str:
-        return str(PostgresUrl(raw))
+        return str(PostgresUrl(raw.strip()))
 
     def environment_overrides(self, environment: Mapping[str, str]) -> list[str]:
         """The names of libpq's variables that are set, such as PGPASSWORD."""

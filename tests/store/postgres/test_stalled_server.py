@@ -10,14 +10,16 @@ import psycopg
 import pytest
 
 from streamrag_cli.errors import StoreError
+from streamrag_cli.store.postgres.connection import connect
 from streamrag_cli.store.postgres.reader import PostgresReader
 from streamrag_cli.store.registry import open_store
 from streamrag_cli.store.time_limit import Cancellation, TimeLimit
 from tests.support.http_client import wait_until
 from tests.support.stalling_proxy import StallingProxy, stalling_proxy
-from tests.support.stores import PostgresStore, document, texts
+from tests.support.stores import PostgresStore, document, texts, write
 
 APPLES = document("fruit.md", "apples are red")
+PEARS = document("pears.md", "pears are green")
 PROMPT_S = 5.0
 """The time allowed for ending a search, on a busy machine."""
 
@@ -141,6 +143,35 @@ def test_opening_a_store_without_a_search_has_a_time_limit_too(
         "store_unreachable",
         f"{address} did not respond within 0.5 s",
     )
+
+
+@pytest.mark.fault("ingest-connection-hangs")
+@pytest.mark.parametrize("word", [b"INSERT INTO", b"COPY", b"COMMIT", b"\0"])
+def test_a_writer_whose_connection_hangs_fails_and_loses_nothing(
+    word: bytes, store: PostgresStore, proxy: StallingProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put(APPLES)
+    monkeypatch.setattr("streamrag_cli.store.postgres.establish.SILENCE_S", 0.5)
+    monkeypatch.setattr("streamrag_cli.store.postgres.connection.RETRIEVAL_LIMIT_S", 2.0)
+    address = proxy.address(store.place)
+    through_proxy = PostgresStore(address)
+
+    with pytest.raises(StoreError) as caught, through_proxy.writing() as writer:
+        proxy.word = word  # NUL is in every message, so new connections hang as well
+        write(writer, PEARS)
+    proxy.word = b""
+
+    assert (caught.value.code, caught.value.retryable) == ("store_unreachable", True)
+    assert str(caught.value) == f"the connection to {address} was lost: no reply for more than 1 s"
+    through_proxy.put(PEARS)
+    with store.reading() as reader:
+        assert texts(reader) == {"apples are red", "pears are green"}
+
+
+def test_a_long_statement_is_waited_for(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamrag_cli.store.postgres.establish.SILENCE_S", 0.2)
+    with closing(connect(store.place)) as conn:
+        assert conn.execute("SELECT pg_sleep(2), 7").fetchone() == ("", 7)
 
 
 def test_an_abandoned_attempt_to_connect_leaves_no_thread(store: PostgresStore, proxy: StallingProxy) -> None:
