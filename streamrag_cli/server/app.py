@@ -43,7 +43,7 @@ def create_app(settings: Settings, server: ServerSettings, limits: Limits | None
     app = FastAPI(
         title="streamrag",
         version=__version__,
-        summary="Ask your documents; the answer starts at once, with its sources.",
+        summary="Ask your documents a question; the answer streams immediately, with its sources.",
         docs_url=None,  # the interactive page would load scripts from another server
         redoc_url=None,
         lifespan=_lifespan,
