@@ -154,7 +154,7 @@ def test_the_hint_after_an_interruption_continues_the_ingest(cold_cli: CommandLi
 
     assert interrupted.code == 130
     assert command == ["ingest", "many files", "-c", "sea", "--jsonl"]
-    assert "run the same command again, it continues" in interrupted.stderr
+    assert "run the same command again to continue" in interrupted.stderr
     cache = list((cold_cli.home / ".local" / "state" / "streamrag").glob("unfinished-*.npz"))
     assert len(cache) == 1
     assert cache[0].stat().st_mode & 0o077 == 0
