@@ -171,7 +171,7 @@ def test_every_mistyped_command_name_suggests_an_existing_command(cold_cli: Comm
     assert outcome.stderr == "streamrag: No such command 'query'.\nhint: streamrag search \"QUERY\"\n"
 
 
-def test_the_hint_if_no_server_listens_on_the_port_of_ollama_starts_it(island: WarmCommandLine) -> None:
+def test_the_hint_starts_ollama_if_nothing_listens_on_its_port(island: WarmCommandLine) -> None:
     island.run("ingest", "-q", "island")
     failed = island.run("ask", QUESTION, "--base-url", "http://localhost:11434/v1", "-m", "x")
 
