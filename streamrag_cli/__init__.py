@@ -1,4 +1,4 @@
-"""Ask your documents from the terminal; the answer starts at once, with its sources."""
+"""Answers questions from a user's own documents and streams each answer with its sources."""
 
 from streamrag_cli.telemetry import disable_telemetry
 

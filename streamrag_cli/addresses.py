@@ -1,8 +1,8 @@
 """Names of roots and documents: the absolute path of a file, or the address of a document that is not a local file.
 
-This is the only module that decides which of the two a name is. Never make a `Path` of a stored name without asking
-`is_address` first, because `Path("https://host/page")` is `https:/host/page`. `remote/address.py` checks and normalises
-the addresses that users type.
+Only this module decides whether a name is a path or an address. Call `is_address` before you convert a stored name to a
+`Path`, because `Path("https://host/page")` is `https:/host/page`. `remote/address.py` checks and normalises the
+addresses that users type.
 
     https://host/guide/install                        a web page
     git+https://host/owner/repo@main//docs/a.md       a file in a git repository
@@ -23,7 +23,7 @@ _GIT_HOSTS: Final = frozenset({"github.com", "gitlab.com", "codeberg.org", "bitb
 
 
 def is_address(name: str) -> bool:
-    """Whether this stored name is an address.
+    """Whether a stored name is an address instead of a path.
 
     >>> [is_address(each) for each in ("https://host/a", "git+file:///srv/repo//docs", "stdin://a.md", "/srv/https:")]
     [True, True, True, False]
@@ -32,7 +32,7 @@ def is_address(name: str) -> bool:
 
 
 def likely_address(name: str) -> str:
-    """The address that a missing path may stand for, or "".
+    """Return the address that a user probably meant by a path that does not exist; "" if it looks like a path.
 
     >>> likely_address("docs.example.org/guide"), likely_address("git@example.org:birds/heron.git")
     ('https://docs.example.org/guide', 'git+ssh://git@example.org/birds/heron.git')
@@ -47,13 +47,13 @@ def likely_address(name: str) -> str:
 
 
 def is_web_address(name: str) -> bool:
-    """Whether this stored name is the address of a web page."""
+    """Whether a stored name is the address of a web page."""
     return name.startswith(("https://", "http://"))
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Address:
-    """An address in the form in which it is stored. The attributes are like those of a `Path`."""
+    """An address as it is stored. Its attributes are like those of a `Path`."""
 
     text: str
 
@@ -87,16 +87,16 @@ class Address:
 
 
 Location: TypeAlias = Path | Address
-"""A root or document."""
+"""The path or address of a root or document."""
 
 
 def location(name: str) -> Location:
-    """The location with this stored name."""
+    """Convert a stored name to an `Address` or a `Path`."""
     return Address(name) if is_address(name) else Path(name)
 
 
 def is_at_or_below(name: str, root: str) -> bool:
-    """Whether the document `name` is `root` or below it. Both are stored names; "" is above all names.
+    """Whether the document `name` is `root` or below `root`. Both are stored names; every name is below "".
 
     >>> [is_at_or_below(each, "https://host/guide/") for each in ("https://host/guide/", "https://host/guide/a")]
     [True, True]
@@ -107,7 +107,7 @@ def is_at_or_below(name: str, root: str) -> bool:
 
 
 def names_above(name: str) -> list[str]:
-    """The names of everything above a stored name, from the bottom up.
+    """Return the names of all folders above a stored name, from the bottom up.
 
     >>> names_above("/docs/a.md"), names_above("https://host/guide/a/")
     (['/docs', '/'], ['https://host/guide', 'https://host'])
@@ -122,7 +122,7 @@ def names_above(name: str) -> list[str]:
 
 
 def format_path(name: str) -> PurePosixPath:
-    """A path whose last part determines the format of a document with this stored name.
+    """Return a path whose file name determines the format of the document with this stored name.
 
     >>> [format_path(each).name for each in ("/d/a.md", "https://host/manual.pdf?v=2", "https://host/")]
     ['a.md', 'manual.pdf', 'index.html']
@@ -134,7 +134,7 @@ def format_path(name: str) -> PurePosixPath:
 
 
 def public_address(address: str) -> str:
-    """The name of an address for models and HTTP clients: like `shown_address`, without the folders of this machine.
+    """Return an address as models and HTTP clients see it: like `shown_address`, but without folders of this machine.
 
     >>> public_address("git+file:///srv/private/birds.git@main//docs/a.md"), public_address("git+https://host/a/b//c.md")
     ('birds.git@main//docs/a.md', 'host/a/b//c.md')
@@ -147,7 +147,7 @@ def public_address(address: str) -> str:
 
 
 def shown_address(address: str) -> str:
-    """An address as users see it: the end of the address, by which commands find the document.
+    """Return an address as users see it: the end of the address, which commands accept as the document's name.
 
     >>> shown_address("git+https://host/owner/repo@main//docs/a.md"), shown_address("stdin://notes/today.md")
     ('host/owner/repo@main//docs/a.md', 'notes/today.md')

@@ -32,7 +32,7 @@ class Spread:
 
     @classmethod
     def of(cls, values_ms: Sequence[float]) -> "Spread":
-        """The percentiles by nearest rank; for few values the 95th is the maximum.
+        """Compute the percentiles by nearest rank; for fewer than 20 values the 95th percentile is the maximum.
 
         >>> Spread.of([5.0, 1.0, 3.0])
         Spread(p50_ms=3.0, p95_ms=5.0)
@@ -44,10 +44,10 @@ class Spread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """The results.
+    """The results of a benchmark.
 
     `whole` is the wait for an answer that is not streamed, and `streamed` is the wait for the first token of a streamed
-    one; `retrieval` and `total` are times of the streamed answers.
+    answer. `retrieval` and `total` are durations in the streamed mode.
     """
 
     runs: int
@@ -90,7 +90,7 @@ class _Measurement:
 
 
 async def measure(question: str, settings: Settings, *, runs: int) -> AsyncGenerator[BenchEvent, None]:
-    """Ask the question `2 * runs + 1` times, but stop at the first failure."""
+    """Ask the question once as a warm-up, then `runs` times in each mode; stop at the first failure."""
     answers: dict[Mode, list[_Measurement]] = {mode: [] for mode in MODES}
     total = 2 * runs + 1
     async with SharedResources() as resources:
@@ -116,7 +116,7 @@ async def measure(question: str, settings: Settings, *, runs: int) -> AsyncGener
 
 
 async def _measure_once(mode: Mode, question: str, settings: Settings, service: Service) -> _Measurement | Error:
-    """Ask once and measure the wait for something to read: the first token if `mode` is "streamed", else the end."""
+    """Ask once and measure the wait: until the first token if `mode` is "streamed", else until the end."""
     asked_at = perf_counter()
     first_at: float | None = None
     async with aclosing(service.ask(Question(text=question, accepted_at=asked_at), settings)) as events:

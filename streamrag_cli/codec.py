@@ -1,8 +1,8 @@
 """Serialises events and engine messages; their dataclasses define the format.
 
-The public form of an event is a line of `--jsonl`. The server sends the same line after `data: `, except that it may
-name the sources differently. An event has its `type` and at most one of the keys `status`, `sources`, `token`, `done`
-and `error`, so that a client can distinguish events by key. The metadata of a field defines its public form.
+The public form of an event is a line of `--jsonl`. The server sends the same line after `data: `, but may shorten the
+names of sources. An event has the key `type` and at most one of the keys `status`, `sources`, `token`, `done` and
+`error`, so that a client can distinguish events by key. The metadata of a field defines its public form.
 
 The full form, which a command and its engine exchange, contains every field and can be decoded without loss.
 """
@@ -24,7 +24,7 @@ from streamrag_cli.store.registry import open_store, store_address
 Value = TypeVar("Value")
 _EVENTS: Final = {each.__name__: each for each in EVENTS}
 _IDENTITY: Final[Callable[[Any], Any]] = lambda value: value  # noqa: E731 - compared by identity
-# DEL and C1, lone surrogates, bidirectional controls, zero width and tag characters
+# DEL, C1 controls, bidirectional controls, zero-width characters, lone surrogates and tag characters
 _UNSAFE: Final = re.compile(
     "[\x7f-\x9f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb\U000e0000-\U000e01ef]"
 )
@@ -35,12 +35,12 @@ class DecodeError(ValueError):
 
 
 def to_json(event: Event) -> str:
-    """One event as one line of JSON without a trailing newline."""
+    """Return the public form of an event as one line of JSON without a trailing newline."""
     return encode(to_mapping(event))
 
 
 def encode(value: object) -> str:
-    """JSON on one line, compact and with non-ASCII characters unescaped.
+    """Return compact JSON on one line, with printable non-ASCII characters unescaped.
 
     Characters that could control a terminal or are not valid in UTF-8 are escaped, because file names may contain them.
     """
@@ -54,7 +54,9 @@ def _escape(unsafe: re.Match[str]) -> str:
 
 
 def to_mapping(event: Event, *, paths: bool = False, texts: bool = False) -> dict[str, Any]:
-    """The public form of an event. Sources have their absolute path only with `paths`, their text only with `texts`."""
+    """Return the public form of an event. Sources include their absolute paths only if `paths` is True, and their
+    texts only if `texts` is True.
+    """
     head: dict[str, Any] = {"type": event.kind}
     if event.is_own_key:
         head[event.kind] = True
@@ -62,7 +64,7 @@ def to_mapping(event: Event, *, paths: bool = False, texts: bool = False) -> dic
 
 
 def public(value: Any, *, paths: bool = False, texts: bool = False) -> dict[str, Any]:
-    """The public form of a dataclass instance. Floats are rounded to four decimals."""
+    """Return the public form of a dataclass instance. Floats are rounded to four decimals."""
     result: dict[str, Any] = {}
     for name, key, rules in _shown_fields(type(value)):  # type: ignore[arg-type]  # a class is hashable
         content = getattr(value, name)
@@ -95,22 +97,22 @@ def _public(value: Any, *, paths: bool, texts: bool) -> Any:
 
 @cache
 def _shown_fields(kind: type[Any]) -> tuple[tuple[str, str, frozenset[str]], ...]:
-    """The name, key and rules of each public field."""
+    """Return the attribute name, JSON key and rules of each public field of a dataclass."""
     return tuple((each.name, key_of(each), frozenset(each.metadata)) for each in public_fields(kind))
 
 
 def public_fields(kind: type[Any]) -> list[Field[Any]]:
-    """The public fields of a dataclass, in order."""
+    """Return the public fields of a dataclass, in order."""
     return [each for each in fields(kind) if PRIVATE not in each.metadata]
 
 
 def key_of(public_field: Field[Any]) -> str:
-    """The name of a field in JSON."""
+    """Return the JSON key of a public field."""
     return str(public_field.metadata.get("key", public_field.name))
 
 
 def to_line(value: object) -> bytes:
-    """The full form of a value as one line that ends in a newline."""
+    """Return the full form of a value as one line that ends in a newline."""
     return json.dumps(value, default=_full, separators=(",", ":")).encode() + b"\n"
 
 
@@ -155,7 +157,7 @@ def from_full(kind: type[Value], fields_by_name: Mapping[str, Any]) -> Value:
 
 @cache
 def _reader(kind: Any) -> Callable[[Any], Any]:
-    """A function that converts a JSON value to `kind`."""
+    """Return a function that converts a JSON value to the type `kind`."""
     parts = get_args(kind)
     if is_dataclass(kind):
         readers = {each.name: _reader(each.type) for each in fields(kind)}  # type: ignore[arg-type]  # a type is hashable

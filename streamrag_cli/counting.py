@@ -1,8 +1,8 @@
-"""Formats counted nouns, rounded numbers and rough times."""
+"""Formats counted nouns, rounded numbers and estimated durations."""
 
 
 def counted_noun(count: int, noun: str, plural: str = "") -> str:
-    """The count with the noun; `plural` is for nouns whose plural does not end in -s.
+    """Return the count with the noun. Pass `plural` if the plural is not the noun with an added -s.
 
     >>> counted_noun(1, "file"), counted_noun(1403, "file"), counted_noun(2, "entry", "entries")
     ('1 file', '1,403 files', '2 entries')
@@ -11,7 +11,7 @@ def counted_noun(count: int, noun: str, plural: str = "") -> str:
 
 
 def rounded(count: int) -> int:
-    """The count with two significant digits.
+    """Round a count to two significant digits.
 
     >>> [rounded(each) for each in (7, 345, 37_812)]
     [7, 340, 38000]
@@ -21,7 +21,7 @@ def rounded(count: int) -> int:
 
 
 def rough_time(seconds: float) -> str:
-    """A duration with the precision of an estimate.
+    """Format a duration with the precision of an estimate.
 
     >>> [rough_time(each) for each in (4, 47, 170, 1190, 9000)]
     ['5 s', '50 s', '3 min', '20 min', '2.5 h']

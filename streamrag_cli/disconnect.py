@@ -1,4 +1,4 @@
-"""Cancels work when the client that asked for it disconnects."""
+"""Cancels the work for a request when the client disconnects."""
 
 import asyncio
 from collections.abc import Coroutine

@@ -7,7 +7,7 @@ from streamrag_cli.addresses import Location, is_address, shown_address
 
 
 def name_of_copy(copy: str, original: str) -> str:
-    """A short name for a near-duplicate: only its folder if the original has the same file name and first folder.
+    """Return a short name for a near-duplicate: only its folder if the original has the same file name and top folder.
 
     >>> name_of_copy("docs/v2/install.md", "docs/v1/install.md"), name_of_copy("~/old/a.md", "docs/a.md")
     ('docs/v2', '~/old/a.md')
@@ -21,7 +21,7 @@ def name_of_copy(copy: str, original: str) -> str:
 
 
 def public_name(source: str) -> str:
-    """The name of a source without the folders of this machine: an absolute path is cut to its last folder and file.
+    """Return the name of a source for other machines: an absolute path is cut to its last folder and the file name.
 
     >>> public_name("docs/guide/install.md"), public_name("/srv/private/docs/install.md")
     ('docs/guide/install.md', 'docs/install.md')
@@ -45,14 +45,14 @@ class DisplayNames:
     home: Path | None
 
     def typed(self, path: str | Location) -> str:
-        """The path as a command argument. It is absolute instead of `~/...`, because a quoted `~` is not expanded."""
+        """Return the path as a command argument: absolute instead of `~/...`, because a quoted `~` is not expanded."""
         if is_address(name := str(path)) and not name.startswith("stdin:"):
             return name
         shown = self.of(path)
         return str(path) if shown.startswith("~/") else f"./{shown}" if shown.startswith("-") else shown
 
     def of(self, path: str | Location) -> str:
-        """The display name of `path`, which must be absolute, or of an address."""
+        """Return the display name of an absolute path or an address."""
         if is_address(name := str(path)):
             return shown_address(name)
         file = PurePosixPath(name)

@@ -9,9 +9,9 @@
     ├── DocumentError         6   one file cannot be read; does not stop an ingest
     └── NothingRelevantError  7   nothing in the store matches the question
 
-An exception of another library is converted to one of these where the library is called. Any other
-exception is a bug: exit code 1. Each class defines its exit code, HTTP status, severity and the message
-for clients of a server.
+An exception of another library is converted to one of these classes where the library is called. Any
+other exception is a bug and leads to exit code 1. Each class defines its exit code, HTTP status, severity
+and the message for clients of a server.
 """
 
 import re
@@ -36,7 +36,7 @@ class ExitCode(IntEnum):
 
 
 class Severity(IntEnum):
-    """Levels of `logging`, which is slow to import and not needed by most commands."""
+    """Levels of the module `logging`, which is slow to import and not needed by most commands."""
 
     WARNING = 30
     ERROR = 40
@@ -51,11 +51,12 @@ class StreamragError(Exception):
     exit_code: ClassVar[ExitCode] = ExitCode.BUG
     http_status: ClassVar[int] = 500
     severity: ClassVar[Severity] = Severity.ERROR
-    """WARNING if the client caused the failure. The server logs the cause only of an ERROR."""
+    """WARNING if the client caused the failure, else ERROR. The server logs the error message only for ERROR."""
     for_visitors: ClassVar[tuple[str, str]] = ("internal error", "")
-    """The message and hint that clients of a server get instead, without paths, addresses and commands."""
+    """The message and hint for clients of a server; they replace those of the exception, which may contain paths,
+    addresses or commands."""
     may_quote_a_server: ClassVar[bool] = False
-    """Whether the message may quote the model server, and thus parts of the question."""
+    """Whether the message may quote the model server's reply, and with it parts of the question."""
 
     def __init__(self, message: str, *, code: str, hint: str = "", retryable: bool = False) -> None:
         super().__init__(message)
@@ -64,7 +65,7 @@ class StreamragError(Exception):
         self.hint = hint
         self.retryable = retryable
         self.retry_after_s: float | None = None
-        """The delay that the model server requests, or None."""
+        """The delay before a retry that the model server requests, or None."""
 
 
 class UsageError(StreamragError):
@@ -94,7 +95,7 @@ class StoreError(StreamragError):
 
 
 class ResourceError(StreamragError):
-    # Nearly always the store could not be opened; in the other cases, the built-in model.
+    # The exit code of the store, because the store is nearly always what cannot be opened.
     exit_code = ExitCode.STORE
     http_status = StoreError.http_status
     for_visitors = StoreError.for_visitors
@@ -105,7 +106,10 @@ class DocumentError(StreamragError):
 
 
 class NothingRelevantError(StreamragError):
-    """`nearest` are the best sources, although they are not relevant. Retrieval puts its result there first."""
+    """Nothing in the searched documents is relevant to the question.
+
+    `nearest` are the best-scoring sources. Retrieval first stores its raw result there.
+    """
 
     nearest: "tuple[Any, ...]" = ()
     exit_code = ExitCode.NOTHING_RELEVANT
@@ -122,17 +126,17 @@ _STATUS_OF_CODE: Final = {
 
 
 def class_of(exit_code: int) -> type[StreamragError]:
-    """The class with this exit code, or the base class. An event carries only the exit code."""
+    """Return the error class with this exit code, or the base class. An event contains only the exit code."""
     return next((each for each in StreamragError.__subclasses__() if each.exit_code == exit_code), StreamragError)
 
 
 def http_status_of(code: str, exit_code: int) -> int:
-    """The HTTP status for an error that occurs before the response has started."""
+    """Return the HTTP status for an error that occurs before the response has started."""
     return _STATUS_OF_CODE.get(code) or class_of(exit_code).http_status
 
 
 LEAVE_OUT_FILTER: Final = "leave out the filter"
-"""A hint for a search in some of the documents that found nothing."""
+"""The hint for a filtered search without results."""
 _COMMAND: Final = re.compile(r"(?:^|[:,(] (?:or )?|^or )streamrag (?P<command>[a-z]+(?: .*)?)$")
 
 
@@ -153,7 +157,7 @@ def with_target_flags(hint: str, *, collection: str = "", store: str = "") -> st
 
 
 def with_flags(text: str, command: str, flags: Mapping[str, str]) -> str:
-    """Append to `text` the `flags` that have a value and are not in `command` yet."""
+    """Append to `text` those `flags` that have a value and that `command` does not contain yet."""
     import shlex  # not needed at startup otherwise
 
     words = command.split()

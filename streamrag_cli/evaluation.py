@@ -1,8 +1,8 @@
 """Measures retrieval quality on questions with known relevant documents.
 
 The corpus is ingested into a temporary store; each entry becomes a document with its title as the heading. Each
-question runs through the normal retrieval, and a document is ranked by its best chunk. The metrics are computed by
-`ir_measures`, an interface to trec_eval, which is installed with `pip install 'streamrag[eval]'`.
+question runs through the normal retrieval, and a document is ranked by its best chunk. `ir_measures`, an interface to
+trec_eval, computes the metrics; it is installed with `pip install 'streamrag[eval]'`.
 """
 
 import json
@@ -34,9 +34,10 @@ _ENTRIES_PER_FOLDER: Final = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """A question, the grades of its relevant documents, and strings that a correct answer contains, if known.
+    """A question with the grades of its relevant documents.
 
-    `history` has the earlier turns of the conversation, oldest first.
+    `answers` are strings of which a correct answer contains one; empty if unknown. `history` contains the earlier turns
+    of the conversation, oldest first.
     """
 
     id: str
@@ -48,10 +49,10 @@ class Query:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """The results. Metrics are means over the questions, from 0 to 1.
+    """The results of an evaluation. Metrics are means over the questions, from 0 to 1.
 
-    `answer_rate` is the share of questions with known answers whose quotes contain one; None if no answers are known.
-    `ms_per_query` is the time for retrieval only.
+    `answer_rate` is the share of questions whose quotes contain a known answer, among the questions with known answers;
+    None if no answers are known. `ms_per_query` is the time for retrieval only.
     """
 
     ndcg_at_10: float
@@ -87,14 +88,15 @@ def evaluate(
 ) -> Report:
     """Evaluate a folder in BEIR layout: `corpus.jsonl`, `queries.jsonl`, `qrels.tsv`.
 
-    A question may have a `history`, a list of earlier questions with their answers: it is then asked as a follow-up.
+    A question with a `history`, a list of earlier questions and their answers, is asked as a follow-up.
 
     `by` selects what is ranked: documents by their best chunk, or chunks. A chunk is relevant if it contains a known
-    answer and belongs to a relevant document; questions without such a chunk are left out.
+    answer and belongs to a relevant document; questions without a relevant chunk are skipped.
 
     With `limit`, only that many questions are evaluated. They are evenly spaced in the file, so that the sample is
     representative and always the same. Raises UsageError `bad_evaluation_set` if the folder does not have this layout,
-    ConfigurationError `eval_not_installed` without the packages for metrics, and the errors of ingest and retrieval.
+    ConfigurationError `eval_not_installed` if the packages for metrics are missing, and the errors of ingest and
+    retrieval.
     """
     _require_metrics_packages()
     queries = _sample(_queries(folder), limit)
@@ -146,7 +148,7 @@ def _measure(
 
 
 def _documents(hits: Sequence[Hit], ids: Mapping[str, str]) -> dict[str, float]:
-    """A score for each document: 1 / the rank of its best chunk."""
+    """Return the score of each document by id: the reciprocal rank of its best chunk."""
     best: dict[str, float] = {}
     for hit in hits:
         best.setdefault(ids[hit.source], 1.0 / hit.rank)
@@ -158,7 +160,7 @@ def _chunks(hits: Sequence[Hit]) -> dict[str, float]:
 
 
 def _by_chunk(retriever: Retriever, queries: Sequence[Query], ids: Mapping[str, str]) -> list[Query]:
-    """The questions for which there is a relevant chunk, with grades for chunks instead of documents."""
+    """Return the questions with a relevant chunk, with the grades of chunks instead of documents."""
     catalog = retriever.reader.catalog
     paths = {ids[record.source]: record.path for record in catalog.documents_under(EVERYTHING)}
     relevant_queries: list[Query] = []
@@ -183,7 +185,7 @@ def _require_metrics_packages() -> None:
         import pytrec_eval  # noqa: F401 - ir_measures needs it
     except ImportError as error:
         raise ConfigurationError(
-            "an evaluation requires packages that are not installed",
+            "streamrag eval requires packages that are not installed: ir_measures and pytrec_eval",
             code="eval_not_installed",
             hint="pip install 'streamrag[eval]'",
         ) from error
@@ -210,12 +212,12 @@ def _contains_answer(text: str, query: Query) -> bool:
 
 
 def _folded(text: str) -> str:
-    """Reduce `text` to its words in lower case: the punctuation of a gold answer does not matter."""
+    """Reduce `text` to its words in lower case, because the punctuation of an answer does not matter."""
     return " " + " ".join(re.findall(r"[^\W_]+", text.lower())) + " "
 
 
 def _write_corpus(file: Path, folder: Path) -> dict[str, str]:
-    """Write each entry as a Markdown file under `folder`; return entry ids by file name."""
+    """Write each entry as a Markdown file under `folder`; return the ids of the entries by file name."""
     ids: dict[str, str] = {}
     for number, entry in enumerate(_json_lines(file)):
         name = f"{number // _ENTRIES_PER_FOLDER:04d}/{number:07d}.md"
@@ -226,7 +228,7 @@ def _write_corpus(file: Path, folder: Path) -> dict[str, str]:
         path.write_text(f"{heading}{entry['text']}\n", encoding="utf-8", errors="replace")
         ids[name] = str(entry["_id"])
     if not ids:
-        raise _bad_layout(f"{file} has no entries")
+        raise _bad_layout(f"{file} contains no entries")
     return ids
 
 
@@ -252,12 +254,12 @@ def _queries(folder: Path) -> list[Query]:
 
 
 def _history(entry: Mapping[str, Any], file: Path) -> tuple[Turn, ...]:
-    """The earlier turns. `history` may be missing or null, and so may the answer of a turn."""
+    """Return the earlier turns of a question. `history` and the answer of a turn may be missing or null."""
     history = entry.get("history")
     turns = [] if history is None else history
     if not isinstance(turns, list) or not all(map(_is_turn, turns)):
         raise _bad_layout(
-            f"{file}, question {entry['_id']}: expected a history that is a list of objects with question and answer"
+            f"{file}, question {entry['_id']}: history must be a list of objects with question and answer"
         )
     return tuple(Turn(question=turn["question"], answer=turn.get("answer") or "") for turn in turns)
 
@@ -283,7 +285,7 @@ def _relevance(file: Path) -> Iterator[tuple[str, str, int]]:
             yield query_id, document_id, int(grade)
         except ValueError:
             raise _bad_layout(
-                f"{file}, line {number + 1}: expected query, document and grade separated by tabs"
+                f"{file}, line {number + 1}: expected a query id, a document id and a grade, separated by tabs"
             ) from None
 
 

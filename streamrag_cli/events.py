@@ -1,15 +1,15 @@
 """Events that the pipelines emit.
 
-An answer: `Status`, `Sources`, `Status`, `Token`..., `Citations`, and exactly one `Done` or `Error`, always
-last. In a conversation, `QuestionAsked` comes before them; if the model rewrites the question, a `Status` precedes it.
-A `Notice` may come anywhere before the last event.
-`tests/answer/test_pipeline.py` and `test_conversation.py` check this order.
+An answer consists of `Status`, `Sources`, `Status`, `Token`..., `Citations`, and exactly one `Done` or `Error`, always
+last. In a conversation, `QuestionAsked` precedes these events; if the model rewrites the question, a `Status` comes
+first. A `Notice` may occur anywhere before the last event. `tests/answer/test_pipeline.py` and `test_conversation.py`
+check this order.
 
-An ingest: `IngestStarted`, then any number of `DocumentSeen`, `FileProgress` and `Notice`, and exactly one
+An ingest consists of `IngestStarted`, then any number of `DocumentSeen`, `FileProgress` and `Notice`, and exactly one
 `IngestDone` or `Error`, always last. A document is reported after it has been written to the store.
 
-While a folder is watched, the first sync is like an ingest, but ends with `BatchDone`. `Watching` follows, and then the
-changed documents of each batch and its `BatchDone`. `tests/watch/test_watcher.py` checks this order.
+While a folder is watched, the first sync is like an ingest, but ends with `BatchDone`. `Watching` follows. Each later
+batch consists of its changed documents and a `BatchDone`. `tests/watch/test_watcher.py` checks this order.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status(Event):
-    """The step that begins now. `detail` describes it for users and is not part of the public format."""
+    """A step of the answer begins. `detail` describes it for users and is not part of the public format."""
 
     kind = "status"
     status: Literal["retrieving", "generating", "retrying"]
@@ -46,8 +46,8 @@ class Status(Event):
 class QuestionAsked(Event):
     """The question of this turn of a conversation, and the texts that are searched for.
 
-    `n` is the number of the turn, counted from 1. `thread` is the id of the conversation, or "". `searched_for` has the
-    question, or the question as the model rewrote it, followed by the earlier questions that are searched with it.
+    `n` is the number of the turn, counted from 1. `thread` is the id of the conversation, or "". `searched_for` starts
+    with the question, possibly rewritten by the model, followed by the earlier questions that are searched with it.
     """
 
     kind = "question"
@@ -89,8 +89,8 @@ class Citations(Event):
 class Notice(Event):
     """Something the user should know; `code` is a stable identifier for programs.
 
-    If it is about files of sources, `paths` are their absolute paths, and `collection` is theirs if several were
-    searched.
+    If the notice is about the files of sources, `paths` are the absolute paths of these files. `collection` is their
+    collection if several were searched.
     """
 
     kind = "notice"
@@ -104,19 +104,24 @@ THINKING_SHOWN: Final = Notice(
     message="the text so far was the model's thinking, not its answer; the answer begins here",
     code="thinking_shown",
 )
-"""Tokens before this notice are not part of the answer: the server sent thinking without an opening tag."""
+"""Tokens before this notice are not part of the answer: the server sent the model's thinking without an opening tag."""
 
 
 QUOTES_ONLY: Final = Notice(message="no model is connected, so these are quotes from the documents", code="quotes_only")
-"""The command line appends a hint on how to connect a model."""
+"""The notice of an answer without a model. The command line adds how to connect a model."""
 
 
-NO_CITATIONS: Final = Notice(message="The answer cites none of the sources; check it.", code="no_citations")
+NO_CITATIONS: Final = Notice(
+    message="the answer cites none of the sources; check it against the documents", code="no_citations"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done(Event):
-    """The answer is complete. `finish_reason` is as the model server sent it; for quotes it is `stop` or `length`."""
+    """The answer is complete.
+
+    `finish_reason` is the one that the model server sent; for quotes it is `stop` or `length`.
+    """
 
     kind = "done"
     is_own_key = True
@@ -128,10 +133,10 @@ class Done(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Error(Event):
-    """The stream ends here and is incomplete. `exit_code` is for the process and not part of the public format.
+    """A failure that ended the stream before it was complete.
 
-    `retry_after_s` is the delay that the model server requests, if any. `nearest` are the best sources if none is
-    relevant.
+    `exit_code` is for the process and not part of the public format. `retry_after_s` is the delay that the model server
+    requests, if any. `nearest` are the best-scoring sources if none is relevant.
     """
 
     kind = "error"
@@ -148,8 +153,8 @@ class Error(Event):
 class IngestStarted(Event):
     """The files are known but not read yet. `documents` is the number of files to check.
 
-    `new_documents` is the number of new or changed files. `passages` is the estimated number of their passages, and
-    `seconds` the estimated time to embed these. Each is None if it is unknown.
+    `new_documents` is the number of new or changed files, `passages` the estimated number of their passages, and
+    `seconds` the estimated time to embed these passages. Each of the three is None if it is unknown.
     """
 
     kind = "started"
@@ -168,7 +173,8 @@ DocumentAction: TypeAlias = Literal["added", "changed", "unchanged", "deleted", 
 class DocumentSeen(Event):
     """The result for one file.
 
-    `reason` is why it was skipped, deleted or failed, or a note about it. `code` is the reason for a skip for programs.
+    `reason` is why the file was skipped, deleted or not read, or a note about it. `code` is the machine-readable reason
+    for a skip.
     """
 
     kind = "document"
@@ -181,10 +187,10 @@ class DocumentSeen(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileProgress(Event):
-    """The progress within a file: about `embedded` of its `chunks` are embedded. Both are 0 while it is being read.
+    """The progress within a file: about `embedded` of its `chunks` are embedded; both are 0 while the file is read.
 
-    Reported several times a second if an ingest takes longer than a second. In the whole ingest, about `passages`
-    passages are embedded, of about `all_passages` (None if unknown).
+    It is emitted several times a second if an ingest takes longer than a second. `passages` is about how many passages
+    of the whole ingest are embedded, and `all_passages` about how many there are, or None if this is unknown.
     """
 
     kind = "progress"
@@ -199,8 +205,9 @@ class FileProgress(Event):
 class IngestDone(Event):
     """The collection is in sync with the files, except for files that failed.
 
-    `counts` has one entry per action; `chunks` is the number of chunks that the collection now has. `skipped` counts
-    skipped files by code; `unsupported` counts files of unsupported formats by suffix.
+    `counts` is the number of documents by action, and `chunks` the number of chunks that the collection now contains.
+    `skipped` is the number of skipped files by code, and `unsupported` the number of files of unsupported formats by
+    suffix.
     """
 
     kind = "done"
@@ -216,9 +223,9 @@ class IngestDone(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watching(Event):
-    """The collection is in sync, and later changes of the files are noticed.
+    """The collection is in sync, and the files are now watched for changes.
 
-    `roots` are the watched files and folders, as they are shown to the user. `method` is `inotify` or `polling`.
+    `roots` are the watched files and folders as shown to users. `method` is `inotify` or `polling`.
     """
 
     kind = "watching"
@@ -228,7 +235,7 @@ class Watching(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchDone(Event):
-    """The changes so far are in the store. `counts` and `chunks` are as in `IngestDone`."""
+    """All changes so far have been written to the store. `counts` and `chunks` are as in `IngestDone`."""
 
     kind = "batch"
     counts: Mapping[DocumentAction, int]
@@ -244,7 +251,7 @@ EVENTS: Final[tuple[type[Event], ...]] = tuple(dict.fromkeys(get_args(AskEvent) 
 
 
 def as_event(error: StreamragError) -> Error:
-    """The last event of a stream that ended with an expected failure."""
+    """Convert an expected failure to the last event of its stream."""
     return Error(
         message=sanitise_line(error.message),
         code=error.code,

@@ -1,8 +1,8 @@
 """LangChain integration for other programs: a retriever over a collection, and answers as a Runnable.
 
-streamrag itself does not use this module, which imports langchain-core (0.3 s). Importing it, like any part of
-streamrag, disables telemetry through environment variables (`telemetry.SWITCHES`), including LangSmith tracing in the
-other program.
+streamrag itself does not use this module, which imports langchain-core (0.3 s). Importing any module of streamrag
+disables telemetry through environment variables (`telemetry.SWITCHES`), including LangSmith tracing in the importing
+program.
 """
 
 import asyncio
@@ -27,12 +27,11 @@ from streamrag_cli.settings import Settings
 
 
 class CollectionRetriever(BaseRetriever):
-    """Retrieves like `streamrag search`: whole passages, best first, with near-duplicates merged.
+    """Retrieves whole passages like `streamrag search`: best first, with near-duplicates merged.
 
-    Returns no documents if nothing is relevant.
-
-    Metadata: `source` (the document's name), `path`, `page`, `line_start`, `line_end`, `title`, `chunk_id`, and `score`
-    from 0 to 1. The collection stays open until `close`. Raises StreamragError.
+    The result is empty if nothing is relevant. The metadata of a document consists of `source` (the document's name),
+    `path`, `page`, `line_start`, `line_end`, `title`, `chunk_id`, and `score` from 0 to 1. The collection stays open
+    until `close` is called. Raises StreamragError.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True, ignored_types=(cached_property,))
@@ -69,9 +68,9 @@ def _document(hit: Hit) -> Document:
 
 
 def answers(settings: Settings) -> Runnable[str, str]:
-    """A Runnable that takes a question and streams the pieces of its answer, with `[n]` for its sources.
+    """Return a Runnable that takes a question and streams the pieces of its answer, with `[n]` as citations.
 
-    Raises StreamragError after the pieces that have already arrived.
+    If the answer fails, the Runnable raises StreamragError after the pieces that have already arrived.
     """
 
     async def stream_pieces(questions: AsyncIterator[str]) -> AsyncIterator[str]:

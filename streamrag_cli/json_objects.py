@@ -1,4 +1,4 @@
-"""Builds the objects that `--json` prints and `/search` returns: a whole stream as one object."""
+"""Builds the JSON objects that `--json` prints and `/search` returns, each from a whole stream of events."""
 
 from collections.abc import Iterable
 from typing import Any, Final
@@ -22,11 +22,12 @@ FORMAT_VERSION: Final = 1
 
 
 def answer_object(events: Iterable[AskEvent], *, paths: bool = False, thread: str = "") -> dict[str, object]:
-    """The object of an answer. Sources include their absolute path only with `paths`.
+    """Build the object of an answer. Sources include their absolute path only if `paths` is True.
 
-    Every key is always present; a step that did not happen is null or empty. In a conversation, the object also has the
-    `thread` and `n` of the turn. The `thread` that an answer begins in the log is added if it is complete and logged.
-    After a failure, `error` is the content of the error event, and `answer` is the part that had arrived.
+    Every key is always present; the value of a step that did not happen is null or empty. In a conversation, the object
+    also contains the `thread` and `n` of the turn. If a complete answer was logged as the start of a new conversation,
+    `thread` is the id of that conversation. After a failure, `error` is the content of the error event, and `answer` is
+    the part that had arrived.
     """
     answer: list[str] = []
     notices: list[dict[str, object]] = []
@@ -82,9 +83,9 @@ def hits_object(
     error: Error | None = None,
     paths: bool = False,
 ) -> dict[str, object]:
-    """The object that `search --json` prints (with `paths`) and `/search` returns (without).
+    """Build the object that `search --json` prints (with `paths`) and `/search` returns (without `paths`).
 
-    It has the key `notices` only if there are any.
+    It contains the key `notices` only if there are notices.
     """
     listed = [public(each) for each in notices]
     return {
@@ -97,7 +98,7 @@ def hits_object(
 
 
 def failure_object(command: str, error: Error) -> dict[str, object]:
-    """The object that a command prints with `--json` if it fails before it has results."""
+    """Build the object that a command prints with `--json` if it fails before it has results."""
     match command:
         case "ask":
             return answer_object([error])

@@ -13,14 +13,14 @@ from typing import Final, Generic, Literal, Protocol, TypeAlias, TypeVar
 from streamrag_cli.addresses import Address, Location, is_address
 
 LIMIT_S: Final = 0.3
-"""How long a caller waits for the check of files."""
+"""The maximum time that a caller waits for a check of files, in seconds."""
 _MAX_BLOCKED: Final = 8
-"""With so many checks that are blocked by a disk, no further check starts, so that threads do not accumulate."""
+"""The number of checks blocked by a disk at which no further check starts, so that threads do not accumulate."""
 _BLOCK_BYTES: Final = 1 << 20
 Key = TypeVar("Key", bound=Hashable)
 FileState: TypeAlias = Literal["changed", "gone"]
 STALE_CODES: Final[Mapping[FileState | None, str]] = {"changed": "source_changed", "gone": "source_gone"}
-"""The codes of notices about files of sources."""
+"""The code of the notice about each state of a source's file."""
 _NAMED: Final = 3
 _DESCRIPTIONS: Final = {
     "changed": ("has changed since it was ingested", "have changed since they were ingested"),
@@ -29,7 +29,7 @@ _DESCRIPTIONS: Final = {
 
 
 def is_missing(path: Location) -> bool:
-    """Whether `path` does not exist. A path that cannot be checked, or an address, counts as existing."""
+    """Whether `path` does not exist. An address, or a path that cannot be checked, counts as existing."""
     if isinstance(path, Address):
         return False
     try:
@@ -42,10 +42,10 @@ def is_missing(path: Location) -> bool:
 
 
 def find_missing_files(paths: Iterable[str]) -> frozenset[str]:
-    """The `paths` that do not exist. A path that is not checked within `LIMIT_S` seconds counts as existing.
+    """Return those `paths` that do not exist. The paths must be absolute; addresses count as existing.
 
-    The paths must be absolute. Addresses count as existing. On a disconnected network share `stat` may block for
-    minutes.
+    On a disconnected network share, `stat` may block for minutes. A path that is not checked within `LIMIT_S` seconds
+    therefore counts as existing.
     """
     missing: list[str] = []
     to_check = [path for path in dict.fromkeys(paths) if path and not is_address(path)]
@@ -58,7 +58,7 @@ def find_missing_files(paths: Iterable[str]) -> frozenset[str]:
 
 
 class StoredFile(Protocol):
-    """The properties of a file when it was ingested."""
+    """The properties of a file at the time when it was ingested."""
 
     @property
     def path(self) -> str: ...
@@ -76,26 +76,26 @@ class StoredFile(Protocol):
 class FileCheck(Generic[Key]):
     """Checks in a thread whether files have changed or no longer exist.
 
-    A file that cannot be checked counts as unchanged. The content is compared only if the time stamp has changed, but
-    not the size; a file for which this takes longer than `LIMIT_S` counts as unchanged as well.
+    The content of a file is compared only if its time stamp has changed but its size has not. A file that cannot be
+    checked, or whose check takes longer than `LIMIT_S`, counts as unchanged.
     """
 
     def __init__(self, files: Mapping[Key, StoredFile]) -> None:
-        """Begin the check. The paths of `files` must be absolute."""
+        """Start the check. The paths of `files` must be absolute."""
         self._files = files
         self._states: dict[Key, FileState] = {}
         self._ends_at_s = time.monotonic() + LIMIT_S
         self._thread = _started(self._check) if self._files else None
 
     def states(self, wait_s: float) -> dict[Key, FileState]:
-        """The files that are known to have changed after at most `wait_s`, by their keys."""
+        """Wait at most `wait_s` for the check; return the states found so far, by the keys of the files."""
         if self._thread is not None:
             self._thread.join(max(0.0, min(wait_s, self._ends_at_s - time.monotonic())))
         return self._states.copy()
 
     @property
     def is_done(self) -> bool:
-        """Whether there is nothing to wait for."""
+        """Whether the check has finished, could not start, or has reached its time limit."""
         return self._thread is None or not self._thread.is_alive() or time.monotonic() >= self._ends_at_s
 
     def _check(self) -> None:
@@ -118,12 +118,15 @@ class FileCheck(Generic[Key]):
 
 
 def state_of_file(file: StoredFile) -> FileState | None:
-    """Whether the file has changed or no longer exists since it was ingested. Waits at most `LIMIT_S`."""
+    """Return whether the file has changed or disappeared since it was ingested; None if it seems unchanged.
+
+    Waits at most `LIMIT_S`.
+    """
     return FileCheck({file.path: file}).states(LIMIT_S).get(file.path)
 
 
 def _digest(path: Path, until_s: float) -> str | None:
-    """The SHA-256 of a regular file as hex digits; None if it is not read by `until_s`, as `monotonic` counts."""
+    """Return the SHA-256 of a regular file in hex; None if it is not read before `until_s` (a `monotonic` time)."""
     import hashlib  # 2 ms; most callers of this module do not need it
 
     digest = hashlib.sha256()
@@ -140,7 +143,7 @@ _blocked_lock: Final = Lock()
 
 
 def _started(work: Callable[[], None]) -> Thread | None:
-    """A daemon thread that runs `work`; None if too many of them are blocked, or if none can be started."""
+    """Run `work` in a new daemon thread; return None if too many such threads are blocked or none can be started."""
     with _blocked_lock:
         _blocked[:] = [each for each in _blocked if each.is_alive()]
         if len(_blocked) >= _MAX_BLOCKED:
@@ -159,7 +162,7 @@ def _run_briefly(work: Callable[[], None]) -> None:
 
 
 def stale_message(state: FileState, names: Sequence[str]) -> str:
-    """A description of the state of the files with these names.
+    """Describe in a clause that the files with these names have changed or no longer exist.
 
     >>> stale_message("changed", ["lease.md"]), stale_message("gone", ["a.md", "b.md", "c.md", "d.md", "e.md"])
     ('lease.md has changed since it was ingested', 'a.md, b.md, c.md and 2 more no longer exist')
@@ -170,12 +173,12 @@ def stale_message(state: FileState, names: Sequence[str]) -> str:
 
 
 def is_local_file(path: str) -> bool:
-    """Whether the document is a file on a disk, not something that was read from an address."""
+    """Whether the document was read from a file on a disk, not from an address."""
     return path.startswith("/")
 
 
 def topmost_missing_folder(path: Path) -> Path:
-    """The highest folder above `path` that is also missing, or `path` itself."""
+    """Return the topmost folder above `path` that is also missing, or `path` itself."""
     topmost = path
     for parent in path.parents:
         if not is_missing(parent):

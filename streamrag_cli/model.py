@@ -9,20 +9,21 @@ PRIVATE: Final = "private"
 LOCAL: Final = "local"
 """Metadata of a field that is shown only to the user of this machine."""
 IN_OBJECTS: Final = "in objects"
-"""Metadata of a field that is left out of the lines of events, and is part of the objects of `--json` and `/search`."""
+"""Metadata of a field that is omitted from event lines but included in the objects of `--json` and `/search`."""
 IF_SET: Final = "if set"
-"""Metadata of a field that is left out of JSON if it is None or an empty tuple."""
+"""Metadata of a field that is omitted from JSON if it is None or an empty tuple."""
 ROUNDED_UP: Final = "rounded up"
 """Metadata of a number that is rounded up to an integer."""
 SUMMARY_MARK: Final = "\x1f"
-"""Begins the heading of a chunk that is the document's summary. Headings that authors write contain no control
+"""The first character of a heading that is the document's summary. A heading in a document contains no control
 characters."""
 LONGEST_CHUNK_CHARS: Final = 100_000
-"""Chunks are about a hundred times shorter. A longer one in a store is damage, which would take minutes to quote."""
+"""The maximum length of a chunk in an intact store. Normal chunks are about a hundred times shorter; quoting a longer
+one would take minutes."""
 
 
 def shown(*rules: str, key: str = "") -> Mapping[str, Any]:
-    """The metadata that defines the public form of a field: rules, and the JSON `key` if it differs from the name."""
+    """Return the metadata that defines the public form of a field: rules, and the JSON `key` if it is not the name."""
     return dict.fromkeys(rules, True) | ({"key": key} if key else {})
 
 
@@ -48,7 +49,7 @@ class Document:
     - `sections` cover all of `text` in order, without gaps or overlaps.
     - `line_numbers[i]` is the line of the file, counted from 1, that contains line `i` of `text`, counted from 0.
       `line_numbers` is None if the format has no lines (PDF, DOCX, notebooks).
-    - `title` is the title that the document gives itself, or "".
+    - `title` is the document's own title, or "".
     - `summary` is metadata of the document (description, tags, imports) on one line, or "". It is searched with the
       first chunk and never quoted.
     - `date` and `tags` are metadata from the front matter, as the author wrote them; empty if there is none.
@@ -72,7 +73,7 @@ class Chunk:
 
     `id` is derived from the document's path, the headings, the page, the text and `RECIPE`, so that unchanged text can
     keep its vector and changed text cannot. `line_start` and `line_end` are lines of the file, counted from 1, both
-    inclusive. Among the `headings` of a first chunk may be the document's summary, after `SUMMARY_MARK`.
+    inclusive. The `headings` of a document's first chunk may include its summary, which begins with `SUMMARY_MARK`.
     """
 
     id: str
@@ -92,7 +93,7 @@ class Chunk:
 
     @property
     def context(self) -> str:
-        """The heading path and the document's summary as one line, which are searched with the text."""
+        """The heading path and the document's summary as one line, which is searched together with the text."""
         return " > ".join(each.removeprefix(SUMMARY_MARK) for each in self.headings)
 
     @property
@@ -159,13 +160,14 @@ class PathPattern:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Restricts a question to the documents that satisfy every part. A part that is empty restricts nothing.
+    """Restricts a question to documents that satisfy every condition. An empty condition allows all documents.
 
-    - `patterns`: one of them matches the document.
-    - `since_ns`: the file was modified then or later, in nanoseconds since the Unix epoch.
-    - `suffixes` and `file_names`, both in lower case: its file has one of these suffixes or whole names.
-    - `tags`: it has all of them; case is ignored.
-    - `text` is the filter as the user wrote it, for messages.
+    - `patterns`: at least one of these patterns matches the document.
+    - `since_ns`: the file was modified at or after this time, in nanoseconds since the Unix epoch.
+    - `suffixes` and `file_names`, both in lower case: the file has one of these suffixes or one of these names.
+    - `tags`: the document has all of these tags; case is ignored.
+
+    `text` is the filter as the user wrote it, for messages.
     """
 
     patterns: tuple[PathPattern, ...] = ()
@@ -219,7 +221,7 @@ class Question:
 
     @property
     def stop(self) -> tuple[str, ...]:
-        """Texts before which the answer must end."""
+        """Stop sequences of the answer."""
         stop = self.options.get("stop", ())
         return (stop,) if isinstance(stop, str) else tuple(map(str, stop)) if isinstance(stop, list | tuple) else ()
 
@@ -227,14 +229,14 @@ class Question:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """A numbered hit as shown to users and to the model. `content` is an excerpt of the chunk, `text` all of it.
-    `matches`, if requested, has the start and end, in characters, of each word in `content` that the question contains.
+    `matches`, if requested, is the start and end, in characters, of each word of the question in `content`.
 
     `url` is the address of the passage if the document is a web page, with the id of its heading if that is known.
-    `also` names the documents with near-duplicates of the chunk, by their folder if only that differs. `path` is the
-    file's absolute path on this machine, for links in a local terminal. `also_paths` are the absolute paths of `also`,
-    and `gone_paths` are all of these paths that no longer exist. The paths never leave the machine. `collection` is
-    None unless several collections were searched. `context` is what the model reads above the text: `title` and the
-    document's summary.
+    `also` are the names of documents with near-duplicates of the chunk, shortened to the folder if only the folder
+    differs. `path` is the file's absolute path on this machine, for links in a local terminal. `also_paths` are the
+    absolute paths of `also`, and `gone_paths` are all of these paths that no longer exist. The paths never leave the
+    machine. `collection` is None unless several collections were searched. `context` is what the model reads above the
+    text: `title` and the document's summary.
     """
 
     n: int
@@ -315,9 +317,9 @@ class DocumentRecord:
 
 
 class FileVersion(NamedTuple):
-    """The part of a `DocumentRecord` that detects changes of its file. `tags` are as stored, None if unknown.
+    """The fields of a `DocumentRecord` that detect changes of its file. `tags` are as stored; None means unknown.
 
-    A tuple, because a sweep reads one for each document.
+    This is a tuple, which is fast to create, because a check for changes reads one per document.
     """
 
     path: str
@@ -336,8 +338,8 @@ class Passage:
     `source` is the document's name as shown to users, and `title` its heading path. `line_start` and `line_end` are
     lines of the file, counted from 1, both inclusive, or None if the format has no lines. `chunk_id` is "" unless the
     text is that of one chunk. `path` is the absolute path on this machine, `ingested_at` is ISO 8601 in UTC, and
-    `record` is the file's record in the store. `marked` are the lines of the text, counted from 0, that may be the line
-    that was asked for; usually one.
+    `record` is the file's record in the store. `marked` are the lines of the text, counted from 0, that may be the
+    requested line; usually there is only one.
     """
 
     source: str
@@ -355,7 +357,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnreadFile:
-    """A file or folder that the last ingest of its root could not read (`failed`) or left out (`skipped`).
+    """A file or folder that the last ingest of its root could not read (`failed`) or did not read (`skipped`).
 
     `path` is absolute. `code` is the machine-readable reason of a skip, or "". `seen_at` is the time of the first run
     with this outcome, as ISO 8601 in UTC.

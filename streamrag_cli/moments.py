@@ -1,4 +1,4 @@
-"""Dates, ages and durations that users type."""
+"""Parses dates, ages and durations that users type."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -38,7 +38,7 @@ def start_of(text: str, now_s: float, *, flag: str) -> str:
 
 
 def seconds_of(text: str, *, flag: str, least_s: float, most_s: float) -> float:
-    """The duration that `text` means, in seconds. Raises UsageError `bad_flag`.
+    """Parse a duration; return it in seconds. Raises UsageError `bad_flag`.
 
     >>> [seconds_of(text, flag="--every", least_s=0, most_s=1e9) for text in ("500ms", "2", "1.5 min", "2h")]
     [0.5, 2.0, 90.0, 7200.0]

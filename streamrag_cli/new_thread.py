@@ -9,7 +9,7 @@ Result = TypeVar("Result")
 
 
 async def run_in_new_thread(work: Callable[[], Result]) -> Result:
-    """Run `work` in a new thread, which starts in 0.1 ms. If the caller is cancelled, `work` still continues."""
+    """Run `work` in a new thread, which starts in 0.1 ms. If the caller is cancelled, `work` continues to run."""
     pool = ThreadPoolExecutor(1, thread_name_prefix="own")
     try:
         return await asyncio.get_running_loop().run_in_executor(pool, work)

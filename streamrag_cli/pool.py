@@ -23,7 +23,7 @@ class _Entry(Generic[Value]):
 
     @property
     def value(self) -> Value | None:
-        """The resource; None if creating it has not finished or has failed."""
+        """The resource; None if its creation has not finished or has failed."""
         is_ready = self.task.done() and not self.task.cancelled() and self.task.exception() is None
         return self.task.result() if is_ready else None
 
@@ -58,7 +58,7 @@ class ResourcePool(Generic[Key, Value]):
         self._entries[key] = entry  # most recently used is last
         entry.users += 1
         try:
-            yield await asyncio.shield(entry.task)  # other callers may wait for it as well
+            yield await asyncio.shield(entry.task)  # other callers may be waiting for the same task
         finally:
             entry.users -= 1
             entry.unused_since_s = asyncio.get_running_loop().time()
@@ -86,7 +86,7 @@ class ResourcePool(Generic[Key, Value]):
         return entry
 
     def _unused(self) -> list[Key]:
-        """Keys of unused resources, least recently used first, without those still being created."""
+        """Return the keys of unused resources that have been created, least recently used first."""
         return [key for key, entry in self._entries.items() if not entry.users and entry.task.done()]
 
     async def _close_surplus(self, max_size: int) -> None:

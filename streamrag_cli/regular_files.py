@@ -10,7 +10,7 @@ _NEXT_TO_DATABASE: Final = ("", "-wal", "-shm", "-journal")
 
 
 def require_regular_files(database: Path) -> bool:
-    """Whether the SQLite database exists. Raises OSError if it, or a file next to it, is not a regular file."""
+    """Return whether a SQLite database exists. Raises OSError if it or one of its side files is not a regular file."""
     exists = [_is_regular(database.with_name(database.name + suffix)) for suffix in _NEXT_TO_DATABASE]
     return exists[0]
 
@@ -30,7 +30,7 @@ def _open_without_waiting(path: str, flags: int) -> int:
 
 
 def read_regular_file(file: Path, max_bytes: int) -> bytes:
-    """The content of a file. Raises OSError, including if it is not a regular file or is larger than `max_bytes`."""
+    """Return the content of a regular file. Raises OSError, even if the file is larger than `max_bytes`."""
     with open(file, "rb", opener=_open_without_waiting) as opened:
         if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file")

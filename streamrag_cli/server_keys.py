@@ -1,4 +1,4 @@
-"""Parses the keys of a server from one variable and rejects weak ones."""
+"""Parses the keys of a server from one environment variable and rejects weak keys."""
 
 import re
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ _GUESSED_WORDS: Final = (
     *("password", "passwort", "qwerty", "qwertz", "azerty", "administrator", "changeme", "letmein", "welcome"),
     *("yoursecret", "yourkey", "secretkey", "correcthorse", "streamrag"),
 )
-_ADVICE: Final = "generate one: openssl rand -hex 32"
+_ADVICE: Final = "generate a key: openssl rand -hex 32"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,8 @@ class ServerKey:
 
 
 def split_keys(raw: str) -> tuple[ServerKey, ...]:
-    """The keys in `raw`: `KEY` or `NAME:KEY`, separated by commas or line breaks. Unnamed keys are called `key1`, ...
+    """Parse the keys in `raw`: `KEY` or `NAME:KEY`, separated by commas or line breaks. Unnamed keys are called `key1`,
+    `key2` and so on.
 
     >>> [each.name for each in split_keys("ci:0a1b2c3d4e5f6071, 8293a4b5c6d7e8f9")]
     ['ci', 'key2']
@@ -49,10 +50,10 @@ def check_keys(raw: str) -> str:
 
 
 def weakness(key: str) -> str:
-    """The reason why a key is weak, as the end of a sentence; "" if it is strong enough.
+    """Return the reason why a key is weak, as the end of a sentence; "" if the key is strong enough.
 
     >>> weakness("passwordpassword")
-    'repeats itself; generate one: openssl rand -hex 32'
+    'repeats itself; generate a key: openssl rand -hex 32'
     """
     # A header can only contain printable ASCII.
     if not re.fullmatch(rf"[!-~]{{{MIN_KEY_CHARS},{MAX_KEY_CHARS}}}", key):
@@ -68,7 +69,7 @@ def weakness(key: str) -> str:
 
 
 def _longest_repeat(key: str) -> int:
-    """The length of the longest substring that occurs twice in `key` without overlap."""
+    """Return the length of the longest substring that occurs twice in `key` without overlap."""
     folded = key.lower()
     length = len(folded) // 2
     while length and not any(

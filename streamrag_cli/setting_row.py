@@ -25,12 +25,13 @@ MAX_INSTRUCTIONS_CHARS: Final = 8000
 class Setting:
     """One setting: name, default, environment variables, flags, parser and documentation.
 
-    - The first variable that is set determines the value.
+    - `variables` are environment variables. The first one that is set determines the value.
     - `commands` are the commands that accept the flags. If there are no flags, `no_flag` is the reason.
-    - For `several_in` commands, the flag can be repeated; the value is then the different names, joined by commas.
+    - `several_in` are the commands that accept the flag several times. The value is then the distinct names, joined by
+      commas.
     - `switch` is the value that a flag without an argument sets.
-    - `meaning` is the text in the documentation. `help` replaces it in `--help`, and `command_help` in the `--help` of
-      individual commands.
+    - `meaning` is the text in the documentation. `help` replaces it in `--help`, and `command_help` replaces it in the
+      `--help` of individual commands.
     - `default_text` describes a default that is not one fixed value.
     """
 
@@ -57,7 +58,7 @@ class Setting:
         return self.flags[-1] if self.flags else ""
 
     def flag_help(self, command: str) -> str:
-        """The text of the flag in the `--help` of `command`. The default is added unless the text already states it."""
+        """Return the text of the flag in the `--help` of `command`, with the default unless the text contains it."""
         text = self.command_help.get(command) or self.help or self.meaning
         fixed = f"{self.default:g}" if isinstance(self.default, float) else str(self.default)
         default = self.default_text or ("" if self.default in NOT_FIXED or self.switch else fixed)
@@ -69,10 +70,10 @@ NOT_FIXED: Final = (MISSING, None, (), "")
 
 
 def setting(default: Any, *also: str, flag: str = "", secret: bool = False, **rest: Any) -> Any:
-    """A dataclass field that is a row of the table. `flag` is written as in `--help`: `-k, --top-k N`.
+    """Return a dataclass field that is a row of the table. `flag` is written as in `--help`: `-k, --top-k N`.
 
-    `also` are variables that are read if the setting's own variable is not set. A `secret` is never printed and never
-    read from the settings file.
+    `also` are environment variables that are read if the setting's own variable is not set. A `secret` is never printed
+    and never read from the settings file.
     """
     words = flag.replace(",", "").split()
     flags = tuple(each for each in words if each.startswith("-"))
@@ -82,7 +83,7 @@ def setting(default: Any, *also: str, flag: str = "", secret: bool = False, **re
 
 
 def rows_of(table: type[Any], *, commands: tuple[str, ...] = ()) -> tuple[Setting, ...]:
-    """The rows of a dataclass. `commands` applies to rows that name no commands."""
+    """Return the rows of a settings table. `commands` applies to rows that have a flag but do not list any commands."""
     rows = []
     for each in fields(table):
         if values := dict(each.metadata.get("row", {})):
@@ -103,7 +104,7 @@ def store_at(raw: str) -> StoreAddress:
     try:
         raw.encode()  # invalid UTF-8 arrives as lone surrogates, which no database accepts
     except UnicodeEncodeError:
-        raise ValueError("must be UTF-8") from None
+        raise ValueError("must be valid UTF-8") from None
     return store_address(raw)
 
 
@@ -152,25 +153,25 @@ def one_of(*words: str) -> Callable[[str], str]:
 
 
 def ocr_languages(raw: str) -> str:
-    """`auto`, `off`, or languages of tesseract joined by +."""
+    """Accept `auto`, `off`, or tesseract's language codes joined by `+`."""
     if not re.fullmatch(r"[A-Za-z][A-Za-z_]{1,30}(?:\+[A-Za-z][A-Za-z_]{1,30}){0,9}", raw):
         raise ValueError("must be auto, off, or languages such as deu+eng")
     return raw
 
 
 def text_or_file(raw: str) -> str:
-    """The text itself, or the content of the file whose absolute path follows an `@`."""
+    """Return `raw` itself or, if it is `@` and an absolute path, the content of the file with this path."""
     text = raw
     if raw.startswith("@"):
         path = Path(raw[1:]).expanduser()
         if not path.is_absolute():
-            raise ValueError("must give the absolute path of its file")
+            raise ValueError("must be text, or @ and the absolute path of a file")
         try:
             text = read_regular_file(path, 4 * MAX_INSTRUCTIONS_CHARS).decode()
         except UnicodeDecodeError:
-            raise ValueError("must name a file in UTF-8") from None
+            raise ValueError("is a file that is not UTF-8") from None
         except OSError as error:
-            raise ValueError(f"names a file that cannot be read: {error.strerror or error}") from None
+            raise ValueError(f"is a file that cannot be read: {error.strerror or error}") from None
     if len(text) > MAX_INSTRUCTIONS_CHARS:
         raise ValueError(f"must have at most {MAX_INSTRUCTIONS_CHARS} characters, but has {len(text)}")
     return text.strip()
@@ -184,7 +185,7 @@ def context_size(raw: str) -> str:
 
 
 def editor_uri(raw: str) -> str:
-    """A URI template with `{path}`, and no characters that could end a terminal link."""
+    """Accept a URI template with `{path}` that contains no characters that could end a terminal link."""
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:[\x21-\x7e]*", raw) or "{path}" not in raw:
         raise ValueError("must be a URI with {path} and {line}, such as vscode://file{path}:{line}")
     return raw

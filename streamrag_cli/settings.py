@@ -44,12 +44,12 @@ def read_settings(flags: Mapping[str, object | None], environment: Mapping[str, 
 
 
 def read_server_settings(flags: Mapping[str, object | None], environment: Mapping[str, str]) -> ServerSettings:
-    """The settings of a server; otherwise like `read_settings`."""
+    """Read the settings of `serve`, in the same way as `read_settings`."""
     return ServerSettings(**_values(SERVER_SETTINGS, flags, environment))
 
 
 def with_request(settings: Settings, parameters: Mapping[str, object | None]) -> Settings:
-    """`settings` with the parameters of one request (None means unset). Raises UsageError `bad_request`."""
+    """Return `settings` with the parameters of one request (None means unset). Raises UsageError `bad_request`."""
     values: dict[str, Any] = {}
     for setting in SETTINGS:
         if (value := parameters.get(setting.name)) is not None:
@@ -84,7 +84,7 @@ def _values(
 
 
 def _parse_flag(setting: Setting, flag: object) -> Any:
-    """The value of a flag. Several names in a list are joined by commas, which no name contains."""
+    """Parse the value of a flag. Names in a list are joined by commas, because no name contains a comma."""
     if setting.several_in and isinstance(flag, list | tuple):
         names = [name.strip() for each in flag for name in str(each).split(",")]
         return ",".join(dict.fromkeys(_parse(setting, name, where=setting.flag) for name in names))
@@ -92,7 +92,7 @@ def _parse_flag(setting: Setting, flag: object) -> Any:
 
 
 def _flag_text(setting: Setting, flag: object) -> str:
-    """The value of a flag as text. The path after `@` may be relative to the working directory, unlike elsewhere."""
+    """Return the value of a flag as text. Only on the command line may the path after `@` be relative."""
     text = _as_text(flag)
     if setting.name == "instructions" and text.startswith("@"):
         return f"@{Path(text[1:]).expanduser().absolute()}"
@@ -118,7 +118,7 @@ def _xdg(environment: Mapping[str, str], variable: str, fallback: str) -> Path:
 
 
 def _parse(setting: Setting, raw: str, *, where: str) -> Any:
-    # Never echo a key or password; the address of a store may contain one.
+    # Never print a key or password; the address of a store may contain a password.
     secret = setting.secret or (setting.name == "store" and not {":", "="}.isdisjoint(raw))
     shown = "" if secret else f" {raw[:80]!r}"
     try:
@@ -149,7 +149,7 @@ def _read_file(path: Path) -> dict[str, object]:
     unknown = sorted(set(parsed) - known)
     if unknown:
         raise ConfigurationError(
-            f"the settings file {path} has unknown settings: {', '.join(unknown)}",
+            f"the settings file {path} contains unknown settings: {', '.join(unknown)}",
             code="unknown_setting",
             hint=f"use only these settings: {', '.join(sorted(known))}",
         )
@@ -157,5 +157,5 @@ def _read_file(path: Path) -> dict[str, object]:
 
 
 def defaults() -> dict[str, object]:
-    """The default of each setting whose default is a fixed value."""
+    """Return the default values by setting name, without settings whose default is not a fixed value."""
     return {each.name: each.default for each in (*SETTINGS, *SERVER_SETTINGS) if each.default not in NOT_FIXED}

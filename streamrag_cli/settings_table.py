@@ -1,7 +1,7 @@
 """The tables of all settings; flags, variables, the settings file and the documentation are generated from them.
 
-`--help` lists the flags in the order of the fields. The variable of a setting is `STREAMRAG_` followed by its name
-without the unit.
+`--help` lists the flags in the order of the fields. The environment variable of a setting is `STREAMRAG_` followed by
+the setting's name in capitals, without the unit `_S` (seconds).
 """
 
 from collections.abc import Mapping
@@ -25,8 +25,8 @@ _RARE: Final = "rarely changed"
 class Settings:
     """The settings of all commands.
 
-    `state_directory` is not a setting. Its caches may be deleted at any time; "" disables them. `collection` may have
-    several names, joined by commas, only in settings for questions (`several_in`).
+    `state_directory` is not a setting. It is the directory of the caches, which may be deleted at any time; "" disables
+    them. `collection` may contain several names, joined by commas, only for the commands in its `several_in`.
     """
 
     model: str | None = setting(
@@ -91,8 +91,8 @@ class Settings:
         6000,
         parse=value.integer_between(0, 1_000_000),
         no_flag=_RARE,
-        meaning="Maximum characters of earlier questions and answers that are sent to the model with a follow-up"
-        " question; 0 sends none.",
+        meaning="Maximum number of characters of earlier questions and answers that are sent to the model with a"
+        " follow-up question; 0 sends none.",
     )
     rewrite: str = setting(
         "auto",
@@ -108,16 +108,17 @@ class Settings:
         60.0,
         parse=value.number_between(0.1, 3600),
         no_flag=_RARE,
-        meaning="Seconds to wait for a model server that sends nothing.",
+        meaning="Seconds to wait for data from the model server before giving up.",
     )
     temperature: float | None = setting(
         None,
         parse=value.number_between(0, 2),
         flag="--temperature T",
         commands=("ask", "chat", "serve"),
-        meaning="Sampling temperature of the model, 0 to 2. It is left out if the model server refuses it.",
+        meaning="Sampling temperature of the model, 0 to 2. If the model server rejects it, the request is repeated"
+        " without it.",
         help="Sampling temperature of the model, 0 to 2.",
-        default_text=f"{value.DEFAULT_TEMPERATURE} for a server given by its URL",
+        default_text=f"{value.DEFAULT_TEMPERATURE}, except for OpenAI's models",
     )
     instructions: str = setting(
         "",
@@ -133,16 +134,16 @@ class Settings:
         parse=value.integer_between(1, 1_000_000),
         flag="--max-tokens, --max-answer-tokens N",
         commands=("ask", "chat", "serve"),
-        meaning="Maximum tokens per answer; a longer answer is cut off. Unless it is the default, the limit is"
+        meaning="Maximum number of tokens per answer; a longer answer is cut off. A limit other than the default is"
         " also sent to the model server.",
-        help="Maximum tokens per answer; a longer answer is cut off.",
+        help="Maximum number of tokens per answer; a longer answer is cut off.",
     )
     max_answer_s: float = setting(
         600.0,
         parse=value.number_between(0.1, 86_400),
         flag="--max-answer S",
         commands=("ask", "chat", "serve"),
-        meaning="Maximum seconds per answer; an answer that takes longer is cut off.",
+        meaning="Maximum time per answer, in seconds; an answer that takes longer is cut off.",
     )
     collection: str = setting(
         "default",
@@ -193,7 +194,8 @@ class Settings:
         flag="--exclude GLOB",
         repeated=True,
         commands=("ingest",),
-        meaning="Patterns of files to skip during an ingest, separated by commas; see `docs/documents.md`.",
+        meaning="Patterns (`.gitignore` syntax) of files to skip during an ingest, separated by commas; see"
+        " `docs/documents.md`.",
         help="Skip files that match this pattern (.gitignore syntax); may be repeated.",
     )
     ocr: str = setting(
@@ -201,15 +203,16 @@ class Settings:
         parse=value.ocr_languages,
         flag="--ocr MODE",
         commands=("ingest",),
-        meaning="Whether scanned pages and images are read by OCR, which needs tesseract: `auto` (if it is installed,"
-        " in its languages), `off`, or its languages, such as `eng` or `deu+fra`; see `docs/documents.md`.",
-        help="Read scanned pages and images with tesseract: auto, off, or its languages, such as deu+eng.",
+        meaning="Whether to read scanned pages and images by OCR, which needs tesseract: `auto` (if tesseract is"
+        " installed, in all its installed languages), `off`, or languages such as `eng` or `deu+fra`; see"
+        " `docs/documents.md`.",
+        help="Read scanned pages and images with tesseract: auto, off, or the languages to read, such as deu+eng.",
     )
     max_file_mb: int = setting(
         50,
         parse=value.integer_between(1, 4096),
         no_flag=_RARE,
-        meaning="Maximum file size in MB (10^6 bytes); a larger file is not read, but reported as failed.",
+        meaning="Maximum file size in MB (10^6 bytes); a larger file is reported as failed.",
     )
     engine: str = setting(
         "on",
@@ -224,7 +227,7 @@ class Settings:
         600.0,
         parse=value.number_between(0.1, 86_400),
         no_flag=_RARE,
-        meaning="The engine stops after this many seconds without a question.",
+        meaning="Seconds without a question after which the engine stops.",
     )
     fresh: str = setting(
         "off",
@@ -232,15 +235,15 @@ class Settings:
         flag="--fresh",
         switch="on",
         commands=("ask", "chat", "search"),
-        meaning="Whether to sync the collection with the files that it was built from before every question of the"
-        " command line; see `docs/ingesting.md`.",
+        meaning="Whether to sync the collection with its files before each question on the command line; see"
+        " `docs/ingesting.md`.",
         help="Sync the collection with its files first.",
     )
     editor_uri: str = setting(
         "",
         parse=value.editor_uri,
         no_flag=_RARE,
-        meaning="Links to sources on a terminal, as a URI with `{path}` and `{line}`, such as"
+        meaning="Template of the links to sources in a terminal: a URI with `{path}` and `{line}`, such as"
         " `vscode://file{path}:{line}`. Default: `file://` links.",
     )
     log_questions: str = setting(
@@ -249,20 +252,20 @@ class Settings:
         flag="--no-log",
         switch="off",
         commands=("ask", "chat"),
-        meaning="Whether to log the questions and answers of the command line; see"
-        " `docs/conversations.md`. Nothing is logged if `CI` is set.",
+        meaning="Whether to log questions on the command line and their answers; see `docs/conversations.md`. Nothing"
+        " is logged if `CI` is set.",
         help="Do not keep this question and its answer in the log.",
     )
     log_keep_days: int = setting(
         90,
         parse=value.integer_between(1, 36_500),
         no_flag=_RARE,
-        meaning="Conversations are deleted from the log this many days after their last question.",
+        meaning="Days after its last question until a conversation is deleted from the log.",
     )
     state_directory: str = ""
 
     def store_named_by(self, flags: Mapping[str, object | None]) -> str:
-        """The value of the `store` flag without its password; "" if the flag was not given."""
+        """Return the value of the `store` flag without its password; "" if the flag was not given."""
         flag = flags.get("store")
         return open_store(self.store).display_address(str(flag)) if flag else ""
 
@@ -272,7 +275,7 @@ class Settings:
 
     @property
     def names_a_model(self) -> bool:
-        """Whether to use a model server. If False, answers are quotes."""
+        """Whether the settings select a model server. If False, answers are quotes."""
         return bool(self.model or self.base_url or self.api_key)
 
     @property
@@ -285,7 +288,7 @@ class Settings:
 class ServerSettings:
     """The settings of `serve`, in addition to `Settings`.
 
-    `server_key` holds one or more keys in the format of `server_keys.split_keys`.
+    `server_key` contains one or more keys in the format of `server_keys.split_keys`.
     """
 
     host: str = setting(
@@ -356,14 +359,14 @@ class ServerSettings:
         "120/minute",
         parse=value.request_rate,
         flag="--rate-limit N/PERIOD",
-        meaning="Maximum questions per key or client address, such as `60/minute`.",
-        help="Maximum questions per key or client address.",
+        meaning="Maximum rate of questions per key or client address, such as `60/minute`.",
+        help="Maximum rate of questions per key or client address.",
     )
     max_streams: int = setting(
         256,
         parse=value.integer_between(1, 100_000),
         flag="--max-streams N",
-        meaning="Maximum concurrent answers.",
+        meaning="Maximum number of concurrent answers.",
     )
     grace_s: float = setting(
         10.0,
@@ -376,16 +379,16 @@ class ServerSettings:
         0,
         parse=value.integer_between(0, 64),
         flag="--workers N",
-        meaning="Worker processes; 0 means one per core, at most 4. The rate limit and the limit on concurrent"
-        " answers apply to each worker separately.",
-        help="Worker processes.",
+        meaning="Number of worker processes; 0 means one per core, at most 4. The rate limit and the limit on"
+        " concurrent answers apply to each worker separately.",
+        help="Number of worker processes.",
         default_text="one per core, at most 4",
     )
     log: str = setting(
         "all",
         parse=value.one_of("all", "errors", "off"),
         no_flag="`serve --quiet` sets it to `errors`",
-        meaning="What the server logs to stderr: `all` (one line per question and per refused request), `errors` or"
+        meaning="What the server logs to stderr: `all` (one line per question and per rejected request), `errors` or"
         " `off`.",
     )
     collections: tuple[str, ...] = setting(

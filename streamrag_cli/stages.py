@@ -4,7 +4,7 @@ from time import perf_counter
 
 
 class Stages:
-    """Records the duration of each stage and when it ended (`perf_counter`), in order of first use.
+    """Records the duration and the end time (`perf_counter`) of each stage, in order of first use.
 
     Not thread-safe.
     """

@@ -1,7 +1,7 @@
-"""Converts errors of the operating system: permissions, file descriptors, memory, disk failures.
+"""Converts operating system errors to messages: permissions, file descriptors, memory, disk failures.
 
-These errors do not mean that a file is damaged, and a rebuild does not fix them. Callers must handle missing files and
-paths of the wrong type (ENOENT, ENOTDIR, EISDIR) themselves.
+These errors do not mean that a file is damaged, and rebuilding the collection does not fix them. Callers must handle
+missing files and paths of the wrong type (ENOENT, ENOTDIR, EISDIR) themselves.
 """
 
 import errno
@@ -41,9 +41,9 @@ _MEMORY_WORDS: Final = (
 
 
 def refusal(path: Path, error: OSError, *, writing: bool = False, keeper: str = "the store") -> StreamragError | None:
-    """The error for a `path` that cannot be opened, read or written; None if it is missing or of the wrong type.
+    """Return the error for a `path` that cannot be opened, read or written; None if it is missing or of the wrong type.
 
-    `keeper` is what the file belongs to, as the message names it.
+    `keeper` is what the file belongs to, such as "the store", for the message.
     """
     if (exhausted := exhausted_resource(error)) is not None:
         return exhausted
@@ -72,7 +72,7 @@ def refusal(path: Path, error: OSError, *, writing: bool = False, keeper: str = 
 
 
 def exhausted_resource(error: BaseException) -> ResourceError | None:
-    """The error for exhausted memory or file descriptors, if `error` or one of its causes reports this."""
+    """Return the error for exhausted memory or file descriptors, if `error` or one of its causes reports this."""
     seen: set[int] = set()
     current: BaseException | None = error
     while current is not None and id(current) not in seen:
@@ -93,7 +93,7 @@ def exhausted_resource(error: BaseException) -> ResourceError | None:
 
 
 def exhausted_resource_in(message: str) -> ResourceError | None:
-    """Like `exhausted_resource`, for the message of a library. Also checks whether descriptors are left."""
+    """Like `exhausted_resource`, for the error message of a library. Also checks whether descriptors are left."""
     lowered = message.lower()
     if any(word in lowered for word in _MEMORY_WORDS):
         return out_of_memory()
@@ -103,9 +103,9 @@ def exhausted_resource_in(message: str) -> ResourceError | None:
 
 
 def cannot_open(file: Path, store: Path, *, writing: bool = False) -> StreamragError | None:
-    """The reason why a library cannot open `file` of `store`; None if this function can open the same files.
+    """Find the reason why a library cannot open `file` of `store`, because the library's error does not contain it.
 
-    The library's own error does not contain the reason.
+    Returns None if this function can open the same files.
     """
     if not has_spare_descriptors():
         return too_many_open_files()
@@ -142,7 +142,7 @@ def require_resources() -> None:
 
 
 def memory_bytes() -> tuple[int, int]:
-    """The size of this process's address space and its resident memory; zeros if unknown."""
+    """Return the size of this process's address space and its resident memory, in bytes; zeros if unknown."""
     try:
         total_pages, resident_pages, *_ = map(int, Path("/proc/self/statm").read_text(encoding="ascii").split())
     except (OSError, ValueError):
@@ -151,7 +151,7 @@ def memory_bytes() -> tuple[int, int]:
 
 
 def reached_file_size_limit(directory: Path) -> ResourceError | None:
-    """The error for the limit on the size of files, if a file in `directory` has almost reached it."""
+    """Return the error for the limit on file sizes if a file in `directory` has almost reached the limit."""
     limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
     if limit == resource.RLIM_INFINITY:
         return None
@@ -165,7 +165,7 @@ def reached_file_size_limit(directory: Path) -> ResourceError | None:
 def file_size_limit() -> ResourceError:
     limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
     return ResourceError(
-        f"a file of the store cannot grow: this process is limited to files of {limit / 1e6:,.1f} MB",
+        f"a file of the store cannot grow: file sizes of this process are limited to {limit / 1e6:,.1f} MB",
         code="file_size_limit",
         hint="raise the limit and retry: ulimit -f unlimited",
         retryable=True,
@@ -230,7 +230,7 @@ def _permission_hint(path: Path, *, writing: bool, owner: str, me: str) -> str:
 
 
 def _first_unreadable_folder(path: Path) -> Path | None:
-    """The topmost folder above `path` that this process may not enter."""
+    """Return the topmost folder above `path` that this process may not enter, or None."""
     above = reversed(path.absolute().parents)
     return next((each for each in above if os.access(each, os.F_OK) and not os.access(each, os.X_OK)), None)
 

@@ -35,18 +35,18 @@ because Chroma ignores it."""
 
 
 def disable_telemetry(environ: MutableMapping[str, str] = os.environ) -> None:
-    """Set the switches in `environ`, and thus for this process and its children. Idempotent."""
+    """Set the switches in `environ`, by default for this process and its children. Idempotent."""
     for name in [each for each in environ if each.upper().startswith(_REMOVED)]:
         del environ[name]
     environ.update(SWITCHES)
 
 
 def child_environment() -> dict[str, str]:
-    """The complete environment for a helper process: import paths and the switches."""
+    """Return the complete environment for a child process: import paths and the telemetry switches."""
     import_paths = [os.path.abspath(path) for path in sys.path]  # noqa: PTH100 - resolve() would follow links
     return {"PYTHONPATH": os.pathsep.join(import_paths), "PYTHONUTF8": "1", **SWITCHES}
 
 
 def active_telemetry(environ: Mapping[str, str]) -> list[str]:
-    """The names of switches that `environ` lacks or sets to another value; empty after `disable_telemetry`."""
+    """Return the names of switches that are missing in `environ` or have another value."""
     return sorted(name for name, value in SWITCHES.items() if environ.get(name) != value)

@@ -1,6 +1,6 @@
-"""Makes untrusted text safe to show: text of documents and models, file names, errors.
+"""Makes untrusted text safe to show: text of documents and models, file names, error messages.
 
-Each code point is sanitised separately, so a sequence that is split between two pieces of text is still made safe:
+Each code point is sanitised separately, so that text can be sanitised piece by piece:
 `sanitise(a) + sanitise(b) == sanitise(a + b)`.
 """
 
@@ -39,7 +39,7 @@ _SAFE_LINE: Final = _SAFE | {ord("\n"): " ", ord("\t"): " ", 0x2028: " ", 0x2029
 
 
 def without_secret(text: str, secret: str, mark: str) -> str:
-    """Replace `secret` in `text` with `mark`. A secret of fewer than 8 characters must be a placeholder and stays."""
+    """Replace `secret` in `text` with `mark`, unless it has fewer than 8 characters and so must be a placeholder."""
     return text.replace(secret, mark) if len(secret) >= _SHORTEST_SECRET else text
 
 
@@ -62,7 +62,7 @@ def sanitise_line(text: str) -> str:
 
 
 def excerpt(text: str, *, limit: int = 150) -> str:
-    """`text` with white space collapsed. Above `limit` characters, it is cut at a word and ends in `...`.
+    """Collapse the white space in `text`. Text above `limit` characters is cut after a word and ends in `...`.
 
     >>> excerpt("one  two three", limit=9)
     'one two...'

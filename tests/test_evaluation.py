@@ -114,14 +114,17 @@ def test_a_limit_reduces_the_number_of_questions(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"qrels": "q1\tlighthouse.md\t1\nq2 tides.txt 1\n"}, "qrels.tsv, line 2: expected query, document and grade"),
+        (
+            {"qrels": "q1\tlighthouse.md\t1\nq2 tides.txt 1\n"},
+            "qrels.tsv, line 2: expected a query id, a document id and a grade",
+        ),
         ({"qrels": "other\tlighthouse.md\t1\n"}, "has a relevant document in qrels.tsv"),
         ({"corpus": [{"text": "no id"}]}, "corpus.jsonl, line 1: expected a JSON object with _id and text"),
         ({"queries": ["a string"]}, "queries.jsonl, line 1: expected a JSON object with _id and text"),
         *(
             (
                 {"queries": [{"_id": "q1", "text": "Why?", "history": history}]},
-                "queries.jsonl, question q1: expected a history that is a list of objects with question and answer",
+                "queries.jsonl, question q1: history must be a list of objects with question and answer",
             )
             for history in (
                 "Who?",

@@ -116,7 +116,7 @@ def test_an_unknown_setting_in_the_file_is_refused_by_name(home: dict[str, str],
     with pytest.raises(ConfigurationError) as caught:
         read_settings({}, home)
 
-    assert caught.value.message == f"the settings file {file} has unknown settings: modle"
+    assert caught.value.message == f"the settings file {file} contains unknown settings: modle"
 
 
 def test_an_api_key_in_the_settings_file_is_refused(home: dict[str, str], tmp_path: Path) -> None:

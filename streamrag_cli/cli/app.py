@@ -30,7 +30,7 @@ _FAILURES: Final = ", ".join(f"{code} {code.name.lower().replace('_', ' ')}" for
 app = typer.Typer(
     name="streamrag",
     cls=Group,
-    help="Ask your documents from the terminal; the answer starts at once, with its sources.",
+    help="Ask your documents a question; the answer streams immediately, with its sources.",
     no_args_is_help=True,
     rich_markup_mode=None,  # Rich's help imports Rich's Markdown, which takes longer than everything else
     pretty_exceptions_enable=False,
@@ -51,7 +51,7 @@ def streamrag(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Ask your documents from the terminal; the answer starts at once, with its sources."""
+    """Ask your documents a question; the answer streams immediately, with its sources."""
 
 
 for _name, _module in {

@@ -29,7 +29,7 @@ def command(
         list[str] | None,
         typer.Argument(
             metavar="[QUESTION]...",
-            help="The question. Without it, or with -, stdin is read.",
+            help="The question. If it is missing or -, it is read from stdin.",
             autocompletion=completion.nothing,
         ),
     ] = None,
@@ -88,7 +88,7 @@ def command(
     if output["timings"]:
         events = _with_stages(events, stages.spent_ms)
 
-    # Imported only now, while the engine already works on the question.
+    # This import is late because the engine already works on the question in the meantime.
     from streamrag_cli.cli.output import output_options
     from streamrag_cli.cli.run import run
     from streamrag_cli.cli.source_names import with_shown_names
@@ -103,9 +103,9 @@ def command(
 
 
 def service_for(process: Process, settings: Settings, local: Service | None = None) -> Service:
-    """The service that answers a command: the engine, or `local` if the engine is disabled or fails.
+    """Return the service that answers a command: the engine, or `local` if the engine is disabled or fails.
 
-    By default, `local` opens and closes the collection for each question.
+    The default `local` opens and closes the collection for each question.
     """
     service = local or LocalService()
     if settings.engine == "on" and not process.in_ci:
@@ -120,9 +120,9 @@ def service_for(process: Process, settings: Settings, local: Service | None = No
 
 
 def read_question(words: Sequence[str], process: Process, *, stdin: bool, command: str) -> tuple[str, str]:
-    """The question, whose words may be separate arguments, and the text to add to it.
+    """Return the question and the text to add to it. The words of the question may be separate arguments.
 
-    Only `-`, `--stdin` and a command line without a question read stdin, because an open pipe must not block.
+    Stdin is read only with `-`, with `--stdin` or if there is no question, because an open pipe must not block.
     """
     process.hint_command = replace(process.hint_command, command=command)
     question = " ".join(words)
@@ -141,7 +141,7 @@ def read_question(words: Sequence[str], process: Process, *, stdin: bool, comman
 
 
 def _process_stages(process: Process) -> Stages:
-    """The stages of this process since its start. Call this when the imports are done."""
+    """Return the stages since the start of this process. Call this when the imports are done."""
     stages = Stages(process.started_at)
     stages.spent_ms["interpreter"] = _startup_ms(process.started_at) or 0.0
     stages.end("imports")
@@ -149,7 +149,7 @@ def _process_stages(process: Process) -> Stages:
 
 
 def _startup_ms(now: float) -> float | None:
-    """Milliseconds from the start of this process to the `perf_counter` reading `now`; None without `/proc`."""
+    """Return the milliseconds from the start of this process to `now` (a `perf_counter` time); None without `/proc`."""
     try:
         ticks = int(Path("/proc/self/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()[19])
     except (OSError, IndexError, ValueError):
@@ -162,7 +162,7 @@ def _startup_ms(now: float) -> float | None:
 async def _with_stages(
     events: AsyncGenerator[AskEvent, None], stages_ms: Mapping[str, float]
 ) -> AsyncGenerator[AskEvent, None]:
-    """The events. In `Done`, the stages of this process (`stages_ms`) precede those of the answer."""
+    """Yield the events. In `Done`, put the stages of this process (`stages_ms`) before those of the answer."""
     async with aclosing(events):
         async for event in events:
             if isinstance(event, Done):

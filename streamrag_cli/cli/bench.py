@@ -29,8 +29,8 @@ def command(
 ) -> int:
     """Measure the time until an answer appears.
 
-    Compares streamed answers with answers that are shown when complete, using your documents and your model. Asks the
-    question 2 N + 1 times without the background engine: one warm-up run, then N runs in each mode, alternating.
+    Compares streamed answers with answers that are shown when they are complete, using your documents and your model.
+    Asks the question without the background engine: one warm-up run, then N runs in each of the two modes, alternating.
     """
     text, _ = read_question([question], process, stdin=False, command="bench")
 

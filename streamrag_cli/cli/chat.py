@@ -21,9 +21,9 @@ def command(
     output: options.OutputFlags,
     stop_on_error: Annotated[bool, typer.Option("--stop-on-error", help="Exit after the first failure.")] = False,
 ) -> int:
-    """Ask questions that may refer to earlier ones.
+    """Ask questions in a conversation, where each may refer to earlier ones.
 
-    Answers look as in `ask`. If stdin is not a terminal, each of its lines is a question, and the exit code is that of
+    Answers look as in `ask`. If stdin is not a terminal, each line of stdin is a question, and the exit code is that of
     the last failure.
     """
     from streamrag_cli.cli.chat_start import run_chat  # imports asyncio and the renderers, 40 ms

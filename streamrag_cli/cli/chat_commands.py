@@ -1,4 +1,4 @@
-"""The commands that are typed in a chat, such as `/sources 2`. None of them deletes anything."""
+"""The commands that users type in a chat, such as `/sources 2`. No command deletes data."""
 
 import os
 import shlex
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from streamrag_cli.model import Source
 
 _NAMED: Final = 200
-"""How much of an unknown command or value a message repeats."""
+"""The number of characters of an unknown command or value that a message repeats."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatCommand:
-    """A command, and how `/help` describes it. `run` gets the text after the name.
+    """A command of a chat, with its description in `/help`. `run` is called with the text after the command's name.
 
-    With `needs_terminal`, the command writes files, starts programs or changes which server is asked. It is refused if
-    the questions come from a file or pipe, which may have been written by someone else.
+    `needs_terminal` is set for commands that write files, start programs or change the server. They are refused if the
+    questions come from a file or pipe, which may have been written by someone else.
     """
 
     usage: str
@@ -50,14 +50,16 @@ def run_command(session: ChatSession, text: str) -> ExitCode:
     if command is None:
         raise UsageError(_unknown(name), code="usage")
     if command.needs_terminal and not session.is_interactive:
-        raise UsageError(f"{name} needs a terminal as stdin", code="usage")
+        raise UsageError(f"{name} works only if stdin is a terminal", code="usage")
     return command.run(session, f"{first_line} {rest}".strip()) or ExitCode.OK
 
 
 def _unknown(name: str) -> str:
     similar = get_close_matches(name, _COMMANDS, n=1)
     advice = (
-        f"did you mean {similar[0]}?" if similar else "/help lists the commands; if it is a question, begin it with //"
+        f"did you mean {similar[0]}?"
+        if similar
+        else "type /help to list the commands, or // to begin a question with a slash"
     )
     return f"unknown command {sanitise_line(name[:_NAMED])}; {advice}"
 
@@ -74,7 +76,7 @@ def _sources(session: ChatSession, number: str) -> None:
     with open_store(session.settings.store).manifest(collection) as manifest:
         chunks = manifest.chunks([source.chunk_id]) if manifest is not None else {}
     if source.chunk_id not in chunks:
-        message = f"source {source.n} is no longer in the collection; its file has changed or was removed"
+        message = f"source {source.n} is no longer in the collection, because its file was changed or removed"
         raise UsageError(message, code="not_ingested", hint="/again")
     heading = f" {source.title}" if source.title else ""
     session.print(f"[{source.n}] {location(source)}{heading}\n\n{chunks[source.chunk_id].chunk.text.strip()}\n")
@@ -107,13 +109,15 @@ def _source(session: ChatSession, number: str) -> "Source":
     if not number:
         raise UsageError(f"usage: /open N; the last answer has {has}", code="usage")
     if number not in sources:
-        raise UsageError(f"no source {sanitise_line(number[:_NAMED])}; the last answer has {has}", code="usage")
+        raise UsageError(
+            f"there is no source {sanitise_line(number[:_NAMED])}; the last answer has {has}", code="usage"
+        )
     return sources[number]
 
 
 def _new(session: ChatSession, _: str) -> None:
     session.begin_thread()
-    session.print("new conversation")
+    session.print("started a new conversation")
 
 
 def _again(session: ChatSession, rest: str) -> ExitCode:
@@ -157,9 +161,13 @@ def _no_such_setting(name: str, names: list[str]) -> str:
     shown = sanitise_line(name[:_NAMED])
     secret = next((each for each in SETTINGS if each.name == name and each.secret), None)
     if secret is not None:
-        return f"{shown} cannot be set here, where it would be visible; set the variable {secret.variables[0]}"
+        return (
+            f"{shown} cannot be set in a chat, where it would be visible; set the environment variable"
+            f" {secret.variables[0]} before the chat"
+        )
     similar = get_close_matches(name, names, n=1)
-    return f"no setting {shown}" + (f"; did you mean {similar[0]}?" if similar else f"; use {', '.join(names)}")
+    advice = f"did you mean {similar[0]}?" if similar else f"the settings are {', '.join(names)}"
+    return f"there is no setting {shown}; {advice}"
 
 
 def _shown(session: ChatSession, name: str) -> str:
@@ -175,7 +183,7 @@ def _filter(session: ChatSession, rest: str) -> None:
         session.process.hint_command = replace(session.process.hint_command, filter=())
     elif words:
         session.filter = _filter_from(session, words)
-    session.print(session.filter.text or "no filter: all documents are used")
+    session.print(session.filter.text or "no filter is set: all documents are searched")
 
 
 def _filter_from(session: ChatSession, words: list[str]) -> Filter:
@@ -184,7 +192,9 @@ def _filter_from(session: ChatSession, words: list[str]) -> Filter:
     values: dict[str, list[str]] = {"--in": [], "--since": [], "--format": [], "--tag": []}
     pairs = list(zip(words[::2], words[1::2], strict=False))
     if len(words) % 2 or any(flag not in values for flag, _ in pairs):
-        raise UsageError("usage: /filter [--in GLOB] [--since DATE] [--format NAME] [--tag TAG], or off", code="usage")
+        raise UsageError(
+            "usage: /filter [--in GLOB] [--since DATE] [--format NAME] [--tag TAG], or /filter off", code="usage"
+        )
     for flag, value in pairs:
         values[flag].append(value)
     within, since, formats, tags = values.values()
@@ -199,21 +209,21 @@ def _save(session: ChatSession, name: str) -> None:
         raise UsageError("usage: /save FILE.md", code="usage")
     exchanges = session.current_exchanges
     if not exchanges:
-        raise UsageError("there is nothing to save yet", code="usage")
+        raise UsageError("the conversation has no questions to save yet", code="usage")
     path = Path(words[0])
     try:
         path = (session.directory / path.expanduser()).resolve()
         if path.exists() and not path.is_file():
             raise FileExistsError(0, "it is not a regular file")
         if path.exists() and not session.confirms(f"{path} exists. Overwrite it?"):
-            session.print("not saved")
+            session.print("the conversation was not saved")
             return
         _write(path, as_markdown(exchanges))
     except (OSError, RuntimeError) as error:  # RuntimeError: ~name of a user who does not exist
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"cannot write {path}: {reason}", code="not_saved", hint="/save FILE.md") from None
     count = len(exchanges)
-    session.print(f"saved {counted_noun(count, 'question')} in {path}")
+    session.print(f"saved {counted_noun(count, 'question')} to {path}")
 
 
 def _write(path: Path, text: str) -> None:
@@ -232,7 +242,7 @@ def _edit(session: ChatSession, text: str) -> ExitCode:
 
     question = edited(text, session.process.environment, session.run_program).strip()
     if not question:
-        session.print("nothing to ask: the file is empty")
+        session.print("no question was asked, because the file is empty")
         return ExitCode.OK
     session.print(f"> {question}")
     return session.ask_typed(question)
@@ -255,7 +265,10 @@ def _words(text: str) -> list[str]:
         raise UsageError(f"{sanitise(text[:_NAMED])}: {error}".lower(), code="usage") from None
 
 
-_KEYS: Final = ("Enter asks, Alt-Enter starts a new line. Ctrl-C stops an answer or clears the line, Ctrl-D leaves.",)
+_KEYS: Final = (
+    "Enter sends the question, Alt-Enter inserts a line break.",
+    "Ctrl-C stops an answer or clears the line, Ctrl-D quits.",
+)
 _ALIASES: Final = {"/exit": "/quit", "/?": "/help"}
 _COMMANDS: Final = {
     each.name: each
@@ -265,13 +278,17 @@ _COMMANDS: Final = {
         ChatCommand(usage="/open N", help="open the file of source N", run=_open, needs_terminal=True),
         ChatCommand(usage="/new", help="start a new conversation", run=_new),
         ChatCommand(usage="/again [-m MODEL]", help="ask the last question again", run=_again),
-        ChatCommand(usage="/set [NAME VALUE]", help="change a setting, or list all", run=_set, needs_terminal=True),
         ChatCommand(
-            usage="/filter [FLAGS]", help="restrict the documents: --in, --since, --format, --tag, or off", run=_filter
+            usage="/set [NAME VALUE]", help="change a setting, or list all settings", run=_set, needs_terminal=True
+        ),
+        ChatCommand(
+            usage="/filter [FLAGS]",
+            help="search only documents that match --in, --since, --format or --tag; off removes the filter",
+            run=_filter,
         ),
         ChatCommand(usage="/save FILE.md", help="save the conversation", run=_save, needs_terminal=True),
         ChatCommand(usage="/edit [TEXT]", help="write a question in your editor", run=_edit, needs_terminal=True),
         ChatCommand(usage="/help", help="list the commands", run=_help),
-        ChatCommand(usage="/quit", help="leave", run=_quit),
+        ChatCommand(usage="/quit", help="quit the chat", run=_quit),
     )
 }

@@ -1,4 +1,4 @@
-"""The events of one turn of a chat, where they differ from those of a single question."""
+"""Adapts the events of a single question to those of one turn of a chat."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -12,9 +12,9 @@ from streamrag_cli.text import sanitise
 async def with_question_first(
     events: AsyncGenerator[AskEvent, None], question: Question
 ) -> AsyncGenerator[AskEvent, None]:
-    """The events of a turn, beginning with `QuestionAsked` even if the turn fails before the search.
+    """Yield the events of a turn, beginning with `QuestionAsked` even if the turn fails before the search.
 
-    An earlier `Status` or `Notice` is moved after it.
+    A `Status` or `Notice` that arrives before `QuestionAsked` is moved after it.
     """
     waiting: list[Status | Notice] = []
     has_begun = False
@@ -45,10 +45,10 @@ def _question_event(question: Question, *, searched: bool) -> QuestionAsked:
 
 
 async def line_too_long() -> AsyncGenerator[AskEvent, None]:
-    """The only event for a line that was not read completely."""
+    """Yield the only event for a line that was too long to be read completely."""
     yield as_event(
         UsageError(
-            "the line is longer than 1 MB",
+            "a line of the chat's input is longer than 1 MB",
             code="question_too_long",
             hint='pass long text on stdin: streamrag ask --stdin "QUESTION" < FILE',
         )

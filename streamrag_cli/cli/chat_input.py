@@ -13,18 +13,18 @@ from streamrag_cli.text import sanitise
 
 PROMPT: Final = "> "
 YES_OR_NO: Final = "[y/N] "
-LEAVE_HINT: Final = "press Ctrl-D to leave"
+LEAVE_HINT: Final = "press Ctrl-D to quit"
 MAX_LINE_BYTES: Final = 1_000_000
-"""Longer lines are cut here, so that a file without line breaks does not fill the memory."""
+"""The maximum length of a line. Longer lines are cut, so that a file without line breaks does not fill the memory."""
 _BYTE_ORDER_MARK: Final = "\ufeff"
 _END_OF_INPUT, _ERASE, _KILL = b"\x04", b"\x7f\x08", b"\x15"
 
 
 class ChatInput(Protocol):
-    """Where the questions come from."""
+    """The source of a chat's questions."""
 
     def read(self) -> str | None:
-        """The next text, possibly of several lines or blank; None at the end.
+        """Return the next text, which may be blank or have several lines; None at the end of the input.
 
         May raise Interrupted. Raises UsageError `stdin_unreadable`.
         """
@@ -33,7 +33,7 @@ class ChatInput(Protocol):
         """Ask a yes-or-no question. Only `y` and `yes` confirm."""
 
     def add_to_history(self, text: str) -> None:
-        """Offer the text at the next prompt, if earlier inputs can be recalled there."""
+        """Add the text to the inputs that users can recall at the prompt, if there is a history."""
 
 
 def is_yes(answer: str | None) -> bool:
@@ -41,7 +41,7 @@ def is_yes(answer: str | None) -> bool:
 
 
 class PipedLines:
-    """One text per line of a file or pipe, as soon as the line is complete."""
+    """Reads one text per line of a file or pipe, as soon as the line is complete."""
 
     def __init__(self, process: Process) -> None:
         self._stdin = process.stdin.fileno()
@@ -51,7 +51,7 @@ class PipedLines:
         self._is_first = True
 
     def read(self) -> str | None:
-        """Raises BrokenPipeError if the reader of stdout has gone while this waits for a line."""
+        """Read a line. Raises BrokenPipeError if the reader of stdout closes its pipe during the wait."""
         line = self._line()
         if line is None:
             return None
@@ -65,7 +65,7 @@ class PipedLines:
         return False
 
     def add_to_history(self, text: str) -> None:
-        """Nothing can be recalled in a pipe."""
+        """Do nothing, because a pipe has no history."""
 
     def _line(self) -> bytes | None:
         searched = 0
@@ -91,7 +91,7 @@ class PipedLines:
                 if self._out in ready:
                     raise BrokenPipeError
             return os.read(self._stdin, 65536)
-        except BlockingIOError:  # another process has read it
+        except BlockingIOError:  # another process has read the data
             return self._piece()
         except BrokenPipeError:
             raise
@@ -101,10 +101,10 @@ class PipedLines:
 
 
 class PlainLines:
-    """One text per line that is typed on a terminal. The only key for editing is Backspace.
+    """Reads one text per line that is typed on a terminal. The only key for editing is Backspace.
 
-    For terminals that cannot move the cursor, and for screen readers. Lines that were typed during an answer are read
-    next, and a line that was begun is shown again at the prompt.
+    This class is for screen readers and for terminals that cannot move the cursor. Lines that were typed during an
+    answer are read next; an unfinished line is shown again at the prompt.
     """
 
     def __init__(self, process: Process, prompt_on: TextIO | None, keyboard: Keyboard) -> None:
@@ -135,7 +135,7 @@ class PlainLines:
         return line.decode("utf-8", "replace")
 
     def add_to_history(self, text: str) -> None:
-        """Without line editing, nothing can be recalled."""
+        """Do nothing, because there is no history without line editing."""
 
     def _wait_for_line(self, prompt: str) -> None:
         self._show(prompt + self._begun.decode("utf-8", "replace"))
@@ -156,7 +156,7 @@ class PlainLines:
             self._take(typed)
 
     def _take(self, typed: bytes) -> None:
-        """Split what was typed into lines, and apply the keys that a terminal would apply itself."""
+        """Split typed bytes into lines, and apply the editing keys that the terminal would otherwise apply."""
         for key in (typed[at : at + 1] for at in range(len(typed))):
             if key in {b"\n", b"\r"}:
                 self._lines.append(self._begun)

@@ -1,4 +1,4 @@
-"""The prompt of a chat on a terminal: line editing, history, and text of several lines."""
+"""The prompt of a chat on a terminal, with line editing, history and multi-line text."""
 
 import asyncio
 import os
@@ -30,10 +30,10 @@ _PASTE_OFF: Final = "\x1b[?2004l"
 
 
 class EditedLines:
-    """Texts that are edited at a prompt. Enter ends a text; Alt-Enter, Ctrl-J and pasted line breaks do not.
+    """Reads texts that are edited at a prompt. Enter ends a text; Alt-Enter, Ctrl-J and pasted line breaks do not.
 
-    Between two prompts the terminal still marks pasted text, so that several lines pasted during an answer stay one
-    text. Importing this module takes 0.25 s.
+    Bracketed paste stays on between two prompts, so that several lines pasted during an answer stay one text. Importing
+    this module takes 0.25 s.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class EditedLines:
                 text = self._runner.run(self._edited(session))
         except EOFError:
             return None
-        except KeyboardInterrupt:  # Ctrl-C in another prompt than that of the chat
+        except KeyboardInterrupt:  # Ctrl-C at a prompt other than that of the chat
             raise Interrupted(ExitCode.INTERRUPTED) from None
         finally:
             self._write(_PASTE_ON)
@@ -94,7 +94,7 @@ class EditedLines:
         return text
 
     def _check_for_ctrl_c(self) -> None:
-        """Raise Interrupted if Ctrl-C was pressed right after Enter, when the terminal sent no signal for it yet."""
+        """Raise Interrupted if Ctrl-C was pressed right after Enter, before the terminal converts it to a signal."""
         keys = [*get_typeahead(self._input), *self._input.read_keys()]
         store_typeahead(self._input, [each for each in keys if each.key != Keys.ControlC])
         if any(each.key == Keys.ControlC for each in keys):

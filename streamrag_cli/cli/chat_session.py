@@ -1,4 +1,4 @@
-"""One chat: asks its questions in order, and keeps what later questions and commands refer to."""
+"""One chat: asks its questions in order, and stores the conversation for follow-up questions and commands."""
 
 import asyncio
 import time
@@ -29,20 +29,20 @@ from streamrag_cli.settings import Settings
 from streamrag_cli.text import sanitise
 
 _SHOWN_ONCE: Final = frozenset({QUOTES_ONLY.code, "history_cut"})
-"""Notices that are true for every following answer."""
+"""Notices that are shown only once, because they apply to every later answer as well."""
 _WORDS: Final = frozenset({"exit", "quit", "help"})
 """Commands that may be typed without a slash, as in other programs."""
-NO_SOURCES: Final = "no answer in this chat has sources yet"
+NO_SOURCES: Final = "this chat has no answer with sources yet"
 _INTERRUPTED: Final = "interrupted before the answer was complete"
 
 
 @dataclass(slots=True, kw_only=True)
 class ChatSession:
-    """A chat on a terminal (with a `keyboard`), or over a file or pipe.
+    """A chat whose questions come from a terminal (with a `keyboard`), a file or a pipe.
 
-    `flags` are the settings given as flags or with `/set`, and `filter` is that of every question. `local_service`
-    answers if the engine does not. `exchanges` are the questions of the current conversation, and `thread` is its id,
-    or "" if it is not logged.
+    `flags` are the settings given as flags or with `/set`, and `filter` applies to every question. `local_service`
+    answers if the engine is not used. `exchanges` are the questions and answers of the current conversation, and
+    `thread` is its id, or "" if it is not logged.
     """
 
     process: Process
@@ -74,7 +74,7 @@ class ChatSession:
 
     @property
     def current_exchanges(self) -> Sequence[Exchange]:
-        """The questions of the conversation, without answers that `/again` has replaced."""
+        """The questions and answers of the conversation, without answers that `/again` has replaced."""
         return [each for each in self.exchanges if each not in self._superseded]
 
     @property
@@ -87,9 +87,9 @@ class ChatSession:
         return output_options(self.output_flags, self.settings)
 
     def run(self) -> ExitCode:
-        """Answer every question; return the exit code of the last failure, or OK if the questions were typed.
+        """Answer every question. Return the exit code of the last failure, or OK if the questions were typed.
 
-        Raises Interrupted if a signal ends the process, and BrokenPipeError if the reader of stdout has gone.
+        Raises Interrupted if a signal ends the process, and BrokenPipeError if the reader of stdout closes its pipe.
         """
         last_failure = ExitCode.OK
         while not self._has_left:
@@ -100,7 +100,7 @@ class ChatSession:
         return ExitCode.OK if self.is_interactive else last_failure
 
     def _next(self) -> ExitCode:
-        """Read one text, and run its command or ask its question. Ctrl-C and expected failures end only that."""
+        """Read one text, and run it as a command or ask it. Ctrl-C or an expected failure ends only this step."""
         try:
             text = self.input.read()
             if text is None:
@@ -177,7 +177,7 @@ class ChatSession:
     def ask_again(self, flags: Mapping[str, object]) -> ExitCode:
         """Ask the last question again with different settings. The new answer replaces the last one."""
         if not self.exchanges:
-            raise UsageError("there is no question to ask again", code="usage")
+            raise UsageError("this chat has no question to ask again yet", code="usage")
         last = self.exchanges[-1]
         hint_command = self.process.hint_command
         settings = settings_from(self.process, {**self.flags, **flags})
@@ -204,7 +204,7 @@ class ChatSession:
         return self.input.confirms(question)
 
     def print(self, text: str) -> None:
-        """Print the result of a command on stderr, because stdout has only answers."""
+        """Print the result of a command on stderr, because stdout contains only answers."""
         self.process.err.write(f"{sanitise(text)}\n")
         self.process.err.flush()
 
@@ -255,7 +255,7 @@ class ChatSession:
 
     @contextmanager
     def _stoppable(self, renderer: Renderer[AskEvent]) -> Iterator[None]:
-        """Within the block, Ctrl-Z first makes the renderer erase what it would draw again."""
+        """Within the block, Ctrl-Z first makes the renderer erase the output that it will redraw."""
         if self.keyboard is None:
             yield
             return

@@ -1,4 +1,4 @@
-"""Starts a chat: the conversation to continue, where the questions come from, and how the process ends."""
+"""Starts a chat: selects the conversation to continue and the source of the questions, and ends the process."""
 
 import asyncio
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ from streamrag_cli.render.renderer import NARROWEST_COLUMNS
 from streamrag_cli.service.local import WarmLocalService
 from streamrag_cli.settings import Settings
 
-_GREETING: Final = "/help lists the commands, Ctrl-D leaves"
+_GREETING: Final = "type /help to list the commands, press Ctrl-D to quit"
 
 
 def run_chat(
@@ -47,7 +47,7 @@ def run_chat(
         exchanges = [Exchange.from_log(each) for each in continued.turns]
     settings = settings_from(process, flags)
     is_interactive = process.stdin.isatty()
-    # In a pipe, the hints are for the user who started the chat.
+    # In a pipe, hints are commands for the shell, because the user cannot type chat commands.
     process.hint_command = replace(process.hint_command, command="chat" if is_interactive else "ask")
     runner, local_service = asyncio.Runner(), WarmLocalService()
     process.signals.handle_conversation(resumes=is_interactive)
@@ -78,7 +78,7 @@ def run_chat(
     except BrokenPipeError:
         process.exit_immediately(ExitCode.BROKEN_PIPE)
     if is_interactive:
-        process.exit_immediately(code)  # an answer that was stopped may have left a thread that imports or computes
+        process.exit_immediately(code)  # threads of a stopped answer may still be importing or computing
     runner.run(local_service.aclose())
     runner.close()
     return code
@@ -94,7 +94,7 @@ def _input(
     *,
     plain: bool,
 ) -> Iterator[ChatInput]:
-    """Where the questions come from. Line editing needs a terminal that can move its cursor."""
+    """Yield the source of the questions. Line editing requires a terminal that can move its cursor."""
     if keyboard is None:
         yield PipedLines(process)
         return
@@ -114,7 +114,7 @@ def _input(
 
 
 def _recalled(process: Process, settings: Settings, exchanges: list[Exchange]) -> list[str]:
-    """Questions to recall at the prompt, oldest first: from the log, if it is on, and from the conversation."""
+    """Return the questions to recall at the prompt, oldest first: from the log, if it is on, and the conversation."""
     questions = [each.question for each in exchanges]
     if why_not_logged(settings, process.environment, in_ci=process.in_ci):
         return questions

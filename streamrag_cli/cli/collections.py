@@ -14,8 +14,8 @@ def command(
 ) -> int:
     """List the collections of a store.
 
-    On a terminal: name, documents, passages, embedder and last ingest. In a pipe, columns are separated by tabs, with
-    times in UTC.
+    On a terminal, the columns are name, documents, passages, embedder and last ingest. In a pipe, they are separated by
+    tabs, and times are in UTC.
     """
     from streamrag_cli.render.collections import show_collections
     from streamrag_cli.store.backend import overview_of

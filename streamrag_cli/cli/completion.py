@@ -1,7 +1,7 @@
-"""Completion in shells: names of collections and models, files where files are meant, and nothing for questions.
+"""Shell completion: names of collections and models, file names only for arguments that are files.
 
 Typer installs and runs completion, but completes file names if nothing else matches, and ignores `XDG_CONFIG_HOME` in
-fish. `prepare` changes both. Only processes that complete, install or show completion call it.
+fish. `prepare` changes both. It is called only in processes that complete, install or show completion.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ VARIABLE: Final = "_STREAMRAG_COMPLETE"
 _FLAGS: Final = frozenset({"--install-completion", "--show-completion"})
 _LIMIT_S: Final = 1.0
 _NOTHING: Final = ":nothing:"
-"""The end of the only line of a reply if nothing may be completed, not even file names."""
+"""The end of a completion reply that suppresses all completions, including file names."""
 _PLAIN: Final = re.compile(r"[\w@%+=:,./][\w@%+=:,./-]*")
 _BASH: Final = """
 %(complete_func)s() {
@@ -38,12 +38,12 @@ complete -o default -F %(complete_func)s %(prog_name)s
 
 
 def is_needed(arguments: Sequence[str], environment: Mapping[str, str]) -> bool:
-    """Whether this process completes a command line, or installs or shows completion."""
+    """Whether this process completes a command line, installs completion or shows it."""
     return VARIABLE in environment or not _FLAGS.isdisjoint(arguments)
 
 
 def prepare(environment: Mapping[str, str]) -> None:
-    """Replace the parts of typer's completion that complete too much or install to the wrong place."""
+    """Replace the parts of typer's completion that complete too much or install to the wrong directory."""
     from typer import _completion_classes, _completion_shared
 
     def install_fish(*, prog_name: str, complete_var: str, shell: str) -> Path:
@@ -69,12 +69,12 @@ def _without_marker(complete: Any, replacement: str) -> Any:
 
 
 def nothing(incomplete: str) -> list[str]:
-    """Complete nothing, for free text."""
+    """Suppress completion, for arguments that are free text."""
     return [incomplete + _NOTHING]  # typer drops completions that do not start with what was typed
 
 
 def collections(ctx: typer.Context, incomplete: str) -> list[str]:
-    """The names of the collections in the store. A store on another machine is not queried."""
+    """Return the names of the collections in the store. A store on another machine is not queried."""
     from streamrag_cli.store.registry import open_store
 
     names: Sequence[str] = ()
@@ -85,7 +85,7 @@ def collections(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def models(ctx: typer.Context, incomplete: str) -> list[str]:
-    """The models of the server that the user has named, if it replies within a second."""
+    """Return the models of the server that the user has set, if it replies within a second."""
     names: Sequence[str] = ()
     with contextlib.suppress(Exception):
         settings = _settings(ctx)
@@ -102,5 +102,5 @@ def _settings(ctx: typer.Context) -> Settings:
 
 
 def _matching(names: Sequence[str], incomplete: str) -> list[str]:
-    """The names that begin with `incomplete`, without names that a shell would interpret."""
+    """Return the names that begin with `incomplete`, without names that a shell would interpret."""
     return [each for each in names if _PLAIN.fullmatch(each) and each.startswith(incomplete)] or nothing(incomplete)

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 def confirmation_for(
     process: Process, *, yes: bool, paused: Callable[[], AbstractContextManager[object]] = nullcontext
 ) -> "Confirmation":
-    """The user's confirmation: granted by `--yes`, or requested if stdin and stderr are terminals.
+    """Return a function that obtains confirmation: from `--yes`, or from the user if stdin and stderr are terminals.
 
-    A question is asked in a block of `paused`, in which nothing else may be written to the terminal.
+    The user is asked within a block of `paused`, in which no other output may be written to the terminal.
     """
     from streamrag_cli.ingest.roots import Confirmation
 

@@ -1,4 +1,4 @@
-"""Conversations on the command line: finds the one that a question continues, and logs the answer."""
+"""Conversations on the command line: finds the conversation that a question continues, and logs the answer."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Continued:
-    """A conversation to continue: its id, its last 200 questions (oldest first), and the flags with its target."""
+    """A conversation to continue: its id, its last 200 turns (oldest first), and flags that select its collection."""
 
     thread: str
     turns: "Sequence[LoggedTurn]"
@@ -30,13 +30,13 @@ class Continued:
 
     @property
     def answered(self) -> tuple[Turn, ...]:
-        """The turns that have an answer: a question may refer to these."""
+        """The turns with an answer, to which a new question may refer."""
         answered = (each for each in self.turns if each.answer)
         return tuple(Turn(question=each.question, answer=each.answer, cited=tuple(each.cited)) for each in answered)
 
     @property
     def description(self) -> str:
-        """One line that identifies the conversation and ends in its last question."""
+        """One line that identifies the conversation and ends with its last question."""
         last = self.turns[-1]
         count = counted_noun(len(self.turns), "question")
         question = " ".join(last.question.split())
@@ -44,7 +44,7 @@ class Continued:
 
 
 def to_continue(process: Process, flags: Mapping[str, object | None], *, last: bool, prefix: str | None) -> Continued:
-    """The conversation that `-C` (`last`) or `--thread PREFIX` names. Raises like `thread_to_continue`."""
+    """Return the conversation that `-C` (`last`) or `--thread PREFIX` selects. Raises like `thread_to_continue`."""
     thread = thread_to_continue(process, last=last, prefix=prefix)
     turns = ConversationLog.open(process.environment).find(thread=thread, limit=MOST_TURNS)
     return Continued(thread=thread, turns=turns[::-1], flags=with_target_of(thread, process, flags))
@@ -59,7 +59,7 @@ def print_description(line: str, process: Process, *, plain: bool) -> None:
 
 
 def thread_to_continue(process: Process, *, last: bool, prefix: str | None) -> str:
-    """The id of the conversation that `-C` (`last`) or `--thread PREFIX` names.
+    """Return the id of the conversation that `-C` (`last`) or `--thread PREFIX` selects.
 
     Raises UsageError `usage`, `no_conversation`, `unknown_thread` or `ambiguous_thread`, and LogError.
     """
@@ -79,9 +79,9 @@ def thread_to_continue(process: Process, *, last: bool, prefix: str | None) -> s
 
 
 def with_target_of(thread: str, process: Process, flags: Mapping[str, object | None]) -> Mapping[str, object | None]:
-    """The flags, with the collection and the store of the conversation unless they name others. Raises LogError.
+    """Add the collection and the store of the conversation to the flags, unless the flags set them. Raises LogError.
 
-    The log omits the password of a store. The store of the settings is used if only the password differs.
+    The log does not contain the password of a store. If only the password differs, the store in the settings is used.
     """
     from streamrag_cli.settings import read_settings
 
@@ -95,7 +95,7 @@ def with_target_of(thread: str, process: Process, flags: Mapping[str, object | N
 
 
 def new_thread(process: Process, settings: Settings) -> str:
-    """The id of a new conversation; "" if it will not be logged."""
+    """Return the id of a new conversation; "" if it will not be logged."""
     if why_not_logged(settings, process.environment, in_ci=process.in_ci):
         return ""
     try:
@@ -107,9 +107,9 @@ def new_thread(process: Process, settings: Settings) -> str:
 def recorded(
     events: AsyncGenerator[AskEvent, None], question: Question, settings: Settings, process: Process, *, announce: bool
 ) -> AsyncGenerator[AskEvent, None]:
-    """Pass on the events, and write them into the log if questions are logged.
+    """Yield the events, and write them into the log if questions are logged.
 
-    With `announce`, the first answer in the log has a notice about the log.
+    With `announce`, the first answer that is ever logged gets a notice about the log.
     """
     if why_not_logged(settings, process.environment, in_ci=process.in_ci):
         return events

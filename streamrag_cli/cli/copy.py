@@ -30,7 +30,8 @@ def command(
 ) -> int:
     """Copy a collection to another store.
 
-    Copies its vectors, so nothing is embedded again. The target store does not change until the copy is complete.
+    The vectors are copied as well, so nothing is embedded again. The target store changes only when the copy is
+    complete.
     """
     settings = _settings({**flags, "store": source}, "--from", process)
     other = _settings({**flags, "store": target}, "--to", process)
@@ -44,7 +45,9 @@ def command(
 
 
 def _settings(flags: Mapping[str, object | None], flag: str, process: Process) -> Settings:
-    """The settings with the store that `flag` names. Raises UsageError, which names `flag` instead of `--store`."""
+    """Return the settings with the store that `flag` selects. The message of a UsageError mentions `flag`, not
+    `--store`.
+    """
     try:
         return read_settings(flags, process.environment)
     except UsageError as error:

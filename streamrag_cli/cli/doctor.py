@@ -15,7 +15,7 @@ def command(
     process: Process,
     *,
     full: Annotated[
-        bool, typer.Option("--full", help="Test the index with every chunk instead of a sample of 1,000.")
+        bool, typer.Option("--full", help="Test the index with all chunks instead of a sample of 1,000.")
     ] = False,
     flags: options.SettingFlags,
     json: options.Json = False,
@@ -24,9 +24,8 @@ def command(
 ) -> int:
     """Check the whole setup and print a fix for every problem.
 
-    Checks the settings, API key, model server (with one short question), embedder, all collections of the store or
-    the one named by -c, disk, terminal, engine, and that no library sends telemetry. Changes nothing. The exit code
-    is that of the worst failure.
+    Checks the settings, API key, model server (with one short question), embedder, collections, disk, terminal and
+    engine, and that no library sends telemetry. Changes nothing. The exit code is that of the worst failure.
     """
     from streamrag_cli.doctor.checks import CheckContext, run_checks
     from streamrag_cli.render.doctor import show_findings
@@ -43,7 +42,7 @@ def command(
 
 
 def _screen(process: Process, *, plain: bool) -> "Screen":
-    """Properties of stdout, as detected by the console that prints answers."""
+    """Return the properties of stdout that the console for answers detects."""
     from streamrag_cli.doctor.terminal_check import Screen
     from streamrag_cli.render.consoles import console_for
 

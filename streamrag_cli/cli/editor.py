@@ -19,24 +19,26 @@ _LINE_AFTER_PLUS: Final = frozenset(
 )
 
 RunProgram = Callable[[Sequence[str]], int]
-"""Runs a program on the terminal until it ends; returns its exit code. Raises OSError if it cannot be started."""
+"""Runs a program on the terminal until it exits; returns its exit code. Raises OSError if it cannot be started."""
 
 
 def editor_of(environment: Mapping[str, str]) -> list[str]:
-    """The words of `$VISUAL` or `$EDITOR`, otherwise `vi`. Raises UsageError `no_editor`."""
+    """Return the command in `$VISUAL` or `$EDITOR` as words, or `vi` by default. Raises UsageError `no_editor`."""
     for variable in ("VISUAL", "EDITOR"):
         if command := environment.get(variable, "").strip():
             try:
                 return shlex.split(command)
             except ValueError:
-                raise UsageError(f"${variable} is not a command: {command}", code="no_editor", hint=_HINT) from None
+                raise UsageError(
+                    f"${variable} is not a valid command: {command}", code="no_editor", hint=_HINT
+                ) from None
     if vi := shutil.which("vi", path=environment.get("PATH")):
         return [vi]
-    raise UsageError("no editor is set", code="no_editor", hint=_HINT)
+    raise UsageError("no editor is set in $VISUAL or $EDITOR", code="no_editor", hint=_HINT)
 
 
 def command_for(path: Path, line: int | None, environment: Mapping[str, str]) -> tuple[list[str], bool]:
-    """The command that opens a file, and whether it runs on the terminal.
+    """Return the command that opens a file, and whether the command runs on the terminal.
 
     A file without lines, such as a PDF, is opened with `xdg-open` if there is a desktop. Raises UsageError.
     """
@@ -76,13 +78,13 @@ def run_editor(command: Sequence[str], run: RunProgram) -> None:
 
 
 def open_detached(command: Sequence[str]) -> None:
-    """Start a program that outlives the command and writes nothing on the terminal."""
+    """Start a program that outlives this process and does not write to the terminal."""
     null = subprocess.DEVNULL
     subprocess.Popen(command, stdin=null, stdout=null, stderr=null, start_new_session=True)
 
 
 def edited(text: str, environment: Mapping[str, str], run: RunProgram) -> str:
-    """Let the user edit `text` in a temporary file that only they can read, and return the result.
+    """Let the user edit `text` in a temporary file that only they can read; return the edited text.
 
     Raises UsageError `no_editor` or `editor_failed`.
     """

@@ -27,7 +27,7 @@ app = typer.Typer(
 
 @app.command("status", cls=options.Command)
 def status(context: typer.Context, json: options.Json = False) -> int:
-    """Show running engines."""
+    """Show the running engines."""
     from streamrag_cli.codec import encode
 
     process: Process = context.obj
@@ -52,7 +52,7 @@ def status(context: typer.Context, json: options.Json = False) -> int:
 def stop(context: typer.Context) -> int:
     """Stop all engines of this user.
 
-    They answer the questions in progress first.
+    Engines answer the questions in progress before they stop.
     """
     process: Process = context.obj
     is_usable = _report_if_unusable(process)
@@ -62,7 +62,7 @@ def stop(context: typer.Context) -> int:
 
 
 def _report_if_unusable(process: Process) -> bool:
-    """Whether questions can use an engine. If not, print the reason; an engine may run nevertheless."""
+    """Return whether questions can use an engine. If not, print the reason; an engine may still be running."""
     from streamrag_cli.engine.address import UnsafeDirectoryError, address_for
     from streamrag_cli.render.error_output import print_error
 
@@ -96,7 +96,7 @@ def _state(address: "EngineAddress", operation: Literal["status", "stop"]) -> di
 
 
 def _stop(address: "EngineAddress") -> bool:
-    """Stop the engine at `address`; kill it if it does not end in time. Returns False if none was running."""
+    """Stop the engine at `address`; kill it if it does not exit in time. Returns False if none was running."""
     state = _state(address, "stop")
     if state is None:
         address.socket.unlink(missing_ok=True)

@@ -38,11 +38,11 @@ def command(
     The relevant documents of each question must be known. Ingests DIR into a temporary store: a directory, or a
     separate schema if the store is in PostgreSQL.
 
-    A question in queries.jsonl may have a "history", the earlier turns of a conversation:
-    [{"question": "...", "answer": "..."}], oldest first. It is then asked as a follow-up.
+    A question in queries.jsonl may have a "history", the earlier turns of its conversation, oldest first:
+    [{"question": "...", "answer": "..."}]. Such a question is asked as a follow-up.
 
-    Documents are ranked by their best chunk. The answer rate is the share of questions with known answers for which the
-    quotes from the best K chunks (-k) contain one of these answers.
+    Documents are ranked by their best chunk. The answer rate is the share of questions whose quotes from the best K
+    chunks (-k) contain a known answer; questions without a known answer are not counted.
     """
     from streamrag_cli.evaluation import evaluate
     from streamrag_cli.render.evaluation import EvaluationView, show_report

@@ -21,9 +21,9 @@ _FAILURES: Final = {
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Exchange:
-    """One question and as much of its answer as was shown.
+    """One question and the part of its answer that was shown.
 
-    `failure` is the message of an error, or "". `notices` are the codes of the notices of this answer.
+    `failure` is the message of the error that ended the answer, or "". `notices` are the codes of the answer's notices.
     """
 
     question: str
@@ -36,7 +36,7 @@ class Exchange:
 
     @classmethod
     def from_log(cls, turn: "LoggedTurn") -> Self:
-        """An exchange of an earlier chat. The log has no excerpts of the sources."""
+        """Create an exchange from a logged turn. The log does not contain the excerpts of the sources."""
         return cls(
             question=turn.question,
             pieces=[turn.answer],
@@ -52,7 +52,7 @@ class Exchange:
 
     @property
     def turn(self) -> Turn:
-        """The turn that later questions may refer to. The citations of an incomplete answer are found in its text."""
+        """The turn to which later questions may refer. The citations of an incomplete answer are read from its text."""
         cited = self.cited
         if not self.is_complete and self.sources:
             from streamrag_cli.answer.citations import resolve  # the package is not needed before the first answer
@@ -61,7 +61,7 @@ class Exchange:
         return Turn(question=self.question, answer=self.answer, cited=cited)
 
     async def observe(self, events: AsyncGenerator[AskEvent, None]) -> AsyncGenerator[AskEvent, None]:
-        """The events, each of which is added to this exchange before it is shown."""
+        """Yield the events; each event is added to this exchange before it is yielded."""
         async with aclosing(events):
             async for event in events:
                 self._add(event)
@@ -86,7 +86,7 @@ class Exchange:
 
 
 def _failure(state: str) -> str:
-    """The outcome of a question in this state of the log; "" if it was answered or interrupted."""
+    """Describe the failure of a logged question with this state; "" if it was answered or interrupted."""
     if state in {"complete", "interrupted"}:
         return ""
     return _FAILURES.get(state) or f"no answer: {state.replace('_', ' ')}"
@@ -97,7 +97,7 @@ def _ids(citations: Citations) -> tuple[str, ...]:
 
 
 def as_markdown(exchanges: Sequence[Exchange]) -> str:
-    """The conversation as a Markdown document: every question as a heading or quote, its answer and its sources."""
+    """Return the conversation as Markdown: each question as a heading or quote, its answer and its sources."""
     return "\n\n".join(part for each in exchanges for part in _parts(each)) + "\n"
 
 

@@ -30,7 +30,7 @@ Tag = Annotated[
 def filter_from(
     process: Process, within: list[str] | None, since: str | None, formats: list[str] | None, tags: list[str] | None
 ) -> Filter:
-    """The filter in the flags. Hints repeat these flags. Raises UsageError `bad_filter`."""
+    """Create the filter from the flags, and add these flags to the hints. Raises UsageError `bad_filter`."""
     if within is None and since is None and formats is None and tags is None:
         return Filter()
     from streamrag_cli.documents.filters import FilterWords, pattern_for_paths, read_filter
@@ -50,5 +50,5 @@ def filter_from(
 
 
 def _text(argument: str) -> str:
-    """The argument, with invalid UTF-8 replaced."""
+    """Replace invalid UTF-8 in an argument."""
     return argument.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

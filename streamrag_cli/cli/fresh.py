@@ -20,16 +20,16 @@ from streamrag_cli.text import sanitise_line
 
 _CHECKING: Final = "checking for changed files"
 _PASSED_ON: Final = frozenset({"root_gone", "repaired"})
-"""Notices of an ingest that matter for a question."""
+"""The codes of notices of an ingest that are shown with an answer."""
 _POLL_S: Final = 0.1
 _log: Final = logging.getLogger(__name__)
 _STOP_S: Final = 0.5
-"""How long an interrupted command waits until the passages that are already embedded are saved."""
+"""The maximum time for saving the embedded passages after an interruption, in seconds."""
 _NAMED: Final = 3
 
 
 class FreshService:
-    """A `Service` that syncs the collections before it asks `service`. It answers even if the sync fails."""
+    """A `Service` that syncs the collections before it calls `service`, even if the sync fails."""
 
     def __init__(self, service: Service, process: Process) -> None:
         self._service = service
@@ -65,7 +65,7 @@ class FreshService:
 async def _synced(
     settings: Settings, process: Process, *, is_one_of_several: bool
 ) -> AsyncGenerator[Status | Notice, None]:
-    """Sync one collection in a thread. Yields what it does, and then notices about the result."""
+    """Sync one collection in a thread. Yields its status, and then notices about the result."""
     sync = _Sync(settings, process, is_one_of_several=is_one_of_several)
     running = asyncio.ensure_future(run_in_new_thread(sync.run))
     shown = ""
@@ -84,7 +84,7 @@ async def _synced(
 
 
 class _Sync:
-    """The sync of one collection. `detail` describes for users what it is doing."""
+    """The sync of one collection. `detail` describes the current step for users."""
 
     def __init__(self, settings: Settings, process: Process, *, is_one_of_several: bool) -> None:
         self.detail = _CHECKING
@@ -165,7 +165,7 @@ class _Sync:
         return f" of the collection {self._settings.collection}" if self._is_one_of_several else ""
 
     def _with_flags(self, notice: Notice) -> Notice:
-        """The notice; the command at its end gets the flags of this command."""
+        """Add the flags of this process's command line to the command at the end of the notice."""
         message = notice.message
         if self._is_one_of_several:
             message = with_target_flags(message, collection=self._settings.collection)

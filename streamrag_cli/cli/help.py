@@ -1,4 +1,4 @@
-"""The parts of `--help` that typer does not have: groups of commands, examples, and the sources of settings."""
+"""The parts of `--help` that typer does not provide: groups of commands, examples, and the sources of settings."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -12,7 +12,7 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
 """The commands of each group, in the order of `streamrag --help`."""
 _OTHER: Final = "Commands"
 _SETTINGS: Final = (
-    "Settings can also be given in $XDG_CONFIG_HOME/streamrag/config.toml (top_k = 8) and in variables"
+    "Settings can also be given in $XDG_CONFIG_HOME/streamrag/config.toml (top_k = 8) and in environment variables"
     " (STREAMRAG_TOP_K=8). A flag overrides both."
 )
 EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -45,11 +45,11 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "bench": ('streamrag bench "How long is the notice period?"',),
     "eval": ("streamrag eval questions/",),
 }
-"""Command lines to try, by the name of the command."""
+"""Example command lines in `--help`, by the name of the command."""
 
 
 def write_commands(group: Any, context: Any, formatter: Any) -> None:
-    """Write the commands of a group: in sections if it is the program itself. No summary is cut off."""
+    """Write the commands of a group, with complete summaries. Those of the program itself are in sections."""
     commands = {name: command for name in group.list_commands(context) if (command := group.get_command(context, name))}
     rows = {name: command.get_short_help_str(limit=200) for name, command in commands.items() if not command.hidden}
     sections = GROUPS if context.parent is None else {}
@@ -62,7 +62,7 @@ def write_commands(group: Any, context: Any, formatter: Any) -> None:
 
 
 def write_examples(context: Any, formatter: Any) -> None:
-    """Write the examples of the command of `context`, and how else to set its settings."""
+    """Write the examples of the command in `context`, and the other sources of its settings."""
     name = context.command_path.partition(" ")[2] or context.command_path
     examples = EXAMPLES.get(name, ())
     if examples:

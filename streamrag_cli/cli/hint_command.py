@@ -14,18 +14,18 @@ _ASK_COMMAND: Final = re.compile(
 )
 _MAX_CHARS: Final = 200
 _EXPORT: Final = "export OPENAI_API_KEY=KEY, or "
-"""Advice that a running program cannot follow."""
+"""The part of a hint that does not work in a running chat."""
 _KEY: Final = re.compile(r"@|\bsk-")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HintCommand:
-    """The arguments of the command to repeat.
+    """The arguments of the current command line that hints repeat.
 
-    `flags` are the flags of the command line that select the collection, the store and the model, `filter` are the
-    flags that restrict the documents, and `conversation` are `-C` or `--thread ID`. `question` is "" unless the command
-    line contained it. `reads_stdin` is set if text on stdin was added to it. In a chat on a terminal, `command` is
-    `chat`, and hints suggest chat commands.
+    `flags` select the collection, the store and the model, `filter` contains the flags that restrict the documents, and
+    `conversation` is `-C` or `--thread ID`. `question` is "" unless the command line contained it. `reads_stdin` is set
+    if text on stdin was added to the question. In a chat on a terminal, `command` is `chat`, and hints suggest chat
+    commands.
     """
 
     command: str
@@ -41,7 +41,7 @@ class HintCommand:
         A flag in the hint replaces the command's own flag. In a chat, a hint for `ask` becomes the chat commands that
         do the same. Any other hint is returned unchanged.
         """
-        import shlex  # nothing else at the start of a command needs it
+        import shlex  # not needed at startup
 
         match = _ASK_COMMAND.search(hint)
         if not match:
@@ -71,7 +71,7 @@ class HintCommand:
 
 
 def _chat_commands(variable: str, words: Sequence[str]) -> str:
-    """The chat commands for an assignment to a variable and the flags of `ask`: a `/set` for each, then `/again`."""
+    """Convert a variable assignment and the flags of `ask` to chat commands: a `/set` for each, then `/again`."""
     from streamrag_cli.settings_table import SETTINGS
 
     name, _, value = variable.partition("=")
@@ -85,5 +85,5 @@ def _chat_commands(variable: str, words: Sequence[str]) -> str:
 
 
 def shown_base_url(url: str, api_key: str | None) -> str:
-    """The URL to show in a hint; "" if it contains a key or a password."""
+    """Return the URL to show in a hint; "" if the URL contains a key or a password."""
     return "" if _KEY.search(url) or without_secret(url, api_key or "", "") != url else url

@@ -45,12 +45,12 @@ def command(
     max_pages: Annotated[
         int | None,
         typer.Option(
-            "--max-pages", metavar="N", min=1, help="The maximum number of pages of PATH. [with --follow; default: 500]"
+            "--max-pages", metavar="N", min=1, help="With --follow: maximum number of pages of PATH. [default: 500]"
         ),
     ] = None,
     name: Annotated[
         str | None,
-        typer.Option("--name", metavar="NAME", help="The name of what - reads, such as notes/today.md. [with -]"),
+        typer.Option("--name", metavar="NAME", help="With -: name of the document, such as notes/today.md."),
     ] = None,
     remove: Annotated[
         bool, typer.Option("--remove", help="Remove the documents under PATH, or the collection given by -c.")
@@ -80,7 +80,7 @@ def command(
         bool, typer.Option("-v", "--verbose", help="List every file, including unchanged and skipped ones.")
     ] = False,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Stay, and ingest files as soon as they change, until Ctrl-C.")
+        bool, typer.Option("--watch", help="Keep running until Ctrl-C, and ingest files as soon as they change.")
     ] = False,
     every: Annotated[
         str | None,
@@ -93,11 +93,11 @@ def command(
         typer.Option(
             "--settle",
             metavar="DUR",
-            help="With --watch: begin when no file has changed for this long, at most 5s. [default: 0.3s]",
+            help="With --watch: ingest when no file has changed for this long, at most 5s. [default: 0.3s]",
         ),
     ] = None,
     poll: Annotated[
-        bool, typer.Option("--poll", help="With --watch: compare the files instead of using events of the system.")
+        bool, typer.Option("--poll", help="With --watch: detect changes by polling instead of file system events.")
     ] = False,
     settings: Settings,
     json: options.Json = False,
@@ -107,11 +107,11 @@ def command(
 ) -> int:
     """Sync a collection with files, web pages and repositories.
 
-    Adds new files, updates changed ones and removes deleted ones. Without PATH, everything that was ingested before is
-    synced again. Hidden, secret, git-ignored, generated and vendored files are skipped unless PATH names the file
-    itself. What is piped into - is stored under --name.
+    Adds new files, updates changed ones and removes deleted ones. Without PATH, syncs everything that was ingested
+    before. Hidden, secret, git-ignored, generated and vendored files are skipped unless PATH is the file itself. Text
+    that is read from stdin (-) is stored under --name.
     """
-    # Without PATH, the collection of -c is meant as a whole. In a script, a variable for PATH may be unset by mistake.
+    # `--remove -c` without PATH removes a whole collection. In a script, an unset variable may be the reason.
     is_implied = remove and not (paths or remove_all or rebuild) and bool(process.hint_command.flags.get("-c"))
     remove_all = remove_all or is_implied
     _check(paths or [], remove=remove, remove_all=remove_all, rebuild=rebuild)
@@ -161,7 +161,7 @@ def command(
     process.signals.report = renderer.interrupted
     with _closing_on_error(renderer):
         from streamrag_cli.cli.run import run
-        from streamrag_cli.ingest import pipeline  # after the first line of the renderer: it takes 0.2 s
+        from streamrag_cli.ingest import pipeline  # takes 0.2 s, so the renderer writes its first line before
 
         request = pipeline.IngestRequest(
             paths=locations,
@@ -188,17 +188,17 @@ def command(
 def _locations(
     paths: Sequence[str], name: str | None, process: Process, settings: Settings, *, remove: bool
 ) -> "tuple[tuple[Location, ...], dict[Address, bytes]]":
-    """The paths and addresses that the user named, and the contents of the address that is read from stdin.
+    """Return the paths and addresses on the command line, and the content of the document that is read from stdin.
 
     Raises UsageError.
     """
     from streamrag_cli.remote.address import has_scheme, parse_address, piped_address
 
     if remove and STDIN in paths:
-        message, hint = "--remove takes the name of what was piped, not -", "streamrag ingest --remove notes/today.md"
-        raise UsageError(message, code="usage", hint=hint)
+        message = "--remove requires the name of the piped document, not -"
+        raise UsageError(message, code="usage", hint="streamrag ingest --remove notes/today.md")
     if (STDIN in paths) != (name is not None):
-        message = "--name requires the PATH -" if name else "the PATH - requires --name, the name of what is piped"
+        message = "--name requires the PATH -" if name else "the PATH - requires --name, the name of the document"
         raise UsageError(message, code="usage", hint="pbpaste | streamrag ingest - --name notes/today.md")
     locations: list[Location] = []
     piped: dict[Address, bytes] = {}
@@ -216,9 +216,9 @@ def _locations(
 def _web_roots(
     locations: "Sequence[Location]", *, follow: bool | None, max_pages: int | None
 ) -> "tuple[tuple[Location, ...], dict[Address, str]]":
-    """The locations, and the first page of each root whose links are followed: the root is the folder of that page.
+    """Return the locations, and the first page of each root whose links are followed.
 
-    Raises UsageError `usage`.
+    The root of a page whose links are followed is its folder. Raises UsageError `usage`.
     """
     if follow is None and max_pages is None:
         return tuple(locations), {}
@@ -234,14 +234,15 @@ def _web_roots(
     if not follow:
         return tuple(locations), {}
     if with_query := [each for each in pages if "?" in each.text]:
-        raise UsageError(f"--follow takes an address without a query, unlike {with_query[0]}", code="usage", hint=hint)
+        message = f"--follow requires an address without a query (?...), unlike {with_query[0]}"
+        raise UsageError(message, code="usage", hint=hint)
     roots = {page: Address(folder_of(page.text)) for page in pages}
     starts = {root: page.text if page != root else "" for page, root in roots.items()}
     return tuple(roots.get(each, each) if isinstance(each, Address) else each for each in locations), starts
 
 
 def _ignore_progress(_number: int, _address: str) -> None:
-    """Machine-readable output has no progress before the first event."""
+    """Do nothing: machine-readable output contains no progress before the first event."""
 
 
 @contextmanager
@@ -258,10 +259,12 @@ def _check(paths: Sequence[str], *, remove: bool, remove_all: bool, rebuild: boo
     """Reject invalid combinations of arguments before anything is opened. Raises UsageError `usage`, `empty_path`."""
     if any(not path.strip() for path in paths):
         # `ingest "$FOLDER"` with an unset variable must not ingest the working directory.
-        raise UsageError("a PATH is empty", code="empty_path", hint="name a folder, or use . for the working directory")
+        raise UsageError(
+            "a PATH is empty", code="empty_path", hint="pass the path of a folder, or . for the working directory"
+        )
     if remove_all and not (remove and not paths):
         raise UsageError(
-            "--all requires --remove and takes no PATH",
+            "--all requires --remove and cannot be combined with a PATH",
             code="usage",
             hint="streamrag ingest --remove --all -c COLLECTION",
         )

@@ -1,4 +1,4 @@
-"""Reports an interruption of an ingest before the embedded passages are saved, which may take seconds."""
+"""Reports an interruption of an ingest immediately, because saving the embedded passages may take seconds."""
 
 import contextlib
 import shlex
@@ -12,7 +12,7 @@ from streamrag_cli.render.interface import Renderer
 
 
 class InterruptibleRenderer:
-    """Passes events to a renderer. An interruption closes the renderer, and later events are ignored."""
+    """Passes events to a renderer until an interruption, which closes the renderer. Later events are ignored."""
 
     def __init__(self, renderer: Renderer[IngestEvent], process: Process) -> None:
         self._renderer = renderer
@@ -29,11 +29,11 @@ class InterruptibleRenderer:
         self._end(None)
 
     def interrupted(self, kept_passages: int = 0) -> None:
-        """Report the signal, if one was received, and restore the terminal. Can be called in any thread."""
+        """Report a received signal, if any, and restore the terminal. Can be called from any thread."""
         if code := self._process.signals.received:
             note = f"{counted_noun(kept_passages, 'passage')} {'is' if kept_passages == 1 else 'are'} kept"
             note = note if kept_passages else ""
-            with contextlib.suppress(OSError):  # Ctrl-C also ends the process that reads a pipe
+            with contextlib.suppress(OSError):  # Ctrl-C also ends the process that reads the pipe
                 self._end(interruption(code, "ingest", to_continue(self._process), self._process, note=note))
 
     def _end(self, event: Error | None) -> None:
@@ -46,5 +46,5 @@ class InterruptibleRenderer:
 
 
 def to_continue(process: Process) -> str:
-    """The advice after an interruption."""
-    return f"run the same command again, it continues: streamrag {shlex.join(process.arguments)}"
+    """Return the hint after an interruption."""
+    return f"run the same command again to continue: streamrag {shlex.join(process.arguments)}"

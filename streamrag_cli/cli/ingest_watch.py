@@ -1,4 +1,4 @@
-"""`streamrag ingest --watch`: flags, and the end of the output after Ctrl-C or SIGTERM."""
+"""`streamrag ingest --watch`: its flags, and the last event after Ctrl-C or SIGTERM."""
 
 import contextlib
 import shlex
@@ -24,7 +24,7 @@ _MOST_EVERY_S = 7 * 86_400.0
 def watch_options(
     process: Process, *, watch: bool, every: str | None, settle_time: str | None, poll: bool, conflicting: str
 ) -> "WatchOptions | None":
-    """The options of the flags; None without `--watch`. `conflicting` is a flag that excludes it, or "".
+    """Return the options from the flags; None without `--watch`. `conflicting` is a flag that excludes it, or "".
 
     Raises UsageError: `usage` for flags that cannot be combined, `bad_flag` for a malformed duration.
     """
@@ -55,7 +55,7 @@ def run_watch(
     renderer: "Renderer[IngestEvent]",
     process: Process,
 ) -> ExitCode:
-    """Watch until a signal, and report whether everything was in sync then."""
+    """Watch until a signal arrives, and report whether everything was in sync at that time."""
     from streamrag_cli.cli.run import run
     from streamrag_cli.watch.watcher import Watcher
 
@@ -66,7 +66,7 @@ def run_watch(
 
 
 class _EndingRenderer:
-    """Adds the last event after a signal: `done` if everything is in sync, or else an error."""
+    """Adds the last event after a signal: `done` if everything is in sync, else an error."""
 
     def __init__(self, renderer: "Renderer[IngestEvent]", watcher: "Watcher", process: Process) -> None:
         self._renderer = renderer

@@ -15,9 +15,9 @@ _DISABLED: Final = b"\0"
 
 
 class Keyboard:
-    """Keys typed on a terminal are not shown and stay in its input queue, until something reads them.
+    """Disables echo and line editing of a terminal, so that typed keys stay in its input queue until they are read.
 
-    Ctrl-C and Ctrl-Z still work. `restore` and the end of the `with` block restore the terminal's own modes.
+    Ctrl-C and Ctrl-Z still work. `restore` and the end of the `with` block restore the terminal's original modes.
     """
 
     def __init__(self, terminal: TextIO) -> None:
@@ -33,9 +33,9 @@ class Keyboard:
 
     def silence(self) -> None:
         modes: list[Any] = [*self._modes[:_CHARACTERS], [*self._modes[_CHARACTERS]]]
-        modes[_INPUT] &= ~(termios.ICRNL | termios.INLCR | termios.IGNCR)  # Enter stays different from Ctrl-J
+        modes[_INPUT] &= ~(termios.ICRNL | termios.INLCR | termios.IGNCR)  # distinguish Enter from Ctrl-J
         modes[_LOCAL] &= ~(termios.ECHO | termios.ECHONL | termios.ICANON | termios.IEXTEN)
-        modes[_LOCAL] |= termios.NOFLSH  # Ctrl-C keeps what was typed before it
+        modes[_LOCAL] |= termios.NOFLSH  # Ctrl-C does not discard the keys typed before it
         modes[_CHARACTERS][termios.VMIN], modes[_CHARACTERS][termios.VTIME] = 1, 0
         modes[_CHARACTERS][termios.VQUIT] = _DISABLED
         self._set(modes)
@@ -45,7 +45,7 @@ class Keyboard:
 
     @contextmanager
     def own_modes(self) -> Iterator[None]:
-        """Within the block, the terminal has its own modes, for another program or for input of whole lines."""
+        """Within the block, restore the terminal's original modes, for another program or for input of whole lines."""
         self.restore()
         try:
             yield
@@ -54,9 +54,10 @@ class Keyboard:
 
     @contextmanager
     def stoppable(self, before: Callable[[Callable[[], None]], None]) -> Iterator[None]:
-        """Within the block, Ctrl-Z stops the process with the terminal's own modes.
+        """Within the block, Ctrl-Z restores the terminal's original modes and stops the process.
 
-        `before` gets the function that stops it, and calls it as soon as nothing is half written.
+        On Ctrl-Z, `before` is called with a function that stops the process. It must call this function as soon as no
+        output is half written.
         """
         if signal.getsignal(signal.SIGTSTP) is signal.SIG_IGN:
             yield
@@ -78,7 +79,7 @@ class Keyboard:
             signal.signal(signal.SIGTSTP, signal.SIG_DFL)
 
     def typed(self) -> bytes:
-        """The bytes that were typed since the last read, without waiting."""
+        """Return the bytes that were typed since the last read, without waiting."""
         typed = b""
         while select.select([self._descriptor], [], [], 0)[0]:
             piece = os.read(self._descriptor, 65536)

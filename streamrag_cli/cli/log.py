@@ -8,6 +8,7 @@ import typer
 
 from streamrag_cli.cli import completion, options
 from streamrag_cli.cli.process import Process, settings_from
+from streamrag_cli.counting import counted_noun
 from streamrag_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,15 +47,16 @@ def entries(
         typer.Option("--thread", metavar="ID", help="Show only this conversation; the start of its id is enough."),
     ] = None,
     since: Annotated[
-        str, typer.Option("--since", metavar="DATE", help="Show only questions since a date, such as 2026-01-31 or 7d.")
+        str,
+        typer.Option("--since", metavar="DATE", help="Show only questions since a date or age (2026-01-31, 7d)."),
     ] = "",
     json: Annotated[bool, typer.Option("--json", help="Print complete turns as one JSON object.")] = False,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="Print each complete turn as a line of JSON.")] = False,
 ) -> int:
     """Show, search and delete logged questions and answers.
 
-    Without a subcommand, list the newest questions, newest first: the number of the turn, its conversation, time,
-    collection, state and question.
+    Without a subcommand, list the latest turns, newest first. The columns are the number of the turn, its conversation,
+    time, collection, state and question.
     """
     if context.invoked_subcommand:
         return 0
@@ -73,7 +75,7 @@ def entries(
     print_turns(turns, process.out, json=json, jsonl=jsonl)
     if not turns and not (json or jsonl):
         filtered = words or collection or thread or since
-        process.err.write("nothing in the log matches\n" if filtered else "the log is empty\n")
+        process.err.write("no question in the log matches\n" if filtered else "the log is empty\n")
     return 0
 
 
@@ -132,10 +134,13 @@ def remove(
 ) -> int:
     """Delete turns from the log.
 
-    Their text is erased from the files, and cannot be recovered."""
+    The text of deleted turns is erased from the files and cannot be recovered.
+    """
     process: Process = context.obj
     if sum(map(bool, (ids, older, thread is not None, everything))) != 1:
-        raise UsageError("name what to delete: ID..., --older, --thread or --all", code="usage", hint="streamrag log")
+        raise UsageError(
+            "streamrag log rm requires one of ID..., --older, --thread and --all", code="usage", hint="streamrag log"
+        )
     from streamrag_cli.history.deletion import delete, delete_everything
     from streamrag_cli.moments import start_of
 
@@ -151,7 +156,9 @@ def remove(
     else:
         rows = sorted({turn.id for each in ids or () for turn in _named(log, each)})
         deleted = delete(log.file, f"id IN ({', '.join('?' * len(rows))})", rows)
-    process.out.write("the damaged log was deleted\n" if deleted is None else f"{deleted:,} deleted\n")
+    process.out.write(
+        "the damaged log was deleted\n" if deleted is None else f"{counted_noun(deleted, 'turn')} deleted\n"
+    )
     return 0
 
 
@@ -177,7 +184,7 @@ def switch_off(context: typer.Context) -> int:
 
 @app.command("status", cls=options.Command)
 def status(context: typer.Context, json: options.Json = False) -> int:
-    """Show whether questions are logged, and what is in the log."""
+    """Show whether questions are logged, and how many the log contains."""
     from streamrag_cli.history.location import why_not_writable
     from streamrag_cli.render.log import print_state
 
@@ -205,7 +212,7 @@ def _log(process: Process) -> "ConversationLog":
 
 
 def _named(log: "ConversationLog", which: str) -> "list[LoggedTurn]":
-    """The turn with this number, the turns of a conversation, or the last turn. Raises UsageError `not_in_log`."""
+    """Return the turn with a number, the turns of a conversation, or the last turn. Raises UsageError `not_in_log`."""
     conditions: dict[str, Any] = {"limit": 1}
     if which.isdecimal() and which.isascii():
         conditions["turn"] = min(int(which[:20]), 2**63 - 1)
@@ -214,7 +221,7 @@ def _named(log: "ConversationLog", which: str) -> "list[LoggedTurn]":
     turns = log.find(**conditions)
     if not turns:
         is_empty = not log.find(limit=1)
-        message = "the log is empty" if is_empty else f"no turn {which} in the log"
+        message = "the log is empty" if is_empty else f"the log contains no turn or conversation {which}"
         hint = 'streamrag ask "QUESTION"' if is_empty else "streamrag log"
         raise UsageError(message, code="not_in_log", hint=hint)
     return turns[::-1]

@@ -1,4 +1,4 @@
-"""Hides the logs and warnings of libraries or, if --debug is given, prints them with keys masked."""
+"""Discards the logs and warnings of libraries or, with --debug, prints them with keys masked."""
 
 import logging
 import sys
@@ -22,7 +22,7 @@ _SERVER_KEY_VARIABLES: Final = {
 
 
 class SafeFormatter(logging.Formatter):
-    """Formats log lines without control characters and with the keys in `environment` masked."""
+    """Formats log lines without control characters, and masks the keys that `environment` contains."""
 
     def __init__(self, template: str, environment: Mapping[str, str]) -> None:
         super().__init__(template)
@@ -33,7 +33,7 @@ class SafeFormatter(logging.Formatter):
 
 
 def configure_library_logging(process: Process) -> None:
-    """Send the logs and warnings of libraries to stderr if --debug is given; otherwise discard them."""
+    """Send the logs and warnings of libraries to stderr with --debug; otherwise discard them."""
     if process.debug:
         handler: logging.Handler = logging.StreamHandler(process.err)
         handler.setFormatter(SafeFormatter("%(name)s: %(message)s", process.environment))
@@ -50,7 +50,7 @@ def configure_library_logging(process: Process) -> None:
 
 
 def without_keys(text: str, environment: Mapping[str, str]) -> str:
-    """Replace the keys and passwords of `environment` in `text`, such as an exception or a library's log."""
+    """Mask the keys and passwords of `environment` in `text`, such as an error message or a log line."""
     for variable in _KEY_VARIABLES:
         for key in _keys_in(variable, environment):
             text = without_secret(text, key, "[key]")
@@ -58,7 +58,7 @@ def without_keys(text: str, environment: Mapping[str, str]) -> str:
 
 
 def _keys_in(variable: str, environment: Mapping[str, str]) -> list[str]:
-    """The keys in an environment variable. The one for server keys may contain several, and each must be masked."""
+    """Return the keys in an environment variable, which may be several for a server."""
     raw = environment.get(variable, "").strip()
     return [raw] if variable not in _SERVER_KEY_VARIABLES else [raw, *(each.key for each in split_keys(raw))]
 

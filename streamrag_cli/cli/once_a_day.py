@@ -1,4 +1,4 @@
-"""Remembers what a user was shown, to show it at most once a day."""
+"""Records when a message was last shown, so that it is shown at most once a day."""
 
 import contextlib
 import time
@@ -9,7 +9,7 @@ _DAY_S: Final = 86_400
 
 
 def is_first_today(state_directory: str, name: str) -> bool:
-    """Whether this is the first call with `name` within 24 hours. Without a usable directory, it always is."""
+    """Whether this is the first call with `name` within 24 hours; always True if the directory cannot be used."""
     if not state_directory:
         return True
     marker = Path(state_directory) / f"{name}.shown"

@@ -28,7 +28,7 @@ NoStream = Annotated[bool, typer.Option("--no-stream", help="Print the answer on
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print only the answer and errors.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Show an excerpt and the score of each source.")]
 Footnotes = Annotated[
-    bool, typer.Option("--footnotes", help="List the cited sources as Markdown, even below a piped answer.")
+    bool, typer.Option("--footnotes", help="List the cited sources below the answer, even in a pipe.")
 ]
 Plain = Annotated[bool, typer.Option("--plain", help="Print plain text: no colour, no live updates.")]
 Timings = Annotated[
@@ -37,7 +37,7 @@ Timings = Annotated[
 
 
 def _with_global_flags(params: list[Any]) -> list[Any]:
-    """Add the flags of every command: `--debug`, which `Process` reads before they are parsed, and `--color`."""
+    """Add the flags of every command: `--debug`, which `Process` reads before parsing, and `--color`."""
     debug = TyperOption(
         param_decls=["--debug"], is_flag=True, expose_value=False, help="Print tracebacks and log messages."
     )
@@ -68,7 +68,7 @@ class Command(TyperCommand):
         super().__init__(params=_with_global_flags(params), **rest)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """The arguments as in a man page: `QUESTION` instead of typer's `{QUESTION}`."""
+        """Return the arguments as in a man page: `QUESTION` instead of typer's `{QUESTION}`."""
         return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
@@ -83,12 +83,12 @@ class Group(TyperGroup):
         super().__init__(params=_with_global_flags(params), **rest)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """The commands first, and then the options."""
+        """Write the commands, then the options."""
         write_commands(self, ctx, formatter)
         super().format_options(ctx, formatter)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Do nothing: `format_options` has written the commands."""
+        """Do nothing, because `format_options` has already written the commands."""
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         write_examples(ctx, formatter)
@@ -96,9 +96,9 @@ class Group(TyperGroup):
 
 
 class SettingFlags(dict[str, object | None]):
-    """Values of the setting flags by setting name, for commands that read the settings themselves.
+    """Values of the setting flags by the name of the setting, for commands that read the settings themselves.
 
-    None means that the flag was not given.
+    The value of a flag that was not given is None.
     """
 
 
@@ -107,11 +107,11 @@ _COMPLETED: Final[Mapping[str, Any]] = {
     "collections": completion.collections,
     "model": completion.models,
 }
-"""How a shell completes the value of a setting's flag; the others are completed with file names."""
+"""The completion functions for values of setting flags. Other values are completed with file names."""
 
 
 class OutputFlags(dict[str, bool]):
-    """Values of the output flags of `ask` and `chat`, by parameter name."""
+    """Values of the output flags of `ask` and `chat`, by the name of the parameter."""
 
 
 _OUTPUT_FLAGS: Final[Mapping[str, Any]] = {
@@ -135,9 +135,8 @@ _READERS: Final[Mapping[type[Any], tuple[tuple[Setting, ...], Callable[..., Any]
 def with_settings(name: str, command: Callable[..., int]) -> Callable[..., int]:
     """Wrap `command` for typer, adding the flags of every setting that the tables assign to it.
 
-    A parameter of type `Settings`, `ServerSettings` or `SettingFlags` is replaced by the flags of its table, and one of
-    type `OutputFlags` by the output flags.
-    The argument `process` is taken from the typer context.
+    A parameter of type `Settings`, `ServerSettings` or `SettingFlags` is replaced by the flags of its table, and a
+    parameter of type `OutputFlags` by the output flags. The argument `process` is taken from the typer context.
     """
     own = inspect.signature(command, eval_str=True).parameters.values()
     readers = {each.name: _READERS[each.annotation] for each in own if each.annotation in _READERS}

@@ -1,4 +1,4 @@
-"""How a command prints answers: from its flags and settings to the options of the renderer."""
+"""Converts the flags and settings of a command to the options of the renderer of answers."""
 
 from streamrag_cli.cli.once_a_day import is_first_today
 from streamrag_cli.cli.options import OutputFlags
@@ -8,10 +8,10 @@ from streamrag_cli.settings import Settings
 
 
 def output_options(flags: OutputFlags, settings: Settings, *, thread: str = "") -> OutputOptions:
-    """The options for `renderer_for`. `thread` is the conversation in which the answer is logged, or ""."""
+    """Return the options for `renderer_for`. `thread` is the conversation in which the answer is logged, or ""."""
 
     def hides_notice(code: str) -> bool:
-        """Show the advice to connect a model only once a day; the timings always name `quotes`."""
+        """Whether to hide a notice: the advice to connect a model is shown only once a day."""
         return code == QUOTES_ONLY.code and not is_first_today(settings.state_directory, code)
 
     return OutputOptions(

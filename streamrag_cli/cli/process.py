@@ -1,6 +1,6 @@
 """The environment of a running command: arguments, variables, streams, working directory and signals.
 
-Commands receive it as `obj` of the typer context, and read none of these from global state.
+Commands receive a `Process` as `obj` of the typer context, and never read this information from global state.
 """
 
 import contextlib
@@ -29,8 +29,8 @@ _STORE_HINT_CODES: Final = frozenset(
 class Process:
     """The environment of one command.
 
-    `started_at` is the `perf_counter` reading at the start of the program. `working_directory` is None if it no longer
-    exists or is not accessible. `hint_command` is the command that hints repeat, with its question and flags.
+    `started_at` is the `perf_counter` time at the start of the program. `working_directory` is None if the directory no
+    longer exists or is not accessible. `hint_command` is the command that hints repeat, with its question and flags.
     """
 
     arguments: Sequence[str]
@@ -45,7 +45,7 @@ class Process:
 
     @classmethod
     def current(cls, started_at: float, signals: Signals | None = None) -> Self:
-        """The environment of the running process. Also makes the standard streams safe to use."""
+        """Create the environment of the running process, and make the standard streams safe to use."""
         streams.prepare()
         return cls(
             arguments=sys.argv[1:],
@@ -60,7 +60,7 @@ class Process:
 
     @property
     def flags(self) -> Sequence[str]:
-        """The arguments before `--`, for flags that must be known before or without parsing."""
+        """The arguments before `--`, for flags that are read before the command line is parsed."""
         return self.arguments[: self.arguments.index("--") if "--" in self.arguments else None]
 
     @property
@@ -81,7 +81,7 @@ class Process:
 
     @property
     def display_names(self) -> DisplayNames:
-        """Names of files relative to the working directory and the home directory."""
+        """Converts paths to names relative to the working directory or the home directory."""
         return DisplayNames(self.working_directory, self.home)
 
     def with_target_flags(self, message: str) -> str:
@@ -90,7 +90,7 @@ class Process:
         return with_target_flags(message, collection=flags.get("-c", ""), store=flags.get("--store", ""))
 
     def hint_of(self, error: StreamragError | Error) -> str:
-        """The error's hint, with this command's question and flags added to the command at its end."""
+        """Return the error's hint, with this command's question and flags added to the command at its end."""
         completed = self.hint_command.complete(error.hint)
         if completed != error.hint:
             return completed
@@ -106,9 +106,9 @@ class Process:
 
 
 def settings_from(process: Process, flags: Mapping[str, object | None]) -> Settings:
-    """Read the settings, and remember the flags that hints must repeat.
+    """Read the settings, and store the flags that hints must repeat in `process`.
 
-    If `serve` is given several collections, the first is used.
+    If `serve` is called with several collections, the first is used.
     """
     collections: Any = flags.get("collections") or ()
     collection = flags.get("collection") or next(iter(collections), None)

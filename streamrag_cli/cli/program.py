@@ -1,4 +1,4 @@
-"""Runs one command and turns its outcome into messages and an exit code."""
+"""Runs one command and converts its result to messages and an exit code."""
 
 import contextlib
 import logging
@@ -47,7 +47,7 @@ _MEANT: Final = (
 )
 _COMMANDS: Final = {each.name for each in app.registered_commands} | {each.name for each in app.registered_groups}
 MEANT_COMMANDS: Final = {name: hint for hint, names in _MEANT for name in names.split()}
-"""Suggestions for commands that do not exist here but in other programs."""
+"""The commands to suggest for command names that exist only in other programs."""
 _REMOVAL: Final = frozenset("rm remove delete drop --rm --remove --delete --drop".split())
 _MIN_QUESTION_WORDS: Final = 3
 _MAX_HINT_CHARS: Final = 200
@@ -84,7 +84,7 @@ def _run(process: Process) -> ExitCode:
     except typer.Exit as request:
         return ExitCode(request.exit_code)
     except SystemExit as leaving:
-        if isinstance(leaving.__context__, BrokenPipeError):  # typer turned it into exit code 1 and wrapped the streams
+        if isinstance(leaving.__context__, BrokenPipeError):  # typer has converted it to exit code 1
             sys.stdout, sys.stderr = process.out, process.err
             raise leaving.__context__ from None
         raise
@@ -93,13 +93,13 @@ def _run(process: Process) -> ExitCode:
         unknown = re.match(r"""No such command (['"]).*?\1""", message)
         meant = meant_command(process.arguments) if unknown else _collection_removal(process.arguments)
         if unknown and meant:
-            message = f"{unknown[0]}."  # without a similar name, which means something else
+            message = f"{unknown[0]}."  # without click's suggestion of a similar name, which would be misleading
         raise UsageError(message, code="usage", hint=meant or _help_command(process)) from None
     return ExitCode(result or 0)
 
 
 def meant_command(arguments: Sequence[str]) -> str:
-    """The command that the user probably meant by arguments that begin with no command; "" if unknown.
+    """Return the command that the user probably meant by arguments that do not begin with a command; "" if unknown.
 
     >>> meant_command(["what", "is", "the", "rent?", "-c", "home"]), meant_command(["open", "1"])
     ("streamrag ask 'what is the rent?' -c home", 'streamrag show 1')
@@ -121,7 +121,7 @@ def meant_command(arguments: Sequence[str]) -> str:
 
 
 def _collection_removal(arguments: Sequence[str]) -> str:
-    """The command that removes a collection, if the arguments of `collections` ask for that; else ""."""
+    """Return the command that removes a collection if these arguments of `collections` request it; else ""."""
     if arguments[:1] != ["collections"] or not _REMOVAL.intersection(arguments[1:]):
         return ""
     names = [each for each in arguments[1:] if each not in {*_REMOVAL, "-c", "--collection"} and each[:1] != "-"]
@@ -135,13 +135,13 @@ def _collection_flag(arguments: Sequence[str]) -> str:
 
 
 def _help_columns() -> int | None:
-    """The width of help on a terminal that is narrower than click expects; else None."""
+    """Return the width of help texts if the terminal is narrower than click's default; else None."""
     columns = shutil.get_terminal_size().columns
     return max(columns - 1, _MIN_HELP_COLUMNS) if columns <= _NARROW_COLUMNS else None
 
 
 def _completed(arguments: Sequence[str]) -> list[str]:
-    """The arguments with the command that they leave out: help, or `ask` for a question in quotes."""
+    """Add the missing command to the arguments: help, or `ask` if they are a quoted question."""
     if not arguments or list(arguments) == ["engine"]:
         return [*arguments, "--help"]
     place = next((n for n, each in enumerate(arguments) if not each.startswith("-")), None)
@@ -183,7 +183,7 @@ def _report(error: BaseException, process: Process) -> ExitCode:
 
 
 def _print_json(process: Process, error: Error) -> None:
-    """With `--json` or `--jsonl`, print the failure of a command that has printed nothing yet."""
+    """With `--json` or `--jsonl`, print the failure as JSON unless the command has already printed its result."""
     if "--json" in process.flags:
         line = encode(failure_object(_command_in(process), error))
     elif "--jsonl" in process.flags:
@@ -196,7 +196,7 @@ def _print_json(process: Process, error: Error) -> None:
 
 
 def _print_error(process: Process, message: str, hint: str = "") -> None:
-    with contextlib.suppress(OSError, ValueError):  # if stdout and stderr are closed, the exit code still reports it
+    with contextlib.suppress(OSError, ValueError):  # stderr may be closed; the exit code still reports the failure
         process.out.flush()
     with contextlib.suppress(OSError, ValueError):
         print_error(process.err, without_keys(message, process.environment), hint)
@@ -207,6 +207,6 @@ def _bug(error: BaseException, process: Process) -> ExitCode:
         with contextlib.suppress(OSError, ValueError):
             text = sanitise("".join(traceback.format_exception(error)))
             process.err.write(without_keys(text, process.environment))
-    hint = "run the command again with --debug and report its output"
+    hint = "run the command again with --debug, and report its output"
     _print_error(process, f"internal error: {type(error).__name__}: {error}", hint)
     return ExitCode.BUG

@@ -31,14 +31,15 @@ def run(
     hint: str = "",
     runner: "asyncio.Runner | None" = None,
 ) -> ExitCode:
-    """Render the events and return the exit code for the last one.
+    """Render the events and return the exit code for the last event.
 
-    Ctrl-C, SIGTERM or a closed stdout pipe closes the event stream, and with it the connection to the model. Output
-    that was already written stays. If a signal ends the stream and `part_of` is set, such as "answer", an error with
-    `hint` reports that this output is incomplete. For an asynchronous stream, a closed pipe is detected immediately
-    instead of at the next write, which may come minutes later; the process then exits without waiting for threads that
-    are still importing. With a `runner`, the stream runs in its event loop, and the process does not exit: the caller
-    decides what an interruption ends.
+    Ctrl-C, SIGTERM or a closed stdout pipe closes the event stream, and with it the connection to the model. If a
+    signal ends the stream and `part_of` is set, such as "answer", an error with `hint` reports that the output is
+    incomplete.
+
+    For an asynchronous stream, a closed pipe is detected immediately instead of at the next write, which may be minutes
+    later. The process then exits without waiting for threads that are still importing. If a `runner` is passed, the
+    stream runs in its event loop, and the process does not exit: the caller decides what an interruption ends.
     """
     stream = _RenderedStream(renderer, process, part_of, hint)
     if not isinstance(events, AsyncGenerator):
@@ -47,7 +48,7 @@ def run(
                 stream.handle(event)
         return stream.code
 
-    import asyncio  # takes 30 ms to import; an ingest does not need it
+    import asyncio  # takes 30 ms, and an ingest does not need it
 
     if runner is None:
         code = asyncio.run(_run_async(events, stream, process, exits=True))
@@ -108,7 +109,7 @@ def _on_pipe_closed(pipe: int | None, end: Any) -> Iterator[None]:
         end(ExitCode.BROKEN_PIPE)
 
     if pipe is not None:
-        loop.add_reader(pipe, pipe_closed)  # poll reports a pipe as readable when its reader has closed it
+        loop.add_reader(pipe, pipe_closed)  # the event loop reports a pipe as readable when its reader has closed it
     try:
         yield
     finally:
@@ -119,7 +120,7 @@ def _on_pipe_closed(pipe: int | None, end: Any) -> Iterator[None]:
 class _RenderedStream(Generic[AnyEvent]):
     """Passes the events of one stream to a renderer, which is closed at the end of the `with` block.
 
-    `code` is the exit code for the last event; `ended_by` is set if a signal or a closed pipe ended the stream.
+    `code` is the exit code for the last event. `ended_by` is set if a signal or a closed pipe ended the stream.
     """
 
     def __init__(self, renderer: Renderer[AnyEvent], process: Process, part_of: str, hint: str) -> None:
@@ -133,7 +134,7 @@ class _RenderedStream(Generic[AnyEvent]):
 
     def handle(self, event: AnyEvent) -> None:
         if isinstance(event, Error) and self._process.signals.received and self.ended_by is None:
-            raise Interrupted(self._process.signals.received)  # a C extension turned Interrupted into another error
+            raise Interrupted(self._process.signals.received)  # a C extension replaced Interrupted by another error
         self.code = _code_of(event)
         self._ended = isinstance(event, Done | IngestDone | Error)
         self._renderer.handle(_with_target_flags(event, self._process))
@@ -143,7 +144,7 @@ class _RenderedStream(Generic[AnyEvent]):
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         self.ended_by = self.ended_by or (self._process.signals.received if error else None)
-        # A write that failed once fails again, and Ctrl-C also ends the process that reads the pipe.
+        # After a failed write, another would fail as well. Ctrl-C also ends the process that reads the pipe.
         fails_again = isinstance(error, OSError) or self.ended_by is not None
         with contextlib.suppress(OSError) if fails_again else contextlib.nullcontext():
             if self._part_of and not self._ended and self.ended_by not in {None, ExitCode.BROKEN_PIPE}:
@@ -152,7 +153,7 @@ class _RenderedStream(Generic[AnyEvent]):
 
 
 def interruption(code: ExitCode, part_of: str, hint: str, process: Process, *, note: str = "") -> Error:
-    """The final event of an interrupted stream: the output is incomplete. The message ends with `note`."""
+    """Return the final event of an interrupted stream, whose output is incomplete. The message ends with `note`."""
     word = code.name.lower()
     message = f"{word.replace('_', ' ')} before the {part_of} was complete" + (f"; {note}" if note else "")
     return _with_target_flags(Error(message=message, code=word, hint=hint, retryable=True, exit_code=code), process)
@@ -169,7 +170,7 @@ def _code_of(event: object) -> ExitCode:
 
 
 def _with_target_flags(event: AnyEvent, process: Process) -> AnyEvent:
-    """The event, with this command's `-c` and `--store` flags added to the commands in it."""
+    """Add this command line's `-c` and `--store` flags to the commands in an event."""
     match event:
         case Error():
             return replace(event, hint=process.hint_of(event))

@@ -19,7 +19,7 @@ def command(
         list[str] | None,
         typer.Argument(
             metavar="[QUERY]...",
-            help="The query. Without it, or with -, stdin is read.",
+            help="The query. If it is missing or -, it is read from stdin.",
             autocompletion=completion.nothing,
         ),
     ] = None,
@@ -39,13 +39,13 @@ def command(
         int | None, typer.Option("--max-chars", metavar="N", min=1, help="Print at most N characters of each passage.")
     ] = None,
 ) -> int:
-    """Show the passages that match a query, without a model."""
+    """Show the passages that match a query, without using a model."""
     scope = filter_flags.filter_from(process, in_, since, format_, tag)
     text, _ = read_question(query or (), process, stdin=False, command="search")
     question = Question(text=text, accepted_at=time.perf_counter(), filter=scope)
     events = service_for(process, settings).search(question, settings)
 
-    # Imported only now, while the engine already searches.
+    # This import is late because the engine already searches in the meantime.
     from streamrag_cli.cli.run import run
     from streamrag_cli.cli.source_names import with_shown_names
     from streamrag_cli.render.hits import Hits

@@ -21,10 +21,10 @@ def command(
 ) -> int:
     """Serve a web page and an API over HTTP.
 
-    The API streams server-sent events and is also compatible with OpenAI's. Unless a key is set (STREAMRAG_SERVER_KEY),
-    only the user who started the server can use it, on this machine. Logs one line to stderr per question and per
-    refused request, without its text. Clients may request fewer sources than -k and a higher minimum score than
-    --min-score.
+    The API streams server-sent events; a second API is compatible with OpenAI's. Unless a key is set
+    (STREAMRAG_SERVER_KEY), only the user who started the server can use it, and only on this machine. Logs one line to
+    stderr per question and per rejected request, without their text. Clients may request fewer sources than -k and a
+    higher minimum score than --min-score.
     """
     if quiet:
         server = replace(server, log="errors")
@@ -35,7 +35,7 @@ def command(
     from streamrag_cli.server.peers import is_supported
     from streamrag_cli.server.run import serve
 
-    note = "" if quiet else _local_models_note(settings)  # before this server listens: it would find itself
+    note = "" if quiet else _local_models_note(settings)  # before this server listens, or it would be found as well
 
     def announce(address: str) -> None:
         if quiet:
@@ -60,7 +60,7 @@ def command(
 
 
 def _local_models_note(settings: Settings) -> str:
-    """A note for the operator if answers will be quotes although a local model server is running."""
+    """Return a note for the operator if answers will be quotes although a local model server is running; else ""."""
     if settings.names_a_model:
         return ""
     from streamrag_cli.answer.model_choice import connect_hint, find_local_servers

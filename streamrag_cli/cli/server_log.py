@@ -28,7 +28,7 @@ _FLUSH_S: Final = 0.5
 def start_log(level: str, process: Process) -> logging.Handler:
     """Start logging to stderr; `level` is `all`, `errors` or `off`.
 
-    With --debug, `configure_library_logging` already prints internal errors.
+    With --debug, internal errors are not added, because `configure_library_logging` already prints them.
     """
     handler = _BackgroundHandler(process.err.fileno())
     handler.setLevel(_LEVELS[level])
@@ -44,7 +44,7 @@ def start_log(level: str, process: Process) -> logging.Handler:
 
 
 class _LineFormatter(SafeFormatter):
-    """Adds timestamps with UTC offset, and omits exception messages, which may contain a question."""
+    """Adds timestamps with a UTC offset, and omits exception messages, because they may contain a question."""
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802
         local = time.localtime(record.created)

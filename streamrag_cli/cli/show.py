@@ -36,8 +36,8 @@ def command(
 ) -> int:
     """Show a document, some of its lines, or a passage.
 
-    The text is what was ingested. A number is a source of the last answer in this terminal, and last is that answer.
-    PATH may be the last part of a path. Does not call the model.
+    Shows the text as it was ingested, without calling the model. A number is a source of the last answer in this
+    terminal, and last is that answer. PATH may be the last part of a path.
     """
     where = source.encode("utf-8", "surrogateescape").decode("utf-8", "replace").strip()
     if not where:
@@ -72,7 +72,7 @@ def _is_plain(process: Process, *, plain: bool) -> bool:
 def _source_of_last_answer(
     process: Process, flags: Mapping[str, object | None], number: int, notices: list[Notice]
 ) -> tuple[Passage, Settings]:
-    """Source `number` of the last answer, and the settings with its collection and store."""
+    """Return source `number` of the last answer, and the settings with the collection and store of that answer."""
     flag_values = flags
     turn, flags = _last_turn(process, flags)
     fields = next((each for each in turn.sources if each["n"] == number), None)
@@ -92,7 +92,7 @@ def _source_of_last_answer(
             raise
     where = _place(fields)
     passage = _read(Selection(where=where, names=process.display_names), settings)
-    message = "the document was ingested again after that answer; this is the passage now at that place"
+    message = "the document was ingested again after the answer; this passage is now at the same place"
     notices.append(Notice(message=message, code="passage_changed"))
     return passage, settings
 
@@ -106,7 +106,7 @@ def _place(fields: Mapping[str, Any]) -> str:
 def _last_turn(
     process: Process, flags: Mapping[str, object | None]
 ) -> "tuple[LoggedTurn, Mapping[str, object | None]]":
-    """The last turn in this terminal, and the flags with its collection and store."""
+    """Return the last turn in this terminal, and the flags with its collection and store."""
     from streamrag_cli.cli.conversation import to_continue
     from streamrag_cli.history.location import why_not_logged
 
@@ -138,7 +138,7 @@ def _show_last(process: Process, flags: Mapping[str, object | None], *, json: bo
 
 
 def _state_notices(passage: Passage, settings: Settings, process: Process) -> list[Notice]:
-    """A notice if the file has changed or been deleted since it was ingested."""
+    """Return a notice if the file was changed or deleted since it was ingested."""
     record = passage.record
     if record is None or not open_store(settings.store).has_local_files:
         return []

@@ -1,8 +1,8 @@
 """Handles Ctrl-C and SIGTERM: the process exits within one second, with the exit code of the signal.
 
-A signal raises an exception, so that the terminal and sockets are cleaned up. If that is blocked, for example by a
-write to a full pipe, the process exits when the grace period ends. Only saving work may take longer. Signals that the
-caller set to ignored (`nohup`, background jobs of a script) stay ignored.
+A signal raises an exception, so that the terminal is restored and sockets are closed. If the cleanup is blocked, for
+example by a write to a full pipe, the process exits when the grace period ends. Only saving work may take longer.
+Signals that were already ignored at the start (`nohup`, background jobs of a script) stay ignored.
 """
 
 import _thread
@@ -24,12 +24,12 @@ _CODES: Final = {
 }
 _GRACE_S: Final = 0.8
 _SAVING_S: Final = 20.0
-"""The grace period while work is saved."""
+"""The grace period while work is saved, in seconds."""
 _REPORT_S: Final = 0.2
 
 
 class Interrupted(BaseException):
-    """Raised on a signal. `code` is the exit code of the process, if the signal ends it."""
+    """Raised on a signal. `code` is the exit code of the process if the signal ends the process."""
 
     def __init__(self, code: ExitCode) -> None:
         super().__init__(code)
@@ -45,7 +45,7 @@ class Signals:
     def __init__(self) -> None:
         self.received: ExitCode | None = None
         self.report: Callable[[], None] = _nothing
-        """Called in a thread of its own before the process exits at the end of the grace period."""
+        """Called in a separate thread before the process exits at the end of the grace period."""
         self._exit_at_s: float | None = None
         self._saving = 0
         self._deferred: ExitCode | None = None
@@ -60,8 +60,7 @@ class Signals:
         self._handle(unwind)
 
     def handle_conversation(self, *, resumes: bool) -> None:
-        """Make SIGHUP end the process like SIGTERM and, with `resumes`, make Ctrl-C end only the current answer or
-        command.
+        """Make SIGHUP end the process like SIGTERM. With `resumes`, Ctrl-C ends only the current answer or command.
 
         Ctrl-C then raises Interrupted or calls the callback of `on_signal`, and does not set `received`.
         """
@@ -70,7 +69,7 @@ class Signals:
 
     @contextmanager
     def on_signal(self, callback: Callable[[ExitCode], None]) -> Iterator[None]:
-        """Within the block, call `callback` on a signal; it must not block. The process exits within `_GRACE_S`."""
+        """Within the block, call `callback` on a signal. It must not block; the process exits within `_GRACE_S`."""
         with self._handled_by(callback):
             if self._deferred:
                 code, self._deferred = self._deferred, None
@@ -81,7 +80,7 @@ class Signals:
     def deferred(self) -> Iterator[None]:
         """Raise Interrupted only at the end of the block, because an event loop would swallow it.
 
-        A signal for which `on_signal` has a callback, or gets one within the block, is only passed to that.
+        If `on_signal` sets a callback before or within the block, a signal only calls this callback.
         """
 
         def defer(code: ExitCode) -> None:
@@ -97,7 +96,7 @@ class Signals:
 
     @contextmanager
     def saving(self) -> Iterator[None]:
-        """Like `deferred`, but the block may take up to `_SAVING_S` after a signal. A second one exits immediately."""
+        """Like `deferred`, but the block may take `_SAVING_S` after a signal. A second signal exits immediately."""
         self._saving += 1
         self._set_exit_time()
         try:
@@ -121,11 +120,11 @@ class Signals:
                 signal.signal(number, handler)
 
     def restore_default_handlers(self) -> None:
-        """Let a signal end the process without output. Call this when the interpreter is about to exit."""
+        """Make signals end the process without output. Call this when the interpreter is about to exit."""
         self._handle(None)
 
     def _handle(self, callback: Callable[[ExitCode], None] | None) -> dict[signal.Signals, _Handler]:
-        """Set the handlers and return the previous ones. None sets the default handlers."""
+        """Set the signal handlers and return the previous ones. If `callback` is None, set the default handlers."""
 
         def handle(number: int, _frame: FrameType | None) -> None:
             code = _CODES[signal.Signals(number)]
@@ -135,7 +134,7 @@ class Signals:
                 is_first, self.received = self.received is None, self.received or code
                 self._set_exit_time()
                 if is_first:
-                    # Not a `Timer`: starting one takes a lock that the interrupted code may hold.
+                    # Not a `Timer`, because starting it acquires a lock that the interrupted code may have acquired.
                     _thread.start_new_thread(self._exit_after_grace, (code,))
             assert callback is not None  # noqa: S101 - with None, the default handler is set instead of this one
             callback(code)
@@ -150,7 +149,7 @@ class Signals:
         self._report_and_exit(code)
 
     def _report_and_exit(self, code: ExitCode) -> NoReturn:
-        """Exit even if the report is blocked, by a full pipe or a lock of the interrupted code."""
+        """Call `report` and exit, even if the report is blocked by a full pipe or a lock of the interrupted code."""
         reported = _thread.allocate_lock()
         reported.acquire()
 

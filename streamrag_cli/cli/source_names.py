@@ -1,4 +1,4 @@
-"""Replaces source names by paths that open from the user's working directory, also in notices about files."""
+"""Replaces names in sources and notices by paths that can be opened from the user's working directory."""
 
 import shlex
 from collections.abc import AsyncGenerator, Sequence
@@ -22,7 +22,7 @@ def _with_shown_name(source: Source, names: DisplayNames) -> Source:
 def stale_notice(
     state: FileState, paths: Sequence[str], names: DisplayNames, *, collection: str | None = None
 ) -> Notice:
-    """A notice for files that have changed or no longer exist, with the command that updates the collection."""
+    """Return a notice for files that have changed or no longer exist, with the command that updates the collection."""
     it = "it" if len(paths) == 1 else "them"
     if state == "gone":
         missing = list(dict.fromkeys(topmost_missing_folder(Path(path)) for path in paths))
@@ -42,7 +42,7 @@ def stale_notice(
 async def with_shown_names(
     events: AsyncGenerator[AskEvent, None], names: DisplayNames
 ) -> AsyncGenerator[AskEvent, None]:
-    """The events, with `names` applied to sources, citations and notices about files."""
+    """Yield the events, with `names` applied to sources, citations and notices about files."""
     shown: dict[str, str] = {}
     async with aclosing(events):
         async for event in events:

@@ -12,16 +12,16 @@ from typing import Any, Final, TextIO
 from streamrag_cli.errors import UsageError
 
 UNWRITABLE: Final = frozenset({errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EBADF, errno.EFBIG})
-"""Error numbers of writes to a full or failing disk or an invalid descriptor. A closed pipe raises EPIPE instead."""
+"""Error numbers of writes to a full disk, a failing disk or an invalid descriptor. A closed pipe raises EPIPE."""
 _STDIN_BYTES: Final = 1_000_000  # a longer text would not fit into a model's context
 
 
 def prepare() -> None:
     """Make the three streams safe to use.
 
-    Python sets a closed stream to None, and the next file that is opened would get its descriptor. Such a stream is
-    replaced by /dev/null: stdin then reads as empty. Messages are lost without an error if stderr is closed or its disk
-    is full, but writes to stdout then fail, because a lost answer is an error.
+    Python sets a closed stream to None, and the next file that is opened would get its descriptor. A closed stream is
+    therefore replaced by /dev/null, so that stdin is empty. If stderr is closed or its disk is full, messages are
+    discarded without an error. Writes to a closed stdout fail, because a lost answer is an error.
     """
     for name, number, file_mode, mode in (
         ("stdin", 0, os.O_RDONLY, "r"),
@@ -60,7 +60,7 @@ def read_all(stdin: TextIO, err: TextIO) -> str:
     Raises UsageError `stdin_unreadable`, or `stdin_too_long` above 1 MB.
     """
     if stdin.isatty():
-        err.write("streamrag: reading from the terminal; press Ctrl-D to end\n")
+        err.write("streamrag: reading from the terminal; press Ctrl-D to end the input\n")
         err.flush()
     hint = 'streamrag ask --stdin "QUESTION" < FILE'
     try:
@@ -74,7 +74,7 @@ def read_all(stdin: TextIO, err: TextIO) -> str:
 
 
 def pipe_of(out: TextIO) -> int | None:
-    """The file descriptor of a stream if it is the writing end of a pipe, else None."""
+    """Return the file descriptor of a stream if it is the writing end of a pipe, else None."""
     try:
         number = out.fileno()
         is_pipe = stat.S_ISFIFO(os.fstat(number).st_mode)
@@ -90,7 +90,7 @@ def read_document(stdin: TextIO, err: TextIO, *, limit_mb: int) -> bytes:
     Raises UsageError `stdin_unreadable`, `stdin_empty`, `stdin_too_long`.
     """
     if stdin.isatty():
-        err.write("streamrag: reading from the terminal; press Ctrl-D to end\n")
+        err.write("streamrag: reading from the terminal; press Ctrl-D to end the input\n")
         err.flush()
     limit_bytes, hint = limit_mb * 1_000_000, "pbpaste | streamrag ingest - --name notes/today.md"
     try:
@@ -100,7 +100,8 @@ def read_document(stdin: TextIO, err: TextIO, *, limit_mb: int) -> bytes:
         raise UsageError(f"cannot read stdin: {error.strerror}", code="stdin_unreadable", hint=hint) from None
     if len(data) > limit_bytes:
         hint = f"export STREAMRAG_MAX_FILE_MB={limit_mb * 2}"
-        raise UsageError(f"stdin is larger than {limit_mb} MB", code="stdin_too_long", hint=hint)
+        message = f"stdin is larger than the limit of {limit_mb} MB"
+        raise UsageError(message, code="stdin_too_long", hint=hint)
     if not data.strip():
         raise UsageError("stdin is empty, so nothing was ingested", code="stdin_empty", hint=hint)
     return data
@@ -114,7 +115,7 @@ def flush(out: TextIO, err: TextIO) -> None:
 def discard_unwritten(out: TextIO, err: TextIO, *, blocked: bool) -> None:
     """Redirect streams that cannot be flushed to /dev/null, so that the interpreter does not fail at exit.
 
-    With `blocked`, do not try to flush: it might never return.
+    If `blocked` is True, do not try to flush the streams, because this might never return.
     """
     for stream, number in ((out, 1), (err, 2)):
         if blocked or not _flushes(stream):

@@ -22,7 +22,7 @@ _log: Final = logging.getLogger("streamrag.doctor")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckContext:
-    """The environment to check. With `full`, every chunk is searched for; otherwise a sample of each collection."""
+    """The environment to check. With `full`, the index is tested with every chunk instead of a sample."""
 
     flags: Mapping[str, object | None]
     environment: Mapping[str, str]
@@ -31,7 +31,7 @@ class CheckContext:
 
 
 def run_checks(context: CheckContext) -> Iterator[Finding]:
-    """Yield the findings as they are made. If the settings cannot be read, skip the checks that depend on them.
+    """Run the checks and yield their findings. If the settings cannot be read, skip the checks that depend on them.
 
     Raises UsageError for an invalid flag.
     """
@@ -52,7 +52,7 @@ def run_checks(context: CheckContext) -> Iterator[Finding]:
 
 
 def _guarded(name: CheckName, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
-    """The findings of a check; an exception it raises becomes the last finding."""
+    """Yield the findings of a check. If the check raises an exception, the last finding reports it."""
     try:
         yield from check()
     except StreamragError as error:

@@ -36,7 +36,7 @@ def check_embedding(settings: Settings) -> Iterator[Finding]:
 
 
 def _collection(settings: Settings) -> CollectionStatus | None:
-    """The status of the selected collection; None if it does not exist or cannot be read."""
+    """Return the status of the selected collection; None if it does not exist or cannot be read."""
     try:
         return status_of(open_store(settings.store), only=settings.collection)[0]
     except StoreError:

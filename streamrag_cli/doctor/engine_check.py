@@ -42,7 +42,7 @@ def check_engine(settings: Settings | None, environment: Mapping[str, str]) -> I
 def _is_running(address: EngineAddress) -> bool:
     """Whether an engine listens at `address`, even if it does not answer.
 
-    The existence of the socket file is not enough: a killed engine leaves it behind.
+    The existence of the socket file is not enough, because a killed engine does not remove it.
     """
     try:
         return state_of(address, "status") is not None

@@ -22,10 +22,10 @@ _WORST_FIRST: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One result of a check; `found` is its message.
+    """One result of a check. `found` is the message.
 
     `hint` is the command that fixes the problem; `code` and `exit_code` are those of the error. `figures` are counts
-    and times for `--json`, named with their units. `collection` is set if the finding is about one collection.
+    and times for `--json`; their names contain their units. `collection` is set if the finding is about one collection.
     """
 
     check: CheckName
@@ -49,7 +49,7 @@ def warning(
 
 
 def failed(check: CheckName, error: StreamragError, *, hint: str = "") -> Finding:
-    """The finding for an expected error. A `hint` that is not empty replaces the hint of the error."""
+    """Create the finding for an expected error. A `hint` that is not empty replaces the hint of the error."""
     return Finding(
         check=check,
         state="failed",
@@ -61,6 +61,6 @@ def failed(check: CheckName, error: StreamragError, *, hint: str = "") -> Findin
 
 
 def exit_code_of(findings: Iterable[Finding]) -> ExitCode:
-    """The exit code of the worst failure; 0 if nothing failed. Warnings do not count."""
+    """Return the exit code of the worst failure; 0 if no check failed. Warnings do not count."""
     codes = {finding.exit_code for finding in findings if finding.state == "failed"}
     return next((code for code in _WORST_FIRST if code in codes), max(codes, default=ExitCode.OK))

@@ -22,13 +22,13 @@ from streamrag_cli.model_server.errors import shown_model
 from streamrag_cli.settings import Settings
 
 _QUESTION: Final = (("user", "Count from 1 to 20."),)
-_PIECES: Final = 2  # enough to know that the server streams; cancelling saves the cost of the rest
+_PIECES: Final = 2  # two pieces prove that the server streams; cancelling the request saves the cost of the rest
 _NOT_STREAMED_MS: Final = 1000.0  # a single piece that arrives earlier may come from a fast server
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reply:
-    """Measurements of the answer. `complete` is True if it ended before it was cancelled."""
+    """Measurements of the answer. `complete` is True if the answer ended before the request was cancelled."""
 
     first_token_ms: float
     pieces: int
@@ -47,7 +47,7 @@ def check_model(settings: Settings) -> Iterator[Finding]:
     if endpoint is None:
         yield ok("model", f"not configured, so answers are quotes; {_local_servers()}")
         return
-    warm_up_client(endpoint.scheme)  # its imports must not count as the server's time
+    warm_up_client(endpoint.scheme)  # the imports of the client must not count as the server's time
     reply = asyncio.run(_ask(endpoint, timeout_s=settings.timeout_s))
     model = f"{shown_model(endpoint.model)} at {endpoint.address}"
     first_token_ms = round(reply.first_token_ms, 1)
@@ -62,7 +62,7 @@ def check_model(settings: Settings) -> Iterator[Finding]:
 
 
 def _local_servers() -> str:
-    """A clause that lists the model servers on this machine."""
+    """Describe the model servers on this machine in a clause."""
     servers = [
         f"{server.name} runs at {server.base_url} with {', '.join(server.models[:3]) or 'no model'}"
         for server in find_local_servers()

@@ -1,4 +1,4 @@
-"""Checks whether scanned pages and images can be read. Without OCR, everything else works."""
+"""Checks whether scanned pages and images can be read by OCR, which is optional."""
 
 from collections.abc import Iterator, Mapping
 

@@ -50,7 +50,7 @@ def check_settings(reading: Reading) -> Iterator[Finding]:
 
 
 def _hint_for(reading: Reading, error: ConfigurationError) -> str:
-    """The command that makes the settings readable: it unsets the variable, or moves the file out of the way."""
+    """Return the command that makes the settings readable: it unsets the variable or renames the file."""
     variable = error.hint.removeprefix("correct ")
     if variable in reading.environment:
         return f"unset {variable}   (or correct it)"
@@ -61,7 +61,7 @@ def _hint_for(reading: Reading, error: ConfigurationError) -> str:
 
 
 def check_key(settings: Settings, environment: Mapping[str, str]) -> Iterator[Finding]:
-    """Check that a key is set if OpenAI requires one, and that it is well-formed. Never shows the key or its length.
+    """Check that a key is set if OpenAI requires one, and that it is well-formed. The findings never contain the key.
 
     Raises ConfigurationError `key_missing`, `key_refused`.
     """
@@ -82,7 +82,7 @@ def check_key(settings: Settings, environment: Mapping[str, str]) -> Iterator[Fi
 
 
 def _purpose_of_key(settings: Settings) -> str:
-    """The model or embedder in the settings that OpenAI itself serves; "" if there is none."""
+    """Return what OpenAI needs the key for, such as "the model gpt-4o"; "" if the settings do not use OpenAI."""
     try:
         endpoint = ModelEndpoint.checked(model=settings.model, base_url=settings.base_url, api_key=None)
     except ConfigurationError:

@@ -21,7 +21,7 @@ _LOW_SPACE_BYTES: Final = 500_000_000
 
 
 def check_store(settings: Settings, flags: Mapping[str, object | None], *, full: bool) -> Iterator[Finding]:
-    """Check all collections, or only the one given by a flag. The selected collection must exist."""
+    """Check all collections, or only the collection given by a flag. A collection that is selected must exist."""
     store = open_store(settings.store)
     existing = store.collections()
     checked = [settings.collection] if flags.get("collection") else existing
@@ -80,7 +80,7 @@ def _check_roots(store: Store, name: str) -> Iterator[Finding]:
 
 
 def _check_watchers(store: Store, name: str) -> Iterator[Finding]:
-    """Warn about watchers that ended without a signal, do not react, or cannot ingest."""
+    """Warn about watchers that exited unexpectedly, do not respond, or cannot ingest."""
     now_s = time.time()
     with suppress(StoreError):
         for watcher in store.watchers(name):
@@ -111,7 +111,7 @@ def _with_flags(collection: str, hint: str, settings: Settings, flags: Mapping[s
 
 
 def check_disk(store: Store) -> Iterator[Finding]:
-    """Check permissions and free space; does nothing for a remote store. Raises StoreError `store_not_writable`."""
+    """Check permissions and free space, except for a remote store. Raises StoreError `store_not_writable`."""
     space = store.disk_space()
     if space is None:
         return

@@ -45,7 +45,7 @@ class BenchView:
 
 
 def show_bench(report: Report, *, question: str, out: TextIO, json: bool, plain: bool) -> None:
-    """Print the results: as a table on a terminal, else as lines, or as one JSON object."""
+    """Print the results as one JSON object, as a table on a terminal, or as lines elsewhere."""
     if json:
         write_line(out, encode(_as_mapping(report, question)))
         return

@@ -22,7 +22,7 @@ def show_collections(
     json: bool,
     plain: bool,
 ) -> None:
-    """Print a row per collection. Damaged ones have a row, too, and a note on `err`."""
+    """Print a row per collection, including damaged ones, and a note on `err` for each damaged collection."""
     if json:
         collections = [_object(name, each) for name, each in overview.items()]
         write_line(out, encode({"version": FORMAT_VERSION, "store": store, "collections": collections}))

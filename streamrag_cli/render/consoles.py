@@ -1,4 +1,4 @@
-"""Rich consoles that print text without interpreting it, the choice of colour, a progress bar, and terminal sizes."""
+"""Rich consoles that print text literally, the choice of colour, a progress bar, and the terminal size."""
 
 import os
 from collections.abc import Mapping, MutableMapping
@@ -17,7 +17,7 @@ _DUMB_TERMINALS: Final = frozenset({"dumb", "unknown"})
 
 
 def color_choice(environment: Mapping[str, str]) -> ColorChoice:
-    """When to use colour, according to the variables `NO_COLOR`, `FORCE_COLOR` and `CLICOLOR_FORCE`.
+    """Return when to use colour, according to the variables `NO_COLOR`, `FORCE_COLOR` and `CLICOLOR_FORCE`.
 
     >>> color_choice({}), color_choice({"FORCE_COLOR": "1"}), color_choice({"FORCE_COLOR": "1", "NO_COLOR": "1"})
     ('auto', 'always', 'never')
@@ -29,7 +29,7 @@ def color_choice(environment: Mapping[str, str]) -> ColorChoice:
 
 
 def choose_color(choice: ColorChoice, environment: MutableMapping[str, str]) -> None:
-    """Set the colour variables, which Rich and prompt_toolkit also read, to the choice."""
+    """Set the colour variables, which Rich and prompt_toolkit also read, according to `choice`."""
     for name in ("NO_COLOR", *_FORCE_VARIABLES):
         environment.pop(name, None)
     if choice != "auto":
@@ -37,7 +37,7 @@ def choose_color(choice: ColorChoice, environment: MutableMapping[str, str]) -> 
 
 
 def is_dumb(terminal_type: str) -> bool:
-    """Whether a terminal with this `TERM` cannot move its cursor."""
+    """Whether a terminal of this type (the variable `TERM`) cannot move its cursor."""
     return terminal_type.lower() in _DUMB_TERMINALS
 
 
@@ -47,10 +47,10 @@ def has_forced_color(*, plain: bool) -> bool:
 
 
 def console_for(stream: TextIO, *, plain: bool) -> "Console":
-    """A console on `stream` without markup, emoji codes or automatic highlighting.
+    """Return a console on `stream` without markup, emoji codes or automatic highlighting.
 
-    It is a terminal (`is_terminal`) unless `plain` is set, `stream` is not one, or `TERM` is dumb. Only a terminal gets
-    alignment and links, and colour if it supports it. `NO_COLOR` and `FORCE_COLOR` change only the colour.
+    The console counts as a terminal (`is_terminal`) if `stream` is a terminal, `TERM` is not dumb and `plain` is False.
+    Only a terminal gets alignment, links and, if supported, colour. `NO_COLOR` and `FORCE_COLOR` change only colour.
     """
     from rich.console import Console  # imports rich, 60 ms
 
@@ -69,7 +69,7 @@ def console_for(stream: TextIO, *, plain: bool) -> "Console":
 
 
 def print_line(console: "Console", text: str, *, style: str = "", label: str = "") -> None:
-    """Print one line, after a bold label. A terminal wraps it between words, without adding newlines to copied text."""
+    """Print one line after a bold label. A terminal wraps it between words, without newlines in copied text."""
     from rich.text import Text
 
     line = Text(f"{label}{text}" if not console.is_terminal else at_words(f"{label}{text}", console.width), style=style)
@@ -78,7 +78,7 @@ def print_line(console: "Console", text: str, *, style: str = "", label: str = "
 
 
 def at_words(line: str, columns: int) -> str:
-    """The line with spaces so that a terminal of this width wraps it before words, instead of within them.
+    """Add spaces to a line so that a terminal of this width wraps it between words instead of within them.
 
     >>> at_words("to connect one: streamrag ask", 20)
     'to connect one:     streamrag ask'
@@ -100,7 +100,7 @@ def at_words(line: str, columns: int) -> str:
 
 
 def with_tilde(text: str, home: str) -> str:
-    """The text with the home directory at the start of paths replaced by `~`.
+    """Replace the home directory at the start of paths in `text` by `~`.
 
     >>> with_tilde("/home/ada/data: 3 MB free", "/home/ada")
     '~/data: 3 MB free'
@@ -109,7 +109,7 @@ def with_tilde(text: str, home: str) -> str:
 
 
 class AskingBar:
-    """A progress bar that counts answered questions. It is shown only if `moves` is set."""
+    """A progress bar that counts answered questions. It is shown only if `moves` is True."""
 
     def __init__(self, err: TextIO, *, moves: bool) -> None:
         self._err = err
@@ -133,7 +133,7 @@ class AskingBar:
 
 
 def size_of(terminal: TextIO) -> tuple[int, int]:
-    """Columns and lines of the terminal; 80 by 24 if unknown."""
+    """Return the columns and lines of a terminal; 80 and 24 if they are unknown."""
     try:
         size = os.get_terminal_size(terminal.fileno())
     except (OSError, ValueError):

@@ -30,9 +30,9 @@ def show_findings(
     verbose: bool,
     home: str = "",
 ) -> ExitCode:
-    """Print the findings, as lines or as one JSON object, and return the exit code.
+    """Print the findings as lines or as one JSON object, and return the exit code.
 
-    In lines, the directory `home` is shown as `~`.
+    The lines show the directory `home` as `~`.
     """
     found = _collected(findings, out, is_live=out.isatty() and not (json or plain))
     if json:
@@ -42,7 +42,7 @@ def show_findings(
 
 
 def _collected(findings: Iterable[Finding], out: TextIO, *, is_live: bool) -> list[Finding]:
-    """All findings. With `is_live`, a line shows how far the checks are."""
+    """Return all findings. With `is_live`, show the last completed check in a line."""
     found: list[Finding] = []
     try:
         for each in findings:
@@ -86,7 +86,7 @@ def _as_lines(findings: Sequence[Finding], out: TextIO, *, plain: bool, verbose:
         console.print(row, soft_wrap=True)
         for line in lines:
             print_line(console, f"{indent}{line}")
-        if each.hint:  # in one line, to copy it
+        if each.hint:  # on one line, so that it can be copied
             hint = "hint:" if is_narrow else f"{'hint:':>{_INDENT - 1}}"
             print_line(console, f"{hint} {sanitise_line(each.hint)}")
     print_line(console, _summary(findings))

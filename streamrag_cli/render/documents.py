@@ -28,9 +28,9 @@ def show_documents(
     unread: Sequence[DocumentEntry] = (),
     hint: str = "",
 ) -> None:
-    """Print a row per document; the path comes first. In a pipe, the path can be used as an argument.
+    """Print a row per document, starting with its path. In a pipe, the path can be used as an argument.
 
-    If there is no document, `unread` are the matching files that were not ingested, and `hint` is the command that
+    If there is no document, `unread` is printed: the matching files that were not ingested. `hint` is the command that
     lists them.
     """
     if json:
@@ -84,7 +84,7 @@ def _tabbed(entry: DocumentEntry, names: DisplayNames, *, only_unread: bool) -> 
 
 
 def _size(size_bytes: int) -> str:
-    """The size in units of 1000 bytes.
+    """Format a size in bytes with decimal units.
 
     >>> _size(12), _size(4_700), _size(1_250_000)
     ('12 B', '5 kB', '1.2 MB')

@@ -1,4 +1,4 @@
-"""Prints an error: one line with what happened, one line with a hint."""
+"""Prints an error: one line about what happened, and one line with a hint."""
 
 from typing import TextIO
 

@@ -15,10 +15,10 @@ from streamrag_cli.render.source_rows import highlighted, location, notes, print
 
 
 class Hits:
-    """Renders hits. In a pipe, a line is `path:line`, score, excerpt and notes, separated by tabs.
+    """Renders hits. In a pipe, a line consists of `path:line`, score, excerpt and notes, separated by tabs.
 
     With `full` or `max_chars`, a hit is followed by its whole passage instead of an excerpt, and by an empty line.
-    `max_chars` limits passages, also in JSON.
+    `max_chars` limits the length of passages, including in JSON.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Hits:
                 self._show(sources)
                 self._note()
             case Notice():
-                self._notices.append(event)  # notices come before the hits, which would push them off the screen
+                self._notices.append(event)  # printed before the hits: they would scroll earlier output off the screen
             case Error():
                 if self._json:
                     self._write(hits_object((), query=self._query, notices=self._notices, error=event, paths=True))
@@ -70,7 +70,7 @@ class Hits:
         """Do nothing: all output is already written."""
 
     def _note(self) -> None:
-        """Print the notices, which `--json` includes instead."""
+        """Print the notices, unless they are part of the JSON object."""
         if not (self._quiet or self._json):
             self._err.writelines(f"note: {each.message}\n" for each in self._notices)
             self._err.flush()
@@ -112,7 +112,7 @@ class Hits:
 
 
 def with_texts_cut(sources: Sequence[Source], max_chars: int | None) -> Sequence[Source]:
-    """The sources with texts of at most `max_chars` characters; a text that is cut ends in `…`."""
+    """Cut the texts of the sources to at most `max_chars` characters; a text that was cut ends in `…`."""
     if max_chars is None:
         return sources
     return [

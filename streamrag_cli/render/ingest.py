@@ -32,17 +32,17 @@ if TYPE_CHECKING:
 _MIN_NAME_COLUMNS: Final = 10
 _MANY_FILES: Final = 100
 _MANY_PASSAGES: Final = 300
-"""The amount of work is announced if there are at least this many passages."""
+"""The minimum number of passages for which the amount of work is announced."""
 SAY_EVERY_S: Final = 5.0
-"""The interval between progress lines if stderr is not a terminal."""
+"""The interval between progress lines in seconds, if stderr is not a terminal."""
 _ALWAYS_SHOWN = frozenset({"failed"})
 
 
 class IngestView:
     """Shows an ingest to users: the amount of work, progress, notes, failed files and a summary.
 
-    On a terminal, progress is one row that is never wrapped. `next_command` is shown at the end if there is something
-    new to ask about.
+    On a terminal, progress is one row that is never wrapped. `next_command` is shown at the end if there are new or
+    changed documents.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class IngestView:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Within the block, the progress is not on the terminal, which the caller writes to."""
+        """Within the block, hide the progress, so that the caller can write to the terminal."""
         was_shown = self._live is not None
         self._stop()
         yield
@@ -86,7 +86,7 @@ class IngestView:
             self._start()
 
     def fetched(self, number: int, address: str) -> None:
-        """Show that so many web pages have been checked, before the first event."""
+        """Show the number of web pages that were checked before the first event, and the address of the latest."""
         self._fetched = number, address
         if not self._quiet and self._live is None and self._clock() - self._last_line_at >= SAY_EVERY_S:
             self._line(f"... {counted_noun(number, 'page')} checked  {address}")
@@ -140,7 +140,7 @@ class IngestView:
             self._line(f"{event.action:9} {event.source}{reason}")
 
     def _row(self) -> "Text":
-        """The progress as one row that fits into the terminal; the file is dim, and shortened first."""
+        """Return the progress as one row that fits into the terminal. The file name is dim, and is shortened first."""
         from rich.text import Text
 
         columns = max(1, size_of(self._err)[0] - 1)
@@ -154,7 +154,7 @@ class IngestView:
         name = progress.source if progress else ""
         if not passages:
             checked = f"ingesting {self._checked:,} of {counted_noun(self._started.documents, 'file')}"
-            waited_s = int(self._clock() - self._began_at)  # shows that it runs while a model is loaded
+            waited_s = int(self._clock() - self._began_at)  # shows activity while a model is loaded
             return _in_row(f"{checked} · {waited_s} s" if waited_s else checked, name, columns)
         total = progress.all_passages if progress else self._started.passages
         return _in_row(f"ingesting {self._rate.progress(passages, total)}", name, columns)
@@ -190,7 +190,7 @@ def _in_row(counted: str, name: str, columns: int) -> "Text":
 
 
 def shortened_path(path: str, columns: int) -> str:
-    """The path in at most `columns` columns, shortened on the left, if possible at a directory.
+    """Shorten a path on the left to at most `columns` columns, if possible at a directory.
 
     >>> [shortened_path("guides/install/linux.md", width) for width in (30, 20, 10)]
     ['guides/install/linux.md', '…/install/linux.md', '…/linux.md']
@@ -211,7 +211,7 @@ def shortened_path(path: str, columns: int) -> str:
 
 
 def workload_line(started: IngestStarted) -> str:
-    """The amount of work as one line; "" if it is little.
+    """Return the amount of work as one line; "" if it is small.
 
     >>> event = IngestStarted(documents=1403, collection="c", embedding="e", new_documents=1403, passages=37_812,
     ...     seconds=1190.0)
@@ -230,7 +230,7 @@ def workload_line(started: IngestStarted) -> str:
 
 
 def progress_line(event: FileProgress, rate: PassageRate | None = None) -> str:
-    """The progress as one line.
+    """Format the progress of an ingest as one line.
 
     >>> progress_line(FileProgress(source="big.csv", embedded=1200, chunks=3000))
     '... 1,200 of 3,000 passages of big.csv'
@@ -286,7 +286,7 @@ class IngestObject:
 
 
 def summary(done: IngestDone) -> str:
-    """The summary of an ingest as one line.
+    """Format the summary of an ingest as one line.
 
     >>> counts = {"added": 2, "changed": 0, "unchanged": 40, "deleted": 1, "skipped": 3, "failed": 0}
     >>> summary(IngestDone(counts=counts, chunks_written=19, chunks=3100, elapsed_ms=1234.5, dry_run=False))
@@ -308,7 +308,7 @@ def ingest_renderer(
     err: TextIO,
     next_command: str = "",
 ) -> IngestView | IngestObject | IngestLines:
-    """The renderer for the output flags of `ingest`."""
+    """Return the renderer for the output flags of `ingest`."""
     if jsonl:
         return IngestLines(out, err)
     if json:

@@ -8,11 +8,11 @@ from streamrag_cli.addresses import is_address
 from streamrag_cli.model import Source
 
 _PAGE_OF_FILE: Final = {"github.com": "{repository}/blob/{ref}", "gitlab.com": "{repository}/-/blob/{ref}"}
-"""The paths of the page of a file at hosts of repositories."""
+"""The URL path between a repository and a file on the web page of each repository host."""
 
 
 def uri_of(source: Source, editor_uri: str = "") -> str:
-    """The URI of the source's file and line, or of its page; "" for a source without one.
+    """Return the URI of a source's file and line, or of its web page; "" if the source has neither.
 
     `editor_uri` is a template with `{path}` and `{line}`; without it, the result is a file URI.
 

@@ -19,9 +19,7 @@ from streamrag_cli.render.status_output import StatusOutput
 
 
 class LiveMarkdown:
-    """Renders Markdown on a terminal.
-
-    Renders each token as it arrives; with `stream=False`, renders the answer when it is complete."""
+    """Renders Markdown on a terminal: each token as it arrives or, with `stream=False`, the complete answer."""
 
     _moves_cursor: ClassVar = True
 
@@ -98,7 +96,7 @@ class LiveMarkdown:
     def _tick(self) -> None:
         self._timer = None
         if self._answer is not None:
-            with contextlib.suppress(OSError):  # the next write fails as well, and can report the error
+            with contextlib.suppress(OSError):  # the next write fails as well and reports the error
                 now_s = time.monotonic()
                 self._update_size(self._answer, now_s)
                 self._answer.tick(now_s)
@@ -124,10 +122,10 @@ class LiveMarkdown:
 
 
 class AppendedMarkdown(LiveMarkdown):
-    """Renders Markdown in colour for a pipe, such as to `less -R`: a block is written when it can no longer change.
+    """Renders Markdown in colour for a pipe, such as to `less -R`. A block is written when it can no longer change.
 
-    It is laid out for the terminal `screen` and has no links, which pagers may not know. With `has_footnotes`, the
-    cited sources follow as a Markdown list.
+    The layout fits the terminal `screen`. There are no links, because pagers may not support them. With
+    `has_footnotes`, the cited sources follow as a Markdown list.
     """
 
     _moves_cursor: ClassVar = False

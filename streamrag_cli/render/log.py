@@ -1,4 +1,4 @@
-"""Output of `log`: a list of turns, one turn as it was shown, Markdown or JSON."""
+"""Output of `log`: a list of turns, a single turn as `ask` showed it, Markdown or JSON."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from streamrag_cli.render.machine import write_line
 from streamrag_cli.text import sanitise, sanitise_line
 
 _COLLECTION: Final = 3
-"""The place of the collection in a row of the list."""
+"""The index of the collection in a row of the list."""
 _LEAST_QUESTION_COLUMNS: Final = 36
 _INDENT: Final = "    "
 
@@ -28,8 +28,8 @@ _INDENT: Final = "    "
 def print_turns(turns: Sequence[LoggedTurn], out: TextIO, *, json: bool, jsonl: bool) -> None:
     """Print a line per turn: its number, conversation, time, collection, state and question.
 
-    In a pipe, the columns are separated by tabs. On a terminal, a question that does not fit into the rest of the line
-    is below it; lines are cut to the width; and the collection is left out if it is the same for all turns.
+    In a pipe, the columns are separated by tabs. On a terminal, a question that does not fit into the rest of its line
+    is printed on the next line. Lines are cut to the width, and the collection is omitted if all turns have the same.
     """
     if json:
         write_line(out, encode({"version": FORMAT_VERSION, "turns": [asdict(turn) for turn in turns]}))
@@ -75,7 +75,7 @@ def _print_table(rows: Sequence[Sequence[str]], out: TextIO) -> None:
 def show_turn(
     turn: LoggedTurn, out: TextIO, *, names: DisplayNames, terminal_type: str, plain: bool, is_first: bool
 ) -> None:
-    """Show the question, the sources and the answer, all on `out`, as `ask` shows them."""
+    """Show the question, the sources and the answer on `out`, as `ask` shows them."""
     from streamrag_cli.render.renderer import OutputOptions, renderer_for
 
     out.write(f"{'' if is_first else chr(10)}{_local_time(turn)}  {turn.thread}  {turn.collection}\n")
@@ -101,7 +101,7 @@ def show_answer(
     json: bool,
     plain: bool,
 ) -> None:
-    """Show the answer of a turn as `ask --footnotes` shows it, without the sources before it and the timings.
+    """Show the answer of a turn as `ask --footnotes` does, but without the sources before it and the timings.
 
     In a pipe, the output is Markdown.
     """
@@ -151,7 +151,7 @@ def _extra_note(turn: LoggedTurn) -> str:
 
 
 def _events(turn: LoggedTurn, names: DisplayNames) -> list[Sources | Token | Citations | Done | Error]:
-    """The events from which renderers show the turn."""
+    """Return the events with which renderers can show the turn again."""
     sources = tuple(_source(each, names) for each in turn.sources)
     cited = tuple(
         Citation(n=each.n, source=each.source, chunk_id=each.chunk_id)

@@ -1,6 +1,6 @@
-"""JSON output: one object at the end (`--json`), or one line per event as it happens (`--jsonl`).
+"""JSON output: one object at the end (`--json`), or one line per event (`--jsonl`).
 
-The output is UTF-8 regardless of the locale, so it is written as bytes.
+The output is written as bytes, because it is UTF-8 regardless of the locale.
 """
 
 from typing import TextIO
@@ -30,7 +30,7 @@ class JsonLines:
 class JsonObject:
     """Collects the events and writes one object at the end of the stream, even after an error.
 
-    `thread` is the new conversation that the answer begins in the log, or "".
+    `thread` is the id of the conversation that the answer starts in the log, or "".
     """
 
     def __init__(self, out: TextIO, err: TextIO, *, thread: str = "") -> None:

@@ -1,6 +1,6 @@
-"""Output of `show`: text of a document, rendered if it is Markdown and the output is a terminal.
+"""Output of `show`: text of a document, which is rendered if it is Markdown and the output is a terminal.
 
-If one line was asked for, its passage is not rendered but has a mark at that line.
+If a single line was requested, its passage is printed without rendering, and the line is marked.
 """
 
 import time
@@ -19,7 +19,7 @@ from streamrag_cli.render.machine import write_line
 def show_passage(
     passage: Passage, notices: Sequence[Notice], out: TextIO, err: TextIO, *, json: bool, plain: bool
 ) -> None:
-    """Print the text on `out`. On a terminal, its location precedes it; notices go to `err`, also in a pipe."""
+    """Print the text on `out`, on a terminal after its location. Notices are always printed on `err`."""
     if json:
         listed = [public(each) for each in notices]
         content = {"version": FORMAT_VERSION, **public(passage, paths=True), "notices": listed, "error": None}
@@ -40,7 +40,7 @@ def show_passage(
 
 
 def place_of(passage: Passage) -> str:
-    """The name of the document with its lines or page, as an argument of `show`."""
+    """Return the name of the document with its lines or page, in the form that `show` accepts."""
     if passage.line_start is not None:
         end = "" if passage.line_end in {None, passage.line_start} else f"-{passage.line_end}"
         return f"{passage.source}:{passage.line_start}{end}"
@@ -65,7 +65,7 @@ def _print_place(passage: Passage, stream: TextIO) -> None:
 
 
 def _print_marked(passage: Passage, out: TextIO) -> None:
-    """Print the text as it is, with a mark at the line that was asked for."""
+    """Print the text without rendering, and mark the requested line."""
     from rich.text import Text
 
     from streamrag_cli.render.consoles import console_for

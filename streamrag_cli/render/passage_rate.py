@@ -8,7 +8,7 @@ from streamrag_cli.counting import counted_noun, rough_time, rounded
 
 _WINDOW_S: Final = 30.0
 _STEADY_S: Final = 5.0
-"""A rate over less time is unreliable."""
+"""The minimum time in seconds over which a rate is reliable."""
 
 
 class PassageRate:
@@ -19,7 +19,7 @@ class PassageRate:
         self._counts: deque[tuple[float, int]] = deque([(clock(), 0)])
 
     def add(self, passages: int) -> None:
-        """Record that `passages` passages are done. A lower number than before is ignored."""
+        """Record the number of completed passages. A lower number than before is ignored."""
         now = self._clock()
         if passages < self._counts[-1][1]:
             return
@@ -31,15 +31,15 @@ class PassageRate:
 
     @property
     def per_second(self) -> float | None:
-        """Passages per second; None while it is unreliable or if nothing has moved."""
+        """The number of passages per second; None if it is still unreliable or there was no progress."""
         (first_at, first), (last_at, last) = self._counts[0], self._counts[-1]
         elapsed = last_at - first_at
         return (last - first) / elapsed if elapsed >= _STEADY_S and last > first else None
 
     def progress(self, passages: int, total: int | None) -> str:
-        """The progress in words: `1,200 of about 3,800 passages · 31/s · 1 min left`.
+        """Format the progress, such as `1,200 of about 3,800 passages · 31/s · 1 min left`.
 
-        `total` is the estimated number of passages, if it is known.
+        `total` is the estimated number of passages, or None if it is unknown.
         """
         of_total = f"{passages:,} of about {counted_noun(max(passages, rounded(total)), 'passage')}" if total else ""
         parts = [of_total or counted_noun(passages, "passage")]

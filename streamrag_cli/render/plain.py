@@ -13,8 +13,8 @@ from streamrag_cli.render.status_output import StatusOutput
 class PlainText:
     """Writes each token as it arrives, and a newline after the last one.
 
-    With `stream=False`, writes the answer when it is complete. With `has_footnotes`, the sources that it cites
-    follow as a Markdown list.
+    With `stream=False`, the answer is written when it is complete. With `has_footnotes`, the cited sources follow as a
+    Markdown list.
     """
 
     def __init__(self, out: TextIO, status: StatusOutput, *, stream: bool, has_footnotes: bool = False) -> None:
@@ -67,7 +67,7 @@ class PlainText:
 
 
 def footnotes(citations: Citations, sources: Sequence[Source]) -> str:
-    """The cited sources as a Markdown list below an answer, or ""."""
+    """Return the cited sources as a Markdown list for the end of an answer; "" if there are none."""
     cited = {each.n for each in citations.citations}
     cited_sources = [each for each in sources if each.n in cited]
     lines = [f"{footnote(each, is_doubtful=each.n in citations.unsupported)}\n" for each in cited_sources]
@@ -75,7 +75,7 @@ def footnotes(citations: Citations, sources: Sequence[Source]) -> str:
 
 
 def footnote(source: Source, *, is_doubtful: bool = False) -> str:
-    """The number, the location and the headings of a source as an item of a Markdown list; all are literal text.
+    """Return a Markdown list item with the number, the location and the headings of a source, all escaped.
 
     The number of a doubtful source is written as `[1?]`.
 

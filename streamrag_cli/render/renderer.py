@@ -15,9 +15,9 @@ NARROWEST_COLUMNS: Final = 12  # Rich subtracts the list indent from the width, 
 class OutputOptions:
     """The output flags of `ask`. On a terminal, the answer always has footnotes.
 
-    `hides_notice` is called with the code of each notice that would be shown on a terminal. `editor_uri` is the
+    `hides_notice` is called with the code of a notice and returns whether to hide it on a terminal. `editor_uri` is the
     template of links to files. `thread` is the conversation in which the answer is logged, or "". `gives_up_s` is the
-    time after which a model server that sends nothing counts as stalled; None without a model server.
+    time after which a silent model server counts as stalled; None without a model server.
     """
 
     json: bool = False
@@ -34,10 +34,10 @@ class OutputOptions:
 
 
 def renderer_for(options: OutputOptions, *, out: TextIO, err: TextIO, terminal_type: str) -> Renderer[AskEvent]:
-    """The renderer for these options and streams.
+    """Return the renderer for these options and streams.
 
-    A terminal that cannot move its cursor (`dumb`) or that is too narrow for a list gets plain text. With
-    `--color=always`, this text is rendered in colour, but without moving the cursor.
+    A terminal that cannot move its cursor (`dumb`) or is too narrow for a list gets plain text. With `--color=always`,
+    this text is rendered in colour, but without moving the cursor.
     """
     if options.json or options.jsonl:
         from streamrag_cli.render.machine import JsonLines, JsonObject

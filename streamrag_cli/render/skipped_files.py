@@ -28,7 +28,7 @@ _BY_CODE: Final = {
     "outside_address": "redirect to another site|redirects to another site",
     "dead_link": "dead link",
 }
-"""The noun to count for each reason code. Its plural ends in -s, or follows a bar."""
+"""The noun to count for each reason code. The plural ends in -s unless it is given after a bar."""
 _BY_SUFFIX: Final = {
     suffix: noun
     for noun, suffixes in {
@@ -49,7 +49,7 @@ _BY_SUFFIX: Final = {
 
 
 def skipped_line(done: IngestDone) -> str:
-    """The skipped files by kind, as one line; "" if no file was skipped.
+    """Return the numbers of skipped files by kind as one line; "" if no file was skipped.
 
     >>> done = IngestDone(counts={"skipped": 6}, chunks_written=0, chunks=0, elapsed_ms=1.0, dry_run=False,
     ...     skipped={"unsupported": 5, "hidden": 1}, unsupported={".png": 2, ".jpg": 1, ".xyz": 2})
@@ -79,7 +79,7 @@ def _noun_for(suffix: str) -> str:
 
 
 def secrets_line(done: IngestDone) -> str:
-    """A note about withheld files; "" if there are none."""
+    """Return a note about files that were withheld as possible secrets; "" if there are none."""
     count = done.skipped.get("secret", 0)
     if not count:
         return ""

@@ -1,4 +1,4 @@
-"""Prints sources: one row each on a terminal, one line each elsewhere."""
+"""Prints sources: as rows on a terminal, as complete lines elsewhere."""
 
 import textwrap
 from collections.abc import Collection, Sequence
@@ -24,7 +24,7 @@ _GAP: Final = "   "
 
 
 def location(source: Source) -> str:
-    """The location: `path:line`, `path p. PAGE`, `path slide NUMBER`, `path sheet NAME, row N`, or the path."""
+    """Return the location: `path:line`, `path p. PAGE`, `path slide NUMBER`, `path sheet NAME, row N`, or the path."""
     if source.line_start is not None:
         return f"{source.source}:{source.line_start}"
     if source.page is not None:
@@ -39,7 +39,7 @@ def _page(source: Source) -> str:
 
 
 def notes(source: Source) -> list[str]:
-    """Notes on a source: its collection if there are several, that its file is missing, and near-duplicates."""
+    """Return the notes on a source: its collection if several were searched, a missing file, and near-duplicates."""
     texts = [f"in {source.collection}"] if source.collection else []
     texts += ["file missing"] if source.path in source.gone_paths else []
     if source.also:
@@ -99,9 +99,7 @@ def rows(
     query: str = "",
     has_passages: bool = False,
 ) -> list["Text"]:
-    """The rows for these sources. With `has_brackets`, numbers are written as citations: `[1]`, or `[1?]` if
-    doubtful.
-    """
+    """Return the rows for these sources. With `has_brackets`, numbers are written as `[1]`, or `[1?]` if doubtful."""
     from rich.cells import cell_len
     from rich.text import Text
 
@@ -143,7 +141,7 @@ def rows(
 
 
 def _location_columns(places: Sequence[str], usual: int) -> int:
-    """The width of the locations: at most `usual`, unless a file name is longer."""
+    """Return the width of the column of locations: at most `usual`, unless a file name is longer."""
     from rich.cells import cell_len
 
     names = (cell_len(place.rpartition("/")[2]) + 2 * ("/" in place) for place in places)
@@ -151,7 +149,7 @@ def _location_columns(places: Sequence[str], usual: int) -> int:
 
 
 def highlighted(text: str, query: str, *, style: str = "") -> "Text":
-    """The text with the words of `query` in bold."""
+    """Return the text with the words of `query` in bold."""
     from rich.text import Text
 
     from streamrag_cli.retrieval.matched_words import matched_spans  # imports the stemmer
@@ -174,9 +172,9 @@ def _plain_lines(source: Source, *, is_verbose: bool, is_doubtful: bool) -> list
 
 
 def _heading(source: Source, columns: int, *, is_verbose: bool) -> "Text":
-    """The last heading, shortened so that notes and the score fit, without the number of a slide.
+    """Return the last heading with notes and the score. The heading is shortened to fit, without a slide number.
 
-    The score is shown if weak or `is_verbose`.
+    The score is included if it is weak or if `is_verbose` is True.
     """
     from rich.cells import cell_len
     from rich.text import Text
@@ -244,7 +242,7 @@ def cut(text: str, columns: int) -> str:
 
 
 def _linked(place: str, uri: str) -> "Text":
-    """The location, as a link if there is a URI."""
+    """Return the location, as a link if there is a URI."""
     from rich.style import Style
     from rich.text import Text
 

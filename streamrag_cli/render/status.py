@@ -1,4 +1,4 @@
-"""Output of `status`: the collections of a store, one row each, or as one JSON object."""
+"""Output of `status`: the collections of a store as rows or as one JSON object."""
 
 import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -30,12 +30,12 @@ def show_status(
     json: bool,
     plain: bool,
 ) -> None:
-    """Print the collections of the store, as text or as one JSON object.
+    """Print the collections of the store as text or as one JSON object.
 
-    `missing` are roots that no longer exist, and `watchers` the recorded watchers by collection.
-    `removal(collection, root)` returns the command that removes the documents of a root, and `shown_name(root)` its
-    name for the user. `complete(collection, text)` adds the flags of the collection to a command at the end of a text.
-    `home` is shown as `~`.
+    `missing` are the roots that no longer exist, and `watchers` the recorded watchers by collection.
+    `removal(collection, root)` returns the command that removes the documents of a root, and `shown_name(root)` returns
+    the name of a root for users. `complete(collection, text)` adds the flags of the collection to the command at the
+    end of a text. The text shows the directory `home` as `~`.
     """
     if json:
         objects = [
@@ -98,7 +98,7 @@ def _watched(watcher: WatcherState, shown_name: Callable[[str], str], now_s: flo
 
 
 def _watchers(watchers: Sequence[WatcherState], now_s: float) -> dict[str, list[dict[str, object]]]:
-    """The JSON key `watchers`, if the collection has any."""
+    """Return the JSON key `watchers` if the collection has watchers; otherwise no key."""
     objects = [public(each) | {"silence": each.silence(now_s)} for each in watchers]
     return {"watchers": objects} if objects else {}
 
@@ -108,7 +108,7 @@ def _size(collection: CollectionStatus) -> str:
 
 
 def _embedder(collection: CollectionStatus) -> str:
-    """The name by which `--embedding` selects the embedder."""
+    """Return the name with which `--embedding` selects the embedder."""
     kind, _, model = collection.embedding.partition(":")
     return collection.embedding if kind == "openai" else kind or model
 
@@ -118,6 +118,6 @@ def _local_time(moment: str | None) -> str:
 
 
 def _gone_roots(roots: Sequence[str], missing: Collection[str]) -> dict[str, list[str]]:
-    """The JSON key `gone_roots`, if any root of the collection is missing."""
+    """Return the JSON key `gone_roots` if a root of the collection is missing; otherwise no key."""
     missing_roots = [root for root in roots if root in missing]
     return {"gone_roots": missing_roots} if missing_roots else {}

@@ -12,7 +12,7 @@ from streamrag_cli.render.timings import stage_lines, timings_line
 
 
 class StatusOutput(Protocol):
-    """Shows all events except the tokens of the answer. The first token must still be passed, before it is shown."""
+    """Shows all events except the tokens of the answer. Callers must pass the first token before they print it."""
 
     def handle(self, event: AskEvent) -> None: ...
 
@@ -36,8 +36,8 @@ class ErrorsOnly:
 class StatusPanel:
     """Shows the sources as rows, and notices, timings and errors as lines.
 
-    With `has_footnotes`, the sources that the answer cites are shown again after it. `hides_notice` is called with the
-    code of each notice.
+    With `has_footnotes`, the cited sources are shown again after the answer. `hides_notice` is called with the code of
+    a notice and returns whether to hide it.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class StatusPanel:
         self._is_blank_line_due = console.is_terminal
 
     def _print_blank_line(self) -> None:
-        """Print the line between the sources, with the notes on them, and what follows."""
+        """Print the blank line that separates the sources and their notes from the following output."""
         if self._is_blank_line_due:
             self._is_blank_line_due = False
             console_for(self._err, plain=self._plain).print()
@@ -137,7 +137,7 @@ class StatusPanel:
 
 
 def search_line(question: QuestionAsked) -> str:
-    """The queries that were searched, on one line; "" if only the question itself was searched."""
+    """Return the queries that were searched as one line; "" if only the question itself was searched."""
     queries = [" ".join(query.split()) for query in question.searched_for]
     typed = " ".join(question.text.split())
     others = [query for query in dict.fromkeys(queries) if query != typed]

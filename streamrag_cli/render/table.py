@@ -12,7 +12,7 @@ _MIN_LAST_COLUMNS: Final = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """A column with its title and cells. `drop_order` is 0 if it is always shown; else the highest is dropped first."""
+    """A column of a table. If `drop_order` is 0, it is always shown; otherwise the highest number is dropped first."""
 
     title: str
     cells: Sequence[str]
@@ -21,9 +21,9 @@ class Column:
 
 
 def table_rows(columns: Sequence[Column], width: int | None) -> list[str]:
-    """The title row and the rows of a table that is at most `width` wide; None is unlimited.
+    """Return the title row and the rows of a table that is at most `width` columns wide; None means unlimited.
 
-    Columns are dropped until the others fit; the last one is cut with an ellipsis if it still has some space.
+    Columns are dropped until the rest fits. The last column is not dropped but cut if there is enough space for it.
 
     >>> names = Column(title="NAME", cells=["default", "handbook"])
     >>> roots = Column(title="FROM", cells=["docs", "guides/installation and operation"], drop_order=1)
@@ -44,7 +44,7 @@ def table_rows(columns: Sequence[Column], width: int | None) -> list[str]:
 
 
 def cut(text: str, width: int) -> str:
-    """The text in at most `width` columns of a terminal; it ends in an ellipsis if it was cut."""
+    """Cut a text to at most `width` columns of a terminal; a text that was cut ends in an ellipsis."""
     from rich.cells import cell_len, set_cell_size
 
     return text if cell_len(text) <= width else set_cell_size(text, max(0, width - 1)).rstrip() + "…"

@@ -18,7 +18,7 @@ def write_tabbed(out: TextIO, rows: Sequence[Sequence[str]]) -> None:
 
 
 def local_time(moment: str) -> str:
-    """A time in ISO 8601, in the time zone of this machine and to the minute; "" stays empty."""
+    """Format an ISO 8601 time in the time zone of this machine, to the minute; "" is returned unchanged."""
     return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M}" if moment else ""
 
 
@@ -32,8 +32,8 @@ def print_rows(
 ) -> None:
     """Print a table on a terminal. The columns `right` are aligned to the right; `styles` maps cells to styles.
 
-    If a row does not fit, columns are dropped from the right, except one that is the text of the row (it is cut); the
-    first column, a path or name, is shortened on the left.
+    If a row does not fit, columns are dropped from the right, except a column of free text, which is cut. The first
+    column, a path or name, is shortened on the left.
     """
     from rich.cells import cell_len
     from rich.text import Text

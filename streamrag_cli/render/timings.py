@@ -6,7 +6,7 @@ from streamrag_cli.events import Done
 
 
 def timings_line(done: Done, *, columns: int | None = None) -> str:
-    """The timings, the model and its token usage as one line; unknown values are left out.
+    """Return the timings, the model and its token usage as one line; unknown values are omitted.
 
     Fields are dropped from the end until the line fits into `columns`.
 
@@ -33,9 +33,9 @@ def timings_line(done: Done, *, columns: int | None = None) -> str:
 
 
 def stage_lines(stages: Mapping[str, float], *, is_aligned: bool = True) -> list[str]:
-    """The time spent in each stage, one line per stage.
+    """Return the time spent in each stage, one line per stage.
 
-    If they are aligned, steps of a stage are indented below it.
+    If the lines are aligned, the steps of a stage are indented below it.
 
     >>> stage_lines({"imports": 61.24, "retrieval": 20.0, "retrieval: embed": 8.5})
     ['  imports        61.2 ms', '  retrieval      20.0 ms', '    embed         8.5 ms']

@@ -1,4 +1,4 @@
-"""Shows a line with the current step and its duration, which is erased before other output."""
+"""Shows the current step and its duration on a line that is erased before other output."""
 
 import asyncio
 import time
@@ -19,8 +19,8 @@ _ERASE_LINE: Final = "\r\x1b[2K"
 class WaitingLine:
     """Shows `Status` events, and pauses in the middle of an answer, on the last line of a terminal.
 
-    Pauses are shown if `gives_up_s` is set, the time after which the model server counts as stalled; tokens then
-    require a running event loop for a timer, as `Status` events do.
+    Pauses are shown if `gives_up_s` is set, which is the time after which the model server counts as stalled. The timer
+    for `Status` events and, if `gives_up_s` is set, for tokens requires a running event loop.
     """
 
     def __init__(
@@ -54,13 +54,13 @@ class WaitingLine:
             case Token():
                 self._detail, self._since_s, self._is_answering = "", self._clock(), self._gives_up_s is not None
             case Notice() | Status():
-                pass  # what was waited for is still waited for
+                pass  # the same step continues
             case _:
                 self._detail, self._is_answering = "", False
         self._renderer.handle(event)
         if not (self._detail or self._is_answering):
             self._stop_timer()
-        elif self._timer is None:  # a timer that runs is not replaced for each token: that would cost more
+        elif self._timer is None:  # a running timer is kept, because replacing it for each token would be slower
             self._set_timer(_STALLED_AFTER_S if self._is_answering else _SHOWN_AFTER_S)
 
     def close(self) -> None:
@@ -105,7 +105,7 @@ class WaitingLine:
 
 
 def waiting_line(detail: str, waited_s: float) -> str:
-    """The line to show: the step, and its duration if that is at least a second.
+    """Return the line to show: the step, and its duration if it is at least a second.
 
     >>> waiting_line("waiting for llama3.2", 0.4), waiting_line("waiting for llama3.2", 1.24)
     ('waiting for llama3.2…', 'waiting for llama3.2… 1.2 s')
@@ -114,7 +114,7 @@ def waiting_line(detail: str, waited_s: float) -> str:
 
 
 def stall_line(waited_s: float, gives_up_s: float) -> str:
-    """The line to show during a pause in the middle of an answer.
+    """Return the line to show during a pause in the middle of an answer.
 
     >>> stall_line(12.7, 60.0)
     'no data for 12 s, gives up at 60 s'

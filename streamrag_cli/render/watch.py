@@ -26,12 +26,12 @@ from streamrag_cli.render.timings import duration
 
 _NAMED_DOCUMENTS: Final = 3
 _ECHO_COLUMNS: Final = len("^C")
-"""A terminal writes this after the row at Ctrl-C."""
+"""The text that a terminal writes at the cursor on Ctrl-C."""
 _CLEAR_ROW: Final = "\r\x1b[2K"
 
 
 class WatchView:
-    """Shows the first sync like any ingest, and then what changes. It writes nothing while nothing changes."""
+    """Shows the first sync like any ingest, and then each batch of changes. Writes nothing if nothing changes."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class WatchView:
         plain: bool,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`view` shows the first sync."""
+        """`view` is the renderer of the first sync."""
         self._view: IngestView | None = view
         self._err = err
         self._quiet = quiet
@@ -101,7 +101,7 @@ class WatchView:
             self._view = None
         else:
             if isinstance(event, Notice) and event.code == "watch_standby":
-                view.close()  # its progress would be redrawn for hours
+                view.close()  # otherwise, the progress would be redrawn for hours
             view.handle(event)
 
     def _watching(self, event: Watching) -> None:
@@ -135,7 +135,7 @@ class WatchView:
         self._err.flush()
 
     def _line(self, text: str) -> None:
-        """Print a line above the row."""
+        """Print a line above the row that is rewritten."""
         if self._row:
             self._err.write(_CLEAR_ROW)
         print_line(self._console, text)
@@ -151,7 +151,7 @@ class WatchView:
 
 
 def batch_line(batch: BatchDone, documents: list[DocumentSeen]) -> str:
-    """The changes of a batch as one line.
+    """Format the changes of a batch as one line.
 
     >>> done = BatchDone(counts={}, chunks=31, elapsed_ms=812.0)
     >>> seen = [DocumentSeen(source="a.md", action="changed"), DocumentSeen(source="b.md", action="deleted")]
@@ -167,7 +167,7 @@ def batch_line(batch: BatchDone, documents: list[DocumentSeen]) -> str:
 
 
 class WatchObjects:
-    """Writes one JSON object per batch, with the keys of `ingest --json`; the last one has the error, if any."""
+    """Writes one JSON object per batch, with the keys of `ingest --json`. The last object contains any error."""
 
     def __init__(self, out: TextIO, err: TextIO) -> None:
         self._out = out
@@ -200,7 +200,7 @@ class WatchObjects:
 def watch_renderer(
     first: IngestView | IngestObject | IngestLines, *, json: bool, quiet: bool, plain: bool, out: TextIO, err: TextIO
 ) -> "WatchView | WatchObjects | IngestLines":
-    """The renderer for the output flags of `ingest --watch`. `first` is that of an ingest with the same flags."""
+    """Return the renderer for the output flags of `ingest --watch`. `first` renders an ingest with the same flags."""
     if isinstance(first, IngestView):
         return WatchView(first, err, quiet=quiet, plain=plain)
     return WatchObjects(out, err) if json or not isinstance(first, IngestLines) else first

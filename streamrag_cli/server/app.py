@@ -43,7 +43,7 @@ def create_app(settings: Settings, server: ServerSettings, limits: Limits | None
     app = FastAPI(
         title="streamrag",
         version=__version__,
-        summary="Ask your documents a question. The answer starts at once and names its sources.",
+        summary="Ask your documents a question; the answer streams immediately, with its sources.",
         docs_url=None,  # the interactive page would load scripts from another server
         redoc_url=None,
         lifespan=_lifespan,

@@ -1,4 +1,4 @@
-"""Detects changes of the files below some roots: with inotify, by comparing them now and then, or both."""
+"""Detects changes of the files below the watched roots: with inotify, by polling, or both."""
 
 import os
 import re
@@ -21,12 +21,12 @@ Method: TypeAlias = Literal["inotify", "polling"]
 _NETWORK: Final = re.compile(
     r"nfs\d?|cifs|smb\d?|smbfs|afs|ceph|gfs2|glusterfs|lustre|9p|virtiofs|vboxsf|prl_fs|davfs|fuse(\..*)?"
 )
-"""Types of file systems on which the kernel does not notice changes by other machines."""
+"""Types of file systems for which the kernel does not report changes by other machines."""
 _ESCAPED: Final = re.compile(r"\\([0-7]{3})")
 
 
 class WatchedFiles:
-    """The files below `roots`. Files and directories below `own` paths, such as the store, are never reported."""
+    """Watches the files below `roots`. Changes below the `own` paths, such as the store, are never reported."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class WatchedFiles:
         self._inotify: Inotify | None = None
         self._snapshot = Snapshot()
         self._outside = Snapshot()
-        """Ignore files above the roots, and the roots themselves: they are few, so they are compared often."""
+        """The roots and the ignore files above them, which are compared often because they are few."""
         self.polls_on_request = polls
         self.why_polling: NoWatchesLeftError | None = None
         if not polls:
@@ -79,14 +79,14 @@ class WatchedFiles:
         return [root for root in self.roots if not is_missing(root)]
 
     def is_on_network(self) -> bool:
-        """Whether a root is on a drive whose changes by other machines cause no events."""
+        """Whether a root is on a network drive, for which changes by other machines cause no events."""
         return any(_NETWORK.fullmatch(_file_system(root)) for root in self.roots)
 
     def register(self, scope: Scope | None = None) -> list[DiscoveryResult]:
-        """Watch what discovery enters: the existing roots, or what they have in the scope. Returns its results.
+        """Watch the files and directories that discovery finds in the existing roots, or only in `scope`.
 
-        For whole roots, nothing is returned, because no caller needs a list of all files. If no watches are left,
-        later changes are detected by polling. Raises the errors of `discover`.
+        Returns the results of discovery for a scope, and an empty list for whole roots, because no caller needs all
+        files. If no watches are left, later changes are detected by polling. Raises the errors of `discover`.
         """
         if scope is None:
             self._snapshot.clear()
@@ -128,7 +128,7 @@ class WatchedFiles:
         self._snapshot.take(real)
 
     def _watch_around(self, root: Path) -> None:
-        """Watch a root that is a file or link in its folder, and the ignore files above a root."""
+        """Watch a root that is a file or link through its folder, and the ignore files above a root."""
         if self._inotify and (root.is_symlink() or not root.is_dir()):
             with suppress(OSError):
                 self._inotify.watch_entry(f"{os.path.realpath(root.parent)}/{root.name}", str(root))
@@ -144,7 +144,7 @@ class WatchedFiles:
                 in_work_tree = not (parent / ".git").exists()
 
     def read(self) -> Iterator[Changed]:
-        """The changes that inotify has reported, without those of hidden files and of the store."""
+        """Yield the changes that inotify has reported, except in hidden files and in the store."""
         for changed in self._inotify.read() if self._inotify else ():
             name = changed.path.rpartition("/")[2]
             is_hidden = name.startswith(".") and name not in IGNORE_FILES and not is_about_a_hidden_file(name)
@@ -156,17 +156,20 @@ class WatchedFiles:
         return any(path == own or path.startswith(f"{own}/") for own in self._own)
 
     def has_changed(self) -> tuple[bool, float]:
-        """Compare all files. Returns whether any has changed since the last call, and how many seconds it took."""
+        """Compare all files. Return whether any file has changed since the last call, and the duration in seconds."""
         began = time.perf_counter()
         changed = self._snapshot.changed()
         return bool(changed), time.perf_counter() - began
 
     def has_changed_outside(self) -> bool:
-        """Whether a root was replaced, disappeared or came back, or an ignore file above it has changed."""
+        """Whether a root was replaced, has disappeared or reappeared, or an ignore file above a root has changed."""
         return bool(self._outside.changed())
 
     def retry_inotify(self) -> bool:
-        """Use inotify again, if watches are left now. Then `register` must be called. Not if polling was requested."""
+        """Use inotify again if watches are available now and polling was not requested. Return whether it is used.
+
+        If so, the caller must call `register`.
+        """
         if self._inotify or self.polls_on_request:
             return False
         self._start_inotify()
@@ -174,7 +177,7 @@ class WatchedFiles:
 
 
 def _file_system(path: Path) -> str:
-    """The type of the file system with the path; "" if it is unknown."""
+    """Return the type of the file system that contains the path; "" if it is unknown."""
     try:
         lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:

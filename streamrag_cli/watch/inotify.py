@@ -1,7 +1,7 @@
 """Notifications of the Linux kernel about changes in directories.
 
-Only the directories that discovery enters are watched, so ignored and hidden ones cost nothing. A directory is watched
-before it is listed: what is created in it later causes an event.
+Only the directories that discovery enters are watched, so ignored and hidden directories cost nothing. A directory is
+watched before it is listed, so that every later change in it causes an event.
 """
 
 import ctypes
@@ -44,9 +44,9 @@ _NO_SLOTS: Final = frozenset({errno.ENOSPC, errno.EMFILE, errno.ENFILE, errno.EN
 
 
 class NoWatchesLeftError(Exception):
-    """The system has no inotify instances or watches left for this user, or has no inotify at all.
+    """This user has reached the limit of inotify instances or watches, or the system does not support inotify.
 
-    `command` allows more of them; "" if that is not the reason.
+    `command` is the command that raises the limit; "" if a limit is not the reason.
     """
 
     def __init__(self, reason: str, command: str = "") -> None:
@@ -56,7 +56,7 @@ class NoWatchesLeftError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A path that may have changed. If `is_uncertain`, events were lost, or the disk of the path was unmounted."""
+    """A path that may have changed. `is_uncertain` is True if events were lost or the path's disk was unmounted."""
 
     path: str
     is_uncertain: bool = False
@@ -64,9 +64,10 @@ class Changed:
 
 @dataclass(slots=True)
 class _Watched:
-    """The purpose of one watch: a whole directory, some of its entries, or both. `path` is "" if only for entries.
+    """The purpose of one watch: a whole directory, some of its entries, or both.
 
-    `entries` are the paths to report for a change of an entry, by its name.
+    `path` is the directory, or "" if only entries are watched. `entries` are the paths to report for a change of an
+    entry, by the name of the entry.
     """
 
     path: str = ""
@@ -99,7 +100,7 @@ class Inotify:
     def watch_directory(self, path: str, real: str) -> None:
         """Watch the directory with the resolved path `real`. Changes are reported below `path`.
 
-        Does nothing if it does not exist or cannot be read.
+        Does nothing if the directory does not exist or cannot be read.
         """
         if watched := self._add(real):
             watched.path = path
@@ -123,7 +124,7 @@ class Inotify:
         return None
 
     def read(self) -> Iterator[Changed]:
-        """The changes since the last call. Does not wait."""
+        """Yield the changes since the last call, without waiting."""
         while content := self._read_once():
             at = 0
             while at < len(content):
@@ -163,7 +164,7 @@ class Inotify:
                 yield from map(Changed, reported)
 
     def _forget_below(self, path: str) -> None:
-        """Remove the watches of a directory that was moved away, which would report changes below its former path."""
+        """Remove the watches of a directory that was moved, because they would report changes below its former path."""
         for number, watched in list(self._watches.items()):
             if watched.path == path or watched.path.startswith(f"{path}/"):
                 watched.path = ""

@@ -17,13 +17,13 @@ _READ_BYTES: Final = 1 << 16
 
 
 class Question(str):
-    """A question to the user, which `Worker.answer` answers."""
+    """A yes-or-no question to the user. The reply is sent with `Worker.answer`."""
 
     __slots__ = ()
 
 
 class Worker:
-    """One worker process, and the job that it is doing."""
+    """One worker process and its current job."""
 
     def __init__(self, *, debug: bool = False) -> None:
         self._process = subprocess.Popen(
@@ -47,7 +47,7 @@ class Worker:
         return self._events.fileno()
 
     def begin(self, job: Job) -> None:
-        """Send a job. If the worker has ended, `receive` reports it."""
+        """Send a job. If the worker has exited, `receive` reports this."""
         self.is_busy = job.ingests
         with contextlib.suppress(BrokenPipeError):
             self._jobs.write(to_line(job))
@@ -59,9 +59,9 @@ class Worker:
             self._jobs.flush()
 
     def receive(self) -> Iterator[Event | Question]:
-        """The events that have arrived. Waits if there are none. After the last event of a job, it is not busy.
+        """Yield the events that have arrived; wait if there are none. After the last event, the worker is not busy.
 
-        If the process has ended during a job, the last event is an `Error` `worker_ended`.
+        If the process has exited during a job, the last event is an `Error` `worker_ended`.
         """
         content = os.read(self._events.fileno(), _READ_BYTES)
         if not content:
@@ -81,7 +81,7 @@ class Worker:
         return self._process.poll() is not None
 
     def stop(self, wait_s: float) -> None:
-        """End the process. What it has embedded is saved, for at most `wait_s` seconds."""
+        """Stop the process. Wait at most `wait_s` seconds while it saves the passages that it has embedded."""
         with contextlib.suppress(OSError):
             if self.is_busy:
                 self._process.terminate()

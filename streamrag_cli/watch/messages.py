@@ -12,9 +12,9 @@ from streamrag_cli.settings import Settings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One ingest. Without `changed`, the paths are ingested as a whole. If `ingests` is false, it only loads libraries.
+    """One ingest. Without `changed`, whole paths are ingested. If `ingests` is False, only libraries are loaded.
 
-    `asks` means that the user can be asked for confirmation. `follow`, `max_pages` and `starts` are as in
+    `asks` is True if the user can be asked for confirmation. `follow`, `max_pages` and `starts` are as in
     `IngestRequest`.
     """
 
@@ -48,5 +48,5 @@ class Job:
 
 
 def read_job(line: bytes) -> Job:
-    """Decode the job in a line. Raises DecodeError."""
+    """Decode a line as a job. Raises DecodeError."""
     return from_full(Job, read_line(line))

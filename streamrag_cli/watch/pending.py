@@ -1,7 +1,7 @@
-"""Changes that are not ingested yet, and when they are due.
+"""Changes that are not ingested yet, and the time at which they are due.
 
-A batch is due when nothing has changed for a short time, so that a save in several steps, or a checkout of thousands
-of files, is one batch. All times are seconds of a monotonic clock.
+A batch is due when nothing has changed for a short time, so that a save in several steps, or a checkout of thousands of
+files, becomes one batch. All times are seconds of a monotonic clock.
 """
 
 import os
@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Final
 
 LONGEST_WAIT_S: Final = 5.0
-"""If files change all the time, a batch is due after this time."""
+"""The time after the first change until a batch is due, even if files continue to change."""
 _GIT_LIMIT_S: Final = 60.0
-"""How long a batch waits for git to finish, which holds `index.lock` while it changes the files of a work tree."""
+"""The maximum time that a batch waits for git, which keeps `index.lock` while it changes the files of a work tree."""
 _MANY_PATHS: Final = 20_000
 
 
 @dataclass(slots=True)
 class Pending:
-    """The changed paths. If `is_whole`, the roots must be compared as a whole, because a path may be missing here."""
+    """The changed paths. If `is_whole`, the whole roots must be compared, because changed paths may be missing here."""
 
     settle_s: float
     paths: set[str] = field(default_factory=set)
@@ -51,7 +51,7 @@ class Pending:
 
     @property
     def due_at(self) -> float | None:
-        """When the batch is due; None if nothing has changed."""
+        """The time at which the batch is due; None if nothing has changed."""
         if self.first_at is None:
             return None
         return min(self.last_at + self.settle_s, self.first_at + LONGEST_WAIT_S)
@@ -64,7 +64,7 @@ class Pending:
         return any(map(_is_locked_by_git, _git_directories(folders)))
 
     def take(self) -> tuple[set[str], bool]:
-        """The changed paths, and whether the roots must be compared as a whole. Nothing is pending afterwards."""
+        """Remove and return the changed paths, and whether the whole roots must be compared."""
         taken = self.paths, self.is_whole
         self.paths, self.is_whole, self.first_at = set(), False, None
         return taken
@@ -86,14 +86,14 @@ def _git_directories(folders: Iterable[str]) -> set[str]:
 
 def _is_locked_by_git(directory: str) -> bool:
     try:
-        # A lock that is older was left by a git that was killed.
+        # An older lock was not removed, because its git process was killed.
         return time.time() - Path(directory, "index.lock").stat().st_mtime < _GIT_LIMIT_S
     except OSError:
         return False
 
 
 def own_output(paths: Iterable[str]) -> set[str]:
-    """The paths of files to which this process writes its events, which must not cause further events."""
+    """Return the files to which this process writes its events, because changes of these files must be ignored."""
     outputs = []
     for descriptor in (1, 2):
         with suppress(OSError):

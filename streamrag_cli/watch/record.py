@@ -1,4 +1,4 @@
-"""The record of this watcher in the store, by which `status` and `doctor` see that it works."""
+"""The record of this watcher in the store, from which `status` and `doctor` read whether the watcher works."""
 
 import os
 from contextlib import suppress
@@ -12,7 +12,7 @@ from streamrag_cli.watch.options import WatchOptions
 
 
 class WatchRecord:
-    """Set `has_event` after a change was noticed. `problem` is why the last batch failed, or ""."""
+    """The record of one watcher. `problem` is why the last batch failed, or "". Set `has_event` after a change."""
 
     def __init__(self, store: Store, collection: str, files: WatchedFiles, options: WatchOptions) -> None:
         self._store = store
@@ -30,7 +30,7 @@ class WatchRecord:
         self._last_sweep_at = moment_of(self._options.wall())
 
     def save(self) -> None:
-        """Write the record, and remove those of watchers of the same roots, which have ended. Raises StoreError."""
+        """Write the record, and remove the records of former watchers of the same roots. Raises StoreError."""
         now = moment_of(self._options.wall())
         if self.has_event:
             self._last_event_at, self.has_event = now, False
@@ -56,7 +56,7 @@ class WatchRecord:
         self._is_saved = True
 
     def forget(self) -> None:
-        """Remove the record at a regular end. After another end it stays, and `doctor` reports it."""
+        """Remove the record at a regular exit. After a crash, the record remains, and `doctor` reports it."""
         if self._is_saved:
             with suppress(StreamragError):
                 self._store.forget_watcher(self._collection, self._id)

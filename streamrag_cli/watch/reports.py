@@ -1,4 +1,4 @@
-"""The events that a watcher reports: what is new to the user, notices that are shown once, and totals."""
+"""Selects the events that a watcher reports: news, notices that are shown once, and totals."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,7 +14,10 @@ _SHOWN_ACTIONS: Final = frozenset({"added", "changed", "deleted"})
 
 
 class Reports:
-    """`totals` are those of all batches so far. `documents` counts the reported documents of the current batch."""
+    """The reports of one watcher.
+
+    `totals` are the totals of all batches so far. `documents` is the number of reported documents in the current batch.
+    """
 
     def __init__(self, request: IngestRequest) -> None:
         self._request = request
@@ -24,7 +27,7 @@ class Reports:
         self.totals = IngestDone(counts={}, chunks_written=0, chunks=0, elapsed_ms=0.0, dry_run=False)
 
     def document(self, event: DocumentSeen, *, is_first: bool) -> Iterator[DocumentSeen]:
-        """The event, unless nothing has changed or it fails as before. In the first sync, every event."""
+        """Yield the event if it is news: not for an unchanged file or a repeated failure, except in the first sync."""
         former = self._failed.pop(event.source, None)
         is_news = event.action in _SHOWN_ACTIONS
         if event.action == "failed":
@@ -35,20 +38,20 @@ class Reports:
             yield event
 
     def once(self, notice: Notice) -> Iterator[Notice]:
-        """The notice, unless it was shown before."""
+        """Yield the notice unless it was shown before."""
         if notice.message not in self._has_shown:
             self._has_shown.add(notice.message)
             yield notice
 
     def fallback(self, files: WatchedFiles) -> Iterator[Notice]:
-        """A notice if the system cannot report changes."""
+        """Yield a notice if the system cannot report changes."""
         if (why := files.why_polling) and not files.polls_on_request:
             message = f"the system cannot report changes ({why}), so the files are compared now and then instead"
             message += f"; to allow more: {why.command}" if why.command else ""
             yield from self.once(Notice(message=message, code="watch_polling"))
 
     def missing_roots(self, files: WatchedFiles) -> Iterator[Notice]:
-        """A notice for each root that has disappeared since the last call."""
+        """Yield a notice for each root that has disappeared since the last call."""
         for root in files.roots:
             message = f"{self._request.shown_name(root)} no longer exists; its documents stay until it is back"
             message += f"; to remove them: {self._request.removal_command(root)}"

@@ -1,20 +1,20 @@
-"""When something is due in a watcher. All times are seconds of a monotonic clock."""
+"""Computes when the actions of a watcher are due. All times are seconds of a monotonic clock."""
 
 from typing import Final
 
 from streamrag_cli.watch.options import WatchOptions
 
 _JUMP_S: Final = 5.0
-"""If the two clocks differ by this much more or less than before, the machine was suspended or its clock was set."""
+"""If the difference between the two clocks changes by this much, the machine was suspended or its clock was set."""
 _NETWORK_EVERY_S: Final = 30.0
 _ADDRESSES_EVERY_S: Final = 3600.0
 _POLL_EVERY_S: Final = 1.0
 _POLL_SHARE: Final = 0.01
-"""The share of time that polling takes at most, unless the user sets the interval."""
+"""The maximum share of time that polling takes, unless the user sets the interval."""
 
 
 class Schedule:
-    """`retry_at` is when the next batch may begin, and `beat_at` when the next record of the watcher is due."""
+    """The due times of one watcher: `retry_at` of the next batch after a failure, `beat_at` of the watcher's record."""
 
     def __init__(self, options: WatchOptions, *, is_on_network: bool) -> None:
         self._options = options
@@ -35,7 +35,7 @@ class Schedule:
 
     @property
     def next_at(self) -> float:
-        """When something is due next, apart from a batch."""
+        """The time at which the next action other than a batch is due."""
         times = [self._tick_at, self._sweep_at, self.beat_at]
         if self._poll_at is not None:
             times.append(self._poll_at)
@@ -66,13 +66,13 @@ class Schedule:
         return now >= self._poll_at
 
     def polled(self, now: float, took_s: float, *, is_settling: bool) -> None:
-        """Set the time of the next comparison. While changes settle, it is earlier, to notice the last one."""
+        """Set the time of the next comparison. It is earlier while files are changing, to notice the last change."""
         least_s = took_s if self._polls_always else took_s / _POLL_SHARE
         pause_s = max(self._options.settle_s, took_s) if is_settling else max(self._poll_every_s, least_s)
         self._poll_at = now + pause_s
 
     def addresses_are_due(self, now: float) -> bool:
-        """Whether to fetch roots that are addresses, which cause no events."""
+        """Whether to fetch the roots that are addresses, because their changes cause no events."""
         if now < self._addresses_at:
             return False
         self._addresses_at = now + (self._options.every_s or _ADDRESSES_EVERY_S)
@@ -88,7 +88,7 @@ class Schedule:
         return now >= self._whole_at
 
     def swept(self, now: float) -> None:
-        """Everything was ingested as a whole."""
+        """Record that everything was ingested."""
         self._sweep_at = now + self._options.sweep_every_s
         self._whole_at = now + self._options.whole_every_s
 

@@ -34,15 +34,15 @@ class Snapshot:
         self._identities.clear()
 
     def take(self, path: str) -> None:
-        """Remember the current state of a directory or file."""
+        """Record the current state of a directory or file."""
         self._states[path] = _state_of(path)
 
     def take_identity(self, path: str) -> None:
-        """Remember only which directory the path leads to, or whether it is a file, but not its content."""
+        """Record only the directory to which the path leads, or that it is a file, but not its content."""
         self._identities[path] = _identity_of(path)
 
     def changed(self) -> list[str]:
-        """The paths that have changed since the last call or since they were remembered."""
+        """Return the paths that have changed since the last call or since they were recorded."""
         return [*_changed(self._states, _state_of), *_changed(self._identities, _identity_of)]
 
 
@@ -79,7 +79,7 @@ def _state_of(path: str) -> int:
 def _state_of_entry(entry: os.DirEntry[str]) -> int:
     try:
         if entry.is_dir():
-            # Its times change with entries that are ignored.
+            # The times of a subdirectory also change with ignored entries.
             return hash((entry.name, entry.inode()))
         if not _matters(entry.name if "." not in entry.name else entry.name[entry.name.rindex(".") :], entry.name[:1]):
             return 0

@@ -1,8 +1,8 @@
-"""Keeps a collection in sync with its files until it is interrupted, and reports what it does as events.
+"""Keeps a collection in sync with its files until it is interrupted, and reports its actions as events.
 
-This process only waits: for events of the kernel, for its worker, and for times at which something is due. The worker
-(`worker.py`) ingests. A change is pending until a batch with it has succeeded, so a failure loses nothing, and a batch
-that is repeated writes nothing twice.
+This process only waits: for events of the kernel, for its worker, and for due times. The worker (`worker.py`) ingests.
+A change is pending until it was part of a successful batch, so a failure loses nothing, and a repeated batch writes
+nothing twice.
 """
 
 import select
@@ -59,7 +59,7 @@ class _Batch:
 
 
 class Watcher:
-    """Watches the paths of `request`, or without any all recorded roots. `run` yields its events."""
+    """Watches the paths of `request`, or all recorded roots if there are no paths. `run` yields its events."""
 
     def __init__(self, request: IngestRequest, settings: Settings, options: WatchOptions) -> None:
         self._request = request
@@ -74,9 +74,9 @@ class Watcher:
         self._reports = Reports(request)
         self._is_in_sync = False
         self._is_refused = False
-        """Whether the user must confirm something before everything can be ingested as a whole."""
+        """Whether the last complete ingest was refused until the user confirms it or corrects something."""
         self.was_busy = False
-        """Whether changes were left when `run` ended."""
+        """Whether changes were still pending when `run` ended."""
 
     @property
     def totals(self) -> IngestDone:
@@ -122,7 +122,7 @@ class Watcher:
             self._end()
 
     def _roots(self) -> list[Location]:
-        """The roots to watch. Without paths, these are all recorded ones, even if they do not exist at the moment."""
+        """Return the roots to watch. If the request has no paths, these are all recorded roots, even missing ones."""
         existing = roots_to_ingest(self._request, self._settings)
         recorded = [] if self._request.paths else recorded_roots(self._settings)
         return list(dict.fromkeys([*existing, *recorded]))
@@ -153,7 +153,7 @@ class Watcher:
             self._record.forget()
             self._lease.close()
 
-    # One step: wait for the next thing to happen, and react
+    # One step: wait for the next event or due time, and react
 
     def _step(self) -> Iterator[IngestEvent]:
         self._wait()
@@ -250,7 +250,7 @@ class Watcher:
             yield from self._failed_batch(_Batch(frozenset(paths), is_whole), as_event(error), now)
 
     def _has_lost_roots(self) -> bool:
-        """Whether the store, its collection or a root was removed, with documents that have not changed."""
+        """Whether the store, its collection or a root was removed although the documents have not changed."""
         try:
             stored = self._stored_roots()
         except StreamragError:
@@ -282,7 +282,7 @@ class Watcher:
             working_directory=None if request.working_directory is None else str(request.working_directory),
             home=None if request.home is None else str(request.home),
             rebuild=request.rebuild and batch.is_first,
-            # Events prove that files were deleted. A comparison cannot know whether a disk is missing.
+            # Events prove that files were deleted. Without them, a whole disk may be missing.
             allow_empty=request.allow_empty or not batch.is_whole,
             confirmed=request.confirmation.granted,
             asks=batch.is_first and request.confirmation.ask is not None,
@@ -387,7 +387,7 @@ class Watcher:
         return self._worker
 
     def _prepare_worker(self) -> None:
-        """Start the worker while the changes settle, so that they are in the store sooner."""
+        """Start the worker before the batch is due, so that the changes are in the store sooner."""
         if self._worker is None and self._options.monotonic() >= self._schedule.retry_at:
             with suppress(OSError):  # the batch reports it
                 self._running_worker().begin(Job(settings=self._settings, paths=(), ingests=False))
@@ -400,7 +400,7 @@ class Watcher:
 
 
 class _FirstSyncFailedError(Exception):
-    """Ends the watcher, because the first sync failed for a reason that waiting does not change."""
+    """Ends the watcher, because the first sync failed for a reason that waiting does not fix."""
 
     def __init__(self, error: Error) -> None:
         super().__init__(error.message)

@@ -1,7 +1,8 @@
 """The process that ingests for a watcher: `python -m streamrag_cli.watch.worker`.
 
 It reads jobs from stdin and writes events to stdout. The embedder and the libraries of the store stay loaded until the
-watcher closes stdin, which gives all their memory back. A crash of a library costs one attempt, not the watcher.
+watcher closes stdin; the process then exits, which frees their memory. If a library crashes, only one attempt fails,
+not the watcher.
 """
 
 import json
@@ -21,11 +22,11 @@ from streamrag_cli.watch.messages import Job, read_job
 
 
 class _Stopped(BaseException):
-    """Raised on SIGTERM. What is embedded is then saved."""
+    """Raised on SIGTERM. The embedded passages are then saved."""
 
 
 class _Termination:
-    """Handles SIGTERM: raises `_Stopped`, but not within a block of `deferred`, where it is raised at the end."""
+    """Raises `_Stopped` on SIGTERM; within a block of `deferred`, only at the end of the block."""
 
     def __init__(self) -> None:
         self._depth = 0
@@ -51,10 +52,10 @@ class _Termination:
 
 
 def main() -> None:
-    """Do jobs until stdin is closed."""
+    """Run jobs until stdin is closed."""
     jobs = sys.stdin.buffer
     out = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints must not become an event
+    os.dup2(2, 1)  # output of libraries must not be read as events
     termination = _Termination()
     with suppress(_Stopped, BrokenPipeError):
         while line := jobs.readline():
@@ -86,13 +87,13 @@ def _run(job: Job, jobs: BinaryIO, out: BinaryIO, termination: _Termination) -> 
             for event in events:
                 send(event_line(event))
         except Exception as error:
-            if isinstance(error, BrokenPipeError):  # the watcher has ended
+            if isinstance(error, BrokenPipeError):  # the watcher has exited
                 raise
             send(event_line(_failure(error)))
 
 
 def _failure(error: Exception) -> IngestEvent:
-    """The last event for an exception that is not an expected error of an ingest."""
+    """Return the last event of a job for an exception that is not an expected error of an ingest."""
     from streamrag_cli.events import as_event
 
     if (expected := exhausted_resource(error)) is not None:
@@ -102,7 +103,7 @@ def _failure(error: Exception) -> IngestEvent:
 
 
 def _load(job: Job) -> None:
-    """Load what most jobs need, while the watcher still waits for changes to settle."""
+    """Load the libraries that most jobs need, before the watcher sends the first batch."""
     from streamrag_cli.ingest import pipeline  # noqa: F401 - 0.2 s
     from streamrag_cli.retrieval.embedder import has_tokens
     from streamrag_cli.retrieval.retriever import embedder_for

@@ -153,7 +153,9 @@ def test_a_model_answer_without_citations_has_a_notice(settings: Settings) -> No
     events, _ = ask_model(answer("Ada Brandt built it."), settings)
 
     assert kinds(events)[-4:] == ["Token", "Citations", "Notice", "Done"]
-    assert events[-2] == Notice(message="The answer cites none of the sources; check it.", code="no_citations")
+    assert events[-2] == Notice(
+        message="the answer cites none of the sources; check it against the documents", code="no_citations"
+    )
 
 
 @pytest.mark.parametrize(

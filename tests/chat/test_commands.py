@@ -31,18 +31,20 @@ def test_mistakes_in_commands_print_one_line_and_never_end_the_chat(user: Comman
     variable = "STREAMRAG_API_KEY"
     expected = {
         "/sorces": "unknown command /sorces; did you mean /sources?",
-        "/etc/hosts?": "unknown command /etc/hosts?; /help lists the commands; if it is a question, begin it with //",
-        "/sources": "no answer in this chat has sources yet",
+        "/etc/hosts?": "unknown command /etc/hosts?; type /help to list the commands,"
+        " or // to begin a question with a slash",
+        "/sources": "this chat has no answer with sources yet",
         "/show": "usage: /show N",
-        "/show 1": "no answer in this chat has sources yet",
+        "/show 1": "this chat has no answer with sources yet",
         "/set collection laws,-": "collection: '-' must be 1 to 63 letters, digits, dots, dashes or underscores,"
         " begin and end with a letter or digit, and not contain '..'",
-        "/open 1": "no answer in this chat has sources yet",
-        "/again": "there is no question to ask again",
+        "/open 1": "this chat has no answer with sources yet",
+        "/again": "this chat has no question to ask again yet",
         "/again -x": "usage: /again [-m MODEL]",
         "/set top_k 0": "top_k: '0' must be a whole number from 1 to 100",
-        "/set top-q 3": "no setting top_q; did you mean top_k?",
-        "/set api_key k": f"api_key cannot be set here, where it would be visible; set the variable {variable}",
+        "/set top-q 3": "there is no setting top_q; did you mean top_k?",
+        "/set api_key k": "api_key cannot be set in a chat, where it would be visible; set the environment variable"
+        f" {variable} before the chat",
         "/save": "usage: /save FILE.md",
         "/save 'x": "'x: no closing quotation",
     }
@@ -100,7 +102,7 @@ def test_edit_asks_the_question_from_the_editor_and_leaves_no_file(user: Command
 
 @pytest.mark.parametrize(
     ("script", "message"),
-    [("exit 3", "exited with code 3"), (": > $1", "nothing to ask: the file is empty")],
+    [("exit 3", "exited with code 3"), (": > $1", "no question was asked, because the file is empty")],
     ids=["failure", "empty file"],
 )
 def test_edit_asks_nothing_if_the_editor_fails_or_leaves_an_empty_file(
@@ -200,7 +202,7 @@ def test_help_and_quit_need_no_slash_on_a_terminal(user: CommandLine, word: str)
         ask(terminal, word)
         assert terminal.wait_for_end(process) == 0
 
-    assert "/quit              leave" in terminal.lines
+    assert "/quit              quit the chat" in terminal.lines
 
 
 @pytest.mark.parametrize(

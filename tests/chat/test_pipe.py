@@ -132,7 +132,7 @@ def test_commands_with_effects_outside_the_chat_are_refused_in_a_pipe(user: Comm
     outcome = user.run("chat", stdin=command.encode())
 
     name = command.partition(" ")[0]
-    assert (outcome.stderr, outcome.code) == (f"streamrag: {name} needs a terminal as stdin\n", 2)
+    assert (outcome.stderr, outcome.code) == (f"streamrag: {name} works only if stdin is a terminal\n", 2)
     assert list(user.directory.iterdir()) == []
 
 

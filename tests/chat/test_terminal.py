@@ -105,7 +105,7 @@ def test_ctrl_c_at_the_prompt_clears_the_line_and_then_hints_at_ctrl_d(user: Com
         terminal.type(CTRL_C)
         wait_for_prompt(terminal)
         terminal.type(CTRL_C)
-        terminal.wait_for("press Ctrl-D to leave")
+        terminal.wait_for("press Ctrl-D to quit")
         code = leave(terminal, process)
 
     assert (code, [line for line in terminal.lines if "not this" in line]) == (0, [])
@@ -310,7 +310,7 @@ def test_a_terminal_without_cursor_movement_gets_plain_text(user: CommandLine, f
         terminal.type(b"not this" + CTRL_C)
         terminal.wait_until(lambda lines: lines[-1:] == [">"])
         terminal.type(CTRL_C)
-        terminal.wait_for("press Ctrl-D to leave")
+        terminal.wait_for("press Ctrl-D to quit")
         code = leave(terminal, process)
         after = terminal.modes
 

@@ -129,7 +129,10 @@ def test_several_models_are_listed_with_a_command_to_choose_one(cli_with_store: 
 
 @pytest.mark.parametrize(
     ("file", "message"),
-    [("top_k = 0", "top_k in FILE: '0' must be"), ("keys = 1", "the settings file FILE has unknown settings: keys")],
+    [
+        ("top_k = 0", "top_k in FILE: '0' must be"),
+        ("keys = 1", "the settings file FILE contains unknown settings: keys"),
+    ],
 )
 def test_an_invalid_settings_file_exits_with_3(cli: CommandLine, file: str, message: str) -> None:
     path = cli.home / "config" / "streamrag" / "config.toml"

@@ -90,7 +90,7 @@ def test_a_chat_keeps_the_filter_until_it_is_changed(user: WarmCommandLine) -> N
     assert shown[:2] == [{"manual/v1/pump.md"}, {"letters/pump.txt"}]
     assert len(shown[2]) > 1
     assert "--in letters --format text\n" in outcome.stderr
-    assert "no filter: all documents are used\n" in outcome.stderr
+    assert "no filter is set: all documents are searched\n" in outcome.stderr
     assert "usage: /filter [--in GLOB]" in outcome.stderr
 
 

@@ -137,7 +137,7 @@ def test_a_missing_root_keeps_its_documents_and_is_reported(user: WarmCommandLin
 
 
 @pytest.mark.fault("fresh-question")
-def test_an_empty_folder_as_of_an_unmounted_disk_removes_nothing(user: WarmCommandLine) -> None:
+def test_an_empty_folder_does_not_remove_stored_documents(user: WarmCommandLine) -> None:
     shutil.rmtree(user.directory / "garden")
     (user.directory / "garden").mkdir()
     [(code, message), gone] = notices(user)
@@ -179,7 +179,7 @@ def test_a_question_is_answered_although_another_process_writes(user: WarmComman
     assert notice["message"].startswith("the documents were not updated: the store is busy: ")
 
 
-def test_without_a_store_the_error_is_that_of_ask(cli: WarmCommandLine) -> None:
+def test_fresh_without_a_store_fails_like_a_plain_question(cli: WarmCommandLine) -> None:
     outcome = cli.run("ask", QUESTION, "--fresh")
 
     assert (outcome.code, outcome.stderr) == (5, cli.run("ask", QUESTION).stderr)

@@ -154,7 +154,7 @@ def test_the_hint_after_an_interruption_continues_the_ingest(cold_cli: CommandLi
 
     assert interrupted.code == 130
     assert command == ["ingest", "many files", "-c", "sea", "--jsonl"]
-    assert "run the same command again, it continues" in interrupted.stderr
+    assert "run the same command again to continue" in interrupted.stderr
     cache = list((cold_cli.home / ".local" / "state" / "streamrag").glob("unfinished-*.npz"))
     assert len(cache) == 1
     assert cache[0].stat().st_mode & 0o077 == 0
@@ -171,7 +171,7 @@ def test_every_mistyped_command_name_suggests_an_existing_command(cold_cli: Comm
     assert outcome.stderr == "streamrag: No such command 'query'.\nhint: streamrag search \"QUERY\"\n"
 
 
-def test_the_hint_if_no_server_listens_on_the_port_of_ollama_starts_it(island: WarmCommandLine) -> None:
+def test_the_hint_starts_ollama_if_nothing_listens_on_its_port(island: WarmCommandLine) -> None:
     island.run("ingest", "-q", "island")
     failed = island.run("ask", QUESTION, "--base-url", "http://localhost:11434/v1", "-m", "x")
 

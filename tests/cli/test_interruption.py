@@ -143,7 +143,7 @@ def test_an_interrupted_ingest_keeps_its_progress_and_can_be_continued(cli: Comm
 
     message, hint = stderr.decode().splitlines()
     assert re.fullmatch(r"streamrag: interrupted before the ingest was complete; \d+ passages are kept", message)
-    assert (code, hint) == (130, "hint: run the same command again, it continues: streamrag ingest . --jsonl")
+    assert (code, hint) == (130, "hint: run the same command again to continue: streamrag ingest . --jsonl")
     assert b'"code":"interrupted"' in stdout.splitlines()[-1]
     assert cli.run("ingest", ".").code == 0
     assert re.search(r"^default +40 ", cli.run("status").stdout.decode(), re.MULTILINE)
@@ -169,7 +169,7 @@ def test_an_interrupted_ingest_restores_the_terminal_and_reports_kept_passages(c
     )
 
     assert (code, was_visible, terminal.cursor_is_visible, after) == (130, True, True, modes)
-    assert terminal.lines[-1] == "hint: run the same command again, it continues: streamrag ingest memos"
+    assert terminal.lines[-1] == "hint: run the same command again to continue: streamrag ingest memos"
     assert reported, terminal.lines
     assert int(reported[1]) > 0
     assert len(caches) == 1

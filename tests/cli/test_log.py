@@ -266,7 +266,7 @@ def test_the_list_can_be_searched_and_limited(user: CommandLine) -> None:
     assert questions(user, "-n", "1") == [ROOF]
     assert questions(user, "--since", "2999-01-01") == []
     assert len(questions(user, "--since", "1h")) == 3
-    assert user.run("log", "-q", "giraffe").stderr == "nothing in the log matches\n"
+    assert user.run("log", "-q", "giraffe").stderr == "no question in the log matches\n"
     columns = user.run("log", "-n", "1").stdout.decode().rstrip("\n").split("\t")
     assert (columns[0], columns[3:]) == ("3", ["default", "", ROOF])
 
@@ -380,15 +380,19 @@ def test_deleted_turns_are_erased_from_the_files(user: CommandLine) -> None:
     outcomes = [user.run("log", "rm", ids[0]), user.run("log", "rm", "--thread", logged(user)[-1]["thread"])]
     content = b"".join(each.read_bytes() for each in Path(user.variables["XDG_STATE_HOME"], "streamrag").glob("log*"))
 
-    assert [each.stdout for each in outcomes] == [b"1 deleted\n", b"1 deleted\n"]
+    assert [each.stdout for each in outcomes] == [b"1 turn deleted\n", b"1 turn deleted\n"]
     assert questions(user) == [LENDING]
     assert [word in content.lower() for word in (b"concrete", b"six in the evening", b"four weeks")] == [
         False,
         False,
         True,
     ]
-    assert user.run("log", "rm", "--older", "1d").stdout == b"0 deleted\n"
-    assert failure(user.run("log", "rm", ids[0])) == (2, f"no turn {ids[0]} in the log", "streamrag log")
+    assert user.run("log", "rm", "--older", "1d").stdout == b"0 turns deleted\n"
+    assert failure(user.run("log", "rm", ids[0])) == (
+        2,
+        f"the log contains no turn or conversation {ids[0]}",
+        "streamrag log",
+    )
     assert failure(user.run("log", "rm"))[0] == 2
 
 

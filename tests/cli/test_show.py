@@ -203,7 +203,7 @@ def test_without_a_log_there_is_no_last_answer(user: WarmCommandLine, tmp_path: 
     assert (code, message.startswith("streamrag: there is no answer in the log: ")) == (2, True)
 
 
-def test_the_line_that_was_asked_for_is_marked_on_a_terminal_only(user: WarmCommandLine) -> None:
+def test_the_requested_line_is_marked_only_on_a_terminal(user: WarmCommandLine) -> None:
     marked = shown(user, "show", "rules/hours.md:9", columns=80).lines
     text = shown(user, "show", "notes.txt:2").lines
 
@@ -269,7 +269,7 @@ def test_a_source_that_was_ingested_again_is_shown_at_its_old_place(own: WarmCom
 
     assert outcome.stdout.decode() == "# Tide\n\nIt rises at ten.\n"
     assert outcome.stderr == (
-        "note: the document was ingested again after that answer; this is the passage now at that place\n"
+        "note: the document was ingested again after the answer; this passage is now at the same place\n"
     )
 
 

@@ -117,7 +117,7 @@ def test_the_command_in_the_notice_updates_the_right_collection_and_store(user: 
     assert notices(user, "ask", QUESTION, "--json", *target) == []
 
 
-def test_a_file_in_several_collections_is_reported_for_each_collection_that_is_out_of_date(
+def test_a_changed_file_is_reported_for_each_outdated_collection(
     user: WarmCommandLine,
 ) -> None:
     assert user.run("ingest", "house/safety.md", "-c", "safety").code == 0
@@ -134,7 +134,7 @@ def test_a_file_in_several_collections_is_reported_for_each_collection_that_is_o
 
 
 @pytest.mark.fault("source-changed")
-def test_a_pipe_or_folder_in_the_place_of_a_file_counts_as_a_change(user: WarmCommandLine) -> None:
+def test_a_file_replaced_by_a_pipe_or_folder_counts_as_changed(user: WarmCommandLine) -> None:
     file = user.directory / "house" / "boiler.md"
     file.unlink()
     os.mkfifo(file)

@@ -61,7 +61,7 @@ def refused(outcome: Outcome) -> tuple[int, bytes, list[str]]:
     return outcome.code, outcome.stdout, outcome.stderr.splitlines()
 
 
-EMPTY_PATH = (2, b"", ["streamrag: a PATH is empty", "hint: name a folder, or use . for the working directory"])
+EMPTY_PATH = (2, b"", ["streamrag: a PATH is empty", "hint: pass the path of a folder, or . for the working directory"])
 
 
 @pytest.mark.fault("ingest-large-or-empty-path")

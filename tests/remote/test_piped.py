@@ -61,12 +61,12 @@ def test_the_name_determines_the_format(cli: WarmCommandLine) -> None:
 @pytest.mark.parametrize(
     ("arguments", "stdin", "message"),
     [
-        (("-",), HERON, "the PATH - requires --name, the name of what is piped"),
+        (("-",), HERON, "the PATH - requires --name, the name of the document"),
         (("--name", "a.md", "folder"), HERON, "--name requires the PATH -"),
         (("-", "--name", "a.md"), b" \n", "stdin is empty, so nothing was ingested"),
         (("-", "--name", "../a.md"), HERON, "--name must be a relative name without .. and control characters"),
-        (("-", "--name", "a.md"), b"x" * 1_000_001, "stdin is larger than 1 MB"),
-        (("--remove", "-"), HERON, "--remove takes the name of what was piped, not -"),
+        (("-", "--name", "a.md"), b"x" * 1_000_001, "stdin is larger than the limit of 1 MB"),
+        (("--remove", "-"), HERON, "--remove requires the name of the piped document, not -"),
     ],
 )
 def test_unusable_input_changes_nothing(

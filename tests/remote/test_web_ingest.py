@@ -257,7 +257,7 @@ def test_follow_takes_the_folder_of_a_page(cli: WarmCommandLine) -> None:
     ("arguments", "code"),
     [
         (["--follow", "docs"], "--follow and --max-pages require the address of a web page"),
-        (["--follow", "https://h/?page=2"], "--follow takes an address without a query"),
+        (["--follow", "https://h/?page=2"], "--follow requires an address without a query"),
         (["--no-follow", "--max-pages", "3", "https://h/"], "--max-pages requires --follow"),
         (["https://ada:pw@h/"], "the address contains credentials"),
         (["https://h/?access_token=x"], "the address contains credentials"),

@@ -194,4 +194,4 @@ def test_setting_the_clock_back_does_not_lengthen_the_wait(settings: Settings, m
     "key", ["password12345678", "YOUR_SECRET_KEY_HERE", "Administrator-123", "correcthorsebatterystaple"]
 )
 def test_a_key_that_contains_an_easily_guessed_word_is_weak(key: str) -> None:
-    assert weakness(key) == "contains a word that is easy to guess; generate one: openssl rand -hex 32"
+    assert weakness(key) == "contains a word that is easy to guess; generate a key: openssl rand -hex 32"

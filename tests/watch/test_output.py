@@ -84,7 +84,7 @@ def test_with_quiet_only_failures_and_errors_are_shown() -> None:
     ]
 
 
-def test_json_has_one_object_per_batch() -> None:
+def test_json_output_is_one_object_per_batch() -> None:
     out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     renderer = WatchObjects(out, io.StringIO())
     for event in (*FIRST, *SECOND, Error(message="m", code="c", hint="h", retryable=True, exit_code=5)):

@@ -43,7 +43,7 @@ def test_sweeps_are_due_every_fifteen_minutes() -> None:
     ]
 
 
-def test_polling_takes_at_most_a_hundredth_of_the_time_unless_an_interval_is_set() -> None:
+def test_polling_takes_at_most_one_percent_of_the_time_by_default() -> None:
     clocks = Clocks()
     schedule = Schedule(clocks.options(), is_on_network=False)
     set_by_user = Schedule(clocks.options(every_s=5), is_on_network=False)

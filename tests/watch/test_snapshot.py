@@ -24,7 +24,7 @@ def test_changes_of_documents_and_directories_are_detected_once(tmp_path: Path) 
     assert snapshot.changed() == [str(tmp_path)]
 
 
-def test_files_that_are_never_read_do_not_count(tmp_path: Path) -> None:
+def test_changes_of_files_that_are_never_read_are_ignored(tmp_path: Path) -> None:
     snapshot = Snapshot()
     snapshot.take(str(tmp_path))
 

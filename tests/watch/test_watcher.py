@@ -41,9 +41,7 @@ def findings_of(cli: CommandLine, code: str) -> list[dict[str, Any]]:
     return [each for each in json.loads(outcome.stdout)["checks"] if each["code"] == code]
 
 
-def test_the_first_sync_and_each_batch_are_events_and_nothing_is_written_in_between(
-    cli: CommandLine, folder: Path
-) -> None:
+def test_the_first_sync_and_each_batch_are_reported_as_events(cli: CommandLine, folder: Path) -> None:
     with watching(cli, "docs") as watcher:
         first = watcher.until("watching")
         assert [event["type"] for event in first] == ["started", "document", "batch", "watching"]
@@ -175,7 +173,7 @@ def child_of(watcher: RunningWatcher) -> int:
 
 
 @pytest.mark.fault("watch-busy")
-def test_while_the_store_is_busy_changes_wait(cli: CommandLine, folder: Path) -> None:
+def test_changes_stay_pending_while_the_store_is_busy(cli: CommandLine, folder: Path) -> None:
     with watching(cli, "docs") as watcher:
         watcher.until("watching")
         lock = cli.store / "collections" / "default" / "writer.lock"
@@ -191,9 +189,7 @@ def test_while_the_store_is_busy_changes_wait(cli: CommandLine, folder: Path) ->
 
 
 @pytest.mark.fault("watch-stale")
-def test_doctor_and_status_report_a_watcher_that_was_killed_and_a_new_one_replaces_it(
-    cli: CommandLine, folder: Path
-) -> None:
+def test_a_killed_watcher_is_reported_until_a_new_one_replaces_it(cli: CommandLine, folder: Path) -> None:
     with watching(cli, "docs") as watcher:
         watcher.until("watching")
         wait_until(lambda: "watchers" in status_of(cli))
@@ -215,7 +211,7 @@ def test_doctor_and_status_report_a_watcher_that_was_killed_and_a_new_one_replac
 
 
 @pytest.mark.fault("watch-two")
-def test_a_second_watcher_stands_by_and_takes_over(cli: CommandLine, folder: Path, stack: ExitStack) -> None:
+def test_a_second_watcher_waits_until_the_first_one_exits(cli: CommandLine, folder: Path, stack: ExitStack) -> None:
     with watching(cli, "docs") as first:
         first.until("watching")
         second = stack.enter_context(watching(cli, "docs"))
@@ -289,7 +285,7 @@ def test_a_watched_file_may_be_replaced_and_come_back(cli: CommandLine, folder: 
         (("missing", "--watch"), "no such file or directory"),
     ],
 )
-def test_wrong_flags_end_the_command(cli: CommandLine, arguments: tuple[str, ...], message: str) -> None:
+def test_invalid_watch_flags_are_usage_errors(cli: CommandLine, arguments: tuple[str, ...], message: str) -> None:
     outcome = cli.run("ingest", *arguments)
 
     assert (outcome.code, message in outcome.stderr) == (2, True), outcome.stderr
@@ -321,7 +317,7 @@ def test_the_store_and_the_output_in_the_watched_folder_cause_no_batches(cli: Co
 
 @pytest.mark.fault("watch-removed")
 @pytest.mark.parametrize("removed", ["store", "collection", "root"])
-def test_documents_that_were_removed_from_the_store_are_ingested_again_with_the_next_change(
+def test_the_next_change_restores_documents_removed_from_the_store(
     cli: CommandLine, folder: Path, removed: str
 ) -> None:
     store = folder.parent / "store"
