@@ -23,23 +23,27 @@ from streamrag_cli.text import sanitise_line
 if TYPE_CHECKING:
     from streamrag_cli.history.reading import LoggedTurn
 
-_HELP = "PATH, PATH:LINE, PATH:FIRST-LAST, PATH:pPAGE, the id of a passage, the number of a source, or last."
+_HELP = (
+    "PATH, PATH:LINE, PATH:FIRST-LAST, PATH:pPAGE, a location as sources show it, the id of a passage, the number of a"
+    " source, or last."
+)
 
 
 def command(
     process: Process,
     *,
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help=_HELP)],
+    source: Annotated[list[str], typer.Argument(metavar="SOURCE", help=_HELP)],
     flags: options.SettingFlags,
     json: options.Json = False,
     plain: options.Plain = False,
 ) -> int:
     """Show a document, some of its lines, or a passage.
 
-    The text is what was ingested. A number is a source of the last answer in this terminal, and last is that answer.
-    PATH may be the last part of a path. Does not call the model.
+    The text is what was ingested. A number is a source of the last answer in this terminal, and last is that answer;
+    `streamrag log show last` adds its question and all sources. PATH may be the last part of a path. Does not call
+    the model.
     """
-    where = source.encode("utf-8", "surrogateescape").decode("utf-8", "replace").strip()
+    where = " ".join(source).encode("utf-8", "surrogateescape").decode("utf-8", "replace").strip()
     if not where:
         raise UsageError("SOURCE is empty", code="usage", hint="streamrag show PATH")
     if where == "last":

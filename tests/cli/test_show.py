@@ -24,7 +24,7 @@ FILES = {
     "garden/hours.md": "# Garden\n\nThe garden is open all day.\n",
     "notes.txt": "Keys **hang** by the door.\nLamps too.\n",
 }
-PDF = Path(__file__).parents[1] / "documents" / "samples" / "columns-chromium.pdf"
+SAMPLES = Path(__file__).parents[1] / "documents" / "samples"
 
 
 @pytest.fixture(scope="module", params=["directory", "postgres"])
@@ -37,7 +37,8 @@ def user(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     ):
         store = {} if place is None else {"STREAMRAG_STORE": place.with_secret()}
         write_files(home / "work", FILES)
-        (home / "work" / "columns.pdf").write_bytes(PDF.read_bytes())
+        (home / "work" / "columns.pdf").write_bytes((SAMPLES / "columns-chromium.pdf").read_bytes())
+        (home / "work" / "timber.xlsx").write_bytes((SAMPLES / "timber-libreoffice.xlsx").read_bytes())
         (home / "work" / EVIL_NAME).write_text(EVIL_TEXT, encoding="utf-8")
         user = without_log.having(STREAMRAG_LOG_QUESTIONS="on", XDG_STATE_HOME=str(home / "state"), **store)
         assert user.run("ingest", ".").code == 0
@@ -104,6 +105,16 @@ def test_a_single_line_selects_the_passage_at_it(user: WarmCommandLine) -> None:
             None,
         ),
         ("0" * 32, f"no passage has the id '{'0' * 32}'", None),
+        (
+            "timber.xlsx sheet Costs, row 2",
+            "no sheet Costs, row 2: timber.xlsx has text on these sheets: Prices, Delivery",
+            "streamrag show timber.xlsx",
+        ),
+        (
+            "timber.xlsx sheet Prices, row 900",
+            "no sheet Prices, row 900: timber.xlsx has no text in these rows",
+            "streamrag show timber.xlsx",
+        ),
         ("  ", "SOURCE is empty", "streamrag show PATH"),
     ],
 )
@@ -129,7 +140,31 @@ def test_pages_of_a_pdf_are_printed(user: WarmCommandLine) -> None:
 
     assert page.strip()
     assert page.strip() in whole
-    assert text_of(user.run("show", "columns.pdf p. 1")) == page
+    assert text_of(user.run("show", "columns.pdf p. 1")) == text_of(user.run("show", "columns.pdf", "p.", "1")) == page
+
+
+@pytest.mark.parametrize(
+    ("where", "first"),
+    [
+        ("timber.xlsx sheet Prices, row 5", "Plank: oak, planed; "),
+        ("timber.xlsx sheet prices, rows 5–6", "Plank: oak, planed; "),
+        ("timber.xlsx sheet Delivery", "Region: coast; Days: 2"),
+        ("…/long.md:3", "## Rule 1"),
+        ("…ong.md:3", "## Rule 1"),
+    ],
+)
+def test_a_location_is_accepted_as_sources_print_it(where: str, first: str, user: WarmCommandLine) -> None:
+    quoted, words = user.run("show", where), user.run("show", *where.split(" "))
+
+    assert (quoted, text_of(quoted)) == (words, text_of(words))
+    assert first in text_of(quoted)
+
+
+def test_a_row_is_marked_and_its_place_printed_on_a_terminal(user: WarmCommandLine) -> None:
+    screen = shown(user, "show", "timber.xlsx", "sheet", "Prices,", "row", "5").lines
+
+    assert screen[0].startswith("timber.xlsx sheet Prices, row 5")
+    assert [row[:20] for row in screen if row.startswith("> ")] == ["> - Plank: oak, plan"]
 
 
 def test_json_has_the_text_its_place_and_the_path(user: WarmCommandLine) -> None:
