@@ -184,7 +184,7 @@ class FileProgress(Event):
     """The progress within a file: about `embedded` of its `chunks` are embedded. Both are 0 while it is being read.
 
     Reported several times a second if an ingest takes longer than a second. In the whole ingest, about `passages`
-    passages are embedded, of about `all_passages` (None if unknown).
+    passages are embedded, of about `all_passages` (None if unknown), and `files_read` files are read or unchanged.
     """
 
     kind = "progress"
@@ -193,6 +193,7 @@ class FileProgress(Event):
     chunks: int
     passages: int = 0
     all_passages: int | None = field(default=None, metadata=shown(IF_SET))
+    files_read: int = field(default=0, metadata=shown(PRIVATE))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
