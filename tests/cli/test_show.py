@@ -1,17 +1,19 @@
 """`show` prints what was ingested: documents, lines, pages, passages, sources of the last answer and that answer."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import EVIL_NAME, EVIL_TEXT
-from tests.support.command_line import CommandLine, Outcome
+from tests.support.command_line import LIMIT_S, CommandLine, Outcome
 from tests.support.files import write_files
 from tests.support.postgres_server import fresh_schema
-from tests.support.pseudo_terminal import shown
+from tests.support.pseudo_terminal import on_terminal, shown
 from tests.support.warm_command_line import WarmCommandLine, warm
 
 HOURS = "# Hours\n\nThe **library** opens at `nine`.\n\n## Winter\n\nIt closes at four.\n\n\nThe door is locked.\n"
@@ -210,6 +212,24 @@ def test_sources_of_the_last_answer_are_shown_by_their_number(user: WarmCommandL
     assert code == 2
     assert message.endswith(f"so there is no source {len(sources) + 1}")
     assert hint == "streamrag show last"
+
+
+def test_after_a_search_on_a_terminal_numbers_are_those_of_the_search(user: WarmCommandLine) -> None:
+    ask, show = "ask -q When does the library open", "show 1 --plain"
+    commands = [ask, "search garden", show, "search -q library", show, ask, show, "search zebra", "show 9"]
+    program = " ".join(user.program)
+    script = "".join(f"echo ={number}=; {program} {each}\n" for number, each in enumerate(commands))
+
+    with on_terminal(replace(user.cold, program=("/bin/sh", "-c", script))) as (terminal, process):
+        terminal.wait_for_end(process, limit_s=5 * LIMIT_S)
+    outputs = re.split(r"=\d=", "\n".join(terminal.lines))[1:]
+
+    were_shown = [("# Garden" in outputs[at], "# Hours" in outputs[at]) for at in (2, 4, 6)]
+    assert were_shown == [(True, False), (True, False), (False, True)], outputs
+    assert "the last search has" in outputs[8]
+    [remembered] = (user.home / "state").rglob("shown.json")
+    assert remembered.stat().st_mode & 0o777 == 0o600
+    assert "Garden" not in remembered.read_text(encoding="utf-8")
 
 
 def test_the_last_answer_is_shown_again_as_markdown_with_its_footnotes(user: WarmCommandLine) -> None:
