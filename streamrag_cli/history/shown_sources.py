@@ -40,10 +40,10 @@ def remember(
         entries[terminal] = {"at": at, "collection": collection, "store": store, "sources": listed}
         make_private_directory(file.parent)
         part = file.with_name(f"{file.name}.{os.getpid()}.part")
-        kept = dict(list(entries.items())[-_TERMINALS:])
+        newest = dict(list(entries.items())[-_TERMINALS:])
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
-            json.dump(kept, opened)
+            json.dump(newest, opened)
         part.replace(file)
 
 
