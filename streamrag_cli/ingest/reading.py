@@ -150,7 +150,7 @@ class FileReader:
         except DocumentError as error:
             if raw.data:
                 raise
-            raise DocumentError("the file is empty", code="corrupt") from error
+            raise DocumentError("the file is empty", code="unreadable") from error
 
 
 def deleted(file: FoundFile, shown: str) -> FileResult:
