@@ -17,7 +17,7 @@ from streamrag_cli.documents.image_header import HEADER_BYTES, is_camera_photo
 from streamrag_cli.documents.naming import title_from_name
 from streamrag_cli.documents.ocr import Ocr
 from streamrag_cli.documents.ocr_cache import OcrCache
-from streamrag_cli.documents.read import RawFile, read_start
+from streamrag_cli.documents.read import RawFile, empty_file, read_start
 from streamrag_cli.documents.sandbox import Loader
 from streamrag_cli.documents.withheld import Withheld, withhold_reason, withhold_reason_for_text
 from streamrag_cli.errors import DocumentError
@@ -150,7 +150,7 @@ class FileReader:
         except DocumentError as error:
             if raw.data:
                 raise
-            raise DocumentError("the file is empty", code="unreadable") from error
+            raise empty_file() from error
 
 
 def deleted(file: FoundFile, shown: str) -> FileResult:
