@@ -191,6 +191,7 @@ class FileProgress(Event):
 
     It is emitted several times a second if an ingest takes longer than a second. `passages` is about how many passages
     of the whole ingest are embedded, and `all_passages` about how many there are, or None if this is unknown.
+    `files_read` files are read or unchanged.
     """
 
     kind = "progress"
@@ -199,6 +200,7 @@ class FileProgress(Event):
     chunks: int
     passages: int = 0
     all_passages: int | None = field(default=None, metadata=shown(IF_SET))
+    files_read: int = field(default=0, metadata=shown(PRIVATE))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

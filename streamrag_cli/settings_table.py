@@ -66,7 +66,7 @@ class Settings:
         meaning=f"Number of sources, 1 to {value.MAX_TOP_K}.",
         command_help={
             "serve": f"Maximum number of sources per answer, 1 to {value.MAX_TOP_K}.",
-            "eval": f"Number of chunks to retrieve per question, 1 to {value.MAX_TOP_K}.",
+            "eval": f"Number of passages to retrieve per question, 1 to {value.MAX_TOP_K}.",
         },
     )
     min_score: float = setting(
@@ -196,7 +196,7 @@ class Settings:
         commands=("ingest",),
         meaning="Patterns (`.gitignore` syntax) of files to skip during an ingest, separated by commas; see"
         " `docs/documents.md`.",
-        help="Skip files that match this pattern (.gitignore syntax); may be repeated.",
+        help="Skip files that match this pattern (.gitignore syntax) in this ingest; may be repeated.",
     )
     ocr: str = setting(
         "auto",

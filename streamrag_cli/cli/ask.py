@@ -87,6 +87,10 @@ def command(
         events = recorded(events, logged, settings, process, announce=announces)
     if output["timings"]:
         events = _with_stages(events, stages.spent_ms)
+    if process.err.isatty() and announces:
+        from streamrag_cli.cli.conversation import remembering_sources  # imports SQLite
+
+        events = remembering_sources(events, settings, process, only_closest=True)
 
     # This import is late because the engine already works on the question in the meantime.
     from streamrag_cli.cli.output import output_options

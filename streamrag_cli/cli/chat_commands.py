@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Final
 
 from streamrag_cli.addresses import is_address
@@ -20,6 +21,7 @@ from streamrag_cli.text import sanitise, sanitise_line
 if TYPE_CHECKING:
     from streamrag_cli.model import Source
 
+_LEAST_COLUMNS: Final = 30
 _NAMED: Final = 200
 """The number of characters of an unknown command or value that a message repeats."""
 
@@ -149,8 +151,24 @@ def _set(session: ChatSession, rest: str) -> None:
             except ValueError as error:
                 shown = "" if name == "store" else f" {each[:_NAMED]!r}"
                 raise UsageError(f"{name}:{shown} {error}", code="bad_setting") from None
+        if name == "collection":
+            _require_collections(session, values)
         session.change_setting(name, values if is_list else values[0])
     session.print(f"{name} = {_shown(session, name)}")
+
+
+def _require_collections(session: ChatSession, names: list[str]) -> None:
+    """Raise StoreError `store_missing` for the first collection that the store does not have."""
+    from streamrag_cli.store.backend import missing_collection
+    from streamrag_cli.store.registry import open_store
+
+    store = open_store(session.settings.store)
+    existing = store.collections()
+    for name in names:
+        if name not in existing:
+            error = missing_collection(store, name, existing=existing)
+            error.hint += f" -c {shlex.quote(name)}"
+            raise error
 
 
 def _is_used(setting: Setting) -> bool:
@@ -249,9 +267,16 @@ def _edit(session: ChatSession, text: str) -> ExitCode:
 
 
 def _help(session: ChatSession, _: str) -> None:
-    width = max(len(each.usage) for each in _COMMANDS.values()) + 2
-    lines = [f"{each.usage:{width}}{each.help}" for each in _COMMANDS.values()]
-    session.print("\n".join([*lines, f"{'//...':{width}}ask a question that starts with a slash", *_KEYS]))
+    from streamrag_cli.render.consoles import size_of
+
+    columns = max(size_of(session.process.err)[0] - 1, _LEAST_COLUMNS)
+    rows = {each.usage: each.help for each in _COMMANDS.values()} | {"//...": "ask a question that starts with a slash"}
+    width = max(map(len, rows)) + 2
+    lines = [
+        fill(text, columns, initial_indent=f"{usage:{width}}", subsequent_indent=" " * width)
+        for usage, text in rows.items()
+    ]
+    session.print("\n".join([*lines, *(fill(each, columns) for each in _KEYS)]))
 
 
 def _quit(session: ChatSession, _: str) -> None:
@@ -269,7 +294,7 @@ _KEYS: Final = (
     "Enter sends the question, Alt-Enter inserts a line break.",
     "Ctrl-C stops an answer or clears the line, Ctrl-D quits.",
 )
-_ALIASES: Final = {"/exit": "/quit", "/?": "/help"}
+_ALIASES: Final = {"/exit": "/quit", "/?": "/help", "/retry": "/again", "/redo": "/again"}
 _COMMANDS: Final = {
     each.name: each
     for each in (

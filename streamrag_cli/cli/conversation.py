@@ -1,5 +1,6 @@
 """Conversations on the command line: finds the conversation that a question continues, and logs the answer."""
 
+import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -8,11 +9,12 @@ from typing import TYPE_CHECKING
 from streamrag_cli.cli.process import Process
 from streamrag_cli.counting import counted_noun
 from streamrag_cli.errors import UsageError
-from streamrag_cli.events import AskEvent, Done, Error, Notice
-from streamrag_cli.history.conversation_log import MOST_TURNS, ConversationLog
+from streamrag_cli.events import AskEvent, Done, Error, Notice, Sources
+from streamrag_cli.history.conversation_log import MOST_TURNS, ConversationLog, utc
 from streamrag_cli.history.location import LogError, why_not_logged
+from streamrag_cli.history.shown_sources import remember
 from streamrag_cli.history.terminal import current_terminal
-from streamrag_cli.model import Question, Turn
+from streamrag_cli.model import Question, Source, Turn
 from streamrag_cli.settings import Settings
 from streamrag_cli.text import sanitise_line
 
@@ -79,13 +81,20 @@ def thread_to_continue(process: Process, *, last: bool, prefix: str | None) -> s
 
 
 def with_target_of(thread: str, process: Process, flags: Mapping[str, object | None]) -> Mapping[str, object | None]:
-    """Add the collection and the store of the conversation to the flags, unless the flags set them. Raises LogError.
+    """Add the collection and store of the conversation to the flags, unless the flags set them. Raises LogError."""
+    return with_target(ConversationLog.open(process.environment).target(thread), process, flags)
+
+
+def with_target(
+    target: tuple[str, str], process: Process, flags: Mapping[str, object | None]
+) -> Mapping[str, object | None]:
+    """Add this collection and store, as recorded in the log, to the flags, unless the flags set them.
 
     The log does not contain the password of a store. If only the password differs, the store in the settings is used.
     """
     from streamrag_cli.settings import read_settings
 
-    collection, store = ConversationLog.open(process.environment).target(thread)
+    collection, store = target
     settings = read_settings(flags, process.environment)
     own = {"collection": collection, "store": store}
     current = {"collection": settings.collection, "store": str(settings.store)}
@@ -118,6 +127,33 @@ def recorded(
     except LogError as error:
         return _with_notice(events, error)
     return log.record(events, question, settings, terminal=current_terminal(), announce=announce)
+
+
+async def remembering_sources(
+    events: AsyncGenerator[AskEvent, None], settings: Settings, process: Process, *, only_closest: bool = False
+) -> AsyncGenerator[AskEvent, None]:
+    """Pass on the events, and remember the sources of a search, or the closest ones of an error, for `show N`.
+
+    With `only_closest`, the events are those of an answer, whose sources are in the log. If questions are not logged,
+    nothing is remembered.
+    """
+    async with aclosing(events):
+        async for event in events:
+            yield event
+            sources: Sequence[Source] = ()
+            if isinstance(event, Error):
+                sources = event.nearest
+            elif isinstance(event, Sources) and not only_closest:
+                sources = event.sources
+            if sources and not why_not_logged(settings, process.environment, in_ci=process.in_ci):
+                remember(
+                    process.environment,
+                    current_terminal(),
+                    sources,
+                    at=utc(time.time()),
+                    collection=settings.collection,
+                    store=str(settings.store),
+                )
 
 
 async def _with_notice(events: AsyncGenerator[AskEvent, None], error: LogError) -> AsyncGenerator[AskEvent, None]:

@@ -23,7 +23,7 @@ def command(
         Literal["document", "chunk"],
         typer.Option(
             "--by",
-            help="Rank documents by their best chunk, or rank the chunks themselves, which requires known answers.",
+            help="Rank documents by their best passage, or rank the passages (chunk), which requires known answers.",
         ),
     ] = "document",
     settings: Settings,
@@ -41,8 +41,8 @@ def command(
     A question in queries.jsonl may have a "history", the earlier turns of its conversation, oldest first:
     [{"question": "...", "answer": "..."}]. Such a question is asked as a follow-up.
 
-    Documents are ranked by their best chunk. The answer rate is the share of questions whose quotes from the best K
-    chunks (-k) contain a known answer; questions without a known answer are not counted.
+    Documents are ranked by their best passage. The answer rate is the share of questions whose quotes from the best K
+    passages (-k) contain a known answer; questions without a known answer are not counted.
     """
     from streamrag_cli.evaluation import evaluate
     from streamrag_cli.render.evaluation import EvaluationView, show_report

@@ -93,7 +93,10 @@ def show(
     md: Annotated[bool, typer.Option("--md", help="Print Markdown.")] = False,
     plain: options.Plain = False,
 ) -> int:
-    """Show a turn or a whole conversation again, with its sources."""
+    """Show a turn or a whole conversation again, with its sources.
+
+    `streamrag show last` shows only the last answer in this terminal.
+    """
     from streamrag_cli.render.log import print_markdown, show_turn
 
     process: Process = context.obj

@@ -62,4 +62,8 @@ def command(
         max_chars=max_chars,
         editor_uri=settings.editor_uri,
     )
+    if process.out.isatty() and not (json or jsonl or quiet or plain):  # otherwise no numbers are shown
+        from streamrag_cli.cli.conversation import remembering_sources
+
+        events = remembering_sources(events, settings, process)
     return run(with_shown_names(events, process.display_names), renderer, process)

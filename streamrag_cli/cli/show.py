@@ -1,7 +1,7 @@
 """The command `streamrag show`."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,30 +23,34 @@ from streamrag_cli.text import sanitise_line
 if TYPE_CHECKING:
     from streamrag_cli.history.reading import LoggedTurn
 
-_HELP = "PATH, PATH:LINE, PATH:FIRST-LAST, PATH:pPAGE, the id of a passage, the number of a source, or last."
+_HELP = (
+    "PATH, PATH:LINE, PATH:FIRST-LAST, PATH:pPAGE, a location as sources show it, the id of a passage, the number of a"
+    " source, or last."
+)
 
 
 def command(
     process: Process,
     *,
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help=_HELP)],
+    source: Annotated[list[str], typer.Argument(metavar="SOURCE", help=_HELP)],
     flags: options.SettingFlags,
     json: options.Json = False,
     plain: options.Plain = False,
 ) -> int:
     """Show a document, some of its lines, or a passage.
 
-    Shows the text as it was ingested, without calling the model. A number is a source of the last answer in this
-    terminal, and last is that answer. PATH may be the last part of a path.
+    Shows the text as it was ingested, without calling the model. A number is a source of the last answer or search in
+    this terminal, and last is the last answer; `streamrag log show last` adds its question and all sources. PATH may be
+    the last part of a path.
     """
-    where = source.encode("utf-8", "surrogateescape").decode("utf-8", "replace").strip()
+    where = " ".join(source).encode("utf-8", "surrogateescape").decode("utf-8", "replace").strip()
     if not where:
         raise UsageError("SOURCE is empty", code="usage", hint="streamrag show PATH")
     if where == "last":
         return _show_last(process, flags, json=json, plain=plain)
     notices: list[Notice] = []
     if number := re.fullmatch(r"\[?(\d{1,3})\]?", where):
-        passage, settings = _source_of_last_answer(process, flags, int(number[1]), notices)
+        passage, settings = _numbered_source(process, flags, int(number[1]), notices)
     else:
         settings = settings_from(process, flags)
         passage = _read(Selection(where=where, names=process.display_names), settings)
@@ -69,18 +73,20 @@ def _is_plain(process: Process, *, plain: bool) -> bool:
     return plain or process.environment.get("TERM", "") == "dumb"
 
 
-def _source_of_last_answer(
+def _numbered_source(
     process: Process, flags: Mapping[str, object | None], number: int, notices: list[Notice]
 ) -> tuple[Passage, Settings]:
-    """Return source `number` of the last answer, and the settings with the collection and store of that answer."""
+    """Return source `number` of the last answer or search, and the settings with its collection and store."""
     flag_values = flags
-    turn, flags = _last_turn(process, flags)
-    fields = next((each for each in turn.sources if each["n"] == number), None)
+    sources, flags, shown_by = _numbered_sources(process, flags)
+    fields = next((each for each in sources if each["n"] == number), None)
     if fields is None:
-        count = len(turn.sources)
+        count = len(sources)
         had = f"has {counted_noun(count, 'source')}" if count else "has no sources"
         raise UsageError(
-            f"the last answer {had}, so there is no source {number}", code="no_such_source", hint="streamrag show last"
+            f"the last {shown_by} {had}, so there is no source {number}",
+            code="no_such_source",
+            hint="streamrag show last",
         )
     if fields.get("collection") and not flag_values.get("collection"):
         flags = {**flags, "collection": fields["collection"]}
@@ -92,9 +98,26 @@ def _source_of_last_answer(
             raise
     where = _place(fields)
     passage = _read(Selection(where=where, names=process.display_names), settings)
-    message = "the document was ingested again after the answer; this passage is now at the same place"
+    message = f"the document was ingested again after that {shown_by}; this passage is now at the same place"
     notices.append(Notice(message=message, code="passage_changed"))
     return passage, settings
+
+
+def _numbered_sources(
+    process: Process, flags: Mapping[str, object | None]
+) -> tuple[Sequence[Mapping[str, Any]], Mapping[str, object | None], str]:
+    """The sources that this terminal numbered last, the flags with their target, and "answer" or "search"."""
+    from streamrag_cli.cli.conversation import with_target
+    from streamrag_cli.history.conversation_log import ConversationLog
+    from streamrag_cli.history.shown_sources import recall
+    from streamrag_cli.history.terminal import current_terminal
+
+    terminal = current_terminal()
+    searched = recall(process.environment, terminal)
+    if searched is not None and searched.at > ConversationLog.open(process.environment).last_time(terminal):
+        return searched.sources, with_target((searched.collection, searched.store), process, flags), "search"
+    turn, flags = _last_turn(process, flags)
+    return turn.sources, flags, "answer"
 
 
 def _place(fields: Mapping[str, Any]) -> str:

@@ -56,6 +56,11 @@ class RawFile:
     sha256: str
 
 
+def empty_file() -> DocumentError:
+    """The error for a file of 0 bytes whose format requires content."""
+    return DocumentError("the file is empty", code="unreadable")
+
+
 def read_file(
     path: Path,
     *,

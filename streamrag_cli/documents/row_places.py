@@ -6,10 +6,13 @@ can be derived from it.
 
 import re
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 _PLACE: Final = re.compile(
     r"(?P<sheet>(?:.* > )?sheet .*), rows (?P<rows>\d{1,7}(?:–\d{1,7})?(?:, \d{1,7}(?:–\d{1,7})?)*)", re.DOTALL
+)
+_WRITTEN: Final = re.compile(
+    r"sheet (?P<sheet>.+?)(?:, rows? (?P<rows>\d{1,7}(?:[–-]\d{1,7})?(?:, ?\d{1,7}(?:[–-]\d{1,7})?)*))?", re.DOTALL
 )
 _MAX_RANGES: Final = 6
 
@@ -55,3 +58,26 @@ def place_of_line(title: str, line: int, lines: int) -> str:
             return f"{match['sheet']}, row {each[0] + line}"
         line -= count
     return title
+
+
+class Rows(NamedTuple):
+    """Rows of a sheet, or the whole sheet if there are no ranges."""
+
+    sheet: str
+    ranges: tuple[range, ...]
+
+    def overlaps(self, other: "Rows") -> bool:
+        return any(max(a.start, b.start) < min(a.stop, b.stop) for a in self.ranges for b in other.ranges)
+
+
+def parse_place(place: str) -> Rows | None:
+    """The rows that a place names, or None if it is not a place.
+
+    >>> parse_place("sheet Prices, rows 2, 4–6"), parse_place("sheet Old, new"), parse_place("Prices")
+    (Rows(sheet='Prices', ranges=(range(2, 3), range(4, 7))), Rows(sheet='Old, new', ranges=()), None)
+    """
+    match = _WRITTEN.fullmatch(place)
+    if not match:
+        return None
+    ranges = [re.split("[–-]", each.strip()) for each in (match["rows"] or "").split(",") if each]
+    return Rows(match["sheet"], tuple(range(int(each[0]), int(each[-1]) + 1) for each in ranges))

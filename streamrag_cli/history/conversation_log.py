@@ -91,6 +91,11 @@ class ConversationLog:
         rows = here or self._rows("SELECT thread FROM turns ORDER BY id DESC LIMIT 1")
         return str(rows[0][0]) if rows else None
 
+    def last_time(self, terminal: str) -> str:
+        """The time of the last question in this terminal (ISO 8601, UTC), or "" if there is none."""
+        rows = self._rows("SELECT max(started_at) FROM turns WHERE terminal = ?", terminal)
+        return str((rows and rows[0][0]) or "")
+
     def target(self, thread: str) -> tuple[str, str]:
         """The collection and the store (as shown, without a password) of the last question of a conversation."""
         rows = self._rows("SELECT collection, store FROM turns WHERE thread = ? ORDER BY n DESC LIMIT 1", thread)
@@ -136,7 +141,7 @@ class ConversationLog:
         import asyncio  # the caller already runs it
 
         thread = question.thread or self.new_thread(terminal)
-        entry = Entry(question, settings, thread=thread, terminal=terminal, started_at=_utc(time.time()))
+        entry = Entry(question, settings, thread=thread, terminal=terminal, started_at=utc(time.time()))
         recording = Recording(entry, announce=announce)
         started = refused = False
         timer: asyncio.TimerHandle | None = None
@@ -186,7 +191,7 @@ class ConversationLog:
             return [] if db is None else db.execute(query, values).fetchall()
 
 
-def _utc(now_s: float) -> str:
+def utc(now_s: float) -> str:
     """A Unix time in seconds, formatted in ISO 8601 (UTC)."""
     seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now_s))
     return f"{seconds}.{int(now_s * 1000) % 1000:03}+00:00"

@@ -16,6 +16,7 @@ from streamrag_cli.history.database import (
 )
 from streamrag_cli.history.location import LogError
 from streamrag_cli.history.rows import delete_turns
+from streamrag_cli.history.shown_sources import forget
 
 _ERASE_WITHIN_S: Final = 10.0
 
@@ -41,6 +42,8 @@ def delete(file: Path, where: str, values: Sequence[object] = ()) -> int:
 
 def delete_everything(file: Path) -> int | None:
     """Delete all turns and return their number. If the log cannot be read, remove its files and return None."""
+    with translated_errors(file):
+        forget(file)
     try:
         return delete(file, "1")
     except LogError as error:

@@ -17,13 +17,13 @@ from streamrag_cli.documents.image_header import HEADER_BYTES, is_camera_photo
 from streamrag_cli.documents.naming import title_from_name
 from streamrag_cli.documents.ocr import Ocr
 from streamrag_cli.documents.ocr_cache import OcrCache
-from streamrag_cli.documents.read import read_start
+from streamrag_cli.documents.read import RawFile, empty_file, read_start
 from streamrag_cli.documents.sandbox import Loader
 from streamrag_cli.documents.withheld import Withheld, withhold_reason, withhold_reason_for_text
 from streamrag_cli.errors import DocumentError
 from streamrag_cli.events import DocumentAction
 from streamrag_cli.ingest.compare import lacks_tags, read_record, refreshed
-from streamrag_cli.model import Chunk, DocumentRecord
+from streamrag_cli.model import Chunk, Document, DocumentRecord
 from streamrag_cli.store.languages import ENGLISH, language_of
 
 _NATURAL_LANGUAGE: Final = frozenset({"prose", "plain"})
@@ -125,14 +125,14 @@ class FileReader:
             return _withheld_result(file, shown, withheld)
         if known and (refreshed_record := refreshed(known, record)):
             if self._reads_chunks and lacks_tags(refreshed_record):
-                document = self._loader.load(path, raw)
+                document = self._load(path, raw)
                 refreshed_record = replace(refreshed_record, date=document.date, tags=document.tags)
             return FileResult(path=file.name, shown=shown, action="unchanged", record=refreshed_record)
         if not file.is_named and not content_matches_name(path, raw.data):
             return _withheld_result(file, shown, Withheld("unsupported", "its content does not match its file name"))
         note, chunks = "", []
         if self._reads_chunks:
-            document = self._loader.load(path, raw)
+            document = self._load(path, raw)
             if withheld := withhold_reason_for_text(file, document):
                 return _withheld_result(file, shown, withheld)
             title = document.title or title_from_name(format_path(file.name), format_path(str(file.root)))
@@ -143,6 +143,14 @@ class FileReader:
             note = "; ".join(document.notes) or ("" if chunks else "the document contains no text")
         action: DocumentAction = "changed" if known else "added"
         return FileResult(path=file.name, shown=shown, action=action, reason=note, record=record, chunks=chunks)
+
+    def _load(self, path: Path, raw: RawFile) -> Document:
+        try:
+            return self._loader.load(path, raw)
+        except DocumentError as error:
+            if raw.data:
+                raise
+            raise empty_file() from error
 
 
 def deleted(file: FoundFile, shown: str) -> FileResult:

@@ -1,12 +1,14 @@
 """Removes documents or a whole collection from the store. Files are not changed."""
 
+import re
 import shlex
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from streamrag_cli.addresses import Address, Location, location
+from streamrag_cli.documents.gitignore import OWN_IGNORE_FILE
 from streamrag_cli.errors import StoreError, StreamragError, UsageError
 from streamrag_cli.events import IngestEvent, IngestStarted, Notice, as_event
 from streamrag_cli.ingest.progress import document_event, done_event
@@ -68,12 +70,29 @@ def _remove(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]
             writer.remove_roots(removed_roots)
             writer.record_unread(list(map(str, below)), [])
             chunks = writer.catalog.counts().chunks
+            roots = writer.catalog.roots()
+        yield from _notices_of_return(request, below, roots)
         removed = [location(root) for root in removed_roots]
         _tidy_copies([root for root in removed if isinstance(root, Address)], settings)
     yield from (document_event(request.shown_name(record.path), "deleted") for record in records)
     yield done_event(
         {"deleted": len(records)}, chunks_written=0, chunks=chunks, started=started, dry_run=request.dry_run
     )
+
+
+def _notices_of_return(request: IngestRequest, removed: Sequence[Location], roots: Iterable[str]) -> Iterator[Notice]:
+    """A notice for each path that the next ingest of a remaining root adds again, with the command that prevents it."""
+    folders = [Path(root) for root in roots if not isinstance(location(root), Address)]
+    for path in removed:
+        root = next((each for each in folders if is_below(str(path), [each])), None)
+        if isinstance(path, Address) or root is None or not root.is_dir() or not path.exists():
+            continue
+        relative = re.sub(r"([\\*?\[ ])", r"\\\1", path.relative_to(root).as_posix())
+        shown_root = shlex.quote(request.shown_name(root))
+        ignore_file = shlex.quote(request.shown_name(root / OWN_IGNORE_FILE))
+        pattern = shlex.quote(f"/{relative}{'/' * path.is_dir()}")
+        message = f"the next ingest of {shown_root} adds {request.shown_name(path)} again; to prevent this:"
+        yield Notice(message=sanitise_line(f"{message} echo {pattern} >> {ignore_file}"), code="removed_returns")
 
 
 def _removal_of_collection(request: IngestRequest, store: Store) -> str:

@@ -64,6 +64,7 @@ class IngestRun:
         self.unread: list[FileResult] = []
         self.chunks_written = 0
         self._passages = 0
+        self._files_read = 0
 
     def compare(self) -> Iterator[DocumentSeen | FileProgress]:
         """Compare the files without writing to the store, for a dry run."""
@@ -91,7 +92,12 @@ class IngestRun:
                 yield event
             else:
                 self._passages = max(self._passages, self.chunks_written + event.passages)
-                yield replace(event, passages=self._passages, all_passages=self._workload.passages)
+                yield replace(
+                    event,
+                    passages=self._passages,
+                    all_passages=self._workload.passages,
+                    files_read=self._files_read,
+                )
 
     def _results(self) -> Iterator[FileResult | Waiting]:
         """Yield the results in the order of discovery, without those of deleted files."""
@@ -102,6 +108,7 @@ class IngestRun:
                 continue
             result = step.future.result() if isinstance(step, Reading) else step
             self._workload.add_read(result.path, len(result.chunks))
+            self._files_read += result.action not in {"skipped", "deleted"}
             if result.path in self._named_paths and result.code in _FAILS_IF_NAMED:
                 result = replace(result, action="failed", code="")
             if result.action == "deleted" and self._is_out_of_reach(result.path):

@@ -29,11 +29,12 @@ class EvaluationView:
 
 
 def show_report(report: Report, *, out: TextIO, json: bool, plain: bool) -> None:
-    """Print the results as lines, or as one JSON object with the same names."""
+    """Print the results as lines, or as one JSON object, in which passages are called `chunks`."""
     figures = report.as_mapping()
     if json:
         write_line(out, encode(figures))
         return
     console = console_for(out, plain=plain)
     for name, value in figures.items():
-        print_line(console, f"{name:<14}{'unknown' if value is None else value}")
+        label = "passages" if name == "chunks" else name
+        print_line(console, f"{label:<14}{'unknown' if value is None else value}")

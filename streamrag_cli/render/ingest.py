@@ -153,11 +153,17 @@ class IngestView:
         passages = max(self._written, progress.passages if progress else 0)
         name = progress.source if progress else ""
         if not passages:
-            checked = f"ingesting {self._checked:,} of {counted_noun(self._started.documents, 'file')}"
+            state = self._state_before_passages(self._started.documents, progress)
             waited_s = int(self._clock() - self._began_at)  # shows activity while a model is loaded
-            return _in_row(f"{checked} · {waited_s} s" if waited_s else checked, name, columns)
+            return _in_row(f"{state} · {waited_s} s" if waited_s else state, name, columns)
         total = progress.all_passages if progress else self._started.passages
         return _in_row(f"ingesting {self._rate.progress(passages, total)}", name, columns)
+
+    def _state_before_passages(self, files: int, progress: FileProgress | None) -> str:
+        if progress and progress.chunks:
+            return "embedding the first passages"
+        read = max(self._checked, progress.files_read if progress else 0)
+        return f"reading file {min(read + 1, files):,} of {files:,}"
 
     def _line(self, text: str, style: str = "") -> None:
         self._last_line_at = self._clock()

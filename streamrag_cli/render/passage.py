@@ -9,7 +9,8 @@ from pathlib import PurePosixPath
 from typing import TextIO
 
 from streamrag_cli.codec import encode, public
-from streamrag_cli.documents.formats import inline_markup
+from streamrag_cli.documents.formats import has_row_places, inline_markup, page_name
+from streamrag_cli.documents.row_places import parse_place
 from streamrag_cli.events import Notice
 from streamrag_cli.json_objects import FORMAT_VERSION
 from streamrag_cli.model import Passage
@@ -40,11 +41,15 @@ def show_passage(
 
 
 def place_of(passage: Passage) -> str:
-    """Return the name of the document with its lines or page, in the form that `show` accepts."""
+    """Return the name of the document with its lines, page or rows, in the form that sources show and `show` accepts."""
+    path, heading = PurePosixPath(passage.path), passage.title.rpartition(" > ")[2]
     if passage.line_start is not None:
         end = "" if passage.line_end in {None, passage.line_start} else f"-{passage.line_end}"
         return f"{passage.source}:{passage.line_start}{end}"
-    return f"{passage.source}:p{passage.page}" if passage.page is not None else passage.source
+    if passage.page is not None:
+        return f"{passage.source} {page_name(path)} {passage.page}"
+    is_in_sheet = has_row_places(path) and parse_place(heading) is not None
+    return f"{passage.source} {heading}" if is_in_sheet else passage.source
 
 
 def _print_place(passage: Passage, stream: TextIO) -> None:
@@ -56,10 +61,11 @@ def _print_place(passage: Passage, stream: TextIO) -> None:
 
     console = console_for(stream, plain=False)
     columns = console.width - 1
-    row = Text(shortened_path(place_of(passage), columns), style="cyan")
+    place = place_of(passage)
+    row = Text(shortened_path(place, columns), style="cyan")
     room = columns - cell_len(row.plain) - 3
     heading = passage.title.rpartition(" > ")[2]
-    if heading and room >= 12:
+    if heading and room >= 12 and not place.endswith(heading):
         row.append(f"   {cut(heading, room)}", style="dim")
     console.print(row, soft_wrap=True)
 

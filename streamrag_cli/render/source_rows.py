@@ -1,11 +1,11 @@
 """Prints sources: as rows on a terminal, as complete lines elsewhere."""
 
 import textwrap
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final, TextIO
 
-from streamrag_cli.documents.formats import has_row_places, page_name
+from streamrag_cli.documents.formats import has_row_places, page_name, text_kind
 from streamrag_cli.model import Source
 from streamrag_cli.render.consoles import console_for, print_line
 from streamrag_cli.render.links import uri_of
@@ -133,11 +133,23 @@ def rows(
         result.append(row)
         indent = " " * label_columns
         if has_passages:
-            lines = textwrap.indent(source.text.strip("\n"), indent)
-            result += [*(highlighted(line, query) for line in lines.split("\n")), Text()]
+            lines = (f"{indent}{line}".rstrip() for line in _wrapped(source, room))
+            result += [*(highlighted(line, query) for line in lines), Text()]
         elif is_verbose and source.content:
             result.append(highlighted(indent + cut(source.content, room), query))
     return result
+
+
+def _wrapped(source: Source, columns: int) -> Iterator[str]:
+    """The lines of the passage; long lines are wrapped at words, except in code."""
+    is_code = text_kind(PurePosixPath(source.source)) == "code"
+    is_fenced = False
+    for line in source.text.strip("\n").split("\n"):
+        is_fenced ^= line.startswith("```")
+        if is_code or is_fenced or len(line) <= columns or line[:1].isspace():
+            yield line
+        else:
+            yield from textwrap.wrap(line, max(columns, 1), break_long_words=False, break_on_hyphens=False)
 
 
 def _location_columns(places: Sequence[str], usual: int) -> int:

@@ -30,7 +30,8 @@ def find(manifest: Manifest, name: str, names: DisplayNames) -> DocumentRecord:
     if (exact := exactly_named(manifest, name, names)) is not None:
         return exact
     records = list(manifest.documents_under(EVERYTHING))
-    ending = "/" + name.removeprefix("./").strip("/")
+    # Sources shorten a long path on the left, at a directory or within the file name.
+    ending = name[1:] if name.startswith("…") else "/" + name.removeprefix("./").strip("/")
     named = [each for each in records if each.source == name] or [
         each for each in records if each.path.endswith(ending) or each.path.casefold().endswith(ending.casefold())
     ]

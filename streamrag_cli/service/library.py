@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import PurePath
 from typing import Final
 from urllib.parse import unquote
 
@@ -12,6 +13,8 @@ from streamrag_cli.addresses import is_web_address
 from streamrag_cli.counting import counted_noun
 from streamrag_cli.display_names import DisplayNames
 from streamrag_cli.documents.filters import pattern_for_paths
+from streamrag_cli.documents.formats import has_row_places
+from streamrag_cli.documents.row_places import parse_place, place_of_line
 from streamrag_cli.errors import StreamragError, UsageError
 from streamrag_cli.model import Chunk, DocumentEntry, DocumentRecord, Passage
 from streamrag_cli.service import document_names
@@ -58,6 +61,8 @@ def read(
     if exact is None and fragment and is_web_address(page):
         record = document_names.find(manifest, page, selection.names)
         return _part(manifest, record, heading_of(record.path, fragment), fragment, selection)
+    if exact is None and (in_sheet := _split_at_sheet(where)):
+        return _rows(manifest, document_names.find(manifest, in_sheet[0], selection.names), in_sheet[1], selection)
     place = _PLACE.fullmatch(where)
     if exact is None and place:
         record = document_names.find(manifest, place["path"], selection.names)
@@ -72,9 +77,9 @@ def read(
 def suggest_other_collection(error: UsageError, selection: Selection, settings: Settings) -> None:
     """If another collection of a local store has the document, name that collection in `error`."""
     store = open_store(settings.store)
-    place = _PLACE.fullmatch(selection.where)
+    place, in_sheet = _PLACE.fullmatch(selection.where), _split_at_sheet(selection.where)
     for name in other_collections(store, settings.collections):
-        for where in (selection.where, *([place["path"]] if place else [])):
+        for where in (selection.where, *([place["path"]] if place else []), *(in_sheet or ())[:1]):
             try:
                 with store.manifest(name) as manifest:
                     if manifest is None or document_names.find(manifest, where, selection.names) is None:
@@ -200,6 +205,40 @@ def _page(manifest: Manifest, record: DocumentRecord, page: int, selection: Sele
         )
     of_page = [chunk for chunk in chunks if chunk.page == page]
     return _passage(record, lines_of(of_page), title=of_page[0].title, page=page)
+
+
+def _split_at_sheet(where: str) -> tuple[str, str] | None:
+    """The path and the place of `PATH sheet NAME, row N`, or None if `where` has another form."""
+    for match in re.finditer(r"[: ](?=sheet )", where):
+        if has_row_places(PurePath(where[: match.start()])):
+            return where[: match.start()], where[match.end() :]
+    return None
+
+
+def _rows(manifest: Manifest, record: DocumentRecord, place: str, selection: Selection) -> Passage:
+    """The passages with these rows of a sheet; without rows, the whole sheet. A single row is marked in its passage."""
+    requested = parse_place(place)
+    chunks = manifest.chunks_of(record.path)
+    places = [(chunk, rows) for chunk in chunks if (rows := parse_place(chunk.title.rpartition(" > ")[2]))]
+    in_sheet = [
+        (chunk, rows) for chunk, rows in places if requested and rows.sheet.casefold() == requested.sheet.casefold()
+    ]
+    chosen = [chunk for chunk, rows in in_sheet if requested and (not requested.ranges or rows.overlaps(requested))]
+    if not chosen:
+        name = sanitise_line(selection.names.of(record.path))
+        sheets = ", ".join(dict.fromkeys(rows.sheet for _, rows in places))
+        message = "has no text in these rows" if in_sheet else f"has text on these sheets: {sanitise_line(sheets)}"
+        raise UsageError(
+            f"no {sanitise_line(place)[:_SHOWN_CHARS]}: {name} {message if places else 'has no sheets'}",
+            code="no_such_line",
+            hint=document_names.show_command(record, selection.names),
+        )
+    if len(chosen) > 1:
+        return _passage(record, lines_of(chosen), title=place)
+    chunk, count = chosen[0], chosen[0].text.count("\n") + 1
+    line_places = [place_of_line(chunk.title, line, count).rpartition(" > ")[2] for line in range(count)]
+    marked = tuple(line for line, each in enumerate(line_places) if parse_place(each) == requested)
+    return replace(_of_chunk(record, chunk), title=place, marked=marked)
 
 
 def _part(

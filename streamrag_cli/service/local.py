@@ -132,7 +132,7 @@ async def _with_manifest(
         store = open_store(settings.store)
         with store.manifest(settings.collection) as manifest:
             if manifest is None:
-                raise missing_collection(store, settings.collection)
+                raise missing_collection(store, settings.collection, existing=store.collections())
             return work(manifest)
 
     async with resources.retriever(settings) as retriever:

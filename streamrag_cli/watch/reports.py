@@ -1,7 +1,8 @@
 """Selects the events that a watcher reports: news, notices that are shown once, and totals."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 from streamrag_cli.events import DocumentSeen, IngestDone, Notice
@@ -29,13 +30,21 @@ class Reports:
     def document(self, event: DocumentSeen, *, is_first: bool) -> Iterator[DocumentSeen]:
         """Yield the event if it is news: not for an unchanged file or a repeated failure, except in the first sync."""
         former = self._failed.pop(event.source, None)
-        is_news = event.action in _SHOWN_ACTIONS
+        is_news = event.action in _SHOWN_ACTIONS or former is not None
         if event.action == "failed":
             self._failed[event.source] = event.reason
             is_news = event.reason != former
         if is_first or is_news:
             self.documents += 1
             yield event
+
+    def vanished(self, paths: Iterable[str]) -> Iterator[DocumentSeen]:
+        """An event for each of the files that had failed, was never stored, and no longer exists."""
+        for path in paths:
+            shown = sanitise_line(self._request.shown_name(path))
+            if shown in self._failed and is_missing(Path(path)):
+                del self._failed[shown]
+                yield DocumentSeen(source=shown, action="deleted")
 
     def once(self, notice: Notice) -> Iterator[Notice]:
         """Yield the notice unless it was shown before."""

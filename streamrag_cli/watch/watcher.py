@@ -240,6 +240,11 @@ class Watcher:
                 is_whole = scope.has_links
                 is_found = any(isinstance(each, FoundFile | UnreadableDirectory) for each in results)
                 if not (is_whole or is_found or self._are_stored(scope)):
+                    vanished = list(self._reports.vanished(sorted(paths)))
+                    yield from vanished
+                    if vanished:
+                        chunks = self._reports.totals.chunks
+                        yield BatchDone(counts={"deleted": len(vanished)}, chunks=chunks, elapsed_ms=0.0)
                     return
             if is_whole:
                 self._files.register()

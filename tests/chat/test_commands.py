@@ -41,6 +41,8 @@ def test_mistakes_in_commands_print_one_line_and_never_end_the_chat(user: Comman
         "/open 1": "this chat has no answer with sources yet",
         "/again": "this chat has no question to ask again yet",
         "/again -x": "usage: /again [-m MODEL]",
+        "/set collection default,nope": f"no collection 'nope' in {user.variables['STREAMRAG_STORE']}; it has default\n"
+        "hint: streamrag ingest PATH -c nope",
         "/set top_k 0": "top_k: '0' must be a whole number from 1 to 100",
         "/set top-q 3": "there is no setting top_q; did you mean top_k?",
         "/set api_key k": "api_key cannot be set in a chat, where it would be visible; set the environment variable"
@@ -55,7 +57,9 @@ def test_mistakes_in_commands_print_one_line_and_never_end_the_chat(user: Comman
 
     assert code == 0
     shown = terminal.lines[1:-1]
-    assert shown == [line for command, text in expected.items() for line in (f"> {command}", f"streamrag: {text}")]
+    assert shown == [
+        line for command, text in expected.items() for line in (f"> {command}", *f"streamrag: {text}".split("\n"))
+    ]
 
 
 def test_sources_shows_the_whole_passage(user: CommandLine) -> None:
@@ -168,12 +172,12 @@ def test_set_changes_the_next_answer(user: CommandLine) -> None:
         ask(terminal, "/set model other")
         ask(terminal, "/again")
         ask(terminal, "/set rewrite off")
-        ask(terminal, "/set collection laws, harbour")
+        ask(terminal, "/set collection default, default")
         ask(terminal, "/set")
         code = leave(terminal, process)
 
     assert (code, [each.json["model"] for each in answered(server)]) == (0, ["m", "other"])
-    assert {"model = other", "top_k = 5", "log_questions = off", "rewrite = off", "collection = laws,harbour"} <= set(
+    assert {"model = other", "top_k = 5", "log_questions = off", "rewrite = off", "collection = default"} <= set(
         terminal.lines
     )
 

@@ -398,6 +398,8 @@ def test_deleted_turns_are_erased_from_the_files(user: CommandLine) -> None:
 
 def test_deleting_everything_needs_a_confirmation(cold_user: CommandLine) -> None:
     ask(cold_user, QUESTION, "-q")
+    of_searches = Path(cold_user.variables["XDG_STATE_HOME"], "streamrag", "shown.json")
+    of_searches.write_text("{}", encoding="utf-8")
     refused = failure(cold_user.run("log", "rm", "--all"))
     with on_terminal(cold_user, "log", "rm", "--all", columns=150) as (terminal, process):
         terminal.wait_for("[y/N]")
@@ -415,7 +417,7 @@ def test_deleting_everything_needs_a_confirmation(cold_user: CommandLine) -> Non
         "streamrag log rm --all --yes",
     )
     assert (declined, remaining) == (2, [QUESTION])
-    assert (accepted, questions(cold_user)) == (0, [])
+    assert (accepted, questions(cold_user), of_searches.exists()) == (0, [], False)
 
 
 def test_status_and_path_describe_the_log(user: CommandLine) -> None:

@@ -1,17 +1,19 @@
 """`show` prints what was ingested: documents, lines, pages, passages, sources of the last answer and that answer."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import EVIL_NAME, EVIL_TEXT
-from tests.support.command_line import CommandLine, Outcome
+from tests.support.command_line import LIMIT_S, CommandLine, Outcome
 from tests.support.files import write_files
 from tests.support.postgres_server import fresh_schema
-from tests.support.pseudo_terminal import shown
+from tests.support.pseudo_terminal import on_terminal, shown
 from tests.support.warm_command_line import WarmCommandLine, warm
 
 HOURS = "# Hours\n\nThe **library** opens at `nine`.\n\n## Winter\n\nIt closes at four.\n\n\nThe door is locked.\n"
@@ -24,7 +26,7 @@ FILES = {
     "garden/hours.md": "# Garden\n\nThe garden is open all day.\n",
     "notes.txt": "Keys **hang** by the door.\nLamps too.\n",
 }
-PDF = Path(__file__).parents[1] / "documents" / "samples" / "columns-chromium.pdf"
+SAMPLES = Path(__file__).parents[1] / "documents" / "samples"
 
 
 @pytest.fixture(scope="module", params=["directory", "postgres"])
@@ -37,7 +39,8 @@ def user(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     ):
         store = {} if place is None else {"STREAMRAG_STORE": place.with_secret()}
         write_files(home / "work", FILES)
-        (home / "work" / "columns.pdf").write_bytes(PDF.read_bytes())
+        (home / "work" / "columns.pdf").write_bytes((SAMPLES / "columns-chromium.pdf").read_bytes())
+        (home / "work" / "timber.xlsx").write_bytes((SAMPLES / "timber-libreoffice.xlsx").read_bytes())
         (home / "work" / EVIL_NAME).write_text(EVIL_TEXT, encoding="utf-8")
         user = without_log.having(STREAMRAG_LOG_QUESTIONS="on", XDG_STATE_HOME=str(home / "state"), **store)
         assert user.run("ingest", ".").code == 0
@@ -104,6 +107,16 @@ def test_a_single_line_selects_the_passage_at_it(user: WarmCommandLine) -> None:
             None,
         ),
         ("0" * 32, f"no passage has the id '{'0' * 32}'", None),
+        (
+            "timber.xlsx sheet Costs, row 2",
+            "no sheet Costs, row 2: timber.xlsx has text on these sheets: Prices, Delivery",
+            "streamrag show timber.xlsx",
+        ),
+        (
+            "timber.xlsx sheet Prices, row 900",
+            "no sheet Prices, row 900: timber.xlsx has no text in these rows",
+            "streamrag show timber.xlsx",
+        ),
         ("  ", "SOURCE is empty", "streamrag show PATH"),
     ],
 )
@@ -129,7 +142,31 @@ def test_pages_of_a_pdf_are_printed(user: WarmCommandLine) -> None:
 
     assert page.strip()
     assert page.strip() in whole
-    assert text_of(user.run("show", "columns.pdf p. 1")) == page
+    assert text_of(user.run("show", "columns.pdf p. 1")) == text_of(user.run("show", "columns.pdf", "p.", "1")) == page
+
+
+@pytest.mark.parametrize(
+    ("where", "first"),
+    [
+        ("timber.xlsx sheet Prices, row 5", "Plank: oak, planed; "),
+        ("timber.xlsx sheet prices, rows 5–6", "Plank: oak, planed; "),
+        ("timber.xlsx sheet Delivery", "Region: coast; Days: 2"),
+        ("…/long.md:3", "## Rule 1"),
+        ("…ong.md:3", "## Rule 1"),
+    ],
+)
+def test_a_location_is_accepted_as_sources_print_it(where: str, first: str, user: WarmCommandLine) -> None:
+    quoted, words = user.run("show", where), user.run("show", *where.split(" "))
+
+    assert (quoted, text_of(quoted)) == (words, text_of(words))
+    assert first in text_of(quoted)
+
+
+def test_a_row_is_marked_and_its_place_printed_on_a_terminal(user: WarmCommandLine) -> None:
+    screen = shown(user, "show", "timber.xlsx", "sheet", "Prices,", "row", "5").lines
+
+    assert screen[0].startswith("timber.xlsx sheet Prices, row 5")
+    assert [row[:20] for row in screen if row.startswith("> ")] == ["> - Plank: oak, plan"]
 
 
 def test_json_has_the_text_its_place_and_the_path(user: WarmCommandLine) -> None:
@@ -175,6 +212,24 @@ def test_sources_of_the_last_answer_are_shown_by_their_number(user: WarmCommandL
     assert code == 2
     assert message.endswith(f"so there is no source {len(sources) + 1}")
     assert hint == "streamrag show last"
+
+
+def test_after_a_search_on_a_terminal_numbers_are_those_of_the_search(user: WarmCommandLine) -> None:
+    ask, show = "ask -q When does the library open", "show 1 --plain"
+    commands = [ask, "search garden", show, "search -q library", show, ask, show, "search zebra", "show 9"]
+    program = " ".join(user.program)
+    script = "".join(f"echo ={number}=; {program} {each}\n" for number, each in enumerate(commands))
+
+    with on_terminal(replace(user.cold, program=("/bin/sh", "-c", script))) as (terminal, process):
+        terminal.wait_for_end(process, limit_s=5 * LIMIT_S)
+    outputs = re.split(r"=\d=", "\n".join(terminal.lines))[1:]
+
+    were_shown = [("# Garden" in outputs[at], "# Hours" in outputs[at]) for at in (2, 4, 6)]
+    assert were_shown == [(True, False), (True, False), (False, True)], outputs
+    assert "the last search has" in outputs[8]
+    [remembered] = (user.home / "state").rglob("shown.json")
+    assert remembered.stat().st_mode & 0o777 == 0o600
+    assert "Garden" not in remembered.read_text(encoding="utf-8")
 
 
 def test_the_last_answer_is_shown_again_as_markdown_with_its_footnotes(user: WarmCommandLine) -> None:

@@ -1,6 +1,7 @@
 """The files that the paths of an ingest, rebuild or removal refer to, and their names."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,28 @@ def test_a_hidden_file_named_with_its_folder_stays_until_it_is_removed(ingests: 
     assert ingests.run("docs", "docs/.notes.md") == {"docs/.notes.md": "added", "docs/a.md": "added"}
     assert ingests.remove("docs/.notes.md") == {"docs/.notes.md": "deleted"}
     assert ingests.run("docs") == {"docs/.notes.md": "skipped", "docs/a.md": "unchanged"}
+
+
+def test_a_removal_reports_what_the_next_ingest_adds_again_and_how_to_prevent_it(ingests: Ingests) -> None:
+    names = ("docs/a.md", "docs/b [1].md", "docs/old/c.md", "other/d.md")
+    for name in names:
+        ingests.put(name, name)
+    ingests.run("docs", "other")
+    (ingests.home / "docs/a.md").unlink()
+
+    ingests.remove("docs/a.md", "docs/b [1].md", "docs/old", "other")
+    notices = [event for event in ingests.events if isinstance(event, Notice)]
+
+    beginning = "the next ingest of docs adds"
+    assert [notice.message for notice in notices] == [
+        rf"{beginning} docs/b [1].md again; to prevent this: echo '/b\ \[1].md' >> docs/.streamragignore",
+        f"{beginning} docs/old again; to prevent this: echo /old/ >> docs/.streamragignore",
+    ]
+    for notice in notices:
+        subprocess.run(notice.message.partition("prevent this: ")[2], shell=True, cwd=ingests.home, check=True)
+    ingests.put("docs/e.md", "kept")
+    actions = ingests.run("docs")
+    assert [actions[name] for name in ("docs/b [1].md", "docs/old", "docs/e.md")] == ["skipped", "skipped", "added"]
 
 
 def test_documents_outside_the_path_are_not_changed(ingests: Ingests) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streamrag_cli.events import FileProgress
+from streamrag_cli.events import FileProgress, IngestStarted
 from streamrag_cli.ingest.limits import IngestLimits
 from streamrag_cli.ingest.pipeline import ingest
 from streamrag_cli.render.ingest import SAY_EVERY_S, IngestLines, IngestView
@@ -75,6 +75,28 @@ def test_piped_progress_is_one_line_every_few_seconds_unless_quiet(quiet: bool, 
     view.close()
 
     assert err.getvalue().replace("6 of 9", "5 of 9") == printed
+
+
+def test_before_the_first_passage_a_terminal_shows_which_file_is_read() -> None:
+    view = IngestView(io.StringIO(), quiet=False, plain=False, verbose=False, clock=lambda: 0.0)
+    view.handle(IngestStarted(documents=3, collection="default", embedding="builtin"))
+    rows = []
+
+    for progress in (
+        FileProgress(source="scan.pdf", embedded=0, chunks=0),
+        FileProgress(source="third.pdf", embedded=0, chunks=0, files_read=2),
+        FileProgress(source="scan.pdf", embedded=0, chunks=9, files_read=3),
+        FileProgress(source="scan.pdf", embedded=4, chunks=9, passages=4, files_read=3),
+    ):
+        view.handle(progress)
+        rows.append(view._row().plain)
+
+    assert rows[:3] == [
+        "reading file 1 of 3  scan.pdf",
+        "reading file 3 of 3  third.pdf",
+        "embedding the first passages  scan.pdf",
+    ]
+    assert rows[3].startswith("ingesting 4 passages")
 
 
 def test_json_lines_report_progress_at_most_once_per_second() -> None:

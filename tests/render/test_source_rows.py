@@ -44,6 +44,24 @@ def test_a_source_takes_one_row_with_its_last_heading() -> None:
     ]
 
 
+def test_long_lines_of_passages_are_wrapped_at_words_except_in_code() -> None:
+    text = "An agent may delegate to another agent.\n```\nagent = Agent(delegates_to=[another_agent])\n```"
+    prose, code = (
+        replace(SOURCE, text=text),
+        replace(SOURCE, source="a.py", text="agent = Agent(delegates_to=[another])"),
+    )
+
+    assert plain(prose, columns=34, has_passages=True)[1:] == [
+        "    An agent may delegate to",
+        "    another agent.",
+        "    ```",
+        "    agent = Agent(delegates_to=[another_agent])",
+        "    ```",
+        "",
+    ]
+    assert plain(code, columns=34, has_passages=True)[1:] == ["    agent = Agent(delegates_to=[another])", ""]
+
+
 def test_a_long_path_is_shortened_at_a_folder_and_keeps_its_name_and_line() -> None:
     assert plain(SOURCE, columns=60) == [" 1  …/multi-agent-applications.md:99   Agent delegation…"]
     assert plain(SOURCE, columns=40) == [" 1  …/multi-agent-applications.md:99"]

@@ -94,6 +94,20 @@ def test_saves_of_editors_renames_and_deletions_are_noticed(cli: CommandLine, fo
 
 
 @pytest.mark.fault("watch-ignored")
+def test_a_failed_file_that_is_repaired_or_deleted_is_reported(cli: CommandLine, folder: Path) -> None:
+    (folder / "flat.ipynb").write_text('{"cells": []}', encoding="utf-8")
+    with watching(cli, "docs") as watcher:
+        watcher.until("watching")
+        for name in ("flat.ipynb", "lease.ipynb"):
+            (folder / name).write_text("{", encoding="utf-8")
+            assert watcher.batch() == {f"docs/{name}": "failed"}
+
+        (folder / "lease.ipynb").unlink()
+        assert watcher.batch() == {"docs/lease.ipynb": "deleted"}
+        (folder / "flat.ipynb").write_text('{"cells": []}', encoding="utf-8")
+        assert watcher.batch() == {"docs/flat.ipynb": "unchanged"}
+
+
 def test_a_changed_gitignore_removes_and_adds_documents(cli: CommandLine, folder: Path) -> None:
     (folder.parent / ".git").mkdir()
     (folder / "drafts").mkdir()
