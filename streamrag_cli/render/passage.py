@@ -41,7 +41,7 @@ def show_passage(
 
 
 def place_of(passage: Passage) -> str:
-    """Return the name of the document with its lines, page or rows, in the form that sources show and `show` accepts."""
+    """Return the name of the document with its lines, page or rows, as sources show it and `show` accepts it."""
     path, heading = PurePosixPath(passage.path), passage.title.rpartition(" > ")[2]
     if passage.line_start is not None:
         end = "" if passage.line_end in {None, passage.line_start} else f"-{passage.line_end}"
