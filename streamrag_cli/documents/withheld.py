@@ -10,8 +10,8 @@ from streamrag_cli.documents.read import RawFile
 from streamrag_cli.documents.secret_content import key_in, secret_reason
 from streamrag_cli.model import Document
 
-RULES: Final = "2"
-"""The version of the rules for withholding. Increase it whenever `withhold_reason` looks for something new: stored
+RULES: Final = "3"
+"""The version of the rules for withholding. Increase it whenever the functions below look for something new: stored
 files are then checked again."""
 
 
@@ -25,7 +25,7 @@ class Withheld:
 
 def withhold_reason(file: FoundFile, raw: RawFile) -> Withheld | None:
     """Why the file is withheld, judging by its bytes; None if it is not."""
-    if not file.checks_secrets or (format_of(file.format_path) or TEXT).encoded == "all":
+    if not file.checks_secrets or (format_of(file.format_path) or TEXT).is_encoded:
         return None
     if kind := secret_reason(file.format_path, raw.data, file.suspicion):
         return _secret(kind)
@@ -35,10 +35,11 @@ def withhold_reason(file: FoundFile, raw: RawFile) -> Withheld | None:
 
 
 def withhold_reason_for_text(file: FoundFile, document: Document) -> Withheld | None:
-    """Like `withhold_reason`, but judging by the extracted text, for formats that encode their text."""
-    if not file.checks_secrets or (format_of(file.format_path) or TEXT).encoded == "none":
+    """Like `withhold_reason`, but judging by the extracted text and metadata, because the file may contain escapes."""
+    if not file.checks_secrets:
         return None
-    kind = key_in(document.text.encode())
+    texts = (document.text, document.title, document.summary, document.date, *document.tags)
+    kind = key_in("\n".join(texts).encode("utf-8", "replace"))
     return _secret(kind) if kind else None
 
 
