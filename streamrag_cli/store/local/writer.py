@@ -228,7 +228,8 @@ class CollectionWriter:
         """Save the roots now, where a rebuild looks for them, in case this run is interrupted."""
         active = ActiveEpoch(epoch=self._epoch, roots=tuple(self._catalog.roots()))
         if not self._rebuild and self._layout.active_epoch() != active:
-            self._layout.activate(active)
+            with _translate_os_errors(self._layout.store):
+                self._layout.activate(active)
 
     def finish(self) -> None:
         """End cleanly: record the state of the index files and, after a rebuild, activate the new epoch."""
