@@ -40,8 +40,8 @@ class Format:
     markup: Markup = "none"
     kind_for_secrets: TextKind | None = None
     """Replaces `kind` when a name or content is checked for secrets."""
-    encoded: Literal["none", "some", "all"] = "none"
-    """How much of the text is encoded in the file. A search of the raw bytes would miss it."""
+    is_encoded: bool = False
+    """Whether all text is encoded in the file, so that a search of the raw bytes would miss it."""
     passage_bytes: int = 750
     """The average number of bytes per passage; 0 if the size of a file does not predict its number of passages."""
     page_name: Literal["p.", "slide"] = "p."
@@ -236,8 +236,8 @@ _plain = partial(Format, loader=f"{_LOADERS}.plain:load_plain", sandboxed="none"
 _data = partial(Format, sandboxed="large", kind="records")
 _code = partial(Format, loader=f"{_LOADERS}.code:load_code", sandboxed="large", kind="code", markup="code spans")
 _spans = partial(Format, markup="code spans")
-_fully_encoded = partial(Format, input_type="bytes", encoded="all", passage_bytes=0)
-_partly_encoded = partial(Format, input_type="bytes", encoded="some")
+_fully_encoded = partial(Format, input_type="bytes", is_encoded=True, passage_bytes=0)
+_from_bytes = partial(Format, input_type="bytes")
 
 TEXT: Final = _plain(
     name="text",
@@ -273,7 +273,7 @@ for _entry in (
         has_front_matter=True,
     ),
     _spans(name="rst", media_types="text/x-rst", loader=f"{_LOADERS}.rst:load_rst", suffixes=".rst .rest"),
-    _partly_encoded(
+    _from_bytes(
         name="html", media_types="text/html application/xhtml+xml", loader=f"{_LOADERS}.html:load_html",
         suffixes=".html .htm .xhtml", passage_bytes=2600,
     ),
@@ -292,12 +292,12 @@ for _entry in (
     _fully_encoded(
         name="odt", media_types=f"{_OPEN_DOCUMENT}.text", loader=f"{_LOADERS}.odt:load_odt", suffixes=".odt .ott",
     ),
-    _partly_encoded(name="flat_odt", loader=f"{_LOADERS}.odt:load_flat_odt", suffixes=".fodt", passage_bytes=0),
+    _from_bytes(name="flat_odt", loader=f"{_LOADERS}.odt:load_flat_odt", suffixes=".fodt", passage_bytes=0),
     _fully_encoded(
         name="odp", media_types=f"{_OPEN_DOCUMENT}.presentation", loader=f"{_LOADERS}.odp:load_odp",
         suffixes=".odp .otp", page_name="slide",
     ),
-    _partly_encoded(
+    _from_bytes(
         name="flat_odp", loader=f"{_LOADERS}.odp:load_flat_odp", suffixes=".fodp", passage_bytes=0, page_name="slide",
     ),
     _fully_encoded(
@@ -314,7 +314,7 @@ for _entry in (
         name="ods", media_types=f"{_OPEN_DOCUMENT}.spreadsheet", loader=f"{_LOADERS}.ods:load_ods",
         suffixes=".ods .ots", kind="records", has_row_places=True,
     ),
-    _partly_encoded(
+    _from_bytes(
         name="flat_ods", loader=f"{_LOADERS}.ods:load_flat_ods", suffixes=".fods", kind="records", passage_bytes=0,
         has_row_places=True,
     ),
@@ -327,7 +327,7 @@ for _entry in (
     Format(
         name="notebook", media_types="application/x-ipynb+json", loader=f"{_LOADERS}.notebook:load_notebook",
         suffixes=".ipynb", markup="markdown",
-        encoded="some", passage_bytes=0,
+        passage_bytes=0,
     ),
     _data(
         name="table", media_types="text/csv text/tab-separated-values", loader=f"{_LOADERS}.table:load_table",
@@ -335,28 +335,27 @@ for _entry in (
     ),
     _data(
         name="json", media_types="application/json application/ld+json", loader=f"{_LOADERS}.json_text:load_json",
-        suffixes=".json .json5 .jsonc .geojson", encoded="some",
+        suffixes=".json .json5 .jsonc .geojson",
         generated="lock",
     ),
     _data(
         name="json_lines", media_types="application/x-ndjson", loader=f"{_LOADERS}.json_text:load_json_lines",
-        suffixes=".jsonl .ndjson", encoded="some",
+        suffixes=".jsonl .ndjson",
     ),
     _data(
         name="yaml", media_types="application/yaml text/yaml", loader=f"{_LOADERS}.yaml_text:load_yaml",
-        suffixes=".yaml .yml", encoded="some", generated="lock",
+        suffixes=".yaml .yml", generated="lock",
     ),
     _data(
         name="toml", media_types="application/toml", loader=f"{_LOADERS}.toml_text:load_toml", suffixes=".toml",
-        encoded="some",
     ),
     _data(name="config", loader=f"{_LOADERS}.config:load_config", suffixes=".ini .cfg .conf .properties"),
     _data(
         name="declarations", loader=f"{_LOADERS}.config:load_config", suffixes=".tf .hcl .editorconfig",
         kind_for_secrets="code",
     ),
-    _partly_encoded(name="xml", loader=f"{_LOADERS}.xml_text:load_xml", suffixes=".xml", kind="records"),
-    _partly_encoded(
+    _from_bytes(name="xml", loader=f"{_LOADERS}.xml_text:load_xml", suffixes=".xml", kind="records"),
+    _from_bytes(
         name="xml_schema", loader=f"{_LOADERS}.xml_text:load_xml", suffixes=".xsd .xsl", kind="records",
         kind_for_secrets="code",
     ),
@@ -370,11 +369,11 @@ for _entry in (
         ambiguous_suffixes=_DIGITS, matches_content=lambda data: _ROFF.search(data) is not None,
     ),
     _spans(name="latex", loader=f"{_LOADERS}.latex:load_latex", suffixes=".tex .latex .ltx"),
-    _partly_encoded(
+    _from_bytes(
         name="mail", media_types="message/rfc822", loader=f"{_LOADERS}.mail:load_mail", suffixes=".eml",
         passage_bytes=0,
     ),
-    _partly_encoded(
+    _from_bytes(
         name="mailbox", media_types="application/mbox", loader=f"{_LOADERS}.mail:load_mailbox",
         suffixes=".mbox .mbx", passage_bytes=0,
     ),

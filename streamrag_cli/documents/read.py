@@ -130,14 +130,28 @@ def decode(data: bytes, *, declared: str | None = None) -> tuple[str, str | None
     return text.replace("\r\n", "\n").replace("\r", "\n"), note
 
 
-def _decode(data: bytes, declared: str | None) -> tuple[str, str | None]:
+def unicode_encoding(data: bytes) -> tuple[bytes, str] | None:
+    """The byte order mark, or b"", and the encoding that the mark or a NUL in the first 8 KiB shows; None if neither.
+
+    The position of the NULs shows the byte order: the NUL of an ASCII character is always on the same side.
+    """
     for mark, encoding in _BYTE_ORDER_MARKS:
         if data.startswith(mark):
-            return _decode_as(data[len(mark) :], encoding)
+            return mark, encoding
+    sniffed = data[:_SNIFFED_BYTES]
+    if b"\0" not in sniffed:
+        return None
+    return b"", "utf-16-le" if sniffed[1::2].count(0) > sniffed[::2].count(0) else "utf-16-be"
+
+
+def _decode(data: bytes, declared: str | None) -> tuple[str, str | None]:
+    mark, encoding = unicode_encoding(data) or (b"", "")
+    if mark:
+        return _decode_as(data[len(mark) :], encoding)
     if data.startswith(_BINARY_SIGNATURES):
         raise DocumentError("the content is binary, not text", code="binary")
-    if b"\0" in data[:_SNIFFED_BYTES]:
-        return _decode_utf_16_without_mark(data)
+    if encoding:
+        return _decode_utf_16_without_mark(data, encoding)
     if declared is not None:
         try:
             return NOT_TEXT.sub(REPLACEMENT, data.decode(declared)), None
@@ -150,15 +164,13 @@ def _decode(data: bytes, declared: str | None) -> tuple[str, str | None]:
     return (text.replace("\0", REPLACEMENT) if "\0" in text else text), None
 
 
-def _decode_utf_16_without_mark(data: bytes) -> tuple[str, str]:
+def _decode_utf_16_without_mark(data: bytes, encoding: str) -> tuple[str, str]:
     """Decode UTF-16, and return the text and a note. Raises `DocumentError` `binary` if the data is not UTF-16.
 
-    The positions of the NULs show the byte order, because the NUL of an ASCII character is always on the same side. If
-    most letters are next to each other, the data is single-byte text that contains a NUL.
+    If most letters are next to each other, the data is single-byte text that contains a NUL.
     """
     sniffed = data[:_SNIFFED_BYTES]
     high_first, low_first = sniffed[::2].count(0), sniffed[1::2].count(0)
-    encoding = "utf-16-le" if low_first > high_first else "utf-16-be"
     lopsided = min(high_first, low_first) * 10 <= max(high_first, low_first)
     side_by_side = sum(
         1 for pair in zip(sniffed[::2], sniffed[1::2], strict=False) if 32 < min(pair) <= max(pair) < 127

@@ -7,19 +7,22 @@ but a manifest contains one.
 
 import base64
 import binascii
-import codecs
 import re
 from pathlib import PurePath
 from typing import Final
 
 from streamrag_cli.documents.formats import format_of
 from streamrag_cli.documents.key_heuristics import Check, first_kind, is_placeholder, looks_random
+from streamrag_cli.documents.read import unicode_encoding
 from streamrag_cli.documents.secret_data import secret_data, secret_hint
 from streamrag_cli.documents.secret_names import Suspicion, is_data
 
 _API_DESCRIPTION: Final = re.compile(rb"""[{"'\s]*+(?:openapi|swagger)["']?\s*:""")
 
-_PEM: Final = re.compile(rb"-----BEGIN ((?:[A-Z0-9]+ )*)PRIVATE KEY(?: BLOCK)?-----")
+_PEM: Final = re.compile(
+    rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----|---- BEGIN SSH2 (?:ENCRYPTED )?PRIVATE KEY ----"
+)
+_PUTTY: Final = re.compile(rb"Private-Lines: \d+\s+([A-Za-z0-9+/]{40,})")
 _PEM_HEADER: Final = re.compile(rb"^\W*[A-Za-z][A-Za-z-]*: .*$", re.MULTILINE)
 _BETWEEN_BASE64: Final = re.compile(rb"""[\s"',;>#*|()\[\]{}\\]+""")
 _BASE64: Final = re.compile(rb"[A-Za-z0-9+/]+={0,2}|=[A-Za-z0-9+/]{4}")
@@ -70,17 +73,10 @@ def is_running_text(data: bytes, *, min_letters: int = 200) -> bool:
 
 
 def _as_utf_8(data: bytes) -> bytes:
-    for mark, encoding in (
-        (codecs.BOM_UTF8, "utf-8"),
-        (codecs.BOM_UTF16_LE, "utf-16"),
-        (codecs.BOM_UTF16_BE, "utf-16"),
-    ):
-        if data.startswith(mark):
-            return data.decode(encoding, "replace").removeprefix("\ufeff").encode()
-    if b"\0" in data[:64]:
-        encoding = "utf-16-le" if data[1:64:2].count(0) > data[:64:2].count(0) else "utf-16-be"
-        return data.decode(encoding, "replace").encode("utf-8", "replace")
-    return data
+    if (mark_and_encoding := unicode_encoding(data)) is None:
+        return data
+    mark, encoding = mark_and_encoding
+    return data[len(mark) :].decode(encoding, "replace").encode("utf-8", "replace")
 
 
 def _contains_private_key(data: bytes) -> bool:
@@ -89,7 +85,7 @@ def _contains_private_key(data: bytes) -> bool:
 
 def _is_key_body(after: bytes) -> bool:
     """Whether `after` begins with a complete key. It may be indented, in JSON, or quoted line by line."""
-    body, end, _ = after.partition(b"-----")
+    body, end, _ = after.partition(b"----")
     body = body.replace(b"\\\\n", b"\n").replace(b"\\n", b"\n").replace(b"\\r", b"\n").replace(b"&#10;", b"\n")
     parts: list[bytes] = []
     for part in _BETWEEN_BASE64.split(_PEM_HEADER.sub(b"", body)):
@@ -167,6 +163,7 @@ _SERVICE_TOKEN: Final = (
 
 _CHECKS: Final = (
     Check("a private key", (b"PRIVATE KEY",), _contains_private_key),
+    Check("a private key", (b"PuTTY-User-Key-File-",), lambda data: _PUTTY.search(data) is not None),
     Check("an AWS access key", (b"AKIA", b"ASIA"), _contains_aws_key),
     Check("an AWS secret key", (b"ecret", b"SECRET"), _assigns_aws_secret),
     _token("a GitHub token", b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_", pattern=rb"gh[pousr]_([A-Za-z0-9]{36,255})"),

@@ -35,6 +35,7 @@ _ACCOUNT_KEY: Final = re.compile(
     rb'"private_key"\s*:\s*"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:\\n)?[A-Za-z0-9+/\\]{40,}'
 )
 _OAUTH: Final = re.compile(rb'"(?:refresh_token|client_secret)"\s*:\s*"([A-Za-z0-9_/.~-]{20,})"')
+_JSON_WEB_KEY: Final = re.compile(rb'"(?:d|k)"\s*:\s*"([A-Za-z0-9_-]{40,})"')
 _DOCKER_AUTH: Final = re.compile(rb'"(?:auth|identitytoken|password)"\s*:\s*"([A-Za-z0-9+/=_.-]{8,})"')
 _NPMRC: Final = re.compile(rb"^\s*(?://\S+:)?_(?:auth|authToken|password)\s*=\s*" + _VALUE, re.MULTILINE)
 _PYPIRC: Final = re.compile(rb"^\s*password\s*[=:]\s*" + _VALUE, re.MULTILINE)
@@ -172,6 +173,7 @@ _CHECKS: Final = (
     Check("a Kubernetes login", (b"current-context",), _is_kubeconfig),
     Check("Terraform state", (b'"terraform_version"',), _is_terraform_state),
     Check("a service account key", (b'"private_key"',), _any_real(_ACCOUNT_KEY)),
+    Check("a private key", (b'"kty"',), _any_random(_JSON_WEB_KEY)),
     Check("an OAuth secret", (b'_token"', b'"client_secret"'), _any_random(_OAUTH)),
     Check("a registry login", (b'"auths"',), _any_real(_DOCKER_AUTH)),
     Check("a registry token", (b"_auth",), _any_real(_NPMRC)),

@@ -10,7 +10,7 @@ from streamrag_cli.documents.read import RawFile
 from streamrag_cli.documents.secret_content import key_in, secret_reason
 from streamrag_cli.model import Document
 
-RULES: Final = "2"
+RULES: Final = "3"
 """The version of the rules for withholding files. Increase it whenever the rules change: stored files are then checked
 again."""
 
@@ -25,7 +25,7 @@ class Withheld:
 
 def withhold_reason(file: FoundFile, raw: RawFile) -> Withheld | None:
     """Return why the file is withheld, judging by its bytes, or None if it may be read."""
-    if not file.checks_secrets or (format_of(file.format_path) or TEXT).encoded == "all":
+    if not file.checks_secrets or (format_of(file.format_path) or TEXT).is_encoded:
         return None
     if kind := secret_reason(file.format_path, raw.data, file.suspicion):
         return _secret(kind)
@@ -37,10 +37,11 @@ def withhold_reason(file: FoundFile, raw: RawFile) -> Withheld | None:
 
 
 def withhold_reason_for_text(file: FoundFile, document: Document) -> Withheld | None:
-    """Like `withhold_reason`, but judges by the extracted text. It is for formats that encode their text."""
-    if not file.checks_secrets or (format_of(file.format_path) or TEXT).encoded == "none":
+    """Like `withhold_reason`, but judges by the extracted text and metadata, because the file may contain escapes."""
+    if not file.checks_secrets:
         return None
-    kind = key_in(document.text.encode())
+    texts = (document.text, document.title, document.summary, document.date, *document.tags)
+    kind = key_in("\n".join(texts).encode("utf-8", "replace"))
     return _secret(kind) if kind else None
 
 

@@ -3,6 +3,7 @@
 import json
 import re
 import sqlite3
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -68,7 +69,7 @@ def find(
         wheres["id IN (SELECT rowid FROM turns_fts WHERE turns_fts MATCH ?)"] = match_expression(words)
     where = f" WHERE {' AND '.join(wheres)}" if wheres else ""
     query = f"SELECT {_COLUMNS} FROM turns{where} ORDER BY id DESC LIMIT ?"
-    rows = db.execute(query, (*wheres.values(), -1 if limit is None else limit)).fetchall()
+    rows = db.execute(query, (*wheres.values(), -1 if limit is None else min(limit, sys.maxsize))).fetchall()
     return [_turn(row) for row in rows]
 
 

@@ -124,8 +124,11 @@ class FileReader:
         if withheld := withhold_reason(file, raw):
             return _withheld_result(file, shown, withheld)
         if known and (refreshed_record := refreshed(known, record)):
-            if self._reads_chunks and lacks_tags(refreshed_record):
+            has_old_rules = known.recipe != record.recipe
+            if self._reads_chunks and (has_old_rules or lacks_tags(refreshed_record)):
                 document = self._load(path, raw)
+                if withheld := withhold_reason_for_text(file, document):
+                    return _withheld_result(file, shown, withheld)
                 refreshed_record = replace(refreshed_record, date=document.date, tags=document.tags)
             return FileResult(path=file.name, shown=shown, action="unchanged", record=refreshed_record)
         if not file.is_named and not content_matches_name(path, raw.data):

@@ -264,6 +264,7 @@ def test_the_list_can_be_searched_and_limited(user: CommandLine) -> None:
     assert questions(user, "-q", "LIBRARY opens") == [QUESTION]
     assert questions(user, "-q", "four weeks") == [LENDING]
     assert questions(user, "-n", "1") == [ROOF]
+    assert questions(user, "-n", f"1{'0' * 20}")[0] == ROOF
     assert questions(user, "--since", "2999-01-01") == []
     assert len(questions(user, "--since", "1h")) == 3
     assert user.run("log", "-q", "giraffe").stderr == "no question in the log matches\n"

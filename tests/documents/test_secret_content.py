@@ -77,6 +77,11 @@ PEM = private_key()
         + "\n".join(textwrap.wrap(random_text(900), 64))
         + "\n=aB3d\n-----END PGP PRIVATE KEY BLOCK-----\n",
         f"-----BEGIN OPENSSH PRIVATE KEY-----\n{OPENSSH.decode()}\n-----END OPENSSH PRIVATE KEY-----\n",
+        '---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\nComment: "rsa-key"\n'
+        + "\n".join(textwrap.wrap(random_text(900), 70))
+        + "\n---- END SSH2 ENCRYPTED PRIVATE KEY ----\n",
+        "PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\nPublic-Lines: 1\n"
+        f"{random_text(60)}\nPrivate-Lines: 1\n{random_text(44)}\nPrivate-MAC: {random_text(64, HEX)}\n",
         "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,4F\n\n"
         + random_text(256)
         + "\n-----END RSA PRIVATE KEY-----\n",
@@ -93,6 +98,8 @@ PEM = private_key()
         "short",
         "pgp",
         "ssh",
+        "ssh2",
+        "putty",
         "old",
     ],
 )
@@ -100,9 +107,11 @@ def test_a_private_key_is_found_with_any_quoting(text: str) -> None:
     assert secret_reason(PurePath("page.md"), text.encode()) == "a private key"
 
 
-def test_secrets_are_found_in_utf_16() -> None:
-    assert secret_reason(PurePath("page.md"), PEM.encode("utf-16")) == "a private key"
-    assert secret_reason(PurePath("page.md"), PEM.encode("utf-16-le")) == "a private key"
+@pytest.mark.fault("secrets-withheld")
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("before", ["", "花园" * 40 + "\n"])
+def test_secrets_are_found_in_any_unicode_encoding(encoding: str, before: str) -> None:
+    assert secret_reason(PurePath("page.md"), f"{before}{PEM}".encode(encoding)) == "a private key"
 
 
 @pytest.mark.parametrize(
@@ -162,6 +171,7 @@ DATA = [
     ("a.conf", f"users:\n- user:\n    client-key-data: {random_text(80)}\n", "a Kubernetes client key"),
     ("a.yaml", KUBECONFIG, "a Kubernetes login"),
     ("a.json", '{"terraform_version": "1.5", "serial": 4, "outputs": {"db": {"value": "q"}}}', "Terraform state"),
+    ("a.json", f'{{"kty": "RSA", "e": "AQAB", "d": "{random_text(86)}"}}', "a private key"),
     ("a.json", '{"auths": {"registry.io": {"auth": "dXNlcjpodW50ZXIy"}}}', "a registry login"),
     ("a.ini", "//registry.npmjs.org/:_authToken=q7Kd2mPzq7Kd2mPz\n", "a registry token"),
     ("a.cfg", "[pypi]\nusername = me\npassword = q7Kd2mPz\n", "a registry token"),

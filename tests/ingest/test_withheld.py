@@ -17,6 +17,7 @@ from tests.support.pdf_bytes import pdf_bytes
 
 KEY = private_key()
 TOKEN = "ghp_" + "Wq2RuSunnyB7alcony9zQeKOu5yT4mPnVxL8"
+ESCAPED_TOKEN = TOKEN.replace("_", r"\_")
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
@@ -92,6 +93,7 @@ def test_a_new_rule_rechecks_documents_once_without_embedding(
     with monkeypatch.context() as before:
         before.setattr(compare, "RULES", "0")
         before.setattr("streamrag_cli.ingest.reading.withhold_reason", lambda *_: None)
+        before.setattr("streamrag_cli.ingest.reading.withhold_reason_for_text", lambda *_: None)
         assert set(ingests.run("docs").values()) == {"added"}
     embedder.batches.clear()
     assert ingests.run("docs") == {"docs/a.md": "unchanged", "docs/notes.md": "deleted"}
@@ -100,6 +102,17 @@ def test_a_new_rule_rechecks_documents_once_without_embedding(
     (ingests.home / "docs/notes.md").unlink()
     monkeypatch.setattr("streamrag_cli.ingest.reading.read_record", None)
     assert ingests.run("docs") == {"docs/a.md": "unchanged"}
+
+
+@pytest.mark.fault("secrets-withheld")
+def test_a_new_rule_rechecks_the_extracted_text(ingests: Ingests, monkeypatch: pytest.MonkeyPatch) -> None:
+    ingests.put("docs/a.pdf", pdf_bytes([[f"Login {AWS_ID}", AWS_SECRET]]))
+    with monkeypatch.context() as before:
+        before.setattr(compare, "RULES", "0")
+        before.setattr("streamrag_cli.ingest.reading.withhold_reason_for_text", lambda *_: None)
+        assert ingests.run("docs") == {"docs/a.pdf": "added"}
+
+    assert ingests.run("docs") == {"docs/a.pdf": "deleted"}
 
 
 def test_a_key_in_a_pdf_is_found_in_the_extracted_text(ingests: Ingests) -> None:
@@ -216,6 +229,11 @@ def test_a_folder_in_which_no_file_was_read_gives_a_notice(ingests: Ingests) -> 
 @pytest.mark.parametrize(
     ("name", "content"),
     [
+        ("page.rst", f"Deploy with {ESCAPED_TOKEN}.\n"),
+        ("page.adoc", f"Deploy with {TOKEN.replace('_', '&#95;')}.\n"),
+        ("page.1", f".TH DEPLOY 1\n.SH TOKEN\n{TOKEN[:20]}\\&{TOKEN[20:]}\n"),
+        ("talk.srt", f"1\n00:00:00,000 --> 00:00:01,000\n{TOKEN[:20]}<i>{TOKEN[20:]}</i>\n"),
+        ("titled.html", f"<title>&#{ord(TOKEN[0])};{TOKEN[1:]}</title><p>How to deploy.</p>"),
         ("page.html", f"<p>Deploy with &#{ord(TOKEN[0])};{TOKEN[1:]}.</p>"),
         ("notes.json", f'{{"deploy": "\\u{ord(TOKEN[0]):04x}{TOKEN[1:]}"}}'),
         (
@@ -224,6 +242,7 @@ def test_a_folder_in_which_no_file_was_read_gives_a_notice(ingests: Ingests) -> 
         ),
     ],
 )
+@pytest.mark.fault("secrets-withheld")
 def test_secrets_in_escaped_text_and_password_hashes_are_withheld(ingests: Ingests, name: str, content: str) -> None:
     ingests.put(f"docs/{name}", content)
 

@@ -135,6 +135,18 @@ def test_last_modified_is_sent_back(serve: Callable[..., Site]) -> None:
     assert [type(each) for each in crawl(f"{site.url}/a", known)] == [Unchanged]
 
 
+@pytest.mark.fault("hostile-web-server")
+def test_validators_that_are_not_ascii_are_sent_back_unchanged(serve: Callable[..., Site]) -> None:
+    site = serve({"/page": Answer(article("kettle"), headers={"ETag": '"é"', "Last-Modified": "août"})})
+    first = crawl(f"{site.url}/page")
+
+    second = crawl(f"{site.url}/page", records(first))
+
+    assert outline(second, site) == [("Unchanged", "/page")]
+    sent = site.requests[-1].headers
+    assert (sent["if-none-match"], sent["if-modified-since"]) == ('"é"', "août")
+
+
 def test_a_page_without_validators_is_compared_by_its_content_and_its_text(serve: Callable[..., Site]) -> None:
     page = article("kettle").replace("<main>", "<script>nonce = 1</script><main>").replace("detail", "detail " * 40)
     site = serve({"/a": page})
@@ -190,6 +202,18 @@ def test_a_request_is_repeated_after_the_delay_that_a_busy_server_requests(serve
 
 
 @pytest.mark.fault("hostile-web-server")
+@pytest.mark.fault("hostile-web-server")
+@pytest.mark.parametrize("delay", ["9" * 5000, "\xb2", "-1", "soon"])
+def test_an_unusable_delay_of_a_busy_server_is_ignored(serve: Callable[..., Site], delay: str) -> None:
+    site = serve({"/page": Answer("busy", 503, {"Retry-After": delay})})
+
+    (result,) = crawl(f"{site.url}/page")
+
+    assert isinstance(result, Failed)
+    assert (result.reason, result.code) == ("HTTP 503", "http_status")
+    assert site.paths() == ["/page"]
+
+
 def test_redirects_are_followed_ten_times(serve: Callable[..., Site]) -> None:
     hops = {f"/{n}": redirect(f"/{n + 1}") for n in range(30)}
     site = serve({**hops, "/10": article("kettle"), "/loop": redirect("/loop")})

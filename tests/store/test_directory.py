@@ -4,6 +4,9 @@ import shutil
 from contextlib import suppress
 from threading import Event, Thread
 
+import pytest
+
+from streamrag_cli.errors import StoreError
 from streamrag_cli.retrieval.search import retrieve
 from streamrag_cli.store.backend import status_of
 from streamrag_cli.store.interface import Counts
@@ -83,3 +86,12 @@ def test_files_that_disappear_while_sizes_are_summed_cause_no_error(local_store:
         other.join()
 
     assert {status.chunks for (status,) in reports} == {2}
+
+
+@pytest.mark.fault("disk-full")
+def test_a_disk_that_is_full_when_the_roots_are_saved_is_an_error_of_the_store(local_store: LocalStore) -> None:
+    local_store.put(APPLES)
+    (local_store.directory / "collections/default/current.new").symlink_to("/dev/full")
+
+    with pytest.raises(StoreError, match="cannot be written to"), local_store.writing() as writer:
+        writer.add_roots(["/docs"])

@@ -51,5 +51,5 @@ class Attachments:
 
 
 def _is_read(entry: Format) -> bool:
-    is_data = entry.kind == "records" and entry.encoded != "all" and entry.name != "table"
+    is_data = entry.kind == "records" and not entry.is_encoded and entry.name != "table"
     return not (entry.is_image or is_data or entry.name in _MESSAGES)

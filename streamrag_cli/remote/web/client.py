@@ -103,9 +103,9 @@ class WebClient:
     def _request_patiently(self, url: str, headers: dict[str, str], max_bytes: int) -> Reply:
         """Request one address; a second time if the server asks for a short delay."""
         reply = self._request(url, headers, max_bytes)
-        delay = reply.headers.get("retry-after", "")
-        if reply.status in _BUSY and delay.isascii() and delay.isdigit() and int(delay) <= _LONGEST_WAIT_S:
-            time.sleep(int(delay))
+        delay_s = _whole_number(reply.headers.get("retry-after", ""))
+        if reply.status in _BUSY and delay_s is not None and delay_s <= _LONGEST_WAIT_S:
+            time.sleep(delay_s)
             reply = self._request(url, headers, max_bytes)
         return reply
 
@@ -115,10 +115,10 @@ class WebClient:
         try:
             with self._pool.stream("GET", url, headers=self._headers(url, headers)) as response:
                 received = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
-                length = received.get("content-length", "")
+                length = _whole_number(received.get("content-length", ""))
                 body = b""
                 if response.status == 200:
-                    if length.isdigit() and int(length) > max_bytes:
+                    if length is not None and length > max_bytes:
                         raise too_large(max_bytes)
                     pieces = self._counted(response.iter_stream(), max_bytes)
                     body = read_body(pieces, received.get("content-encoding", ""), max_bytes)
@@ -160,14 +160,15 @@ class WebClient:
         self._requested_at[host] = time.monotonic()
 
     def _headers(self, url: str, headers: dict[str, str]) -> dict[bytes | str, bytes | str]:
-        own: dict[bytes | str, bytes | str] = {
+        own = {
             "Host": shown_origin(url).partition("://")[2],  # httpcore2 leaves out the brackets of an IPv6 address
             "User-Agent": self._options.user_agent,
             "Accept": "text/html,application/xhtml+xml,application/pdf;q=0.9,*/*;q=0.5",
             "Accept-Encoding": ACCEPTED_ENCODINGS,
         }
         authorization = self._authorization(url)
-        return own | headers | ({"Authorization": authorization} if authorization else {})
+        values = own | headers | ({"Authorization": authorization} if authorization else {})
+        return {name: value.encode("latin-1") for name, value in values.items()}  # a server's ETag may not be ASCII
 
     def _authorization(self, url: str) -> str:
         """The credentials for the host that the user has named, from `~/.netrc`; "" for all others."""
@@ -180,3 +181,8 @@ class WebClient:
                 user, _, password = entry
                 return "Basic " + base64.b64encode(f"{user}:{password or ''}".encode()).decode("ascii")
         return ""
+
+
+def _whole_number(value: str) -> int | None:
+    """The value of a header that should be a whole number; None if it is not, or is longer than 15 digits."""
+    return int(value) if value.isascii() and value.isdigit() and len(value) <= 15 else None

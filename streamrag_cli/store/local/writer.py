@@ -228,7 +228,8 @@ class CollectionWriter:
         """Save the roots in `current.json` immediately. After an interrupted run, a rebuild reads them from there."""
         active = ActiveEpoch(epoch=self._epoch, roots=tuple(self._catalog.roots()))
         if not self._rebuild and self._layout.active_epoch() != active:
-            self._layout.activate(active)
+            with _translate_os_errors(self._layout.store):
+                self._layout.activate(active)
 
     def finish(self) -> None:
         """Record the fingerprint of the index files and, after a rebuild, activate the new epoch."""
