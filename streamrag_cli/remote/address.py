@@ -40,12 +40,12 @@ class GitAddress:
 
 
 def has_scheme(argument: str) -> bool:
-    """Whether a PATH argument is an address, perhaps one that is not supported."""
+    """Whether a PATH argument is an address. The scheme may be one that is not supported."""
     return _SCHEME.match(argument) is not None
 
 
 def parse_address(argument: str) -> Address:
-    """The address that the user typed, in its stored form. Raises UsageError `bad_address`, `credentials_in_address`.
+    """Return the stored form of an address. Raises UsageError `bad_address`, `credentials_in_address`.
 
     >>> [str(parse_address(each)) for each in ("HTTPS://Host:443#top", "git+https://Host/repo@main//docs/")]
     ['https://host/', 'git+https://host/repo@main//docs']
@@ -72,7 +72,7 @@ def parse_address(argument: str) -> Address:
 
 
 def piped_address(name: str) -> Address:
-    """The address of a document with this name that was piped. Raises UsageError `bad_name`."""
+    """Return the address of a piped document with this name. Raises UsageError `bad_name`."""
     parts = [part for part in name.split("/") if part not in {"", "."}]
     if not parts or name.startswith(("/", "~")) or ".." in parts or re.search(r"[\0-\x1f\x7f-\x9f\ud800-\udfff]", name):
         raise UsageError(

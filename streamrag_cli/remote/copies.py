@@ -1,13 +1,13 @@
 """The copies of remote documents, in a folder of the state directory that only the user can read.
 
     STATE/copies/STORE/COLLECTION/ROOT/
-        metadata.json      what the source remembers about the root, such as its commit; replaced atomically
+        metadata.json      what is known about the root, such as its commit; replaced atomically
         lock               held while an ingest changes the copy
         files/             the copies
         dry-run/           copies that are removed at the end of a dry run
 
-STORE and ROOT are hashes. A source may keep more files in the folder of its root. The copies of a root are removed with
-it, and those of a collection with the collection.
+STORE and ROOT are hashes. A source may keep other files in the folder of its root. The copies of a root are removed
+with the root, and the copies of a collection with the collection.
 """
 
 import fcntl
@@ -48,7 +48,7 @@ class Copy:
         return bool(self.metadata())
 
     def metadata(self) -> dict[str, Any]:
-        """The metadata that `save` stored; empty if there is none, or if it is damaged."""
+        """The metadata that `save` stored; empty if it is missing or damaged."""
         try:
             metadata = json.loads(read_regular_file(self.directory / "metadata.json", _MAX_METADATA_BYTES))
         except (OSError, ValueError, RecursionError):
@@ -81,7 +81,7 @@ class Copy:
             ends_at = time.monotonic() + _LOCK_LIMIT_S
             while not _try_lock(descriptor):
                 if time.monotonic() > ends_at:
-                    raise DocumentError("another ingest is fetching it", code="copy_busy", retryable=True)
+                    raise DocumentError("another ingest is fetching this address", code="copy_busy", retryable=True)
                 time.sleep(0.05)
             yield
         finally:
@@ -116,7 +116,7 @@ class Copies:
         self._remove_if_empty()
 
     def keep_only(self, roots: Iterable[Address]) -> None:
-        """Remove the copies of all other roots."""
+        """Remove the copies of all roots except these."""
         recorded = {_hashed(root.text) for root in roots}
         with suppress(OSError):
             for each in list(self.directory.iterdir()):
@@ -131,7 +131,7 @@ class Copies:
 
 
 def make_private_directory(directory: Path) -> None:
-    """Create a directory, and those above it, that only the user can enter. Raises OSError."""
+    """Create a directory and its missing parents, all accessible only to the user. Raises OSError."""
     for each in [*reversed(directory.parents), directory]:
         if not each.is_dir():
             with suppress(FileExistsError):

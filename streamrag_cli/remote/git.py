@@ -69,7 +69,7 @@ def _repository(copy: Copy) -> Path:
 
 
 def _resolve(where: GitAddress, directory: Path, environment: Mapping[str, str]) -> tuple[str, str]:
-    """Return the full name of the branch or tag of an address, and its commit. Raises DocumentError."""
+    """Return the full name and the commit of the branch or tag in an address. Raises DocumentError."""
     ref = where.ref
     if _COMMIT.fullmatch(ref):
         return ref, ref
@@ -121,11 +121,12 @@ def _extract(
     options: FetchOptions,
     environment: Mapping[str, str],
 ) -> None:
-    """Replace the files of the copy by those of a commit. Raises DocumentError, OSError."""
+    """Replace the files of the copy with the files of a commit. Raises DocumentError, OSError."""
     repository, limit_bytes = _repository(copy), options.limit_bytes
     entries = entries_of(repository, commit, where.folder, environment)
     if not entries:
-        missing = f"the repository has no folder or file named {where.folder}" if where.folder else "it has no files"
+        what = f"folder or file named {where.folder}" if where.folder else "files"
+        missing = f"the repository has no {what}"
         raise DocumentError(missing, code="no_such_folder")
     time_s = run_git(["show", "-s", "--format=%ct", commit], repository, environment, limit_s=_LOCAL_LIMIT_S).strip()
     new, old = copy.directory / "files.new", copy.directory / "files.old"

@@ -1,7 +1,8 @@
 """Runs the `git` program for repositories that are not trusted.
 
-It reads no configuration of the user or the system, runs no hooks, asks for no password, uses only the protocol of the
-address, follows no redirects, and is stopped when it takes too long or stores too much. Passwords come from `~/.netrc`.
+It ignores the configuration of the user and the system, runs no hooks, never asks for a password, uses only the
+protocol of the address, and follows no redirects. It is stopped if it exceeds a limit of time or size. Passwords come
+from `~/.netrc`.
 """
 
 import contextlib
@@ -33,13 +34,13 @@ _CONFIG: Final = (
 )  # fmt: skip
 _ERRORS: Final = (
     (r"(?m)^(?:fatal|error): .*No space left on device", "copy_not_writable",
-     "its copy cannot be written: no space left on device"),
+     "the copy of the repository cannot be written: no space left on device"),
     (r"could not read (?:Username|Password)|Authentication failed|terminal prompts disabled|returned error: 40[13]",
      "login_required", "the server requires a login; put it into ~/.netrc"),
     (r"Permission denied \(|Host key verification failed", "login_required", "ssh cannot log in without a prompt"),
     (r"returned error: 30\d|redirect", "redirected", "the server redirects to another address; ingest that address"),
     (r"returned error: 404|not found|does not (?:appear to be a git repository|exist)|No such file",
-     "no_such_repository", "no repository was found there"),
+     "no_such_repository", "there is no repository at this address"),
     (r"not our ref|find remote ref", "no_such_ref", "the repository has no such branch, tag or commit"),
     (r"Could not resolve host|Name or service not known", "unreachable", "the host name cannot be resolved"),
     (r"Connection refused|Failed to connect|No route to host|Connection reset|Network is unreachable",
@@ -54,7 +55,7 @@ def git_command(*arguments: str) -> list[str]:
 
 
 def git_environment(environment: Mapping[str, str], protocol: str = "") -> dict[str, str]:
-    """The variables for `git`, which may use only this protocol, such as `https`."""
+    """The environment of a `git` that may use only one protocol, such as `https`."""
     inherited = {name: value for name, value in environment.items() if _INHERITED.fullmatch(name)}
     return {
         **inherited,
@@ -74,7 +75,7 @@ def git_environment(environment: Mapping[str, str], protocol: str = "") -> dict[
 
 
 def run_git(arguments: Sequence[str], directory: Path, environment: Mapping[str, str], *, limit_s: float) -> bytes:
-    """The output of `git` in `directory`.
+    """Run `git` in `directory`, and return its output.
 
     Raises DocumentError `git_missing`, `git_failed`, `timed_out`, `too_large` or a code of `_ERRORS`; OSError.
     """
@@ -110,7 +111,7 @@ def _wait(
         if now > ends_at:
             raise DocumentError(f"the server did not answer within {limit_s:.0f} s", code="timed_out", retryable=True)
         if max(os.fstat(output.fileno()).st_size, os.fstat(errors.fileno()).st_size) > _MAX_OUTPUT_BYTES:
-            raise DocumentError("the server sends too much", code="too_large")
+            raise DocumentError("the server sent too much data", code="too_large")
         if now > check_size_at:
             if _size_bytes(directory) > MAX_BYTES:
                 raise DocumentError(f"the repository is larger than {MAX_BYTES / 1e9:g} GB", code="too_large")
@@ -120,7 +121,7 @@ def _wait(
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
-    """Stop the process and the helper processes that it has started."""
+    """Stop the process and its child processes."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

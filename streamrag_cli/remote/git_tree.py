@@ -42,7 +42,7 @@ class TreeEntry:
 
 @dataclass(slots=True)
 class WrittenTree:
-    """The files that were written: their blobs, and the paths that were left out or failed, with the reasons."""
+    """The blobs of the written files, and the skipped and failed paths with their reasons."""
 
     blobs: dict[str, str] = field(default_factory=dict)
     skipped: dict[str, SkipCode] = field(default_factory=dict)
@@ -99,7 +99,7 @@ def write_tree(
             has_content = entry.size <= limit_bytes and is_read
             total += entry.size if has_content else 0
             if total > MAX_BYTES:
-                raise DocumentError(f"its files are larger than {MAX_BYTES / 1e9:g} GB", code="too_large")
+                raise DocumentError(f"the files in total exceed {MAX_BYTES / 1e9:g} GB", code="too_large")
             modified_ns = seconds * _NANOSECONDS + int(entry.blob[:12], 16) % _NANOSECONDS
             is_linked = former[1].get(entry.path) == entry.blob and (former[0] / entry.path).is_file()
             content = blobs.read(entry) if has_content and not is_linked else None
@@ -115,11 +115,11 @@ def write_tree(
                     is_too_large = entry.size > limit_bytes and is_supported(file)
                     _write(file, content, size=entry.size if is_too_large else 0, modified_ns=modified_ns)
             except (FileExistsError, NotADirectoryError, IsADirectoryError):
-                tree.failed[entry.path] = "its name differs from that of another file only in case"
+                tree.failed[entry.path] = "the file name differs from another one only in upper and lower case"
             except OSError as error:
                 if error.errno != errno.ENAMETOOLONG:
                     raise
-                tree.failed[entry.path] = "its name is too long"
+                tree.failed[entry.path] = "the file name is too long"
             else:
                 tree.blobs[entry.path] = entry.blob
     return tree
@@ -139,7 +139,7 @@ def _write(file: Path, content: bytes | None, *, size: int, modified_ns: int) ->
 def _why_invalid(path: str) -> str:
     parts = path.split("/")
     if any(part in {"", ".", ".."} or part.casefold().rstrip(". ") == ".git" for part in parts):
-        return "its name is not allowed"
+        return "the file name is not allowed"
     return ""
 
 
@@ -174,7 +174,7 @@ class Blobs:
         """Return the content of a file in the repository. Raises DocumentError `git_failed`."""
         requests, replies = self._process.stdin, self._process.stdout
         if requests is None or replies is None:
-            raise DocumentError("git cannot be read", code="git_failed")
+            raise DocumentError("the output of git cannot be read", code="git_failed")
         try:
             requests.write(f"{entry.blob}\n".encode())
             requests.flush()

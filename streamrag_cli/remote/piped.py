@@ -1,4 +1,4 @@
-"""Documents that were piped into `streamrag ingest - --name NAME`. Only the copies exist."""
+"""Documents that were piped into `streamrag ingest - --name NAME`. They exist only as copies."""
 
 from collections.abc import Iterator
 
@@ -19,7 +19,7 @@ def discover(root: Address, copy: Copy, options: FetchOptions) -> Iterator[Disco
     if data is None:
         file = copy.files / name
         if not copy.exists or not file.is_file():
-            raise DocumentError("its copy no longer exists; pipe it again", code="no_copy")
+            raise DocumentError("the copy of the piped document no longer exists; pipe it again", code="no_copy")
     elif options.dry_run:
         file = copy.write(f"{DRY_RUN}/{name}", data)
     elif not copy.exists or not (copy.files / name).is_file() or (copy.files / name).read_bytes() != data:

@@ -141,7 +141,7 @@ def test_documents_are_kept_if_the_branch_or_host_no_longer_exists(
             "branch": ("no_such_ref", "the repository has no branch or tag named main"),
             "folder": ("no_such_folder", "the repository has no folder or file named docs"),
             "host": ("redirected", "the server redirects to another address; ingest that address"),
-            "repository": ("no_such_repository", "no repository was found there"),
+            "repository": ("no_such_repository", "there is no repository at this address"),
         }[cause]
     )
 
@@ -312,7 +312,7 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
         git_program.run_git(["fetch"], tmp_path, {"PATH": f"{tmp_path}:/usr/bin:/bin"}, limit_s=20)
 
     assert caught.value.code == "copy_not_writable"
-    assert caught.value.message == "its copy cannot be written: no space left on device"
+    assert caught.value.message == "the copy of the repository cannot be written: no space left on device"
 
 
 @pytest.mark.fault("git-login")

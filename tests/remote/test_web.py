@@ -221,7 +221,7 @@ def test_redirects_are_followed_ten_times(serve: Callable[..., Site]) -> None:
     fetched, too_many, loop = (crawl(f"{site.url}{path}") for path in ("/0", "/11", "/loop"))
 
     assert [type(each) for each in fetched] == [Fetched]
-    assert failure(too_many) == failure(loop) == ("too_many_redirects", "more than 10 redirects")
+    assert failure(too_many) == failure(loop) == ("too_many_redirects", "the page redirects more than 10 times")
 
 
 @pytest.mark.parametrize("target", ["ftp://h/x", "file:///etc/passwd", "http://ada:pw@h/", "http://[::1", "data:,x"])
@@ -251,7 +251,7 @@ def test_a_redirect_to_another_service_of_the_same_private_host_is_blocked(serve
     code, reason = failure(crawl(f"{site.url}/a"))
 
     assert code == "blocked_address"
-    assert reason.startswith(f"redirects to {other.url}: 127.0.0.1 is not a public address;")
+    assert reason.startswith(f"the page redirects to {other.url}: 127.0.0.1 is not a public address;")
     assert other.requests == []
 
 
@@ -264,7 +264,7 @@ def test_a_name_that_resolves_to_a_private_address_is_blocked(serve: Callable[..
     code, reason = failure(crawl(root, resolver=lambda _host, _port: [address]))
 
     assert (code, site.requests) == ("blocked_address", [])
-    assert reason.startswith(f"public.example resolves to {address}, not public")
+    assert reason.startswith(f"public.example resolves to {address}, which is not a public address")
 
 
 @pytest.mark.fault("private-address")
@@ -308,7 +308,7 @@ def test_a_slow_reply_ends_at_the_time_limit(serve: Callable[..., Site]) -> None
 
     drips, stalled = (failure(crawl(f"{site.url}{path}", timeout_s=0.5)) for path in ("/a", "/b"))
 
-    assert drips == stalled == ("timed_out", "no complete reply within 0.5 s")
+    assert drips == stalled == ("timed_out", "the reply was not complete within 0.5 s")
     assert time.monotonic() - began < 4
 
 
@@ -322,7 +322,7 @@ def test_a_large_reply_is_not_read(serve: Callable[..., Site]) -> None:
     site = serve({"/endless": Answer(pieces=endless), "/announced": announced})
 
     for path in ("/endless", "/announced"):
-        assert failure(crawl(f"{site.url}{path}", max_bytes=1_000_000)) == ("too_large", "larger than 1 MB")
+        assert failure(crawl(f"{site.url}{path}", max_bytes=1_000_000)) == ("too_large", "the page is larger than 1 MB")
 
 
 @pytest.mark.fault("hostile-web-server")
@@ -340,7 +340,7 @@ def test_bytes_that_are_not_content_do_not_extend_the_time_limit(endless: str) -
         began = time.monotonic()
         result = failure(crawl(f"{url}/a", timeout_s=0.5))
 
-    assert result == ("timed_out", "no complete reply within 0.5 s")
+    assert result == ("timed_out", "the reply was not complete within 0.5 s")
     assert time.monotonic() - began < 5
 
 
@@ -352,7 +352,10 @@ def test_compressed_data_without_content_ends_at_the_size_limit(serve: Callable[
 
     site = serve({"/a": Answer(pieces=empty_members, headers={"Content-Encoding": "gzip"})})
 
-    assert failure(crawl(f"{site.url}/a", max_bytes=1_000_000, timeout_s=2.0)) == ("too_large", "larger than 1 MB")
+    assert failure(crawl(f"{site.url}/a", max_bytes=1_000_000, timeout_s=2.0)) == (
+        "too_large",
+        "the page is larger than 1 MB",
+    )
 
 
 @pytest.mark.fault("hostile-web-server")
@@ -405,8 +408,8 @@ def test_a_reply_that_is_compressed_unasked_cut_off_or_damaged_fails(serve: Call
     })  # fmt: skip
 
     assert [failure(crawl(f"{site.url}{path}", timeout_s=2)) for path in ("/br", "/cut", "/damaged")] == [
-        ("malformed", "the server compressed its reply with 'br', unasked"),
-        ("malformed", "the compressed reply is cut off"),
+        ("malformed", "the server used compression that was not requested: 'br'"),
+        ("malformed", "the compressed reply is incomplete"),
         ("malformed", "the compressed reply is damaged"),
     ]
     assert failure(crawl(f"{site.url}/short", timeout_s=1))[0] in {"malformed", "timed_out"}
@@ -492,7 +495,10 @@ def test_other_formats_fail_if_they_are_named(
 def test_a_page_whose_text_needs_javascript_fails(serve: Callable[..., Site], page: str) -> None:
     site = serve({"/a": page})
 
-    assert failure(crawl(f"{site.url}/a")) == ("needs_javascript", "its text needs JavaScript, which is not run")
+    assert failure(crawl(f"{site.url}/a")) == (
+        "needs_javascript",
+        "the page shows its text only with JavaScript, which is not run",
+    )
 
 
 @pytest.mark.parametrize(
@@ -723,7 +729,7 @@ class TestFollow:
 
         assert failure(crawl(f"{site.url}/guide/", follow=True)) == (
             "moved",
-            f"redirects to {site.url}/manual/, which is not below this address: ingest that address instead",
+            f"the page redirects to {site.url}/manual/, which is not below this address; ingest that address instead",
         )
 
     def test_excluded_pages_are_not_requested(self, serve: Callable[..., Site]) -> None:
@@ -762,7 +768,7 @@ class TestFollow:
         moved = crawl(f"{site.url}/old/", follow=True)
 
         assert outline(below, site) == [("Fetched", "/guide/"), ("Fetched", "/guide/tea")]
-        assert failure(moved)[1].startswith(f"redirects to {site.url}/login, which is not below")
+        assert failure(moved)[1].startswith(f"the page redirects to {site.url}/login, which is not below")
         assert "heron42" not in repr([*below, *moved])
 
     def test_two_requests_a_second_are_sent_to_a_host(self, serve: Callable[..., Site]) -> None:

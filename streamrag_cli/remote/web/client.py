@@ -1,4 +1,4 @@
-"""Requests for pages: polite, within limits, with redirects, and without cookies or proxies."""
+"""Requests pages within limits of time, size and rate. Follows redirects, and uses no cookies or proxies."""
 
 import base64
 import netrc
@@ -75,21 +75,21 @@ class WebClient:
         for _ in range(MAX_REDIRECTS + 1):
             try:
                 if checks_robots and not self.robots.allow(url):
-                    raise FetchError(f"the robots.txt of {shown_origin(url)} does not allow it", "robots")
+                    raise FetchError(f"the robots.txt of {shown_origin(url)} disallows this page", "robots")
                 reply = self._request_patiently(url, headers, max_bytes)
             except FetchError as error:
                 if url == first or error.code != "blocked_address":
                     raise
-                raise FetchError(f"redirects to {shown_origin(url)}: {error.reason}", error.code) from error
+                raise FetchError(f"the page redirects to {shown_origin(url)}: {error.reason}", error.code) from error
             if reply.status not in _REDIRECTS or "location" not in reply.headers:
                 return reply
             target = normalised(reply.headers["location"], url)
             if target is None:
-                raise FetchError("redirects to an address that is not a web page", "bad_redirect")
+                raise FetchError("the page redirects to an address that is not a web page", "bad_redirect")
             if origin_of(url)[0] == "https" and origin_of(target)[0] == "http":
-                raise FetchError(f"redirects from HTTPS to {shown_origin(target)}, without encryption", "bad_redirect")
+                raise FetchError(f"the page redirects to {shown_origin(target)} without encryption", "bad_redirect")
             url = target
-        raise FetchError(f"more than {MAX_REDIRECTS} redirects", "too_many_redirects")
+        raise FetchError(f"the page redirects more than {MAX_REDIRECTS} times", "too_many_redirects")
 
     def _read_robots(self, url: str) -> tuple[int, bytes]:
         try:
@@ -101,7 +101,7 @@ class WebClient:
         return reply.status, reply.body
 
     def _request_patiently(self, url: str, headers: dict[str, str], max_bytes: int) -> Reply:
-        """Request one address; a second time if the server asks for a short delay."""
+        """Request one address, and repeat the request if the server asks for a short delay."""
         reply = self._request(url, headers, max_bytes)
         delay_s = _whole_number(reply.headers.get("retry-after", ""))
         if reply.status in _BUSY and delay_s is not None and delay_s <= _LONGEST_WAIT_S:
@@ -124,15 +124,15 @@ class WebClient:
                     body = read_body(pieces, received.get("content-encoding", ""), max_bytes)
                 return Reply(url=url, status=response.status, headers=received, body=body)
         except (httpcore2.TimeoutException, TimeoutError) as error:
-            message = f"no complete reply within {self._options.timeout_s:g} s"
+            message = f"the reply was not complete within {self._options.timeout_s:g} s"
             raise FetchError(message, "timed_out", is_connection=True) from error
         except (httpcore2.ConnectError, ssl.SSLError) as error:
             raise self._unreachable(url, error) from error
         except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.UnsupportedProtocol) as error:
-            raise FetchError("the connection broke or the reply is not valid HTTP", "malformed") from error
+            raise FetchError("the connection was closed early, or the reply is not valid HTTP", "malformed") from error
 
     def _counted(self, pieces: Iterable[bytes], max_bytes: int) -> Iterator[bytes]:
-        """The pieces of a body as they arrive. Only they extend the time limit: headers and framing can be endless.
+        """Yield the pieces of a body as they arrive. Only these extend the time limit, because headers can be endless.
 
         Raises FetchError `too_large`.
         """
@@ -171,7 +171,7 @@ class WebClient:
         return {name: value.encode("latin-1") for name, value in values.items()}  # a server's ETag may not be ASCII
 
     def _authorization(self, url: str) -> str:
-        """The credentials for the host that the user has named, from `~/.netrc`; "" for all others."""
+        """The credentials in `~/.netrc` for the host that the user has named; "" for any other host."""
         file = self._options.netrc
         if file is None or not is_same_service(url, self._named):
             return ""
@@ -184,5 +184,5 @@ class WebClient:
 
 
 def _whole_number(value: str) -> int | None:
-    """The value of a header that should be a whole number; None if it is not, or is longer than 15 digits."""
+    """The value of a header that must be a whole number; None if it is not a number or has more than 15 digits."""
     return int(value) if value.isascii() and value.isdigit() and len(value) <= 15 else None

@@ -1,4 +1,4 @@
-"""Connections whose IP address has been checked, with a time limit for the whole reply.
+"""Connects only to IP addresses that have been checked, and limits the time of the whole reply.
 
 The name is resolved once, and the connection is made to one of the addresses that were checked. Proxies are not used,
 because a proxy would resolve the name itself.
@@ -36,7 +36,7 @@ class TimeLimit:
         self._ends_at += count / _BYTES_PER_S
 
     def left_s(self) -> float:
-        """The time left, in seconds. Raises `httpcore2.ReadTimeout` if there is none."""
+        """The remaining time in seconds. Raises `httpcore2.ReadTimeout` if the limit is reached."""
         left_s = self._ends_at - time.monotonic()
         if left_s <= 0:
             raise httpcore2.ReadTimeout
@@ -44,7 +44,7 @@ class TimeLimit:
 
 
 class CheckedBackend(httpcore2.NetworkBackend):
-    """Connects only to public addresses, and if `may_be_private`, to the one that the URL with `named_host` names."""
+    """Connects to public addresses and, if `may_be_private`, to the address that `named_host` stands for."""
 
     def __init__(
         self,
@@ -79,8 +79,9 @@ class CheckedBackend(httpcore2.NetworkBackend):
                 why = f"{host} is not a public address, and this machine has no copy from it"
                 raise FetchError(f"{why}; name the URL to fetch it", "blocked_address")
             literal = addresses[0] == host
-            what = f"{host} is not a public address" if literal else f"{host} resolves to {addresses[0]}, not public"
-            raise FetchError(f"{what}; only an address in the URL itself may be private", "blocked_address")
+            what = host if literal else f"{host} resolves to {addresses[0]}, which"
+            reason = f"{what} is not a public address; only an address in the URL itself may be private"
+            raise FetchError(reason, "blocked_address")
         for address in allowed[: _DIALLED - 1]:
             try:
                 return self._connected(address, port, local_address, socket_options)
@@ -97,7 +98,7 @@ class CheckedBackend(httpcore2.NetworkBackend):
         return host == self._named_host and port in self._named_ports and names_itself(host, address)
 
     def _addresses(self, host: str, port: int) -> list[str]:
-        """The addresses of the host, within the time limit: the resolver of the system may take minutes."""
+        """The addresses of the host. Stops at the time limit, because the system's resolver may take minutes."""
         answers: list[list[str] | OSError] = []
 
         def work() -> None:
@@ -117,7 +118,7 @@ class CheckedBackend(httpcore2.NetworkBackend):
 
 
 class _LimitedStream(httpcore2.NetworkStream):
-    """A stream whose every operation ends when the time limit is reached."""
+    """A stream whose operations all end at the time limit."""
 
     def __init__(self, stream: httpcore2.NetworkStream, limit: TimeLimit) -> None:
         self._stream = stream
@@ -147,7 +148,7 @@ class _LimitedStream(httpcore2.NetworkStream):
 
 @cache
 def _ssl_context() -> ssl.SSLContext:
-    """The context that all requests of this program use. Loading its certificates takes 20 to 50 ms."""
+    """The TLS context of all requests of this program. Loading its certificates takes 20 to 50 ms."""
     import httpx2  # 0.1 s
 
     context: ssl.SSLContext = httpx2.create_ssl_context()

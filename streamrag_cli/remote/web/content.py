@@ -1,4 +1,4 @@
-"""The body of a reply: decompressed within a limit, its format, and its text encoding."""
+"""Decompresses the body of a reply within a limit, and determines its format and text encoding."""
 
 import codecs
 import re
@@ -33,7 +33,7 @@ def read_body(pieces: Iterable[bytes], encodings: str, max_bytes: int) -> bytes:
         if encoding in {"gzip", "x-gzip", "deflate"}:
             pieces = _decompressed(pieces, max_bytes)
         elif encoding not in {"", "identity"}:
-            raise FetchError(f"the server compressed its reply with {encoding[:20]!r}, unasked", "malformed")
+            raise FetchError(f"the server used compression that was not requested: {encoding[:20]!r}", "malformed")
     body = bytearray()
     for piece in pieces:
         body += piece
@@ -43,7 +43,7 @@ def read_body(pieces: Iterable[bytes], encodings: str, max_bytes: int) -> bytes:
 
 
 def _decompressed(pieces: Iterable[bytes], max_bytes: int) -> Iterator[bytes]:
-    """The decompressed pieces, each of at most `max_bytes` and one more."""
+    """Yield the decompressed pieces, each of at most `max_bytes + 1` bytes."""
     decoder = None
     is_complete = False
     for piece in pieces:
@@ -66,7 +66,7 @@ def _decompressed(pieces: Iterable[bytes], max_bytes: int) -> Iterator[bytes]:
                 data = decoder.unconsumed_tail
                 is_complete = False
     if not is_complete and decoder is not None:
-        raise FetchError("the compressed reply is cut off", "malformed")
+        raise FetchError("the compressed reply is incomplete", "malformed")
 
 
 def _has_header(data: bytes) -> bool:
@@ -75,13 +75,13 @@ def _has_header(data: bytes) -> bool:
 
 
 def too_large(max_bytes: int) -> FetchError:
-    return FetchError(f"larger than {max_bytes / 1e6:,.4g} MB", "too_large")
+    return FetchError(f"the page is larger than {max_bytes / 1e6:,.4g} MB", "too_large")
 
 
 def format_suffix(content_type: str, url: str, body: bytes, known_suffixes: frozenset[str]) -> str:
     """The suffix of the format of a body, or "" if it is not supported.
 
-    The body overrides a wrong Content-Type: a PDF file and a page of HTML identify themselves.
+    The body overrides a wrong Content-Type, because PDF files and HTML pages are recognised by their first bytes.
     """
     declared = content_type.partition(";")[0].strip().lower()
     of_address = PurePosixPath(unquote(urlsplit(url).path)).suffix.casefold()
@@ -101,9 +101,9 @@ def format_suffix(content_type: str, url: str, body: bytes, known_suffixes: froz
 
 
 def as_utf_8(body: bytes, content_type: str) -> bytes:
-    """The body as UTF-8 with a byte order mark if its Content-Type declares a charset, else as it is.
+    """Convert the body to UTF-8 with a byte order mark if its Content-Type declares a charset.
 
-    A byte order mark wins over the header, and so does text that is valid UTF-8, because it never is by accident.
+    A byte order mark takes precedence over the header. So does valid UTF-8, because text is never valid by accident.
     """
     match = re.search(r"charset\s*=\s*[\"']?([\w.:-]{1,40})", content_type, re.IGNORECASE)
     if not match or body.startswith(_MARKS) or not _DECLARED_AS_TEXT.match(content_type.lower()):

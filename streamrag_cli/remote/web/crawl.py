@@ -72,8 +72,8 @@ def fetch_pages(
 ) -> Iterator[PageResult]:
     """Yield a result for the page `root`, a normal address, or with `follow` for each page below it.
 
-    `known` are the pages that the last crawl has fetched; without a result, a known page does not belong to the root
-    any more. A result is yielded as soon as the page is fetched, so that nothing is lost if the caller stops.
+    `known` are the pages that the last crawl has fetched; a known page without a result no longer belongs to
+    the root. A result is yielded as soon as the page is fetched, so that nothing is lost if the caller stops.
     `loader` parses the pages; None means a new one.
     """
     with ExitStack() as stack:
@@ -126,7 +126,7 @@ class _Crawl:
             yield LimitReached(pages=len(self._known) + self._new_pages, left=left)
 
     def _next(self) -> str:
-        """The next address to visit; "" at the end. The known pages that nothing links to any more come last."""
+        """The next address to visit; "" at the end. Known pages that are no longer linked come last."""
         for queue in self._queues:
             if queue:
                 return queue.popleft()
@@ -246,7 +246,7 @@ class _Crawl:
             except DocumentError as error:
                 return Failed(address=name, reason=error.message, code=error.code, record=record)
             if page.needs_javascript:
-                reason = "its text needs JavaScript, which is not run"
+                reason = "the page shows its text only with JavaScript, which is not run"
                 return Failed(address=name, reason=reason, code="needs_javascript", record=record)
             base = (normalised(page.base, reply.url) if page.base else None) or reply.url
             current = replace(
@@ -284,10 +284,10 @@ class _Crawl:
 
     def _moved_away(self, address: str, record: PageRecord | None, target: str) -> PageResult:
         if address == self._start:
-            reason = f"redirects to {target}, which is not below this address: ingest that address instead"
+            reason = f"the page redirects to {target}, which is not below this address; ingest that address instead"
             return Failed(address=address, reason=reason, code="moved", record=record)
         if record:
-            return Failed(address=address, reason=f"redirects to {target}", code="moved", record=record)
+            return Failed(address=address, reason=f"the page redirects to {target}", code="moved", record=record)
         return self._skipped(address, "outside_address", target)
 
     def _skipped(self, address: str, code: SkipReason, detail: str = "", *, same_as: str = "") -> Skipped:

@@ -12,7 +12,7 @@ _SAFE: Final = "!$&'()*+,;=:@/?-._~"
 
 
 def link_to(address: str, headings: Sequence[str], copies: Copies) -> str:
-    """The address of the innermost of the `headings` that has an id, or of the page."""
+    """The address of the innermost of the `headings` with an id, or of the page if none has an id."""
     anchors = anchors_of(address, copies)
     anchor = next((anchors[each] for each in reversed(headings) if each in anchors), "")
     return f"{address}#{quote(anchor, safe=_SAFE)}" if anchor else address
@@ -34,7 +34,7 @@ def anchors_of(address: str, copies: Copies) -> dict[str, str]:
 
 
 def _records(address: str, copies: Copies) -> list[Path]:
-    """The files that may have the record of a page. It may be a page of several roots."""
+    """The files that may contain the record of a page. The page may belong to several roots."""
     try:
         return [each for each in copies.directory.glob(f"*/pages/{hashed(address)}.json") if each.is_file()]
     except OSError:

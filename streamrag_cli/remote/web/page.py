@@ -1,4 +1,4 @@
-"""The links, headings and other facts about a page of HTML that a crawl uses. Pages are parsed in the sandbox."""
+"""Extracts the links, headings and canonical address of an HTML page in the sandbox."""
 
 import json
 import re
@@ -39,8 +39,8 @@ _OUTLINE: Final = Format(name="outline", loader="streamrag_cli.remote.web.page:l
 class Page:
     """The links of a page as they are written, its base and canonical addresses, and the ids of its headings.
 
-    `needs_javascript` means that the page has no text of its own. `text_digest` identifies its text, and
-    is "" if that is short.
+    `needs_javascript` means that the page has no text of its own. `text_digest` identifies its text,
+    and is "" if the text is short.
     """
 
     links: tuple[str, ...]
@@ -109,7 +109,7 @@ def _canonical(root: Element) -> str:
 
 
 def _anchors(root: Element) -> list[tuple[str, str]]:
-    """The headings with an id of their own, of the part that they begin, or of a link in or before them."""
+    """The headings with an id: their own, that of their section, or that of a link in or before them."""
     content = Content(root)
     anchors: dict[str, str] = {}
     pending = [(root, "", "")]

@@ -1,4 +1,4 @@
-"""The records of pages, as files next to their copies."""
+"""Reads the records of pages, which are files next to the copies of the pages."""
 
 import hashlib
 import json

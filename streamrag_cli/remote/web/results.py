@@ -12,7 +12,7 @@ PRODUCT: Final = "streamrag"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageRecord:
-    """The state of a page after the last crawl. The values are those of JSON, so that it can be kept next to the copy.
+    """The state of a page after the last crawl, stored as JSON next to its copy.
 
     `digest` is the hex SHA-256 of the body as it was received, and `text_digest` that of its text, or "". `suffix`
     names its format. `missing` counts replies with status 404 or 410 in a row. `links` are addresses below the root.
@@ -95,7 +95,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped:
-    """A page that is not a document of this root. `same_as` is the page to which it redirects or that it declares."""
+    """A page that is not a document of this root. `same_as` is the page that it redirects to or declares as canonical."""
 
     address: str
     reason: str
@@ -105,7 +105,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopped:
-    """The server does not respond, so the crawl ended early. The known pages that were not checked stay as they are."""
+    """The crawl ended early because the server does not respond. Other known pages stay as they are."""
 
     address: str
     reason: str

@@ -11,9 +11,9 @@ _LONGEST_DELAY_S: Final = 30.0
 
 
 class Robots:
-    """The rules of every site that a crawl meets. Each robots.txt is read once, with `read`.
+    """The rules of all sites of a crawl. Each robots.txt is read once, with `read`.
 
-    `read` gets its address and returns the status and the body, and raises FetchError.
+    `read` takes the address of a robots.txt, and returns the status and the body. It may raise FetchError.
     """
 
     def __init__(self, read: Callable[[str], tuple[int, bytes]]) -> None:
@@ -30,7 +30,7 @@ class Robots:
         return rules.delay_s if rules else 0.0
 
     def sitemaps(self, url: str) -> Sequence[str]:
-        """The sitemaps that the rules name. Raises FetchError."""
+        """The sitemaps that robots.txt lists. Raises FetchError."""
         return self._rules_for(url).sitemaps
 
     def _rules_for(self, url: str) -> "_Rules":

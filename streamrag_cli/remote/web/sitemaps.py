@@ -15,7 +15,7 @@ _SITEMAP: Final = Format(name="sitemap", loader="streamrag_cli.remote.web.sitema
 
 
 def addresses_in(body: bytes, loader: Loader) -> tuple[list[str], list[str]]:
-    """The pages and the further sitemaps that a sitemap names; none if it is not valid."""
+    """The pages and sitemaps that a sitemap lists; empty if the sitemap is not valid."""
     from pathlib import Path
 
     raw = RawFile(data=_decompressed(body), size=len(body), mtime_ns=0, read_at_ns=0, sha256="")

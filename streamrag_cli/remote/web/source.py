@@ -1,4 +1,4 @@
-"""Web pages as the documents of a root. The copy of a root has each page in `files/`, and its record in `pages/`.
+"""Yields web pages as the documents of a root. The copy of a root has the pages in `files/`, their records in `pages/`.
 
 A crawl that was interrupted continues: pages that it has checked are not requested again.
 """
@@ -61,7 +61,7 @@ class _Pages:
         self._failed: set[str] = set()
 
     def _chosen(self, name: str, value: object, default: object) -> Any:
-        """The option of this command, or else of the last one, or the default."""
+        """The option of this command, or of the last command, or the default."""
         return value if value is not None else self._former.get(name, default)
 
     def run(self) -> Iterator[DiscoveryResult | FetchNote]:
@@ -166,7 +166,7 @@ class _Pages:
 
 
 def _exclusion(patterns: Any) -> Callable[[str], bool]:
-    """Whether a page is excluded, by its path below the root, with or without its query."""
+    """Return whether a page is excluded, as a function of its path below the root, with or without its query."""
     rules = IgnoreRules().excluding("/", exclude_rules(patterns))
 
     def is_excluded(path: str) -> bool:

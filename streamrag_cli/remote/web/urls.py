@@ -1,4 +1,4 @@
-"""Normal forms of web addresses, and which of them belong to a root."""
+"""Normalises web addresses, and decides which of them belong to a root."""
 
 import re
 import socket
@@ -80,7 +80,7 @@ def _host(host: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """`text` with everything escaped that must be, and unreserved characters unescaped."""
+    """Percent-encode what must be encoded in `text`, and decode unreserved characters."""
 
     def unescaped(match: re.Match[str]) -> str:
         character = chr(int(match[1], 16))
@@ -131,7 +131,7 @@ def has_secret(url: str) -> bool:
 
 
 def without_secret(url: str) -> str:
-    """The address as it may be shown: without its query if that looks like it contains a credential.
+    """The address without its query if the query seems to contain a credential, so that it can be shown.
 
     >>> without_secret("https://h/p?page=2"), without_secret("https://h/p?page=2&token=ab")
     ('https://h/p?page=2', 'https://h/p')
@@ -174,7 +174,7 @@ class Scope:
 
 
 def folder_of(url: str) -> str:
-    """The address of the folder of a page: a last segment with a suffix is the page's own name.
+    """The address of the folder of a page. A last segment with a suffix is the name of the page, not of a folder.
 
     >>> folder_of("https://h/guide/index.html"), folder_of("https://h/guide"), folder_of("https://h/v2.0/")
     ('https://h/guide/', 'https://h/guide', 'https://h/v2.0/')
@@ -186,7 +186,7 @@ def folder_of(url: str) -> str:
 
 
 def is_followed(url: str) -> bool:
-    """Whether a link is worth a request: not a picture, archive or script, not a loop, and without a secret."""
+    """Whether a crawl requests a link. It skips pictures, archives, scripts, loops and addresses with a secret."""
     path = urlsplit(url).path
     segments = [each for each in path.split("/") if each]
     suffix = segments[-1].rpartition(".")[2].casefold() if segments and "." in segments[-1] else ""
