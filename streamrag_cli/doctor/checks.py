@@ -63,7 +63,7 @@ def _guarded(name: CheckName, check: Callable[[], Iterable[Finding]]) -> Iterato
             check=name,
             state="failed",
             found=f"internal error: {type(error).__name__}",
-            hint="streamrag doctor --debug   (and report its output)",
+            hint="run the checks with --debug and report the output: streamrag doctor --debug",
             code="internal_error",
             exit_code=ExitCode.BUG,
         )

@@ -151,7 +151,7 @@ class IngestRun:
 
     def _compare(self, file: FoundFile, status: os.stat_result | None, shown: str) -> FileResult | Reading:
         if not has_utf_8_name(file.path):
-            return FileResult(path=file.name, shown=shown, action="failed", reason="its name is not UTF-8")
+            return FileResult(path=file.name, shown=shown, action="failed", reason="the file name is not UTF-8")
         source = self._request.stored_name(file.path, file.root)
         known = self._catalog.document(file.name) if self._catalog else None
         if known and status and is_unchanged_by_stat(status, known):

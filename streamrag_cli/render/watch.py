@@ -106,10 +106,10 @@ class WatchView:
 
     def _watching(self, event: Watching) -> None:
         self._roots = ", ".join(event.roots)
-        how = "" if event.method == "inotify" else " by comparing the files now and then"
+        how = "" if event.method == "inotify" else " by comparing the files at intervals"
         text = f"watching {self._roots}{how}"
         if self._has_row:
-            self._show_row(f"{text}; Ctrl-C ends")
+            self._show_row(f"{text}; Ctrl-C stops")
         elif not self._quiet:
             print_line(self._console, text)
 

@@ -55,14 +55,14 @@ class Reports:
     def fallback(self, files: WatchedFiles) -> Iterator[Notice]:
         """Yield a notice if the system cannot report changes."""
         if (why := files.why_polling) and not files.polls_on_request:
-            message = f"the system cannot report changes ({why}), so the files are compared now and then instead"
+            message = f"the system cannot report changes ({why}), so the files are compared at intervals instead"
             message += f"; to allow more: {why.command}" if why.command else ""
             yield from self.once(Notice(message=message, code="watch_polling"))
 
     def missing_roots(self, files: WatchedFiles) -> Iterator[Notice]:
         """Yield a notice for each root that has disappeared since the last call."""
         for root in files.roots:
-            message = f"{self._request.shown_name(root)} no longer exists; its documents stay until it is back"
+            message = f"{self._request.shown_name(root)} no longer exists; its documents are kept until it returns"
             message += f"; to remove them: {self._request.removal_command(root)}"
             notice = Notice(message=sanitise_line(message), code="root_gone")
             if is_missing(root):

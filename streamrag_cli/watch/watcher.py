@@ -133,7 +133,7 @@ class Watcher:
         while not self._lease.acquire():
             if is_first:
                 where = ", ".join(map(self._request.shown_name, self._files.roots))
-                message = f"another process watches {where}; this one takes over when that ends"
+                message = f"another process already watches {where}; this one waits and takes over when the other stops"
                 yield Notice(message=sanitise_line(message), code="watch_standby")
             is_first = False
             self._wait_for_output(self._options.standby_every_s)

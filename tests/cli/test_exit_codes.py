@@ -242,7 +242,7 @@ def test_a_file_name_that_is_not_utf_8_does_not_stop_the_ingest(cli: CommandLine
     (cli.directory / os.fsdecode(b"bad\xff.md")).write_text("Other words.", encoding="utf-8")
     outcome = cli.run("ingest", ".")
 
-    assert (outcome.code, outcome.stderr.splitlines()[0]) == (6, "failed    bad\ufffd.md: its name is not UTF-8")
+    assert (outcome.code, outcome.stderr.splitlines()[0]) == (6, "failed    bad\ufffd.md: the file name is not UTF-8")
     assert cli.run("search", "words", "-k", "1").stdout.startswith(b"good.md:1\t")
 
 

@@ -61,7 +61,7 @@ def test_a_terminal_shows_one_row_that_is_rewritten() -> None:
     rows = shown(Terminal(), *FIRST, *SECOND[::2], DONE).split("\r\x1b[2K")[1:]
 
     assert len(rows) == 2
-    assert rows[0] == "watching docs; Ctrl-C ends"
+    assert rows[0] == "watching docs; Ctrl-C stops"
     assert rows[1].splitlines()[0].startswith("watching docs; ")
     assert "1 changed: docs/a.md; 4 passages" in rows[1].splitlines()[0]
     assert rows[1].splitlines()[1:] == ["stopped; everything was in sync"]

@@ -151,7 +151,7 @@ def test_documents_of_a_missing_folder_stay_and_are_updated_when_it_is_back(cli:
 
         folder.rename(folder.with_name("elsewhere"))
         notice = watcher.notice("root_gone")
-        assert "docs no longer exists; its documents stay until it is back" in notice["message"]
+        assert "docs no longer exists; its documents are kept until it returns" in notice["message"]
         assert documents_of(cli) == {"docs/rent.md": 1}
 
         (folder.with_name("elsewhere") / "rent.md").write_text("The rent is 720 euros.\n", encoding="utf-8")
@@ -230,7 +230,7 @@ def test_a_second_watcher_waits_until_the_first_one_exits(cli: CommandLine, fold
         first.until("watching")
         second = stack.enter_context(watching(cli, "docs"))
         assert second.notice("watch_standby")["message"] == (
-            "another process watches docs; this one takes over when that ends"
+            "another process already watches docs; this one waits and takes over when the other stops"
         )
         first.process.kill()
         second.until("watching")
@@ -263,7 +263,7 @@ def test_if_no_watches_are_left_files_are_compared_with_a_notice(cli: CommandLin
         *_, notice, started = watcher.until("started")
         assert (notice["code"], started["type"]) == ("watch_polling", "started")
         assert notice["message"] == (
-            "the system cannot report changes (no inotify watches are left), so the files are compared now and then"
+            "the system cannot report changes (no inotify watches are left), so the files are compared at intervals"
             " instead; to allow more: sudo sysctl fs.inotify.max_user_watches=524288"
         )
         assert watcher.until("watching")[-1]["method"] == "polling"

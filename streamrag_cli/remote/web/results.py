@@ -95,7 +95,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped:
-    """A page that is not a document of this root. `same_as` is the page that it redirects to or declares as canonical."""
+    """A page that is not a document of this root. `same_as` is the page that replaces it."""
 
     address: str
     reason: str
