@@ -209,7 +209,7 @@ def test_the_rules_for_folders_apply_except_gitignore(ingests: Ingests, server: 
         shown(server, "kept.md"),
         shown(server, "huge.md"),
     }
-    assert ingests.reasons[shown(server, "huge.md")] == "larger than 1 MB"
+    assert ingests.reasons[shown(server, "huge.md")] == "the file is larger than 1 MB"
     assert ingests.run()[shown(server, "huge.md")] == "added"
 
 
