@@ -344,7 +344,7 @@ def _perhaps_not_mounted(root: Location, why: str, request: IngestRequest) -> Us
         return UsageError(
             f"{sanitise_line(str(root))} {why}",
             code="empty_folder",
-            hint=f"if that is right, remove the documents: {command} --allow-empty {shlex.quote(str(root))}",
+            hint=f"to remove its documents: {command} --allow-empty {shlex.quote(str(root))}",
         )
     return UsageError(
         f"{sanitise_line(str(root))} {why}: is its disk or network share mounted?",

@@ -98,14 +98,14 @@ def git_address(address: Address) -> GitAddress:
 
 def _git_address(parts: SplitResult) -> str:
     if parts.query or parts.fragment or "?" in parts.path:
-        raise _bad_address("the address of a repository has no query and no fragment")
+        raise _bad_address("the address of a repository must not contain a query or a fragment")
     repository, _, folder = parts.path.partition("//")
     repository, at, ref = repository.partition("@")
     repository, folder = repository.rstrip("/"), folder.strip("/")
     if parts.scheme == "git+file" and parts.netloc not in {"", "localhost"}:
         raise _bad_address("git+file:// must be followed by an absolute path", hint="git+file:///srv/repo@main//docs")
     if not repository.strip("/"):
-        raise _bad_address("the address names no repository")
+        raise _bad_address("the address does not contain the path of a repository")
     if (at and not ref) or _BAD_REF.search(ref):
         raise _bad_address("the name of the branch, tag or commit after @ is not valid")
     if {".", ".."} & {*repository.split("/"), *folder.split("/")} or "//" in folder:

@@ -78,7 +78,7 @@ def _files(layout: Layout, epoch: str, pattern: str) -> list[Path]:
 SMALL: dict[str, tuple[Damage, str]] = {
     "a row of the catalog is missing": (
         sql("DELETE FROM chunks WHERE body LIKE '%Tomatoes%'"),
-        "1 vectors belong to no chunk",
+        "1 vector without a passage",
     ),
     "a document has another name": (
         sql("UPDATE documents SET source = 'other.md' WHERE source LIKE '%hours%'"),

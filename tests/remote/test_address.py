@@ -94,7 +94,7 @@ def test_names_of_files_and_addresses_are_distinguished() -> None:
     assert [str(location(name)) for name in names[:4]] == ["/srv/https:/x", *names[1:4]]
 
 
-def test_the_addresses_above_an_address() -> None:
+def test_the_parents_of_an_address_are_listed() -> None:
     assert names_above("git+file:///srv/repo@main//docs/a.md") == [
         "git+file:///srv/repo@main//docs",
         "git+file:///srv/repo@main",
@@ -104,7 +104,7 @@ def test_the_addresses_above_an_address() -> None:
     assert not Address("https://host/guidebook").is_relative_to(Address("https://host/guide"))
 
 
-def test_an_address_is_shown_by_an_end_that_commands_accept() -> None:
+def test_a_shortened_address_is_accepted_by_commands() -> None:
     assert [shown_address(each) for each in ("git+ssh://git@host/a//b.md", "https://host/a", "stdin://n/a.md")] == [
         "git@host/a//b.md",
         "https://host/a",

@@ -300,7 +300,7 @@ def test_a_repository_that_is_too_large_is_not_fetched(
     assert failure(ingests)[0] == "too_large"
 
 
-def test_a_full_disk_is_named(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported(tmp_path: Path) -> None:
     git = tmp_path / "git"
     git.write_text(
         "#!/bin/sh\necho 'fatal: write error: No space left on device' >&2\n"

@@ -225,7 +225,7 @@ def test_redirects_are_followed_ten_times(serve: Callable[..., Site]) -> None:
 
 
 @pytest.mark.parametrize("target", ["ftp://h/x", "file:///etc/passwd", "http://ada:pw@h/", "http://[::1", "data:,x"])
-def test_a_redirect_to_something_else_fails(serve: Callable[..., Site], target: str) -> None:
+def test_a_redirect_to_an_unsupported_address_fails(serve: Callable[..., Site], target: str) -> None:
     site = serve({"/a": redirect(target)})
 
     assert failure(crawl(f"{site.url}/a"))[0] == "bad_redirect"
@@ -282,7 +282,7 @@ def test_the_name_is_resolved_once_and_only_checked_addresses_are_connected_to(s
     assert (resolved, site.requests) == (["rebind.example"], [])
 
 
-def test_localhost_may_be_named(serve: Callable[..., Site]) -> None:
+def test_localhost_is_allowed_if_the_user_names_it(serve: Callable[..., Site]) -> None:
     site = serve({"/a": article("kettle")})
 
     assert [type(each) for each in crawl(site.url.replace("127.0.0.1", "localhost") + "/a")] == [Fetched]
@@ -398,7 +398,7 @@ def test_compressed_pages_are_read(serve: Callable[..., Site]) -> None:
 
 
 @pytest.mark.fault("hostile-web-server")
-def test_a_reply_that_is_compressed_unasked_cut_off_or_damaged_fails(serve: Callable[..., Site]) -> None:
+def test_an_unrequested_incomplete_or_damaged_compression_fails(serve: Callable[..., Site]) -> None:
     whole = gzip.compress(article("kettle").encode())
     site = serve({
         "/br": Answer(b"\x0b\x02\x80", headers={"Content-Encoding": "br"}),
@@ -651,7 +651,7 @@ class TestFollow:
         assert len(results) < 10
 
     @pytest.mark.fault("endless-site")
-    def test_relative_links_that_loop_end(self, serve: Callable[..., Site]) -> None:
+    def test_a_crawl_of_looping_relative_links_ends(self, serve: Callable[..., Site]) -> None:
         site = serve({"*": lambda request: Answer(article(request.path, "a/b/"))})
 
         results = crawl(f"{site.url}/x/", max_pages=100, follow=True)

@@ -175,7 +175,7 @@ def test_an_interrupted_crawl_continues_where_it_ended(pages: Ingests, site: Sit
     assert "/guide/" not in site.paths()
 
 
-def test_the_limit_of_pages_is_reported_and_kept(pages: Ingests, site: Site) -> None:
+def test_the_page_limit_is_reported_and_remembered(pages: Ingests, site: Site) -> None:
     limited = short(pages.run(f"{site.url}/guide/", follow=True, max_pages=2), site)
     [note] = [each for each in pages.events if isinstance(each, Notice)]
 
@@ -212,7 +212,7 @@ def test_pages_of_other_formats_are_read_by_their_content(pages: Ingests) -> Non
 
 
 @pytest.mark.fault("private-address")
-def test_a_root_from_a_foreign_store_may_not_be_private(pages: Ingests, site: Site, tmp_path: Path) -> None:
+def test_a_private_address_recorded_by_another_user_is_refused(pages: Ingests, site: Site, tmp_path: Path) -> None:
     pages.run(f"{site.url}/guide/tea")
     elsewhere = replace(pages, settings=replace(pages.settings, state_directory=str(tmp_path / "other")))
     del site.requests[:]
@@ -274,7 +274,7 @@ def test_wrong_addresses_are_usage_errors(cli: WarmCommandLine, arguments: list[
     assert "pw" not in outcome.stderr.replace("ada:", "")
 
 
-def test_a_redirect_gives_one_page_the_address_that_was_named(pages: Ingests) -> None:
+def test_a_redirected_page_keeps_the_requested_address(pages: Ingests) -> None:
     def moved(_: Request) -> Answer:
         return redirect("/new/")
 

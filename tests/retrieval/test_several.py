@@ -200,7 +200,7 @@ def test_a_filter_may_exclude_one_collection_but_not_all(settings: Settings) -> 
     )
 
 
-def test_if_nothing_is_relevant_the_error_has_the_nearest_of_all(settings: Settings) -> None:
+def test_the_no_match_error_contains_the_nearest_hit_of_all_collections(settings: Settings) -> None:
     [error] = events_of(replace(settings, min_score=1.0), DOME)
 
     assert isinstance(error, Error)

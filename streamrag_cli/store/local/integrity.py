@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from streamrag_cli.counting import counted_noun
 from streamrag_cli.errors import StoreError, StreamragError
 from streamrag_cli.store.backend import IntegrityReport, damaged_collection, missing_collection
 from streamrag_cli.store.local import index_fingerprint
@@ -218,7 +219,7 @@ def _differences(
     if missing := chunk_ids - vector_ids:
         yield f"{len(missing):,} of {len(chunk_ids):,} passages have no vector"
     if orphaned := vector_ids - chunk_ids - pending:
-        yield f"{len(orphaned):,} vectors belong to no chunk"
+        yield f"{counted_noun(len(orphaned), 'vector')} without a passage"
     if len(unfound) > searched * UNFOUND_TOLERATED:
         yield f"vector search does not find {len(unfound):,} of {searched:,} passages"
 

@@ -57,13 +57,14 @@ def check_integrity(address: PostgresUrl, collection: str) -> IntegrityReport:
             )
             for name in ("words", "vectors")
         )
+    contained = f"{counted_noun(documents, 'document')} and {counted_noun(chunks, 'passage')}"
     recorded = f"{counts.documents:,} and {counts.chunks:,}"
     problems = {
-        f"it has {documents:,} documents and {chunks:,} chunks, but its counters show {recorded}": (documents, chunks)
+        f"the tables contain {contained}, but the recorded counts are {recorded}": (documents, chunks)
         != (counts.documents, counts.chunks),
         f"{counted_noun(orphans, 'passage')} without a document": orphans,
-        f"{without_words:,} passages or full-text entries have no counterpart": without_words,
-        f"{without_vector:,} passages or vectors have no counterpart": without_vector,
+        f"{counted_noun(without_words, 'passage')} without a full-text entry, or the reverse": without_words,
+        f"{counted_noun(without_vector, 'passage')} without a vector, or the reverse": without_vector,
     }
     contents = f"{counts.chunks:,} passages of {counts.documents:,} documents"
     contents += "; every passage has a full-text entry and a vector"

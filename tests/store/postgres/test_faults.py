@@ -282,8 +282,8 @@ def test_an_integrity_check_finds_inconsistent_tables(store: PostgresStore) -> N
     assert (sound, check_integrity(store.place, "default").problems) == (
         (),
         (
-            "it has 1 documents and 3 chunks, but its counters show 2 and 3",
+            "the tables contain 1 document and 3 passages, but the recorded counts are 2 and 3",
             "2 passages without a document",
-            "1 passages or vectors have no counterpart",
+            "1 passage without a vector, or the reverse",
         ),
     )
