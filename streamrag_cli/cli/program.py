@@ -207,6 +207,6 @@ def _bug(error: BaseException, process: Process) -> ExitCode:
         with contextlib.suppress(OSError, ValueError):
             text = sanitise("".join(traceback.format_exception(error)))
             process.err.write(without_keys(text, process.environment))
-    hint = "run the command again with --debug, and report its output"
+    hint = "run the command again with --debug and report its output"
     _print_error(process, f"internal error: {type(error).__name__}: {error}", hint)
     return ExitCode.BUG
