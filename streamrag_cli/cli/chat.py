@@ -21,7 +21,7 @@ def command(
     output: options.OutputFlags,
     stop_on_error: Annotated[bool, typer.Option("--stop-on-error", help="Exit after the first failure.")] = False,
 ) -> int:
-    """Ask questions in a conversation, where each may refer to earlier ones.
+    """Ask questions that may refer to earlier ones.
 
     Answers look as in `ask`. If stdin is not a terminal, each line of stdin is a question, and the exit code is that of
     the last failure.

@@ -187,7 +187,7 @@ def switch_off(context: typer.Context) -> int:
 
 @app.command("status", cls=options.Command)
 def status(context: typer.Context, json: options.Json = False) -> int:
-    """Show whether questions are logged, and how many the log contains."""
+    """Show whether questions are logged, and how many."""
     from streamrag_cli.history.location import why_not_writable
     from streamrag_cli.render.log import print_state
 
