@@ -268,7 +268,7 @@ def test_resizing_during_an_answer_and_at_the_prompt_loses_nothing(user: Command
         wait_for_prompt(terminal, "/sources 99")
         terminal.resize(columns - 10, 40)
         terminal.type(ENTER)
-        terminal.wait_for("no source 99")
+        terminal.wait_for("there is no source")
         code = leave(terminal, process)
 
     assert (code, terminal.words.count("".join(words.split())), terminal.words.count("end.")) == (0, 1, 1)
