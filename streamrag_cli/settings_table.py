@@ -82,8 +82,9 @@ class Settings:
         parse=value.context_size,
         flag="--context SIZE",
         commands=("ask", "chat", "serve", "bench"),
-        meaning="Which text of the sources is sent to the model: `full` (whole passages), `focused` (the most relevant"
-        " sentences of eight passages, about half as much text), or N (at most N characters of such sentences).",
+        meaning="How much text of the sources is sent to the model: `full` (whole passages), `focused` (the most"
+        " relevant sentences of eight passages, about half as much text), or N (at most N characters of such"
+        " sentences).",
         help="Text sent to the model: full (whole passages), focused (relevant sentences), or at most N characters.",
         default_text="focused for a model server on this machine, else full",
     )
@@ -203,8 +204,8 @@ class Settings:
         parse=value.ocr_languages,
         flag="--ocr MODE",
         commands=("ingest",),
-        meaning="Whether to read scanned pages and images by OCR, which needs tesseract: `auto` (if tesseract is"
-        " installed, in all its installed languages), `off`, or languages such as `eng` or `deu+fra`; see"
+        meaning="Whether to read scanned pages and images with OCR, which needs tesseract: `auto` (if tesseract is"
+        " installed), `off`, or languages such as `eng` or `deu+fra`; see"
         " `docs/documents.md`.",
         help="Read scanned pages and images with tesseract: auto, off, or the languages to read, such as deu+eng.",
     )
@@ -243,7 +244,7 @@ class Settings:
         "",
         parse=value.editor_uri,
         no_flag=_RARE,
-        meaning="Template of the links to sources in a terminal: a URI with `{path}` and `{line}`, such as"
+        meaning="Template for the links to sources in a terminal: a URI with `{path}` and `{line}`, such as"
         " `vscode://file{path}:{line}`. Default: `file://` links.",
     )
     log_questions: str = setting(
@@ -260,7 +261,7 @@ class Settings:
         90,
         parse=value.integer_between(1, 36_500),
         no_flag=_RARE,
-        meaning="Days after its last question until a conversation is deleted from the log.",
+        meaning="A conversation is deleted from the log this many days after its last question.",
     )
     state_directory: str = ""
 
@@ -325,7 +326,7 @@ class ServerSettings:
         parse=value.origins,
         flag="--cors-origin ORIGIN",
         repeated=True,
-        meaning="Origins whose web pages may ask questions, separated by commas, such as `https://app.example.org`."
+        meaning="Comma-separated origins whose web pages may ask questions, such as `https://app.example.org`."
         " Default: none.",
         help="Origin whose web pages may ask questions; may be repeated.",
     )

@@ -226,7 +226,9 @@ def _permission_hint(path: Path, *, writing: bool, owner: str, me: str) -> str:
     if writing:
         return f"{as_owner} write to another store: streamrag ingest --store DIR PATH"
     group = _group()
-    return f"{as_owner} let the group {group} read it: sudo chgrp -R {group} {quoted} && sudo chmod -R g+rX {quoted}"
+    return (
+        f"{as_owner} give the group {group} read access: sudo chgrp -R {group} {quoted} && sudo chmod -R g+rX {quoted}"
+    )
 
 
 def _first_unreadable_folder(path: Path) -> Path | None:

@@ -58,7 +58,7 @@ def test_a_permission_error_names_the_owner_of_the_store(tmp_path: Path) -> None
         f"the store at {store} cannot be read: permission denied; it belongs to nobody, but this process runs as root"
     )
     assert reading.hint == (
-        "run the command as nobody (sudo -u nobody streamrag ...), or let the group root read it:"
+        "run the command as nobody (sudo -u nobody streamrag ...), or give the group root read access:"
         f" sudo chgrp -R root {store} && sudo chmod -R g+rX {store}"
     )
     assert writing.hint == (

@@ -43,7 +43,7 @@ def command(
     tag: filter_flags.Tag = None,
     output: options.OutputFlags,
 ) -> int:
-    """Answer a question from your documents, with its sources.
+    """Answer a question from your documents and cite sources.
 
     Prints the sources, the answer as it is generated, and timings. The answer goes to stdout, everything else to
     stderr. Without a model, answers are quotes from the documents.

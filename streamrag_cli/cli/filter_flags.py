@@ -17,7 +17,9 @@ In = Annotated[
 ]
 Since = Annotated[
     str | None,
-    typer.Option("--since", metavar="DATE", help="Use only files modified since a date or age (2026-01-31, 7d)."),
+    typer.Option(
+        "--since", metavar="DATE", help="Use only files modified since a date (2026-01-31) or within a period (7d)."
+    ),
 ]
 Format = Annotated[
     list[str] | None, typer.Option("--format", metavar="NAME", help="Use only this format or suffix, such as pdf.")

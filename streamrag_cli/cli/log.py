@@ -48,7 +48,11 @@ def entries(
     ] = None,
     since: Annotated[
         str,
-        typer.Option("--since", metavar="DATE", help="Show only questions since a date or age (2026-01-31, 7d)."),
+        typer.Option(
+            "--since",
+            metavar="DATE",
+            help="Show only questions asked since a date (2026-01-31) or within a period (7d).",
+        ),
     ] = "",
     json: Annotated[bool, typer.Option("--json", help="Print complete turns as one JSON object.")] = False,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="Print each complete turn as a line of JSON.")] = False,

@@ -34,7 +34,7 @@ def matched_spans(text: str, query: str, language: str = ENGLISH) -> tuple[Span,
 
 
 def _spans(text: str) -> list[Span]:
-    """The words of `text`; instead of a run of characters without spaces, its pairs."""
+    """The spans of the words of `text`, or of pairs of characters in a long run of a script without spaces."""
     spans = []
     for match in re.finditer(rf"{UNSPACED.pattern}|(?:(?!{UNSPACED.pattern})\w)+", text):
         start, end = match.span()

@@ -1,4 +1,4 @@
-"""A cache of the vectors of recent questions, because the question of one turn is an earlier question of the next."""
+"""A cache of the vectors of recent questions. Each turn of a conversation embeds earlier questions again."""
 
 from collections import OrderedDict
 from collections.abc import Sequence

@@ -113,6 +113,6 @@ def _has_foreign_referer(headers: Headers, host: str, allowed: Sequence[str]) ->
 
 
 def _is_for_display(headers: Headers) -> bool:
-    """Whether a browser would show the reply as a page or as part of one; programs request data."""
+    """Whether the Accept header asks for a page or a part of a page, as a browser does. Programs ask for data."""
     accept = headers.get("accept", "").lower()
     return "text/html" in accept or accept.strip().startswith(_PAGE_RESOURCE_TYPES)

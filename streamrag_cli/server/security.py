@@ -133,7 +133,8 @@ def _other_user() -> RefusedError:
         401,
         "without a key this server answers only the user who started it",
         code="other_user",
-        hint=f"start the server with a key: {_MAKE_KEY}, or allow a proxy's user: streamrag serve --allow-user NAME",
+        hint=f"set a key before you start the server: {_MAKE_KEY},"
+        " or allow another local user: streamrag serve --allow-user NAME",
     )
 
 

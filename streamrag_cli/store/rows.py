@@ -109,7 +109,7 @@ def _texts_of(source: str, name: str) -> tuple[str, ...]:
     except RecursionError as error:
         raise ValueError(f"{name} are nested") from error
     if not isinstance(texts, list) or not all(isinstance(each, str) for each in texts):
-        raise ValueError(f"{name} are not a list of texts")
+        raise ValueError(f"{name} are not a list of strings")
     return tuple(texts)
 
 

@@ -102,7 +102,7 @@ def _read(line: bytes) -> Event | Question:
 def _ended(code: int) -> Error:
     how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
     return Error(
-        message=f"the process that ingests {how}",
+        message=f"the ingest process {how}",
         code="worker_ended",
         hint="streamrag doctor",
         retryable=True,

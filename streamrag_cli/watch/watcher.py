@@ -133,7 +133,7 @@ class Watcher:
         while not self._lease.acquire():
             if is_first:
                 where = ", ".join(map(self._request.shown_name, self._files.roots))
-                message = f"another process already watches {where}; this one waits and takes over when the other stops"
+                message = f"another process is already watching {where}; this one will take over when the other stops"
                 yield Notice(message=sanitise_line(message), code="watch_standby")
             is_first = False
             self._wait_for_output(self._options.standby_every_s)
@@ -299,7 +299,7 @@ class Watcher:
             self._running_worker().begin(job)
         except OSError as error:
             self._batch = None
-            message = f"cannot start the process that ingests: {error.strerror}"
+            message = f"cannot start the ingest process: {error.strerror}"
             raise ResourceError(message, code="worker_ended", retryable=True) from error
 
     def _take_worker_events(self) -> Iterator[IngestEvent]:

@@ -789,7 +789,7 @@ class TestFollow:
         assert sum(isinstance(each, Fetched) for each in results) == 301
 
 
-def test_a_stopped_result_names_the_root(serve: Callable[..., Site]) -> None:
+def test_an_unreachable_start_page_stops_the_crawl(serve: Callable[..., Site]) -> None:
     assert [type(each) for each in crawl("http://no-such-host.invalid/", resolver=_unknown, follow=True)] == [
         Failed,
         Stopped,

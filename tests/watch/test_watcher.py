@@ -172,7 +172,7 @@ def test_a_killed_ingest_is_repeated_and_nothing_is_lost_or_stored_twice(cli: Co
         os.kill(child_of(watcher), signal.SIGKILL)
 
         assert watcher.notice("watch_failing")["message"].startswith(
-            "the changes are not in the store yet: the process that ingests was killed by signal 9"
+            "the changes are not in the store yet: the ingest process was killed by signal 9"
         )
         watcher.until("batch")
 
@@ -230,7 +230,7 @@ def test_a_second_watcher_waits_until_the_first_one_exits(cli: CommandLine, fold
         first.until("watching")
         second = stack.enter_context(watching(cli, "docs"))
         assert second.notice("watch_standby")["message"] == (
-            "another process already watches docs; this one waits and takes over when the other stops"
+            "another process is already watching docs; this one will take over when the other stops"
         )
         first.process.kill()
         second.until("watching")

@@ -47,7 +47,7 @@ _TOKEN: Final = re.compile(
 class _Section:
     """One of the sections of a format code, of which there are at most four.
 
-    `tokens` are pairs of a kind ("digit", "mark", "exponent", "general" or "literal") and a text.
+    Each of the `tokens` is a kind ("digit", "mark", "exponent", "general" or "literal") and a string.
     """
 
     condition: tuple[str, float] | None

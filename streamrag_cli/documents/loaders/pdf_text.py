@@ -154,7 +154,7 @@ def _turned(text: str, spans: list[tuple[int, int]], boxes: Boxes) -> tuple[list
 
 
 def _quarter_turns(start: int, end: int, boxes: Boxes) -> int:
-    """Return the number of 90-degree rotations of a line. pdfium is called only if it is taller than it is wide."""
+    """Return the number of 90-degree rotations of a line. Calls pdfium only if the line is taller than it is wide."""
     first, last = boxes.at(start), boxes.at(end - 1)
     is_level = last[1] - first[0] >= max(first[3], last[3]) - min(first[2], last[2])
     return 0 if is_level else boxes.quarter_turns(start)

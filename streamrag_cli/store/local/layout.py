@@ -78,7 +78,7 @@ class Layout:
             ) from error
 
     def activate(self, active: "ActiveEpoch") -> None:
-        """Activate an epoch in one atomic step, which survives a power failure."""
+        """Activate an epoch atomically: after a power failure, either the former or the new epoch is active."""
         fresh = self._current_file.with_suffix(".new")
         with fresh.open("w", encoding="utf-8") as file:
             json.dump({"epoch": active.epoch, "roots": list(active.roots)}, file)
