@@ -126,8 +126,8 @@ class Settings:
         parse=value.text_or_file,
         flag="--instructions TEXT",
         commands=("ask", "chat", "serve"),
-        meaning="Additional instructions for the model, such as `Answer in one sentence.`, or `@` and the absolute path"
-        f" of a file with them; at most {value.MAX_INSTRUCTIONS_CHARS} characters.",
+        meaning="Additional instructions for the model, such as `Answer in one sentence.`, or `@` followed by the"
+        f" absolute path of a file that contains them; at most {value.MAX_INSTRUCTIONS_CHARS} characters.",
         help="Additional instructions for the model, or @FILE with them.",
     )
     max_answer_tokens: int = setting(
@@ -244,8 +244,8 @@ class Settings:
         "",
         parse=value.editor_uri,
         no_flag=_RARE,
-        meaning="Template for the links to sources in a terminal: a URI with `{path}` and `{line}`, such as"
-        " `vscode://file{path}:{line}`. Default: `file://` links.",
+        meaning="Template for the links to sources that are shown in a terminal: a URI with `{path}` and `{line}`, such"
+        " as `vscode://file{path}:{line}`. Default: `file://` links.",
     )
     log_questions: str = setting(
         "on",

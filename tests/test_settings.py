@@ -142,7 +142,7 @@ def test_a_settings_file_that_is_not_valid_toml_is_rejected(broken: str, home: d
 
 @pytest.mark.fault("settings-file-unusable")
 @pytest.mark.parametrize("content", [f"top_k = {'9' * 5000}", f"exclude = {'[' * 900}{']' * 900}", "#" * 1_000_001])
-def test_a_settings_file_of_extreme_size_is_rejected(content: str, home: dict[str, str], tmp_path: Path) -> None:
+def test_a_settings_file_with_extreme_content_is_rejected(content: str, home: dict[str, str], tmp_path: Path) -> None:
     write_file(tmp_path, content)
 
     with pytest.raises(ConfigurationError) as caught:

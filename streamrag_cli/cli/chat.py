@@ -23,8 +23,8 @@ def command(
 ) -> int:
     """Ask questions that may refer to earlier ones.
 
-    Answers look as in `ask`. If stdin is not a terminal, each line of stdin is a question, and the exit code is that of
-    the last failure.
+    Answers look the same as in `ask`. If stdin is not a terminal, each line of stdin is a question, and the exit
+    code is that of the last failure.
     """
     from streamrag_cli.cli.chat_start import run_chat  # imports asyncio and the renderers, 40 ms
 

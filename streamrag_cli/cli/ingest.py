@@ -38,7 +38,8 @@ def command(
         bool | None,
         typer.Option(
             "--follow/--no-follow",
-            help="Also ingest the pages below PATH that are linked or in the sitemap. [web pages; default: as before]",
+            help="Also ingest the pages below PATH that are linked or in the sitemap."
+            " [web pages; default: as in the last ingest]",
             show_default=False,
         ),
     ] = None,

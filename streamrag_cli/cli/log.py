@@ -38,7 +38,7 @@ def entries(
             "-c",
             "--collection",
             metavar="NAME",
-            help="Show only questions to this collection.",
+            help="Show only questions asked of this collection.",
             autocompletion=completion.collections,
         ),
     ] = "",
@@ -146,7 +146,9 @@ def remove(
     process: Process = context.obj
     if sum(map(bool, (ids, older, thread is not None, everything))) != 1:
         raise UsageError(
-            "streamrag log rm requires one of ID..., --older, --thread and --all", code="usage", hint="streamrag log"
+            "streamrag log rm requires exactly one of ID..., --older, --thread or --all",
+            code="usage",
+            hint="streamrag log",
         )
     from streamrag_cli.history.deletion import delete, delete_everything
     from streamrag_cli.moments import start_of

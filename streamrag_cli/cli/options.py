@@ -16,7 +16,8 @@ from streamrag_cli.setting_row import Setting
 from streamrag_cli.settings_table import SERVER_SETTINGS, SETTINGS, ServerSettings, Settings
 
 ContinueLast = Annotated[
-    bool, typer.Option("-C", "--continue", help="Continue the last conversation, preferably of this terminal.")
+    bool,
+    typer.Option("-C", "--continue", help="Continue the last conversation of this terminal, or else the last of all."),
 ]
 Thread = Annotated[
     str | None,
@@ -57,7 +58,7 @@ def _choose_color(_context: Any, _option: Any, choice: str | None) -> None:
     from streamrag_cli.render.consoles import choose_color
 
     if choice not in {"always", "auto", "never"}:
-        raise typer.BadParameter(f"{choice!r} is not always, auto or never", param_hint="--color")
+        raise typer.BadParameter(f"{choice!r} must be always, auto or never", param_hint="--color")
     choose_color(choice, os.environ)  # type: ignore[arg-type]
 
 
@@ -124,7 +125,7 @@ _OUTPUT_FLAGS: Final[Mapping[str, Any]] = {
     "footnotes": Footnotes,
     "timings": Timings,
 }
-_CHAT_JSON: Final = Annotated[bool, typer.Option("--json", help="Print each answer as one JSON object on a line.")]
+_CHAT_JSON: Final = Annotated[bool, typer.Option("--json", help="Print each answer as a JSON object on its own line.")]
 _READERS: Final[Mapping[type[Any], tuple[tuple[Setting, ...], Callable[..., Any]]]] = {
     Settings: (SETTINGS, settings_from),
     ServerSettings: (SERVER_SETTINGS, server_settings_from),

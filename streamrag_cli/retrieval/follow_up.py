@@ -48,7 +48,7 @@ _CONJUNCTIONS: Final = frozenset(
 def earlier_questions(question: str, history: Sequence[Turn]) -> tuple[str, ...]:
     """The last questions of `history` that differ from `question`, newest first, each truncated if it is long.
 
-    Questions of stop words only ("Why is that?") are left out.
+    Questions that consist only of stop words ("Why is that?") are left out.
     """
     earlier: list[str] = []
     for turn in reversed(history):

@@ -41,7 +41,7 @@ _BY_CODE: Final[Mapping[str, tuple[str, str]]] = {
     "context_too_long": ("the sources and the conversation are too long for the model", "ask for fewer sources"),
     "cut_off": ("the model server ended the answer before it was complete", "ask again"),
     "stalled": ("the model server sent nothing for too long", "try again later"),
-    "malformed": ("the model server sent an invalid answer", "try again later"),
+    "malformed": ("the model server sent an invalid reply", "try again later"),
     "empty_answer": ("the model returned no answer", "rephrase the question"),
     "server_shutdown": ("the server is shutting down", "ask again in a moment"),
     "store_missing": ("the collection does not exist, or it has no documents yet", ""),

@@ -1,4 +1,4 @@
-"""Restores the text of a document from its chunks, with the lines of the file."""
+"""Reconstructs the text of a document from its chunks, with the line numbers of the file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

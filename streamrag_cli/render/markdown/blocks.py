@@ -63,7 +63,10 @@ Piece: TypeAlias = Finished | FenceOpened | FenceLines | FenceClosed
 
 
 class Blocks:
-    """Splits a text into final pieces, in order. The rest is in `open_source` and `unfinished_line`."""
+    """Splits arriving text into pieces that can no longer change.
+
+    The rest is in `open_source` and `unfinished_line`.
+    """
 
     def __init__(self, parser: Parser) -> None:
         self._parser = parser

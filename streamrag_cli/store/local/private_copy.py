@@ -2,7 +2,7 @@
 
 SQLite in WAL mode and Chroma can open a database only if they can create files next to it. On a read-only mount, on a
 full disk, or in another user's store, copies in the temporary directory are opened instead. Checking whether a store is
-writable takes three system calls. Copies of a killed process are removed when the next copy is made.
+writable takes three system calls. Copies left behind by a killed process are removed when the next copy is made.
 """
 
 import fcntl
