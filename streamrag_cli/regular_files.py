@@ -1,10 +1,14 @@
-"""Opens only regular files. Opening a FIFO could block forever."""
+"""Reads only regular files, because opening a FIFO could block forever, and replaces files atomically."""
 
 import errno
 import os
+import secrets
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 _NEXT_TO_DATABASE: Final = ("", "-wal", "-shm", "-journal")
 
@@ -38,3 +42,21 @@ def read_regular_file(file: Path, max_bytes: int) -> bytes:
     if len(content) > max_bytes:
         raise OSError(errno.EINVAL, "it is too large")
     return content
+
+
+@contextmanager
+def replacing(file: Path, *, mode: int = 0o600) -> Iterator[BinaryIO]:
+    """Write a file completely or not at all. Raises OSError.
+
+    The block writes to a new file next to it, with the permissions `mode` (less the umask). At the end, that file
+    replaces `file`; if the block fails, it is deleted.
+    """
+    part = file.with_name(f".{file.name}.{secrets.token_hex(4)}.part")
+    try:
+        with open(part, "xb", opener=partial(os.open, mode=mode)) as opened:
+            yield opened
+            opened.flush()
+            os.fsync(opened.fileno())
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,6 +1,5 @@
 """The commands that users type in a chat, such as `/sources 2`. No command deletes data."""
 
-import os
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from streamrag_cli.cli.chat_session import NO_SOURCES, ChatSession
 from streamrag_cli.counting import counted_noun
 from streamrag_cli.errors import ExitCode, UsageError
 from streamrag_cli.model import Filter
+from streamrag_cli.regular_files import replacing
 from streamrag_cli.setting_row import Setting
 from streamrag_cli.settings_table import SETTINGS
 from streamrag_cli.text import sanitise, sanitise_line
@@ -236,23 +236,13 @@ def _save(session: ChatSession, name: str) -> None:
         if path.exists() and not session.confirms(f"{path} exists. Overwrite it?"):
             session.print("the conversation was not saved")
             return
-        _write(path, as_markdown(exchanges))
+        with replacing(path, mode=0o666) as opened:
+            opened.write(as_markdown(exchanges).encode())
     except (OSError, RuntimeError) as error:  # RuntimeError: ~name of a user who does not exist
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"cannot write {path}: {reason}", code="not_saved", hint="/save FILE.md") from None
     count = len(exchanges)
     session.print(f"saved {counted_noun(count, 'question')} to {path}")
-
-
-def _write(path: Path, text: str) -> None:
-    """Write the file completely or not at all. Raises OSError."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("x", encoding="utf-8") as opened:
-            opened.write(text)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _edit(session: ChatSession, text: str) -> ExitCode:

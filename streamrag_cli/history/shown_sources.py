@@ -4,7 +4,6 @@ $XDG_STATE_HOME/streamrag/shown.json     their places, but neither the query nor
 """
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any, Final
 
 from streamrag_cli.history.location import LogError, log_file, make_private_directory
 from streamrag_cli.model import Source
+from streamrag_cli.regular_files import replacing
 
 _TERMINALS: Final = 50
 _KEYS: Final = ("n", "chunk_id", "path", "line_start", "page", "collection")
@@ -39,12 +39,9 @@ def remember(
         entries.pop(terminal, None)
         entries[terminal] = {"at": at, "collection": collection, "store": store, "sources": listed}
         make_private_directory(file.parent)
-        part = file.with_name(f"{file.name}.{os.getpid()}.part")
         newest = dict(list(entries.items())[-_TERMINALS:])
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
-            json.dump(newest, opened)
-        part.replace(file)
+        with replacing(file) as opened:
+            opened.write(json.dumps(newest).encode())
 
 
 def recall(environment: Mapping[str, str], terminal: str) -> ShownSources | None:

@@ -6,14 +6,13 @@ They are saved in the state directory. The next ingest with the same embedder re
 import contextlib
 import hashlib
 import io
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from streamrag_cli.ingest.embedding import Passage
-from streamrag_cli.regular_files import read_regular_file
+from streamrag_cli.regular_files import read_regular_file, replacing
 
 _MAX_AGE_S: Final = 86_400.0
 _MAX_BYTES: Final = 1_000_000_000
@@ -35,9 +34,7 @@ class UnfinishedPassages:
         states = [passage.token_states for passage in passages.values()]
         with contextlib.suppress(OSError):
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            new = self._file.with_suffix(f".{os.getpid()}")
-            new.touch(mode=0o600)
-            with new.open("wb") as file:
+            with replacing(self._file) as file:
                 np.savez(
                     file,
                     keys=np.frombuffer(b"".join(passages), dtype=np.uint8),
@@ -45,7 +42,6 @@ class UnfinishedPassages:
                     lengths=np.array(list(map(len, states)), dtype=np.int64),
                     states=np.frombuffer(b"".join(states), dtype=np.uint8),
                 )
-            new.replace(self._file)
 
     def take(self) -> dict[bytes, Passage]:
         """Return the passages that were saved in the last 24 hours, and delete the cache."""

@@ -7,14 +7,12 @@ contain a key. If the file cannot be read, the list of models is requested from 
 import contextlib
 import hashlib
 import json
-import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from streamrag_cli.model_server.endpoint import ModelEndpoint
-from streamrag_cli.regular_files import read_regular_file
+from streamrag_cli.regular_files import read_regular_file, replacing
 
 _MAX_BYTES: Final = 10_000_000
 
@@ -49,15 +47,10 @@ class ModelCache:
     def _write(self, models: dict[str, object]) -> None:
         if self._file is None:
             return
-        temporary = self._file.with_name(f"models-{secrets.token_hex(4)}.tmp")
         with contextlib.suppress(OSError):
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            try:
-                temporary.write_text(json.dumps(models), encoding="utf-8")
-                temporary.chmod(0o600)
-                os.replace(temporary, self._file)  # noqa: PTH105 - atomic for readers
-            finally:
-                temporary.unlink(missing_ok=True)
+            with replacing(self._file) as opened:
+                opened.write(json.dumps(models).encode())
 
 
 class RefusedDefaults:

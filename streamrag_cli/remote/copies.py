@@ -24,7 +24,7 @@ from typing import Any, Final
 
 from streamrag_cli.addresses import Address
 from streamrag_cli.errors import DocumentError
-from streamrag_cli.regular_files import read_regular_file
+from streamrag_cli.regular_files import read_regular_file, replacing
 
 _MAX_METADATA_BYTES: Final = 256_000_000
 _LOCK_LIMIT_S: Final = 30.0
@@ -63,13 +63,8 @@ class Copy:
         """Write the file `name`, relative to the folder of the root, atomically. Returns its path. Raises OSError."""
         file = self.directory / name
         make_private_directory(file.parent)
-        part = file.with_name(f".part-{os.getpid()}")
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as opened:
+        with replacing(file) as opened:
             opened.write(data)
-            opened.flush()
-            os.fsync(descriptor)
-        part.replace(file)
         return file
 
     @contextmanager
