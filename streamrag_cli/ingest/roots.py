@@ -130,7 +130,11 @@ class IngestRequest:
         return f"streamrag ingest --remove {shlex.join(map(names.typed, paths))}"
 
     def stored_name(self, path: Location, root: Location) -> str:
-        """The name for models and HTTP clients: relative to the working directory, or else to the folder of `root`."""
+        """The name that models and HTTP clients see.
+
+        The name is relative to the first of these folders that contains the path: the recorded base of `root`, the
+        working directory, and the folder of `root`.
+        """
         if isinstance(path, Address) or isinstance(root, Address):
             return public_address(str(path))
         for base in (self.name_bases.get(root), self.working_directory, root.parent):

@@ -126,7 +126,7 @@ def write_tree(
 
 
 def _write(file: Path, content: bytes | None, *, size: int, modified_ns: int) -> None:
-    """Write a new file; without `content`, one of `size` bytes that occupies no space. Raises OSError."""
+    """Write a new file. Without `content`, the file has `size` bytes that occupy no disk space. Raises OSError."""
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as opened:
         if content is not None:

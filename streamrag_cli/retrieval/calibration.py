@@ -24,7 +24,7 @@ _MIN_WIDTH: Final = 0.02
 
 @dataclass(frozen=True, slots=True)
 class CosineRange:
-    """Typical cosines of an embedder: a high one of unrelated texts, and the mean of questions and their answers."""
+    """Typical cosines of an embedder: a high one for unrelated texts, and the mean for questions and their answers."""
 
     unrelated: float
     related: float

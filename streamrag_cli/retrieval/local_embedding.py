@@ -153,7 +153,7 @@ _shared_lock: Final = threading.Lock()
 def shared(name: str, make: Callable[[], LocalEmbedder]) -> LocalEmbedder:
     """Return the embedder that all collections of this process share, because a model takes 60 MB or more.
 
-    It is released when its last user releases it.
+    The embedder is deleted when no collection uses it any longer.
     """
     with _shared_lock:
         embedder = _shared.get(name) or make()

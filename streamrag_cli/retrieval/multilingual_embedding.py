@@ -120,7 +120,7 @@ class MultilingualModel:
         return Encoded(vector, of_text - mean, [(0, 0), *tokens.spans, (0, 0)])
 
     def _neutral(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Remove the directions in which languages differ from `vector`."""
+        """Subtract the directions in which languages differ, so that `vector` depends less on the language."""
         shares: NDArray[np.float32] = self.directions @ vector
         neutral: NDArray[np.float32] = vector - (shares @ self.directions).astype(np.float32)
         return neutral

@@ -67,9 +67,9 @@ class Counts:
 class Selection:
     """The documents that match a filter.
 
-    `documents` contains their ids, which the backend assigns. They have `chunks` of the `total` chunks of the
-    collection. `untagged` contains the paths of documents that the filter excludes because their tags are unknown. A
-    selection is valid for one state of the collection.
+    `documents` contains their ids, which the backend assigns. `chunks` is the number of their chunks, and `total` is
+    that of all chunks in the collection. `untagged` contains the paths of documents that the filter excludes because
+    their tags are unknown. A selection is valid for one state of the collection.
     """
 
     documents: tuple[int, ...]
@@ -104,7 +104,7 @@ class Manifest(Protocol):
         """The record of the document at this path; None if there is no document."""
 
     def documents_under(self, root: str) -> Iterator[DocumentRecord]:
-        """Records of the documents at or below `root`, ordered by path. All documents are below `EVERYTHING`."""
+        """Records of the documents at or below `root`, ordered by path. `EVERYTHING` as `root` means all documents."""
 
     def file_versions(self, root: str) -> dict[str, FileVersion]:
         """The versions of the documents at or below `root`, by path. This is much faster than `documents_under`."""

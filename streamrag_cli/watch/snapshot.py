@@ -38,7 +38,7 @@ class Snapshot:
         self._states[path] = _state_of(path)
 
     def take_identity(self, path: str) -> None:
-        """Record only the directory to which the path leads, or that it is a file, but not its content."""
+        """Record the identity of a directory, or that the path is a file, without any content."""
         self._identities[path] = _identity_of(path)
 
     def changed(self) -> list[str]:

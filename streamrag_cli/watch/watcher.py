@@ -266,7 +266,7 @@ class Watcher:
         return frozenset(self._store.roots(self._settings.collection)).intersection(map(str, self._files.roots))
 
     def _are_stored(self, scope: Scope) -> bool:
-        """Whether the store has documents of the scope, so that they must be removed."""
+        """Whether the store has documents of the scope, which must be removed if their files no longer exist."""
         with self._store.manifest(self._settings.collection) as manifest:
             tops = [top for top in scope.tops if has_utf_8_name(Path(top))]  # no other name is stored
             return manifest is not None and any(True for top in tops for _ in manifest.documents_under(top))

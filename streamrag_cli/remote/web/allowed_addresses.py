@@ -18,7 +18,7 @@ _COMPATIBLE: Final = ipaddress.IPv6Network("::/96")
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is a public unicast address; an IPv6 address with an embedded IPv4 address counts as both.
+    """Whether an IP address is a public unicast address. If it embeds an IPv4 address, that must be public as well.
 
     >>> [is_public(each) for each in ("93.184.216.34", "10.0.0.1", "100.64.0.1", "::ffff:127.0.0.1", "2606:4700::1111")]
     [True, False, False, False, True]

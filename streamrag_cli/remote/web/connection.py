@@ -44,7 +44,7 @@ class TimeLimit:
 
 
 class CheckedBackend(httpcore2.NetworkBackend):
-    """Connects to public addresses and, if `may_be_private`, to the address that `named_host` stands for."""
+    """Connects to public addresses and, if `may_be_private`, to the private address that `named_host` stands for."""
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class CheckedBackend(httpcore2.NetworkBackend):
 
 
 class _LimitedStream(httpcore2.NetworkStream):
-    """A stream whose operations all end at the time limit."""
+    """A network stream that applies the time limit to all its operations."""
 
     def __init__(self, stream: httpcore2.NetworkStream, limit: TimeLimit) -> None:
         self._stream = stream

@@ -25,7 +25,7 @@ _DECLARED_AS_TEXT: Final = re.compile(r"text/|application/(?:xhtml\+xml|json|yam
 
 
 def read_body(pieces: Iterable[bytes], encodings: str, max_bytes: int) -> bytes:
-    """The body in `pieces`, decompressed as its Content-Encoding says. It is never larger than `max_bytes` in memory.
+    """Join and decompress the `pieces` of a body according to its Content-Encoding, within `max_bytes` of memory.
 
     Raises FetchError `too_large`, `malformed`.
     """

@@ -70,7 +70,7 @@ def fetch_pages(
     resolver: Callable[[str, int], list[str]] = resolve,
     loader: Loader | None = None,
 ) -> Iterator[PageResult]:
-    """Yield a result for the page `root`, a normal address, or with `follow` for each page below it.
+    """Yield a result for the page `root`, an address in its normal form, or with `follow` for each page below it.
 
     `known` are the pages that the last crawl has fetched; a known page without a result no longer belongs to
     the root. A result is yielded as soon as the page is fetched, so that nothing is lost if the caller stops.

@@ -142,7 +142,7 @@ def without_secret(url: str) -> str:
 def is_same_page(canonical: str, url: str) -> bool:
     """Whether the canonical address of a page differs from `url` only in its query, a final slash or an index file.
 
-    Other canonical addresses are ignored, because many sites declare their home page or another version.
+    Other canonical addresses are ignored, because many sites wrongly declare their home page or another version.
     """
     return canonical != url and _essence(canonical) == _essence(url) and not urlsplit(canonical).query
 

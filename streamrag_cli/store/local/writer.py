@@ -107,7 +107,10 @@ class CollectionWriter:
             raise embedding_mismatch(self._layout.collection, stored=made_with, requested=embedding)
 
     def _check_files(self) -> None:
-        """Raise StoreError if the index files have changed since the last ingest, so that damage is not recorded."""
+        """Raise StoreError if the index files have changed since the last ingest.
+
+        Otherwise, `finish` would record the fingerprint of damaged files.
+        """
         directory = self._layout.vectors(self._epoch)
         if not index_fingerprint.are_unchanged(self._catalog, directory):
             raise damaged_vectors(directory, "the index files have changed since they were written")

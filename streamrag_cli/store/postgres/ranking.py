@@ -1,4 +1,4 @@
-"""Full-text search in PostgreSQL. Hits are ranked with BM25, like in SQLite, although PostgreSQL does not support it.
+"""Full-text search in PostgreSQL. Hits are ranked with BM25, as in SQLite, although PostgreSQL does not support it.
 
 Words are stemmed beforehand, and a tsvector only stores them. For a single word, `ts_rank` is
 (1 + 1/4 + 1/9 + ... + 1/n²) * 6/π², where n is the number of occurrences in the chunk. Therefore n can be computed from
