@@ -179,7 +179,7 @@ def inference_session(file: Path, initializers: dict[str, NDArray[Any]] | None =
         str(file),
         options,
         providers=["CPUExecutionProvider"],
-        disabled_optimizers=["SkipLayerNormFusion"],  # the fused operator is slower: 15 % of the total time
+        disabled_optimizers=["SkipLayerNormFusion"],  # the fused operator is slower: 15% of the total time
     )
 
 

@@ -67,7 +67,7 @@ def inspect(body: bytes, loader: Loader) -> Page:
 
 
 def load_outline(path: str, data: bytes) -> Document:
-    """Return the fields of a `Page` as JSON in the text of a document, because the sandbox can only return documents."""
+    """Return the fields of a `Page` as JSON in the text of a document. The sandbox can only return documents."""
     root, _ = parse_html(decode(data, declared=declared_encoding(data))[0])
     text = load_html(path, data).text
     is_long = sum(map(str.isalnum, text)) >= _LONG_CHARS
