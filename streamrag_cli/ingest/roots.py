@@ -51,7 +51,7 @@ class Confirmation:
         self.ask_if_possible(question)
 
     def ask_if_possible(self, question: str) -> None:
-        """Like `require`, but continue if there is no terminal."""
+        """Like `require`, but does not raise an error if there is no terminal."""
         if not self.granted and self.ask is not None and not self.ask(question):
             raise UsageError("cancelled, nothing was changed", code="not_confirmed")
 

@@ -34,7 +34,7 @@ class GitAddress:
     folder: str
 
     def name_of(self, file: str) -> str:
-        """The stored name of a file, by its path in the repository."""
+        """The stored name of the file with this path in the repository."""
         ref = f"@{self.ref}" if self.ref else ""
         return f"git+{self.url}{ref}//{file}"
 

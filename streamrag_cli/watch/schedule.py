@@ -14,7 +14,10 @@ _POLL_SHARE: Final = 0.01
 
 
 class Schedule:
-    """The due times of one watcher: `retry_at` of the next batch after a failure, `beat_at` of the watcher's record."""
+    """The due times of one watcher.
+
+    A failed batch is tried again at `retry_at`, and the watcher's record is updated at `beat_at`.
+    """
 
     def __init__(self, options: WatchOptions, *, is_on_network: bool) -> None:
         self._options = options

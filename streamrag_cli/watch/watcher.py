@@ -139,7 +139,7 @@ class Watcher:
             self._wait_for_output(self._options.standby_every_s)
 
     def _wait_for_output(self, seconds: float) -> None:
-        """Wait, and raise BrokenPipeError as soon as the reader of the output closes it."""
+        """Wait for `seconds`, and raise BrokenPipeError as soon as the reader of the output closes the pipe."""
         output = self._options.output
         if select.select([output] if output is not None else [], [], [], seconds)[0]:
             raise BrokenPipeError

@@ -49,7 +49,7 @@ def _is_public(address: _Address) -> bool:
 
 
 def names_itself(host: str, address: str) -> bool:
-    """Whether a host in the user's URL, in its normal form, names this address: literally, or as `localhost`."""
+    """Whether `host`, the host of the user's URL, is this IP address, or `localhost` if this is a loopback address."""
     try:
         if host == "localhost" or host.endswith(".localhost"):
             return ipaddress.ip_address(address.partition("%")[0]).is_loopback

@@ -37,7 +37,7 @@ class Reply:
 
 
 class WebClient:
-    """Sends the requests of one crawl, which begins with the address `named`, which the user has named."""
+    """Sends the requests of one crawl. It begins at `named`, an address that the user has named."""
 
     def __init__(self, named: str, options: CrawlOptions, resolver: Callable[[str, int], list[str]] = resolve) -> None:
         self._named = named

@@ -268,7 +268,7 @@ class _Crawl:
         return is_same_page(canonical, name) and self._scope.contains(canonical)
 
     def _links(self, page: Page, base: str) -> tuple[str, ...]:
-        """The links to pages below the root, in their order."""
+        """The links to pages below the root, in the order in which they appear."""
         addresses = dict.fromkeys(filter(None, (normalised(link, base) for link in page.links)))
         return tuple(each for each in addresses if self._scope.contains(each) and is_followed(each))
 
