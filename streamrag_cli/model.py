@@ -281,7 +281,7 @@ class Usage:
 class Timings:
     """Milliseconds since the question was accepted; `startup_ms` is the time before that.
 
-    A stage that did not happen is None. `stages`, if requested, has the duration of each step.
+    The time of a stage that did not happen is None. `stages`, if requested, has the duration of each step.
     """
 
     startup_ms: float | None = None

@@ -54,10 +54,10 @@ MANY_DOCUMENTS: Final = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderSurvey:
-    """The results of discovery, the number of files, and the mounts with files below the roots.
+    """The results of discovery, the number of files, and the mount points below the roots that contain files.
 
-    These mounts are recorded like roots, so that the next ingest detects a missing mount. `unreachable` contains new
-    addresses that could not be fetched, which are not recorded.
+    These mount points are recorded like roots, so that the next ingest detects a missing mount. `unreachable` contains
+    new addresses that could not be fetched, which are not recorded.
     """
 
     results: deque[DiscoveryResult]

@@ -40,7 +40,7 @@ class GitAddress:
 
 
 def has_scheme(argument: str) -> bool:
-    """Whether a PATH argument is an address. The scheme may be one that is not supported."""
+    """Whether a PATH argument has the form of an address, even if its scheme is not supported."""
     return _SCHEME.match(argument) is not None
 
 

@@ -68,7 +68,7 @@ def measure(embedder: Embedder) -> CosineRange:
 
 
 def needs_calibration(embedder: Embedder) -> bool:
-    """Whether the embedder has no score curve of its own, so that its cosines must be calibrated."""
+    """Whether the embedder has no score curve, so that its cosines must be calibrated."""
     return _own_curve(embedder) is None
 
 

@@ -143,8 +143,8 @@ class MultilingualModel:
 def load_model(weights: Path, directory: Path = MODEL_DIRECTORY) -> MultilingualModel:
     """Load the model. This takes about half a second in a new process.
 
-    It includes 40 ms for checking every byte of the weights, because a damaged one would lead to wrong vectors without
-    an error.
+    Of this, checking every byte of the weights takes 40 ms: damaged weights would produce wrong vectors without an
+    error.
     """
     with reading_model("the multilingual embedding model", weights.parent, requirement="'streamrag[multilingual]'"):
         file = open_weights(weights)

@@ -27,7 +27,7 @@ ScoredIds: TypeAlias = list[tuple[str, float]]
 class EmbeddedPassages:
     """The embeddings of texts, in order.
 
-    `vectors` has one row per text. `token_states` has the packed token states of each text, or b"" for a text without.
+    `vectors` has one row per text. `token_states` has the packed token states of each text, or b"" if it has none.
     """
 
     vectors: FloatArray

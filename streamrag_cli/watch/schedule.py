@@ -60,7 +60,7 @@ class Schedule:
         return has_jumped
 
     def poll_is_due(self, now: float, *, polls: bool) -> bool:
-        """Whether to compare all files."""
+        """Whether it is time to compare all files."""
         if not (polls or self._polls_always):
             self._poll_at = None
             return False
@@ -75,7 +75,7 @@ class Schedule:
         self._poll_at = now + pause_s
 
     def addresses_are_due(self, now: float) -> bool:
-        """Whether to fetch the roots that are addresses, because their changes cause no events."""
+        """Whether it is time to fetch the roots that are addresses, because their changes cause no events."""
         if now < self._addresses_at:
             return False
         self._addresses_at = now + (self._options.every_s or _ADDRESSES_EVERY_S)

@@ -38,7 +38,7 @@ class Snapshot:
         self._states[path] = _state_of(path)
 
     def take_identity(self, path: str) -> None:
-        """Record the identity of a directory, or that the path is a file, without any content."""
+        """Record which directory the path leads to, or that it is a file. Changes of the content are not detected."""
         self._identities[path] = _identity_of(path)
 
     def changed(self) -> list[str]:

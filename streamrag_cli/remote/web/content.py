@@ -103,7 +103,8 @@ def format_suffix(content_type: str, url: str, body: bytes, known_suffixes: froz
 def as_utf_8(body: bytes, content_type: str) -> bytes:
     """Convert the body to UTF-8 with a byte order mark if its Content-Type declares a charset.
 
-    A byte order mark takes precedence over the header. So does valid UTF-8, because text is never valid by accident.
+    A byte order mark takes precedence over the header. So does valid UTF-8, because text in another encoding is
+    hardly ever valid UTF-8.
     """
     match = re.search(r"charset\s*=\s*[\"']?([\w.:-]{1,40})", content_type, re.IGNORECASE)
     if not match or body.startswith(_MARKS) or not _DECLARED_AS_TEXT.match(content_type.lower()):

@@ -95,7 +95,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped:
-    """A page that is not a document of this root. `same_as` is the page that replaces it."""
+    """A page that does not become a document of this root. `same_as` is the page that replaces it."""
 
     address: str
     reason: str
@@ -114,7 +114,7 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitReached:
-    """The last result if links were not followed because of `max_pages`."""
+    """The last result of a crawl that did not follow all links because of `max_pages`."""
 
     pages: int
     left: int

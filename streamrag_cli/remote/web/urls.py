@@ -154,7 +154,7 @@ def _essence(url: str) -> tuple[str, str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The pages that may be followed from `root`: the pages at or below its path on the same scheme, host and port."""
+    """The pages that a crawl of `root` may visit: at or below its path, with the same scheme, host and port."""
 
     root: str
     prefix: str

@@ -103,7 +103,7 @@ class Screen:
 
 
 class Appending(Screen):
-    """Only appends committed rows, and moves no cursor."""
+    """Only appends committed rows, and never moves the cursor."""
 
     to_beginning: ClassVar = ""
 
