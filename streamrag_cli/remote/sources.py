@@ -35,9 +35,9 @@ class FetchOptions:
     update the copies of a source, but not replace a copy that cannot be fetched again.
 
     `named` are the roots that the user has named in this command. `follow`, `max_pages` and `starts` apply to web pages
-    among them: whether to follow links, to how many pages, and the first page if that is not the root; None stands for
-    the choice of the last ingest. `interval_s` is the time between two requests to a host. `on_fetch` is called with
-    the number and the address of each page that has been checked.
+    among them: whether to follow links, to how many pages, and the first page if that is not the root; None means that
+    the choice of the last ingest applies. `interval_s` is the time between two requests to a host. `on_fetch` is called
+    with the number and the address of each page that has been checked.
     """
 
     limit_bytes: int

@@ -63,7 +63,7 @@ class LocalModel(Protocol):
 
 
 class LocalEmbedder:
-    """An embedder that runs a model in this process, which is loaded for the first text. Safe to share between threads.
+    """An embedder that runs a model in this process. Loads it for the first text. Safe to share between threads.
 
     All methods raise the errors of the function `load`, and ResourceError.
     """

@@ -1,6 +1,6 @@
 """The interface of a collection: a reader for questions, a writer for ingests, a manifest for both.
 
-Stores, which contain collections, have their interface in `backend.py`. `tests/store` tests it with every backend.
+The interface of stores, which contain collections, is in `backend.py`. `tests/store` tests both with every backend.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence

@@ -1,8 +1,7 @@
 """Decides which IP addresses may be connected to.
 
-A public page can link or redirect to an address in the user's own network, or have a name that resolves to one.
-Therefore, only public addresses are allowed, unless the user's own URL names the host by such an address or as
-`localhost`.
+A public page can link or redirect to an address in the user's network, or to a host name that resolves to one.
+Therefore, only public addresses are allowed, unless the host in the user's own URL is such an address or `localhost`.
 """
 
 import ipaddress

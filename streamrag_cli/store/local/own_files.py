@@ -43,7 +43,7 @@ def _emptied(directory: int, prefix: str, keep: str = "") -> Iterator[str]:
 
 
 def _removed(parent: int, name: str, path: str) -> Iterator[str]:
-    """Remove the entry `name` of the directory `parent`, a file descriptor. Yield the paths of entries that stay."""
+    """Remove the entry `name` of the directory `parent`, a file descriptor. Yield the paths of kept entries."""
     if not _OWN.fullmatch(path):
         yield path
         return

@@ -58,7 +58,7 @@ def open_for_writing(
 
 
 def remove_collection(store: Path, collection: str) -> list[Path]:
-    """Deactivate a collection in one step, then delete its files. Return the entries that stay. Raises StoreError."""
+    """Deactivate a collection in one step, then delete its files. Return the kept entries. Raises StoreError."""
     layout = Layout(store, collection)
     with _translate_os_errors(store), writing(layout.directory):
         return layout.remove()
