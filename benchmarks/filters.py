@@ -6,7 +6,7 @@
 Each filter allows a share of the documents, which are spread over the whole collection: a pattern matches the last
 digits of their names. Each question is searched with every filter in turn, in one process and with random vectors.
 
-- recall, for 1 % and 10 %: how many of the ten allowed chunks with the highest exact cosines are the first ten hits
+- recall, for 1% and 10%: how many of the ten allowed chunks with the highest exact cosines are the first ten hits
 - first: the first search with a filter, which reads the vectors of few allowed chunks
 - ratio: the median of the other searches with the filter, divided by that of the searches without one
 """

@@ -143,7 +143,7 @@ _blocked_lock: Final = Lock()
 
 
 def _started(work: Callable[[], None]) -> Thread | None:
-    """Run `work` in a new daemon thread; return None if too many such threads are blocked or none can be started."""
+    """Start `work` in a daemon thread. Return the thread; None if too many are blocked or it cannot be started."""
     with _blocked_lock:
         _blocked[:] = [each for each in _blocked if each.is_alive()]
         if len(_blocked) >= _MAX_BLOCKED:

@@ -23,7 +23,7 @@ one would take minutes."""
 
 
 def shown(*rules: str, key: str = "") -> Mapping[str, Any]:
-    """Return the metadata that defines the public form of a field: rules, and the JSON `key` if it is not the name."""
+    """Return the metadata of a dataclass field: rules for showing it, and its JSON `key` if that is not its name."""
     return dict.fromkeys(rules, True) | ({"key": key} if key else {})
 
 
@@ -281,7 +281,7 @@ class Usage:
 class Timings:
     """Milliseconds since the question was accepted; `startup_ms` is the time before that.
 
-    A stage that did not happen is None. `stages`, if requested, has the duration of each step.
+    The time of a stage that did not happen is None. `stages`, if requested, has the duration of each step.
     """
 
     startup_ms: float | None = None
@@ -333,7 +333,7 @@ class FileVersion(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
-    """Text of an ingested document, sanitised, as it was ingested: a chunk, some lines or all of it.
+    """Sanitised text of an ingested document, as it was ingested: a chunk, some lines or the whole document.
 
     `source` is the document's name as shown to users, and `title` its heading path. `line_start` and `line_end` are
     lines of the file, counted from 1, both inclusive, or None if the format has no lines. `chunk_id` is "" unless the

@@ -34,7 +34,7 @@ def _open_without_waiting(path: str, flags: int) -> int:
 
 
 def read_regular_file(file: Path, max_bytes: int) -> bytes:
-    """Return the content of a regular file. Raises OSError, even if the file is larger than `max_bytes`."""
+    """Return the content of a regular file. Raises OSError if it cannot be read or is larger than `max_bytes`."""
     with open(file, "rb", opener=_open_without_waiting) as opened:
         if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file")

@@ -221,7 +221,7 @@ class Settings:
         flag="--no-engine",
         switch="off",
         commands=("ask", "chat", "search"),
-        meaning="Whether to use the background engine; see `docs/engine.md`. It is never used if `CI` is set.",
+        meaning="Whether to use the background engine; see `docs/engine.md`. The engine is never used if `CI` is set.",
         help="Do not use the background engine.",
     )
     engine_idle_s: float = setting(
@@ -244,8 +244,8 @@ class Settings:
         "",
         parse=value.editor_uri,
         no_flag=_RARE,
-        meaning="Template for the links to sources that are shown in a terminal: a URI with `{path}` and `{line}`, such"
-        " as `vscode://file{path}:{line}`. Default: `file://` links.",
+        meaning="Template for links to sources in the terminal: a URI with `{path}` and `{line}`, such as"
+        " `vscode://file{path}:{line}`. By default, the links are `file://` URIs.",
     )
     log_questions: str = setting(
         "on",
@@ -253,8 +253,8 @@ class Settings:
         flag="--no-log",
         switch="off",
         commands=("ask", "chat"),
-        meaning="Whether to log questions on the command line and their answers; see `docs/conversations.md`. Nothing"
-        " is logged if `CI` is set.",
+        meaning="Whether to log the questions that are asked on the command line, and their answers; see"
+        " `docs/conversations.md`. Nothing is logged if `CI` is set.",
         help="Do not keep this question and its answer in the log.",
     )
     log_keep_days: int = setting(
@@ -335,16 +335,16 @@ class ServerSettings:
         parse=value.model_names,
         flag="--allow-model MODEL",
         repeated=True,
-        meaning="Models that clients may request in addition to the server's own, separated by commas.",
-        help="Model that clients may request in addition to the server's own; may be repeated.",
+        meaning="Models that clients may request in addition to the server's own model, separated by commas.",
+        help="Model that clients may request in addition to the server's own model; may be repeated.",
     )
     allow_user: tuple[str, ...] = setting(
         (),
         parse=value.user_names,
         flag="--allow-user NAME",
         repeated=True,
-        meaning="Local users who are allowed to use a server without a key, in addition to the user who runs it and"
-        " root, separated by commas, such as `www-data` for a proxy.",
+        meaning="Local users that are allowed to use a server without a key, separated by commas, such as `www-data`"
+        " for a proxy. Root and the user that runs the server are always allowed.",
         help="Local user who is allowed to use a server without a key; may be repeated.",
     )
     trusted_proxy: tuple[str, ...] = setting(
@@ -367,7 +367,7 @@ class ServerSettings:
         256,
         parse=value.integer_between(1, 100_000),
         flag="--max-streams N",
-        meaning="Maximum number of concurrent answers.",
+        meaning="Maximum number of answers in progress.",
     )
     grace_s: float = setting(
         10.0,
@@ -380,8 +380,8 @@ class ServerSettings:
         0,
         parse=value.integer_between(0, 64),
         flag="--workers N",
-        meaning="Number of worker processes; 0 means one per core, at most 4. The rate limit and the limit on"
-        " concurrent answers apply to each worker separately.",
+        meaning="Number of worker processes; 0 means one per core, at most 4. The rate limit and the limit on answers"
+        " in progress apply to each worker separately.",
         help="Number of worker processes.",
         default_text="one per core, at most 4",
     )

@@ -43,7 +43,7 @@ _MEMORY_WORDS: Final = (
 def refusal(path: Path, error: OSError, *, writing: bool = False, keeper: str = "the store") -> StreamragError | None:
     """Return the error for a `path` that cannot be opened, read or written; None if it is missing or of the wrong type.
 
-    `keeper` is what the file belongs to, such as "the store", for the message.
+    `keeper` names what the file belongs to, such as "the store", and is used in the message.
     """
     if (exhausted := exhausted_resource(error)) is not None:
         return exhausted
@@ -93,7 +93,7 @@ def exhausted_resource(error: BaseException) -> ResourceError | None:
 
 
 def exhausted_resource_in(message: str) -> ResourceError | None:
-    """Like `exhausted_resource`, for the error message of a library. Also checks whether descriptors are left."""
+    """Like `exhausted_resource`, for the error message of a library. Also checks for a lack of file descriptors."""
     lowered = message.lower()
     if any(word in lowered for word in _MEMORY_WORDS):
         return out_of_memory()

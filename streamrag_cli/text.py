@@ -39,7 +39,7 @@ _SAFE_LINE: Final = _SAFE | {ord("\n"): " ", ord("\t"): " ", 0x2028: " ", 0x2029
 
 
 def without_secret(text: str, secret: str, mark: str) -> str:
-    """Replace `secret` in `text` with `mark`, unless it has fewer than 8 characters and so must be a placeholder."""
+    """Replace `secret` in `text` with `mark`. A `secret` of fewer than 8 characters is a placeholder, and is kept."""
     return text.replace(secret, mark) if len(secret) >= _SHORTEST_SECRET else text
 
 

@@ -23,7 +23,7 @@ from streamrag_cli.retrieval.search import Retrieved
 PASSAGES: Final = 8
 """The number of passages from which sentences are chosen."""
 CHARS: Final = 2250
-"""The maximum number of characters sent to the model, about 60 % of the length of five whole passages."""
+"""The maximum number of characters sent to the model, about 60% of the length of five whole passages."""
 GAP: Final = "[…]"
 _CHUNK_WEIGHT: Final = 0.3
 _FENCE: Final = re.compile(r"[ \t]*(`{3,}|~{3,})")

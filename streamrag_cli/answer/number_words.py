@@ -145,7 +145,7 @@ EVERY: Final[Mapping[str, float]] = {
 """The seconds in each unit of time that a text may mention without a number, such as "an hour" or "daily"."""
 
 ALL: Final = frozenset("all every each fully full entire entirely whole wholly completely always".split())
-"""Words that may stand for 100 %."""
+"""Words that may stand for 100%."""
 BETWEEN: Final = frozenset(
     "working business consecutive calendar nautical square cubic full whole more further additional extra other".split()
 )

@@ -109,7 +109,7 @@ async def _events(
     clock = Clock(question)
     clock.end("open the collection")
     if settings.names_a_model:
-        # Importing the HTTP client during retrieval makes the first token arrive 5 % sooner.
+        # Importing the HTTP client during retrieval makes the first token arrive 5% sooner.
         asyncio.get_running_loop().run_in_executor(None, warm_up_client, settings.model_scheme)
     searched = _to_search(question, settings)
     notices: list[Notice] = []

@@ -302,7 +302,7 @@ def _expected_kinds(question: str) -> list[re.Pattern[str]]:
 def _without_repeats(quotes: Iterable[Quote]) -> list[Quote]:
     """The first `_MAX_QUOTES` quotes, without repeats.
 
-    A repeat shares 90 % of its words with an earlier quote, and has no number or name that differs.
+    A repeat shares 90% of its words with an earlier quote, and has no number or name that differs.
     """
     taken: list[Quote] = []
     taken_words: list[tuple[set[str], list[str]]] = []

@@ -52,7 +52,7 @@ def status(context: typer.Context, json: options.Json = False) -> int:
 def stop(context: typer.Context) -> int:
     """Stop all engines of this user.
 
-    Engines answer the questions in progress before they stop.
+    Engines finish the answers in progress before they stop.
     """
     process: Process = context.obj
     is_usable = _report_if_unusable(process)

@@ -22,10 +22,12 @@ Since = Annotated[
     ),
 ]
 Format = Annotated[
-    list[str] | None, typer.Option("--format", metavar="NAME", help="Use only this format or suffix, such as pdf.")
+    list[str] | None,
+    typer.Option("--format", metavar="NAME", help="Use only files of this format or suffix, such as pdf."),
 ]
 Tag = Annotated[
-    list[str] | None, typer.Option("--tag", metavar="TAG", help="Use only documents with all of these tags.")
+    list[str] | None,
+    typer.Option("--tag", metavar="TAG", help="Use only documents with this tag; if repeated, with all of the tags."),
 ]
 
 

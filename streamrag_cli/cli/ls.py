@@ -25,7 +25,10 @@ def command(
         typer.Option("--failed", help="List files that the last ingest could not read or skipped, with the reason."),
     ] = False,
     tag: Annotated[
-        list[str] | None, typer.Option("--tag", metavar="TAG", help="List only documents with all of these tags.")
+        list[str] | None,
+        typer.Option(
+            "--tag", metavar="TAG", help="List only documents with this tag; if repeated, with all of the tags."
+        ),
     ] = None,
     settings: Settings,
     json: options.Json = False,

@@ -23,7 +23,7 @@ def command(
 
     The API streams server-sent events; a second API is compatible with OpenAI's. Unless a key is set
     (STREAMRAG_SERVER_KEY), only the user who started the server can use it, and only on this machine. Logs one line to
-    stderr per question and per rejected request, without their text. Clients may request fewer sources than -k and a
+    stderr per question and per rejected request, without its text. Clients may request fewer sources than -k and a
     higher minimum score than --min-score.
     """
     if quiet:

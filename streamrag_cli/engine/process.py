@@ -63,7 +63,7 @@ class Engine:
                 await self._resources.aclose()
 
     async def _finish(self) -> None:
-        """Finish the open answers, except to clients that read nothing: they may have been stopped with Ctrl-Z."""
+        """Finish the answers in progress. Skip clients that read nothing: they may have been suspended with Ctrl-Z."""
         until_s = time.monotonic() + _FINISH_TIMEOUT_S
         while self._serving:
             await asyncio.wait(self._serving, timeout=BEAT_S)

@@ -51,7 +51,7 @@ class Confirmation:
         self.ask_if_possible(question)
 
     def ask_if_possible(self, question: str) -> None:
-        """Like `require`, but continue if there is no terminal."""
+        """Like `require`, but does not raise an error if there is no terminal."""
         if not self.granted and self.ask is not None and not self.ask(question):
             raise UsageError("cancelled, nothing was changed", code="not_confirmed")
 
@@ -130,7 +130,11 @@ class IngestRequest:
         return f"streamrag ingest --remove {shlex.join(map(names.typed, paths))}"
 
     def stored_name(self, path: Location, root: Location) -> str:
-        """The name for models and HTTP clients: relative to the working directory, or else to the folder of `root`."""
+        """The name that models and HTTP clients see.
+
+        The name is relative to the first of these folders that contains the path: the recorded base of `root`, the
+        working directory, and the folder of `root`.
+        """
         if isinstance(path, Address) or isinstance(root, Address):
             return public_address(str(path))
         for base in (self.name_bases.get(root), self.working_directory, root.parent):

@@ -74,7 +74,10 @@ class IngestRun:
     def sync(
         self, writer: Writer, embedding: BatchEmbedder, keep: Callable[[int], None]
     ) -> Iterator[DocumentSeen | FileProgress]:
-        """Write changes to the store. After an interruption, `keep` is called with the number of passages to cache."""
+        """Read new and changed files, and sync the store with all files. Yields an event per document, and progress.
+
+        After an interruption, `keep` is called with the number of passages that are written or embedded.
+        """
         limits = self._request.limits
         uninterrupted = self._request.uninterrupted
         steps = write(self._results(), writer, embedding, limits, uninterrupted=uninterrupted, keep=keep)
@@ -125,13 +128,13 @@ class IngestRun:
             yield self._survey.results.popleft()
 
     def _is_out_of_reach(self, path: str) -> bool:
-        """Whether the root or mount of the file is missing or empty, so that the file may still exist on its disk."""
+        """Whether a root or mount above the file is missing or empty. The file may then exist on an unmounted disk."""
         folders = (each for each in self._survey.folders if not isinstance(each, Address))
         above = [folder for folder in folders if is_at_or_below(path, str(folder))]
         return any(is_missing(each) or (not self._request.allow_empty and _is_empty(each)) for each in above)
 
     def _weight(self, item: _Candidate) -> int:
-        """The size of a file in bytes, or a minimum, which limits how many small files are read in advance."""
+        """The size of a file in bytes, but at least a minimum. This limits how many small files are read in advance."""
         limits, status = self._request.limits, item[1]
         return max(status.st_size if status else 0, limits.bytes_ahead // limits.files_ahead)
 

@@ -54,10 +54,10 @@ MANY_DOCUMENTS: Final = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderSurvey:
-    """The results of discovery, the number of files, and the mounts with files below the roots.
+    """The results of discovery, the number of files, and the mount points below the roots that contain files.
 
-    These mounts are recorded like roots, so that the next ingest detects a missing mount. `unreachable` contains new
-    addresses that could not be fetched, which are not recorded.
+    These mount points are recorded like roots, so that the next ingest detects a missing mount. `unreachable` contains
+    new addresses that could not be fetched, which are not recorded.
     """
 
     results: deque[DiscoveryResult]
@@ -85,9 +85,11 @@ class FolderSurvey:
 def survey_folders(roots: Sequence[Location], request: IngestRequest, settings: Settings) -> FolderSurvey:
     """Discover the files under the roots, without reading them, and fetch the documents at addresses.
 
-    Raises UsageError: `confirmation_needed` or `not_confirmed` for too many new files, `empty_folder` if a folder has
-    no readable files, or none of the many documents that the store has from it, `not_fetched` if a rebuild would remove
-    the documents of an address that cannot be fetched; and the errors of `discover`.
+    Raises the errors of `discover`, and UsageError:
+
+    - `confirmation_needed` or `not_confirmed` for too many new files
+    - `empty_folder` if a folder has no readable files, or has many stored documents and all their files are missing
+    - `not_fetched` if a rebuild would remove the documents of an address that cannot be fetched
     """
     if request.scope is not None:
         survey = _survey_scope(request.scope, roots, request, settings)
@@ -180,7 +182,7 @@ def _with_ocr(request: IngestRequest, settings: Settings) -> bool:
 
 
 def _survey_scope(scope: Scope, roots: Sequence[Location], request: IngestRequest, settings: Settings) -> FolderSurvey:
-    """Discover the files of a scope. Their folders were checked when they were ingested as a whole."""
+    """Discover the files of a scope, without checking their folders, which an earlier ingest has checked."""
     named = frozenset(request.absolute_paths())
     folders = [root for root in roots if not isinstance(root, Address)]
     discovered = discover(
@@ -326,9 +328,10 @@ def _reject_replaced(
     request: IngestRequest,
     settings: Settings,
 ) -> None:
-    """Raise UsageError if none of the many documents of a folder exists, such as below a mount point with a stray file.
+    """Raise UsageError if a folder has many stored documents and the files of all of them are missing.
 
-    If a folder has as many files as stored documents, its files were only moved or renamed.
+    The folder may be a mount point without its disk. If it has as many files as stored documents, no error is raised,
+    because its files were probably only moved or renamed.
     """
     folders = [root for root in files_of if not isinstance(root, Address)]
     for root, documents in _stored_below(_without_documents(folders, unreadable, settings), request, settings).items():
@@ -356,7 +359,7 @@ def _perhaps_not_mounted(root: Location, why: str, request: IngestRequest) -> Us
 def _without_documents(
     roots: Iterable[Path], unreadable: Sequence[UnreadableDirectory], settings: Settings
 ) -> list[Path]:
-    """The roots none of whose stored documents exists. Usually only the first document of each root is checked."""
+    """The roots without any file of a stored document. The check of a root ends at the first file that exists."""
     try:
         with open_store(settings.store).manifest(settings.collection) as manifest:
             return [

@@ -26,7 +26,7 @@ class UnfinishedPassages:
         self._file = Path(state_directory, f"unfinished-{name}.npz") if state_directory else None
 
     def save(self, passages: Mapping[bytes, Passage]) -> None:
-        """Save passages, which are mapped from the keys of their texts."""
+        """Save `passages`, whose keys identify their texts."""
         if self._file is None or not passages:
             return
         import numpy as np  # the embedder has imported it

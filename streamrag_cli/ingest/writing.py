@@ -144,7 +144,7 @@ def _in_batches(
 
 
 def _known_passages(batch: Batch, writer: Writer) -> dict[str, Passage]:
-    """The stored embeddings of a batch by text, because most chunks of a changed document are unchanged."""
+    """The embeddings that the store has for texts in the batch: most chunks of a changed document are unchanged."""
     changed = [result for result in batch.documents if result.action == "changed"]
     texts = {chunk.id: chunk.text_to_embed for result in changed for chunk in result.chunks}
     states = writer.catalog.token_states(texts.keys())

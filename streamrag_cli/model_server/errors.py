@@ -138,7 +138,7 @@ def reply_too_slow(limit_s: float, timeout_s: float, endpoint: ModelEndpoint) ->
 
 
 def no_answer_in_time(limit_s: float, endpoint: ModelEndpoint) -> ModelServerError:
-    """The error for a server that was active for `limit_s` but sent no text of an answer."""
+    """The error for a server that kept sending data for `limit_s`, but none of it was text of an answer."""
     message = f"{endpoint.address} did not begin to answer within {limit_s:g} s"
     return ModelServerError(message, code="stalled", hint=endpoint.purpose.other_model_command, retryable=True)
 

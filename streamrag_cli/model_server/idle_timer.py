@@ -21,7 +21,7 @@ class IdleTimer:
             self._set()
 
     def end(self) -> None:
-        """End the wait. The timer keeps running and does nothing when it fires: cancelling costs more."""
+        """End the wait. The timer keeps running and does nothing when it fires, because cancelling it costs more."""
         self._ends_at_s = math.inf
 
     def close(self) -> None:

@@ -1,6 +1,6 @@
 """Combines pieces of an answer under load, so that CPU time remains for new questions.
 
-Passing on one piece takes as much time as passing on ten together. If there are few concurrent answers, each piece is
+Passing on one piece takes as much time as passing on ten together. If few answers are in progress, each piece is
 passed on immediately. If there are many, the pieces of an answer that arrive within 50 ms are passed on together.
 """
 
@@ -13,7 +13,7 @@ _MAX_DELAY_S: Final = 0.05  # users do not notice a shorter delay
 
 
 class Pace:
-    """Counts the concurrent answers of one event loop and derives the delay between their pieces."""
+    """Counts the answers in progress of one event loop and derives the delay between their pieces."""
 
     def __init__(self) -> None:
         self._answers = 0

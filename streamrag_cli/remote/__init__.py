@@ -2,7 +2,7 @@
 
 - `address.py` checks and normalises the addresses that users type.
 - `copies.py` is the folder with the copies.
-- `sources.py` finds the documents at addresses, like `documents/discover.py` finds the files in folders. One module per
+- `sources.py` finds the documents at addresses, as `documents/discover.py` finds the files in folders. One module per
   kind of source fetches them: `git.py`, `piped.py`, `web/`.
 
 Only `ingest` uses this package. Nothing is fetched while questions are answered.

@@ -34,13 +34,13 @@ class GitAddress:
     folder: str
 
     def name_of(self, file: str) -> str:
-        """The stored name of a file, by its path in the repository."""
+        """The stored name of the file with this path in the repository."""
         ref = f"@{self.ref}" if self.ref else ""
         return f"git+{self.url}{ref}//{file}"
 
 
 def has_scheme(argument: str) -> bool:
-    """Whether a PATH argument is an address. The scheme may be one that is not supported."""
+    """Whether a PATH argument has the form of an address, even if its scheme is not supported."""
     return _SCHEME.match(argument) is not None
 
 

@@ -91,7 +91,10 @@ class Copies:
 
     @classmethod
     def of(cls, state_directory: str, store: str, collection: str) -> "Copies":
-        """The copies of a collection of the store with this address. Raises DocumentError without a state directory."""
+        """The copies of a collection in the store with this address.
+
+        Raises DocumentError if there is no state directory.
+        """
         if not state_directory:
             message = "there is no state directory in which to keep copies of remote documents"
             raise DocumentError(message, code="no_state_directory")

@@ -55,7 +55,7 @@ def git_command(*arguments: str) -> list[str]:
 
 
 def git_environment(environment: Mapping[str, str], protocol: str = "") -> dict[str, str]:
-    """The environment of a `git` that may use only one protocol, such as `https`."""
+    """The environment in which `git` may use only one protocol, such as `https`."""
     inherited = {name: value for name, value in environment.items() if _INHERITED.fullmatch(name)}
     return {
         **inherited,

@@ -42,7 +42,7 @@ class TreeEntry:
 
 @dataclass(slots=True)
 class WrittenTree:
-    """The blobs of the written files, and the skipped and failed paths with their reasons."""
+    """The result of `write_tree`, by path: blobs of written files, codes of skipped paths, reasons for failures."""
 
     blobs: dict[str, str] = field(default_factory=dict)
     skipped: dict[str, SkipCode] = field(default_factory=dict)
@@ -80,9 +80,9 @@ def write_tree(
 ) -> WrittenTree:
     """Write the entries below `folder`, which must be empty. The file `named` is written regardless of its format.
 
-    `former` is the folder of an earlier commit, with its blobs, whose files are linked if they have not changed. The
-    modification time of a new file is the time of the commit, with nanoseconds that depend on the content. Raises
-    DocumentError, OSError.
+    `former` is the folder with the files of an earlier commit, and their blobs. Files that have not changed are linked
+    from there. The modification time of a new file is the time of the commit, with nanoseconds that depend on the
+    content. Raises DocumentError, OSError.
     """
     tree = WrittenTree()
     seconds = max(0, min(commit_time_s, int(time.time())))
@@ -126,7 +126,7 @@ def write_tree(
 
 
 def _write(file: Path, content: bytes | None, *, size: int, modified_ns: int) -> None:
-    """Write a new file; without `content`, one of `size` bytes that occupies no space. Raises OSError."""
+    """Write a new file. Without `content`, the file has `size` bytes that occupy no disk space. Raises OSError."""
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as opened:
         if content is not None:

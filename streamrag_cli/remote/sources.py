@@ -35,9 +35,9 @@ class FetchOptions:
     update the copies of a source, but not replace a copy that cannot be fetched again.
 
     `named` are the roots that the user has named in this command. `follow`, `max_pages` and `starts` apply to web pages
-    among them: whether to follow links, to how many pages, and the first page if that is not the root; None stands for
-    the choice of the last ingest. `interval_s` is the time between two requests to a host. `on_fetch` is called with
-    the number and the address of each page that has been checked.
+    among them: whether to follow links, to how many pages, and the first page if that is not the root; None means that
+    the choice of the last ingest applies. `interval_s` is the time between two requests to a host. `on_fetch` is called
+    with the number and the address of each page that has been checked.
     """
 
     limit_bytes: int
@@ -75,7 +75,7 @@ _DISCOVER: Final[Mapping[str, str]] = {
 
 
 def discover(roots: Sequence[Address], copies: Copies, options: FetchOptions) -> Iterator[DiscoveryResult | FetchNote]:
-    """Yield what is found at the roots, in their order. Failures are results; no error is raised."""
+    """Yield the results for the roots, in their order. Failures are yielded as results, not raised."""
     names: set[str] = set()
     for root in roots:
         for result in _discover(root, copies, options):
@@ -103,7 +103,8 @@ def _discover(root: Address, copies: Copies, options: FetchOptions) -> Iterator[
 def is_available(root: Address, copies: Copies, *, shared_store: bool) -> bool:
     """Whether this machine can ingest a recorded root again.
 
-    What was piped exists only as a copy. A root of a store that several users share is fetched only on a machine where
-    a user has named it: otherwise anyone with write access to the store could make others fetch any address.
+    A piped document can be ingested again only on the machine that has the copy. A root of a store that several users
+    share is fetched only on a machine where a user has named it: otherwise anyone with write access to the store could
+    make others fetch any address.
     """
     return (root.scheme != "stdin" and not shared_store) or copies.at(root).exists

@@ -109,7 +109,7 @@ def with_tilde(text: str, home: str) -> str:
 
 
 class AskingBar:
-    """A progress bar that counts answered questions. It is shown only if `moves` is True."""
+    """A progress bar that counts answered questions. It is shown only on a terminal, and only if `moves` is True."""
 
     def __init__(self, err: TextIO, *, moves: bool) -> None:
         self._err = err

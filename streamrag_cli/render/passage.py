@@ -20,7 +20,7 @@ from streamrag_cli.render.machine import write_line
 def show_passage(
     passage: Passage, notices: Sequence[Notice], out: TextIO, err: TextIO, *, json: bool, plain: bool
 ) -> None:
-    """Print the text on `out`, on a terminal after its location. Notices are always printed on `err`."""
+    """Print the text on `out`; on a terminal, its location is printed first. Notices are printed on `err`."""
     if json:
         listed = [public(each) for each in notices]
         content = {"version": FORMAT_VERSION, **public(passage, paths=True), "notices": listed, "error": None}

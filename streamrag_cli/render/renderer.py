@@ -36,8 +36,8 @@ class OutputOptions:
 def renderer_for(options: OutputOptions, *, out: TextIO, err: TextIO, terminal_type: str) -> Renderer[AskEvent]:
     """Return the renderer for these options and streams.
 
-    A terminal that cannot move its cursor (`dumb`) or is too narrow for a list gets plain text. With `--color=always`,
-    this text is rendered in colour, but without moving the cursor.
+    A terminal that cannot move its cursor (`dumb`) or is too narrow for Markdown gets plain text. With
+    `--color=always`, the text is rendered in colour, but the cursor is not moved.
     """
     if options.json or options.jsonl:
         from streamrag_cli.render.machine import JsonLines, JsonObject

@@ -184,9 +184,10 @@ def _plain_lines(source: Source, *, is_verbose: bool, is_doubtful: bool) -> list
 
 
 def _heading(source: Source, columns: int, *, is_verbose: bool) -> "Text":
-    """Return the last heading with notes and the score. The heading is shortened to fit, without a slide number.
+    """Return the last heading, followed by the notes and the score, in at most `columns` columns.
 
-    The score is included if it is weak or if `is_verbose` is True.
+    The heading is shortened to fit, and its slide number is left out. The score is included if it is weak or if
+    `is_verbose` is True.
     """
     from rich.cells import cell_len
     from rich.text import Text

@@ -23,7 +23,7 @@ class Column:
 def table_rows(columns: Sequence[Column], width: int | None) -> list[str]:
     """Return the title row and the rows of a table that is at most `width` columns wide; None means unlimited.
 
-    Columns are dropped until the rest fits. The last column is not dropped but cut if there is enough space for it.
+    Columns are dropped until the rest fits. The last column is cut instead of dropped if enough of its text fits.
 
     >>> names = Column(title="NAME", cells=["default", "handbook"])
     >>> roots = Column(title="FROM", cells=["docs", "guides/installation and operation"], drop_order=1)

@@ -167,7 +167,7 @@ def batch_line(batch: BatchDone, documents: list[DocumentSeen]) -> str:
 
 
 class WatchObjects:
-    """Writes one JSON object per batch, with the keys of `ingest --json`. The last object contains any error."""
+    """Writes one JSON object per batch, with the keys of `ingest --json`. An error is written as the last object."""
 
     def __init__(self, out: TextIO, err: TextIO) -> None:
         self._out = out

@@ -71,7 +71,7 @@ class _Model:
 def _load(directory: Path) -> _Model:
     """Load the tokenizer and the model. This takes about 130 ms in a new process.
 
-    It includes 20 ms for checking every byte, because a damaged weight would lead to wrong vectors without an error.
+    Of this, checking every byte takes 20 ms: damaged weights would produce wrong vectors without an error.
     """
     with reading_model("the built-in embedding model", directory, requirement="streamrag"):
         check_files(directory, _FILES)

@@ -24,7 +24,7 @@ _MIN_WIDTH: Final = 0.02
 
 @dataclass(frozen=True, slots=True)
 class CosineRange:
-    """Typical cosines of an embedder: a high one of unrelated texts, and the mean of questions and their answers."""
+    """Typical cosines of an embedder: a high one for unrelated texts, and the mean for questions and their answers."""
 
     unrelated: float
     related: float
@@ -68,7 +68,7 @@ def measure(embedder: Embedder) -> CosineRange:
 
 
 def needs_calibration(embedder: Embedder) -> bool:
-    """Whether the embedder has no score curve of its own, so that its cosines must be calibrated."""
+    """Whether the embedder has no score curve, so that its cosines must be calibrated."""
     return _own_curve(embedder) is None
 
 

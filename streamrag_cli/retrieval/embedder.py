@@ -95,7 +95,7 @@ def embed_passages(
 def embed_questions(
     embedder: Embedder, texts: Sequence[str], cancellation: Cancellation | None = None
 ) -> list[EmbeddedQuestion]:
-    """Return the vectors of questions, and their tokens if the embedder has any. A server gets only one request."""
+    """Return the vectors of questions, and their tokens if the embedder has any. Sends at most one request."""
     if has_tokens(embedder):
         if len(texts) == 1:
             return [embedder.embed_question(texts[0])]

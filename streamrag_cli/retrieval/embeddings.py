@@ -15,9 +15,8 @@ def make_embedder(name: str, *, base_url: str | None, api_key: str | None, timeo
 
     No model is loaded and no request is sent yet. The other parameters apply only to `openai:`.
 
-    Raises ConfigurationError:
-    `unknown_embedding` for any other name, `multilingual_not_installed`, and `bad_base_url` and `key_refused` for a
-    malformed base URL or key.
+    Raises ConfigurationError: `unknown_embedding` for any other name, `multilingual_not_installed`, and `bad_base_url`
+    or `key_refused` for a malformed base URL or key.
     """
     if name in {"builtin", BUILTIN}:
         from streamrag_cli.retrieval.builtin_embedding import shared_embedder  # imports numpy, about 100 ms

@@ -63,8 +63,8 @@ def earlier_questions(question: str, history: Sequence[Turn]) -> tuple[str, ...]
 def needs_conversation(question: str, term_weight: float) -> bool:
     """Whether a question is incomplete without its conversation. `term_weight` is the total weight of its terms.
 
-    A pronoun, or a conjunction at the beginning, indicates that it refers to the conversation. Both are known in the
-    languages that have stop words, and in Chinese, Japanese and Korean. In other languages only the terms count.
+    A pronoun, or a conjunction at the beginning, indicates that it refers to the conversation. Both are recognised in
+    the languages that have stop words, and in Chinese, Japanese and Korean. In other languages only the terms count.
 
     >>> needs_conversation("And for teams?", 7.5), needs_conversation("Can you explain it?", 15.0)
     (True, True)

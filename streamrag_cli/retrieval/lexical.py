@@ -59,7 +59,7 @@ def content_words(text: str, language: str = ENGLISH) -> list[str]:
 
 
 def has_content_words(text: str) -> bool:
-    """Whether `text` has other words than stop words of a single language.
+    """Whether `text` contains words other than the stop words of a single language.
 
     >>> has_content_words("Where are they?"), has_content_words("Wo ist es?"), has_content_words("Where are tents?")
     (False, False, True)

@@ -63,7 +63,7 @@ class LocalModel(Protocol):
 
 
 class LocalEmbedder:
-    """An embedder that runs a model in this process, which is loaded for the first text. Safe to share between threads.
+    """An embedder that runs a model in this process. Loads it for the first text. Safe to share between threads.
 
     All methods raise the errors of the function `load`, and ResourceError.
     """
@@ -153,7 +153,7 @@ _shared_lock: Final = threading.Lock()
 def shared(name: str, make: Callable[[], LocalEmbedder]) -> LocalEmbedder:
     """Return the embedder that all collections of this process share, because a model takes 60 MB or more.
 
-    It is released when its last user releases it.
+    The embedder is deleted when no collection uses it any longer.
     """
     with _shared_lock:
         embedder = _shared.get(name) or make()
@@ -179,7 +179,7 @@ def inference_session(file: Path, initializers: dict[str, NDArray[Any]] | None =
         str(file),
         options,
         providers=["CPUExecutionProvider"],
-        disabled_optimizers=["SkipLayerNormFusion"],  # the fused operator is slower: 15 % of the total time
+        disabled_optimizers=["SkipLayerNormFusion"],  # the fused operator is slower: 15% of the total time
     )
 
 

@@ -120,7 +120,7 @@ class MultilingualModel:
         return Encoded(vector, of_text - mean, [(0, 0), *tokens.spans, (0, 0)])
 
     def _neutral(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Remove the directions in which languages differ from `vector`."""
+        """Subtract the directions in which languages differ, so that `vector` depends less on the language."""
         shares: NDArray[np.float32] = self.directions @ vector
         neutral: NDArray[np.float32] = vector - (shares @ self.directions).astype(np.float32)
         return neutral
@@ -143,8 +143,8 @@ class MultilingualModel:
 def load_model(weights: Path, directory: Path = MODEL_DIRECTORY) -> MultilingualModel:
     """Load the model. This takes about half a second in a new process.
 
-    It includes 40 ms for checking every byte of the weights, because a damaged one would lead to wrong vectors without
-    an error.
+    Of this, checking every byte of the weights takes 40 ms: damaged weights would produce wrong vectors without an
+    error.
     """
     with reading_model("the multilingual embedding model", weights.parent, requirement="'streamrag[multilingual]'"):
         file = open_weights(weights)

@@ -114,7 +114,7 @@ class DuplicateGroups:
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A chunk and its features for comparison. Most comparisons need few of them.
+    """A chunk and the features by which it is compared. They are computed on demand: most comparisons need few.
 
     `question_words` are the words of the question that the chunk contains. `hit` is the chunk as a hit of its
     collection, if it is compared with chunks of other collections.

@@ -231,7 +231,7 @@ class _Terms:
 
 
 def _without(words: Sequence[str], measures: frozenset[str]) -> list[str]:
-    """The words without measure words such as "long" in "how long". If there are no others, all words."""
+    """The words without measure words, such as "long" in "how long"; all words if there are no others."""
     return [each for each in words if each not in measures] or list(words)
 
 

@@ -114,7 +114,7 @@ class Retriever:
         find_missing: FindMissing | None = None,
         cancellation: Cancellation | None = None,
     ) -> Retrieved:
-        """Call the function `cited_passages` with this collection."""
+        """Look up the passages of this collection that the previous answer cites (see `cited_passages.py`)."""
         return cited_passages(
             self.reader,
             self.embedder,

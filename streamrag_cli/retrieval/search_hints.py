@@ -26,7 +26,7 @@ _MAX_SHOWN_CHARS: Final = 200
 def improve_hint(error: NothingRelevantError, scope: Filter, settings: Settings, manifest: Manifest | None) -> None:
     """Add suggestions to the hint of `error`, which a search in `scope` has raised.
 
-    The caller must hold a snapshot of `manifest`, which is None if several collections were searched.
+    `manifest` is None if several collections were searched. Otherwise, the caller must hold a snapshot of it.
     """
     if error.code == "no_document_matches":
         if manifest is not None and (names := similar_names(scope, manifest)):

@@ -38,7 +38,7 @@ class Completion:
         }
 
     def encoder(self) -> Encoder:
-        """An encoder of events as chunks of a completion."""
+        """Return a function that encodes events as chunks of a completion."""
         citations: dict[str, object] = {}
         notices: list[dict[str, Any]] = []
 

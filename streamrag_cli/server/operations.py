@@ -35,7 +35,7 @@ async def ready(request: Request) -> Response:
 async def _ready(request: Request) -> JsonReply:
     serving: Serving = request.app.state.serving
     try:
-        if not has_spare_descriptors():  # open answers would continue, but the next question would fail
+        if not has_spare_descriptors():  # answers in progress would continue, but the next question would fail
             raise too_many_open_files()
         async with serving.resources.retriever(serving.settings) as retriever:
             # This needs a new thread, because all threads for questions may be busy.

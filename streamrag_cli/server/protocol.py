@@ -157,8 +157,8 @@ class LimitedProtocol(HttpToolsProtocol):
     def _answer(self, refused: RefusedError) -> None:
         """Refuse a request that has not been read completely.
 
-        If bytes are unread when the connection is closed, it is reset and the reply is lost. Some more bytes are
-        therefore read and discarded first.
+        Closing a connection that has unread bytes resets it, and the reply is lost. Some more bytes are therefore read
+        and discarded first.
         """
         if self.cycle is not None and not self.cycle.response_complete:
             self.transport.abort()  # the refusal would end up inside another reply

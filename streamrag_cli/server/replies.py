@@ -89,7 +89,7 @@ def _body(path: str, message: str, code: str, hint: str, *, status: int, param: 
 
 
 def _headers(error: Error) -> dict[str, str]:
-    """`Retry-After`, and `x-should-retry: false` if a retry is useless, costs again, or was already made here."""
+    """`Retry-After`, and `x-should-retry: false` if a retry is useless, costs money again, or was already made here."""
     wait_s = error.retry_after_s
     headers = {} if wait_s is None else {"Retry-After": str(math.ceil(wait_s))}
     was_not_retried = wait_s is not None and LONGEST_RETRY_AFTER_S < wait_s <= _MAX_CLIENT_WAIT_S

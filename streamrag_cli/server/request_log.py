@@ -53,7 +53,7 @@ def _without_quotes(event: Error) -> str:
 
 
 def entry_of(scope: Scope) -> LogEntry:
-    """The entry of the request with this scope."""
+    """The log entry of the request with this ASGI scope. It is created at the first call."""
     entry = scope.setdefault("state", {}).setdefault(_STATE, LogEntry())
     assert isinstance(entry, LogEntry)  # noqa: S101 - only this function sets it
     return entry

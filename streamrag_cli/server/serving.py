@@ -62,7 +62,7 @@ class Serving:
         return [name for name in names if self.serves(name)]
 
     def events(self, request: Request, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
-        """Ask the question, and return its events with texts for clients. The events are counted and logged."""
+        """Ask the question, and return its events, reworded for clients. The outcome is counted and logged."""
         events = self.metrics.counted(self.service.ask(question, settings))
         return public_events(record_outcome(events, entry_of(request.scope)))
 

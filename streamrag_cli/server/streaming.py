@@ -56,7 +56,10 @@ class OpenStreams:
 
     @contextmanager
     def reserve(self, end: End) -> Iterator[None]:
-        """Count an open answer during the `with` block. Raises RefusedError `too_many_streams` or `server_shutdown`."""
+        """Count an answer in progress during the `with` block.
+
+        Raises RefusedError `too_many_streams` or `server_shutdown`.
+        """
         refusal = self._refusal()
         if refusal is not None:
             raise refusal
@@ -67,7 +70,7 @@ class OpenStreams:
             self._open.discard(end)
 
     async def run_whole(self, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
-        """Run `work`, which returns a complete answer, and count it as an open answer while it runs.
+        """Run `work`, which returns a complete answer, and count it as an answer in progress.
 
         Raises RefusedError: `too_many_streams` before `work` begins, `server_shutdown` at any time.
         """
@@ -79,7 +82,7 @@ class OpenStreams:
         return result
 
     def shut_down(self) -> None:
-        """End every open answer with an error, and refuse new ones."""
+        """End every answer in progress with an error, and refuse new ones."""
         self._shutting_down = True
         for end in self._open:
             end(_SHUTDOWN)
@@ -106,7 +109,7 @@ class EventStreamResponse(Response):
     """A response that sends the events of an answer as server-sent events.
 
     Always closes `events`, even if the response never begins. Raises RefusedError before anything is sent if too many
-    answers are open.
+    answers are in progress.
     """
 
     def __init__(

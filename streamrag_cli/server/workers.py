@@ -1,8 +1,8 @@
 """Runs several worker processes that share one address.
 
 Uvicorn starts the workers, replaces a worker that dies or hangs, restarts them one by one on SIGHUP, and stops them.
-They share the socket and the metrics. Each worker opens the store separately, and has its own rate limits and open
-answers.
+They share the socket and the metrics. Each worker opens the store separately, and applies the rate limit and the limit
+on answers in progress on its own.
 """
 
 import multiprocessing

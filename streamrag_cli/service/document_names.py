@@ -70,7 +70,7 @@ def _ambiguous(name: str, records: list[DocumentRecord], names: DisplayNames) ->
 
 
 def _unread(manifest: Manifest, name: str, names: DisplayNames) -> UsageError | None:
-    """The error for a file that the last ingest skipped or could not read, or that is in such a folder."""
+    """The error for a file that the last ingest skipped or could not read, or that is in a folder it did not read."""
     path, ending = _absolute(name, names), "/" + name.removeprefix("./").strip("/").casefold()
     files = manifest.unread_files()
     exact = (each for each in files if path and f"{path}/".startswith(f"{each.path.rstrip('/')}/"))

@@ -134,7 +134,7 @@ class Store(Protocol):
     def remove(self, collection: str) -> list[Path]:
         """Remove a collection and all its documents. Raises StoreError: `store_busy`, `store_not_writable`.
 
-        Returns the files and directories in the collection's directory that the store did not create, which stay.
+        Returns the entries of the collection's directory that are kept, because the store did not create them.
         """
 
     def has_remains(self, collection: str) -> bool:

@@ -1,6 +1,6 @@
 """The interface of a collection: a reader for questions, a writer for ingests, a manifest for both.
 
-Stores, which contain collections, have their interface in `backend.py`. `tests/store` tests it with every backend.
+The interface of stores, which contain collections, is in `backend.py`. `tests/store` tests both with every backend.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -27,7 +27,7 @@ ScoredIds: TypeAlias = list[tuple[str, float]]
 class EmbeddedPassages:
     """The embeddings of texts, in order.
 
-    `vectors` has one row per text. `token_states` has the packed token states of each text, or b"" for a text without.
+    `vectors` has one row per text. `token_states` has the packed token states of each text, or b"" if it has none.
     """
 
     vectors: FloatArray
@@ -67,9 +67,9 @@ class Counts:
 class Selection:
     """The documents that match a filter.
 
-    `documents` contains their ids, which the backend assigns. They have `chunks` of the `total` chunks of the
-    collection. `untagged` contains the paths of documents that the filter excludes because their tags are unknown. A
-    selection is valid for one state of the collection.
+    `documents` contains their ids, which the backend assigns. `chunks` is the number of their chunks, and `total` is
+    that of all chunks in the collection. `untagged` contains the paths of documents that the filter excludes because
+    their tags are unknown. A selection is valid for one state of the collection.
     """
 
     documents: tuple[int, ...]
@@ -104,7 +104,7 @@ class Manifest(Protocol):
         """The record of the document at this path; None if there is no document."""
 
     def documents_under(self, root: str) -> Iterator[DocumentRecord]:
-        """Records of the documents at or below `root`, ordered by path. All documents are below `EVERYTHING`."""
+        """Records of the documents at or below `root`, ordered by path. `EVERYTHING` as `root` means all documents."""
 
     def file_versions(self, root: str) -> dict[str, FileVersion]:
         """The versions of the documents at or below `root`, by path. This is much faster than `documents_under`."""

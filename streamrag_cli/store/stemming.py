@@ -1,6 +1,6 @@
 """Tokenizes and stems words, in the same way for questions, chunks and sentences, and for every backend.
 
-SQLite splits and stems the text, with the tokenizer of the catalog's full-text index. Text in other languages than
+SQLite splits and stems the text, with the tokenizer of the catalog's full-text index. Text in languages other than
 English is stemmed beforehand (`languages.without_endings`).
 
 Chinese, Japanese and Thai are written without spaces between words, and Korean attaches particles to words. `separate`

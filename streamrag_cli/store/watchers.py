@@ -45,7 +45,7 @@ class WatcherState:
         return ""
 
     def is_forgotten(self, now_s: float) -> bool:
-        """Whether the last sign of the watcher is more than a week old, so that its record can be ignored."""
+        """Whether the watcher updated its record more than a week ago, so that the record can be ignored."""
         return now_s - _unix_time(self.beat_at) > _FORGOTTEN_AFTER_S
 
 

@@ -128,7 +128,7 @@ class WatchedFiles:
         self._snapshot.take(real)
 
     def _watch_around(self, root: Path) -> None:
-        """Watch a root that is a file or link through its folder, and the ignore files above a root."""
+        """Watch the ignore files above the root and, if the root is a file or a link, its folder."""
         if self._inotify and (root.is_symlink() or not root.is_dir()):
             with suppress(OSError):
                 self._inotify.watch_entry(f"{os.path.realpath(root.parent)}/{root.name}", str(root))

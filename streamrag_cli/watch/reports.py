@@ -28,7 +28,7 @@ class Reports:
         self.totals = IngestDone(counts={}, chunks_written=0, chunks=0, elapsed_ms=0.0, dry_run=False)
 
     def document(self, event: DocumentSeen, *, is_first: bool) -> Iterator[DocumentSeen]:
-        """Yield the event if it is news: not for an unchanged file or a repeated failure, except in the first sync."""
+        """Yield the event. After the first sync, leave out unchanged files and failures that were already reported."""
         former = self._failed.pop(event.source, None)
         is_news = event.action in _SHOWN_ACTIONS or former is not None
         if event.action == "failed":
@@ -39,7 +39,7 @@ class Reports:
             yield event
 
     def vanished(self, paths: Iterable[str]) -> Iterator[DocumentSeen]:
-        """An event for each of the files that had failed, was never stored, and no longer exists."""
+        """Yield an event for each of these files that had failed, was never stored, and no longer exists."""
         for path in paths:
             shown = sanitise_line(self._request.shown_name(path))
             if shown in self._failed and is_missing(Path(path)):

@@ -14,7 +14,10 @@ _POLL_SHARE: Final = 0.01
 
 
 class Schedule:
-    """The due times of one watcher: `retry_at` of the next batch after a failure, `beat_at` of the watcher's record."""
+    """The due times of one watcher.
+
+    A failed batch is tried again at `retry_at`, and the watcher's record is updated at `beat_at`.
+    """
 
     def __init__(self, options: WatchOptions, *, is_on_network: bool) -> None:
         self._options = options
@@ -57,7 +60,7 @@ class Schedule:
         return has_jumped
 
     def poll_is_due(self, now: float, *, polls: bool) -> bool:
-        """Whether to compare all files."""
+        """Whether it is time to compare all files."""
         if not (polls or self._polls_always):
             self._poll_at = None
             return False
@@ -72,7 +75,7 @@ class Schedule:
         self._poll_at = now + pause_s
 
     def addresses_are_due(self, now: float) -> bool:
-        """Whether to fetch the roots that are addresses, because their changes cause no events."""
+        """Whether it is time to fetch the roots that are addresses, because their changes cause no events."""
         if now < self._addresses_at:
             return False
         self._addresses_at = now + (self._options.every_s or _ADDRESSES_EVERY_S)

@@ -38,7 +38,7 @@ class Snapshot:
         self._states[path] = _state_of(path)
 
     def take_identity(self, path: str) -> None:
-        """Record only the directory to which the path leads, or that it is a file, but not its content."""
+        """Record which directory the path leads to, or that it is a file. Changes of the content are not detected."""
         self._identities[path] = _identity_of(path)
 
     def changed(self) -> list[str]:

@@ -139,7 +139,7 @@ class Watcher:
             self._wait_for_output(self._options.standby_every_s)
 
     def _wait_for_output(self, seconds: float) -> None:
-        """Wait, and raise BrokenPipeError as soon as the reader of the output closes it."""
+        """Wait for `seconds`, and raise BrokenPipeError as soon as the reader of the output closes the pipe."""
         output = self._options.output
         if select.select([output] if output is not None else [], [], [], seconds)[0]:
             raise BrokenPipeError
@@ -266,7 +266,7 @@ class Watcher:
         return frozenset(self._store.roots(self._settings.collection)).intersection(map(str, self._files.roots))
 
     def _are_stored(self, scope: Scope) -> bool:
-        """Whether the store has documents of the scope, so that they must be removed."""
+        """Whether the store has documents of the scope, which must be removed if their files no longer exist."""
         with self._store.manifest(self._settings.collection) as manifest:
             tops = [top for top in scope.tops if has_utf_8_name(Path(top))]  # no other name is stored
             return manifest is not None and any(True for top in tops for _ in manifest.documents_under(top))

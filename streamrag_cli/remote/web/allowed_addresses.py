@@ -1,8 +1,7 @@
 """Decides which IP addresses may be connected to.
 
-A public page can link or redirect to an address in the user's own network, or have a name that resolves to one.
-Therefore, only public addresses are allowed, unless the user's own URL names the host by such an address or as
-`localhost`.
+A public page can link or redirect to an address in the user's network, or to a host name that resolves to one.
+Therefore, only public addresses are allowed, unless the host in the user's own URL is such an address or `localhost`.
 """
 
 import ipaddress
@@ -18,7 +17,7 @@ _COMPATIBLE: Final = ipaddress.IPv6Network("::/96")
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is a public unicast address; an IPv6 address with an embedded IPv4 address counts as both.
+    """Whether an IP address is a public unicast address. If it embeds an IPv4 address, that must be public as well.
 
     >>> [is_public(each) for each in ("93.184.216.34", "10.0.0.1", "100.64.0.1", "::ffff:127.0.0.1", "2606:4700::1111")]
     [True, False, False, False, True]
@@ -49,7 +48,7 @@ def _is_public(address: _Address) -> bool:
 
 
 def names_itself(host: str, address: str) -> bool:
-    """Whether a host in the user's URL, in its normal form, names this address: literally, or as `localhost`."""
+    """Whether `host`, the host of the user's URL, is this IP address, or `localhost` if this is a loopback address."""
     try:
         if host == "localhost" or host.endswith(".localhost"):
             return ipaddress.ip_address(address.partition("%")[0]).is_loopback

@@ -37,7 +37,7 @@ class Reply:
 
 
 class WebClient:
-    """Sends the requests of one crawl, which begins with the address `named`, which the user has named."""
+    """Sends the requests of one crawl. It begins at `named`, an address that the user has named."""
 
     def __init__(self, named: str, options: CrawlOptions, resolver: Callable[[str, int], list[str]] = resolve) -> None:
         self._named = named
@@ -132,7 +132,9 @@ class WebClient:
             raise FetchError("the connection was closed early, or the reply is not valid HTTP", "malformed") from error
 
     def _counted(self, pieces: Iterable[bytes], max_bytes: int) -> Iterator[bytes]:
-        """Yield the pieces of a body as they arrive. Only these extend the time limit, because headers can be endless.
+        """Yield the pieces of a body as they arrive, and extend the time limit for each of them.
+
+        Headers do not extend the limit, because they can be endless.
 
         Raises FetchError `too_large`.
         """

@@ -22,7 +22,7 @@ _DIALLED: Final = 4
 
 
 class TimeLimit:
-    """The time that is left for a reply: `limit_s`, and one more second per 100 kB of its body that have arrived."""
+    """The time limit of a reply: `limit_s`, plus one second for each 100 kB of its body that has arrived."""
 
     def __init__(self, limit_s: float) -> None:
         self._limit_s = limit_s
@@ -44,7 +44,7 @@ class TimeLimit:
 
 
 class CheckedBackend(httpcore2.NetworkBackend):
-    """Connects to public addresses and, if `may_be_private`, to the address that `named_host` stands for."""
+    """Connects to public addresses and, if `may_be_private`, to the private address that `named_host` stands for."""
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class CheckedBackend(httpcore2.NetworkBackend):
 
 
 class _LimitedStream(httpcore2.NetworkStream):
-    """A stream whose operations all end at the time limit."""
+    """A network stream that applies the time limit to all its operations."""
 
     def __init__(self, stream: httpcore2.NetworkStream, limit: TimeLimit) -> None:
         self._stream = stream
@@ -148,7 +148,7 @@ class _LimitedStream(httpcore2.NetworkStream):
 
 @cache
 def _ssl_context() -> ssl.SSLContext:
-    """The TLS context of all requests of this program. Loading its certificates takes 20 to 50 ms."""
+    """The TLS context that all requests of this program share. Loading its certificates takes 20 to 50 ms."""
     import httpx2  # 0.1 s
 
     context: ssl.SSLContext = httpx2.create_ssl_context()

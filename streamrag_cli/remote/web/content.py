@@ -25,7 +25,7 @@ _DECLARED_AS_TEXT: Final = re.compile(r"text/|application/(?:xhtml\+xml|json|yam
 
 
 def read_body(pieces: Iterable[bytes], encodings: str, max_bytes: int) -> bytes:
-    """The body in `pieces`, decompressed as its Content-Encoding says. It is never larger than `max_bytes` in memory.
+    """Join and decompress the `pieces` of a body according to its Content-Encoding, within `max_bytes` of memory.
 
     Raises FetchError `too_large`, `malformed`.
     """
@@ -103,7 +103,8 @@ def format_suffix(content_type: str, url: str, body: bytes, known_suffixes: froz
 def as_utf_8(body: bytes, content_type: str) -> bytes:
     """Convert the body to UTF-8 with a byte order mark if its Content-Type declares a charset.
 
-    A byte order mark takes precedence over the header. So does valid UTF-8, because text is never valid by accident.
+    A byte order mark takes precedence over the header. So does valid UTF-8, because text in another encoding is
+    hardly ever valid UTF-8.
     """
     match = re.search(r"charset\s*=\s*[\"']?([\w.:-]{1,40})", content_type, re.IGNORECASE)
     if not match or body.startswith(_MARKS) or not _DECLARED_AS_TEXT.match(content_type.lower()):

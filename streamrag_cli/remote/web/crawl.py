@@ -70,7 +70,7 @@ def fetch_pages(
     resolver: Callable[[str, int], list[str]] = resolve,
     loader: Loader | None = None,
 ) -> Iterator[PageResult]:
-    """Yield a result for the page `root`, a normal address, or with `follow` for each page below it.
+    """Yield a result for the page `root`, an address in its normal form, or with `follow` for each page below it.
 
     `known` are the pages that the last crawl has fetched; a known page without a result no longer belongs to
     the root. A result is yielded as soon as the page is fetched, so that nothing is lost if the caller stops.
@@ -268,7 +268,7 @@ class _Crawl:
         return is_same_page(canonical, name) and self._scope.contains(canonical)
 
     def _links(self, page: Page, base: str) -> tuple[str, ...]:
-        """The links to pages below the root, in their order."""
+        """The links to pages below the root, in the order in which they appear."""
         addresses = dict.fromkeys(filter(None, (normalised(link, base) for link in page.links)))
         return tuple(each for each in addresses if self._scope.contains(each) and is_followed(each))
 

@@ -12,7 +12,7 @@ _SAFE: Final = "!$&'()*+,;=:@/?-._~"
 
 
 def link_to(address: str, headings: Sequence[str], copies: Copies) -> str:
-    """The address of the innermost of the `headings` with an id, or of the page if none has an id."""
+    """The address of the innermost heading that has an id, or of the page if none of the `headings` has one."""
     anchors = anchors_of(address, copies)
     anchor = next((anchors[each] for each in reversed(headings) if each in anchors), "")
     return f"{address}#{quote(anchor, safe=_SAFE)}" if anchor else address

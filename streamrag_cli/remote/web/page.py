@@ -67,7 +67,7 @@ def inspect(body: bytes, loader: Loader) -> Page:
 
 
 def load_outline(path: str, data: bytes) -> Document:
-    """The fields of a `Page` as JSON in the text of a document, which is what the sandbox returns."""
+    """Return the fields of a `Page` as JSON in the text of a document. The sandbox can only return documents."""
     root, _ = parse_html(decode(data, declared=declared_encoding(data))[0])
     text = load_html(path, data).text
     is_long = sum(map(str.isalnum, text)) >= _LONG_CHARS
@@ -109,7 +109,7 @@ def _canonical(root: Element) -> str:
 
 
 def _anchors(root: Element) -> list[tuple[str, str]]:
-    """The headings with an id: their own, that of their section, or that of a link in or before them."""
+    """The headings to which a URL can lead, with the id of the heading, its section, or a link inside or before it."""
     content = Content(root)
     anchors: dict[str, str] = {}
     pending = [(root, "", "")]

@@ -38,10 +38,10 @@ class CrawlOptions:
 
     At most `max_pages` pages are fetched in addition to the known ones. Each reply has at most `max_bytes`, and must
     arrive within `timeout_s` plus one second per 100 kB of its body. `interval_s` is the time between two requests to a
-    host.
-    `is_excluded` gets the path of a page below the root. `netrc` is the file with credentials. `may_be_private`
-    is false for a root that the user has never named on this machine. Pages that were checked
-    at or after `resume_from`, in seconds since the epoch, are not requested.
+    host. Pages that were checked at or after `resume_from`, in seconds since the epoch, are not requested.
+
+    `is_excluded` is called with the path of a page below the root. `netrc` is the file with credentials.
+    `may_be_private` is false for a root that the user has never named on this machine.
     """
 
     user_agent: str
@@ -95,7 +95,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped:
-    """A page that is not a document of this root. `same_as` is the page that replaces it."""
+    """A page that does not become a document of this root. `same_as` is the page that replaces it."""
 
     address: str
     reason: str
@@ -114,7 +114,7 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitReached:
-    """The last result if links were not followed because of `max_pages`."""
+    """The last result of a crawl that did not follow all links because of `max_pages`."""
 
     pages: int
     left: int

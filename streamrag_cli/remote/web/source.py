@@ -61,7 +61,7 @@ class _Pages:
         self._failed: set[str] = set()
 
     def _chosen(self, name: str, value: object, default: object) -> Any:
-        """The option of this command, or of the last command, or the default."""
+        """The value of an option in this command; if it is not set, that of the last ingest, or else the default."""
         return value if value is not None else self._former.get(name, default)
 
     def run(self) -> Iterator[DiscoveryResult | FetchNote]:
@@ -166,7 +166,7 @@ class _Pages:
 
 
 def _exclusion(patterns: Any) -> Callable[[str], bool]:
-    """Return whether a page is excluded, as a function of its path below the root, with or without its query."""
+    """Return a function that decides whether a page is excluded, from its path and query below the root."""
     rules = IgnoreRules().excluding("/", exclude_rules(patterns))
 
     def is_excluded(path: str) -> bool:

@@ -142,7 +142,7 @@ def without_secret(url: str) -> str:
 def is_same_page(canonical: str, url: str) -> bool:
     """Whether the canonical address of a page differs from `url` only in its query, a final slash or an index file.
 
-    Other canonical addresses are ignored, because many sites declare their home page or another version.
+    Other canonical addresses are ignored, because many sites wrongly declare their home page or another version.
     """
     return canonical != url and _essence(canonical) == _essence(url) and not urlsplit(canonical).query
 
@@ -154,7 +154,7 @@ def _essence(url: str) -> tuple[str, str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The pages that may be followed from `root`: the pages at or below its path on the same scheme, host and port."""
+    """The pages that a crawl of `root` may visit: at or below its path, with the same scheme, host and port."""
 
     root: str
     prefix: str

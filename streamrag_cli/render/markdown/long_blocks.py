@@ -160,7 +160,7 @@ def _may_be_settled(source: str) -> bool:
 
 
 def can_be_continued(source: str) -> bool:
-    """Whether `source` will look the same when more words follow: no markup is open or may just be beginning."""
+    """Whether more words can follow `source` without changing its look: no markup is open or may have just begun."""
     return source.rstrip()[-1:].isalnum() and _is_closed(source)
 
 

@@ -25,7 +25,7 @@ _LONGEST_LIST_ROWS: Final = 300
 
 @dataclass(slots=True)
 class _Unit:
-    """A part, or lines of code. `height` is the number of terminal rows."""
+    """An entry of the queue: a part, or lines of code. `height` is its number of terminal rows."""
 
     rows: list[Row]
     preceding: Preceding

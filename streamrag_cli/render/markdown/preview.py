@@ -115,9 +115,10 @@ class Preview:
         return self._fitting(rows[self._shown_from :], room)
 
     def _fitting(self, rows: list[Row], room: int) -> list[Row]:
-        """The rows, without the first ones if long lines of code make them too high, and with only the ends of those.
+        """Shorten the rows if long lines of code, which the terminal wraps, make them higher than `room`.
 
-        A line that is cut here will be shown completely when it is committed.
+        Only the end of such a line is shown, and the first rows are left out. A line that is cut here is shown
+        completely when it is committed.
         """
         columns = self._renderer.columns
         if all(row.cells <= columns for row in rows):

@@ -54,7 +54,7 @@ class Row:
         return _ESCAPE_CODE.sub("", self.text)
 
     def live_height(self, columns: int) -> int:
-        """The number of terminal rows in the live region, where a row whose width is not sure is cut."""
+        """The number of terminal rows that this row takes in the live region, in which a row of unsure width is cut."""
         if self.cells <= columns or not self.width_is_sure:
             return 1
         plain = self.plain
@@ -84,7 +84,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """Rows of a part. `unresolved` are labels without a definition; `last` is what precedes the next block."""
+    """Rows of a part. `unresolved` are labels without a definition; `last` is the kind of the last block."""
 
     rows: list[Row]
     unresolved: set[str]

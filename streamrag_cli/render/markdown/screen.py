@@ -69,7 +69,7 @@ class Screen:
         return sum(row.live_height(self._columns) for row in rows)
 
     def _wrapped(self, rows: Sequence[Row], *, live: int) -> Iterator[str]:
-        """The output for rows some of which the terminal wraps, or has wrapped before."""
+        """The output for `rows` if the terminal wraps some of them, or has wrapped some of the rows they replace."""
         # A wide character that does not fit into a row leaves a cell of the old text.
         if any(len(row.plain) != row.cells or not row.width_is_sure for row in rows if row.cells > self._columns):
             yield _ERASE_BELOW
@@ -103,7 +103,7 @@ class Screen:
 
 
 class Appending(Screen):
-    """Only appends committed rows, and moves no cursor."""
+    """Only appends committed rows, and never moves the cursor."""
 
     to_beginning: ClassVar = ""
 

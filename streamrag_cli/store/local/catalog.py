@@ -170,7 +170,7 @@ class Catalog(Database):
         return "language" if self._has_languages else "''"
 
     def _columns(self, columns: str) -> str:
-        """Replace columns of the table of documents that do not exist in this format by constants."""
+        """In a list of columns of the documents table, replace columns that this format lacks by constants."""
         columns = columns.replace("language", self._language)
         return columns if self._has_tags else columns.replace("date", "''").replace("tags", "NULL")
 
@@ -400,7 +400,7 @@ class Catalog(Database):
     ) -> set[str]:
         """Add or replace the document at `record.path`. Return the ids of the chunks that it had before.
 
-        `token_states` has the packed token states of each chunk, or b"" for a chunk without.
+        `token_states` has the packed token states of each chunk, or b"" if it has none.
         """
         former = self.remove(record.path)
         cursor = self._execute(

@@ -102,7 +102,7 @@ class OpenEpoch:
 
     @contextmanager
     def snapshot(self, limit: TimeLimit | None) -> Iterator[Catalog]:
-        """Open a snapshot of the catalog on a connection of its own. Raises StoreError `retrieval_timeout`."""
+        """Open a snapshot of the catalog on a separate connection. Raises StoreError `retrieval_timeout`."""
         catalog = self._idle_catalog() or self.new_catalog()
         has_succeeded = False
         try:

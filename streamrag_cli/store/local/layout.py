@@ -106,7 +106,7 @@ class Layout:
     def remove(self) -> list[Path]:
         """Remove the collection. The caller must hold its writer lock. Readers keep the files that they have open.
 
-        Returns the files and directories in it that the store did not create, which stay. If the collection's directory
+        Returns the entries that are kept, because the store did not create them. If the collection's directory
         is a symbolic link, only the link is removed.
         """
         if self.directory.is_symlink():

@@ -28,7 +28,7 @@ _OPEN_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLO
 def remove_own_files(collection: Path, *, below: str = "", keep: str = "") -> list[Path]:
     """Remove the store's files from a collection's directory, or only from the entry `below` in it.
 
-    Returns the other entries, which stay, sorted. The entry `keep` also stays, but is not returned. Raises OSError.
+    Other entries are kept, and returned in sorted order. The entry `keep` is kept but not returned. Raises OSError.
     """
     with _opened(collection) as directory:
         if not below:
@@ -43,7 +43,7 @@ def _emptied(directory: int, prefix: str, keep: str = "") -> Iterator[str]:
 
 
 def _removed(parent: int, name: str, path: str) -> Iterator[str]:
-    """Remove the entry `name` of the directory `parent`, a file descriptor. Yield the paths of entries that stay."""
+    """Remove the entry `name` of the directory `parent`, a file descriptor. Yield the paths of kept entries."""
     if not _OWN.fullmatch(path):
         yield path
         return

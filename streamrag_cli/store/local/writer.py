@@ -58,7 +58,7 @@ def open_for_writing(
 
 
 def remove_collection(store: Path, collection: str) -> list[Path]:
-    """Deactivate a collection in one step, then delete its files. Return the entries that stay. Raises StoreError."""
+    """Deactivate a collection in one step, then delete its files. Return the kept entries. Raises StoreError."""
     layout = Layout(store, collection)
     with _translate_os_errors(store), writing(layout.directory):
         return layout.remove()
@@ -107,7 +107,10 @@ class CollectionWriter:
             raise embedding_mismatch(self._layout.collection, stored=made_with, requested=embedding)
 
     def _check_files(self) -> None:
-        """Raise StoreError if the index files have changed since the last ingest, so that damage is not recorded."""
+        """Raise StoreError if the index files have changed since the last ingest.
+
+        Otherwise, `finish` would record the fingerprint of damaged files.
+        """
         directory = self._layout.vectors(self._epoch)
         if not index_fingerprint.are_unchanged(self._catalog, directory):
             raise damaged_vectors(directory, "the index files have changed since they were written")

@@ -41,11 +41,14 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
     """Checks the connection while a statement gets no reply. A statement may take hours, so it has no time limit."""
 
     def wait(self, gen: "Generator[Any, Any, Result]", *args: Any, **options: Any) -> Result:
-        """Like psycopg, but raise OperationalError if the connection turns out to be dead."""
+        """Like the method of psycopg, but raises OperationalError if the connection turns out to be dead."""
         return super().wait(self._checked(gen), *args, **options)
 
     def _checked(self, steps: "Generator[Any, Any, Result]") -> "Generator[Any, Any, Result]":
-        """Like `steps`, which psycopg resumes when the socket is ready, and otherwise several times a second."""
+        """Wrap the generator `steps`, and check during a long silence whether the connection is alive.
+
+        psycopg resumes the generator when the socket is ready, and otherwise several times a second.
+        """
         checked_at_s, failed_checks = time.monotonic(), 0
         try:
             step = next(steps)
@@ -65,7 +68,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
             return result
 
     def table(self, name: str, epoch: int | None = None) -> str:
-        """The qualified name of a table of `epoch`. If `epoch` is None, of a table that all collections share."""
+        """The qualified name of a table of `epoch`, or of a table that all collections share if `epoch` is None."""
         return f"{self.store}.{name}" if epoch is None else f"{self.store}.{name}_{epoch}"
 
 

@@ -42,7 +42,7 @@ class Session:
         return self.conn.table(name, self.epoch)
 
     def columns(self, columns: str) -> str:
-        """Replace columns of the table of documents that do not exist in this schema by constants."""
+        """In a list of columns of the documents table, replace columns that this schema lacks by constants."""
         return columns if self.has_tags else columns.replace("date", "'' AS date").replace("tags", "NULL AS tags")
 
     def shared(self, name: str) -> str:

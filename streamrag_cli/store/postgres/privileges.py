@@ -22,7 +22,7 @@ _ROLES_QUERY = (
 
 @dataclass(frozen=True, slots=True)
 class _Roles:
-    """The names in the SQL. `schema_owner` is None without a schema; `is_superuser` is whether it is a superuser."""
+    """The names in the SQL. `schema_owner` is None if there is no schema."""
 
     user: str
     database: str

@@ -1,8 +1,8 @@
-"""Full-text search in PostgreSQL. Hits are ranked with BM25, like in SQLite, although PostgreSQL does not support it.
+"""Full-text search in PostgreSQL. Hits are ranked with BM25, as in SQLite, although PostgreSQL does not support it.
 
 Words are stemmed beforehand, and a tsvector only stores them. For a single word, `ts_rank` is
-(1 + 1/4 + 1/9 + ... + 1/n²) * 6/π², where n is the number of occurrences in the chunk. Therefore n can be computed from
-it. In addition to n, BM25 needs only counts that are stored.
+(1 + 1/4 + 1/9 + ... + 1/n²) * 6/π², where n is the number of occurrences in the chunk. It can be solved for n. In
+addition to n, BM25 needs only counts that are stored.
 """
 
 from collections import Counter

@@ -109,7 +109,7 @@ def drop_index_rows(conn: Connection, epoch: int, chunk_ids: Collection[str]) ->
 
 
 def tidy_word_counts(conn: Connection, epoch: int, *, much_changed: bool) -> None:
-    """Merge the rows of words that have many rows of counts.
+    """Merge the rows of each word that has many rows of counts.
 
     With `much_changed`, also merge pending entries into the full-text index and update the planner's statistics.
     """
