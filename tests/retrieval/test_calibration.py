@@ -73,7 +73,7 @@ def is_answered(retriever: Retriever, question: str) -> bool:
         return False
 
 
-def test_an_embedder_with_narrow_cosines_answers_and_rejects_the_right_questions(tmp_path: Path) -> None:
+def test_a_narrow_cosine_range_still_separates_relevant_from_irrelevant_questions(tmp_path: Path) -> None:
     with OpenAIServer(embeddings=narrow) as server:
         assert answered(tmp_path, server) == list(ANSWERED)
 

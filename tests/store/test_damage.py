@@ -98,7 +98,7 @@ def test_a_damaged_file_never_gives_a_wrong_answer_and_a_rebuild_repairs_it(
 
 @pytest.mark.fault("store-damaged")
 @pytest.mark.parametrize("file", ["header.bin", "data_level0.bin"])
-def test_an_index_file_changed_in_a_copy_with_its_old_times_is_detected(
+def test_a_changed_index_file_is_detected_even_with_its_old_timestamps(
     sound_stores: dict[str, LocalStore], tmp_path: Path, file: str
 ) -> None:
     store = copy_of(sound_stores["large"], tmp_path / "copy")
