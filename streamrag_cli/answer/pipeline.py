@@ -142,7 +142,7 @@ async def _search_and_answer(
     resources: SharedResources,
     retriever: Searcher,
 ) -> AsyncGenerator[AskEvent, None]:
-    """The events from the search for `searched` to the end of the answer to `question`."""
+    """Search for `searched`, answer `question`, and yield the events of both."""
     yield Status(status="retrieving", detail=await _describe_search(retriever, resources))
     find = partial(
         find_context,

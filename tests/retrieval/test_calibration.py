@@ -105,7 +105,7 @@ def test_the_built_in_cosine_range_matches_the_model() -> None:
     assert abs(measured.related - BUILTIN_RANGE.related) < 0.02
 
 
-def test_the_built_in_range_gives_the_built_in_curve() -> None:
+def test_the_built_in_range_produces_the_built_in_curve() -> None:
     curve = BUILTIN_RANGE.curve
 
     assert [curve.score(cosine=cosine, coverage=0.5) for cosine in (-0.2, 0.3, 0.9)] == pytest.approx(

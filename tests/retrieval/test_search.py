@@ -76,7 +76,7 @@ def test_opening_a_collection_with_another_embedder_is_an_error(tmp_path: Path) 
     )
 
 
-def test_a_missing_store_gives_a_hint_to_ingest(tmp_path: Path) -> None:
+def test_a_missing_store_is_reported_with_a_hint_to_ingest(tmp_path: Path) -> None:
     with pytest.raises(StoreError) as caught:
         Retriever.open(Settings(store=tmp_path / "nowhere"))
 

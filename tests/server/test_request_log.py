@@ -241,7 +241,7 @@ def test_a_blocked_stderr_does_not_delay_questions(settings: Settings) -> None:
         (Error(message="z" * 900, code="c", hint="", retryable=True, exit_code=ExitCode.STORE), "z" * 500),
     ],
 )
-def test_the_logged_cause_is_one_safe_line_and_omitted_for_client_errors(
+def test_the_logged_cause_is_one_safe_line_and_is_omitted_for_client_errors(
     error: Error | StreamragError, cause: str
 ) -> None:
     entry = LogEntry()

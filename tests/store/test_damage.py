@@ -76,7 +76,7 @@ EXPECTED = dict(outcomes())
 @pytest.mark.fault("store-damaged")
 @pytest.mark.parametrize("damage", [truncated, emptied, removed, noise, noise_in_the_middle])
 @pytest.mark.parametrize("size", SIZES)
-def test_a_damaged_file_never_gives_a_wrong_answer_and_a_rebuild_repairs_it(
+def test_a_damaged_file_never_causes_a_wrong_answer_and_a_rebuild_repairs_it(
     sound_stores: dict[str, LocalStore], tmp_path: Path, size: str, damage: Callable[[Path], None]
 ) -> None:
     files = FILES if size == "large" else FILES[:4]  # all index files of the small store are empty
@@ -116,7 +116,7 @@ def test_a_changed_index_file_is_detected_even_with_its_old_timestamps(
 @pytest.mark.parametrize(
     ("size", "damage"), [("large", truncated), ("large", noise), ("large", noise_in_the_middle), ("small", emptied)]
 )
-def test_a_damaged_store_gives_no_wrong_answer_after_an_ingest(
+def test_a_damaged_store_causes_no_wrong_answer_after_an_ingest(
     sound_stores: dict[str, LocalStore], tmp_path: Path, size: str, damage: Callable[[Path], None]
 ) -> None:
     for number, file in enumerate(FILES[1:]):
