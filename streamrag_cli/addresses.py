@@ -1,4 +1,4 @@
-"""Names of roots and documents: the absolute path of a file, or the address of a document that is not a local file.
+"""Stored names of documents and of ingested roots: the absolute path of a local file or folder, or an address.
 
 Only this module decides whether a name is a path or an address. Call `is_address` before you convert a stored name to a
 `Path`, because `Path("https://host/page")` is `https:/host/page`. `remote/address.py` checks and normalises the
@@ -23,7 +23,7 @@ _GIT_HOSTS: Final = frozenset({"github.com", "gitlab.com", "codeberg.org", "bitb
 
 
 def is_address(name: str) -> bool:
-    """Whether a stored name is an address instead of a path.
+    """Whether a stored name is an address rather than a path.
 
     >>> [is_address(each) for each in ("https://host/a", "git+file:///srv/repo//docs", "stdin://a.md", "/srv/https:")]
     [True, True, True, False]
@@ -53,7 +53,7 @@ def is_web_address(name: str) -> bool:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Address:
-    """An address as it is stored. Its attributes are like those of a `Path`."""
+    """A stored address. Its attributes have the same names and meanings as those of a `Path`."""
 
     text: str
 

@@ -65,7 +65,7 @@ class Sources(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token(Event):
-    """A piece of the answer. The answer is all pieces concatenated, without those before `THINKING_SHOWN`."""
+    """A piece of the answer. The answer is all pieces concatenated, except those before the notice `THINKING_SHOWN`."""
 
     kind = "token"
     text: str = field(metadata=shown(key="token"))
@@ -189,9 +189,9 @@ class DocumentSeen(Event):
 class FileProgress(Event):
     """The progress within a file: about `embedded` of its `chunks` are embedded; both are 0 while the file is read.
 
-    It is emitted several times a second if an ingest takes longer than a second. `passages` is about how many passages
-    of the whole ingest are embedded, and `all_passages` about how many there are, or None if this is unknown.
-    `files_read` files are read or unchanged.
+    It is emitted several times a second if an ingest takes longer than a second. `passages` is roughly the number
+    of passages of the whole ingest that are embedded. `all_passages` is roughly their total number, or None if it is
+    unknown. `files_read` is the number of files that are read or unchanged.
     """
 
     kind = "progress"

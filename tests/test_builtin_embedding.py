@@ -46,7 +46,7 @@ def test_every_vector_has_unit_length(embedder: BuiltinEmbedder) -> None:
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-6)
 
 
-def test_embedding_an_empty_list_gives_no_vectors(embedder: BuiltinEmbedder) -> None:
+def test_embedding_an_empty_list_returns_no_vectors(embedder: BuiltinEmbedder) -> None:
     assert embedder.embed_documents([]).shape == (0, DIMENSION)
 
 

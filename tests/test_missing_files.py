@@ -49,7 +49,7 @@ def disk_that_hangs(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
             thread.join()
 
 
-def test_only_a_change_of_its_content_makes_a_file_changed(tmp_path: Path) -> None:
+def test_a_file_counts_as_changed_only_if_its_content_changes(tmp_path: Path) -> None:
     file = tmp_path / "a.md"
     file.write_text("one")
     record = record_of(file)

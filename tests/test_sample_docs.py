@@ -124,7 +124,7 @@ def test_source_1_is_the_right_document_and_the_quotes_contain_the_answer(
 
 
 @pytest.mark.parametrize("question", UNANSWERED)
-def test_a_question_about_something_else_gets_no_answer(events: dict[str, list[AskEvent]], question: str) -> None:
+def test_an_off_topic_question_gets_no_answer(events: dict[str, list[AskEvent]], question: str) -> None:
     end = events[question][-1]
 
     assert isinstance(end, Error)

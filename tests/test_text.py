@@ -13,7 +13,7 @@ ANY_TEXT = st.text(st.characters(exclude_categories=()))
 
 @pytest.mark.fault("unsafe-characters")
 @given(ANY_TEXT, st.integers(min_value=0, max_value=200))
-def test_sanitising_is_independent_of_splits(text: str, at: int) -> None:
+def test_splitting_a_text_into_pieces_does_not_change_how_it_is_sanitised(text: str, at: int) -> None:
     assert sanitise(text[:at]) + sanitise(text[at:]) == sanitise(text)
 
 

@@ -272,7 +272,7 @@ def _pieces(text: str, reply: ChatReply, *, is_first: bool) -> Iterator[ModelPie
 
 
 def _with_chunk(finished: ModelFinished | None, chunk: ReplyPart, endpoint: ModelEndpoint) -> ModelFinished | None:
-    """`finished` updated with the finish reason and token counts of `chunk`."""
+    """Return `finished`, updated with the finish reason and token counts of `chunk`."""
     if finished is not None:
         return replace(finished, usage=chunk.usage or finished.usage)
     if not chunk.finish_reason:

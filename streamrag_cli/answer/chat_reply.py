@@ -37,7 +37,7 @@ _QUOTED_BYTES: Final = 2_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplyPart:
-    """The pieces that arrived together, combined. `text` may be empty; None means that the server sent no value."""
+    """The pieces that arrived together, combined. `text` may be empty; a field that the server did not send is None."""
 
     text: str
     finish_reason: str | None
@@ -160,7 +160,7 @@ class ChatReply:
         return pieces
 
     def _read(self, arrived: bytes | None) -> list[Piece]:
-        """The pieces that `arrived` completes; `arrived` is None at the end of the reply."""
+        """Add the bytes that `arrived` (None at the end of the reply), and return the pieces that are now complete."""
         if self._body is None:
             return self._parse_events(self._decoder.finish() if arrived is None else self._decoder.feed(arrived))
         self._body += arrived or b""

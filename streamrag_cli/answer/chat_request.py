@@ -41,8 +41,9 @@ class AnswerLimits:
 class ChatRequest:
     """A request to a chat model.
 
-    `form` selects the optional parts of the protocol. `options` are sent unchanged. `defaults` are sent unless there
-    is such an option or the server refuses them; the stop sequences of both are combined.
+    `form` selects the optional parts of the protocol. `options` are sent unchanged. Each of the
+    `defaults` is sent unless an option has the same name or the server refuses it. The stop sequences of both are
+    combined.
     """
 
     messages: Sequence[tuple[str, str]]
@@ -90,7 +91,7 @@ class ChatRequest:
 
     @property
     def _stop(self) -> dict[str, object]:
-        """The stop sequences from the options, followed by those from the defaults if the limit allows them."""
+        """The stop sequences from the options, followed by those from the defaults unless that is more than four."""
         requested = self.options.get("stop")
         if "stop" not in self.form.defaults or not requested:
             return {}

@@ -76,7 +76,9 @@ _BEGINNING_CHARS: Final = 600
 
 
 def lacks_citations(answer: str) -> bool:
-    """Whether citations are missing: the answer has none, and its beginning does not report that nothing was found.
+    """Whether an answer should have citations but has none.
+
+    An answer that begins with the statement that nothing was found does not need citations.
 
     >>> lacks_citations("Ten days."), lacks_citations("Ten days [1]."), lacks_citations("That is not in the documents.")
     (True, False, False)

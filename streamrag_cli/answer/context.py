@@ -56,9 +56,10 @@ def find_context(
 ) -> Context:
     """Find the passages for a question and, if a model answers it (`for_model`), choose the text of each to send.
 
-    All of this is one call, because under load each call waits for a free thread. If only parts of the passages are
-    sent, passages without text to send are left out. Then at least eight are considered, except for clients of a server
-    (`for_visitors`). `cited` are the ids of the chunks that the previous answer cites, which only a model gets.
+    This is one function, because under load each call waits for a free thread. If only parts of the passages are sent,
+    passages without text to send are left out. In that case, at least eight passages are considered, except for clients
+    of a server (`for_visitors`). `cited` are the ids of the chunks that the previous answer cites. Only a model gets
+    these chunks.
     """
     chars = _context_chars(settings) if for_model else None
     has_local_files = open_store(settings.store).has_local_files

@@ -65,7 +65,7 @@ def _instructions(settings: Settings, question: Question) -> str:
 
 
 def _prompt(question: Question, context: Context, history: Sequence[Turn] | None, mark: str) -> list[Message]:
-    """The prompt with the turns in `history`. If it is None, the whole conversation and its passages are left out."""
+    """The prompt with the turns in `history`. If `history` is None, the conversation and its passages are left out."""
     is_single = history is None
     return messages(
         question.text,

@@ -15,7 +15,10 @@ _OMISSION = "\n…\n"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarlierTurns:
-    """The turns to send, oldest first. `left_out` counts the turns that are not sent, `shortened` the cut ones."""
+    """The turns to send, oldest first.
+
+    `left_out` is the number of turns that are not sent, and `shortened` the number of turns that are cut.
+    """
 
     turns: tuple[Turn, ...] = ()
     left_out: int = 0
@@ -60,7 +63,7 @@ def _start(lengths: Sequence[int], limit: int) -> int:
 
 
 def _shortened(text: str, limit: int) -> str:
-    """`text` in at most `limit` characters: the beginning and the end of a longer text, with a mark between them."""
+    """Shorten `text` to at most `limit` characters: keep its beginning and end, with a mark between them."""
     if len(text) <= limit:
         return text
     available = max(0, limit - len(_OMISSION))

@@ -135,10 +135,11 @@ def _by_score(retrieved: Retrieved, parts: Sequence[Sequence[Part]], embedder: E
 
 
 def _cosines(retrieved: Retrieved, parts: Sequence[Sequence[Part]], embedder: Embedder) -> dict[tuple[int, int], float]:
-    """The cosine of each part with the question, from its token states. Parts without token states are left out.
+    """The cosine of each part with the question, from its token states.
 
-    If there are several collections, their cosines are made comparable. Parts without token states then get the mean
-    cosine; otherwise passages of an embedder without token states would hardly be chosen.
+    With one collection, parts without token states are left out. With several collections, their cosines are made
+    comparable, and parts without token states get the mean cosine. Otherwise, passages of an embedder without token
+    states would hardly be chosen.
     """
     cosines: dict[tuple[int, int], float] = {}
     for hit_index, (hit, hit_parts) in enumerate(zip(retrieved.hits, parts, strict=True)):

@@ -143,7 +143,7 @@ async def _generate_with(
 
 
 async def _with_rest(stream: AsyncGenerator[ModelPiece, None], leaks: LeakedMarkFilter) -> AsyncGenerator[ModelPiece]:
-    """Yield the pieces without the mark. Text that was held back is yielded even if the stream fails."""
+    """Yield the pieces without the prompt's mark. Text that was held back is yielded even if the stream fails."""
     async with aclosing(stream):
         try:
             async for part in stream:

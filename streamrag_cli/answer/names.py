@@ -311,7 +311,7 @@ class KnownWords:
         return not self._contradicts(specific)
 
     def _contradicts(self, words: Sequence[str]) -> bool:
-        """Whether the passage has another first name before each occurrence of the last of `words`."""
+        """Whether the last of `words`, a last name, follows a different first name everywhere in the passage."""
         others = self._before.get(folded(words[-1]), set())
         return bool(others) and all(each and each not in _GENERIC and len(each) > 1 for each in others)
 

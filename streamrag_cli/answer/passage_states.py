@@ -38,7 +38,7 @@ class PassageStates:
         return self.cosines([tokens])[0]
 
     def cosines(self, groups: Sequence[Sequence[int]]) -> list[float]:
-        """For each group of tokens, the cosine that `cosine` returns."""
+        """The cosine between the question and the mean state of each group of tokens, as `cosine` computes it."""
         import numpy as np
 
         is_member = np.zeros((len(groups), len(self._bits)), dtype=np.float32)

@@ -159,10 +159,10 @@ def _indent(line: str) -> int:
 
 
 def attached_block(block_list: Sequence[Block], at: int, markup: Markup) -> tuple[AttachedBlock, int]:
-    """The block at index `at` if the previous block introduces it, and the index after it.
+    """Return the block at index `at` if the previous block introduces it, and the index of the block after it.
 
-    The block is code, a list or a paragraph, or else `NOTHING`. If the returned index is the length of `block_list`,
-    the block may continue in the next chunk.
+    The returned block is code, a list or a paragraph; if no block is introduced, it is `NOTHING`. If the returned index
+    is the length of `block_list`, the block may continue in the next chunk.
     """
     above = block_list[at - 1]
     at = _after_title(block_list, at)

@@ -142,7 +142,7 @@ async def _search_and_answer(
     resources: SharedResources,
     retriever: Searcher,
 ) -> AsyncGenerator[AskEvent, None]:
-    """The events from the search for `searched` to the end of the answer to `question`."""
+    """Search for `searched`, answer `question`, and yield the events of both."""
     yield Status(status="retrieving", detail=await _describe_search(retriever, resources))
     find = partial(
         find_context,
@@ -237,13 +237,13 @@ async def _search_events(
 def _checked(
     find: Callable[[Cancellation], Context], wait_s: float, cancellation: Cancellation
 ) -> tuple[Context, list[Notice]]:
-    """The result of `find`, and notices for the files known to be stale after at most `wait_s`. Blocks its thread."""
+    """Call `find`, and wait up to `wait_s` for notices about stale files. Returns both. Blocks its thread."""
     context = find(cancellation)
     return context, context.stale.notices(wait_s) if context.stale else []
 
 
 async def _late_notices(stale: StaleFiles) -> list[Notice]:
-    """The remaining notices for stale files, when their check is complete."""
+    """Return the remaining notices for stale files as soon as their check is complete."""
     return stale.notices(0.0) if stale.is_done else await run_in_new_thread(stale.notices)
 
 

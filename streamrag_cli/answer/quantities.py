@@ -352,11 +352,11 @@ class KnownQuantities:
         return sorted(_results(self._distinct, with_constants=True))
 
     def has_share(self, quantity: Quantity, share: float) -> bool:
-        """Whether the number is this share of a number in the passage."""
+        """Whether the number is `share` times a number in the passage."""
         return _is_among(quantity, sorted(share * value for value in self._distinct))
 
     def can_be_computed(self, quantity: Quantity) -> bool:
-        """Whether the number is a sum, difference, product or ratio of two numbers of the passage, or their total."""
+        """Whether the number is the total of the passage's numbers, or a result of arithmetic on two of them."""
         return _is_among(quantity, self._results)
 
 
@@ -367,7 +367,7 @@ def is_computed(quantity: Quantity, operands: Sequence[Quantity]) -> bool:
 
 
 def _is_among(quantity: Quantity, ordered: Sequence[float]) -> bool:
-    """Whether the number is one of the `ordered` values, perhaps rounded."""
+    """Whether the number equals one of the values in `ordered`, possibly after rounding."""
     for form in quantity.forms:
         slack = max(0.5 * form.step, 0.34 * form.value if quantity.hedge else 0.0)
         at = bisect_left(ordered, form.value - slack)

@@ -171,7 +171,7 @@ def sentences_of(hit: Hit) -> Sequence[Sentence]:
 
 @lru_cache(maxsize=_CACHED_TEXTS)
 def _sentences(text: str, path: str) -> tuple[Sentence, ...]:
-    """Split a text into sentences. Cached, because the sources, the quotes and later answers need them."""
+    """Split a text into sentences. Cached, because sources, quotes and later answers use the same sentences."""
     return tuple(sentences(text, text_kind(format_path(path)), inline_markup(format_path(path))))
 
 
@@ -187,7 +187,7 @@ def _candidates(hits: Sequence[Hit], question: str) -> list[tuple[Hit, Sentence]
 
 
 def _lines_below_code(hit: Hit, codes: Sequence[str]) -> Iterator[int]:
-    """The lines of the chunk whose nearest heading contains one of the codes."""
+    """The indices of the lines whose nearest heading contains one of the `codes` in the question."""
     if not codes:
         return
     is_below = contains_code(f"# {hit.chunk.title.rpartition(' > ')[2]}", codes)
@@ -203,7 +203,10 @@ def _is_question(sentence: Sentence) -> bool:
 
 
 def _defines(sentence: Sentence, question_options: Sequence[str]) -> float:
-    """The confidence that a sentence describes one of the options: 1 if it begins with one, 0.3 if it contains one."""
+    """The confidence that a sentence describes one of the command-line options that the question contains.
+
+    It is 1 if the sentence begins with one of the options, 0.3 if it contains one elsewhere, and 0 otherwise.
+    """
     term = sentence.text.partition(": ")[0]
     begins = term.startswith("-") and any(has_option(term, each) for each in question_options)
     return 1.0 if begins else 0.3 if any(has_option(sentence.text, each) for each in question_options) else 0.0
@@ -235,7 +238,7 @@ def _as_quotes(
 
 
 def _whole_block(hit: Hit, sentence: Sentence, chunk_after: Callable[[Hit], Chunk | None]) -> AttachedBlock:
-    """The block that the sentence introduces, with its continuation in the next chunk. A table may take more chunks."""
+    """The block that the sentence introduces, with its continuation in the next chunk, or for a table in several."""
     block, is_open = sentence.block, sentence.is_open
     text, last = hit.chunk.text, hit
     for count in range(_TABLE_CHUNKS):

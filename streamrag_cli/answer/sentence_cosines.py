@@ -74,7 +74,7 @@ def _cosines_across(
 
 
 def with_title(hit: Hit, sentence: Sentence) -> str:
-    """The text of the sentence to compare with a question. A fact is preceded by its page's title, which it needs."""
+    """The text of the sentence to compare with a question. A fact is preceded by its page's title as context."""
     return f"{hit.chunk.context}: {sentence.text}" if sentence.role == "fact" else sentence.text
 
 

@@ -162,7 +162,7 @@ def _code_sentences(text: str) -> Iterator[Sentence]:
 
 
 def _line_sentences(text: str, kind: TextKind, markup: Markup) -> Iterator[Sentence]:
-    """Yield each line, or each 12 lines of code, as a sentence, for chunks that contain only headings or only code."""
+    """Yield the sentences of a chunk of only headings or only code: each line, or every 12 lines of code."""
     block_list = [] if kind in {"records", "code"} else blocks(text, kind, markup)
     for block in block_list:
         if block.kind == "code":

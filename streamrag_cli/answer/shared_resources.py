@@ -31,7 +31,7 @@ class SharedResources:
     """
 
     def __init__(self, *, for_visitors: bool = False) -> None:
-        """If `for_visitors`, questions come from clients of a server. They must not learn what runs on this machine."""
+        """Set `for_visitors` for the clients of a server, who must not learn what runs on this machine."""
         self.for_visitors = for_visitors
         self._pace = Pace()
         self._retrievers: ResourcePool[_Key, Retriever] = ResourcePool(lambda each: run_in_new_thread(each.close))

@@ -85,7 +85,7 @@ class Passage:
 
     @cached_property
     def counts(self) -> set[int]:
-        """The lengths of the lists in the passage: of bullets, and of items in a sentence."""
+        """The possible numbers of items in the lists of the passage: bullets, headings, and items in a sentence."""
         bullets = len(re.findall(r"^[ \t]{0,20}(?:[-*+\u2022]|\d{1,3}[.)])[ \t]", self.text, re.MULTILINE))
         lengths = {bullets, len(re.findall(r"^#", self.text, re.MULTILINE))}
         for sentence in re.split(r"[.;:\n]", self.text):
@@ -285,7 +285,7 @@ def _squeezed(text: str) -> str:
 
 
 def _is_english(text: str) -> bool:
-    """Whether the text is in English. Unlike in `language_of`, a text without function words is not."""
+    """Whether the text is in English. Unlike `language_of`, this is False for a text without function words."""
     sample = text[:_LANGUAGE_CHARS]
     return _english_words(sample) >= _MIN_ENGLISH_SHARE * len(words_of(sample)) and language_of(sample) == ENGLISH
 

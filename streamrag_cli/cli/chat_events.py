@@ -45,7 +45,7 @@ def _question_event(question: Question, *, searched: bool) -> QuestionAsked:
 
 
 async def line_too_long() -> AsyncGenerator[AskEvent, None]:
-    """Yield the only event for a line that was too long to be read completely."""
+    """Yield the single event for a line that was too long to be read completely."""
     yield as_event(
         UsageError(
             "a line of the chat's input is longer than 1 MB",

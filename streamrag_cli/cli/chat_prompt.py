@@ -94,7 +94,7 @@ class EditedLines:
         return text
 
     def _check_for_ctrl_c(self) -> None:
-        """Raise Interrupted if Ctrl-C was pressed right after Enter, before the terminal converts it to a signal."""
+        """Raise Interrupted if Ctrl-C was pressed so soon after Enter that it was read as a key and not as a signal."""
         keys = [*get_typeahead(self._input), *self._input.read_keys()]
         store_typeahead(self._input, [each for each in keys if each.key != Keys.ControlC])
         if any(each.key == Keys.ControlC for each in keys):

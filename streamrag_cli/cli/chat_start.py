@@ -37,7 +37,7 @@ def run_chat(
     thread_prefix: str | None,
     stops_on_error: bool,
 ) -> ExitCode:
-    """Chat until the end of the input; return the exit code. On a terminal, Ctrl-C ends only an answer."""
+    """Chat until the end of the input; return the exit code. On a terminal, Ctrl-C ends only the current answer."""
     thread = ""
     exchanges: list[Exchange] = []
     continued = None

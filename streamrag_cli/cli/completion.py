@@ -1,4 +1,4 @@
-"""Shell completion: names of collections and models, file names only for arguments that are files.
+"""Shell completion of the names of collections and models, and of file names for arguments that are files.
 
 Typer installs and runs completion, but completes file names if nothing else matches, and ignores `XDG_CONFIG_HOME` in
 fish. `prepare` changes both. It is called only in processes that complete, install or show completion.

@@ -46,14 +46,17 @@ class Continued:
 
 
 def to_continue(process: Process, flags: Mapping[str, object | None], *, last: bool, prefix: str | None) -> Continued:
-    """Return the conversation that `-C` (`last`) or `--thread PREFIX` selects. Raises like `thread_to_continue`."""
+    """Return the conversation that `-C` (`last`) or `--thread PREFIX` selects.
+
+    Raises the errors of `thread_to_continue`.
+    """
     thread = thread_to_continue(process, last=last, prefix=prefix)
     turns = ConversationLog.open(process.environment).find(thread=thread, limit=MOST_TURNS)
     return Continued(thread=thread, turns=turns[::-1], flags=with_target_of(thread, process, flags))
 
 
 def print_description(line: str, process: Process, *, plain: bool) -> None:
-    """Print the line on stderr, cut to the width of the terminal."""
+    """Print `line`, the description of a conversation, on stderr, cut to the width of the terminal."""
     from streamrag_cli.render.consoles import console_for, print_line, size_of
     from streamrag_cli.render.source_rows import cut
 
@@ -132,10 +135,10 @@ def recorded(
 async def remembering_sources(
     events: AsyncGenerator[AskEvent, None], settings: Settings, process: Process, *, only_closest: bool = False
 ) -> AsyncGenerator[AskEvent, None]:
-    """Pass on the events, and remember the sources of a search, or the closest ones of an error, for `show N`.
+    """Pass on the events, and remember the sources of a search for `show N`.
 
-    With `only_closest`, the events are those of an answer, whose sources are in the log. If questions are not logged,
-    nothing is remembered.
+    If nothing was relevant, the closest sources in the error are remembered instead. Set `only_closest` for the events
+    of an answer, because its sources are in the log. If questions are not logged, nothing is remembered.
     """
     async with aclosing(events):
         async for event in events:

@@ -49,7 +49,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def write_commands(group: Any, context: Any, formatter: Any) -> None:
-    """Write the commands of a group, with complete summaries. Those of the program itself are in sections."""
+    """Write the commands of a group, with complete summaries. The commands of the program itself are in sections."""
     commands = {name: command for name in group.list_commands(context) if (command := group.get_command(context, name))}
     rows = {name: command.get_short_help_str(limit=200) for name, command in commands.items() if not command.hidden}
     sections = GROUPS if context.parent is None else {}

@@ -217,9 +217,10 @@ def _locations(
 def _web_roots(
     locations: "Sequence[Location]", *, follow: bool | None, max_pages: int | None
 ) -> "tuple[tuple[Location, ...], dict[Address, str]]":
-    """Return the locations, and the first page of each root whose links are followed.
+    """Return the locations to ingest, and for each web folder, the page from which links are followed first.
 
-    The root of a page whose links are followed is its folder. Raises UsageError `usage`.
+    With `follow`, the address of a page is replaced by the address of its folder. The page is "" if the user named the
+    folder itself. Raises UsageError `usage`.
     """
     if follow is None and max_pages is None:
         return tuple(locations), {}

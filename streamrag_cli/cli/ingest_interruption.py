@@ -46,5 +46,5 @@ class InterruptibleRenderer:
 
 
 def to_continue(process: Process) -> str:
-    """Return the hint after an interruption."""
+    """Return the hint that explains how to continue an interrupted ingest."""
     return f"run the same command again to continue: streamrag {shlex.join(process.arguments)}"

@@ -24,9 +24,10 @@ _MOST_EVERY_S = 7 * 86_400.0
 def watch_options(
     process: Process, *, watch: bool, every: str | None, settle_time: str | None, poll: bool, conflicting: str
 ) -> "WatchOptions | None":
-    """Return the options from the flags; None without `--watch`. `conflicting` is a flag that excludes it, or "".
+    """Return the options from the flags; None without `--watch`.
 
-    Raises UsageError: `usage` for flags that cannot be combined, `bad_flag` for a malformed duration.
+    `conflicting` is a flag that was given but cannot be combined with `--watch`, or "". Raises UsageError: `usage` for
+    flags that cannot be combined, `bad_flag` for a malformed duration.
     """
     if not watch:
         flags = (("--every", every), ("--settle", settle_time), ("--poll", "" if poll else None))

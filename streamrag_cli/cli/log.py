@@ -221,7 +221,10 @@ def _log(process: Process) -> "ConversationLog":
 
 
 def _named(log: "ConversationLog", which: str) -> "list[LoggedTurn]":
-    """Return the turn with a number, the turns of a conversation, or the last turn. Raises UsageError `not_in_log`."""
+    """Return the turns that `which` selects: the number of a turn, the id of a conversation, or "last".
+
+    Raises UsageError `not_in_log`.
+    """
     conditions: dict[str, Any] = {"limit": 1}
     if which.isdecimal() and which.isascii():
         conditions["turn"] = min(int(which[:20]), 2**63 - 1)

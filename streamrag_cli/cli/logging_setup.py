@@ -58,7 +58,7 @@ def without_keys(text: str, environment: Mapping[str, str]) -> str:
 
 
 def _keys_in(variable: str, environment: Mapping[str, str]) -> list[str]:
-    """Return the keys in an environment variable, which may be several for a server."""
+    """Return the keys in an environment variable. The variable of a server may contain several keys."""
     raw = environment.get(variable, "").strip()
     return [raw] if variable not in _SERVER_KEY_VARIABLES else [raw, *(each.key for each in split_keys(raw))]
 

@@ -121,7 +121,7 @@ def meant_command(arguments: Sequence[str]) -> str:
 
 
 def _collection_removal(arguments: Sequence[str]) -> str:
-    """Return the command that removes a collection if these arguments of `collections` request it; else ""."""
+    """Return the command that removes a collection if these arguments of `collections` request a removal; else ""."""
     if arguments[:1] != ["collections"] or not _REMOVAL.intersection(arguments[1:]):
         return ""
     names = [each for each in arguments[1:] if each not in {*_REMOVAL, "-c", "--collection"} and each[:1] != "-"]

@@ -39,9 +39,9 @@ def command(
 ) -> int:
     """Show a document, some of its lines, or a passage.
 
-    Shows the text as it was ingested, without calling the model. A number is a source of the last answer or search in
-    this terminal, and last is the last answer; `streamrag log show last` adds its question and all sources. PATH may be
-    the last part of a path.
+    Shows the text as it was ingested, without calling the model. A number shows a source of the last answer or search
+    in this terminal, and last shows the last answer. `streamrag log show last` adds its question and all sources. PATH
+    may be the last part of a path.
     """
     where = " ".join(source).encode("utf-8", "surrogateescape").decode("utf-8", "replace").strip()
     if not where:
@@ -106,7 +106,7 @@ def _numbered_source(
 def _numbered_sources(
     process: Process, flags: Mapping[str, object | None]
 ) -> tuple[Sequence[Mapping[str, Any]], Mapping[str, object | None], str]:
-    """The sources that this terminal numbered last, the flags with their target, and "answer" or "search"."""
+    """Return the sources last shown in this terminal, the flags for their collection, and "answer" or "search"."""
     from streamrag_cli.cli.conversation import with_target
     from streamrag_cli.history.conversation_log import ConversationLog
     from streamrag_cli.history.shown_sources import recall

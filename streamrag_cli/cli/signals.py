@@ -39,7 +39,7 @@ class Interrupted(BaseException):
 class Signals:
     """The signal handlers of this process. `received` is the exit code of the first signal, or None.
 
-    Check `received` before reporting any other exception: a C extension may replace Interrupted by its own error.
+    Check `received` before reporting any other exception: a C extension may replace Interrupted with its own error.
     """
 
     def __init__(self) -> None:

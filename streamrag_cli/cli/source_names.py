@@ -1,4 +1,4 @@
-"""Replaces names in sources and notices by paths that can be opened from the user's working directory."""
+"""Replaces names in sources and notices with paths that can be opened from the user's working directory."""
 
 import shlex
 from collections.abc import AsyncGenerator, Sequence

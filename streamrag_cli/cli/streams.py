@@ -113,7 +113,7 @@ def flush(out: TextIO, err: TextIO) -> None:
 
 
 def discard_unwritten(out: TextIO, err: TextIO, *, blocked: bool) -> None:
-    """Redirect streams that cannot be flushed to /dev/null, so that the interpreter does not fail at exit.
+    """Redirect to /dev/null all streams that cannot be flushed, so that the interpreter does not fail at exit.
 
     If `blocked` is True, do not try to flush the streams, because this might never return.
     """

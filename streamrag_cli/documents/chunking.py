@@ -142,7 +142,7 @@ def _shared_headings(group: _Group, section: Section, chars: int, target_chars: 
 
 
 def _heading_path(document: Document, headings: tuple[str, ...], *, is_first: bool) -> tuple[str, ...]:
-    """Return a chunk's headings: the document's title, in the first chunk its summary, and the section's headings."""
+    """Return a chunk's headings: the document's title, its summary (first chunk only), and the section's headings."""
     above = (document.title,) if document.title else ()
     own = headings[1:] if above and headings[:1] == above else headings
     summary = (f"{SUMMARY_MARK}{document.summary}",) if is_first and document.summary else ()
@@ -243,7 +243,7 @@ def _chunk_id(path: str, headings: tuple[str, ...], page: int | None, text: str,
 
 @dataclass(slots=True)
 class _Lines:
-    """Converts offsets in the text into line numbers of the file. Calls must be in the order of `start`."""
+    """Converts offsets in the text into line numbers of the file. Calls must be in ascending order of `start`."""
 
     document: Document
     _offset: int = 0

@@ -363,7 +363,7 @@ def _check_exists(root: Path) -> None:
 def _reason(error: OSError | DocumentError) -> str:
     """Return the reason to report for `error`.
 
-    Raises ResourceError if the process has no descriptors or memory left: the directory is not the problem then.
+    Raises ResourceError if the process has no descriptors or memory left, because then the directory is not at fault.
     """
     if isinstance(error, DocumentError):
         return error.message

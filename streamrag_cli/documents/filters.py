@@ -1,5 +1,6 @@
 """Parses filters of documents: the values of `--in`, `--since`, `--format` and `--tag`, or of HTTP fields with these
-names."""
+names.
+"""
 
 import os.path
 import re
@@ -67,7 +68,7 @@ def read_filter(
 
 
 def pattern_for_names(written: str) -> PathPattern:
-    """Return a pattern that is matched only with the names of documents as clients see them.
+    """Return a pattern that is matched only against the names of documents as clients see them.
 
     >>> pattern_for_names("./docs/"), pattern_for_names("*.md")
     (PathPattern(path='', name='docs'), PathPattern(path='', name='**/*.md'))
@@ -79,7 +80,7 @@ def pattern_for_names(written: str) -> PathPattern:
 
 
 def pattern_for_paths(written: str, directory: Path | None, home: Path | None) -> PathPattern:
-    """Interpret a pattern for paths or addresses. A pattern that matches no path is matched with document names.
+    """Interpret a pattern for paths or addresses. A pattern that matches no path is matched against document names.
 
     A path may be absolute, or relative to the working directory `directory` or to `~`. If `directory` no longer exists,
     it is None, and a single file or folder name matches in every folder.

@@ -148,7 +148,7 @@ def inline_markup(path: PurePath) -> Markup:
 
 
 def page_name(path: PurePath) -> str:
-    """Return the word before page numbers of a file with this name: "p." or "slide"."""
+    """Return the word that precedes the page numbers of a file with this name: "p." or "slide"."""
     return (format_of(path) or TEXT).page_name
 
 
@@ -169,7 +169,7 @@ def suffix_of_media_type(media_type: str) -> str:
 
 
 def has_row_places(path: PurePath) -> bool:
-    """Whether the last heading of a passage of a file with this name names the rows of a sheet (`row_places`)."""
+    """Whether the passages of a file with this name have rows of a sheet as their last heading (`row_places`)."""
     entry = format_of(path)
     return entry is not None and entry.has_row_places
 

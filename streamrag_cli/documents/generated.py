@@ -110,7 +110,7 @@ def is_generated(path: PurePath, data: bytes) -> bool:
 
 
 def _is_minified(data: bytes) -> bool:
-    """Whether most of the code is in lines of more than 500 bytes, without embedded data and a leading comment."""
+    """Whether most of the code is in lines of more than 500 bytes, not counting embedded data and a leading comment."""
     if len(data) < _MIN_MINIFIED_BYTES:
         return False
     code = re.sub(rb"data:[\w/+.-]+;base64,[A-Za-z0-9+/=]+|\A/\*.*?\*/", b"", data, flags=re.DOTALL)

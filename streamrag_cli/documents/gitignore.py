@@ -1,8 +1,8 @@
 """Decides which directory entries are ignored by git's rules, `.streamragignore` and `--exclude`.
 
 Three sets of patterns apply. The first is git's: `.gitignore` in each directory, `.git/info/exclude` and
-`core.excludesFile`. The second is in `.streamragignore` files, which work in the same way without git. The third is
-that of `--exclude`.
+`core.excludesFile`. The second is in `.streamragignore` files, which work in the same way without git. The third
+consists of the patterns of `--exclude`.
 
 Libraries that match whole paths cannot be used: they ignore a file if a pattern matches a directory above it. In git,
 a `!pattern` in a deeper ignore file can include that directory again, and its files are then matched separately. Here
@@ -43,7 +43,7 @@ class _RuleSets:
     sets: tuple[tuple[int, tuple[bytes, ...], tuple[Rule, ...]], ...] = ()
 
     def ignores(self, path: str, *, directory: bool) -> bool:
-        """Whether the entry at the absolute `path` is ignored. No directory above it may be ignored."""
+        """Whether the entry at the absolute `path` is ignored. The directories above it must not be ignored."""
         if not self.sets:
             return False
         encoded = os.fsencode(path)
@@ -79,7 +79,10 @@ class IgnoreRules:
     reads_git: bool = True
 
     def ignores(self, path: str, *, directory: bool) -> IgnoreCode | None:
-        """Return why the entry at the absolute `path` is skipped, or None. No directory above it may be ignored."""
+        """Return why the entry at the absolute `path` is skipped, or None.
+
+        The directories above it must not be ignored.
+        """
         if self.git.ignores(path, directory=directory):
             return "gitignored"
         if self.own.ignores(path, directory=directory):
@@ -155,7 +158,7 @@ def exclude_rules(patterns: Sequence[str]) -> tuple[Rule, ...]:
 
 
 def is_excluded(root: Path, roots: Collection[Path], excluded: tuple[Rule, ...], *, directory: bool) -> bool:
-    """Whether the named path `root` is excluded.
+    """Whether `--exclude` patterns exclude `root`, a path that the user named.
 
     If it is below another root, patterns are relative to that root. Otherwise a file is matched by its name, and a
     directory is never excluded.

@@ -1,4 +1,4 @@
-"""Compiles the patterns of git's ignore files and matches them with directory entries.
+"""Compiles the patterns of git's ignore files and matches directory entries against them.
 
 Like git, this module compares bytes. The module `gitignore` decides which rule takes precedence.
 """

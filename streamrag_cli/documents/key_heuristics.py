@@ -44,7 +44,7 @@ def is_placeholder(value: bytes, *, words: bool = True) -> bool:
 
 
 def looks_random(value: bytes) -> bool:
-    """Whether the value may be a key: not a placeholder, digits and letters mixed, and few repetitions.
+    """Whether the value may be a key: it mixes digits and letters, repeats little, and is not a placeholder.
 
     >>> looks_random(b"f3Jx9QmZ7LbT2vWnR8sK"), looks_random(b"sk-learn-estimator-link"), looks_random(b"0" * 40)
     (True, False, False)

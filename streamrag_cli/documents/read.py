@@ -131,9 +131,9 @@ def decode(data: bytes, *, declared: str | None = None) -> tuple[str, str | None
 
 
 def unicode_encoding(data: bytes) -> tuple[bytes, str] | None:
-    """The byte order mark, or b"", and the encoding that the mark or a NUL in the first 8 KiB shows; None if neither.
+    """Return the byte order mark (or b"") and the encoding that it, or a NUL in the first 8 KiB, indicates; else None.
 
-    The position of the NULs shows the byte order: the NUL of an ASCII character is always on the same side.
+    The position of the NULs indicates the byte order: the NUL of an ASCII character is always on the same side.
     """
     for mark, encoding in _BYTE_ORDER_MARKS:
         if data.startswith(mark):
@@ -243,7 +243,7 @@ def _too_large(limit_bytes: int) -> DocumentError:
 def _translate_error(error: OSError) -> DocumentError:
     """Return the DocumentError for `error`.
 
-    Raises ResourceError if the process has no descriptors or memory left: the file is not the problem then.
+    Raises ResourceError if the process has no descriptors or memory left, because then the file is not at fault.
     """
     if (exhausted := exhausted_resource(error)) is not None:
         raise exhausted from error

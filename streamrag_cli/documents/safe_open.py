@@ -19,7 +19,7 @@ _AS_DIRECTORY: Final = os.O_DIRECTORY | getattr(os, "O_PATH", os.O_RDONLY)
 def open_resolved(path: str, flags: int) -> int:
     """Open the absolute `path`, which contained no link when it was found. Returns a file descriptor.
 
-    Raises `DocumentError` `replaced_by_link` if the path contains a link now, and OSError.
+    Raises `DocumentError` `replaced_by_link` if the path now contains a link, and OSError.
     """
     if len(os.fsencode(path)) >= _MAX_PATH_BYTES:
         raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))

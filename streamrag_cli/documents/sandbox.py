@@ -78,7 +78,7 @@ class Loader:
             self._worker = None
 
     def load(self, path: Path, raw: RawFile, entry: Format | None = None) -> Document:
-        """Load the content of `path` in the format `entry`, or if it is None, in the format of its file name.
+        """Load the content of `path` in the format `entry` or, if it is None, in the format of its file name.
 
         Raises `DocumentError` with a code of the loader, `timed_out`, `parser_crashed` or `out_of_memory`.
         """

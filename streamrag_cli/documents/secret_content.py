@@ -38,7 +38,10 @@ _AWS_SECRET_SET: Final = re.compile(
 
 
 def secret_reason(path: PurePath, data: bytes, suspicion: Suspicion = "") -> str | None:
-    """Return the kind of secret in the file, as a short phrase, or None. `suspicion` is the result for its name."""
+    """Return the kind of secret in the file, as a short phrase, or None.
+
+    `suspicion` is the result of `classify_name` for the name of the file.
+    """
     data = _as_utf_8(data)
     if kind := key_in(data):
         return kind
@@ -61,7 +64,7 @@ def key_in(data: bytes) -> str | None:
 
 
 def is_running_text(data: bytes, *, min_letters: int = 200) -> bool:
-    """Whether the data is prose instead of names and values.
+    """Whether the data is prose rather than names and values.
 
     >>> is_running_text(b"The garden had not been open for ten years. " * 9), is_running_text(b"bank: hunter2\\n" * 30)
     (True, False)
@@ -84,7 +87,7 @@ def _contains_private_key(data: bytes) -> bool:
 
 
 def _is_key_body(after: bytes) -> bool:
-    """Whether `after` begins with a complete key. It may be indented, in JSON, or quoted line by line."""
+    """Whether `after` begins with a complete key, which may be indented, escaped for JSON, or quoted line by line."""
     body, end, _ = after.partition(b"----")
     body = body.replace(b"\\\\n", b"\n").replace(b"\\n", b"\n").replace(b"\\r", b"\n").replace(b"&#10;", b"\n")
     parts: list[bytes] = []

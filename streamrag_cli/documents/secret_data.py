@@ -102,7 +102,7 @@ def secret_data(path: PurePath, data: bytes) -> str | None:
 
 
 def _is_password_export(data: bytes) -> bool:
-    """Whether the data is a table with a password column and an account column in which a row has a password."""
+    """Whether the data is a table with an account column and a password column that contains a password."""
     lines = data[:65_536].decode("utf-8", "replace").lstrip("\ufeff").splitlines()
     if len(lines) < 2:
         return False

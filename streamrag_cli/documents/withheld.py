@@ -37,7 +37,7 @@ def withhold_reason(file: FoundFile, raw: RawFile) -> Withheld | None:
 
 
 def withhold_reason_for_text(file: FoundFile, document: Document) -> Withheld | None:
-    """Like `withhold_reason`, but judges by the extracted text and metadata, because the file may contain escapes."""
+    """Like `withhold_reason`, but judges by the extracted text and metadata: the file may contain an escaped secret."""
     if not file.checks_secrets:
         return None
     texts = (document.text, document.title, document.summary, document.date, *document.tags)

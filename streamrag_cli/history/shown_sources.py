@@ -20,7 +20,10 @@ _KEYS: Final = ("n", "chunk_id", "path", "line_start", "page", "collection")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownSources:
-    """`at` is ISO 8601 in UTC, as in the log. `sources` have the keys `_KEYS`; `store` has no password."""
+    """The sources that a search last showed in one terminal.
+
+    `at` is the time of the search in ISO 8601 (UTC). `sources` have the keys `_KEYS`; `store` contains no password.
+    """
 
     at: str
     collection: str
@@ -31,7 +34,7 @@ class ShownSources:
 def remember(
     environment: Mapping[str, str], terminal: str, sources: Sequence[Source], *, at: str, collection: str, store: str
 ) -> None:
-    """Replace what is remembered for the terminal. Does nothing if the file cannot be written."""
+    """Replace the sources that are stored for the terminal. Does nothing if the file cannot be written."""
     with suppress(OSError, LogError):
         file = _file(environment)
         listed = [{key: getattr(source, key) for key in _KEYS} for source in sources]
@@ -45,7 +48,7 @@ def remember(
 
 
 def recall(environment: Mapping[str, str], terminal: str) -> ShownSources | None:
-    """The sources that were last numbered in the terminal, or None if nothing is remembered."""
+    """The sources that were last numbered in the terminal, or None if no sources are stored for it."""
     with suppress(OSError, LogError, TypeError):
         entry = _read(_file(environment)).get(terminal)
         return ShownSources(**entry) if entry else None
@@ -53,7 +56,7 @@ def recall(environment: Mapping[str, str], terminal: str) -> ShownSources | None
 
 
 def forget(log: Path) -> None:
-    """Delete the file next to a log."""
+    """Delete the file with the sources that were shown, which is next to a log."""
     log.with_name("shown.json").unlink(missing_ok=True)
 
 

@@ -67,7 +67,7 @@ class Reading:
 
 
 class FileReader:
-    """Reads files one after the other, in a thread, until the end of the `with` block, which may be within a file."""
+    """Reads files one after the other, in a thread. The end of the `with` block stops it, even within a file."""
 
     def __init__(
         self,

@@ -81,7 +81,7 @@ def _remove(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]
 
 
 def _notices_of_return(request: IngestRequest, removed: Sequence[Location], roots: Iterable[str]) -> Iterator[Notice]:
-    """A notice for each path that the next ingest of a remaining root adds again, with the command that prevents it."""
+    """Yield a notice for each path that the next ingest would add again, with the command that prevents this."""
     folders = [Path(root) for root in roots if not isinstance(location(root), Address)]
     for path in removed:
         root = next((each for each in folders if is_below(str(path), [each])), None)
@@ -102,7 +102,7 @@ def _removal_of_collection(request: IngestRequest, store: Store) -> str:
 
 
 def _piped_document(manifest: Manifest, path: Location, absolute: Location) -> Address | None:
-    """The document that was piped with `path` as its name; None if the store has a file's document at that path."""
+    """The document that was piped with `path` as its name; None if the store has a document of a file at that path."""
     if isinstance(path, Address) or path.is_absolute() or str(path).startswith(".."):
         return None
     piped = Address(f"stdin://{path}")

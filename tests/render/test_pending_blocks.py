@@ -93,13 +93,13 @@ def test_list_numbers_are_padded_to_the_width_of_the_last_number(items: int, lin
     assert difference(shown, rendered_whole(text, columns=40, lines=lines)) == ""
 
 
-def test_a_list_with_more_than_99_items_is_a_known_exception() -> None:
+def test_a_list_with_more_than_99_items_is_a_known_rendering_exception() -> None:
     text = "".join(f"{n}. item\n" for n in range(1, 120))
 
     assert exception(text, columns=40, lines=12, seed=1) == NUMBERS
 
 
-def test_a_list_of_a_few_huge_items_does_not_stay_live() -> None:
+def test_a_list_of_a_few_huge_items_is_printed_before_it_ends() -> None:
     emulator = Emulator(40, 10)
     stream = MarkdownStream(emulator, columns=40, lines=10)  # type: ignore[arg-type]
     for number in range(1, 6):

@@ -96,7 +96,7 @@ def test_copies_are_named_if_there_is_room_and_counted_otherwise() -> None:
     assert plain(missing, columns=60) == [" 2  a.md:3   (file missing; 2 copies)"]
 
 
-def test_more_sources_than_fit_are_counted() -> None:
+def test_sources_that_do_not_fit_are_counted() -> None:
     sources = [replace(SHORT, n=n, score=0.9) for n in range(1, 13)]
 
     assert screen(*sources, max_rows=4) == [" 1  a.md:3", " 2  a.md:3", " 3  a.md:3", "    9 more; -v shows all"]

@@ -73,7 +73,7 @@ def is_answered(retriever: Retriever, question: str) -> bool:
         return False
 
 
-def test_an_embedder_with_narrow_cosines_answers_and_rejects_the_right_questions(tmp_path: Path) -> None:
+def test_a_narrow_cosine_range_still_separates_relevant_from_irrelevant_questions(tmp_path: Path) -> None:
     with OpenAIServer(embeddings=narrow) as server:
         assert answered(tmp_path, server) == list(ANSWERED)
 
@@ -105,7 +105,7 @@ def test_the_built_in_cosine_range_matches_the_model() -> None:
     assert abs(measured.related - BUILTIN_RANGE.related) < 0.02
 
 
-def test_the_built_in_range_gives_the_built_in_curve() -> None:
+def test_the_built_in_range_produces_the_built_in_curve() -> None:
     curve = BUILTIN_RANGE.curve
 
     assert [curve.score(cosine=cosine, coverage=0.5) for cosine in (-0.2, 0.3, 0.9)] == pytest.approx(

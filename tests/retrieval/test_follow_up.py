@@ -247,6 +247,6 @@ def test_pronouns_and_conjunctions_of_many_languages_refer_to_the_conversation(q
 
 
 @pytest.mark.parametrize("question", ["How do volcanoes erupt?", "Wann öffnet der Hafen?", "", "?!"])
-def test_without_a_pronoun_or_conjunction_only_term_weights_count(question: str) -> None:
+def test_without_a_pronoun_or_conjunction_only_the_term_weight_decides(question: str) -> None:
     assert needs_conversation(question, 10.0)
     assert not needs_conversation(question, 15.0)

@@ -18,5 +18,7 @@ from streamrag_cli.retrieval.matched_words import matched_spans
     ],
     ids=["inflected", "only stop words", "German", "Chinese", "beyond the basic plane", "no question", "no text"],
 )
-def test_words_with_a_stem_of_the_question_match(text: str, query: str, language: str, matched: list[str]) -> None:
+def test_words_that_share_a_stem_with_the_question_match(
+    text: str, query: str, language: str, matched: list[str]
+) -> None:
     assert [text[start:end] for start, end in matched_spans(text, query, language)] == matched

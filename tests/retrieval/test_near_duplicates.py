@@ -31,7 +31,7 @@ def shown(results: list[Hit]) -> dict[str, set[str]]:
     }
 
 
-def test_versions_of_a_page_are_one_source_that_lists_the_others(tmp_path: Path) -> None:
+def test_versions_of_a_page_become_one_source_that_lists_the_others(tmp_path: Path) -> None:
     versions = {f"{n}.0/anemometer.md": PAGE.format(f"{n}.0") for n in range(1, 8)}
 
     results = shown(hits(tmp_path, {**versions, "log.md": OTHER}, "How do I calibrate it, and where is the log?"))

@@ -70,7 +70,7 @@ def test_an_off_topic_question_is_rejected_in_any_script(question: str, polyglot
         polyglot.retrieve(question, limit=5, min_score=0.3)
 
 
-def test_only_questions_outside_latin_script_are_scored_by_words_only(polyglot: Retriever) -> None:
+def test_only_questions_in_unsupported_scripts_are_scored_without_vectors(polyglot: Retriever) -> None:
     assert polyglot.retrieve("面包房几点烤面包？", limit=1, min_score=0.0).is_lexical_only
     assert not polyglot.retrieve("What does a berth cost?", limit=1, min_score=0.0).is_lexical_only
 

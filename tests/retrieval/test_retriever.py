@@ -77,7 +77,7 @@ def test_requesting_the_old_embedder_reports_both_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault("embedder-changed-back")
-def test_a_collection_answers_again_after_a_rebuild_with_an_unusable_embedder_is_undone(tmp_path: Path) -> None:
+def test_undoing_a_rebuild_with_a_failing_embedder_makes_a_collection_usable_again(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     store.put(SHIPS)
     with closing(Retriever.open(Settings(store=tmp_path))) as retriever:

@@ -76,7 +76,7 @@ def test_opening_a_collection_with_another_embedder_is_an_error(tmp_path: Path) 
     )
 
 
-def test_a_missing_store_gives_a_hint_to_ingest(tmp_path: Path) -> None:
+def test_a_missing_store_is_reported_with_a_hint_to_ingest(tmp_path: Path) -> None:
     with pytest.raises(StoreError) as caught:
         Retriever.open(Settings(store=tmp_path / "nowhere"))
 
@@ -88,7 +88,7 @@ def test_a_missing_store_gives_a_hint_to_ingest(tmp_path: Path) -> None:
     ("question", "source"),
     [("How long is a trial?", "docs/minutes.md"), ("How high is the levy?", "docs/minutes.md")],
 )
-def test_an_answer_does_not_have_to_contain_the_kind_of_value(question: str, source: str, tmp_path: Path) -> None:
+def test_a_table_with_the_question_words_does_not_outrank_the_topic(question: str, source: str, tmp_path: Path) -> None:
     pages = {
         "minutes.md": "# Minutes\n\nA sheet hangs at the door for a trial of three months. A levy of 4 euros is due.\n",
         "loans.md": "# Loans\n\n| What | How long | How high |\n|---|---|---|\n| Books | 4 weeks | 30 cm |\n",

@@ -119,7 +119,7 @@ def test_near_duplicates_in_another_collection_are_one_hit(settings: Settings) -
     assert {path.rsplit("/", 2)[1] for path in (notice.path, *notice.also_paths)} == {"guide", "copy"}
 
 
-def test_an_equal_score_keeps_the_order_of_the_collections(tmp_path: Path) -> None:
+def test_hits_with_equal_scores_keep_the_order_of_the_collections(tmp_path: Path) -> None:
     settings = make_collection(tmp_path, GUIDE)
     add(tmp_path, replace(settings, collection="twin"), GUIDE)
 

@@ -134,7 +134,7 @@ def test_the_connection_of_an_incomplete_request_is_closed_while_others_are_serv
 
 
 @pytest.mark.fault("slow-requests")
-def test_headers_sent_byte_by_byte_are_cut_off(settings: Settings) -> None:
+def test_a_client_that_sends_headers_byte_by_byte_is_disconnected(settings: Settings) -> None:
     with running_server(settings, limits=SLOW) as server, connect(server) as slow:
         started_s = time.monotonic()
         with pytest.raises(OSError):
@@ -195,7 +195,7 @@ def test_unread_replies_do_not_keep_an_idle_connection_open(requests: int, setti
         assert wait_until(lambda: not server.server.server_state.connections)
 
 
-def test_endless_headers_are_cut_off(settings: Settings) -> None:
+def test_a_client_that_sends_endless_headers_is_disconnected(settings: Settings) -> None:
     with running_server(settings) as server, connect(server) as flooding:
         with pytest.raises(OSError):
             for _ in range(1000):

@@ -126,7 +126,7 @@ def test_an_answer_after_a_disconnect_is_logged_as_abandoned(settings: Settings)
 
 
 @pytest.mark.parametrize("path", ["/search", "/v1/chat/completions"])
-def test_a_question_whose_client_leaves_before_the_reply_is_logged_as_abandoned(path: str, tmp_path: Path) -> None:
+def test_a_disconnect_before_the_reply_is_logged_as_abandoned(path: str, tmp_path: Path) -> None:
     with LocalStore(tmp_path).writing(embedding="openai:m") as writer:
         write(writer, document("ships.md", "ships cross the sea"))
     if path == "/search":
@@ -241,7 +241,7 @@ def test_a_blocked_stderr_does_not_delay_questions(settings: Settings) -> None:
         (Error(message="z" * 900, code="c", hint="", retryable=True, exit_code=ExitCode.STORE), "z" * 500),
     ],
 )
-def test_the_logged_cause_is_one_safe_line_and_omitted_for_client_errors(
+def test_the_logged_cause_is_one_safe_line_and_is_omitted_for_client_errors(
     error: Error | StreamragError, cause: str
 ) -> None:
     entry = LogEntry()

@@ -70,7 +70,7 @@ def test_the_passage_of_a_source_is_read_from_its_collection(server: RunningServ
     assert passage.json["text"] == owner["text"]
 
 
-def test_a_body_with_either_field_replaces_both_fields_of_the_url(server: RunningServer) -> None:
+def test_collections_in_the_body_replace_all_collections_in_the_url(server: RunningServer) -> None:
     one = post_json(
         f"{server.url}/search?collections=default&collections=owners", {"query": DOCK, "collection": "owners"}
     )
@@ -102,7 +102,7 @@ def test_a_body_with_either_field_replaces_both_fields_of_the_url(server: Runnin
         ({"collections": [7]}, 422, "bad_request", "collections.0: must be a string"),
     ],
 )
-def test_other_collections_and_invalid_lists_are_refused(
+def test_unserved_collections_and_invalid_lists_are_refused(
     fields: dict[str, Any], status: int, code: str, message: str | None, server: RunningServer
 ) -> None:
     reply = post_json(f"{server.url}/search", {"query": DOCK, **fields})

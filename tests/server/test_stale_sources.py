@@ -39,7 +39,9 @@ def server(folder: Path) -> Iterator[RunningServer]:
         yield server
 
 
-def test_an_event_stream_has_the_notice_after_the_sources(server: RunningServer, folder: Path) -> None:
+def test_an_event_stream_has_the_notice_about_changed_files_after_the_sources(
+    server: RunningServer, folder: Path
+) -> None:
     with streaming(ask_url(server.url)) as answered:
         lines = list(answered.lines())
     with streaming(ask_url(server.url)) as answered:
@@ -50,7 +52,7 @@ def test_an_event_stream_has_the_notice_after_the_sources(server: RunningServer,
     assert not [line for line in lines if str(folder) in line]
 
 
-def test_search_and_openai_replies_have_the_notice(server: RunningServer) -> None:
+def test_search_and_openai_replies_have_the_notice_about_changed_files(server: RunningServer) -> None:
     searched = request(f"{server.url}/search?query={quote(QUESTION)}").json
     body = {"model": "streamrag", "messages": [{"role": "user", "content": QUESTION}]}
     whole = post_json(f"{server.url}/v1/chat/completions", body).json

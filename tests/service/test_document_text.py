@@ -68,7 +68,7 @@ def test_empty_lines_between_chunks_are_restored() -> None:
     assert numbered(part("a", at=0, line=1), part("b", at=2, line=90)) == [(1, 1, "a"), (90, 90, "b")]
 
 
-def test_a_format_without_lines_has_paragraphs() -> None:
+def test_a_format_without_line_numbers_keeps_its_paragraphs() -> None:
     assert numbered(part("a\nb", at=0), part("c", at=4), part("d", at=7)) == [
         (None, None, "a"),
         (None, None, "b"),

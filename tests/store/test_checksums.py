@@ -60,7 +60,7 @@ CHANGES: dict[str, Callable[[list[bytes]], list[bytes]]] = {
 
 @pytest.mark.fault("store-damaged")
 @pytest.mark.parametrize("change", CHANGES)
-def test_questions_checks_copies_and_ingests_report_changed_vectors(
+def test_changed_vectors_are_reported_by_ask_copy_ingest_and_checks(
     local_store: LocalStore, tmp_path: Path, change: str
 ) -> None:
     animals = document("animals.md", "zebras have stripes", "lions have manes", "birds have wings")
@@ -82,7 +82,7 @@ def test_questions_checks_copies_and_ingests_report_changed_vectors(
 
 
 @pytest.mark.fault("store-damaged")
-def test_changed_vectors_are_reported_next_to_a_saved_index(local_store: LocalStore) -> None:
+def test_changed_vectors_outside_the_saved_index_are_reported(local_store: LocalStore) -> None:
     local_store.put(many_chunks("many.md", 1100))
     local_store.put(document("zebras.md", QUESTION))
     assert ask(local_store) == QUESTION

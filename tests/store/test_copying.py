@@ -117,7 +117,7 @@ def test_copying_a_missing_collection_or_to_the_same_store_is_an_error(store: St
 @pytest.mark.fault("copy-onto-itself")
 @pytest.mark.parametrize("replace", [False, True])
 @pytest.mark.parametrize("spelling", ["link", "store/../store", "link/collections/.."])
-def test_a_store_under_another_spelling_is_recognised_as_the_same(spelling: str, replace: bool, tmp_path: Path) -> None:
+def test_a_store_is_recognised_under_another_spelling_of_its_path(spelling: str, replace: bool, tmp_path: Path) -> None:
     place = tmp_path / "store"
     LocalStore(place).put(SHIPS)
     (tmp_path / "link").symlink_to("store")

@@ -76,7 +76,7 @@ EXPECTED = dict(outcomes())
 @pytest.mark.fault("store-damaged")
 @pytest.mark.parametrize("damage", [truncated, emptied, removed, noise, noise_in_the_middle])
 @pytest.mark.parametrize("size", SIZES)
-def test_a_damaged_file_never_gives_a_wrong_answer_and_a_rebuild_repairs_it(
+def test_a_damaged_file_never_causes_a_wrong_answer_and_a_rebuild_repairs_it(
     sound_stores: dict[str, LocalStore], tmp_path: Path, size: str, damage: Callable[[Path], None]
 ) -> None:
     files = FILES if size == "large" else FILES[:4]  # all index files of the small store are empty
@@ -98,7 +98,7 @@ def test_a_damaged_file_never_gives_a_wrong_answer_and_a_rebuild_repairs_it(
 
 @pytest.mark.fault("store-damaged")
 @pytest.mark.parametrize("file", ["header.bin", "data_level0.bin"])
-def test_an_index_file_changed_in_a_copy_with_its_old_times_is_detected(
+def test_a_changed_index_file_is_detected_even_with_its_old_timestamps(
     sound_stores: dict[str, LocalStore], tmp_path: Path, file: str
 ) -> None:
     store = copy_of(sound_stores["large"], tmp_path / "copy")
@@ -116,7 +116,7 @@ def test_an_index_file_changed_in_a_copy_with_its_old_times_is_detected(
 @pytest.mark.parametrize(
     ("size", "damage"), [("large", truncated), ("large", noise), ("large", noise_in_the_middle), ("small", emptied)]
 )
-def test_a_damaged_store_gives_no_wrong_answer_after_an_ingest(
+def test_a_damaged_store_causes_no_wrong_answer_after_an_ingest(
     sound_stores: dict[str, LocalStore], tmp_path: Path, size: str, damage: Callable[[Path], None]
 ) -> None:
     for number, file in enumerate(FILES[1:]):

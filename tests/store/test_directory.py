@@ -89,7 +89,7 @@ def test_files_that_disappear_while_sizes_are_summed_cause_no_error(local_store:
 
 
 @pytest.mark.fault("disk-full")
-def test_a_disk_that_is_full_when_the_roots_are_saved_is_an_error_of_the_store(local_store: LocalStore) -> None:
+def test_a_full_disk_while_roots_are_saved_is_a_store_error(local_store: LocalStore) -> None:
     local_store.put(APPLES)
     (local_store.directory / "collections/default/current.new").symlink_to("/dev/full")
 

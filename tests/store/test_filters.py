@@ -75,7 +75,7 @@ def texts_found(reader: Reader, scope: Filter) -> tuple[set[str], set[str]]:
         (Filter(tags=("air",)), set()),
     ],
 )
-def test_both_searches_return_only_chunks_of_allowed_documents(
+def test_text_and_vector_searches_return_only_chunks_of_allowed_documents(
     scope: Filter, expected: set[int], reader: Reader
 ) -> None:
     texts = {[FERRY, TUG, TRAM][number][1][0].text for number in expected}
@@ -99,7 +99,7 @@ def test_a_filter_does_not_change_scores(reader: Reader) -> None:
         assert dict(scores) == pytest.approx({each: all_scores[each] for each, _ in scores}, abs=1e-6)
 
 
-def test_a_selection_follows_changes_of_the_documents(store: Store) -> None:
+def test_a_new_selection_reflects_the_removal_of_a_document(store: Store) -> None:
     store.put(FERRY, TUG)
     scope = Filter(tags=("sea",))
     with store.reading() as reader:
@@ -147,7 +147,7 @@ def test_the_best_chunks_of_a_large_selection_are_found(
     assert {each for each, _ in (*nearest, *far)} <= set(exact)
 
 
-def test_a_local_store_of_the_previous_format_is_readable_and_upgraded_by_the_next_writer(
+def test_the_previous_local_format_is_readable_and_upgraded_by_the_next_writer(
     local_store: LocalStore,
 ) -> None:
     local_store.put(FERRY, TUG)
@@ -163,7 +163,7 @@ def test_a_local_store_of_the_previous_format_is_readable_and_upgraded_by_the_ne
     before_and_after_upgrade(local_store)
 
 
-def test_a_database_of_the_previous_format_is_readable_and_upgraded_by_the_next_writer() -> None:
+def test_the_previous_postgresql_format_is_readable_and_upgraded_by_the_next_writer() -> None:
     with postgres_server.fresh_schema() as place:
         store = PostgresStore(place)
         store.put(FERRY, TUG)

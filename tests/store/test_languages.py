@@ -48,7 +48,7 @@ def test_one_sentence_is_enough_to_detect_a_language(language: str, text: str) -
         "Магазин 'Ґанок' закритий щопонеділка, але нам завжди можна зателефонувати.",
     ],
 )
-def test_code_mixed_text_and_unknown_languages_count_as_english(text: str) -> None:
+def test_code_and_mixed_or_unknown_languages_count_as_english(text: str) -> None:
     assert language_of(text) == ""
 
 

@@ -5,7 +5,7 @@ from tests.support.fake_embedder import FakeEmbedder
 from tests.support.stores import Store, document
 
 
-def test_every_backend_keeps_token_states_as_long_as_their_chunks(store: Store) -> None:
+def test_every_backend_stores_and_removes_token_states_with_their_chunks(store: Store) -> None:
     record, chunks = document("a.md", "apples are red", "pears are green", "plums are blue")
     vectors = FakeEmbedder().embed_documents([chunk.text_to_embed for chunk in chunks])
     ids = [chunk.id for chunk in chunks]

@@ -25,7 +25,7 @@ def stored(store: Store) -> list[UnreadFile]:
         return reader.catalog.unread_files()
 
 
-def test_unread_files_are_replaced_below_the_ingested_folders(store: Store) -> None:
+def test_an_ingest_replaces_only_the_unread_files_below_its_folders(store: Store) -> None:
     guide, other, picture = (
         unread("/docs/guide/a.pdf"),
         unread("/docs/guides.pdf"),
@@ -55,7 +55,7 @@ def test_a_rebuild_forgets_unread_files_and_a_copy_keeps_them(store: Store, loca
     assert stored(store) == []
 
 
-def test_failed_files_have_priority_over_too_many_skipped_ones(store: Store) -> None:
+def test_failed_files_take_priority_over_skipped_ones_at_the_limit(store: Store) -> None:
     skipped = [unread(f"/docs/{n:05}.png", "skipped", "unsupported") for n in range(10_000)]
     with store.writing() as writer:
         writer.record_unread(["/docs"], [*skipped, unread("/docs/z.pdf")])

@@ -45,7 +45,7 @@ def test_records_are_replaced_and_removed_by_id(store: Store) -> None:
     assert opened.watchers("default") == []
 
 
-def test_a_record_can_be_written_while_an_ingest_writes(store: Store) -> None:
+def test_a_watcher_record_can_be_written_during_an_ingest(store: Store) -> None:
     store.put(document("a.md", "One."))
     with store.writing():
         open_store(store.place).record_watcher("default", state())
@@ -83,7 +83,7 @@ def test_a_lease_does_not_exclude_ingests(store: Store) -> None:
 
 
 @pytest.mark.fault("watch-stale")
-def test_a_watcher_is_silent_if_its_process_its_reports_or_its_sweeps_have_ended() -> None:
+def test_a_watcher_that_stopped_working_is_reported_with_the_reason() -> None:
     clauses = [
         each.silence(NOW_S + 400)
         for each in (
@@ -105,7 +105,7 @@ def test_a_watcher_is_silent_if_its_process_its_reports_or_its_sweeps_have_ended
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"id": 1}', '{"roots": 3}', None, b"{}"])
-def test_a_malformed_record_is_ignored(text: object) -> None:
+def test_a_malformed_watcher_record_is_ignored(text: object) -> None:
     assert watcher_from_text(text) is None
 
 

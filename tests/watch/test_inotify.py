@@ -32,9 +32,7 @@ def test_changes_are_reported_below_the_path_that_was_given(inotify: Inotify, tm
     assert changed_in(inotify) == {"/shown/a.md", "/shown/sub"}
 
 
-def test_a_watched_entry_is_reported_when_it_is_replaced_but_its_siblings_are_not(
-    inotify: Inotify, tmp_path: Path
-) -> None:
+def test_a_watched_file_is_reported_when_replaced_but_its_siblings_are_not(inotify: Inotify, tmp_path: Path) -> None:
     inotify.watch_entry(str(tmp_path / "a.md"), "/link.md")
 
     (tmp_path / "b.md").write_text("another file", encoding="utf-8")
@@ -74,7 +72,7 @@ def test_lost_events_are_reported_as_an_uncertain_change_of_everything(inotify: 
 
 
 @pytest.mark.fault("watch-no-inotify")
-def test_exhausted_instances_raise_an_error_with_the_reason() -> None:
+def test_inotify_without_free_descriptors_raises_an_error_with_the_reason() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
     try:

@@ -68,7 +68,7 @@ def test_the_first_sync_and_each_batch_are_reported_as_events(cli: CommandLine, 
 
 
 @pytest.mark.fault("watch-editors")
-def test_saves_of_editors_renames_and_deletions_are_noticed(cli: CommandLine, folder: Path) -> None:
+def test_editor_saves_renames_and_deletions_are_noticed(cli: CommandLine, folder: Path) -> None:
     with watching(cli, "docs") as watcher:
         watcher.until("watching")
 
@@ -239,7 +239,7 @@ def test_a_second_watcher_waits_until_the_first_one_exits(cli: CommandLine, fold
 
 
 @pytest.mark.fault("watch-no-inotify")
-def test_without_inotify_files_are_compared(cli: CommandLine, folder: Path) -> None:
+def test_without_inotify_changes_are_found_by_polling(cli: CommandLine, folder: Path) -> None:
     with watching(cli, "docs", "--poll", "--settle", "100ms") as watcher:
         assert watcher.until("watching")[-1]["method"] == "polling"
 
@@ -252,7 +252,7 @@ def test_without_inotify_files_are_compared(cli: CommandLine, folder: Path) -> N
 
 
 @pytest.mark.fault("watch-no-inotify")
-def test_if_no_watches_are_left_files_are_compared_with_a_notice(cli: CommandLine, folder: Path) -> None:
+def test_exhausted_inotify_watches_cause_polling_and_a_notice(cli: CommandLine, folder: Path) -> None:
     for name in "abcd":
         (folder / name).mkdir()
     limited = 'echo 2 > /proc/sys/user/max_inotify_watches && exec "$@"'
@@ -272,7 +272,7 @@ def test_if_no_watches_are_left_files_are_compared_with_a_notice(cli: CommandLin
         assert watcher.batch() == {"docs/d/a.md": "added"}
 
 
-def test_a_watched_file_may_be_replaced_and_come_back(cli: CommandLine, folder: Path) -> None:
+def test_a_watched_file_may_be_replaced_or_deleted_and_restored(cli: CommandLine, folder: Path) -> None:
     (folder / "other.md").write_text("Not watched.\n", encoding="utf-8")
     with watching(cli, "docs/rent.md") as watcher:
         watcher.until("watching")

@@ -101,7 +101,7 @@ class _Reader:
             self._text(line, number)
 
     def _block(self, delimiter: str) -> None:
-        """Read a delimited block: code and comments as a whole. In other blocks, drop only the delimiter."""
+        """Read a delimited block of code or comments as a whole. Of any other block, drop only the delimiter."""
         kind = delimiter[0]
         is_code = kind in "-.+`~" and delimiter != "--"
         if not (is_code or kind == "/" or self._is_comment or (delimiter == "--" and self._language is not None)):

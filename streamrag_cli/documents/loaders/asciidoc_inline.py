@@ -64,7 +64,7 @@ def inline_text(text: str, attributes: Mapping[str, str]) -> str:
 
 
 def with_attributes(text: str, attributes: Mapping[str, str]) -> str:
-    """Replace references to `attributes` in the text by their values. References to unknown attributes are kept."""
+    """Replace references to `attributes` in the text with their values. References to unknown attributes are kept."""
     if "{" not in text:
         return text
     text = _ATTRIBUTE.sub(lambda match: attributes.get(match[1].casefold(), match[0]), text)

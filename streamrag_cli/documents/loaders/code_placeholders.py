@@ -7,7 +7,7 @@ _PLACE: Final = re.compile(r"\x00(\d{1,9})\x00")
 
 
 class CodePlaceholders:
-    """Replaces inline code by placeholders that no markup pattern matches, and restores it in backticks."""
+    """Replaces inline code with placeholders that no markup pattern matches, and restores it in backticks."""
 
     def __init__(self) -> None:
         self._spans: list[str] = []

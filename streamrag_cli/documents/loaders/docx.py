@@ -127,7 +127,7 @@ class _Reader:
 
 
 def _first_with_text(alternate: Any) -> Any:
-    """Return the first alternative that contains text, or () if there is none."""
+    """Return the first child of `mc:AlternateContent` that contains text, or () if there is none."""
     for choice in alternate:
         if next(choice.iter(f"{_W}t", f"{_M}t"), None) is not None:
             return choice

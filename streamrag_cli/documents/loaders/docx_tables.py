@@ -25,7 +25,10 @@ class Table:
         self._rows = [row for row in _children(table, f"{_W}tr") if row.find(f"{_W}trPr/{_W}del") is None]
 
     def blocks(self) -> Iterator[tuple[int, str]]:
-        """Yield (heading level, text) of the table and nested tables, or if it is used for layout, of its blocks."""
+        """Yield the (heading level, text) pairs of this table and the tables nested in it.
+
+        If the table is used for layout, these are the pairs of the blocks in its cells.
+        """
         grid = list(self._grid())
         if len(grid) < 2 or max(map(len, grid)) < 2 or self._has_block_cells():
             for row in self._rows:
@@ -70,7 +73,7 @@ class Table:
         return 2 * long > len(cells)
 
     def _head_rows(self, grid: Sequence[Sequence[str]]) -> int:
-        """Return the number of rows that Word repeats on each page, or 1 if the first row looks like a header, or 0."""
+        """Return the number of header rows: the rows repeated on each page, or else a row that looks like a header."""
         repeated = 0
         while repeated < len(self._rows) - 1 and self._rows[repeated].find(f"{_W}trPr/{_W}tblHeader") is not None:
             repeated += 1

@@ -80,7 +80,7 @@ class _Chapter:
         self._headings.append(heading)
 
     def _is_title(self, heading: Heading, text: str) -> bool:
-        """Whether a heading repeats the entry, such as `Chapter 1` and `Loomings` for `1. Loomings`."""
+        """Whether a heading only repeats the current entry: `Chapter 1` and `Loomings` repeat `1. Loomings`."""
         if self._title_end < 0 or _ANY_TEXT.search(text, self._title_end, heading.start):
             self._title_end = -1
             return False

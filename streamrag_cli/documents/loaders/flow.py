@@ -40,7 +40,7 @@ class Flow:
     _code_at: int | None = None  # the index of the line with the open fence
 
     def add(self, text: str, line: int | None) -> None:
-        """Add inline text that begins on `line` of the file, or if it is None, where the last piece of text ended."""
+        """Add inline text that begins on `line` of the file or, if it is None, where the last piece of text ended."""
         self.line = line if line is not None and line >= self.line else self.line
         if self.preformatted and not self._rows:
             first, *rest = text.split("\n")
@@ -99,7 +99,7 @@ class Flow:
         self._after_term = separator
 
     def begin_block(self, *, tight: bool, follows_term: bool) -> None:
-        """End the open line, unless it is a term and its definition (`follows_term`) or another term begins."""
+        """End the open line before a block, unless it is a term followed by its definition or by another term."""
         if not (self._after_term and (follows_term or self._after_term == ",")):
             self.end_block(tight=tight)
 

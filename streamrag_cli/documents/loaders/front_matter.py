@@ -109,7 +109,7 @@ def _facts(entries: list[tuple[int, str, list[str]]], source: str) -> tuple[str,
 
 
 def _date_in_words(value: str) -> str:
-    """Replace an ISO date by the form that questions use, such as `3 March 2026`."""
+    """Replace an ISO date with the form that questions use, such as `3 March 2026`."""
     match = _ISO_DATE.match(value)
     is_date = match and 1 <= int(match[2]) <= len(_MONTHS)
     return f"{int(match[3])} {_MONTHS[int(match[2]) - 1]} {match[1]}" if match and is_date else ""

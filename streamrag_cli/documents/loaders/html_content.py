@@ -142,7 +142,7 @@ class Content:
         return [page]
 
     def _only_article(self, articles: list[Element], chars: list[int]) -> list[Element]:
-        """Return the article that contains the page's heading or most of the text. The others are then teasers.
+        """Return the article that contains the page's heading or most of the text. All others are probably teasers.
 
         Returns all `articles` if none of them does.
         """

@@ -92,8 +92,8 @@ def _column_names(rows: Sequence[_Row]) -> list[str]:
 def _grid(rows: Sequence[_Row], *, repeat: bool = False) -> Iterator[list[str]]:
     """Yield the text of each row by column.
 
-    A cell that spans rows is repeated in each of these rows. A cell that spans columns is only in the first column or,
-    with `repeat`, in each of them.
+    A cell that spans rows is repeated in each of these rows. A cell that spans columns is only in the first of these
+    columns or, with `repeat`, in each of them.
     """
     below: dict[int, tuple[int, str]] = {}
     for row in rows:

@@ -123,7 +123,7 @@ class _Reader:
                 self.out.add(f"- {term}:", self._number)
 
     def _conditional(self, name: str, source: str) -> None:
-        """Read or skip what follows `n` (terminal), `t` (typesetter) or `.el`. Ignore any other condition."""
+        """Read or skip the text after `n` (terminal), `t` (typesetter) or `.el`. Ignore any other condition."""
         if name == "el":
             is_shown, shown = self._else, source
         elif condition := _CONDITION.fullmatch(source):
@@ -274,7 +274,7 @@ def _table_rows(lines: Sequence[tuple[int, str]]) -> Iterator[tuple[int, list[st
 
 
 def _is_term(text: str, *, is_marked: bool) -> bool:
-    """Whether the text before an indented block is a term instead of a sentence that introduces the block."""
+    """Whether the text before an indented block is a term rather than a sentence that introduces the block."""
     if not text or len(text) > _TERM_CHARS or text.endswith((".", ":", ";", "!", "?")):
         return False
     return is_marked or len(text.split()) <= _TERM_WORDS

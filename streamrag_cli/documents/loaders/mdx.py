@@ -86,7 +86,10 @@ def _edit(text: str, match: re.Match[str]) -> Edit | None:
 
 
 def _balanced(text: str, start: int, closing: str) -> int:
-    """Return the offset after the `closing` for the mark before `start`, or -1. Skips strings and braces."""
+    """Return the offset after the mark `closing` that ends the markup in which `start` is, or -1.
+
+    Marks in strings, comments and nested braces are skipped.
+    """
     depth = 0
     quote = ""
     at = start

@@ -80,7 +80,7 @@ def _edit(text: str, markup: re.Match[str], ends: "_Ends", shortcodes: Shortcode
 
 
 def _same_run(text: str, run: str, start: int) -> int:
-    """Return the end of the inline code that the backticks `run` open, or -1 if its paragraph does not close it."""
+    """Return the end of the inline code that the backticks in `run` open, or -1 if its paragraph does not close it."""
     window = text[start : start + _CODE_CHARS].partition("\n\n")[0]
     closes = re.search(rf"(?<!`){run}(?!`)", window) if len(run) <= _LINE_CHARS else None
     return start + closes.end() if closes else -1

@@ -1,4 +1,4 @@
-"""Loads Jupyter notebooks in the formats 3 and 4: Markdown cells, and code cells in fences with their outputs.
+"""Loads Jupyter notebooks in formats 3 and 4: Markdown cells, and code cells in fences with their outputs.
 
 Notebooks are parsed as plain JSON. `nbformat` is not used, because it imports a JSON schema validator, warns about
 missing cell ids and rejects notebooks whose text is readable.
@@ -50,7 +50,7 @@ def load_notebook(path: str, source: str) -> Document:
 
 
 def _cells(notebook: Any) -> list[dict[str, Any]] | None:
-    """Return the cells of a notebook, in format 3 those of all worksheets; None if it is not a notebook."""
+    """Return the cells of a notebook (in format 3, of all its worksheets); None if it is not a notebook."""
     match notebook:
         case {"cells": list(cells)}:
             pass
@@ -62,7 +62,7 @@ def _cells(notebook: Any) -> list[dict[str, Any]] | None:
 
 
 def _rendered(cell: dict[str, Any], language: str) -> Iterator[tuple[bool, str]]:
-    """Yield the source and the useful outputs of a cell, as (whether it is Markdown, text). Blank ones are omitted."""
+    """Yield the source and the useful outputs of a cell that are not blank, as (is Markdown, text) pairs."""
     kind = cell.get("cell_type")
     source = joined(cell.get("source", cell.get("input")))
     if not source:

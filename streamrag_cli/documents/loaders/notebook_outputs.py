@@ -30,7 +30,7 @@ _OBJECT: Final = re.compile(
 
 
 def output_texts(outputs: Any) -> Iterator[tuple[bool, str]]:
-    """Yield the outputs with text, in pieces, as (whether it is a table, text). A stream counts as one output."""
+    """Yield the outputs with text, in pieces, as (is table, text) pairs. A stream counts as one output."""
     stream: list[str] = []
     for output in [*(outputs if isinstance(outputs, list) else ()), None]:
         if isinstance(output, dict) and output.get("output_type") == "stream":
@@ -79,7 +79,10 @@ def _html_text(html: str) -> str:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """Yield an output as a terminal would show it: as one or two pieces, or if it is longer, its beginning and end."""
+    """Yield the text of an output as a terminal would show it, in at most two pieces.
+
+    If the text is longer, the pieces are its beginning and its end, and the first one ends with a mark for the gap.
+    """
     lines = _ESCAPE.sub("", text.replace("\r\n", "\n")).split("\n")
     text = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines).strip("\n").rstrip()
     if len(text) <= PIECE_CHARS:

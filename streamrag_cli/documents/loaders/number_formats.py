@@ -45,7 +45,7 @@ _TOKEN: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class _Section:
-    """One of the sections of a format code, of which there are at most four.
+    """A section of a format code, which has at most four sections.
 
     Each of the `tokens` is a kind ("digit", "mark", "exponent", "general" or "literal") and a string.
     """

@@ -49,7 +49,10 @@ class Table:
         self._is_marked = bool(elements) and _has_heading_style(elements[0], styles)
 
     def blocks(self) -> Iterator[tuple[int, str]]:
-        """Yield (heading level, text) of the table and nested tables, or if it is used for layout, of its blocks."""
+        """Yield the (heading level, text) pairs of this table and the tables nested in it.
+
+        If the table is used for layout, these are the pairs of the blocks in its cells.
+        """
         grid = list(self._grid())
         if len(grid) < 2 or max(map(len, grid)) < 2 or self._has_block_cells():
             yield from (block for row in self._rows for cell in row for block in cell.all)

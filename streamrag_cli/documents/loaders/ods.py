@@ -249,7 +249,7 @@ def _value(cell: Any, kind: str) -> str:
 
 
 def _is_hidden(element: Any, group: str) -> bool:
-    """Whether a row or column is hidden, but not by a filter or in a collapsed group."""
+    """Whether a row or column is hidden for any reason other than a filter or a collapsed group."""
     parent = element.getparent()
     return element.get(f"{_TABLE}visibility") == "collapse" and not (
         parent is not None and parent.tag == f"{_TABLE}{group}"

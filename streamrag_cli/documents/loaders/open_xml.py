@@ -27,7 +27,7 @@ class Relationship(NamedTuple):
 
 
 def relationships(archive: zipfile.ZipFile, part: str) -> list[Relationship]:
-    """Return the internal parts that `part` refers to, or if it is "", the parts that the package refers to."""
+    """Return the internal parts that `part` refers to or, if it is "", the parts that the package refers to."""
     folder, name = posixpath.split(part)
     try:
         root = parsed_part(archive, posixpath.join(folder, "_rels", f"{name}.rels"))

@@ -139,7 +139,7 @@ class _Reader:
         return end + 1 if end < len(self._lines) and not self._lines[end].startswith("*") else 0
 
     def _run(self, pattern: re.Pattern[str], number: int) -> list[tuple[int, re.Match[str]]]:
-        """Read successive lines that match `pattern`, from line `number` on. Returns (line number, match) pairs."""
+        """Read successive lines that match `pattern`, starting at line `number`. Returns (line number, match) pairs."""
         matches: list[tuple[int, re.Match[str]]] = []
         at = number - 1
         while (

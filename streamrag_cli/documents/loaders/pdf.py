@@ -137,7 +137,7 @@ def _title(stored: str) -> str:
 
 
 def _translate_error(error: Exception, data: bytes) -> DocumentError:
-    """Translate pdfium's error. Its number may come from a previous file, so `/Encrypt` is checked as well."""
+    """Translate pdfium's error. Its error number may come from a previous file, so `/Encrypt` is checked as well."""
     from pypdfium2 import raw
 
     refused = getattr(error, "err_code", None) in {raw.FPDF_ERR_PASSWORD, raw.FPDF_ERR_SECURITY}

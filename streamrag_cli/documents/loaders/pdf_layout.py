@@ -232,7 +232,7 @@ def _gaps(runs: Sequence[Run]) -> Iterator[tuple[float, float]]:
 
 
 def _parts(runs: Sequence[Run], gutter: float) -> list[tuple[list[Run], bool]]:
-    """Return the parts from top to bottom, each with whether the gutter divides it. If not, it crosses the gutter."""
+    """Return the parts from top to bottom, as (runs, is divided) pairs. Undivided parts cross the gutter."""
     parts: list[tuple[list[Run], bool]] = []
     for row in rows_of(runs):
         is_divided = all(run.x1 <= gutter or run.x0 >= gutter for run in row)

@@ -58,7 +58,7 @@ class _ColumnLine:
 
 
 def _starts(column: Sequence[Run]) -> list[_ColumnLine]:
-    """Return the lines of a column from top to bottom, each with whether it begins a cell or a paragraph.
+    """Return the lines of a column from top to bottom, and determine which of them begin a cell or a paragraph.
 
     A line continues the line above if its first word did not fit there.
     """

@@ -85,7 +85,7 @@ def _name(series: Any) -> str:
 
 
 def _points(series: Any, *kinds: str) -> dict[int, str]:
-    """Return the cached values of the first of `kinds` that exists, by position. Category levels are joined."""
+    """Return the cached values in the first existing child of `kinds`, by position. Category levels are joined."""
     values: dict[int, str] = {}
     source = next((each for kind in kinds if (each := series.find(f"{_C}{kind}")) is not None), None)
     if source is None:

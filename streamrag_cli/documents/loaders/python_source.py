@@ -62,7 +62,7 @@ def _sections(text: str) -> tuple[Section, ...]:
 
 
 def _parsed(text: str) -> ast.Module:
-    """The syntax tree. Python 3.11 may raise SystemError if another thread, such as an import, parses too."""
+    """Parse Python source. Tries again after SystemError, which Python 3.11 may raise if another thread parses too."""
     for _ in range(_ATTEMPTS):
         try:
             return ast.parse(text)

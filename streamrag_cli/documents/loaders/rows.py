@@ -1,7 +1,7 @@
 """Writes a table row as text on one line: `- product: cleat; price: 4`.
 
-Each line is self-contained, so it can be found and quoted without the rest of the table. A value in a column without a
-name is written without a name, and empty cells are omitted.
+Each line is self-contained, so it can be found and quoted without the rest of the table. Values in unnamed columns
+are written without a name, and empty cells are omitted.
 """
 
 import re

@@ -41,7 +41,7 @@ class Row(NamedTuple):
 
 
 class Area(NamedTuple):
-    """A rectangle of cells, including its last row and column."""
+    """A rectangle of cells. The last row and column are part of it."""
 
     first_row: int
     first_column: int

@@ -55,7 +55,7 @@ def tables_of(block: Sequence[Row], sheet: Sheet, above: Sequence[Table]) -> lis
 
 
 class _Group:
-    """Adjacent columns, with the cells in the first rows in which they have text."""
+    """Adjacent columns with text, and their cells in the first rows that contain text."""
 
     def __init__(self, first: int) -> None:
         self.first = self.last = first

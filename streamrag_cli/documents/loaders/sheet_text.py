@@ -52,7 +52,7 @@ def document_of(path: str, title: str, sheets: Sequence[Sheet], limits: Limits) 
 
 
 def _runs(lines: list[_Line]) -> Iterator[tuple[list[_Line], bool]]:
-    """Yield runs of lines of about the length of a chunk, each with whether the run should be one chunk.
+    """Yield runs of lines of about the length of a chunk, as (lines, is one chunk) pairs.
 
     A row that is longer than a chunk is a separate run. In a large sheet with short rows, runs are longer.
     """

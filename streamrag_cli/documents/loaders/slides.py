@@ -25,7 +25,7 @@ _NO_TITLE: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """The text of a shape and its position. The position is None if the layout sets it or it cannot be a footer."""
+    """The text and position of a shape. The position is None if the layout sets it or the shape cannot be a footer."""
 
     text: str
     position: tuple[str | None, ...] | None = None
@@ -93,7 +93,7 @@ def _repeated(slides: Sequence[Slide]) -> set[_Key]:
 
 
 def _keys(slide: Slide, box: Box) -> set[_Key]:
-    """Return keys of position and text by which repeated boxes are found, with and without the slide's number."""
+    """Return the keys that identify a repeated box: its position, and its text with and without the slide's number."""
     if box.position is None or len(box.text) > _REPEATED_CHARS:
         return set()
     numberless = re.sub(rf"(?<!\d){slide.number}(?!\d)", "#", box.text, count=1)

@@ -1,6 +1,6 @@
 """Loads tables of separated values (CSV, TSV). Each row becomes one line, such as `- product: cleat; price: 4`.
 
-A section contains whole rows.
+Sections never divide a row.
 """
 
 import csv
@@ -136,7 +136,7 @@ def _plain_cells(line: str, delimiter: str) -> list[str]:
 
 
 def _sections(lines: list[str]) -> tuple[Section, ...]:
-    """Divide the lines into sections of whole rows. A row too long for a chunk gets its first cell as heading."""
+    """Divide the lines into sections of whole rows. A row too long for a chunk has its first cell as its heading."""
     chars = sum(len(line) + 1 for line in lines)
     is_short = SHORT_ROW_CHARS * len(lines) >= chars > LARGE_CHARS
     max_chars = LONG_RUN_CHARS if is_short else _RUN_CHARS

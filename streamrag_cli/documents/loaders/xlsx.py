@@ -1,8 +1,8 @@
 """Loads Excel workbooks: the rows of each visible sheet, with the cells as Excel shows them.
 
-Numbers, dates and currencies have their number format. Formulas are never computed; their saved results are read.
-Hidden sheets, rows and columns, comments, headers, footers and drawings are omitted. Rows that a filter or a collapsed
-group hides are included.
+Numbers, dates and currencies are written in their number format. Formulas are never computed; their saved results are
+read. Hidden sheets, rows and columns, comments, headers, footers and drawings are omitted. Rows that a filter or a
+collapsed group hides are included.
 """
 
 import re
@@ -176,7 +176,7 @@ class _SheetReader:
 
 
 def _is_hidden(element: Any) -> bool:
-    """Whether a row or column is hidden, but not in a collapsed group."""
+    """Whether a row or column is hidden for any reason other than a collapsed group."""
     return element.get("hidden") in {"1", "true"} and element.get("outlineLevel") in {None, "0"}
 
 

@@ -71,9 +71,9 @@ def parsed_xml(data: bytes) -> Any:
 
 
 def streamed_xml(stream: Any, *names: str) -> Iterator[Any]:
-    """Yield each element in a binary stream of XML that has one of `names`, in any namespace, when it is complete.
+    """Yield the elements with one of `names`, in any namespace, in a binary stream of XML, when they are complete.
 
-    An element and everything before it is deleted when the next one is read, so a large part needs little memory.
+    An element and everything before it are deleted when the next one is read, so a large part needs little memory.
     Raises lxml's errors.
     """
     from lxml import etree

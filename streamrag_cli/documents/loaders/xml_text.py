@@ -84,7 +84,7 @@ class _Reader:
         self._words.append(words)
 
     def _flush_text(self) -> None:
-        """Add the collected text to the line of the innermost element, or if it has nested elements, after them."""
+        """Add the collected text to the line of the innermost element or, if it has nested elements, after them."""
         content = " ".join("".join(self._words).split())
         self._words = []
         if not content:

@@ -154,7 +154,7 @@ def test_a_read_only_server_answers_but_rejects_writes(store: PostgresStore) -> 
     assert writing_raises(only_reads) == ("store_not_writable", "connect to the primary server, not to a replica")
 
 
-def test_a_connection_lost_during_an_ingest_keeps_committed_documents(
+def test_committed_documents_survive_a_connection_lost_during_an_ingest(
     store: PostgresStore, database: "psycopg.Connection[tuple[object, ...]]"
 ) -> None:
     with pytest.raises(StoreError) as caught, store.writing() as writer:

@@ -168,13 +168,15 @@ def test_a_writer_whose_connection_hangs_fails_and_loses_nothing(
         assert texts(reader) == {"apples are red", "pears are green"}
 
 
-def test_a_long_statement_is_waited_for(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_statement_is_not_mistaken_for_a_silent_server(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("streamrag_cli.store.postgres.establish.SILENCE_S", 0.2)
     with closing(connect(store.place)) as conn:
         assert conn.execute("SELECT pg_sleep(2), 7").fetchone() == ("", 7)
 
 
-def test_an_abandoned_attempt_to_connect_leaves_no_thread(store: PostgresStore, proxy: StallingProxy) -> None:
+def test_an_abandoned_connection_attempt_leaves_no_thread_running(store: PostgresStore, proxy: StallingProxy) -> None:
     proxy.word = STEPS["connecting"]
     with closing(PostgresReader(proxy.address(store.place), "default")) as reader:
         with pytest.raises(StoreError), reader.snapshot(TimeLimit(0.2)):

@@ -75,7 +75,7 @@ def test_locking_a_folder_does_not_lock_it_in_other_collections(store: PostgresS
         )
 
 
-def test_a_writer_killed_during_a_batch_leaves_no_part_of_it(store: PostgresStore) -> None:
+def test_a_writer_killed_during_a_batch_stores_no_part_of_it(store: PostgresStore) -> None:
     store.put(APPLES)
     with store.other_process("put-batches", "1000") as other:
         while texts_in(store) < 100:
