@@ -118,6 +118,7 @@ LONG_BEGINNINGS = st.sampled_from(
 @given(LONG_BEGINNINGS, st.lists(PARTS, max_size=40), st.integers(0, 5))
 @example("", ["- ", "- ", "> ", "```", "\n", "a", "\n", "> ", "\n", "- ", "a"], 1)
 @example("", ["**", "❤\ufe0f", "![&#27;](&#27;)", "**"], 0)
+@example("", [*["\x1b[31mred\x1b[0m"] * 2, "\U0001f468\u200d\U0001f469", "\x1b[31mred\x1b[0m"], 0)
 def test_random_text_ends_up_as_rich_prints_it_except_in_known_cases(
     beginning: str, parts: list[str], seed: int
 ) -> None:

@@ -60,6 +60,8 @@ class Screen:
         moves = self._to_row(self._height(old[same:]))
         if any(row.cells > self._columns for row in (*old[same:], *rows[same:])):
             return "".join((_BEGIN, moves, *self._wrapped(rows[same:], live=len(live)), _ERASE_BELOW, _END))
+        if not all(row.width_is_sure for row in committed[same:]):
+            moves, old = moves + _ERASE_BELOW, []  # a row that the terminal wraps would keep cells of the old row below
         new = enumerate(rows[same:], same)
         written = [self._written(row, at, len(committed), old, first=at == same) for at, row in new]
         below = _ERASE_BELOW if len(rows) < len(old) else ""
