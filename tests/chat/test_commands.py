@@ -160,7 +160,7 @@ def test_save_writes_the_conversation_and_asks_before_it_overwrites(user: Comman
     assert saved.startswith(f"## {FIRST}\n\nAda Brandt [1].\n\nSources:\n\n- [1] ")
     assert saved.splitlines()[6].endswith("docs/lighthouse.md:3` The lighthouse")
     assert [line for line in terminal.lines if "No such file or directory" in line]
-    assert [line for line in terminal.lines if "it is not a regular file" in line]
+    assert [line for line in terminal.lines if "the path is not a regular file" in line]
 
 
 def test_set_changes_the_next_answer(user: CommandLine) -> None:
@@ -261,7 +261,7 @@ def test_a_saved_conversation_marks_incomplete_answers() -> None:
 @pytest.mark.parametrize(
     ("state", "saved"),
     [
-        ("nothing_relevant", "nothing relevant in the documents"),
+        ("nothing_relevant", "nothing relevant was found in the documents"),
         ("no_document_matches", "no document matches the filter"),
         ("rate_limited", "no answer: rate limited"),
         ("interrupted", "interrupted before the answer was complete"),

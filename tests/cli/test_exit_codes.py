@@ -57,8 +57,8 @@ def outcomes(cli_with_store: CommandLine) -> dict[str, Outcome]:
         ("ask --min-score 2 x", "--min-score: '2' must be a number from 0 to 1", "streamrag ask --help"),
         ("ask -c ../up x", "--collection: '../up' must be 1 to 63 letters,", "streamrag ask --help"),
         ("ask -m", "Option '-m' requires an argument.", "streamrag ask --help"),
-        ("ingest", "no path to ingest", "streamrag ingest PATH"),
-        ("ingest --rebuild", "no path to ingest", "streamrag ingest --rebuild PATH"),
+        ("ingest", "no PATH was given", "streamrag ingest PATH"),
+        ("ingest --rebuild", "no PATH was given", "streamrag ingest --rebuild PATH"),
         (
             "ingest --remove",
             "--remove requires a PATH, or -c to remove a whole collection, and cannot be combined with --rebuild",

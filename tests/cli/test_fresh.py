@@ -159,7 +159,7 @@ def test_files_that_cannot_be_read_are_named_once_and_the_question_is_answered(u
     assert "watered at noon" in answered["answer"]
     assert [(each["code"], each["message"]) for each in answered["notices"][:2]] == [
         ("synced", "updated the documents: 1 changed"),
-        ("sync_incomplete", "1 file could not be updated: garden/plan.pdf; for the reason: streamrag ls --failed"),
+        ("sync_incomplete", "1 file could not be updated: garden/plan.pdf; to see why: streamrag ls --failed"),
     ]
     assert again == []
 

@@ -115,8 +115,8 @@ def test_the_log_can_be_switched_off_and_on_again(user: CommandLine) -> None:
     on = user.run("log", "on")
     ask(user, QUESTION)
 
-    assert off.stdout.decode() == "questions are not logged: it was switched off with: streamrag log off\n"
-    assert reason == "it was switched off with: streamrag log off"
+    assert off.stdout.decode() == "questions are not logged: logging was switched off with: streamrag log off\n"
+    assert reason == "logging was switched off with: streamrag log off"
     assert on.stdout.decode() == "questions are logged\n"
     assert questions(user) == [QUESTION]
 
@@ -337,7 +337,7 @@ def test_status_reports_that_the_log_cannot_be_written(tmp_path: Path) -> None:
 def test_continuing_a_conversation_prints_its_description(cold_user: CommandLine) -> None:
     ask(cold_user, QUESTION, "-q")
     (turn,) = logged(cold_user)
-    expected = f'continuing {turn["thread"]}, 1 question, collection default: "{QUESTION}"'
+    expected = f'continuing conversation {turn["thread"]} (1 question, collection default): "{QUESTION}"'
     with on_terminal(cold_user, "ask", "-C", "and when does it close?", columns=100) as (terminal, process):
         assert terminal.wait_for_end(process) == 0
     shown = terminal.lines[0]

@@ -192,7 +192,8 @@ def test_ingesting_an_unmounted_folder_removes_no_documents(cli_with_notes: Warm
             [
                 f"streamrag: {notes} has no readable files, but the store has {MANY} documents from it:"
                 " is its disk or network share mounted?",
-                f"hint: mount it, or remove the documents: streamrag ingest --allow-empty {notes}",
+                "hint: mount the disk or network share, or remove the documents:"
+                f" streamrag ingest --allow-empty {notes}",
             ],
         )
     ] * 2
@@ -241,9 +242,9 @@ def test_an_unmounted_folder_with_a_stray_file_removes_no_documents(cli_with_not
         2,
         b"",
         [
-            f"streamrag: {notes} has none of the {MANY} documents that the store has from it:"
+            f"streamrag: {notes} no longer contains any of its {MANY} stored documents:"
             " is its disk or network share mounted?",
-            f"hint: mount it, or remove the documents: streamrag ingest --allow-empty {notes}",
+            f"hint: mount the disk or network share, or remove the documents: streamrag ingest --allow-empty {notes}",
         ],
     )
     assert documents(cli_with_notes) == MANY + 1
@@ -279,7 +280,7 @@ def test_a_rebuild_is_refused_if_a_folder_with_documents_is_missing(cli_with_not
         [
             f"streamrag: {notes} no longer exists, and a rebuild would remove its {MANY} documents from the store:"
             " is its disk or network share mounted?",
-            "hint: mount it, or remove the documents: streamrag ingest --rebuild --allow-empty",
+            "hint: mount the disk or network share, or remove the documents: streamrag ingest --rebuild --allow-empty",
         ],
     )
     assert documents(cli_with_notes) == MANY + 1
