@@ -44,7 +44,7 @@ def earlier_messages(request: LoggedRequest) -> list[str]:
     return [message["content"] for message in request.json["messages"][1:-1]]
 
 
-def test_follow_up_questions_get_their_sources_and_the_whole_conversation_stays_visible(visiting: Visiting) -> None:
+def test_follow_up_questions_get_sources_and_earlier_turns_stay_visible(visiting: Visiting) -> None:
     with visiting([answer("Ada Brandt."), answer("In 1921."), answer("18 euros.")]) as visit:
         for question in (LIGHTHOUSE, LAMP, BERTH):
             visit.ask_and_wait(question)

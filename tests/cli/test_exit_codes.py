@@ -84,7 +84,7 @@ def test_without_a_command_help_is_printed(cli: CommandLine, arguments: tuple[st
     assert outcome.stdout.decode().startswith(f"Usage: streamrag {' '.join(arguments)}".rstrip() + " [OPTIONS] COMMAND")
 
 
-def test_a_question_can_be_given_as_words_in_a_pipe_or_without_a_command(cli_with_store: CommandLine) -> None:
+def test_a_question_can_be_unquoted_piped_or_passed_without_a_command(cli_with_store: CommandLine) -> None:
     quoted = cli_with_store.run("ask", "-q", QUESTION)
 
     assert quoted.code == 0

@@ -68,7 +68,7 @@ def test_hints_in_a_chat_suggest_chat_commands(hint: str, expected: str) -> None
     assert HintCommand(command="chat", question="why", flags=FLAGS).complete(hint) == expected
 
 
-def test_a_hint_for_a_question_with_text_from_stdin_reads_it_again(tmp_path: Path) -> None:
+def test_a_hint_for_a_question_with_stdin_text_reads_stdin_again(tmp_path: Path) -> None:
     with (tmp_path / "text").open("w+", encoding="utf-8") as stream:
         here = process(stdin=stream)
         read_question(["How far?"], here, stdin=True, command="ask")

@@ -76,7 +76,7 @@ def test_commands_in_notices_and_hints_repeat_the_collection_flag() -> None:
 
 
 @pytest.mark.parametrize("part_of", ["ingest", ""])
-def test_an_interruption_is_shown_as_an_error_only_if_part_of_is_set(part_of: str) -> None:
+def test_an_interruption_is_shown_only_if_the_caller_names_what_is_incomplete(part_of: str) -> None:
     here, renderer = process(), RecordingRenderer()
     seen = DocumentSeen(source="a.md", action="added")
 
