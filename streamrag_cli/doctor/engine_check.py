@@ -36,7 +36,9 @@ def check_engine(settings: Settings | None, environment: Mapping[str, str]) -> I
         if state["version"] == __version__:
             yield ok("engine", message)
         else:
-            yield warning("engine", f"{message}; this is version {__version__}", hint=_STOP, code="engine_outdated")
+            yield warning(
+                "engine", f"{message}; this command is version {__version__}", hint=_STOP, code="engine_outdated"
+            )
 
 
 def _is_running(address: EngineAddress) -> bool:

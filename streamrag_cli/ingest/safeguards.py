@@ -385,5 +385,5 @@ def confirm_removal(
     request.confirmation.require(
         f"Remove {counted} {target}?",
         message=f"the command would remove {counted} {target}",
-        hint=f"list them first, then confirm with --yes: {command} --dry-run -v",
+        hint=f"list the documents first, then confirm with --yes: {command} --dry-run -v",
     )

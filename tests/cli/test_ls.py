@@ -184,7 +184,7 @@ def test_a_whole_collection_is_removed_without_a_path(user: WarmCommandLine) -> 
     assert (unconfirmed.code, removed.code, unnamed.code) == (2, 0, 2)
     assert unconfirmed.stderr == (
         "streamrag: the command would remove 2 documents and the collection 'rules' itself: this requires --yes\n"
-        "hint: list them first, then confirm with --yes:"
+        "hint: list the documents first, then confirm with --yes:"
         " streamrag ingest --remove --all -c rules --dry-run -v\n"
     )
     assert [line.partition("\t")[0] for line in lines(user, "collections")] == ["default"]

@@ -87,7 +87,7 @@ def test_removing_many_documents_needs_yes_without_a_terminal(cli_with_notes: Wa
         [
             f"streamrag: the command would remove {MANY + 1} documents below {work} from the collection 'default':"
             " this requires --yes",
-            "hint: list them first, then confirm with --yes: streamrag ingest --remove . --dry-run -v",
+            "hint: list the documents first, then confirm with --yes: streamrag ingest --remove . --dry-run -v",
         ],
     )
     assert documents(cli_with_notes) == MANY + 1
@@ -403,7 +403,7 @@ def test_a_rule_that_removes_many_documents_needs_yes_without_a_terminal(
         [
             f"streamrag: the command would remove {MANY} documents below {cli_with_notes.directory}/notes that"
             f" are now {because}: this requires --yes",
-            f"hint: list them first, then confirm with --yes: streamrag ingest{repeated} notes --dry-run -v",
+            f"hint: list the documents first, then confirm with --yes: streamrag ingest{repeated} notes --dry-run -v",
         ],
     )
     assert (dry.code, json.loads(dry.stdout)["counts"]["deleted"], documents(cli_with_notes)) == (0, MANY, MANY + 1)
