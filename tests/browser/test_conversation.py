@@ -172,7 +172,7 @@ def test_going_back_to_the_page_keeps_the_partial_answer(visiting: Visiting) -> 
         assert questions(page) == []  # as when the browser shows a page that it kept in memory
 
 
-def test_a_stopped_answer_is_kept_marked_and_can_be_asked_again(visiting: Visiting) -> None:
+def test_a_stopped_answer_is_kept_and_its_question_can_be_asked_again(visiting: Visiting) -> None:
     replies = [answer("Half", " and more.", between=[Hold(threading.Event())]), answer("Whole.")]
     with visiting(replies) as visit:
         page = visit.page

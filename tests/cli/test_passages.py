@@ -28,7 +28,7 @@ def test_the_max_chars_flag_cuts_passages_in_text_and_json(cli_with_store: WarmC
     assert hit["text"] == cut
 
 
-def test_json_has_the_whole_passage_but_event_lines_do_not(cli_with_store: WarmCommandLine) -> None:
+def test_json_has_the_whole_passage_but_jsonl_does_not(cli_with_store: WarmCommandLine) -> None:
     (hit,) = json.loads(cli_with_store.run(*QUERY, "--json").stdout)["hits"]
     (source,) = json.loads(cli_with_store.run("ask", *QUERY[1:], "--json").stdout)["sources"]
     events = cli_with_store.run("ask", *QUERY[1:], "--jsonl").stdout.decode()

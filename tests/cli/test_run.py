@@ -108,7 +108,7 @@ def test_an_error_caused_by_a_signal_is_treated_as_an_interruption() -> None:
 
 
 @pytest.mark.parametrize("stream", [answer(DONE), ingest(ingested(failed=0))], ids=["answer", "ingest"])
-def test_an_output_error_is_raised_after_the_first_event(
+def test_an_output_error_stops_the_run_and_is_raised(
     stream: AsyncGenerator[AskEvent, None] | list[IngestEvent],
 ) -> None:
     full = OSError(28, "No space left on device")
