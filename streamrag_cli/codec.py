@@ -142,7 +142,7 @@ def read_event(line: bytes) -> Event:
     fields_by_name = read_line(line)
     kind = _EVENTS.get(str(fields_by_name.pop("event", "")))
     if kind is None:
-        raise DecodeError("the line is not an event")
+        raise DecodeError("the JSON object is not a known event")
     return from_full(kind, fields_by_name)
 
 

@@ -37,10 +37,10 @@ def read_regular_file(file: Path, max_bytes: int) -> bytes:
     """Return the content of a regular file. Raises OSError if it cannot be read or is larger than `max_bytes`."""
     with open(file, "rb", opener=_open_without_waiting) as opened:
         if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "it is not a regular file")
+            raise OSError(errno.EINVAL, "the path is not a regular file")
         content = opened.read(max_bytes + 1)
     if len(content) > max_bytes:
-        raise OSError(errno.EINVAL, "it is too large")
+        raise OSError(errno.EINVAL, "the file is too large")
     return content
 
 

@@ -62,7 +62,7 @@ UNANSWERED = (
 )
 
 
-_VARYING = re.compile(r"\d[\d,.]* (?:min \d+ )?m?s\b|(?<=^continuing )\w+", re.MULTILINE)
+_VARYING = re.compile(r"\d[\d,.]* (?:min \d+ )?m?s\b|(?<=^continuing conversation )\w+", re.MULTILINE)
 """Times and the id of a conversation."""
 
 

@@ -65,7 +65,7 @@ def test_doctor_confirms_that_telemetry_is_off(tmp_path: Path) -> None:
 
     assert (finding.state, finding.found) == (
         "ok",
-        "disabled in all libraries; onnxruntime left no telemetry files",
+        "disabled in all libraries; onnxruntime has left no telemetry files",
     )
 
 

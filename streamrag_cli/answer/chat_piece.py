@@ -48,19 +48,19 @@ def parse_chunk(chunk: object) -> Piece:
     Raises InvalidChunkError if `chunk` is not part of an answer.
     """
     if not isinstance(chunk, dict):
-        raise InvalidChunkError("a chunk is not a JSON object")
+        raise InvalidChunkError("an event in the stream is not a JSON object")
     usage = _usage(chunk.get("usage"))
     choices = chunk.get("choices") or []
     if not isinstance(choices, list):
-        raise InvalidChunkError("the choices of a chunk are not a list")
+        raise InvalidChunkError("the field choices is not a list")
     if not choices:
         return Piece(usage=usage)
     choice = choices[0]
     if not isinstance(choice, dict):
-        raise InvalidChunkError("a choice is not a JSON object")
+        raise InvalidChunkError("the first element of choices is not a JSON object")
     delta = choice.get("delta") or choice.get("message") or {}
     if not isinstance(delta, dict):
-        raise InvalidChunkError("the delta of a choice is not a JSON object")
+        raise InvalidChunkError("the field delta is not a JSON object")
     content = delta["content"] if "content" in delta else choice.get("text")
     return Piece(
         text=_content(content),
@@ -85,7 +85,7 @@ def _content(content: object) -> str:
         return content or ""
     if isinstance(content, list):
         return "".join(_text(part.get("text")) for part in content if isinstance(part, dict))
-    raise InvalidChunkError("the content of a chunk is not text")
+    raise InvalidChunkError("the field content is not text")
 
 
 def _usage(usage: object) -> Usage | None:

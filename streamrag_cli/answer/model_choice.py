@@ -100,7 +100,7 @@ def connect_hint(servers: Sequence[LocalServer], command: str, rest: str = "") -
         if server.models:
             base_url, model = shlex.quote(server.base_url), shlex.quote(server.models[0])
             return f"to use {server.name} on this machine: {command} --base-url {base_url} -m {model}{rest}"
-    return f"to connect one: export OPENAI_API_KEY=KEY, or {command} --base-url URL{rest}"
+    return f"to connect a model: export OPENAI_API_KEY=KEY, or {command} --base-url URL{rest}"
 
 
 def models_of(base_url: str, api_key: str | None, *, timeout_s: float) -> list[str]:

@@ -181,7 +181,7 @@ def _no_such_setting(name: str, names: list[str]) -> str:
     if secret is not None:
         return (
             f"{shown} cannot be set in a chat, where it would be visible; set the environment variable"
-            f" {secret.variables[0]} before the chat"
+            f" {secret.variables[0]} before you start the chat"
         )
     similar = get_close_matches(name, names, n=1)
     advice = f"did you mean {similar[0]}?" if similar else f"the settings are {', '.join(names)}"
@@ -232,7 +232,7 @@ def _save(session: ChatSession, name: str) -> None:
     try:
         path = (session.directory / path.expanduser()).resolve()
         if path.exists() and not path.is_file():
-            raise FileExistsError(0, "it is not a regular file")
+            raise FileExistsError(0, "the path is not a regular file")
         if path.exists() and not session.confirms(f"{path} exists. Overwrite it?"):
             session.print("the conversation was not saved")
             return

@@ -48,7 +48,7 @@ async def line_too_long() -> AsyncGenerator[AskEvent, None]:
     """Yield the single event for a line that was too long to be read completely."""
     yield as_event(
         UsageError(
-            "a line of the chat's input is longer than 1 MB",
+            "a line of input is longer than 1 MB",
             code="question_too_long",
             hint='pass long text on stdin: streamrag ask --stdin "QUESTION" < FILE',
         )

@@ -42,7 +42,9 @@ class Continued:
         last = self.turns[-1]
         count = counted_noun(len(self.turns), "question")
         question = " ".join(last.question.split())
-        return sanitise_line(f'continuing {self.thread}, {count}, collection {last.collection}: "{question}"')
+        return sanitise_line(
+            f'continuing conversation {self.thread} ({count}, collection {last.collection}): "{question}"'
+        )
 
 
 def to_continue(process: Process, flags: Mapping[str, object | None], *, last: bool, prefix: str | None) -> Continued:

@@ -22,7 +22,7 @@ def command(
         str, typer.Option("--to", metavar="STORE", help="Store to copy to: directory or postgresql:// URL.")
     ],
     replace: Annotated[
-        bool, typer.Option("--replace", help="Replace the collection if the target store already has it.")
+        bool, typer.Option("--replace", help="Replace the collection if it already exists in the target store.")
     ] = False,
     flags: options.SettingFlags,
     json: options.Json = False,

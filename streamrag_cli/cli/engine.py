@@ -10,6 +10,7 @@ import typer
 
 from streamrag_cli.cli import options
 from streamrag_cli.cli.process import Process
+from streamrag_cli.counting import counted_noun
 
 if TYPE_CHECKING:
     from streamrag_cli.engine.address import EngineAddress
@@ -40,10 +41,11 @@ def status(context: typer.Context, json: options.Json = False) -> int:
     for state in states if not json else []:
         if state:
             stores = ", ".join(state.get("stores", [])) or "none"
+            answered = f"{counted_noun(state['questions'], 'question')} answered"
             process.out.write(
-                f"engine {state['pid']}, version {state['version']}: questions answered: {state['questions']},"
-                f" in progress: {state['open']}; up {state['running_s']:.0f} s, idle {state['idle_s']:.0f} s;"
-                f" {state['rss_mb']} MB; stores: {stores}; log: {state['log']}\n"
+                f"engine {state['pid']}, version {state['version']}: {answered}, {state['open']} in progress;"
+                f" up {state['running_s']:.0f} s, idle {state['idle_s']:.0f} s; {state['rss_mb']} MB;"
+                f" stores: {stores}; log: {state['log']}\n"
             )
     return 0
 

@@ -17,13 +17,14 @@ def command(
         str, typer.Argument(metavar="DIR", help="Folder with corpus.jsonl, queries.jsonl and qrels.tsv (BEIR format).")
     ],
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, metavar="N", help="Use only N questions, evenly spread.")
+        int | None,
+        typer.Option("--limit", min=1, metavar="N", help="Use only N questions, spread evenly over the set."),
     ] = None,
     by: Annotated[
         Literal["document", "chunk"],
         typer.Option(
             "--by",
-            help="Rank documents by their best passage, or rank the passages (chunk), which requires known answers.",
+            help="Rank documents by their best passage, or rank single passages (chunk), which requires known answers.",
         ),
     ] = "document",
     settings: Settings,

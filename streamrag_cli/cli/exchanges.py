@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 _FAILURES: Final = {
-    "nothing_relevant": "nothing relevant in the documents",
+    "nothing_relevant": "nothing relevant was found in the documents",
     "no_document_matches": "no document matches the filter",
 }
 

@@ -150,14 +150,14 @@ class _Sync:
 
     def _some_failed(self, failed: list[str]) -> Notice:
         named = ", ".join(failed[:_NAMED]) + (f" and {len(failed) - _NAMED:,} more" if len(failed) > _NAMED else "")
-        message = f"{counted_noun(len(failed), 'file')} could not be updated: {named}; for the reason:"
+        message = f"{counted_noun(len(failed), 'file')} could not be updated: {named}; to see why:"
         return self._with_flags(
             Notice(message=sanitise_line(f"{message} streamrag ls --failed"), code="sync_incomplete")
         )
 
     def _failed(self, message: str, hint: str) -> Notice:
         shown = f"the documents{self._where()} were not updated: {message}" + (
-            f"; to do it: {hint}" if hint.startswith("streamrag ") else f"; {hint}" if hint else ""
+            f"; run: {hint}" if hint.startswith("streamrag ") else f"; {hint}" if hint else ""
         )
         return self._with_flags(Notice(message=sanitise_line(shown), code="not_synced"))
 

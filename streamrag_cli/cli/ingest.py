@@ -38,7 +38,7 @@ def command(
         bool | None,
         typer.Option(
             "--follow/--no-follow",
-            help="Also ingest the pages below PATH that are linked or in the sitemap."
+            help="Also ingest pages below PATH that are linked or listed in the sitemap."
             " [web pages; default: as in the last ingest]",
             show_default=False,
         ),
@@ -46,7 +46,7 @@ def command(
     max_pages: Annotated[
         int | None,
         typer.Option(
-            "--max-pages", metavar="N", min=1, help="With --follow: maximum number of pages of PATH. [default: 500]"
+            "--max-pages", metavar="N", min=1, help="With --follow: maximum number of pages per PATH. [default: 500]"
         ),
     ] = None,
     name: Annotated[
@@ -199,7 +199,7 @@ def _locations(
         message = "--remove requires the name of the piped document, not -"
         raise UsageError(message, code="usage", hint="streamrag ingest --remove notes/today.md")
     if (STDIN in paths) != (name is not None):
-        message = "--name requires the PATH -" if name else "the PATH - requires --name, the name of the document"
+        message = "--name requires - as PATH" if name else "- as PATH requires --name, the name of the document"
         raise UsageError(message, code="usage", hint="pbpaste | streamrag ingest - --name notes/today.md")
     locations: list[Location] = []
     piped: dict[Address, bytes] = {}

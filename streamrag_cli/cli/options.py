@@ -17,7 +17,11 @@ from streamrag_cli.settings_table import SERVER_SETTINGS, SETTINGS, ServerSettin
 
 ContinueLast = Annotated[
     bool,
-    typer.Option("-C", "--continue", help="Continue the last conversation of this terminal, or else the last of all."),
+    typer.Option(
+        "-C",
+        "--continue",
+        help="Continue the last conversation in this terminal, or the most recent one if there is none.",
+    ),
 ]
 Thread = Annotated[
     str | None,

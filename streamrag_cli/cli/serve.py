@@ -42,11 +42,11 @@ def command(
             return
         names = ", ".join(map(repr, server.collections or (settings.collection,)))
         served = "all collections" if server.all_collections else names
-        lines = [f"streamrag serves {served} at {address} (Ctrl-C to stop)"]
+        lines = [f"serving {served} at {address} (Ctrl-C to stop)"]
         if server.server_key is None and not is_supported():
             lines.append(
-                "warning: every user of this machine can ask questions, because this system does not report which"
-                " user connects; to prevent this, set STREAMRAG_SERVER_KEY"
+                "warning: every user of this machine can ask questions, because the operating system does not report"
+                " which user opens a connection; to prevent this, set STREAMRAG_SERVER_KEY"
             )
         process.err.write("".join(f"{line}\n" for line in lines) + note)
         process.err.flush()

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from streamrag_cli.history.reading import LoggedTurn
 
 _HELP = (
-    "PATH, PATH:LINE, PATH:FIRST-LAST, PATH:pPAGE, a location as sources show it, the id of a passage, the number of a"
-    " source, or last."
+    "PATH, PATH:LINE, PATH:FIRST-LAST, PATH:pPAGE, a location as printed with a source, the id of a passage, the number"
+    " of a source, or last."
 )
 
 
@@ -98,7 +98,7 @@ def _numbered_source(
             raise
     where = _place(fields)
     passage = _read(Selection(where=where, names=process.display_names), settings)
-    message = f"the document was ingested again after that {shown_by}; this passage is now at the same place"
+    message = f"the document has been ingested again since that {shown_by}; this is the passage now at the same place"
     notices.append(Notice(message=message, code="passage_changed"))
     return passage, settings
 

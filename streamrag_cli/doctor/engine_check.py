@@ -14,7 +14,7 @@ _STOP: Final = "streamrag engine stop"
 
 def check_engine(settings: Settings | None, environment: Mapping[str, str]) -> Iterator[Finding]:
     if settings is not None and settings.engine == "off":
-        yield ok("engine", "disabled; commands run without it")
+        yield ok("engine", "disabled; commands run without the engine")
         return
     try:
         own, addresses = address_for(environment), all_addresses(environment)
@@ -30,13 +30,15 @@ def check_engine(settings: Settings | None, environment: Mapping[str, str]) -> I
         message = f"{engines} from another version or environment {verb} still running"
         yield warning("engine", message, hint=_STOP, code="engine_outdated")
     if state is None:
-        yield ok("engine", "not running; the next question starts it")
+        yield ok("engine", "not running; the next question starts the engine")
     else:
         message = f"version {state['version']} is running as process {state['pid']}, {state['rss_mb']} MB"
         if state["version"] == __version__:
             yield ok("engine", message)
         else:
-            yield warning("engine", f"{message}; this is version {__version__}", hint=_STOP, code="engine_outdated")
+            yield warning(
+                "engine", f"{message}; this command is version {__version__}", hint=_STOP, code="engine_outdated"
+            )
 
 
 def _is_running(address: EngineAddress) -> bool:

@@ -9,7 +9,7 @@ from streamrag_cli.documents.ocr import INSTALL, find_ocr, has_program
 def check_ocr(mode: str, environment: Mapping[str, str]) -> Iterator[Finding]:
     """Yield the finding for the setting `ocr`. Raises ConfigurationError `no_ocr` if a language is not installed."""
     if mode == "off":
-        yield ok("ocr", "off: scanned pages and images are not read")
+        yield ok("ocr", "OCR is off: scanned pages and images are not read")
         return
     ocr = find_ocr(mode, environment)
     if ocr is not None:

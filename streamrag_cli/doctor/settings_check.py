@@ -53,10 +53,10 @@ def _hint_for(reading: Reading, error: ConfigurationError) -> str:
     """Return the command that makes the settings readable: it unsets the variable or renames the file."""
     variable = error.hint.removeprefix("correct ")
     if variable in reading.environment:
-        return f"unset {variable}   (or correct it)"
+        return f"correct the variable, or remove it: unset {variable}"
     if error.code in _FILE_CODES or str(reading.file) in error.hint:
         file = shlex.quote(str(reading.file))
-        return f"mv {file} {file}.not-read   (or correct it)"
+        return f"correct the file, or move it away: mv {file} {file}.not-read"
     return error.hint
 
 

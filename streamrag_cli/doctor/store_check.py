@@ -75,7 +75,8 @@ def _check_roots(store: Store, name: str) -> Iterator[Finding]:
         for root in sorted(missing):
             if manifest and any(True for _ in manifest.documents_under(root)):
                 message = f"{name}: {root} no longer exists, but questions are still answered from its documents"
-                hint = f"mount it, or remove its documents: streamrag ingest --remove {shlex.quote(root)}"
+                hint = "mount the disk or network share, or remove the documents:"
+                hint += f" streamrag ingest --remove {shlex.quote(root)}"
                 yield warning("store", message, hint=hint, code="root_gone")
 
 

@@ -20,7 +20,7 @@ def check_telemetry(environment: Mapping[str, str]) -> Iterator[Finding]:
     """
     if variables := active_telemetry(os.environ):
         names, verb = ", ".join(variables), "is" if len(variables) == 1 else "are"
-        message = f"a library may send telemetry: {names} {verb} not set to disable it"
+        message = f"a library may send telemetry: {names} {verb} not set to the value that disables it"
         hint = " ".join(["unset", *variables, "  (then: streamrag doctor)"])
         raise ConfigurationError(message, code="not_silenced", hint=hint)
     directories = onnxruntime_files(environment)
@@ -32,7 +32,7 @@ def check_telemetry(environment: Mapping[str, str]) -> Iterator[Finding]:
         hint = f"rm -r {shlex.join(map(str, (*directories, *_session_files(environment))))}"
         yield warning("telemetry", message, hint=hint, code="telemetry_files")
     else:
-        yield ok("telemetry", "disabled in all libraries; onnxruntime left no telemetry files")
+        yield ok("telemetry", "disabled in all libraries; onnxruntime has left no telemetry files")
 
 
 def onnxruntime_files(environment: Mapping[str, str]) -> list[Path]:

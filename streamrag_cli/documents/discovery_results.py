@@ -20,7 +20,7 @@ _REASONS: dict[SkipCode, str] = {
     "gitignored": "ignored by git",
     "streamragignored": "ignored by .streamragignore",
     "excluded": "excluded by an --exclude pattern",
-    "generated": "generated or vendored; pass its path to ingest it",
+    "generated": "generated or vendored content; pass its path to ingest it",
     "duplicate": "link to a path that has already been found",
     "outside_root": "link to a path outside the folder",
     "broken_link": "broken link",
@@ -30,7 +30,7 @@ _REASONS: dict[SkipCode, str] = {
     "robots": "the robots.txt of the site disallows the page",
     "dead_link": "the linked page does not exist",
     "same_page": "the page is a duplicate of another page",
-    "outside_address": "the page redirects to a page that is not below the address",
+    "outside_address": "the page redirects to an address that is not below PATH",
     "lfs_pointer": "stored with Git LFS; the repository contains only a pointer to the file",
 }
 

@@ -91,10 +91,10 @@ class EngineService:
         try:
             if variables := open_store(settings.store).environment_overrides(self._environment):
                 # libpq reads these variables, such as PGPASSWORD, from the environment, and the engine lacks them.
-                raise EngineUnavailableError(f"it does not receive these variables: {', '.join(variables)}")
+                raise EngineUnavailableError(f"the engine does not receive these variables: {', '.join(variables)}")
             connection = connect(request, self._environment, idle_s=settings.engine_idle_s)
         except EngineUnavailableError as error:
-            _log.debug("the engine is not used: %s", error)
+            _log.debug("continuing without the engine: %s", error)
             return fallback()
         return _events(connection, fallback)
 
@@ -120,7 +120,7 @@ class Connection:
         watch_task = asyncio.create_task(watch(reader, heartbeat))
         try:
             if not await reader.readline():  # the hello
-                raise EngineUnavailableError("it exited")
+                raise EngineUnavailableError("the engine exited")
             heartbeat.received()
             while line := await reader.readline():
                 heartbeat.received()
@@ -128,11 +128,11 @@ class Connection:
                     continue
                 event = read_event(line)
                 if not isinstance(event, AskEvent):
-                    raise DecodeError("the engine sent an event of an ingest")
+                    raise DecodeError("the engine sent an ingest event")
                 yield event
                 if isinstance(event, self.ends_with):
                     return
-            raise EngineUnavailableError("it exited")
+            raise EngineUnavailableError("the engine exited")
         except TimeoutError:
             raise self._disown() from None
         except (OSError, DecodeError) as error:
@@ -147,7 +147,7 @@ class Connection:
         This engine is not stopped, because it may only be busy.
         """
         self.address.socket.unlink(missing_ok=True)
-        return EngineUnavailableError("it does not respond")
+        return EngineUnavailableError("the engine does not respond")
 
 
 def connect(request: Request, environment: Mapping[str, str], *, idle_s: float, start: bool = True) -> Connection:
@@ -201,7 +201,7 @@ def state_of(address: EngineAddress, wants: Literal["status", "stop"]) -> dict[s
             connection.sendall(to_line(Request(wants=wants)))
             return read_line(replies.readline())
         except (OSError, DecodeError) as error:
-            raise EngineUnavailableError("it does not respond") from error
+            raise EngineUnavailableError("the engine does not respond") from error
 
 
 async def _events(
@@ -217,7 +217,7 @@ async def _events(
                 shown = shown or not isinstance(event, Status | QuestionAsked)
                 yield event
     except EngineUnavailableError as error:
-        _log.debug("the engine is not used: %s", error)
+        _log.debug("continuing without the engine: %s", error)
         if shown:
             yield _LOST
             return
@@ -237,7 +237,7 @@ def _connected(path: Path) -> socket.socket | None:
         connection.connect(str(path))
         _, uid = peer(connection)
         if uid != os.getuid():
-            raise EngineUnavailableError("it belongs to another user")
+            raise EngineUnavailableError("the engine belongs to another user")
     except (FileNotFoundError, ConnectionRefusedError):
         connection.close()
         return None

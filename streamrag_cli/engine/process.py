@@ -126,7 +126,7 @@ class Engine:
             case Request(wants="status"):
                 pass  # the hello contains the status
             case Request(question=None) | Request(settings=None):
-                raise DecodeError("the request has no question or no settings")
+                raise DecodeError("the request lacks a question or settings")
             case _:
                 await self._answer(request, writer, connection)
         await writer.drain()

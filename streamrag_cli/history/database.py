@@ -99,7 +99,7 @@ def _is_initialized(db: sqlite3.Connection, file: Path) -> bool:
     if version == 0 and not db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
         return False
     if db.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION_ID:
-        raise _damaged(file, "it contains another program's database")
+        raise _damaged(file, "the file contains another program's database")
     if version > VERSION:
         quoted = shlex.quote(str(file))
         raise LogError(

@@ -40,7 +40,7 @@ def why_not_logged(settings: Settings, environment: Mapping[str, str], *, in_ci:
     if in_ci:
         return "the environment variable CI is set"
     try:
-        return "it was switched off with: streamrag log off" if _off_file(environment).exists() else ""
+        return "logging was switched off with: streamrag log off" if _off_file(environment).exists() else ""
     except (OSError, LogError):
         return ""  # reported when an answer is recorded
 

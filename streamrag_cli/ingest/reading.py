@@ -119,7 +119,7 @@ class FileReader:
     def _read(self, file: FoundFile, source: str, known: DocumentRecord | None, shown: str) -> FileResult:
         path = Path(file.format_path)
         if not file.is_named and is_image(path) and is_camera_photo(read_start(Path(file.real), HEADER_BYTES)):
-            return _withheld_result(file, shown, Withheld("photo", "photo; pass its path to read its text"))
+            return _withheld_result(file, shown, Withheld("photo", "photo; pass its path to ingest it"))
         record, raw = read_record(file, source, limit_bytes=self._limit_bytes)
         if withheld := withhold_reason(file, raw):
             return _withheld_result(file, shown, withheld)
@@ -132,7 +132,7 @@ class FileReader:
                 refreshed_record = replace(refreshed_record, date=document.date, tags=document.tags)
             return FileResult(path=file.name, shown=shown, action="unchanged", record=refreshed_record)
         if not file.is_named and not content_matches_name(path, raw.data):
-            return _withheld_result(file, shown, Withheld("unsupported", "its content does not match its file name"))
+            return _withheld_result(file, shown, Withheld("unsupported", "the content does not match the file name"))
         note, chunks = "", []
         if self._reads_chunks:
             document = self._load(path, raw)

@@ -146,8 +146,8 @@ def _files_left(left: Sequence[Path]) -> Iterator[Notice]:
     if left:
         named = sanitise_line(", ".join(map(str, left[:_NAMED_FILES])))
         more = f" and {len(left) - _NAMED_FILES:,} more" if len(left) > _NAMED_FILES else ""
-        pronoun = "it" if len(left) == 1 else "them"
-        message = f"not removed, because the store did not create {pronoun}: {named}{more}"
+        verb, pronoun = ("was", "it") if len(left) == 1 else ("were", "them")
+        message = f"{named}{more} {verb} not removed, because the store did not create {pronoun}"
         yield Notice(message=message, code="files_left")
 
 

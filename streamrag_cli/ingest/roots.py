@@ -53,7 +53,7 @@ class Confirmation:
     def ask_if_possible(self, question: str) -> None:
         """Like `require`, but does not raise an error if there is no terminal."""
         if not self.granted and self.ask is not None and not self.ask(question):
-            raise UsageError("cancelled, nothing was changed", code="not_confirmed")
+            raise UsageError("cancelled; nothing was changed", code="not_confirmed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +116,7 @@ class IngestRequest:
                 raise UsageError(
                     f"the name of {sanitise_line(str(path))} is not UTF-8",
                     code="not_utf_8",
-                    hint="rename it: mv OLD NEW",
+                    hint="rename the file or folder: mv OLD NEW",
                 )
         return absolute
 
@@ -165,21 +165,23 @@ def _nothing_to_ingest(recorded: Sequence[Location], request: IngestRequest) -> 
     """The error if no PATH is named and no recorded root exists."""
     if recorded and not request.rebuild:
         names = sanitise_line(", ".join(map(request.shown_name, recorded)))
+        is_one = len(recorded) == 1
         if all(isinstance(root, Address) for root in recorded):
+            verb, copies = ("was", "its copy no longer exists") if is_one else ("were", "their copies no longer exist")
             return UsageError(
-                f"{names}: ingested on another machine, or the copy no longer exists",
+                f"{names} {verb} ingested on another machine, or {copies}",
                 code="no_path",
-                hint=f"to ingest it here: streamrag ingest {shlex.join(map(str, recorded))}",
+                hint=f"to ingest on this machine: streamrag ingest {shlex.join(map(str, recorded))}",
             )
         command = request.removal_command(*recorded)
-        verb, it = ("does", "it") if len(recorded) == 1 else ("do", "them")
         return UsageError(
-            f"{names} {verb} not exist, so there is nothing to ingest: is the disk or network share mounted?",
+            f"{names} {'does' if is_one else 'do'} not exist, so there is nothing to ingest:"
+            " is the disk or network share mounted?",
             code="no_path",
-            hint=f"mount {it}, ingest its new location if it moved, or remove the documents: {command}",
+            hint=f"mount the disk or network share, ingest the new location, or remove the documents: {command}",
         )
     command = "streamrag ingest --rebuild PATH" if request.rebuild else "streamrag ingest PATH"
-    return UsageError("no path to ingest: nothing was ingested before", code="no_path", hint=command)
+    return UsageError("no PATH was given, and nothing was ingested before", code="no_path", hint=command)
 
 
 def outermost(roots: Sequence[Location]) -> list[Location]:
@@ -228,7 +230,7 @@ def reject_missing_paths(request: IngestRequest, settings: Settings) -> None:
                 raise UsageError(
                     f"no such file or directory: {path}",
                     code="no_such_path",
-                    hint=f"if it was moved or deleted, remove its documents from the store: {command}",
+                    hint=f"if the file or folder was moved or deleted, remove its documents from the store: {command}",
                 )
 
 

@@ -248,7 +248,7 @@ def reject_missing_roots(request: IngestRequest, settings: Settings) -> None:
             f"{sanitise_line(str(root))} no longer exists, and a rebuild would remove its"
             f" {counted_noun(documents, 'document')} from the store: is its disk or network share mounted?",
             code="empty_folder",
-            hint="mount it, or remove the documents: streamrag ingest --rebuild --allow-empty",
+            hint="mount the disk or network share, or remove the documents: streamrag ingest --rebuild --allow-empty",
         )
 
 
@@ -259,7 +259,7 @@ def _no_copy(root: Address, documents: int) -> UsageError:
         code="empty_folder",
         hint=f"ingest it here first: streamrag ingest {shlex.quote(str(root))}"
         if root.scheme != "stdin"
-        else "pipe it again, or remove the documents: streamrag ingest --rebuild --allow-empty",
+        else "pipe the document again, or remove it from the store: streamrag ingest --rebuild --allow-empty",
     )
 
 
@@ -337,7 +337,7 @@ def _reject_replaced(
     for root, documents in _stored_below(_without_documents(folders, unreadable, settings), request, settings).items():
         if documents > max(MANY_DOCUMENTS, files_of[root]):
             raise _perhaps_not_mounted(
-                root, f"has none of the {counted_noun(documents, 'document')} that the store has from it", request
+                root, f"no longer contains any of its {counted_noun(documents, 'stored document')}", request
             )
 
 
@@ -352,7 +352,8 @@ def _perhaps_not_mounted(root: Location, why: str, request: IngestRequest) -> Us
     return UsageError(
         f"{sanitise_line(str(root))} {why}: is its disk or network share mounted?",
         code="empty_folder",
-        hint=f"mount it, or remove the documents: {command} --allow-empty {shlex.quote(str(root))}",
+        hint="mount the disk or network share, or remove the documents:"
+        f" {command} --allow-empty {shlex.quote(str(root))}",
     )
 
 
@@ -387,5 +388,5 @@ def confirm_removal(
     request.confirmation.require(
         f"Remove {counted} {target}?",
         message=f"the command would remove {counted} {target}",
-        hint=f"list them first, then confirm with --yes: {command} --dry-run -v",
+        hint=f"list the documents first, then confirm with --yes: {command} --dry-run -v",
     )

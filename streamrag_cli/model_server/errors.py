@@ -226,7 +226,7 @@ def reason_of(cause: BaseException) -> str:
         case "TimeoutError":
             return "connection timed out"
         case "SSLCertVerificationError":
-            return f"its certificate is not trusted: {getattr(cause, 'verify_message', cause)}"
+            return f"the server's certificate is not trusted: {getattr(cause, 'verify_message', cause)}"
         case "SSLError":
             return f"TLS failed: {getattr(cause, 'reason', None) or cause}"
     return str(cause) or type(cause).__name__

@@ -30,7 +30,7 @@ class EventStreamDecoder:
         self._unfinished.append(piece)
         self._unfinished_bytes += len(piece)
         if self._unfinished_bytes > _LONGEST_EVENT_BYTES:
-            raise ValueError("an event is too long")
+            raise ValueError("an event in the stream is too long")
         if b"\n" not in piece and b"\r" not in piece and not after_cr:
             return []
         lines = b"".join(self._unfinished).splitlines(keepends=True)

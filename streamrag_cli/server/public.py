@@ -53,7 +53,7 @@ _BY_CODE: Final[Mapping[str, tuple[str, str]]] = {
 _NOTICES: Final[Mapping[str, str]] = {
     QUOTES_ONLY.code: QUOTES_ONLY.message,
     "finish_unknown": "the answer may be incomplete: the model server ended it with an unknown reason",
-    "rewrite_failed": "the question was not rewritten",
+    "rewrite_failed": "the question was not rewritten for the search",
     "retrying": "the model did not answer; trying again",
 }
 _HINTS_FOR_REFUSALS: Final[Mapping[str, str]] = {

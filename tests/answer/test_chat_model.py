@@ -67,7 +67,7 @@ def test_the_request_contains_the_exact_messages_and_only_universal_parameters()
     assert request.headers["authorization"] == f"Bearer {KEY}"
 
 
-def test_the_request_equals_the_one_that_langchain_sends() -> None:
+def test_the_request_is_identical_to_langchains_request() -> None:
     from langchain_openai import ChatOpenAI
 
     with OpenAIServer() as server:
@@ -173,7 +173,7 @@ def test_deviations_from_the_protocol_are_accepted(accent: str, reply: Reply) ->
     assert conversation.finished.finish_reason == "stop"
 
 
-def test_silence_after_the_finish_reason_does_not_delay_the_end() -> None:
+def test_silence_after_the_finish_reason_does_not_delay_the_answer() -> None:
     with OpenAIServer(chat=stream(token("Hello"), finish(), Stall(ping_every_s=0.02))) as server:
         conversation = converse(server.base_url, timeout_s=0.3)
 

@@ -38,7 +38,7 @@ def retriever(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Retriever]:
 
 @pytest.mark.parametrize("number", [0, 47, 99, 180, 331, 399])
 @pytest.mark.parametrize("template", ["How much does article {0} cost?", "Which contract ends on {1}?"])
-def test_the_row_with_the_code_is_found_and_quoted_first(template: str, number: int, retriever: Retriever) -> None:
+def test_the_row_with_the_requested_code_is_quoted_first(template: str, number: int, retriever: Retriever) -> None:
     article, day = row(number)
     question = template.format(article, day)
     default_min_score = 0.3

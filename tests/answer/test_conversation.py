@@ -154,7 +154,7 @@ def test_a_conversation_of_200_long_turns_is_answered_with_one_notice(settings: 
     )
 
 
-def test_questions_without_an_answer_do_not_count_as_left_out(settings: Settings) -> None:
+def test_unanswered_questions_are_not_counted_as_omitted_turns(settings: Settings) -> None:
     assert Outcome(settings, TIDES, n=31).notices == []
 
 
@@ -167,7 +167,7 @@ def test_most_prompts_repeat_the_messages_of_the_previous_turn(settings: Setting
     assert after[: len(before) - 1] == before[:-1]
 
 
-def test_history_chars_0_uses_earlier_turns_for_the_search_only(settings: Settings) -> None:
+def test_without_history_chars_earlier_turns_are_used_only_for_the_search(settings: Settings) -> None:
     outcome = Outcome(replace(settings, history_chars=0), TIDES)
 
     assert (outcome.earlier, outcome.notices) == ([], [])
@@ -299,7 +299,7 @@ def test_if_rewriting_fails_the_question_is_searched_with_its_conversation(
 
     ((code, message),) = outcome.notices
     assert code == "rewrite_failed"
-    assert message.startswith("the question was not rewritten: ")
+    assert message.startswith("the question was not rewritten for the search: ")
     assert message.endswith(reason)
     assert [type(each) for each in outcome.events][:4] == [Status, QuestionAsked, Notice, Status]
     assert outcome.one(Sources).sources[0].source == "docs/tides.txt"

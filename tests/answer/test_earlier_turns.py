@@ -46,7 +46,7 @@ def test_most_prompts_of_a_growing_conversation_begin_like_the_previous_one() ->
 
 
 @given(TURNS, st.integers(0, 8000))
-def test_the_turns_never_exceed_the_limit_and_include_the_newest(history: list[Turn], chars: int) -> None:
+def test_earlier_turns_include_the_newest_and_never_exceed_the_limit(history: list[Turn], chars: int) -> None:
     sent = earlier_turns(history, chars=chars)
     texts = [each for each in history if each.question or each.answer]
 

@@ -115,7 +115,9 @@ def test_without_token_states_sentences_are_chosen_by_their_words(harbour: Retri
 
 
 @pytest.mark.parametrize(("context", "is_whole"), [("", False), ("full", True), ("focused", False), ("300", False)])
-def test_a_local_model_gets_focused_parts_unless_context_is_full(context: str, is_whole: bool, tmp_path: Path) -> None:
+def test_a_local_model_gets_focused_parts_unless_the_context_setting_is_full(
+    context: str, is_whole: bool, tmp_path: Path
+) -> None:
     nouns = ("anchor", "barrel", "cable", "davit", "engine", "flag", "gaff")
     pages = {
         f"{noun}.md": f"# {noun}\n\n" + " ".join(f"The lamp in shed {n} hangs above {noun} {n * 7}." for n in range(24))

@@ -24,7 +24,7 @@ def filtered(pieces: list[str], mark: str = MARK) -> str:
     ],
 )
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
-def test_the_mark_is_removed_and_other_text_is_kept(answer: str, expected: str, size: int) -> None:
+def test_a_leaked_prompt_mark_is_removed_and_other_text_is_kept(answer: str, expected: str, size: int) -> None:
     assert filtered([answer[at : at + size] for at in range(0, len(answer), size)]) == expected
 
 

@@ -171,11 +171,11 @@ def test_a_model_answer_without_citations_has_a_notice(settings: Settings) -> No
     ],
     ids=["cited", "unknown", "absent", "not mentioned", "German", "cut", "interrupted"],
 )
-def test_cited_negative_and_incomplete_answers_have_no_citation_notice(settings: Settings, reply: Reply) -> None:
+def test_no_citation_notice_follows_a_cited_negative_or_incomplete_answer(settings: Settings, reply: Reply) -> None:
     assert "no_citations" not in notices(ask_model(reply, settings)[0])
 
 
-def test_quotes_without_a_model_are_not_judged(settings: Settings) -> None:
+def test_citations_of_quotes_are_not_checked(settings: Settings) -> None:
     events = ask_quotes(QUESTION, settings)
 
     assert "no_citations" not in notices(events)

@@ -129,7 +129,7 @@ def test_a_list_split_between_chunks_is_quoted_completely(tmp_path: Path) -> Non
     )
 
 
-def test_matching_rows_of_an_introduced_long_table_are_quoted(tmp_path: Path) -> None:
+def test_matching_rows_of_a_long_table_are_quoted_after_its_introduction(tmp_path: Path) -> None:
     rows = [f"| `F-{number:03}` | {'brass iron zinc'.split()[number % 3]} melts at {number} |" for number in range(90)]
     rows[70] = "| `F-070` | unobtainium never melts |"
     page = "# Metals\n\nThe following table lists when the unobtainium metals melt:\n\n**Melting**\n\n"

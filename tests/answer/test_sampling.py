@@ -48,7 +48,7 @@ def mark_of(request: LoggedRequest) -> str:
     return str(request.json["messages"][-1]["content"]).split()[1]
 
 
-def test_a_server_given_by_its_url_gets_a_low_temperature_unless_another_is_set(settings: Settings) -> None:
+def test_a_server_with_a_base_url_gets_a_low_default_temperature(settings: Settings) -> None:
     _, (default,) = ask(answer("Ada [1]."), settings)
     _, (configured,) = ask(answer("Ada [1]."), replace(settings, temperature=0.7))
     _, (requested,) = ask(answer("Ada [1]."), replace(settings, temperature=0.7), options={"temperature": 1.5})

@@ -212,7 +212,7 @@ def test_short_lines_of_prose_are_not_code(text: str) -> None:
 
 
 @pytest.mark.fault("quote-colon")
-def test_a_long_introduced_block_is_cut_with_an_ellipsis() -> None:
+def test_a_long_block_below_its_introduction_ends_in_an_ellipsis() -> None:
     code = "\n".join(f"step {number}" for number in range(40))
     items = "\n".join(f"- item {number}" for number in range(40))
     of_code = next(sentences(f"Do this:\n\n```\n{code}\n```")).block.markdown

@@ -37,13 +37,13 @@ def marked(answer: str, *, known: tuple[str, ...] = ()) -> tuple[int, ...]:
 
 
 @pytest.mark.parametrize("answer", [text for each in WRITTEN for text in each.right])
-def test_no_correct_answer_is_marked(answer: str) -> None:
+def test_no_correct_answer_is_marked_as_unsupported(answer: str) -> None:
     (written,) = [each for each in WRITTEN if answer in each.right]
 
     assert unsupported(answer, [source(1, written.passage)], [written.question]) == ()
 
 
-def test_nearly_all_answers_with_an_error_are_marked() -> None:
+def test_nearly_all_wrong_answers_are_marked_as_unsupported() -> None:
     cases = [(each, text) for each in WRITTEN for text in each.wrong]
     results = [unsupported(text, [source(1, each.passage)], [each.question]) for each, text in cases]
 
@@ -94,11 +94,11 @@ def test_the_citations_of_a_sentence_support_it_together() -> None:
     assert marked(answer.replace("[1][2]", "[1]")) == (1,)
 
 
-def test_only_the_citation_of_the_wrong_part_is_marked() -> None:
+def test_only_the_citation_of_the_wrong_part_is_marked_as_unsupported() -> None:
     assert marked("The ferry dates from 1998 [1], and the mill was restored in 2017 [2].") == (2,)
 
 
-def test_headings_the_document_name_and_the_question_count_as_known() -> None:
+def test_headings_the_document_name_and_the_question_support_an_answer() -> None:
     answer = "In the Harbour Guide for Visby, Polaris runs the ferry [1]."
     passage = source(1, "The line runs the ferry.", title="Visby > Timetable")
 

@@ -44,7 +44,7 @@ def earlier_messages(request: LoggedRequest) -> list[str]:
     return [message["content"] for message in request.json["messages"][1:-1]]
 
 
-def test_follow_up_questions_get_their_sources_and_the_whole_conversation_stays_visible(visiting: Visiting) -> None:
+def test_follow_up_questions_get_sources_and_earlier_turns_stay_visible(visiting: Visiting) -> None:
     with visiting([answer("Ada Brandt."), answer("In 1921."), answer("18 euros.")]) as visit:
         for question in (LIGHTHOUSE, LAMP, BERTH):
             visit.ask_and_wait(question)
@@ -172,7 +172,7 @@ def test_going_back_to_the_page_keeps_the_partial_answer(visiting: Visiting) -> 
         assert questions(page) == []  # as when the browser shows a page that it kept in memory
 
 
-def test_a_stopped_answer_is_kept_marked_and_can_be_asked_again(visiting: Visiting) -> None:
+def test_a_stopped_answer_is_kept_and_its_question_can_be_asked_again(visiting: Visiting) -> None:
     replies = [answer("Half", " and more.", between=[Hold(threading.Event())]), answer("Whole.")]
     with visiting(replies) as visit:
         page = visit.page

@@ -56,7 +56,7 @@ def assert_no_browser_errors(visit: Visit) -> None:
     assert (messages, seen.errors) == ([], [])
 
 
-def test_the_example_shows_text_while_the_model_is_still_writing(opening: Opening) -> None:
+def test_the_react_example_shows_text_while_the_model_is_writing(opening: Opening) -> None:
     release = threading.Event()
     with opening(EXAMPLE, answer("The first words", " and the last.", between=[Hold(release)])) as visit:
         page = visit.page
@@ -73,7 +73,7 @@ def test_the_example_shows_text_while_the_model_is_still_writing(opening: Openin
         assert_no_browser_errors(visit)
 
 
-def test_unmounting_a_component_stops_the_model(opening: Opening) -> None:
+def test_unmounting_a_component_closes_the_connection_to_the_model(opening: Opening) -> None:
     with opening(EXAMPLE, answer("The first words", ".", between=[Hold(threading.Event())])) as visit:
         visit.page.call("fill", "input", QUESTION)
         visit.page.press("Enter")
@@ -86,7 +86,7 @@ def test_unmounting_a_component_stops_the_model(opening: Opening) -> None:
         assert_no_browser_errors(visit)
 
 
-def test_an_effect_under_strict_mode_asks_once(opening: Opening) -> None:
+def test_an_effect_in_strict_mode_asks_only_once(opening: Opening) -> None:
     with probing(opening, answer("Eighteen", " euros."), "ParentOfOneThatAsks") as visit:
         visit.page.wait_until("probe.rag.status === 'done'")
 

@@ -76,7 +76,7 @@ UNSUPPORTED = """(async () => {
 })()"""
 
 
-def test_a_citation_whose_passage_does_not_support_it_is_marked(visiting: Visiting) -> None:
+def test_an_unsupported_citation_is_marked(visiting: Visiting) -> None:
     with visiting(answer("Yes.")) as visit:
         page = visit.page
         page.value(UNSUPPORTED)

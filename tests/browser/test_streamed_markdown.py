@@ -85,7 +85,7 @@ def differing(page: Page, texts: list[list[str]]) -> list[object]:
     return list(page.value(STREAMED % expression))
 
 
-def test_streaming_by_character_gives_the_same_html_as_one_render(page: Page) -> None:
+def test_streaming_by_character_produces_the_same_html_as_one_render(page: Page) -> None:
     assert differing(page, [[*ANSWER], [*reversed(ANSWER)]]) == []
 
 

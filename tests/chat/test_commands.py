@@ -62,7 +62,7 @@ def test_mistakes_in_commands_print_one_line_and_never_end_the_chat(user: Comman
     ]
 
 
-def test_sources_shows_the_whole_passage(user: CommandLine) -> None:
+def test_the_sources_command_shows_the_whole_passage(user: CommandLine) -> None:
     with (
         OpenAIServer(chat=answer("Ada Brandt.")) as server,
         chat_on_terminal(user, "-q", "--base-url", server.base_url, columns=200) as (terminal, process),
@@ -81,7 +81,7 @@ def test_sources_shows_the_whole_passage(user: CommandLine) -> None:
     assert [line for line in terminal.lines if line.startswith(" 1  ")]
 
 
-def test_edit_asks_the_question_from_the_editor_and_leaves_no_file(user: CommandLine) -> None:
+def test_the_edit_command_asks_the_question_and_leaves_no_file(user: CommandLine) -> None:
     seen = user.directory / "seen"
     editor = program(
         user.directory, f'cat "$2" > {seen}; echo "$1 $(stat -c %a "$2") $2" >> {seen}; printf "\\n{FIRST}" >> "$2"'
@@ -109,7 +109,7 @@ def test_edit_asks_the_question_from_the_editor_and_leaves_no_file(user: Command
     [("exit 3", "exited with code 3"), (": > $1", "no question was asked, because the file is empty")],
     ids=["failure", "empty file"],
 )
-def test_edit_asks_nothing_if_the_editor_fails_or_leaves_an_empty_file(
+def test_the_edit_command_asks_nothing_if_the_editor_fails_or_the_file_is_empty(
     user: CommandLine, script: str, message: str
 ) -> None:
     editor = program(user.directory, script)
@@ -119,7 +119,7 @@ def test_edit_asks_nothing_if_the_editor_fails_or_leaves_an_empty_file(
         assert leave(terminal, process) == 0
 
 
-def test_open_starts_the_editor_at_the_line_without_a_shell(user: CommandLine) -> None:
+def test_the_open_command_starts_the_editor_at_the_line_without_a_shell(user: CommandLine) -> None:
     seen = user.directory / "seen"
     vi = user.directory / "vi"
     vi.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {seen}\n', encoding="utf-8")
@@ -140,7 +140,7 @@ def test_open_starts_the_editor_at_the_line_without_a_shell(user: CommandLine) -
     assert not (user.directory / "evil").exists()
 
 
-def test_save_writes_the_conversation_and_asks_before_it_overwrites(user: CommandLine) -> None:
+def test_the_save_command_asks_before_it_overwrites_a_file(user: CommandLine) -> None:
     (user.directory / "old.md").write_text("precious", encoding="utf-8")
     with (
         OpenAIServer(chat=answer("Ada Brandt [1].")) as server,
@@ -160,10 +160,10 @@ def test_save_writes_the_conversation_and_asks_before_it_overwrites(user: Comman
     assert saved.startswith(f"## {FIRST}\n\nAda Brandt [1].\n\nSources:\n\n- [1] ")
     assert saved.splitlines()[6].endswith("docs/lighthouse.md:3` The lighthouse")
     assert [line for line in terminal.lines if "No such file or directory" in line]
-    assert [line for line in terminal.lines if "it is not a regular file" in line]
+    assert [line for line in terminal.lines if "the path is not a regular file" in line]
 
 
-def test_set_changes_the_next_answer(user: CommandLine) -> None:
+def test_the_set_command_changes_the_next_answer(user: CommandLine) -> None:
     with (
         OpenAIServer(chat=[answer("Ada Brandt."), answer("She did.")]) as server,
         chat_on_terminal(user, "-q", "--base-url", server.base_url, "-m", "m") as (terminal, process),
@@ -218,7 +218,9 @@ def test_help_and_quit_need_no_slash_on_a_terminal(user: CommandLine, word: str)
         ("unheard-of", ["unheard-of", "FILE"]),
     ],
 )
-def test_each_editor_receives_the_line_in_its_own_syntax(tmp_path: Path, editor: str, arguments: list[str]) -> None:
+def test_each_editor_receives_the_line_number_in_its_own_syntax(
+    tmp_path: Path, editor: str, arguments: list[str]
+) -> None:
     file = tmp_path / "-rf; name.md"
     file.touch()
 
@@ -234,7 +236,7 @@ def test_only_regular_files_are_opened(tmp_path: Path) -> None:
         assert caught.value.code == "no_such_file"
 
 
-def test_a_file_without_lines_is_opened_on_the_desktop(tmp_path: Path) -> None:
+def test_a_source_without_a_line_number_is_opened_with_xdg_open(tmp_path: Path) -> None:
     opener = tmp_path / "xdg-open"
     opener.touch()
     opener.chmod(stat.S_IRWXU)
@@ -261,13 +263,13 @@ def test_a_saved_conversation_marks_incomplete_answers() -> None:
 @pytest.mark.parametrize(
     ("state", "saved"),
     [
-        ("nothing_relevant", "nothing relevant in the documents"),
+        ("nothing_relevant", "nothing relevant was found in the documents"),
         ("no_document_matches", "no document matches the filter"),
         ("rate_limited", "no answer: rate limited"),
         ("interrupted", "interrupted before the answer was complete"),
     ],
 )
-def test_a_saved_question_of_an_earlier_chat_shows_its_outcome(state: str, saved: str) -> None:
+def test_a_saved_question_from_an_earlier_chat_includes_its_outcome(state: str, saved: str) -> None:
     turn = LoggedTurn(
         id=1, thread="t", n=1, started_at="", question="Why?", extra_chars=0, extra_sha256="", answer="", state=state,
         collection="", store="", model="", finish_reason="", sources=(), cited=(), timings={},

@@ -95,7 +95,7 @@ def test_later_questions_use_earlier_answers_but_not_failed_ones(user: CommandLi
     assert (question_of(third), question_of(fourth), len(messages_of(fourth))) == ("and when?", SECOND, 1)
 
 
-def test_again_replaces_the_last_answer_for_later_questions(user: CommandLine) -> None:
+def test_the_again_command_replaces_the_last_answer_for_later_questions(user: CommandLine) -> None:
     replies = [answer("Ada Brand."), answer("Ada Brandt."), answer("In 1874.")]
     with OpenAIServer(chat=replies) as server:
         lines = f"{FIRST}\n/again -m better\nand when?\n".encode()
@@ -177,7 +177,7 @@ def test_the_chat_ends_when_stdout_is_closed_between_two_questions(user: Command
 
 @pytest.mark.fault("interrupted")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_a_signal_ends_a_chat_in_a_pipe_and_keeps_the_partial_answer(
+def test_a_signal_stops_a_piped_chat_and_keeps_the_partial_answer(
     user: CommandLine, number: signal.Signals, code: int
 ) -> None:
     with (

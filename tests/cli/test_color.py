@@ -31,7 +31,7 @@ TEXT = ("Use `pipefail` [1].\n\n", "- **one**\n- two\n\n```sh\nset -e\n```\n")
     ],
     ids=str,
 )
-def test_the_flag_overrides_variables_which_override_the_pipe(
+def test_the_color_flag_overrides_variables_and_variables_override_pipe_detection(
     cli_with_store: CommandLine, flags: list[str], variables: dict[str, str], *, is_coloured: bool
 ) -> None:
     with OpenAIServer(chat=answer(*TEXT)) as server:
@@ -45,7 +45,7 @@ def test_the_flag_overrides_variables_which_override_the_pipe(
         assert re.sub(r"\x1b\[[0-9;]*m", "", text) == "Use pipefail [1].\n\n • one\n • two\n\nset -e\n"
 
 
-def test_never_removes_the_colour_of_a_terminal_and_works_before_the_command(cli_with_store: CommandLine) -> None:
+def test_the_color_flag_works_before_and_after_the_command(cli_with_store: CommandLine) -> None:
     assert not COLOUR.search(shown(cli_with_store, "--color=never", "search", "pipes").raw.decode())
     assert COLOUR.search(shown(cli_with_store.having(NO_COLOR="1"), "search", "pipes", "--color=auto").raw.decode())
 
@@ -57,7 +57,7 @@ def test_hits_in_a_pipe_keep_their_columns_in_colour(cli_with_store: CommandLine
     assert re.sub(r"\x1b\[[0-9;]*m", "", bold) == plain
 
 
-def test_an_unknown_choice_is_an_error_that_names_the_choices(cli_with_store: CommandLine) -> None:
+def test_an_unknown_color_choice_is_an_error_that_names_the_choices(cli_with_store: CommandLine) -> None:
     outcome = cli_with_store.run("status", "--color=sometimes")
 
     assert (outcome.code, "always, auto or never" in outcome.stderr) == (2, True)

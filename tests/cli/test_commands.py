@@ -174,7 +174,7 @@ def test_ingest_reports_skipped_files_and_reasons(cli: CommandLine) -> None:
     )
 
 
-def test_ingest_leaves_its_summary_on_a_terminal(cli: CommandLine) -> None:
+def test_the_summary_of_an_ingest_stays_on_the_terminal(cli: CommandLine) -> None:
     write_library(cli.directory)
 
     assert_same_transcript(

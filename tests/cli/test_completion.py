@@ -101,7 +101,9 @@ def test_fish_offers_file_names_only_for_paths(user: CommandLine, line: str, cod
         ("fish", "config/fish/completions/streamrag.fish"),
     ],
 )
-def test_completion_is_installed_where_the_shell_looks_for_it(cold_cli: CommandLine, shell: str, file: str) -> None:
+def test_completion_is_installed_in_the_directory_that_the_shell_searches(
+    cold_cli: CommandLine, shell: str, file: str
+) -> None:
     outcome = cold_cli.having(_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1").run("--install-completion", shell)
 
     assert (outcome.code, outcome.stderr) == (0, "")

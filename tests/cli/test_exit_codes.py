@@ -57,8 +57,8 @@ def outcomes(cli_with_store: CommandLine) -> dict[str, Outcome]:
         ("ask --min-score 2 x", "--min-score: '2' must be a number from 0 to 1", "streamrag ask --help"),
         ("ask -c ../up x", "--collection: '../up' must be 1 to 63 letters,", "streamrag ask --help"),
         ("ask -m", "Option '-m' requires an argument.", "streamrag ask --help"),
-        ("ingest", "no path to ingest", "streamrag ingest PATH"),
-        ("ingest --rebuild", "no path to ingest", "streamrag ingest --rebuild PATH"),
+        ("ingest", "no PATH was given", "streamrag ingest PATH"),
+        ("ingest --rebuild", "no PATH was given", "streamrag ingest --rebuild PATH"),
         (
             "ingest --remove",
             "--remove requires a PATH, or -c to remove a whole collection, and cannot be combined with --rebuild",
@@ -84,7 +84,7 @@ def test_without_a_command_help_is_printed(cli: CommandLine, arguments: tuple[st
     assert outcome.stdout.decode().startswith(f"Usage: streamrag {' '.join(arguments)}".rstrip() + " [OPTIONS] COMMAND")
 
 
-def test_a_question_can_be_given_as_words_in_a_pipe_or_without_a_command(cli_with_store: CommandLine) -> None:
+def test_a_question_can_be_unquoted_piped_or_passed_without_a_command(cli_with_store: CommandLine) -> None:
     quoted = cli_with_store.run("ask", "-q", QUESTION)
 
     assert quoted.code == 0

@@ -162,7 +162,7 @@ def test_hints_of_an_empty_search_name_existing_documents(user: WarmCommandLine)
     ]
 
 
-def test_the_hint_of_an_empty_search_in_all_collections_names_no_others(user: WarmCommandLine) -> None:
+def test_the_hint_suggests_no_other_collection_if_all_were_searched(user: WarmCommandLine) -> None:
     assert user.run("ingest", "-q", "letters", "-c", "post").code == 0
     both = ("-c", "default", "-c", "post", "--since", "7d")
     lines = user.run("search", *both, "Which violin did the dentist repaint?").stderr.splitlines()

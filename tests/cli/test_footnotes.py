@@ -32,7 +32,7 @@ def test_an_answer_without_citations_has_no_footnotes(cli_with_store: WarmComman
     assert cli_with_store.ask(answer("One."), QUESTION, "-q", "--footnotes").stdout == b"One.\n"
 
 
-def test_links_use_the_editor_of_the_settings(cold_cli_with_store: CommandLine) -> None:
+def test_links_open_the_configured_editor(cold_cli_with_store: CommandLine) -> None:
     user = cold_cli_with_store.having(STREAMRAG_EDITOR_URI="vscode://file{path}:{line}")
     terminal = shown(user, "ask", "When does the library open?")
 

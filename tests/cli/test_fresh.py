@@ -52,7 +52,7 @@ def listed(user: CommandLine, *flags: str) -> dict[str, int]:
 
 
 @pytest.mark.fault("fresh-question")
-def test_a_question_is_answered_from_what_the_files_contain_now(user: WarmCommandLine) -> None:
+def test_a_fresh_question_is_answered_from_the_current_files(user: WarmCommandLine) -> None:
     change(user)
     write_files(user.directory, {"garden/compost.md": "# Compost\n\nThe compost is turned once a month.\n"})
     (user.directory / "garden" / "tools" / "spade.md").unlink()
@@ -84,7 +84,7 @@ def test_a_setting_makes_every_question_fresh(user: WarmCommandLine) -> None:
     assert "note: updated the documents: 1 changed\n" in user.run("ask", QUESTION).stderr
 
 
-def test_only_what_changed_is_embedded(user: WarmCommandLine) -> None:
+def test_only_changed_text_is_embedded(user: WarmCommandLine) -> None:
     long = "\n\n".join(
         f"## Bed {n}\n\nBed {n} has {n * 7} onions, {n * 3} leeks and a row of beans. " * 8 for n in range(9)
     )
@@ -99,7 +99,7 @@ def test_only_what_changed_is_embedded(user: WarmCommandLine) -> None:
     assert ids["garden/beds.md"] in ids_afterwards
 
 
-def test_the_names_of_documents_do_not_depend_on_where_the_question_is_asked(user: WarmCommandLine) -> None:
+def test_document_names_do_not_depend_on_the_working_directory(user: WarmCommandLine) -> None:
     change(user)
     write_files(user.directory, {"garden/tools/rake.md": "# Rake\n\nThe rake of the allotment is new.\n"})
     inside = replace(user, directory=user.directory / "garden" / "tools")
@@ -159,13 +159,13 @@ def test_files_that_cannot_be_read_are_named_once_and_the_question_is_answered(u
     assert "watered at noon" in answered["answer"]
     assert [(each["code"], each["message"]) for each in answered["notices"][:2]] == [
         ("synced", "updated the documents: 1 changed"),
-        ("sync_incomplete", "1 file could not be updated: garden/plan.pdf; for the reason: streamrag ls --failed"),
+        ("sync_incomplete", "1 file could not be updated: garden/plan.pdf; to see why: streamrag ls --failed"),
     ]
     assert again == []
 
 
 @pytest.mark.fault("fresh-question")
-def test_a_question_is_answered_although_another_process_writes(user: WarmCommandLine) -> None:
+def test_a_question_is_answered_while_another_process_writes(user: WarmCommandLine) -> None:
     [lock] = user.store.rglob("writer.lock")
     with lock.open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

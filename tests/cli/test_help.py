@@ -91,7 +91,7 @@ def test_no_line_of_help_is_cut_off_or_wider_than_the_terminal(cold_cli: Command
 
 
 @pytest.mark.parametrize("arguments", [(), ("engine",), ("--help",), ("-h",)])
-def test_a_group_without_a_command_shows_help(cold_cli: CommandLine, arguments: tuple[str, ...]) -> None:
+def test_a_command_group_without_a_subcommand_shows_help(cold_cli: CommandLine, arguments: tuple[str, ...]) -> None:
     outcome = cold_cli.run(*arguments)
 
     assert (outcome.code, outcome.stderr, outcome.stdout[:6]) == (0, "", b"Usage:")

@@ -60,7 +60,7 @@ def test_an_ask_hint_continues_the_conversation_but_a_search_hint_does_not(conve
         ("STREAMRAG_TIMEOUT=120 streamrag ask QUESTION", "/set timeout_s 120, then /again"),
         ("streamrag ask -m 'a b' --base-url U QUESTION", "/set model a b, then /set base_url U, then /again"),
         ("later: streamrag ask QUESTION", "later: /again"),
-        (connect_hint((), "streamrag ask", " QUESTION"), "to connect one: /set base_url URL, then /again"),
+        (connect_hint((), "streamrag ask", " QUESTION"), "to connect a model: /set base_url URL, then /again"),
         ("streamrag search QUESTION", "streamrag search -c laws --base-url http://h:1/v1 why"),
     ],
 )
@@ -68,7 +68,7 @@ def test_hints_in_a_chat_suggest_chat_commands(hint: str, expected: str) -> None
     assert HintCommand(command="chat", question="why", flags=FLAGS).complete(hint) == expected
 
 
-def test_a_hint_for_a_question_with_text_from_stdin_reads_it_again(tmp_path: Path) -> None:
+def test_a_hint_for_a_question_with_stdin_text_reads_stdin_again(tmp_path: Path) -> None:
     with (tmp_path / "text").open("w+", encoding="utf-8") as stream:
         here = process(stdin=stream)
         read_question(["How far?"], here, stdin=True, command="ask")

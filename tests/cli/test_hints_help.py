@@ -41,7 +41,7 @@ def island(cli: WarmCommandLine) -> WarmCommandLine:
 
 @pytest.mark.parametrize("flags", [(), ("-c", "sea"), ("-c", "sea", "--store", "other store")])
 @pytest.mark.parametrize("command", ["ask", "search", "status"])
-def test_the_hint_for_a_missing_collection_ingests_into_it(
+def test_the_hint_for_a_missing_collection_is_an_ingest_command(
     island: WarmCommandLine, command: str, flags: tuple[str, ...]
 ) -> None:
     arguments = (command, *flags) if command == "status" else (command, *flags, QUESTION)
@@ -63,7 +63,7 @@ def test_the_error_for_a_missing_collection_names_the_existing_ones(island: Warm
 
 
 @pytest.mark.parametrize("command", ["ask", "search"])
-def test_the_hint_if_nothing_is_relevant_shows_weaker_matches(island: WarmCommandLine, command: str) -> None:
+def test_if_nothing_is_relevant_the_hint_shows_weaker_matches(island: WarmCommandLine, command: str) -> None:
     island.run("ingest", "-q", "island")
     failed = island.run(command, "Which violin did the dentist repaint?")
     shown = island.run(*command_in(failed))

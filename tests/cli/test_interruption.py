@@ -195,7 +195,7 @@ except Interrupted as interruption:
 
 @pytest.mark.fault("ingest-interrupted")
 @pytest.mark.parametrize(("times", "takes_s", "printed"), [(1, 2.0, b"saved\n"), (2, 60.0, b"reported\n")])
-def test_saving_may_outlast_the_grace_period_but_a_second_signal_ends_it(
+def test_saving_may_outlast_the_grace_period_but_a_second_signal_stops_it(
     cold_cli: CommandLine, times: int, takes_s: float, printed: bytes
 ) -> None:
     program = replace(cold_cli, program=(sys.executable, "-c", SAVING, str(takes_s)))

@@ -79,7 +79,7 @@ def failure(outcome: Outcome) -> tuple[int, str, str]:
     return outcome.code, message.removeprefix("streamrag: "), hint.removeprefix("hint: ")
 
 
-def test_an_answer_is_logged_and_the_first_is_announced_once(user: CommandLine) -> None:
+def test_answers_are_logged_and_the_log_is_announced_once(user: CommandLine) -> None:
     quiet = [ask(user, QUESTION, flag).stderr for flag in ("-q", "--json", "--jsonl")]
     announced = [ANNOUNCED in ask(user, QUESTION).stderr for _ in range(2)]
     turns = logged(user)
@@ -115,8 +115,8 @@ def test_the_log_can_be_switched_off_and_on_again(user: CommandLine) -> None:
     on = user.run("log", "on")
     ask(user, QUESTION)
 
-    assert off.stdout.decode() == "questions are not logged: it was switched off with: streamrag log off\n"
-    assert reason == "it was switched off with: streamrag log off"
+    assert off.stdout.decode() == "questions are not logged: logging was switched off with: streamrag log off\n"
+    assert reason == "logging was switched off with: streamrag log off"
     assert on.stdout.decode() == "questions are logged\n"
     assert questions(user) == [QUESTION]
 
@@ -257,7 +257,7 @@ def test_a_conversation_that_does_not_exist_is_a_usage_error_with_a_hint(user: C
     ]
 
 
-def test_the_list_can_be_searched_and_limited(user: CommandLine) -> None:
+def test_the_log_can_be_searched_and_limited(user: CommandLine) -> None:
     for question in (QUESTION, LENDING, ROOF):
         ask(user, question, "-q", "-k", "1")
 
@@ -272,7 +272,7 @@ def test_the_list_can_be_searched_and_limited(user: CommandLine) -> None:
     assert (columns[0], columns[3:]) == ("3", ["default", "", ROOF])
 
 
-def test_the_list_fits_the_terminal(cold_user: CommandLine) -> None:
+def test_each_question_in_the_log_fits_the_terminal_width(cold_user: CommandLine) -> None:
     wide = f"{QUESTION} {'渡轮' * 60}"
     ask(cold_user, wide, "-q", "--min-score", "0")
     with on_terminal(cold_user, "log", columns=70) as (terminal, process):
@@ -284,7 +284,7 @@ def test_the_list_fits_the_terminal(cold_user: CommandLine) -> None:
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80])
-def test_the_list_shows_the_questions_on_a_narrow_terminal(cold_user: CommandLine, columns: int) -> None:
+def test_the_log_shows_whole_questions_on_a_narrow_terminal(cold_user: CommandLine, columns: int) -> None:
     ask(cold_user, QUESTION, "-q")
     assert cold_user.run("ask", "How tall is a giraffe on Mars?", "--min-score", "1").code == 7
     with on_terminal(cold_user, "log", columns=columns) as (terminal, process):
@@ -294,7 +294,7 @@ def test_the_list_shows_the_questions_on_a_narrow_terminal(cold_user: CommandLin
     assert ("How tall is a giraffe on Mars?" in shown, QUESTION in shown, "default" in shown) == (True, True, False)
 
 
-def test_the_first_answer_in_json_has_the_id_to_continue_with(user: CommandLine) -> None:
+def test_the_json_of_the_first_answer_contains_its_thread_id(user: CommandLine) -> None:
     first = json.loads(ask(user, "--json", QUESTION).stdout)
     second = json.loads(ask(user, "--json", "--thread", first["thread"], LENDING).stdout)
     unlogged = json.loads(ask(user, "--json", "--no-log", QUESTION).stdout)
@@ -337,7 +337,7 @@ def test_status_reports_that_the_log_cannot_be_written(tmp_path: Path) -> None:
 def test_continuing_a_conversation_prints_its_description(cold_user: CommandLine) -> None:
     ask(cold_user, QUESTION, "-q")
     (turn,) = logged(cold_user)
-    expected = f'continuing {turn["thread"]}, 1 question, collection default: "{QUESTION}"'
+    expected = f'continuing conversation {turn["thread"]} (1 question, collection default): "{QUESTION}"'
     with on_terminal(cold_user, "ask", "-C", "and when does it close?", columns=100) as (terminal, process):
         assert terminal.wait_for_end(process) == 0
     shown = terminal.lines[0]
@@ -397,7 +397,7 @@ def test_deleted_turns_are_erased_from_the_files(user: CommandLine) -> None:
     assert failure(user.run("log", "rm"))[0] == 2
 
 
-def test_deleting_everything_needs_a_confirmation(cold_user: CommandLine) -> None:
+def test_deleting_the_whole_log_requires_confirmation(cold_user: CommandLine) -> None:
     ask(cold_user, QUESTION, "-q")
     of_searches = Path(cold_user.variables["XDG_STATE_HOME"], "streamrag", "shown.json")
     of_searches.write_text("{}", encoding="utf-8")
@@ -421,7 +421,7 @@ def test_deleting_everything_needs_a_confirmation(cold_user: CommandLine) -> Non
     assert (accepted, questions(cold_user), of_searches.exists()) == (0, [], False)
 
 
-def test_status_and_path_describe_the_log(user: CommandLine) -> None:
+def test_log_status_and_log_path_describe_the_log(user: CommandLine) -> None:
     ask(user, QUESTION, "-q")
     path = user.run("log", "path").stdout.decode().strip()
     state = json.loads(user.run("log", "status", "--json").stdout)
@@ -440,7 +440,7 @@ def test_status_and_path_describe_the_log(user: CommandLine) -> None:
     }
 
 
-def test_a_wrong_date_is_a_usage_error(user: CommandLine) -> None:
+def test_an_invalid_date_is_a_usage_error(user: CommandLine) -> None:
     code, message, _ = failure(user.run("log", "--since", "yesterday"))
 
     assert (code, message) == (

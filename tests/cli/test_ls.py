@@ -150,7 +150,7 @@ def test_hostile_names_take_one_row_without_control_characters(cli: WarmCommandL
     assert "[bold]" in screen.words
 
 
-def test_collections_have_a_row_each(user: WarmCommandLine) -> None:
+def test_each_collection_has_a_row(user: WarmCommandLine) -> None:
     user.run("ingest", "rules", "-c", "rules")
     rows = [line.split("\t") for line in lines(user, "collections")]
     listed = json.loads(user.run("collections", "--json").stdout)["collections"]
@@ -184,14 +184,14 @@ def test_a_whole_collection_is_removed_without_a_path(user: WarmCommandLine) -> 
     assert (unconfirmed.code, removed.code, unnamed.code) == (2, 0, 2)
     assert unconfirmed.stderr == (
         "streamrag: the command would remove 2 documents and the collection 'rules' itself: this requires --yes\n"
-        "hint: list them first, then confirm with --yes:"
+        "hint: list the documents first, then confirm with --yes:"
         " streamrag ingest --remove --all -c rules --dry-run -v\n"
     )
     assert [line.partition("\t")[0] for line in lines(user, "collections")] == ["default"]
     assert (user.directory / "rules" / "lending.md").exists()
 
 
-def test_removing_a_collection_asks_on_a_terminal(cli: WarmCommandLine) -> None:
+def test_removing_a_collection_asks_for_confirmation_on_a_terminal(cli: WarmCommandLine) -> None:
     write_files(cli.directory, FILES)
     cli.run("ingest", "rules", "-c", "rules")
     for answer, left in ((b"n\n", ["rules"]), (b"y\n", [])):
@@ -204,7 +204,7 @@ def test_removing_a_collection_asks_on_a_terminal(cli: WarmCommandLine) -> None:
 
 
 @pytest.mark.fault("document-not-found")
-def test_a_pattern_for_files_that_were_not_ingested_is_explained(user: WarmCommandLine) -> None:
+def test_ls_explains_why_matching_files_were_not_ingested(user: WarmCommandLine) -> None:
     outcome = user.run("ls", "*.p[dn]*")
 
     assert (outcome.code, outcome.stdout) == (0, b"")
@@ -218,7 +218,7 @@ def test_a_pattern_for_files_that_were_not_ingested_is_explained(user: WarmComma
 
 @pytest.mark.fault("document-not-found")
 @pytest.mark.parametrize("name", ["picture.png", "PICTURE.png", "./picture.png", "picture.png:7"])
-def test_showing_a_file_that_was_not_ingested_is_explained(name: str, user: WarmCommandLine) -> None:
+def test_show_explains_why_a_file_was_not_ingested(name: str, user: WarmCommandLine) -> None:
     outcome = user.run("show", name, "-c", "default")
 
     assert (outcome.code, outcome.stderr) == (

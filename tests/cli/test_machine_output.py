@@ -214,7 +214,7 @@ def test_each_retry_is_reported_as_an_event_before_the_answer(outcomes: dict[str
 
 
 @pytest.mark.parametrize("flag", ["--json", "--jsonl"])
-def test_an_irrelevant_question_gives_an_error_and_no_sources(outcomes: dict[str, Outcome], flag: str) -> None:
+def test_an_irrelevant_question_yields_an_error_and_no_sources(outcomes: dict[str, Outcome], flag: str) -> None:
     outcome = outcomes[f"nothing {flag}"]
     events = events_of(outcome)
 

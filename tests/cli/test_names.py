@@ -41,7 +41,7 @@ def lamps(user: CommandLine, *arguments: str) -> dict[str, str]:
 
 @pytest.mark.fault("display-names")
 @pytest.mark.parametrize("command", ["search", "ask"])
-def test_folders_with_the_same_name_are_distinguished_from_any_working_directory(
+def test_folders_with_the_same_name_are_shown_with_distinct_paths(
     cli_with_namesakes: WarmCommandLine, command: str
 ) -> None:
     elsewhere = white_folder(cli_with_namesakes)

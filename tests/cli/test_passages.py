@@ -10,7 +10,7 @@ QUERY = ("search", "-k", "1", "When does the library open?")
 PASSAGE = HANDBOOK.strip()
 
 
-def test_full_prints_whole_passages(cli_with_store: WarmCommandLine) -> None:
+def test_the_full_flag_prints_whole_passages(cli_with_store: WarmCommandLine) -> None:
     first, _, passage = cli_with_store.run(*QUERY, "--full").stdout.decode().partition("\n")
     _, *rows = shown(cli_with_store, *QUERY, "--full").lines
 
@@ -19,7 +19,7 @@ def test_full_prints_whole_passages(cli_with_store: WarmCommandLine) -> None:
     assert " ".join(rows).split() == PASSAGE.split()
 
 
-def test_max_chars_cuts_passages_in_text_and_json(cli_with_store: WarmCommandLine) -> None:
+def test_the_max_chars_flag_cuts_passages_in_text_and_json(cli_with_store: WarmCommandLine) -> None:
     cut = "# Handbook\n\n## Opening hours…"
 
     for flags in (("--full",), ()):
@@ -28,7 +28,7 @@ def test_max_chars_cuts_passages_in_text_and_json(cli_with_store: WarmCommandLin
     assert hit["text"] == cut
 
 
-def test_json_has_the_whole_passage_but_event_lines_do_not(cli_with_store: WarmCommandLine) -> None:
+def test_json_has_the_whole_passage_but_jsonl_does_not(cli_with_store: WarmCommandLine) -> None:
     (hit,) = json.loads(cli_with_store.run(*QUERY, "--json").stdout)["hits"]
     (source,) = json.loads(cli_with_store.run("ask", *QUERY[1:], "--json").stdout)["sources"]
     events = cli_with_store.run("ask", *QUERY[1:], "--jsonl").stdout.decode()

@@ -110,7 +110,7 @@ def test_an_address_of_an_unknown_scheme_creates_no_directory(cli: CommandLine, 
     assert sorted(cli.directory.rglob("*")) == before
 
 
-def test_a_copied_collection_gives_the_same_search_results(user: CommandLine, place: PostgresUrl) -> None:
+def test_a_copied_collection_returns_the_same_search_results(user: CommandLine, place: PostgresUrl) -> None:
     assert counts(user, ".") == {"added": 2}
     copied = user.run("copy", "--from", place.with_secret(), "--to", "there")
     again = user.run("copy", "--from", place.with_secret(), "--to", "there", "--json")

@@ -76,7 +76,7 @@ def test_commands_in_notices_and_hints_repeat_the_collection_flag() -> None:
 
 
 @pytest.mark.parametrize("part_of", ["ingest", ""])
-def test_an_interruption_is_shown_as_an_error_only_if_part_of_is_set(part_of: str) -> None:
+def test_an_interruption_is_shown_only_if_the_caller_names_what_is_incomplete(part_of: str) -> None:
     here, renderer = process(), RecordingRenderer()
     seen = DocumentSeen(source="a.md", action="added")
 
@@ -108,7 +108,7 @@ def test_an_error_caused_by_a_signal_is_treated_as_an_interruption() -> None:
 
 
 @pytest.mark.parametrize("stream", [answer(DONE), ingest(ingested(failed=0))], ids=["answer", "ingest"])
-def test_an_output_error_is_raised_after_the_first_event(
+def test_an_output_error_stops_the_run_and_is_raised(
     stream: AsyncGenerator[AskEvent, None] | list[IngestEvent],
 ) -> None:
     full = OSError(28, "No space left on device")

@@ -113,7 +113,7 @@ def test_every_collection_name_must_be_valid(names: str, user: WarmCommandLine) 
     assert (outcome.code, "must be 1 to 63 letters" in outcome.stderr) == (2, True)
 
 
-def test_the_variable_and_other_commands_accept_only_one_collection(user: WarmCommandLine) -> None:
+def test_the_collection_variable_and_ls_accept_only_one_collection(user: WarmCommandLine) -> None:
     variable = user.having(STREAMRAG_COLLECTION="rules,diary").run("search", KEY)
     listed = user.run("ls", "-c", "rules,diary")
 

@@ -74,7 +74,7 @@ def test_lines_are_printed_and_cut_at_the_end(user: WarmCommandLine) -> None:
     assert text_of(user.run("show", "rules/hours.md:7")) == HOURS
 
 
-def test_a_single_line_selects_the_passage_at_it(user: WarmCommandLine) -> None:
+def test_a_line_number_selects_the_passage_that_contains_it(user: WarmCommandLine) -> None:
     passage = json.loads(user.run("show", "long.md:71", "--json").stdout)
 
     assert passage["line_start"] <= 71 <= passage["line_end"] < LONG.count("\n")
@@ -155,7 +155,7 @@ def test_pages_of_a_pdf_are_printed(user: WarmCommandLine) -> None:
         ("…ong.md:3", "## Rule 1"),
     ],
 )
-def test_a_location_is_accepted_as_sources_print_it(where: str, first: str, user: WarmCommandLine) -> None:
+def test_show_accepts_a_location_as_printed_with_a_source(where: str, first: str, user: WarmCommandLine) -> None:
     quoted, words = user.run("show", where), user.run("show", *where.split(" "))
 
     assert (quoted, text_of(quoted)) == (words, text_of(words))
@@ -214,7 +214,7 @@ def test_sources_of_the_last_answer_are_shown_by_their_number(user: WarmCommandL
     assert hint == "streamrag show last"
 
 
-def test_after_a_search_on_a_terminal_numbers_are_those_of_the_search(user: WarmCommandLine) -> None:
+def test_after_a_search_on_a_terminal_numbers_refer_to_its_hits(user: WarmCommandLine) -> None:
     ask, show = "ask -q When does the library open", "show 1 --plain"
     commands = [ask, "search garden", show, "search -q library", show, ask, show, "search zebra", "show 9"]
     program = " ".join(user.program)
@@ -324,7 +324,7 @@ def test_a_source_that_was_ingested_again_is_shown_at_its_old_place(own: WarmCom
 
     assert outcome.stdout.decode() == "# Tide\n\nIt rises at ten.\n"
     assert outcome.stderr == (
-        "note: the document was ingested again after that answer; this passage is now at the same place\n"
+        "note: the document has been ingested again since that answer; this is the passage now at the same place\n"
     )
 
 

@@ -37,7 +37,7 @@ def notices(user: CommandLine, *arguments: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.fault("source-changed")
-def test_every_output_of_ask_and_search_has_the_same_notice(user: WarmCommandLine) -> None:
+def test_all_formats_of_ask_and_search_report_a_changed_source_alike(user: WarmCommandLine) -> None:
     change(user)
     notice = {"message": CHANGED, "code": "source_changed"}
     lines = [json.loads(line) for line in user.run("ask", QUESTION, "--jsonl").stdout.splitlines()]
@@ -52,7 +52,7 @@ def test_every_output_of_ask_and_search_has_the_same_notice(user: WarmCommandLin
     assert f"note: {CHANGED}\n" in chat
 
 
-def test_quiet_output_and_the_lines_of_search_have_no_notice(user: WarmCommandLine) -> None:
+def test_quiet_output_and_search_jsonl_have_no_notice(user: WarmCommandLine) -> None:
     change(user)
     lines = [json.loads(line) for line in user.run("search", QUESTION, "--jsonl").stdout.splitlines()]
 
@@ -80,7 +80,7 @@ def test_a_file_that_was_only_touched_or_copied_back_is_not_reported(user: WarmC
     assert (touched, notices(user, "search", QUESTION, "--json")) == ([], [])
 
 
-def test_a_change_that_keeps_size_and_age_of_the_folder_is_reported(user: WarmCommandLine) -> None:
+def test_a_change_is_reported_even_if_size_and_folder_time_are_unchanged(user: WarmCommandLine) -> None:
     file = user.directory / "house" / "boiler.md"
     file.write_text(BOILER.replace("second", "fourth"), "utf-8")
     os.utime(file.parent, ns=(0, 0))
@@ -88,7 +88,7 @@ def test_a_change_that_keeps_size_and_age_of_the_folder_is_reported(user: WarmCo
     assert [each["code"] for each in notices(user, "ask", QUESTION, "--json")] == ["source_changed"]
 
 
-def test_several_files_are_one_notice_and_each_is_named_once(cli: WarmCommandLine) -> None:
+def test_one_notice_names_each_changed_file_once(cli: WarmCommandLine) -> None:
     sections = "\n\n".join(f"## Boiler {n}\n\nThe boiler in house {n} is serviced in month {n}. " * 9 for n in "1234")
     write_files(cli.directory, {"a.md": sections, "b.md": SAFETY, "-c.md": BOILER})
     assert cli.run("ingest", ".").code == 0

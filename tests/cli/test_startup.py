@@ -87,7 +87,7 @@ def test_version_prints_only_the_version(cold_cli: CommandLine) -> None:
     assert cold_cli.run("--version").stdout.decode() == f"streamrag {__version__}\n"
 
 
-def test_the_help_of_ask_shows_the_real_defaults(cold_cli: CommandLine) -> None:
+def test_the_help_of_ask_shows_the_actual_defaults(cold_cli: CommandLine) -> None:
     text = cold_cli.run("ask", "--help").stdout.decode()
 
     assert f"[default: {defaults()['top_k']}]" in text

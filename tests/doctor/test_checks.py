@@ -45,7 +45,7 @@ def test_an_unknown_variable_is_a_warning_with_a_suggestion(user: CommandLine) -
 def test_the_hint_for_an_invalid_variable_fixes_it(user: CommandLine) -> None:
     code, findings = doctor(user.having(STREAMRAG_TOP_K="many"))
 
-    hint = "unset STREAMRAG_TOP_K   (or correct it)"
+    hint = "correct the variable, or remove it: unset STREAMRAG_TOP_K"
     assert (code, bad(findings)) == (3, [("failed", "settings", "bad_setting", hint)])
     assert {each["check"] for each in findings} == {"settings", "terminal", "engine", "ocr", "telemetry"}
     command = f"{hint.split('   ', maxsplit=1)[0]}; streamrag doctor"
@@ -59,7 +59,7 @@ def test_the_hint_for_an_invalid_settings_file_fixes_it(user: CommandLine, text:
 
     code, findings = doctor(user)
     (hint,) = {each["hint"] for each in findings if each["state"] == "failed"}
-    assert (code, hint) == (3, f"mv {file} {file}.not-read   (or correct it)")
+    assert (code, hint) == (3, f"correct the file, or move it away: mv {file} {file}.not-read")
     assert follow(user, hint).code == 0
     assert doctor(user)[0] == 0
 
@@ -175,7 +175,7 @@ def test_a_read_only_store_is_a_warning(tmp_path: Path, monkeypatch: pytest.Monk
             [
                 (
                     "warning",
-                    "the encoding is ascii: other characters are shown as ?",
+                    "the encoding is ascii, so other characters are shown as ?",
                     "unset PYTHONIOENCODING",
                 ),
                 ("warning", "only 20 columns wide: sources are shown without their headings", ""),
@@ -237,8 +237,8 @@ def test_a_stopped_or_disabled_engine_is_not_a_problem(tmp_path: Path) -> None:
         ]
 
     assert [(each.state, each.found) for each in results] == [
-        ("ok", "not running; the next question starts it"),
-        ("ok", "disabled; commands run without it"),
+        ("ok", "not running; the next question starts the engine"),
+        ("ok", "disabled; commands run without the engine"),
     ]
 
 

@@ -42,7 +42,7 @@ def test_doctor_tests_only_a_sample_of_a_large_collection_by_default(large: Comm
     assert "vector search finds" in full["found"]
 
 
-def test_duplicate_texts_count_as_found(tmp_path: Path) -> None:
+def test_chunks_with_duplicate_texts_count_as_found(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "store")
     store.put(document("a.md", "one text"), *(document(f"{number}.md", "another") for number in range(30)))
 

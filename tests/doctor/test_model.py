@@ -33,7 +33,7 @@ def test_a_streaming_server_passes_with_its_first_token_latency() -> None:
     assert f"streams; first token after {result.figures['first_token_ms']:,.0f} ms" in result.found
 
 
-def test_the_answer_is_cancelled_after_two_pieces() -> None:
+def test_doctor_cancels_the_test_answer_after_two_pieces() -> None:
     with OpenAIServer(chat=stream(token("1"), Delay(0.05), token(" 2"), Stall())) as server:
         (result,) = check_model(settings(server))
         request = next(each for each in server.requests if each.path.endswith("/chat/completions"))

@@ -52,7 +52,7 @@ class _Parsing:
 
 
 @pytest.mark.fault("parsed-at-once")
-def test_python_source_is_divided_even_if_another_file_is_parsed_at_the_same_time() -> None:
+def test_python_source_is_divided_while_another_file_is_parsed() -> None:
     source = "".join(f"def f{n}(a, b=[1, 2]):\n    return (a + b[{n}]) * {{'x': a}}['x']\n\n\n" for n in range(200))
     times = list(range(20))
     _Parsing(times)

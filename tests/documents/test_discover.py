@@ -210,7 +210,9 @@ def test_a_nonexistent_path_is_rejected_before_discovery_starts(tmp_path: Path) 
         ("git@example.org:birds/heron.git", "git+ssh://git@example.org/birds/heron.git"),
     ],
 )
-def test_a_missing_path_that_looks_like_an_address_suggests_it(tmp_path: Path, typed: str, address: str) -> None:
+def test_the_hint_for_a_missing_path_suggests_the_address_it_resembles(
+    tmp_path: Path, typed: str, address: str
+) -> None:
     with pytest.raises(UsageError) as caught:
         discover([tmp_path / typed])
 

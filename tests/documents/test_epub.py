@@ -228,7 +228,7 @@ AES = "http://www.w3.org/2001/04/xmlenc#aes128-cbc"
     [
         ({}, "the book is encrypted by copy protection (DRM)"),
         ({"META-INF/rights.xml": "<r/>"}, "the book is encrypted by Adobe's copy protection"),
-        ({"META-INF/license.lcpl": "{}"}, "the book is encrypted by copy protection by LCP"),
+        ({"META-INF/license.lcpl": "{}"}, "the book is encrypted by LCP copy protection"),
     ],
     ids=["unknown", "adobe", "lcp"],
 )

@@ -63,7 +63,7 @@ def test_hidden_sheets_rows_and_columns_are_omitted_and_reported() -> None:
     document = loaded("a.ods", ods_bytes(tables, styles=styles))
 
     assert document.text == "- Bird; Place\n- heron; pond\n- stork; roof\n- swift; barn\n"
-    assert document.notes == ("not read: 1 hidden sheet, 1 hidden row, 1 hidden column",)
+    assert document.notes == ("hidden content was not read: 1 sheet, 1 row, 1 column",)
 
 
 def test_comments_and_drawings_of_a_cell_are_omitted_and_spaces_are_kept() -> None:

@@ -104,7 +104,7 @@ def test_hidden_sheets_rows_and_columns_are_omitted_and_reported() -> None:
     document = loaded("a.xlsx", xlsx_bytes({"S": rows, "Lists": row(1, "x")}, hidden=["Lists"]))
 
     assert document.text == "- Tool: adze; Stock: 3; Place: bench\n- Tool: maul; Stock: 5; Place: wall\n"
-    assert document.notes == ("not read: 1 hidden sheet, 1 hidden row, 1 hidden column",)
+    assert document.notes == ("hidden content was not read: 1 sheet, 1 row, 1 column",)
 
 
 def test_rows_that_a_filter_hides_are_included() -> None:

@@ -124,7 +124,7 @@ def test_without_a_private_directory_the_command_answers_without_the_engine(user
     directory.chmod(0o700)
 
     assert (quiet.code, quiet.stderr) == (0, "")
-    assert "streamrag.engine: the engine is not used: " in explained.stderr
+    assert "streamrag.engine: continuing without the engine: " in explained.stderr
     assert engines(user) == []
 
 
@@ -302,7 +302,10 @@ def test_a_question_with_pgpassword_bypasses_the_engine(user: WarmCommandLine, t
         explained = reader.run("search", QUESTION, "--debug").stderr
 
         assert (outcome.code, outcome.stdout) == (0, without_engine(reader).run("search", QUESTION).stdout)
-    assert "streamrag.engine: the engine is not used: it does not receive these variables: PGPASSWORD\n" in explained
+    assert (
+        "streamrag.engine: continuing without the engine: the engine does not receive these variables: PGPASSWORD\n"
+        in explained
+    )
     assert engines(user) == []
 
 
@@ -337,7 +340,7 @@ def test_engine_stop_stops_the_engine_and_reports_it(user: WarmCommandLine) -> N
     stopped = user.run("engine", "stop").stdout
     again = user.run("engine", "stop").stdout
 
-    assert re.match(rf"engine {engine['pid']}, version \S+: questions answered: 1, ", status)
+    assert re.match(rf"engine {engine['pid']}, version \S+: 1 question answered, ", status)
     assert (stopped, again) == (b"1 stopped\n", b"no engine is running\n")
     assert wait_until(lambda: not is_alive(engine["pid"]))
 

@@ -87,7 +87,7 @@ def test_removing_many_documents_needs_yes_without_a_terminal(cli_with_notes: Wa
         [
             f"streamrag: the command would remove {MANY + 1} documents below {work} from the collection 'default':"
             " this requires --yes",
-            "hint: list them first, then confirm with --yes: streamrag ingest --remove . --dry-run -v",
+            "hint: list the documents first, then confirm with --yes: streamrag ingest --remove . --dry-run -v",
         ],
     )
     assert documents(cli_with_notes) == MANY + 1
@@ -192,7 +192,8 @@ def test_ingesting_an_unmounted_folder_removes_no_documents(cli_with_notes: Warm
             [
                 f"streamrag: {notes} has no readable files, but the store has {MANY} documents from it:"
                 " is its disk or network share mounted?",
-                f"hint: mount it, or remove the documents: streamrag ingest --allow-empty {notes}",
+                "hint: mount the disk or network share, or remove the documents:"
+                f" streamrag ingest --allow-empty {notes}",
             ],
         )
     ] * 2
@@ -241,9 +242,9 @@ def test_an_unmounted_folder_with_a_stray_file_removes_no_documents(cli_with_not
         2,
         b"",
         [
-            f"streamrag: {notes} has none of the {MANY} documents that the store has from it:"
+            f"streamrag: {notes} no longer contains any of its {MANY} stored documents:"
             " is its disk or network share mounted?",
-            f"hint: mount it, or remove the documents: streamrag ingest --allow-empty {notes}",
+            f"hint: mount the disk or network share, or remove the documents: streamrag ingest --allow-empty {notes}",
         ],
     )
     assert documents(cli_with_notes) == MANY + 1
@@ -279,7 +280,7 @@ def test_a_rebuild_is_refused_if_a_folder_with_documents_is_missing(cli_with_not
         [
             f"streamrag: {notes} no longer exists, and a rebuild would remove its {MANY} documents from the store:"
             " is its disk or network share mounted?",
-            "hint: mount it, or remove the documents: streamrag ingest --rebuild --allow-empty",
+            "hint: mount the disk or network share, or remove the documents: streamrag ingest --rebuild --allow-empty",
         ],
     )
     assert documents(cli_with_notes) == MANY + 1
@@ -402,7 +403,7 @@ def test_a_rule_that_removes_many_documents_needs_yes_without_a_terminal(
         [
             f"streamrag: the command would remove {MANY} documents below {cli_with_notes.directory}/notes that"
             f" are now {because}: this requires --yes",
-            f"hint: list them first, then confirm with --yes: streamrag ingest{repeated} notes --dry-run -v",
+            f"hint: list the documents first, then confirm with --yes: streamrag ingest{repeated} notes --dry-run -v",
         ],
     )
     assert (dry.code, json.loads(dry.stdout)["counts"]["deleted"], documents(cli_with_notes)) == (0, MANY, MANY + 1)

@@ -62,7 +62,8 @@ def test_ingesting_a_missing_path_gives_the_removal_command(ingests: Ingests, tm
 
     assert (ingests.error.exit_code, ingests.error.code) == (2, "no_such_path")
     assert ingests.error.hint == (
-        "if it was moved or deleted, remove its documents from the store: streamrag ingest --remove docs/a.md"
+        "if the file or folder was moved or deleted, remove its documents from the store:"
+        " streamrag ingest --remove docs/a.md"
     )
     ingests.run(str(tmp_path / "never"))
     assert ingests.error.hint == f"ls {tmp_path}"

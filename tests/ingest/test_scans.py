@@ -41,7 +41,7 @@ def test_photos_in_a_folder_are_skipped_and_counted_unless_they_are_named(ingest
 
     assert reasons(events) == {
         "album/receipt.png": ("added", ""),
-        "album/sea.jpg": ("skipped", "photo; pass its path to read its text"),
+        "album/sea.jpg": ("skipped", "photo; pass its path to ingest it"),
     }
     assert [each.skipped for each in events if isinstance(each, IngestDone)] == [{"photo": 1}]
     assert reasons(named) == {"album/sea.jpg": ("added", "")}

@@ -61,7 +61,7 @@ def test_the_name_determines_the_format(cli: WarmCommandLine) -> None:
 @pytest.mark.parametrize(
     ("arguments", "stdin", "message"),
     [
-        (("-",), HERON, "the PATH - requires --name, the name of the document"),
+        (("-",), HERON, "- as PATH requires --name, the name of the document"),
         (("--name", "a.md", "folder"), HERON, "--name requires the PATH -"),
         (("-", "--name", "a.md"), b" \n", "stdin is empty, so nothing was ingested"),
         (("-", "--name", "../a.md"), HERON, "--name must be a relative name without .. and control characters"),

@@ -32,7 +32,7 @@ def test_a_local_model_is_probed_once_and_shown_only_to_the_operator(seen: dict[
 
 @pytest.mark.fault("own-server-on-model-port")
 def test_a_streamrag_server_is_never_suggested_as_a_model(seen: dict[str, Any]) -> None:
-    connect = "to connect one: export OPENAI_API_KEY=KEY, or streamrag ask --base-url URL"
+    connect = "to connect a model: export OPENAI_API_KEY=KEY, or streamrag ask --base-url URL"
 
     assert seen["next to another server"] == {
         "operators": ["", ""],

@@ -33,7 +33,7 @@ _REPLACEMENTS = (
     (r"[\d,]+ MB free", "SIZE free"),
     (r"(no local model\s+server is\s+running|\S+( \S+)? runs at http://[^\"\n]*)", "MODEL SERVERS HERE"),
     (r"(ms_per_query +)[\d.]+", r"\1TIME"),
-    (r"; (to connect one|to use \S+( \S+)? on this machine): .* QUESTION", "; HOW TO CONNECT ONE"),
+    (r"; (to connect a model|to use \S+( \S+)? on this machine): .* QUESTION", "; HOW TO CONNECT A MODEL"),
 )
 
 

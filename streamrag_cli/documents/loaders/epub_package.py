@@ -28,7 +28,7 @@ _FONT_OBFUSCATION: Final = frozenset({"http://www.idpf.org/2008/embedding", "htt
 _SCHEMES: Final = {
     "META-INF/rights.xml": "Adobe's copy protection",
     "META-INF/sinf.xml": "Apple's copy protection",
-    "META-INF/license.lcpl": "copy protection by LCP",
+    "META-INF/license.lcpl": "LCP copy protection",
 }
 _UNREADABLE: Final = (zipfile.BadZipFile, zlib.error, KeyError, EOFError, OSError, NotImplementedError)
 _ROLE: Final = "{http://www.idpf.org/2007/ops}type"

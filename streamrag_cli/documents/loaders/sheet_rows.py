@@ -118,14 +118,14 @@ class Limits:
         if self.left_out_copies:
             yield f"left out {counted_noun(self.left_out_copies, 'copy', 'copies')} of repeated rows and cells"
         hidden = [
-            counted_noun(count, f"hidden {noun}")
+            counted_noun(count, noun)
             for count, noun in (
                 (self.hidden_sheets, "sheet"), (self.hidden_rows, "row"), (self.hidden_columns, "column")
             )
             if count
         ]  # fmt: skip
         if hidden:
-            yield f"not read: {', '.join(hidden)}"
+            yield f"hidden content was not read: {', '.join(hidden)}"
         if self.formulas:
             verb = "has" if self.formulas == 1 else "have"
             yield (
