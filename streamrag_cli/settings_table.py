@@ -228,7 +228,7 @@ class Settings:
         600.0,
         parse=value.number_between(0.1, 86_400),
         no_flag=_RARE,
-        meaning="Seconds without a question after which the engine stops.",
+        meaning="The engine stops after this many seconds without a question.",
     )
     fresh: str = setting(
         "off",
@@ -373,8 +373,8 @@ class ServerSettings:
         10.0,
         parse=value.number_between(0, 3600),
         flag="--grace S",
-        meaning="Shutdown timeout in seconds: how long to wait for connections to close. Answers in progress end"
-        " immediately.",
+        meaning="Shutdown timeout in seconds: how long to wait for connections to close. Answers in progress are"
+        " cut off immediately.",
     )
     workers: int = setting(
         0,

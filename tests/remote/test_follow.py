@@ -195,7 +195,7 @@ def test_a_root_that_redirects_elsewhere_fails_and_names_the_new_address(serve: 
 
     assert failure(crawl(f"{site.url}/guide/", follow=True)) == (
         "moved",
-        f"the page redirects to {site.url}/manual/, which is not below this address; ingest that address instead",
+        f"the page redirects to {site.url}/manual/, which is not below the ingested address; ingest that page instead",
     )
 
 

@@ -320,7 +320,10 @@ def test_a_login_comes_from_netrc_and_is_not_asked_for(ingests: Ingests, server:
     server.login = "ada:wren-7"
     root = f"{server.url}/ada/birds"
     assert set(ingests.run(root).values()) == {"failed"}
-    assert failure(ingests) == ("login_required", "the server requires a login; put it into ~/.netrc")
+    assert failure(ingests) == (
+        "login_required",
+        "the server requires a login; put the user name and password into ~/.netrc",
+    )
 
     (ingests.home / ".netrc").write_text("machine 127.0.0.1 login ada password wren-7\n")
     assert set(ingests.run(root).values()) == {"added"}

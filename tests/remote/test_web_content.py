@@ -137,7 +137,7 @@ def test_a_page_whose_text_needs_javascript_fails(serve: Callable[..., Site], pa
 
     assert failure(crawl(f"{site.url}/a")) == (
         "needs_javascript",
-        "the page shows its text only with JavaScript, which is not run",
+        "the page needs JavaScript to show its text, and streamrag does not run JavaScript",
     )
 
 

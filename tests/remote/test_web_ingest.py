@@ -221,7 +221,8 @@ def test_a_private_address_recorded_by_another_user_is_refused(pages: Ingests, s
 
     assert failure(elsewhere) == (
         "blocked_address",
-        "127.0.0.1 is not a public address, and this machine has no copy from it; name the URL to fetch it",
+        "127.0.0.1 is not a public address, and this machine has not fetched this page before; to fetch it, pass its"
+        " URL to ingest",
     )
     assert site.requests == []
     assert len(pages.stored()) == 1
