@@ -211,7 +211,7 @@ def test_skipped_files_are_counted_by_reason(ingests: Ingests) -> None:
 
 
 @pytest.mark.fault("unsupported-files")
-def test_a_folder_in_which_no_file_was_read_gives_a_notice(ingests: Ingests) -> None:
+def test_a_folder_in_which_no_file_was_read_causes_a_notice(ingests: Ingests) -> None:
     ingests.put("full/a.md", "text")
     ingests.put("packed/a.zip", "text")
     (ingests.home / "empty").mkdir()

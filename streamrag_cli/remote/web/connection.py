@@ -76,7 +76,7 @@ class CheckedBackend(httpcore2.NetworkBackend):
         allowed = [each for each in addresses if is_public(each) or (self._may_be_private and each in named)]
         if not allowed:
             if named:
-                why = f"{host} is not a public address, and this machine has not fetched this page before"
+                why = f"{host} is not a public address, and you have not fetched this page on this machine before"
                 raise FetchError(f"{why}; to fetch it, pass its URL to ingest", "blocked_address")
             literal = addresses[0] == host
             what = host if literal else f"{host} resolves to {addresses[0]}, which"
