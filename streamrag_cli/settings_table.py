@@ -128,7 +128,7 @@ class Settings:
         commands=("ask", "chat", "serve"),
         meaning="Additional instructions for the model, such as `Answer in one sentence.`, or `@` followed by the"
         f" absolute path of a file that contains them; at most {value.MAX_INSTRUCTIONS_CHARS} characters.",
-        help="Additional instructions for the model, or @FILE with them.",
+        help="Additional instructions for the model, or @FILE to read them from a file.",
     )
     max_answer_tokens: int = setting(
         value.DEFAULT_ANSWER_TOKENS,
@@ -173,9 +173,9 @@ class Settings:
         flag="--store STORE",
         commands=(*_EMBED, "show", "ls", "collections", "status"),
         meaning="Directory of the store, or a `postgresql://` URL.",
-        help="Directory or postgresql:// URL.",
+        help="Store directory or postgresql:// URL.",
         command_help={
-            "eval": "postgresql:// URL to create the temporary store in PostgreSQL. [default: a temporary directory]"
+            "eval": "postgresql:// URL of a database for the temporary store. [default: a temporary directory]"
         },
         default_text="$XDG_DATA_HOME/streamrag",
     )
@@ -238,7 +238,7 @@ class Settings:
         commands=("ask", "chat", "search"),
         meaning="Whether to sync the collection with its files before each question on the command line; see"
         " `docs/ingesting.md`.",
-        help="Sync the collection with its files first.",
+        help="Sync the collection with its files before searching.",
     )
     editor_uri: str = setting(
         "",

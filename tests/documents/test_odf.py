@@ -44,7 +44,7 @@ def test_a_title_paragraph_names_the_document() -> None:
     assert (document.title, document.text) == ("Knots", "# Knots\n\n")
 
 
-def test_only_the_first_paragraph_of_a_list_item_is_marked() -> None:
+def test_only_the_first_paragraph_of_a_list_item_has_a_bullet() -> None:
     nested = "<text:list><text:list-item><text:p>Bowline</text:p></text:list-item></text:list>"
     body = (
         f"<text:list><text:list-header>{p('Knots:')}</text:list-header>"

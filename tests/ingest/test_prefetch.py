@@ -44,7 +44,7 @@ class Stage:
         return list(map(shown, self._steps))
 
 
-def test_started_items_fit_the_size_limit_and_stay_in_order() -> None:
+def test_items_in_progress_fit_the_size_limit_and_stay_in_order() -> None:
     a, b, c = works = [Work("a"), Work("b"), Work("c")]
     stage = Stage(*works, size=2)
 

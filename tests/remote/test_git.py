@@ -220,7 +220,7 @@ def test_an_exclude_pattern_is_relative_to_the_folder(ingests: Ingests, server: 
 
 
 @pytest.mark.fault("hostile-repository")
-def test_entries_that_are_not_files_of_the_repository_are_left_out(
+def test_links_submodules_and_entries_outside_the_repository_are_left_out(
     ingests: Ingests, server: GitServer, birds: Repository, tmp_path: Path
 ) -> None:
     (tmp_path / "private.md").write_text("private")

@@ -197,7 +197,7 @@ def test_exclude_patterns_are_compared_with_the_path_below_the_address(pages: In
     }  # fmt: skip
 
 
-def test_pages_of_other_formats_are_read_by_their_content(pages: Ingests) -> None:
+def test_linked_pdf_and_csv_files_are_ingested(pages: Ingests) -> None:
     files: dict[str, Page] = {
         "/": article("kettle", "report", "data"),
         "/report": Answer(pdf_bytes([["The heron landed."]]), content_type="application/pdf"),
