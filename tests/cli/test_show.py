@@ -346,7 +346,7 @@ def test_a_document_of_another_collection_on_this_machine_is_found_there(cli: Wa
 
     failures = [failure(cli.run("show", name)) for name in ("sea/tides.txt", "TIDES.txt:1", "soils.txt")]
 
-    message = "streamrag: no document is named '{}' in the collection 'default'"
+    message = "streamrag: the collection 'default' has no document named '{}'"
     assert failures == [
         (2, message.format("sea/tides.txt"), "streamrag show sea/tides.txt -c coast"),
         (2, message.format("TIDES.txt"), "streamrag show TIDES.txt:1 -c coast"),
