@@ -115,7 +115,7 @@ def test_the_sql_in_the_hint_makes_the_schema_usable(users: Users) -> None:
     users.store(users.mallory).put(SHIPS)
     users.run_as(users.mallory, f"GRANT ALL ON SCHEMA {users.place.schema} TO {users.docs}")
     hint = refusal(users, users.docs)[-1]
-    users.database.execute(hint.partition(f"trust {users.mallory!r}: ")[2])
+    users.database.execute(hint.partition(f"trust {users.mallory!r}, run: ")[2])
 
     users.store(users.docs).put(APPLES, rebuild=True)
 
