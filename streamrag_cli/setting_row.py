@@ -169,9 +169,9 @@ def text_or_file(raw: str) -> str:
         try:
             text = read_regular_file(path, 4 * MAX_INSTRUCTIONS_CHARS).decode()
         except UnicodeDecodeError:
-            raise ValueError("is a file that is not UTF-8") from None
+            raise ValueError("refers to a file that is not valid UTF-8") from None
         except OSError as error:
-            raise ValueError(f"is a file that cannot be read: {error.strerror or error}") from None
+            raise ValueError(f"refers to a file that cannot be read: {error.strerror or error}") from None
     if len(text) > MAX_INSTRUCTIONS_CHARS:
         raise ValueError(f"must have at most {MAX_INSTRUCTIONS_CHARS} characters, but has {len(text)}")
     return text.strip()

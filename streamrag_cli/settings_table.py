@@ -128,7 +128,7 @@ class Settings:
         commands=("ask", "chat", "serve"),
         meaning="Additional instructions for the model, such as `Answer in one sentence.`, or `@` followed by the"
         f" absolute path of a file that contains them; at most {value.MAX_INSTRUCTIONS_CHARS} characters.",
-        help="Additional instructions for the model, or @FILE with them.",
+        help="Additional instructions for the model, or @FILE to read them from a file.",
     )
     max_answer_tokens: int = setting(
         value.DEFAULT_ANSWER_TOKENS,
@@ -173,9 +173,9 @@ class Settings:
         flag="--store STORE",
         commands=(*_EMBED, "show", "ls", "collections", "status"),
         meaning="Directory of the store, or a `postgresql://` URL.",
-        help="Directory or postgresql:// URL.",
+        help="Store directory or postgresql:// URL.",
         command_help={
-            "eval": "postgresql:// URL to create the temporary store in PostgreSQL. [default: a temporary directory]"
+            "eval": "postgresql:// URL of a database for the temporary store. [default: a temporary directory]"
         },
         default_text="$XDG_DATA_HOME/streamrag",
     )
@@ -228,7 +228,7 @@ class Settings:
         600.0,
         parse=value.number_between(0.1, 86_400),
         no_flag=_RARE,
-        meaning="Seconds without a question after which the engine stops.",
+        meaning="The engine stops after this many seconds without a question.",
     )
     fresh: str = setting(
         "off",
@@ -238,7 +238,7 @@ class Settings:
         commands=("ask", "chat", "search"),
         meaning="Whether to sync the collection with its files before each question on the command line; see"
         " `docs/ingesting.md`.",
-        help="Sync the collection with its files first.",
+        help="Sync the collection with its files before searching.",
     )
     editor_uri: str = setting(
         "",
@@ -373,8 +373,8 @@ class ServerSettings:
         10.0,
         parse=value.number_between(0, 3600),
         flag="--grace S",
-        meaning="Shutdown timeout in seconds: how long to wait for connections to close. Answers in progress end"
-        " immediately.",
+        meaning="Shutdown timeout in seconds: how long to wait for connections to close. Answers in progress are"
+        " cut off immediately.",
     )
     workers: int = setting(
         0,

@@ -66,7 +66,7 @@ def refusal(path: Path, error: OSError, *, writing: bool = False, keeper: str = 
     return StoreError(
         f"{path} cannot be {'written to' if writing else 'read'}: {error.strerror}",
         code="store_io_error",
-        hint="check its disk or network share: dmesg | tail",
+        hint="check the disk or network share: dmesg | tail",
         retryable=True,
     )
 
@@ -165,7 +165,7 @@ def reached_file_size_limit(directory: Path) -> ResourceError | None:
 def file_size_limit() -> ResourceError:
     limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
     return ResourceError(
-        f"a file of the store cannot grow: file sizes of this process are limited to {limit / 1e6:,.1f} MB",
+        f"a file of the store cannot grow: this process may write files of at most {limit / 1e6:,.1f} MB",
         code="file_size_limit",
         hint="raise the limit and retry: ulimit -f unlimited",
         retryable=True,

@@ -119,9 +119,7 @@ async def _events(
             rewritten = await self_contained_question(question, settings, resources)
             searched = replace(question, text=rewritten, history=())
         except RewriteFailedError as error:
-            notices.append(
-                Notice(message=f"the question was not rewritten for the search: {error}", code="rewrite_failed")
-            )
+            notices.append(Notice(message=f"the follow-up question was not rewritten: {error}", code="rewrite_failed"))
         clock.end("rewrite")
     if question.is_in_conversation:
         yield _question_event(question, searched)

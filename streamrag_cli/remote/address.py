@@ -67,7 +67,7 @@ def parse_address(argument: str) -> Address:
     if scheme != "git+file" and not parts.hostname:
         raise _bad_address("the address has no host")
     if (parts.hostname or "").startswith("-") or parts.netloc.startswith("-"):
-        raise _bad_address("the host begins with -")
+        raise _bad_address("the host name begins with -")
     return Address(_git_address(parts) if scheme.startswith("git+") else _web_address(parts))
 
 
@@ -138,7 +138,7 @@ def _refuse_credentials(parts: SplitResult) -> None:
         raise UsageError(
             "the address contains credentials, which would be stored and shown",
             code="credentials_in_address",
-            hint="leave them out of the address and put them into ~/.netrc: machine HOST login USER password TOKEN",
+            hint="put the credentials into ~/.netrc instead of the address: machine HOST login USER password TOKEN",
         )
 
 

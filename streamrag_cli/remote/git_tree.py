@@ -64,7 +64,9 @@ def entries_of(repository: Path, commit: str, folder: str, environment: Mapping[
             mode, _, blob, size = fields.split()
             entries.append(TreeEntry(os.fsdecode(path), mode, blob.decode(), int(size) if size.isdigit() else 0))
     if len(entries) > _MAX_FILES:
-        raise DocumentError(f"the repository has more than {_MAX_FILES:,} files; name a folder in it", code="too_large")
+        raise DocumentError(
+            f"the repository has more than {_MAX_FILES:,} files; ingest one of its folders instead", code="too_large"
+        )
     return entries
 
 
@@ -99,7 +101,7 @@ def write_tree(
             has_content = entry.size <= limit_bytes and is_read
             total += entry.size if has_content else 0
             if total > MAX_BYTES:
-                raise DocumentError(f"the files in total exceed {MAX_BYTES / 1e9:g} GB", code="too_large")
+                raise DocumentError(f"the files are larger than {MAX_BYTES / 1e9:g} GB in total", code="too_large")
             modified_ns = seconds * _NANOSECONDS + int(entry.blob[:12], 16) % _NANOSECONDS
             is_linked = former[1].get(entry.path) == entry.blob and (former[0] / entry.path).is_file()
             content = blobs.read(entry) if has_content and not is_linked else None
@@ -115,7 +117,7 @@ def write_tree(
                     is_too_large = entry.size > limit_bytes and is_supported(file)
                     _write(file, content, size=entry.size if is_too_large else 0, modified_ns=modified_ns)
             except (FileExistsError, NotADirectoryError, IsADirectoryError):
-                tree.failed[entry.path] = "the file name differs from another one only in upper and lower case"
+                tree.failed[entry.path] = "the file name differs from that of another file only in case"
             except OSError as error:
                 if error.errno != errno.ENAMETOOLONG:
                     raise

@@ -96,7 +96,7 @@ def _discover(root: Address, copies: Copies, options: FetchOptions) -> Iterator[
     except DocumentError as error:
         yield UnreadableDirectory(path=root, reason=error.message, code=error.code)
     except OSError as error:
-        reason = f"the copy cannot be written: {(error.strerror or str(error)).lower()}"
+        reason = f"the local copy of this source cannot be written: {(error.strerror or str(error)).lower()}"
         yield UnreadableDirectory(path=root, reason=reason, code="copy_not_writable")
 
 

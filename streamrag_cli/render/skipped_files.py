@@ -25,7 +25,7 @@ _BY_CODE: Final = {
     "lfs_pointer": "Git LFS file",
     "robots": "page that robots.txt does not allow|pages that robots.txt does not allow",
     "same_page": "duplicate page",
-    "outside_address": "redirect to another site|redirects to another site",
+    "outside_address": "redirect to another address|redirects to another address",
     "dead_link": "dead link",
 }
 """The noun to count for each reason code. The plural ends in -s unless it is given after a bar."""

@@ -74,9 +74,7 @@ class StatusPanel:
                     markers = " ".join(f"[{n}]" for n in unknown)
                     self._note(f"the answer cites {markers}, but there {_is_or_are(len(self._sources), 'source')}")
                 if unsupported:
-                    markers = " ".join(f"[{n}]" for n in unsupported)
-                    it = "it" if len(unsupported) == 1 else "them"
-                    self._note(f"{markers} may not support what the answer cites {it} for; check it")
+                    self._note(_unsupported_note(unsupported))
             case Notice(message=message, code=code) if not (self._hides_notice and self._hides_notice(code)):
                 self._note(message)
             case Done():
@@ -146,5 +144,12 @@ def search_line(question: QuestionAsked) -> str:
     return f"{'also searched' if typed in queries else 'searched'} for: {' | '.join(others)}"
 
 
+def _unsupported_note(numbers: Collection[int]) -> str:
+    markers = " ".join(f"[{n}]" for n in numbers)
+    if len(numbers) == 1:
+        return f"source {markers} may not support a sentence that cites it; check that sentence"
+    return f"sources {markers} may not support sentences that cite them; check these sentences"
+
+
 def _is_or_are(count: int, noun: str) -> str:
-    return f"is 1 {noun}" if count == 1 else f"are {count} {noun}s"
+    return f"is only 1 {noun}" if count == 1 else f"are only {count} {noun}s"

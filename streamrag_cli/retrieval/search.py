@@ -54,7 +54,7 @@ class DimensionError(Exception):
     """Raised if the vectors of the embedder and of the collection have different dimensions."""
 
     def __init__(self, *, stored: int, returned: int) -> None:
-        super().__init__(f"{returned} instead of {stored} dimensions")
+        super().__init__(f"the vectors have {returned} instead of {stored} dimensions")
         self.stored = stored
         self.returned = returned
 
@@ -196,7 +196,7 @@ def select(reader: Reader, scope: Filter) -> Selection | None:
     hint = "list the documents: streamrag ls"
     if any(has_front_matter(format_path(path)) for path in selection.untagged):
         hint = (
-            "documents that an earlier version ingested have no tags in the store until they are ingested again:"
+            "documents that were ingested by an earlier version have no tags until they are ingested again:"
             " streamrag ingest"
         )
     raise NothingRelevantError(

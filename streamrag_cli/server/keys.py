@@ -44,7 +44,7 @@ class KeyRing:
                 429,
                 "too many wrong keys from this address",
                 code="too_many_refused_keys",
-                hint="wait for the number of seconds in Retry-After",
+                hint="wait the number of seconds in the Retry-After header",
                 retry_after_s=wait_s,
             )
         if name is None:

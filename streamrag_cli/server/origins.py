@@ -66,7 +66,9 @@ def check_origin(headers: Headers, allowed: Sequence[str], *, is_private: bool, 
     else:  # browsers send no Sec-Fetch headers over plain HTTP to a host name
         foreign = is_private and (_has_foreign_referer(headers, host, allowed) or _is_for_display(headers))
     if foreign:
-        raise RefusedError(403, "other sites may not use this server", code="foreign_origin", hint=_ALLOW_ORIGIN)
+        raise RefusedError(
+            403, "pages of other sites may not use this server", code="foreign_origin", hint=_ALLOW_ORIGIN
+        )
 
 
 def _is_own_address(name: str, bound_to: str) -> bool:

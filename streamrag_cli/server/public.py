@@ -53,7 +53,11 @@ _BY_CODE: Final[Mapping[str, tuple[str, str]]] = {
 _NOTICES: Final[Mapping[str, str]] = {
     QUOTES_ONLY.code: QUOTES_ONLY.message,
     "finish_unknown": "the answer may be incomplete: the model server ended it with an unknown reason",
+<<<<<<< HEAD
     "rewrite_failed": "the question was not rewritten for the search",
+=======
+    "rewrite_failed": "the follow-up question was not rewritten",
+>>>>>>> ed2
     "retrying": "the model did not answer; trying again",
 }
 _HINTS_FOR_REFUSALS: Final[Mapping[str, str]] = {
@@ -100,7 +104,9 @@ def public_notice(notice: Notice) -> Notice:
     if notice.code in STALE_CODES.values():
         return replace(notice, paths=())  # its message has only names of sources, which clients see, and no command
     message = _NOTICES.get(notice.code, notice.message)
-    return replace(notice, message=message if is_public(message) else "the server has a notice for its operator")
+    return replace(
+        notice, message=message if is_public(message) else "this server has a notice that only its operator can see"
+    )
 
 
 def public_refusal(code: str, message: str, hint: str) -> tuple[str, str]:

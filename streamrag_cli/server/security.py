@@ -107,7 +107,7 @@ class Guard:
                 429,
                 f"the limit of {self._settings.rate_limit.replace('/', ' questions per ')} is exceeded",
                 code="rate_limited",
-                hint="wait for the number of seconds in Retry-After",
+                hint="wait the number of seconds in the Retry-After header",
                 retry_after_s=wait_s,
             )
 

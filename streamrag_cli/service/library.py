@@ -86,7 +86,7 @@ def suggest_other_collection(error: UsageError, selection: Selection, settings: 
                         continue
             except StreamragError:  # the collection lacks the document, or is damaged
                 continue
-            error.message = f"no document is named {sanitise_line(where)!r} in the collection {settings.collection!r}"
+            error.message = f"the collection {settings.collection!r} has no document named {sanitise_line(where)!r}"
             error.hint = f"streamrag show {shlex.quote(sanitise_line(selection.where))} -c {shlex.quote(name)}"
             return
 
@@ -201,7 +201,9 @@ def _page(manifest: Manifest, record: DocumentRecord, page: int, selection: Sele
         name = sanitise_line(selection.names.of(record.path))
         message = f"{name} has text on pages {pages[0]} to {pages[-1]}" if pages else f"{name} has no pages"
         raise UsageError(
-            f"no page {page}: {message}", code="no_such_line", hint=document_names.show_command(record, selection.names)
+            f"cannot show page {page}: {message}",
+            code="no_such_line",
+            hint=document_names.show_command(record, selection.names),
         )
     of_page = [chunk for chunk in chunks if chunk.page == page]
     return _passage(record, lines_of(of_page), title=of_page[0].title, page=page)
@@ -229,7 +231,7 @@ def _rows(manifest: Manifest, record: DocumentRecord, place: str, selection: Sel
         sheets = ", ".join(dict.fromkeys(rows.sheet for _, rows in places))
         message = "has no text in these rows" if in_sheet else f"has text on these sheets: {sanitise_line(sheets)}"
         raise UsageError(
-            f"no {sanitise_line(place)[:_SHOWN_CHARS]}: {name} {message if places else 'has no sheets'}",
+            f"cannot show {sanitise_line(place)[:_SHOWN_CHARS]}: {name} {message if places else 'has no sheets'}",
             code="no_such_line",
             hint=document_names.show_command(record, selection.names),
         )

@@ -230,7 +230,7 @@ def missing_collection(store: object, collection: str, *, existing: Sequence[str
     """The error for a collection that does not exist. Its message lists the first of the `existing` collections."""
     named = f"; it has {', '.join(existing[:_NAMED])}" if existing else ""
     named += f" and {len(existing) - _NAMED} more" if len(existing) > _NAMED else ""
-    message = f"no collection {collection!r} in {store}{named}"
+    message = f"there is no collection {collection!r} in {store}{named}"
     return StoreError(message, code="store_missing", hint="streamrag ingest PATH")
 
 

@@ -35,7 +35,7 @@ def store_address(raw: str) -> StoreAddress:
         return _backend(scheme).address(raw.strip())
     if match and _URL.match(raw):  # otherwise its password would become part of a directory's name
         raise ValueError(
-            f"the scheme {match[1]}: is unknown; use postgresql://, or write ./ before the name of a directory"
+            f"the scheme {match[1]}:// is unknown; use postgresql://, or write ./ before the name of a directory"
         )
     if _KEYWORDS.match(raw):
         raise ValueError("the address of a database must be a URL: postgresql://USER@HOST/DATABASE")

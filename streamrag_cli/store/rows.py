@@ -71,7 +71,7 @@ def unread_from_text(text: str | None) -> list[UnreadFile]:
     try:
         rows = json.loads(text or "[]")
     except RecursionError as error:
-        raise ValueError("the unread files are nested") from error
+        raise ValueError("the list of unread files is nested too deeply") from error
     is_valid = isinstance(rows, list) and all(
         isinstance(row, list) and len(row) == len(_UNREAD_NAMES) and _have_types(row, (str,) * len(row)) for row in rows
     )
@@ -107,7 +107,7 @@ def _texts_of(source: str, name: str) -> tuple[str, ...]:
     try:
         texts = json.loads(source)
     except RecursionError as error:
-        raise ValueError(f"{name} are nested") from error
+        raise ValueError(f"{name} are nested too deeply") from error
     if not isinstance(texts, list) or not all(isinstance(each, str) for each in texts):
         raise ValueError(f"{name} are not a list of strings")
     return tuple(texts)

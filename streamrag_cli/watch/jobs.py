@@ -100,7 +100,7 @@ def _read(line: bytes) -> Event | Question:
 
 
 def _ended(code: int) -> Error:
-    how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+    how = f"was killed by signal {-code}" if code < 0 else f"exited with code {code}"
     return Error(
         message=f"the ingest process {how}",
         code="worker_ended",

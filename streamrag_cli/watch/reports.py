@@ -62,7 +62,7 @@ class Reports:
     def missing_roots(self, files: WatchedFiles) -> Iterator[Notice]:
         """Yield a notice for each root that has disappeared since the last call."""
         for root in files.roots:
-            message = f"{self._request.shown_name(root)} no longer exists; its documents are kept until it returns"
+            message = f"{self._request.shown_name(root)} no longer exists; its documents are kept"
             message += f"; to remove them: {self._request.removal_command(root)}"
             notice = Notice(message=sanitise_line(message), code="root_gone")
             if is_missing(root):

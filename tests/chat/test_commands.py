@@ -41,7 +41,8 @@ def test_mistakes_in_commands_print_one_line_and_never_end_the_chat(user: Comman
         "/open 1": "this chat has no answer with sources yet",
         "/again": "this chat has no question to ask again yet",
         "/again -x": "usage: /again [-m MODEL]",
-        "/set collection default,nope": f"no collection 'nope' in {user.variables['STREAMRAG_STORE']}; it has default\n"
+        "/set collection default,nope": "there is no collection 'nope' in"
+        f" {user.variables['STREAMRAG_STORE']}; it has default\n"
         "hint: streamrag ingest PATH -c nope",
         "/set top_k 0": "top_k: '0' must be a whole number from 1 to 100",
         "/set top-q 3": "there is no setting top_q; did you mean top_k?",

@@ -63,7 +63,7 @@ def test_ask_and_status_report_that_the_collection_is_missing(user: CommandLine,
 
     assert (answered.code, answered.stderr) == (
         5,
-        f"streamrag: no collection 'default' in {place}\nhint: streamrag ingest PATH\n",
+        f"streamrag: there is no collection 'default' in {place}\nhint: streamrag ingest PATH\n",
     )
     assert (shown.code, shown.stderr) == (
         5,
@@ -106,7 +106,7 @@ def test_an_address_of_an_unknown_scheme_creates_no_directory(cli: CommandLine, 
     outcome = cli.having(STREAMRAG_STORE=f"{scheme}://me:{PASSWORD}@127.0.0.1:1/docs").run("ingest", ".", "--debug")
 
     assert (outcome.code, PASSWORD in outcome.stdout.decode() + outcome.stderr) == (3, False)
-    assert f"the scheme {scheme}: is unknown; use postgresql://" in outcome.stderr
+    assert f"the scheme {scheme}:// is unknown; use postgresql://" in outcome.stderr
     assert sorted(cli.directory.rglob("*")) == before
 
 

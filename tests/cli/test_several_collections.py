@@ -98,7 +98,7 @@ def test_an_error_names_the_collection_and_its_hint_repeats_the_flags(user: Warm
     irrelevant = user.run("ask", "--min-score", "1", *BOTH, "Where?")
 
     assert (missing.code, missing.stderr.splitlines()[-1]) == (5, "hint: streamrag ingest PATH -c letters")
-    assert missing.stderr.startswith("streamrag: no collection 'letters' in ")
+    assert missing.stderr.startswith("streamrag: there is no collection 'letters' in ")
     assert irrelevant.code == 7
     assert (
         "hint: rephrase the question, or accept weaker matches: streamrag ask --min-score 0 -c rules -c diary 'Where?'"

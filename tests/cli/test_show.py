@@ -94,7 +94,7 @@ def test_a_line_number_selects_the_passage_that_contains_it(user: WarmCommandLin
             "the format of columns.pdf has no line numbers; to show a page: streamrag show columns.pdf:p1",
             "streamrag show columns.pdf",
         ),
-        ("notes.txt:p2", "no page 2: notes.txt has no pages", "streamrag show notes.txt"),
+        ("notes.txt:p2", "cannot show page 2: notes.txt has no pages", "streamrag show notes.txt"),
         (
             "hours.md",
             "2 documents are named 'hours.md': garden/hours.md, rules/hours.md",
@@ -109,12 +109,12 @@ def test_a_line_number_selects_the_passage_that_contains_it(user: WarmCommandLin
         ("0" * 32, f"no passage has the id '{'0' * 32}'", None),
         (
             "timber.xlsx sheet Costs, row 2",
-            "no sheet Costs, row 2: timber.xlsx has text on these sheets: Prices, Delivery",
+            "cannot show sheet Costs, row 2: timber.xlsx has text on these sheets: Prices, Delivery",
             "streamrag show timber.xlsx",
         ),
         (
             "timber.xlsx sheet Prices, row 900",
-            "no sheet Prices, row 900: timber.xlsx has no text in these rows",
+            "cannot show sheet Prices, row 900: timber.xlsx has no text in these rows",
             "streamrag show timber.xlsx",
         ),
         ("  ", "SOURCE is empty", "streamrag show PATH"),
@@ -134,7 +134,7 @@ def test_hints_keep_the_collection(user: WarmCommandLine) -> None:
     code, message, _ = failure(user.run("show", "notes.txt", "-c", "elsewhere"))
 
     assert hint == "streamrag show notes.txt -c default"
-    assert (code, message.startswith("streamrag: no collection 'elsewhere' in ")) == (5, True)
+    assert (code, message.startswith("streamrag: there is no collection 'elsewhere' in ")) == (5, True)
 
 
 def test_pages_of_a_pdf_are_printed(user: WarmCommandLine) -> None:
@@ -346,7 +346,7 @@ def test_a_document_of_another_collection_on_this_machine_is_found_there(cli: Wa
 
     failures = [failure(cli.run("show", name)) for name in ("sea/tides.txt", "TIDES.txt:1", "soils.txt")]
 
-    message = "streamrag: no document is named '{}' in the collection 'default'"
+    message = "streamrag: the collection 'default' has no document named '{}'"
     assert failures == [
         (2, message.format("sea/tides.txt"), "streamrag show sea/tides.txt -c coast"),
         (2, message.format("TIDES.txt"), "streamrag show TIDES.txt:1 -c coast"),

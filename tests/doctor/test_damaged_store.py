@@ -78,7 +78,7 @@ def _files(layout: Layout, epoch: str, pattern: str) -> list[Path]:
 SMALL: dict[str, tuple[Damage, str]] = {
     "a row of the catalog is missing": (
         sql("DELETE FROM chunks WHERE body LIKE '%Tomatoes%'"),
-        "1 vector without a passage",
+        "1 vector has no passage",
     ),
     "a document has another name": (
         sql("UPDATE documents SET source = 'other.md' WHERE source LIKE '%hours%'"),
@@ -86,7 +86,7 @@ SMALL: dict[str, tuple[Damage, str]] = {
     ),
     "a document is missing": (
         sql("PRAGMA foreign_keys = OFF; DELETE FROM documents WHERE path LIKE '%garden%'"),
-        "1 passage without a document",
+        "1 passage belongs to no document",
     ),
     "a vector is missing": (a_vector_is_deleted, "1 of 3 passages have no vector"),
     "vectors are unfindable": (all_vectors_are_zero, "vector search does not find 3 of 3 passages"),
@@ -99,7 +99,7 @@ SMALL: dict[str, tuple[Damage, str]] = {
         sql("PRAGMA writable_schema = ON; UPDATE sqlite_schema SET rootpage = 3 WHERE name = 'chunks_of_document'"),
         "the catalog is damaged",
     ),
-    "Chroma's database is missing": (deleted("vectors/chroma.sqlite3"), "the database is missing"),
+    "Chroma's database is missing": (deleted("vectors/chroma.sqlite3"), "the file chroma.sqlite3 is missing"),
     "noise in Chroma's database": (noise_in_the_middle("vectors/chroma.sqlite3"), "chroma.sqlite3 is damaged"),
 }
 LARGE: dict[str, tuple[Damage, str]] = {

@@ -46,7 +46,7 @@ def test_a_pattern_from_an_http_client_never_matches_absolute_paths() -> None:
     ]
 
 
-def test_formats_are_names_or_suffixes() -> None:
+def test_the_format_filter_accepts_names_and_suffixes() -> None:
     words = FilterWords(formats=["Markdown", ".TS", "rst"], tags=["#sea", " two words "], since="2d")
 
     assert read(words) == Filter(

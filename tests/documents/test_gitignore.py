@@ -133,7 +133,7 @@ def test_a_gitignore_that_is_not_a_regular_file_is_ignored(tmp_path: Path) -> No
     assert found_under(tmp_path) == {"a.md"}
 
 
-def test_a_file_below_an_included_directory_can_be_included_again(tmp_path: Path) -> None:
+def test_a_file_can_be_included_again_if_its_directory_is_included(tmp_path: Path) -> None:
     write(tmp_path / ".gitignore", "/*\n!/docs/\n/docs/**\n!/docs/keep.md\nbuild\n")
     write(tmp_path / "docs" / "build.md" / ".gitignore", "!x.md")
     for name in ("other.md", "docs/keep.md", "docs/drop.md", "docs/build.md/x.md"):

@@ -75,7 +75,7 @@ def test_messages_that_are_nested_too_deeply_are_reported() -> None:
     assert document.notes == ("1 attachment could not be read: Level 6",)
 
 
-def test_the_number_of_an_attached_slide_is_shown_once() -> None:
+def test_slide_numbers_in_an_attachment_are_not_repeated() -> None:
     data = pptx_bytes(*(slide(shape(name, kind="title")) for name in ("Anvils", "Tongs")))
 
     paths = [path for path, _ in outline(loaded("a.eml", with_files(talk__pptx=data)))]

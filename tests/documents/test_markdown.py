@@ -47,13 +47,13 @@ def test_inline_markup_is_removed_from_headings(source: str, heading: str) -> No
     assert loaded("a.md", source + "\n\nText.\n").title == heading
 
 
-def test_a_heading_without_words_only_ends_the_section() -> None:
+def test_a_heading_without_words_ends_a_section_but_starts_none() -> None:
     text = '# A\n\n## B\n\nx\n\n## <a name="c"></a>\n\ny\n'
 
     assert outline(loaded("a.md", text)) == [("A", "# A"), ("A > B", "## B\n\nx"), ("A", '## <a name="c"></a>\n\ny')]
 
 
-def test_the_title_comes_from_front_matter_and_its_closing_line_is_not_a_heading() -> None:
+def test_front_matter_provides_the_title_and_creates_no_heading() -> None:
     text = '---\ntitle: "The Guide"\ntags: [a]\n---\n\n# One\n\nx\n\n# Two\n\ny\n'
 
     document = loaded("a.md", text)

@@ -311,7 +311,7 @@ def test_a_sentence_before_indented_text_in_a_manual_page_is_not_a_term(above: s
         (".if t \\{ an open block\nQuench it.", "Quench it."),
     ],
 )
-def test_conditions_of_a_manual_page_hold_as_on_a_terminal(source: str, shown: str) -> None:
+def test_conditional_text_of_a_manual_page_is_chosen_as_on_a_terminal(source: str, shown: str) -> None:
     assert loaded("a.1", f".TH FORGE 1\n.SH USE\n{source}\n").text == f"# USE\n\n{shown}"
 
 

@@ -23,6 +23,6 @@ def test_the_title_comes_from_meaningful_file_and_folder_names(path: str, expect
     assert title_from_name(Path(path), Path("/n")) == expected
 
 
-def test_a_named_file_has_its_folder_in_the_title_only_if_its_name_is_generic() -> None:
+def test_the_folder_is_the_title_only_if_the_file_name_is_generic() -> None:
     assert title_from_name(Path("/n/forge/index.html"), Path("/n/forge/index.html")) == "forge"
     assert title_from_name(Path("/n/forge/fire.md"), Path("/n/forge/fire.md")) == "fire"

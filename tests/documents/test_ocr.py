@@ -56,7 +56,7 @@ def pages(document: Document) -> list[tuple[int | None, str]]:
 
 
 @pytest.mark.fault("scanned-pages")
-def test_scanned_pages_are_read_between_pages_with_text(loader: Loader) -> None:
+def test_scanned_pages_and_pages_with_text_are_read_in_order(loader: Loader) -> None:
     data = scanned_pdf(["Typed on the first page.", picture_of(LETTER), blank_picture(), picture_of(REPLY).turned()])
 
     document = load_with(loader, "a.pdf", data)
@@ -84,7 +84,7 @@ def test_columns_of_a_scanned_page_are_read_one_after_the_other(loader: Loader) 
 
 @pytest.mark.fault("scanned-pages")
 @pytest.mark.parametrize("make", [png, bmp, lambda picture: tiff([picture])], ids=["png", "bmp", "tiff"])
-def test_an_image_is_one_section_without_a_page(make: Callable[[object], bytes], loader: Loader) -> None:
+def test_an_image_is_one_section_without_a_page_number(make: Callable[[object], bytes], loader: Loader) -> None:
     assert pages(load_with(loader, "a.png", make(picture_of(LETTER)))) == [(None, " ".join(LETTER))]
 
 
@@ -119,7 +119,7 @@ def test_an_unreadable_image_does_not_affect_the_next_one(data: bytes, code: str
 
 
 @pytest.mark.fault("scanned-pages")
-def test_without_ocr_a_scan_fails_with_the_command_that_installs_it() -> None:
+def test_without_ocr_a_scan_fails_with_a_command_that_installs_tesseract() -> None:
     for name, data in (("a.pdf", scanned_pdf([picture_of(LETTER)])), ("a.png", png(picture_of(LETTER)))):
         with pytest.raises(DocumentError) as caught:
             loaded(name, data)
@@ -247,7 +247,7 @@ def test_a_missing_language_is_reported_with_its_package(tmp_path: Path) -> None
     assert (caught.value.code, caught.value.hint) == ("no_ocr", "apt install tesseract-ocr")
 
 
-def test_noise_in_a_picture_is_not_text() -> None:
+def test_noise_in_a_picture_is_not_read_as_text() -> None:
     def row(confidence: int, text: str, *, line: int = 1) -> str:
         return f"5\t1\t1\t1\t{line}\t1\t0\t0\t9\t9\t{confidence}\t{text}\n"
 

@@ -44,7 +44,7 @@ def test_a_title_paragraph_names_the_document() -> None:
     assert (document.title, document.text) == ("Knots", "# Knots\n\n")
 
 
-def test_only_the_first_paragraph_of_a_list_item_is_marked() -> None:
+def test_only_the_first_paragraph_of_a_list_item_has_a_bullet() -> None:
     nested = "<text:list><text:list-item><text:p>Bowline</text:p></text:list-item></text:list>"
     body = (
         f"<text:list><text:list-header>{p('Knots:')}</text:list-header>"
@@ -85,7 +85,7 @@ def test_notes_and_text_boxes_follow_their_paragraph() -> None:
         "hidden span", "form",
     ],
 )  # fmt: skip
-def test_text_that_is_not_on_the_page_is_omitted(hidden: str) -> None:
+def test_hidden_text_and_tables_of_contents_are_omitted(hidden: str) -> None:
     style = '<style:style style:name="{}" style:family="{}"><style:text-properties text:display="none"/></style:style>'
 
     text = text_of(p("Before.") + hidden + p("After."), style.format("P1", "paragraph") + style.format("T1", "text"))
@@ -247,7 +247,7 @@ def test_each_slide_is_a_section_with_its_number_title_and_notes(suffix: str) ->
     assert outline(document) == SLIDES
 
 
-def test_text_that_slides_repeat_at_one_position_is_kept_once_but_tables_are_not() -> None:
+def test_repeated_slide_text_is_kept_once_but_repeated_tables_are_all_kept() -> None:
     at = 'svg:x="1cm" svg:y="2cm"'
     table = f"<draw:frame {at}><table:table>{row('Rope', 'Load')}{row('Hemp', '9')}</table:table></draw:frame>"
 

@@ -19,7 +19,7 @@ def cell(kind: str, value: str, text: str = "") -> str:
 
 
 @pytest.mark.fault("spreadsheets")
-def test_rows_have_the_stored_cell_texts_under_their_sheet() -> None:
+def test_rows_contain_the_stored_cell_texts_and_name_their_sheet() -> None:
     cells = cell("string", "", "heron") + cell("date", "2024-05-01", "1 May") + cell("float", "3", "3,0")
     seen = f"<table:table-row>{cells}</table:table-row>"
     tables = table(HEADER + seen) + table(ods_row("Who", "Where", "Until") + ods_row("Ida", "Lund", "noon"), "People")

@@ -86,7 +86,7 @@ def test_dates_footers_and_slide_numbers_are_omitted() -> None:
     assert text_of(*(shape("off", kind=kind) for kind in ("dt", "ftr", "sldNum")), box) == "Chart 5\n\n"
 
 
-def test_text_that_slides_repeat_at_one_position_is_kept_once() -> None:
+def test_text_that_slides_repeat_at_the_same_position_is_kept_once() -> None:
     slides = [
         slide(
             shape(f"Pilots of the sound | {number} / 4", at=(10, 700)),

@@ -52,7 +52,7 @@ def test_paragraphs_with_heading_styles_or_outline_levels_are_headings() -> None
         (r"a\bin3 \}}b", "ab"),
     ],
 )
-def test_characters_are_decoded(body: str, text: str) -> None:
+def test_rtf_escapes_and_code_pages_are_decoded(body: str, text: str) -> None:
     fonts = r"{\f0 Arial;}{\f1\fcharset204 Arial;}{\f2\fcharset128 Mincho;}"
 
     assert text_of(body, fonts=fonts) == f"{text}\n\n"
@@ -68,7 +68,7 @@ def test_characters_are_decoded(body: str, text: str) -> None:
         r"{\*\unknown{\b secret}}", r"{\nonshppict{\pict secret}}",
     ],
 )  # fmt: skip
-def test_text_that_is_not_on_the_page_is_omitted(hidden: str) -> None:
+def test_hidden_text_and_metadata_are_omitted(hidden: str) -> None:
     assert text_of(f"Moor {hidden}here.") == "Moor here.\n\n"
 
 

@@ -86,7 +86,7 @@ def test_large_plain_text_is_loaded_without_a_parser_process(loader: Loader) -> 
     assert children() == set()
 
 
-def test_one_parser_process_loads_many_files_and_ends_with_the_loader() -> None:
+def test_one_parser_process_loads_many_files_and_exits_with_the_loader() -> None:
     with Loader() as loader:
         loader.load(Path("/a.pdf"), raw_file(PDF))
         (first,) = children()
@@ -171,7 +171,7 @@ def test_a_parser_process_inherits_no_environment_and_no_descriptors(
     assert os.getsid(worker) == worker
 
 
-def test_a_parser_process_ends_when_its_parent_is_killed() -> None:
+def test_a_parser_process_exits_when_its_parent_is_killed() -> None:
     program = (
         "import sys, time\nfrom pathlib import Path\n"
         "from streamrag_cli.documents.sandbox import Loader\nfrom tests.documents.test_sandbox import PDF, children\n"

@@ -33,7 +33,7 @@ def test_a_title_above_the_header_is_the_title_of_the_table() -> None:
     assert document.line_numbers == [1, 4, 5, 5]
 
 
-def test_a_first_row_of_values_is_not_a_header_unless_they_are_years() -> None:
+def test_a_first_row_of_values_is_not_a_header_unless_it_contains_years() -> None:
     assert loaded("a.csv", "tongs,3\nsledge,9\n").text == "- tongs; 3\n- sledge; 9\n"
     assert loaded("a.csv", "tool,2030,2031\ntongs,3,4\n").text == "- tool: tongs; 2030: 3; 2031: 4\n"
 

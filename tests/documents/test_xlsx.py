@@ -114,7 +114,7 @@ def test_rows_that_a_filter_hides_are_included() -> None:
     assert loaded("a.xlsx", xlsx_bytes({"S": sheet})).text == "- Tool: adze; Stock: 3\n"
 
 
-def test_merged_cells_name_their_rows_and_columns() -> None:
+def test_merged_cells_apply_to_all_their_rows_and_columns() -> None:
     rows = (
         row(1, "Yard", "2023", None, "2024", None)
         + row(2, None, "Spring", "Autumn", "Spring", "Autumn")

@@ -129,7 +129,7 @@ def test_without_a_private_directory_the_command_answers_without_the_engine(user
 
 
 @pytest.mark.parametrize("how", ["flag", "variable", "CI"])
-def test_no_engine_is_started_if_it_is_switched_off(how: str, user: WarmCommandLine) -> None:
+def test_no_engine_is_started_if_the_engine_is_switched_off(how: str, user: WarmCommandLine) -> None:
     flags = ["--no-engine"] if how == "flag" else []
     variables = {"variable": {"STREAMRAG_ENGINE": "off"}, "CI": {"CI": "true"}}.get(how, {})
     outcome = user.having(**variables).run("search", QUESTION, *flags)

@@ -33,7 +33,7 @@ def names(directory: Path) -> set[str]:
 
 
 @pytest.mark.fault("engine-leftovers")
-def test_an_engine_removes_the_files_of_ended_engines_when_it_starts(user: WarmCommandLine) -> None:
+def test_a_starting_engine_removes_the_files_of_engines_that_have_exited(user: WarmCommandLine) -> None:
     directory = Path(user.variables["XDG_RUNTIME_DIR"], "streamrag")
     directory.mkdir(mode=0o700)
     for number in range(5):

@@ -45,7 +45,7 @@ def test_commands_in_a_terminal_and_in_cron_share_an_engine(user: CommandLine, c
         assert engines(first) == []
 
 
-def test_a_local_question_uses_an_engine_with_other_proxies(user: CommandLine) -> None:
+def test_a_search_that_needs_no_network_uses_an_engine_with_other_proxies(user: CommandLine) -> None:
     start_engine(user.having(https_proxy="http://proxy.example:8080"))
     user.run("search", QUESTION)
 
@@ -147,7 +147,7 @@ def test_commands_succeed_even_if_a_file_of_the_engine_is_unusable(
         each.rmdir() if each.is_dir() and not each.is_symlink() else each.unlink()
 
 
-def test_an_engine_ends_even_if_one_of_its_threads_hangs(tmp_path: Path) -> None:
+def test_an_engine_exits_even_if_one_of_its_threads_hangs(tmp_path: Path) -> None:
     program = """
 import asyncio, sys, time
 from streamrag_cli.engine import __main__ as entry

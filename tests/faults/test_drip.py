@@ -31,7 +31,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 @pytest.mark.fault("model-drips")
 @pytest.mark.parametrize("part", ["headers", "an error's body"])
-def test_an_answer_that_arrives_too_slowly_ends_at_the_time_limit(part: str) -> None:
+def test_an_answer_that_arrives_too_slowly_is_stopped_at_the_time_limit(part: str) -> None:
     with OpenAIServer(chat=REPLIES[part]) as server:
         asked_at_s = time.monotonic()
         conversation = converse(server.base_url, timeout_s=0.3)
@@ -44,7 +44,7 @@ def test_an_answer_that_arrives_too_slowly_ends_at_the_time_limit(part: str) -> 
 @pytest.mark.fault("model-drips")
 @pytest.mark.parametrize("part", REPLIES)
 @pytest.mark.parametrize("reused", [False, True], ids=["a new connection", "a reused connection"])
-def test_vectors_that_arrive_too_slowly_end_at_the_time_limit(part: str, reused: bool) -> None:
+def test_vectors_that_arrive_too_slowly_cause_an_error_at_the_time_limit(part: str, reused: bool) -> None:
     replies = [REPLIES[part]]
     with OpenAIServer(
         embeddings=[*([whole_body(b"{}", content_type="application/json")] if reused else []), *replies]
@@ -69,7 +69,7 @@ def test_vectors_that_arrive_too_slowly_end_at_the_time_limit(part: str, reused:
 
 @pytest.mark.fault("model-drips")
 @pytest.mark.parametrize("part", REPLIES)
-def test_a_model_list_that_arrives_too_slowly_ends_at_the_time_limit(part: str) -> None:
+def test_a_model_list_that_arrives_too_slowly_is_stopped_at_the_time_limit(part: str) -> None:
     with OpenAIServer(models=REPLIES[part]) as server:
         asked_at_s = time.monotonic()
         with pytest.raises(StreamragError) as raised:

@@ -43,7 +43,7 @@ def mutated(line: bytes, at: int, byte: int) -> bytes:
 
 @QUICK
 @given(st.binary(max_size=300))
-def test_sanitised_bytes_are_safe_to_show(data: bytes) -> None:
+def test_random_bytes_are_safe_to_show_after_sanitising(data: bytes) -> None:
     fuzz_targets.sanitiser(data)
 
 
@@ -55,13 +55,13 @@ def test_sanitised_bytes_are_safe_to_show(data: bytes) -> None:
 @example(
     fuzz_targets.SUFFIXES.index(".rst"), b"K\x1e]\n\xa6\x1e]"
 )  # docutils treats additional characters as line ends
-def test_loading_random_bytes_gives_a_document_or_a_named_error(suffix: int, data: bytes) -> None:
+def test_loading_random_bytes_returns_a_document_or_raises_a_named_error(suffix: int, data: bytes) -> None:
     fuzz_targets.documents(bytes([suffix]) + data)
 
 
 @QUICK
 @given(st.binary(max_size=300))
-def test_decoding_random_bytes_gives_text_or_a_named_error(data: bytes) -> None:
+def test_decoding_random_bytes_returns_text_or_raises_a_named_error(data: bytes) -> None:
     fuzz_targets.encodings(data)
 
 
@@ -72,7 +72,7 @@ def test_decoding_random_bytes_gives_text_or_a_named_error(data: bytes) -> None:
     | VALUES.map(lambda value: json.dumps(value).encode())
     | st.builds(mutated, st.sampled_from(MESSAGES), st.integers(0), st.integers(0, 255))
 )
-def test_decoding_a_random_line_gives_a_message_or_a_decode_error(line: bytes) -> None:
+def test_decoding_a_random_line_returns_a_message_or_raises_a_decode_error(line: bytes) -> None:
     fuzz_targets.messages(line)
 
 
@@ -80,13 +80,13 @@ def test_decoding_a_random_line_gives_a_message_or_a_decode_error(line: bytes) -
 @QUICK
 @given(st.lists(st.sampled_from([b"data: x", b"data:", b"\n", b"\r", b"\r\n", b":", b"id: 1", b"\xff"]), max_size=30))
 @example([b"data: x", b"\n", b"\r", b"data: x"])  # a last event that ended with CR was lost
-def test_a_random_model_stream_gives_events_or_a_named_error(parts: list[bytes]) -> None:
+def test_a_random_model_stream_produces_events_or_a_named_error(parts: list[bytes]) -> None:
     fuzz_targets.event_streams(b"".join(parts))
 
 
 @QUICK
 @given(VALUES.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=60))
-def test_a_random_model_event_gives_a_piece_or_a_named_error(data: bytes) -> None:
+def test_a_random_model_event_produces_a_piece_or_a_named_error(data: bytes) -> None:
     fuzz_targets.model_chunks(data)
 
 

@@ -36,7 +36,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return watched("tests.support.everyday_use", tmp_path_factory.mktemp("everyday"))
 
 
-def test_every_tested_command_ends_normally(seen: dict[str, Any]) -> None:
+def test_every_tested_command_exits_with_an_expected_code(seen: dict[str, Any]) -> None:
     ended = seen["ended"]
 
     assert {name: each["stderr"] for name, each in ended.items() if each["code"] not in CODES.get(name, {0})} == {}

@@ -48,7 +48,7 @@ def test_too_few_file_descriptors_are_reported(cold_cli_with_store: CommandLine,
 
 
 @pytest.mark.fault("system-limits")
-def test_a_low_descriptor_limit_gives_an_answer_or_a_clear_error(cold_cli_with_store: CommandLine) -> None:
+def test_a_low_descriptor_limit_causes_at_most_a_clear_error(cold_cli_with_store: CommandLine) -> None:
     outcomes = outcomes_at(cold_cli_with_store, "nofile", range(22, 31, 2), "ask", "-q", QUESTION)
 
     for outcome in outcomes.values():

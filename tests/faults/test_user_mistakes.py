@@ -357,7 +357,7 @@ def test_a_damaged_collection_is_rebuilt_from_one_folder_without_confirmation(cl
         (("copy", "--to", "elsewhere", "--from"), "--from"),
     ],
 )
-def test_an_empty_store_is_a_usage_error(
+def test_an_empty_store_address_is_a_usage_error(
     cli_with_notes: WarmCommandLine, arguments: tuple[str, ...], flag: str, empty: str
 ) -> None:
     before = sorted(cli_with_notes.directory.rglob("*"))

@@ -119,7 +119,7 @@ def test_an_answer_is_logged_before_it_ends_even_if_no_token_follows(log: Conver
     assert asyncio.run(run()) == ("interrupted", "The beginning")
 
 
-def test_closing_the_stream_writes_the_last_tokens_and_marks_the_answer(log: ConversationLog) -> None:
+def test_an_answer_whose_stream_is_closed_is_logged_as_interrupted(log: ConversationLog) -> None:
     async def run() -> None:
         async def service() -> AsyncGenerator[AskEvent, None]:
             yield Token(text="One ")
@@ -136,7 +136,7 @@ def test_closing_the_stream_writes_the_last_tokens_and_marks_the_answer(log: Con
     assert [(each.state, each.answer) for each in log.find()] == [("interrupted", "One two ")]
 
 
-def test_a_conversation_has_its_answered_questions_oldest_first(log: ConversationLog) -> None:
+def test_a_conversation_contains_its_answered_questions_oldest_first(log: ConversationLog) -> None:
     failure = Error(message="no", code="unreachable", hint="", retryable=True, exit_code=4)
     for question, events in (
         ("First?", answer_events("One.")),
@@ -269,7 +269,7 @@ def test_all_answers_of_a_process_share_a_thread_and_a_connection(log: Conversat
     assert len(log.find()) == 6
 
 
-def test_only_the_first_answer_of_a_log_is_announced(log: ConversationLog) -> None:
+def test_the_log_is_announced_only_once(log: ConversationLog) -> None:
     record(log, "In JSON?")
     announced = [LOGGED in record(log, "What?", announce=True) for _ in range(2)]
 

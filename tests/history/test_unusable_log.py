@@ -140,7 +140,7 @@ def spread(log: ConversationLog) -> bytes:
 
 
 @pytest.mark.fault("log-deletion")
-def test_deleted_turns_are_in_no_file_of_the_log(log: ConversationLog) -> None:
+def test_deleted_turns_are_removed_from_all_files_of_the_log(log: ConversationLog) -> None:
     assert all(word.lower().encode() in spread(log) for word in WORDS)
     deleted = delete(log.file, "thread = ?", ("aaaaaaaa",))
 

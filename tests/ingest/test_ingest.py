@@ -203,7 +203,7 @@ def test_a_file_with_a_numeric_suffix_is_read_if_it_is_a_manual_page(ingests: In
 
 
 @pytest.mark.fault("shared-suffixes")
-def test_asciidoc_files_named_asc_are_read_and_keys_are_not(ingests: Ingests) -> None:
+def test_asciidoc_files_with_the_suffix_asc_are_read_but_keys_are_not(ingests: Ingests) -> None:
     ingests.put("docs/page.asc", "== Heat\n\nHow hot.\n")
     ingests.put(
         "docs/key.asc", "-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQOYBGV\n-----END PGP PRIVATE KEY BLOCK-----\n"

@@ -184,7 +184,7 @@ def test_without_a_path_a_root_that_is_missing_keeps_its_documents(ingests: Inge
     assert set(ingests.stored()) == {"docs/a.md", "disk/b.md"}
 
 
-def test_without_a_path_and_known_roots_the_hint_names_the_command(ingests: Ingests) -> None:
+def test_without_a_path_or_known_roots_the_hint_names_the_command(ingests: Ingests) -> None:
     ingests.run()
 
     assert (ingests.error.code, ingests.error.hint) == ("no_path", "streamrag ingest PATH")
@@ -206,7 +206,7 @@ def test_the_first_event_estimates_the_passages_of_new_files(ingests: Ingests) -
     assert (ingests.events[0].new_documents, ingests.events[0].passages) == (1, None)  # type: ignore[union-attr]
 
 
-def test_an_unusable_record_of_the_speed_is_ignored(resumable: Ingests) -> None:
+def test_an_unusable_record_of_the_embedding_speed_is_ignored(resumable: Ingests) -> None:
     state = Path(resumable.settings.state_directory)
     state.mkdir()
     os.mkfifo(state / "passages-per-second.json")

@@ -71,7 +71,7 @@ def resumed(servers: SimpleQueue[ForkServer], command: str, docs: Path, store: P
 
 @pytest.mark.fault("ingest-killed")
 @pytest.mark.parametrize("command", ["ingest", "rebuild"])
-def test_an_ingest_after_a_killed_update_gives_the_same_store(
+def test_a_killed_update_is_completed_by_the_next_ingest(
     servers: SimpleQueue[ForkServer], docs: Path, tmp_path: Path, command: str
 ) -> None:
     before, undisturbed = tmp_path / "before", tmp_path / "undisturbed"
@@ -96,7 +96,7 @@ def test_an_ingest_after_a_killed_update_gives_the_same_store(
 
 
 @pytest.mark.fault("ingest-killed")
-def test_an_ingest_after_a_killed_first_ingest_gives_the_same_store(
+def test_a_killed_first_ingest_is_completed_by_the_next(
     servers: SimpleQueue[ForkServer], docs: Path, tmp_path: Path
 ) -> None:
     undisturbed = tmp_path / "undisturbed"

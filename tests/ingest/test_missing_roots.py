@@ -53,7 +53,7 @@ def test_documents_below_a_missing_folder_can_be_removed_separately(ingests: Ing
     assert ingests.error.code == "not_ingested"
 
 
-def test_ingesting_a_missing_path_gives_the_removal_command(ingests: Ingests, tmp_path: Path) -> None:
+def test_ingesting_a_missing_path_shows_the_removal_command(ingests: Ingests, tmp_path: Path) -> None:
     ingests.put("docs/a.md", "text")
     ingests.run("docs")
     shutil.rmtree(ingests.home / "docs")

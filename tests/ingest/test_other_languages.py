@@ -39,7 +39,7 @@ def suggestions(ingests: Ingests) -> list[str]:
 
 
 @pytest.mark.parametrize(("english", "german", "share"), [(10, 0, None), (9, 1, None), (8, 2, "20%"), (0, 3, "100%")])
-def test_more_than_a_tenth_of_other_languages_suggests_the_multilingual_embedder(
+def test_the_multilingual_embedder_is_suggested_for_text_that_is_not_english(
     builtin: Ingests, monkeypatch: pytest.MonkeyPatch, english: int, german: int, share: str | None
 ) -> None:
     monkeypatch.setattr("streamrag_cli.retrieval.language_support.find_spec", lambda _: None)

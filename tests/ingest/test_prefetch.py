@@ -44,7 +44,7 @@ class Stage:
         return list(map(shown, self._steps))
 
 
-def test_started_items_fit_the_size_limit_and_stay_in_order() -> None:
+def test_items_in_progress_fit_the_size_limit_and_stay_in_order() -> None:
     a, b, c = works = [Work("a"), Work("b"), Work("c")]
     stage = Stage(*works, size=2)
 
@@ -76,7 +76,7 @@ def test_finished_items_are_yielded_before_others_are_started() -> None:
     assert (stage.next(), stage.started) == ("waiting for b", "ab")
 
 
-def test_a_stage_waits_for_its_own_work_and_the_previous_stage_together() -> None:
+def test_a_stage_waits_for_its_own_work_and_the_previous_stage_concurrently() -> None:
     a, upstream = Work("a"), Work("upstream")
 
     def items() -> Iterator[Work | Waiting]:

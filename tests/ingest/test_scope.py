@@ -19,7 +19,7 @@ def run(ingests: Ingests, *changed: str) -> dict[str, str]:
     return {event.source: event.action for event in events if isinstance(event, DocumentSeen)}
 
 
-def test_only_the_scope_is_compared_and_reported(ingests: Ingests) -> None:
+def test_only_files_in_the_scope_are_compared_and_reported(ingests: Ingests) -> None:
     for name in ("a.md", "b.md", "sub/c.md"):
         ingests.put(f"docs/{name}", f"The text of {name}.")
     ingests.run("docs")
@@ -32,7 +32,7 @@ def test_only_the_scope_is_compared_and_reported(ingests: Ingests) -> None:
     assert ingests.run("docs") == {"docs/a.md": "unchanged", "docs/b.md": "changed"}
 
 
-def test_the_rules_above_the_scope_apply(ingests: Ingests) -> None:
+def test_ignore_rules_above_the_scope_apply(ingests: Ingests) -> None:
     ingests.put("docs/.streamragignore", "drafts/\n")
     ingests.put("docs/drafts/a.md", "Ignored.")
     ingests.put("docs/.hidden/b.md", "Hidden.")
@@ -54,7 +54,7 @@ def test_a_renamed_folder_is_added_and_deleted_in_one_ingest(ingests: Ingests) -
     assert actions == {"docs/new/deep/a.md": "added", "docs/old/deep/a.md": "deleted"}
 
 
-def test_a_link_in_the_scope_needs_the_whole_folder(ingests: Ingests) -> None:
+def test_links_in_the_scope_are_resolved_as_in_the_whole_folder(ingests: Ingests) -> None:
     ingests.put("docs/.shared/a.md", "Reached by a link.")
     ingests.put("docs/b.md", "Another file.")
     (ingests.home / "docs" / "link").symlink_to(".shared")
@@ -68,7 +68,7 @@ def test_a_link_in_the_scope_needs_the_whole_folder(ingests: Ingests) -> None:
     assert ingests.stored().keys() == before == {"docs/link/a.md", "docs/b.md"}
 
 
-def test_failed_files_outside_of_the_scope_stay_recorded(ingests: Ingests) -> None:
+def test_failed_files_outside_the_scope_stay_recorded(ingests: Ingests) -> None:
     ingests.put("docs/bad.pdf", b"%PDF-1.4 broken")
     ingests.put("docs/worse.pdf", b"%PDF-1.4 broken, too")
     ingests.run("docs")

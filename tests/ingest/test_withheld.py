@@ -85,7 +85,7 @@ def test_a_document_is_removed_while_it_contains_a_key(ingests: Ingests) -> None
 
 
 @pytest.mark.fault("secrets-withheld")
-def test_a_new_rule_rechecks_documents_once_without_embedding(
+def test_after_a_new_secret_rule_documents_are_rechecked_once_without_embedding(
     ingests: Ingests, embedder: FakeEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ingests.put("docs/a.md", "first")
@@ -105,7 +105,7 @@ def test_a_new_rule_rechecks_documents_once_without_embedding(
 
 
 @pytest.mark.fault("secrets-withheld")
-def test_a_new_rule_rechecks_the_extracted_text(ingests: Ingests, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_secret_rule_is_applied_to_the_extracted_text(ingests: Ingests, monkeypatch: pytest.MonkeyPatch) -> None:
     ingests.put("docs/a.pdf", pdf_bytes([[f"Login {AWS_ID}", AWS_SECRET]]))
     with monkeypatch.context() as before:
         before.setattr(compare, "RULES", "0")
@@ -211,7 +211,7 @@ def test_skipped_files_are_counted_by_reason(ingests: Ingests) -> None:
 
 
 @pytest.mark.fault("unsupported-files")
-def test_a_folder_in_which_no_file_was_read_gives_a_notice(ingests: Ingests) -> None:
+def test_a_folder_in_which_no_file_was_read_causes_a_notice(ingests: Ingests) -> None:
     ingests.put("full/a.md", "text")
     ingests.put("packed/a.zip", "text")
     (ingests.home / "empty").mkdir()

@@ -98,7 +98,9 @@ MAKERS: list[Callable[[ModelEndpoint], StreamragError]] = [
 
 
 @pytest.mark.parametrize("maker", MAKERS)
-def test_hints_for_embedding_do_not_suggest_ask(maker: Callable[[ModelEndpoint], StreamragError]) -> None:
+def test_hints_for_embedding_errors_do_not_suggest_the_ask_command(
+    maker: Callable[[ModelEndpoint], StreamragError],
+) -> None:
     answering, embedding = maker(replace(HERE, purpose=ANSWERING)), maker(replace(HERE, purpose=EMBEDDING))
 
     assert "streamrag ask" in answering.hint

@@ -50,7 +50,7 @@ def test_a_repository_is_listed_searched_shown_and_removed_by_its_address(cli: W
 
 
 @pytest.mark.parametrize("kind", ["address", "credentials"])
-def test_a_refused_address_ends_with_exit_code_2(cli: WarmCommandLine, kind: str) -> None:
+def test_a_refused_address_causes_exit_code_2(cli: WarmCommandLine, kind: str) -> None:
     typed, hint = {
         "address": ("ftp://host/a", "git+https://HOST"),
         "credentials": ("git+https://ada:wren-7@host/a", "~/.netrc"),

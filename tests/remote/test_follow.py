@@ -95,7 +95,7 @@ def test_the_number_of_pages_is_limited(serve: Callable[..., Site]) -> None:
 
 
 @pytest.mark.fault("endless-site")
-def test_a_crawl_of_links_to_the_same_page_ends(serve: Callable[..., Site]) -> None:
+def test_a_crawl_of_links_to_the_same_page_terminates(serve: Callable[..., Site]) -> None:
     def same(request: Request) -> Answer:
         return Answer(
             article("kettle").replace("detail", "detail " * 50)
@@ -111,7 +111,7 @@ def test_a_crawl_of_links_to_the_same_page_ends(serve: Callable[..., Site]) -> N
 
 
 @pytest.mark.fault("endless-site")
-def test_a_crawl_of_looping_relative_links_ends(serve: Callable[..., Site]) -> None:
+def test_a_crawl_of_looping_relative_links_terminates(serve: Callable[..., Site]) -> None:
     site = serve({"*": lambda request: Answer(article(request.path, "a/b/"))})
 
     results = crawl(f"{site.url}/x/", max_pages=100, follow=True)
@@ -195,7 +195,7 @@ def test_a_root_that_redirects_elsewhere_fails_and_names_the_new_address(serve: 
 
     assert failure(crawl(f"{site.url}/guide/", follow=True)) == (
         "moved",
-        f"the page redirects to {site.url}/manual/, which is not below this address; ingest that address instead",
+        f"the page redirects to {site.url}/manual/, which is not below the ingested address; ingest that page instead",
     )
 
 
@@ -242,7 +242,7 @@ def test_a_credential_in_a_redirect_is_neither_stored_nor_shown(serve: Callable[
     assert "heron42" not in repr([*below, *moved])
 
 
-def test_two_requests_a_second_are_sent_to_a_host(serve: Callable[..., Site]) -> None:
+def test_a_host_receives_at_most_two_requests_per_second(serve: Callable[..., Site]) -> None:
     site = serve({"/": article("kettle", "a"), "/a": article("tea")})
     began = time.monotonic()
 
@@ -252,7 +252,7 @@ def test_two_requests_a_second_are_sent_to_a_host(serve: Callable[..., Site]) ->
     assert CrawlOptions(user_agent="x").interval_s == 0.5
 
 
-def test_a_site_of_300_pages_is_fetched_whole(serve: Callable[..., Site]) -> None:
+def test_a_site_of_300_pages_is_fetched_completely(serve: Callable[..., Site]) -> None:
     pages: dict[str, Page] = {f"/s/{n}": article(f"topic{n}", f"{2 * n + 1}", f"{2 * n + 2}") for n in range(300)}
     site = serve({**pages, "/s/": article("start", "0")})
 

@@ -161,7 +161,7 @@ def test_a_rebuild_without_a_copy_does_not_drop_the_documents(
     assert ingests.stored() == stored
 
 
-def test_a_repository_that_was_never_fetched_is_not_remembered(ingests: Ingests, server: GitServer) -> None:
+def test_a_repository_that_was_never_fetched_is_not_recorded(ingests: Ingests, server: GitServer) -> None:
     ingests.put("a.md", "apples")
 
     assert ingests.run("a.md", f"{server.url}/ada/none") == {
@@ -220,7 +220,7 @@ def test_an_exclude_pattern_is_relative_to_the_folder(ingests: Ingests, server: 
 
 
 @pytest.mark.fault("hostile-repository")
-def test_entries_that_are_not_files_of_the_repository_are_left_out(
+def test_links_submodules_and_entries_outside_the_repository_are_left_out(
     ingests: Ingests, server: GitServer, birds: Repository, tmp_path: Path
 ) -> None:
     (tmp_path / "private.md").write_text("private")
@@ -316,11 +316,14 @@ def test_a_full_disk_is_reported(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault("git-login")
-def test_a_login_comes_from_netrc_and_is_not_asked_for(ingests: Ingests, server: GitServer, birds: Repository) -> None:
+def test_credentials_come_from_netrc_without_a_prompt(ingests: Ingests, server: GitServer, birds: Repository) -> None:
     server.login = "ada:wren-7"
     root = f"{server.url}/ada/birds"
     assert set(ingests.run(root).values()) == {"failed"}
-    assert failure(ingests) == ("login_required", "the server requires a login; put it into ~/.netrc")
+    assert failure(ingests) == (
+        "login_required",
+        "the server requires a login; put the user name and password into ~/.netrc",
+    )
 
     (ingests.home / ".netrc").write_text("machine 127.0.0.1 login ada password wren-7\n")
     assert set(ingests.run(root).values()) == {"added"}
@@ -328,7 +331,7 @@ def test_a_login_comes_from_netrc_and_is_not_asked_for(ingests: Ingests, server:
     assert not [each for each in state.rglob("*") if each.is_file() and b"wren-7" in each.read_bytes()]
 
 
-def test_the_time_of_an_unchanged_file_is_that_of_its_first_commit(
+def test_an_unchanged_file_keeps_the_time_of_its_first_commit(
     ingests: Ingests, server: GitServer, birds: Repository
 ) -> None:
     ingests.run(f"{server.url}/ada/birds")
@@ -342,7 +345,7 @@ def test_the_time_of_an_unchanged_file_is_that_of_its_first_commit(
     assert (copy.stat().st_mode & 0o777, (copy / "files/README.md").stat().st_mode & 0o777) == (0o700, 0o600)
 
 
-def test_a_copy_that_was_interrupted_is_written_again(ingests: Ingests, server: GitServer, birds: Repository) -> None:
+def test_an_interrupted_copy_is_written_again(ingests: Ingests, server: GitServer, birds: Repository) -> None:
     ingests.run(f"{server.url}/ada/birds")
     [copy] = copies_of(ingests)
     metadata = json.loads((copy / "metadata.json").read_text())

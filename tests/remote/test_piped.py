@@ -34,7 +34,7 @@ def copies(ingests: Ingests) -> list[bytes]:
     return [each.read_bytes() for each in Path(ingests.settings.state_directory).rglob("today.md")]
 
 
-def test_piped_text_is_kept_shown_found_and_removed_by_its_name(user: WarmCommandLine) -> None:
+def test_piped_text_is_found_shown_and_removed_by_its_name(user: WarmCommandLine) -> None:
     piped = user.run("ingest", "-", "--name", "notes/today.md", stdin=HERON)
     assert (piped.code, piped.stdout) == (0, b"")
 
@@ -95,7 +95,7 @@ def test_a_dry_run_keeps_the_copy(ingests: Ingests) -> None:
     assert (ingests.stored(), copies(ingests)) == ({"notes/today.md": "black"}, [b"black"])
 
 
-def test_a_file_of_the_same_name_is_another_document(ingests: Ingests) -> None:
+def test_a_file_with_the_same_name_is_a_separate_document(ingests: Ingests) -> None:
     ingests.put("notes/today.md", "from the disk")
     pipe(ingests, b"from the pipe")
     ingests.run("notes")
@@ -107,7 +107,7 @@ def test_a_file_of_the_same_name_is_another_document(ingests: Ingests) -> None:
 
 
 @pytest.mark.fault("copy-lost")
-def test_without_its_copy_piped_text_stays_in_the_store(ingests: Ingests) -> None:
+def test_piped_text_stays_in_the_store_if_its_copy_is_missing(ingests: Ingests) -> None:
     pipe(ingests, b"black")
     ingests.put("a.md", "apples")
     ingests.run("a.md")

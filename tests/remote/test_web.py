@@ -51,7 +51,7 @@ def test_an_unchanged_page_costs_one_conditional_request(serve: Callable[..., Si
     assert [each.headers.get("if-none-match") for each in site.requests if each.path == "/a"] == ['"v1"']
 
 
-def test_last_modified_is_sent_back(serve: Callable[..., Site]) -> None:
+def test_the_last_modified_header_is_sent_back(serve: Callable[..., Site]) -> None:
     date = "Tue, 03 Mar 2026 10:00:00 GMT"
 
     def page(request: Request) -> Answer:
@@ -104,7 +104,7 @@ def test_a_page_is_removed_after_two_consecutive_not_found_replies(serve: Callab
     assert (first.code, first.record.missing, type(second)) == ("http_status", 1, Gone)
 
 
-def test_a_page_that_returns_is_not_counted_as_missing_any_more(serve: Callable[..., Site]) -> None:
+def test_a_page_that_returns_no_longer_counts_as_missing(serve: Callable[..., Site]) -> None:
     site = serve({"/a": with_etag(article("kettle"), '"v1"')})
     known = {name: replace(record, missing=1) for name, record in records(crawl(f"{site.url}/a")).items()}
 
@@ -112,7 +112,7 @@ def test_a_page_that_returns_is_not_counted_as_missing_any_more(serve: Callable[
 
 
 @pytest.mark.parametrize("status", [401, 403, 500, 503])
-def test_any_other_error_keeps_the_page(serve: Callable[..., Site], status: int) -> None:
+def test_an_error_other_than_not_found_does_not_remove_the_page(serve: Callable[..., Site], status: int) -> None:
     site = serve({"/a": article("kettle")})
     known = records(crawl(f"{site.url}/a"))
     site.set_pages({"/a": Answer("no", status)})
@@ -123,7 +123,7 @@ def test_any_other_error_keeps_the_page(serve: Callable[..., Site], status: int)
     assert (result.code, result.record) == ("http_status", known[f"{site.url}/a"])
 
 
-def test_a_request_is_repeated_after_the_delay_that_a_busy_server_requests(serve: Callable[..., Site]) -> None:
+def test_a_request_to_a_busy_server_is_repeated_after_the_requested_delay(serve: Callable[..., Site]) -> None:
     answers = iter([Answer("busy", 429, {"Retry-After": "0"}), Answer(article("kettle"))])
     site = serve({"/a": lambda _: next(answers)})
 
@@ -179,7 +179,7 @@ def test_proxies_of_the_environment_are_not_used(serve: Callable[..., Site], mon
     assert proxy.requests == []
 
 
-def test_a_server_that_cannot_be_reached_keeps_every_page(serve: Callable[..., Site]) -> None:
+def test_no_page_is_removed_if_the_server_cannot_be_reached(serve: Callable[..., Site]) -> None:
     with web_site({"/": article("kettle", "b", "c"), "/b": article("tea"), "/c": article("cup")}) as site:
         known = records(crawl(f"{site.url}/", follow=True))
 
@@ -190,7 +190,7 @@ def test_a_server_that_cannot_be_reached_keeps_every_page(serve: Callable[..., S
 
 
 @pytest.mark.fault("site-unreachable")
-def test_a_server_that_stops_responding_ends_the_crawl(serve: Callable[..., Site]) -> None:
+def test_a_crawl_stops_if_the_server_stops_responding(serve: Callable[..., Site]) -> None:
     hangs = Answer("", pieces=dripping)
     pages: dict[str, Page] = {f"/{n}": hangs for n in range(20)}
     site = serve({"/": article("kettle", *(f"/{n}" for n in range(20))), **pages})

@@ -38,7 +38,7 @@ def test_compressed_pages_are_read(serve: Callable[..., Site]) -> None:
 
 
 @pytest.mark.fault("hostile-web-server")
-def test_an_unrequested_incomplete_or_damaged_compression_fails(serve: Callable[..., Site]) -> None:
+def test_unrequested_incomplete_or_damaged_compression_is_an_error(serve: Callable[..., Site]) -> None:
     whole = gzip.compress(article("kettle").encode())
     site = serve({
         "/br": Answer(b"\x0b\x02\x80", headers={"Content-Encoding": "br"}),
@@ -114,7 +114,7 @@ def test_the_content_determines_the_format(
 
 
 @pytest.mark.parametrize(("content_type", "body"), [("image/png", b"\x89PNG"), ("font/woff2", b"x"), (None, b"\0\1")])
-def test_other_formats_fail_if_they_are_named(
+def test_a_named_page_in_an_unsupported_format_fails(
     serve: Callable[..., Site], content_type: str | None, body: bytes
 ) -> None:
     site = serve({"/a": Answer(body, content_type=content_type)})
@@ -137,7 +137,7 @@ def test_a_page_whose_text_needs_javascript_fails(serve: Callable[..., Site], pa
 
     assert failure(crawl(f"{site.url}/a")) == (
         "needs_javascript",
-        "the page shows its text only with JavaScript, which is not run",
+        "the page needs JavaScript to show its text, and streamrag does not run JavaScript",
     )
 
 
@@ -151,7 +151,7 @@ def test_a_page_whose_text_needs_javascript_fails(serve: Callable[..., Site], pa
         ),
     ],
 )
-def test_a_page_with_text_of_its_own_does_not_need_javascript(serve: Callable[..., Site], page: str) -> None:
+def test_a_page_that_contains_text_does_not_need_javascript(serve: Callable[..., Site], page: str) -> None:
     site = serve({"/a": page})
 
     assert [type(each) for each in crawl(f"{site.url}/a")] == [Fetched]

@@ -72,7 +72,7 @@ def test_follow_ingests_linked_pages_and_is_remembered_by_later_runs(pages: Inge
     assert short(everything, site)["/guide/spoon"] == "changed"
 
 
-def test_without_follow_the_other_pages_are_removed_again(pages: Ingests, site: Site) -> None:
+def test_no_follow_removes_the_linked_pages(pages: Ingests, site: Site) -> None:
     pages.run(f"{site.url}/guide/", follow=True)
 
     assert short(pages.run(f"{site.url}/guide/", follow=False), site) == {
@@ -80,7 +80,7 @@ def test_without_follow_the_other_pages_are_removed_again(pages: Ingests, site: 
     }  # fmt: skip
 
 
-def test_an_unchanged_page_costs_one_request_for_it(pages: Ingests, site: Site) -> None:
+def test_an_unchanged_page_is_requested_only_once(pages: Ingests, site: Site) -> None:
     pages.run(f"{site.url}/guide/tea")
     del site.requests[:]
 
@@ -161,7 +161,7 @@ def test_removed_pages_leave_no_copies(pages: Ingests, site: Site) -> None:
 
 
 @pytest.mark.fault("crawl-interrupted")
-def test_an_interrupted_crawl_continues_where_it_ended(pages: Ingests, site: Site) -> None:
+def test_an_interrupted_crawl_continues_where_it_stopped(pages: Ingests, site: Site) -> None:
     def interrupt(number: int, _address: str) -> None:
         if number == 2:
             raise KeyboardInterrupt
@@ -197,7 +197,7 @@ def test_exclude_patterns_are_compared_with_the_path_below_the_address(pages: In
     }  # fmt: skip
 
 
-def test_pages_of_other_formats_are_read_by_their_content(pages: Ingests) -> None:
+def test_linked_pdf_and_csv_files_are_ingested(pages: Ingests) -> None:
     files: dict[str, Page] = {
         "/": article("kettle", "report", "data"),
         "/report": Answer(pdf_bytes([["The heron landed."]]), content_type="application/pdf"),
@@ -221,7 +221,8 @@ def test_a_private_address_recorded_by_another_user_is_refused(pages: Ingests, s
 
     assert failure(elsewhere) == (
         "blocked_address",
-        "127.0.0.1 is not a public address, and this machine has no copy from it; name the URL to fetch it",
+        "127.0.0.1 is not a public address, and you have not fetched this page on this machine before; to fetch it,"
+        " pass its URL to ingest",
     )
     assert site.requests == []
     assert len(pages.stored()) == 1
@@ -242,7 +243,7 @@ def test_sources_link_to_the_heading_and_show_finds_it(cli: WarmCommandLine) -> 
         assert cli.run("ls").stdout.startswith(f"{site.url}/manual\t".encode())
 
 
-def test_follow_takes_the_folder_of_a_page(cli: WarmCommandLine) -> None:
+def test_follow_ingests_the_pages_in_the_folder_of_the_named_page(cli: WarmCommandLine) -> None:
     files: dict[str, Page] = {"/g/start.html": article("kettle", "tea.html"), "/g/tea.html": article("tea")}
     with web_site(files) as site:
         outcome = cli.run("ingest", "--follow", f"{site.url}/g/start.html", "--jsonl")
@@ -265,7 +266,7 @@ def test_follow_takes_the_folder_of_a_page(cli: WarmCommandLine) -> None:
     ],
 )
 @pytest.mark.fault("credentials-in-address")
-def test_wrong_addresses_are_usage_errors(cli: WarmCommandLine, arguments: list[str], code: str) -> None:
+def test_invalid_addresses_and_flags_are_usage_errors(cli: WarmCommandLine, arguments: list[str], code: str) -> None:
     outcome = cli.run("ingest", *arguments)
 
     assert outcome.code == 2

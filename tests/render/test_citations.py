@@ -37,22 +37,22 @@ def linked(text: str, *, pieces: int = 1) -> list[tuple[str, str]]:
         ("`[1]` x[1] \\[1] [1](http://a) [1]: b\n\n    [1]\n\n```\n[1]\n```", []),
     ],
 )
-def test_markers_are_links_except_in_code(text: str, links: list[tuple[str, str]]) -> None:
+def test_citation_markers_are_links_except_in_code(text: str, links: list[tuple[str, str]]) -> None:
     assert linked(text) == links
 
 
-def test_a_marker_without_a_source_has_a_question_mark() -> None:
+def test_a_citation_marker_without_a_source_has_a_question_mark() -> None:
     shown = streamed("As [1], [3] and [4] say", columns=40, lines=5, seed=1, references=REFERENCES)
 
     assert shown.text == ["As [1], [3] and [4?] say"]
 
 
-def test_markers_are_plain_text_if_there_are_no_references() -> None:
+def test_citation_markers_are_plain_text_if_there_are_no_references() -> None:
     assert streamed("As [1] says", columns=40, lines=5, seed=1).text == ["As [1] says"]
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_streamed_citations_look_as_in_a_single_render(seed: int) -> None:
+def test_streamed_citations_look_the_same_as_in_a_single_render(seed: int) -> None:
     text = "Both [1] and [12] say [2, 4].\n\n- one [3]\n- two [1][2]\n\n| a [1] |\n|---|\n| `[1]` |\n\n> [1]\n"
 
     shown = streamed(text, columns=40, lines=8, seed=seed, references=REFERENCES, html="shown")

@@ -38,14 +38,14 @@ def test_code_in_lists_and_quotes_is_copied_without_their_indent_and_marks() -> 
 
 @pytest.mark.parametrize("shape", ["漢字" * 90, "x漢" * 70 + "y", "🎉 party " * 30, "é" * 200, "a" * 60, "a" * 61])
 @pytest.mark.parametrize("lines", [4, 9, 24])
-def test_lines_of_any_width_leave_the_same_screen_as_a_single_render(shape: str, lines: int) -> None:
+def test_streamed_code_lines_of_any_width_look_as_in_a_single_render(shape: str, lines: int) -> None:
     text = f"[late] words\n\n- item\n\n  ```\n  {shape}\n  b\n  ```\n\n```\n{shape}\n{shape}\n```\nend\n"
     for columns in (30, 60):
         shown = streamed(text, columns=columns, lines=lines, seed=lines, pieces=80)
         assert difference(shown, rendered_whole(text, columns=columns, lines=lines)) == ""
 
 
-def test_a_growing_line_that_is_taller_than_the_screen_shows_its_end() -> None:
+def test_the_end_of_a_growing_line_is_shown_if_it_exceeds_the_screen() -> None:
     emulator = Emulator(20, 6)
     stream = MarkdownStream(emulator, columns=20, lines=6)  # type: ignore[arg-type]
     stream.feed("```\nfirst\n", 1.0)

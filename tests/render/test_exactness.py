@@ -25,7 +25,7 @@ def test_the_specification_has_652_examples() -> None:
 @pytest.mark.parametrize("html", HTML)
 @pytest.mark.parametrize("part", range(4))
 @pytest.mark.skipif(not EXAMPLES, reason=HOW_TO_GET_IT)
-def test_commonmark_examples_end_up_as_rich_prints_them(part: int, html: Html) -> None:
+def test_commonmark_examples_look_as_if_printed_by_rich(part: int, html: Html) -> None:
     chance = random.Random(part)
     different = []
     for number, example in list(enumerate(EXAMPLES, 1))[part :: 4 if html == "dropped" else 12]:
@@ -39,7 +39,7 @@ def test_commonmark_examples_end_up_as_rich_prints_them(part: int, html: Html) -
 
 @pytest.mark.parametrize("html", HTML)
 @pytest.mark.parametrize("part", range(4))
-def test_real_documents_end_up_as_rich_prints_them_except_in_known_cases(part: int, html: Html) -> None:
+def test_real_documents_look_as_if_printed_by_rich_except_in_known_cases(part: int, html: Html) -> None:
     chance = random.Random(f"documents {part}")
     documents = installed_documents()
     different = []
@@ -88,7 +88,7 @@ CORNERS = {
 @pytest.mark.parametrize(
     ("name", "html"), [(name, html) for name, text in CORNERS.items() for html in (HTML if "<" in text else HTML[:1])]
 )
-def test_corner_cases_end_up_as_rich_prints_them(name: str, html: Html) -> None:
+def test_corner_cases_look_as_if_printed_by_rich(name: str, html: Html) -> None:
     text = CORNERS[name]
     known = {NUMBERS} if name == "a hundred numbers" else {""}
     for seed in range(3):
@@ -110,7 +110,7 @@ def test_corner_cases_end_up_as_rich_prints_them(name: str, html: Html) -> None:
         ("code", "".join(f"    line {n}\n" for n in range(80))),
     ],
 )  # fmt: skip
-def test_blocks_taller_than_the_screen_end_up_as_rich_prints_them(name: str, text: str) -> None:
+def test_blocks_taller_than_the_screen_look_as_if_printed_by_rich(name: str, text: str) -> None:
     shown = streamed(text, columns=50, lines=12, seed=1, pieces=300)
 
     assert difference(shown, rendered_whole(text, columns=50, lines=12)) == ""

@@ -72,7 +72,7 @@ def test_a_numbered_link_definition_is_shown_if_numbers_are_citations() -> None:
     assert shown.text == ["As [1] says.", "", "[1]: http://a.example"]
 
 
-def test_no_link_definition_is_late_if_the_text_is_a_single_piece() -> None:
+def test_a_link_definition_in_a_single_piece_of_text_is_never_too_late() -> None:
     emulator = Emulator(40, 5)
     stream = MarkdownStream(emulator, columns=40, lines=5)  # type: ignore[arg-type]
     stream.finish("See [a].\n\n" + "More.\n\n" * 4000 + "[a]: http://a.example\n")

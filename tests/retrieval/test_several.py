@@ -214,7 +214,7 @@ def test_a_missing_collection_is_named_in_the_error(names: str, settings: Settin
     code, message, hint = error_of(events_of(replace(settings, collection=names), DOME))
 
     assert (code, hint) == ("store_missing", "streamrag ingest PATH -c nowhere")
-    assert message.startswith("no collection 'nowhere' in ")
+    assert message.startswith("there is no collection 'nowhere' in ")
 
 
 @pytest.mark.fault("one-of-several-collections")

@@ -82,7 +82,10 @@ def test_invalid_schema_names_are_rejected(schema: str) -> None:
     with pytest.raises(ConfigurationError) as variable:
         read_settings({}, {"HOME": "/", "STREAMRAG_STORE": address})
 
-    advice = "its schema must consist of at most 63 characters a-z, 0-9 and _, and not begin with pg_ or a digit"
+    advice = (
+        "the name of the schema must consist of at most 63 characters a-z, 0-9 and _, and must not begin with pg_ or"
+        " a digit"
+    )
     assert (flag.value.message, variable.value.message) == (f"--store: {advice}", f"STREAMRAG_STORE: {advice}")
 
 
@@ -156,9 +159,9 @@ def test_an_unusable_address_is_refused_without_showing_any_of_it(address: str) 
 
 @pytest.mark.fault("store-address-unusable")
 def test_unknown_parameters_and_schemes_are_named_in_the_error() -> None:
-    with pytest.raises(ValueError, match="its parameter 'pass' is not known to libpq"):
+    with pytest.raises(ValueError, match="the parameter 'pass' is not known to libpq"):
         store_address("postgresql://db/docs?pass=x")
-    with pytest.raises(ValueError, match="the scheme postgresql\\+psycopg: is unknown; use postgresql://"):
+    with pytest.raises(ValueError, match="the scheme postgresql\\+psycopg:// is unknown; use postgresql://"):
         store_address("postgresql+psycopg://db/docs")
     assert store_address("./s3://x") == Path("s3:/x")
     with pytest.raises(ValueError, match=r"must be a URL: postgresql://USER@HOST/DATABASE$"):

@@ -111,7 +111,7 @@ def test_changed_token_states_are_reported(local_store: LocalStore, signs: str) 
     with local_store.reading() as reader:
         assert code_of(lambda: reader.catalog.token_states(ids)) == DAMAGED
     [problem] = inspect(local_store.place, "default", searches=10**9).problems
-    assert "token states have changed since they were written" in problem
+    assert "the token states of a chunk have changed since they were written" in problem
 
 
 @pytest.mark.fault("store-damaged")

@@ -160,7 +160,7 @@ def test_a_second_writer_fails_with_store_busy_and_writes_nothing(store: Store) 
         write(writer, SHIPS)
         output = store.run_other_process("put", "late.md", "a late text")
 
-    assert output.startswith("store_busy hint=wait until it ends")
+    assert output.startswith("store_busy hint=wait until the other ingest finishes")
     with store.reading() as reader:
         assert texts(reader) == {"apples are red", "pears are green", "ships cross the sea"}
 

@@ -151,7 +151,7 @@ def test_documents_of_a_missing_folder_stay_and_are_updated_when_it_is_back(cli:
 
         folder.rename(folder.with_name("elsewhere"))
         notice = watcher.notice("root_gone")
-        assert "docs no longer exists; its documents are kept until it returns" in notice["message"]
+        assert "docs no longer exists; its documents are kept" in notice["message"]
         assert documents_of(cli) == {"docs/rent.md": 1}
 
         (folder.with_name("elsewhere") / "rent.md").write_text("The rent is 720 euros.\n", encoding="utf-8")

@@ -76,11 +76,11 @@ class CheckedBackend(httpcore2.NetworkBackend):
         allowed = [each for each in addresses if is_public(each) or (self._may_be_private and each in named)]
         if not allowed:
             if named:
-                why = f"{host} is not a public address, and this machine has no copy from it"
-                raise FetchError(f"{why}; name the URL to fetch it", "blocked_address")
+                why = f"{host} is not a public address, and you have not fetched this page on this machine before"
+                raise FetchError(f"{why}; to fetch it, pass its URL to ingest", "blocked_address")
             literal = addresses[0] == host
             what = host if literal else f"{host} resolves to {addresses[0]}, which"
-            reason = f"{what} is not a public address; only an address in the URL itself may be private"
+            reason = f"{what} is not a public address; private addresses are allowed only in the URL that you ingest"
             raise FetchError(reason, "blocked_address")
         for address in allowed[: _DIALLED - 1]:
             try:

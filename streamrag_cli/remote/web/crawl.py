@@ -58,7 +58,7 @@ _REASONS: Final[Mapping[SkipReason, str]] = {
     "same_page": "the same page as {}",
     "unsupported": "unsupported format",
     "dead_link": "HTTP {}",
-    "outside_address": "redirects to {}, which is not below the address",
+    "outside_address": "redirects to {}, which is not below the ingested address",
 }
 
 
@@ -192,7 +192,7 @@ class _Crawl:
             return Failed(address=address, reason=f"HTTP {status}", code="http_status")
         if record.missing + 1 >= GONE_AFTER:
             return Gone(address=address, reason=f"HTTP {status}, twice in a row")
-        reason = f"HTTP {status}; it is removed if it is still missing next time"
+        reason = f"HTTP {status}; the page is removed if it is still missing at the next ingest"
         return Failed(address=address, reason=reason, code="http_status", record=replace(record, missing=1))
 
     def _page(self, address: str, record: PageRecord | None, reply: Reply) -> Iterator[PageResult]:
@@ -246,7 +246,7 @@ class _Crawl:
             except DocumentError as error:
                 return Failed(address=name, reason=error.message, code=error.code, record=record)
             if page.needs_javascript:
-                reason = "the page shows its text only with JavaScript, which is not run"
+                reason = "the page needs JavaScript to show its text, and streamrag does not run JavaScript"
                 return Failed(address=name, reason=reason, code="needs_javascript", record=record)
             base = (normalised(page.base, reply.url) if page.base else None) or reply.url
             current = replace(
@@ -284,7 +284,9 @@ class _Crawl:
 
     def _moved_away(self, address: str, record: PageRecord | None, target: str) -> PageResult:
         if address == self._start:
-            reason = f"the page redirects to {target}, which is not below this address; ingest that address instead"
+            reason = (
+                f"the page redirects to {target}, which is not below the ingested address; ingest that page instead"
+            )
             return Failed(address=address, reason=reason, code="moved", record=record)
         if record:
             return Failed(address=address, reason=f"the page redirects to {target}", code="moved", record=record)

@@ -117,7 +117,7 @@ class _Pages:
             case Stopped(address=address, reason=reason, code=code):
                 yield from self._unchecked(address, reason, code)
             case LimitReached(pages=pages, left=left):
-                more = f"{counted_noun(left, 'more link')} {'was' if left == 1 else 'were'} not followed"
+                more = f"{counted_noun(left, 'more link was', 'more links were')} not followed"
                 message = (
                     f"stopped at the limit of {counted_noun(pages, 'page')} for {self._root}: {more}; to follow more:"
                 )
@@ -130,7 +130,7 @@ class _Pages:
         """The results for the pages that were not checked because the server does not respond."""
         left = [each for each in self._records if each not in self._yielded]
         if left and root not in self._failed:
-            reason = f"{reason}; {counted_noun(len(left), 'page')} not checked"
+            reason = f"{reason}; {counted_noun(len(left), 'page was', 'pages were')} not checked"
             yield UnreadableDirectory(path=self._root, reason=reason, code=code)
         for address in left:
             yield self._document(address, self._records[address])

@@ -88,7 +88,9 @@ class Catalog(Database):
             raise StoreError(
                 f"the catalog {self._file} has format {version}; this version reads format {SCHEMA_VERSION}",
                 code="store_format",
-                hint="upgrade streamrag to the version that wrote it" if is_newer else "streamrag ingest --rebuild",
+                hint="upgrade streamrag to the version that wrote the catalog"
+                if is_newer
+                else "streamrag ingest --rebuild",
             )
 
     @property
@@ -274,7 +276,7 @@ class Catalog(Database):
         for chunk_id, signs, expected in self._rows_for(query, chunk_ids):
             is_whole = isinstance(signs, bytes) and signs and len(signs) % bytes_per_token == 0
             if not is_whole or expected not in {None, crc32(signs)}:
-                raise damaged_catalog(self._file, "token states have changed since they were written")
+                raise damaged_catalog(self._file, "the token states of a chunk have changed since they were written")
             states[chunk_id] = signs
         return states
 

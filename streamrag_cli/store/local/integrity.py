@@ -95,7 +95,7 @@ def check_in_subprocess(store: Path, collection: str, *, full: bool) -> Integrit
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise damaged_collection(collection, f"reading it took longer than {limit_s:g} s") from None
+        raise damaged_collection(collection, f"reading the collection took longer than {limit_s:g} s") from None
     if process.returncode < 0:
         raise damaged_collection(
             collection, f"the process that read the index was killed by signal {-process.returncode}"
@@ -219,7 +219,7 @@ def _differences(
     if missing := chunk_ids - vector_ids:
         yield f"{len(missing):,} of {len(chunk_ids):,} passages have no vector"
     if orphaned := vector_ids - chunk_ids - pending:
-        yield f"{counted_noun(len(orphaned), 'vector')} without a passage"
+        yield counted_noun(len(orphaned), "vector has no passage", "vectors have no passage")
     if len(unfound) > searched * UNFOUND_TOLERATED:
         yield f"vector search does not find {len(unfound):,} of {searched:,} passages"
 

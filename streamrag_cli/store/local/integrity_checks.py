@@ -45,7 +45,7 @@ class CatalogChecks(Catalog):
             if messages != ["ok"]:
                 yield f"the catalog is damaged: {messages[0]}"
             if orphans := copy.execute("PRAGMA foreign_key_check").fetchall():
-                yield f"{counted_noun(len(orphans), 'passage')} without a document"
+                yield counted_noun(len(orphans), "passage belongs to no document", "passages belong to no document")
             try:
                 copy.execute("INSERT INTO chunks_fts (chunks_fts, rank) VALUES ('integrity-check', 1)")
             except sqlite3.DatabaseError as error:

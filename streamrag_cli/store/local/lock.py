@@ -38,7 +38,7 @@ def writing(directory: Path, *, wait_s: float = BUSY_AFTER_S) -> Iterator[None]:
         if not is_locked:
             raise busy(
                 f"another ingest is writing to {directory}",
-                hint="wait until it ends, or use another collection: streamrag ingest -c NAME PATH",
+                hint="wait until the other ingest finishes, or use another collection: streamrag ingest -c NAME PATH",
             )
         yield
 

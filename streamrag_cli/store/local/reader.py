@@ -170,7 +170,10 @@ class CollectionReader:
             vectors = session.vectors().get(ids, session.check_vectors)
             if lost := [each for each in ids if each not in vectors]:
                 session.raise_damaged(f"{len(lost)} of {len(ids)} vectors cannot be read")
-                raise busy(f"an ingest is changing {self._layout.directory}", hint="wait until it ends, then try again")
+                raise busy(
+                    f"an ingest is changing {self._layout.directory}",
+                    hint="wait until the ingest finishes, then try again",
+                )
         return np.array([vectors[each] for each in ids], dtype=np.float32)
 
     @contextmanager
@@ -334,7 +337,7 @@ class _Session:
             # Writers add vectors before their chunks, and delete them after their chunks, so every chunk has a vector.
             count, expected = vectors.count(), self.catalog.counts().chunks
             if count < expected:
-                self.raise_damaged(f"only {count} of {expected} are left")
+                self.raise_damaged(f"only {count} of {expected} vectors are left")
             self._check_unsaved(vectors)
         except BaseException:
             vectors.close()

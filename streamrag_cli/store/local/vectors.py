@@ -67,7 +67,7 @@ class Vectors:
         self._name = chroma_name(name)
         self._lock_file = directory.with_name("vectors.lock")
         if not self._create and not self._has_database():
-            raise damaged_vectors(directory, "the database is missing")
+            raise damaged_vectors(directory, f"the file {_DATABASE} is missing")
         with exclusive(self._lock_file, limit), self._translate_errors():
             require_resources()
             self._collection = self._open()

@@ -57,7 +57,8 @@ class PostgresUrl(StoreUrl):
         self.schema = options.pop("schema", DEFAULT_SCHEMA)
         if not _SCHEMA_NAME.fullmatch(self.schema) or self.schema.startswith("pg_"):
             raise ValueError(
-                "its schema must consist of at most 63 characters a-z, 0-9 and _, and not begin with pg_ or a digit"
+                "the name of the schema must consist of at most 63 characters a-z, 0-9 and _, and must not begin with"
+                " pg_ or a digit"
             )
         if re.search(r"[@;&=#\s]", location):
             raise ValueError(_ADVICE)
@@ -112,7 +113,7 @@ def _pairs(query: str) -> list[tuple[str, str]]:
         name, equals, value = part.partition("=")
         if not equals or (name != "schema" and re.search(r"[=;#\s]", value)):
             raise ValueError(
-                "its parameters must have the form ?NAME=VALUE&NAME=VALUE, with special characters percent-encoded,"
+                "the parameters must have the form ?NAME=VALUE&NAME=VALUE, with special characters percent-encoded,"
                 " such as %3D for = and %26 for &"
             )
         name, value = _decoded(name), _decoded(value)
@@ -121,7 +122,7 @@ def _pairs(query: str) -> list[tuple[str, str]]:
         if name not in KEYWORDS and name != "schema":
             is_harmless = "@" not in query and re.fullmatch(r"[a-z_]{1,30}", name)
             raise ValueError(
-                f"{f'its parameter {name!r} is' if is_harmless else 'one of its parameters is'} not known to libpq"
+                f"{f'the parameter {name!r} is' if is_harmless else 'one of the parameters is'} not known to libpq"
                 " (docs/postgres.md)"
             )
         pairs.append((name, value))
@@ -139,7 +140,7 @@ def _hosts(text: str) -> dict[str, str]:
     matches = [_HOST.fullmatch(each) for each in text.split(",")]
     ports = [match[2] or "" for match in matches if match]
     if None in matches or not all(1 <= int(port) <= 65535 for port in ports if port):
-        raise ValueError(f"its port must be a number from 1 to 65535; {_ADVICE}")
+        raise ValueError(f"the port must be a number from 1 to 65535; {_ADVICE}")
     hosts = ",".join(_decoded(match[1].strip("[]")) for match in matches if match)
     host_parameters = {"host": hosts, "port": ",".join(ports)}
     return {name: value for name, value in host_parameters.items() if value.strip(",")}
@@ -151,7 +152,7 @@ def _decoded(text: str) -> str:
     try:
         return unquote_to_bytes(text).decode()
     except UnicodeDecodeError:
-        raise ValueError("its percent-encoded characters must be UTF-8") from None
+        raise ValueError("percent-encoded characters must be valid UTF-8") from None
 
 
 def _shown(credentials: str, location: str, parameters: Mapping[str, str]) -> str:

@@ -57,7 +57,7 @@ class AdvisoryLocks:
             target = f"{path!r} in the collection" if path else "the collection"
             raise busy(
                 f"another ingest is updating {target} {self._collection!r} in {self._address}",
-                hint="wait until it ends, or use another collection: streamrag ingest -c NAME PATH",
+                hint="wait until the other ingest finishes, or use another collection: streamrag ingest -c NAME PATH",
             ) from error
 
     @property

@@ -107,7 +107,7 @@ def connection_error(error: psycopg.Error, address: PostgresUrl) -> StreamragErr
         return StoreError(
             f"{address} refused the login: {message}",
             code="store_login_refused",
-            hint="create the user (createuser NAME), or use another one",
+            hint="create the user (createuser NAME), or log in as another user",
         )
     if "database " in message and "does not exist" in message:
         return StoreError(

@@ -93,7 +93,7 @@ def require_trusted(conn: Connection, address: PostgresUrl, *, writing: bool) ->
     advice = "use a schema of your own: add schema=NAME to the parameters of the store's address"
     if what:
         raise StoreError(
-            f"the schema {address.schema!r} in {address} is not used: {_WHAT[what].format(name=name, owner=owner)}",
+            f"the schema {address.schema!r} in {address} is not trusted: {_WHAT[what].format(name=name, owner=owner)}",
             code="store_not_trusted",
             hint=advice,
         )
@@ -109,5 +109,5 @@ def require_trusted(conn: Connection, address: PostgresUrl, *, writing: bool) ->
         f"the schema {address.schema!r} in {address} belongs to the database user {owner!r}, who could read and change"
         " what you ingest",
         code="store_not_trusted",
-        hint=f"{advice}; or, if you trust {owner!r}: {grant}",
+        hint=f"{advice}; or, if you trust {owner!r}, run: {grant}",
     )

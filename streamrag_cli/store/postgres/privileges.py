@@ -37,12 +37,14 @@ def missing_privilege(address: PostgresUrl, *, writing: bool) -> str:
     if roles is None:
         return "grant the privileges in docs/postgres.md"
     if roles.schema_owner is None:
-        return f"as {roles.database_owner}: {_sql('GRANT CREATE ON DATABASE {} TO {};', roles.database, roles.user)}"
+        return (
+            f"run as {roles.database_owner}: {_sql('GRANT CREATE ON DATABASE {} TO {};', roles.database, roles.user)}"
+        )
     if writing and roles.is_superuser:
         return f"ingest as {roles.schema_owner}, or use a schema of your own: add schema=NAME to the store's address"
     if writing:
         # A rebuild drops and creates tables and indexes, which only their owner can do.
-        return f"as {roles.schema_owner}: {_sql('GRANT {} TO {};', roles.schema_owner, roles.user)}"
+        return f"run as {roles.schema_owner}: {_sql('GRANT {} TO {};', roles.schema_owner, roles.user)}"
     grants = (
         _sql("GRANT USAGE ON SCHEMA {} TO {};", address.schema, roles.user),
         _sql("GRANT SELECT ON ALL TABLES IN SCHEMA {} TO {};", address.schema, roles.user),
@@ -53,7 +55,7 @@ def missing_privilege(address: PostgresUrl, *, writing: bool) -> str:
             roles.user,
         ),
     )
-    return f"as {roles.schema_owner}: {' '.join(grants)}"
+    return f"run as {roles.schema_owner}: {' '.join(grants)}"
 
 
 def _roles(address: PostgresUrl) -> _Roles | None:

@@ -50,7 +50,7 @@ def check_integrity(address: PostgresUrl, collection: str) -> IntegrityReport:
         [(orphans,)] = session.rows(
             f"SELECT count(*) FROM {chunks_table} LEFT JOIN {documents_table} ON id = document_id WHERE id IS NULL"
         )
-        [(without_words,)], [(without_vector,)] = (
+        [(words,)], [(vectors,)] = (
             session.rows(
                 f"SELECT count(*) FROM {chunks_table} AS c FULL JOIN {session.table(name)} AS i USING (chunk_id)"
                 " WHERE c.chunk_id IS NULL OR i.chunk_id IS NULL"
@@ -62,9 +62,9 @@ def check_integrity(address: PostgresUrl, collection: str) -> IntegrityReport:
     problems = {
         f"the tables contain {contained}, but the recorded counts are {recorded}": (documents, chunks)
         != (counts.documents, counts.chunks),
-        f"{counted_noun(orphans, 'passage')} without a document": orphans,
-        f"{counted_noun(without_words, 'passage')} without a full-text entry, or the reverse": without_words,
-        f"{counted_noun(without_vector, 'passage')} without a vector, or the reverse": without_vector,
+        counted_noun(orphans, "passage belongs to no document", "passages belong to no document"): orphans,
+        f"the passages and the full-text index differ in {counted_noun(words, 'entry', 'entries')}": words,
+        f"the passages and the vectors differ in {counted_noun(vectors, 'entry', 'entries')}": vectors,
     }
     contents = f"{counts.chunks:,} passages of {counts.documents:,} documents"
     contents += "; every passage has a full-text entry and a vector"

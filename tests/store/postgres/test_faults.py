@@ -66,7 +66,7 @@ def test_with_the_right_password_an_empty_schema_is_reported_as_store_missing(st
 def test_a_missing_write_privilege_is_reported(store: PostgresStore) -> None:
     error = writing_raises(guarded(store.place, password=quote(PASSWORD, safe="")))
 
-    assert error == ("store_not_writable", 'as postgres: GRANT CREATE ON DATABASE "postgres" TO "guarded";')
+    assert error == ("store_not_writable", 'run as postgres: GRANT CREATE ON DATABASE "postgres" TO "guarded";')
 
 
 @pytest.mark.fault("postgres-rights")
@@ -89,7 +89,7 @@ def test_the_sql_in_hints_grants_enough_to_ask_and_then_to_ingest(
         with Store(other).reading() as reader, reader.snapshot():
             assert texts(reader) == {"ships cross the sea"}
         code, hint = writing_raises(other)
-        assert (code, hint) == ("store_not_writable", f'as {owner}: GRANT "{owner}" TO "guarded";')
+        assert (code, hint) == ("store_not_writable", f'run as {owner}: GRANT "{owner}" TO "guarded";')
         database.execute(hint.partition(": ")[2])
         Store(other).put(APPLES)
         Store(other).put(APPLES, rebuild=True)
@@ -102,7 +102,7 @@ def test_the_sql_in_hints_grants_enough_to_ask_and_then_to_ingest(
 def run_as(role: str, hint: str, database: "psycopg.Connection[tuple[object, ...]]") -> None:
     """Run the SQL of a hint as the role named in it."""
     named, _, statements = hint.partition(": ")
-    assert named == f"as {role}"
+    assert named == f"run as {role}"
     database.execute(f"SET ROLE {role}")
     database.execute(statements)
     database.execute("RESET ROLE")
@@ -283,7 +283,7 @@ def test_an_integrity_check_finds_inconsistent_tables(store: PostgresStore) -> N
         (),
         (
             "the tables contain 1 document and 3 passages, but the recorded counts are 2 and 3",
-            "2 passages without a document",
-            "1 passage without a vector, or the reverse",
+            "2 passages belong to no document",
+            "the passages and the vectors differ in 1 entry",
         ),
     )

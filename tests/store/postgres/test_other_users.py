@@ -99,7 +99,7 @@ def test_nothing_is_ingested_into_the_schema_of_another_user(users: Users, *, is
         5,
         f"the schema {schema!r} in {users.address(role)} belongs to the database user {mallory!r}, who could read and"
         " change what you ingest",
-        f'{ADVICE}; or, if you trust {mallory!r}: GRANT "{mallory}" TO "{role}";',
+        f'{ADVICE}; or, if you trust {mallory!r}, run: GRANT "{mallory}" TO "{role}";',
     )
     with pytest.raises(StoreError, match="belongs to the database user"):
         open_store(users.address(role)).remove("default")
@@ -115,7 +115,7 @@ def test_the_sql_in_the_hint_makes_the_schema_usable(users: Users) -> None:
     users.store(users.mallory).put(SHIPS)
     users.run_as(users.mallory, f"GRANT ALL ON SCHEMA {users.place.schema} TO {users.docs}")
     hint = refusal(users, users.docs)[-1]
-    users.database.execute(hint.partition(f"trust {users.mallory!r}: ")[2])
+    users.database.execute(hint.partition(f"trust {users.mallory!r}, run: ")[2])
 
     users.store(users.docs).put(APPLES, rebuild=True)
 
@@ -131,7 +131,7 @@ def test_tables_of_another_user_in_a_shared_schema_are_refused(users: Users, tab
 
     code, _, message, hint = refusal(users, users.docs)
     assert (code, hint) == ("store_not_trusted", ADVICE)
-    assert message.endswith(f"is not used: the table {table!r} belongs to {users.mallory!r}")
+    assert message.endswith(f"is not trusted: the table {table!r} belongs to {users.mallory!r}")
 
 
 SNARES = {
