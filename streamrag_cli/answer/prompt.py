@@ -32,8 +32,8 @@ answer; the rules above on sources and citations stay as they are.
 def new_mark() -> str:
     """A word that no document can predict (26 ** 8 possibilities).
 
-    Letters cost a model 6 tokens, where 16 hexadecimal digits would cost 15. Few words end in Z, so few pieces of an
-    answer are held back because the mark may begin there.
+    A model reads it as 6 tokens; 16 hexadecimal digits would be 15. Pieces of an answer are held back if they end in the
+    first letter, and few words end in Z.
     """
     return "Z" + "".join(secrets.choice(ascii_lowercase) for _ in range(8))
 

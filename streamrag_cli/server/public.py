@@ -53,11 +53,7 @@ _BY_CODE: Final[Mapping[str, tuple[str, str]]] = {
 _NOTICES: Final[Mapping[str, str]] = {
     QUOTES_ONLY.code: QUOTES_ONLY.message,
     "finish_unknown": "the answer may be incomplete: the model server ended it with an unknown reason",
-<<<<<<< HEAD
-    "rewrite_failed": "the question was not rewritten for the search",
-=======
     "rewrite_failed": "the follow-up question was not rewritten",
->>>>>>> ed2
     "retrying": "the model did not answer; trying again",
 }
 _HINTS_FOR_REFUSALS: Final[Mapping[str, str]] = {

@@ -299,11 +299,7 @@ def test_if_rewriting_fails_the_question_is_searched_with_its_conversation(
 
     ((code, message),) = outcome.notices
     assert code == "rewrite_failed"
-<<<<<<< HEAD
-    assert message.startswith("the question was not rewritten for the search: ")
-=======
     assert message.startswith("the follow-up question was not rewritten: ")
->>>>>>> ed2
     assert message.endswith(reason)
     assert [type(each) for each in outcome.events][:4] == [Status, QuestionAsked, Notice, Status]
     assert outcome.one(Sources).sources[0].source == "docs/tides.txt"
