@@ -1,9 +1,8 @@
 """Selects the relevant parts of the passages, to shorten the prompt for a slow model.
 
 A model on a CPU reads 50 to 200 prompt tokens per second before its first word. The relevant sentences of eight
-passages, each with its neighbours, contain the answer more often than five whole passages, which are twice as long.
-List items and table rows are chosen one by one, together with the sentence that introduces them. A block of code is
-sent whole or not at all.
+passages contain the answer as often as five whole passages, which are nearly twice as long. List items and table rows
+are chosen one by one, together with the sentence that introduces them. A block of code is sent whole or not at all.
 """
 
 import re
@@ -25,7 +24,10 @@ PASSAGES: Final = 8
 CHARS: Final = 2250
 """The maximum number of characters sent to the model, about 60% of the length of five whole passages."""
 GAP: Final = "[…]"
-_CHUNK_WEIGHT: Final = 0.3
+_RANK_WEIGHT: Final = 0.1
+"""How much the score of a part decreases with each rank of its passage. A part's own score is at most about 2."""
+_WITH_NEIGHBOURS: Final = 3
+"""The number of best sentences whose neighbours are sent as well. More of them would displace other relevant ones."""
 _FENCE: Final = re.compile(r"[ \t]*(`{3,}|~{3,})")
 _ITEM: Final = re.compile(r"(?:[-*+]|\d{1,9}[.)])[ \t]")
 _HEADING: Final = re.compile(r"#{1,6} ")
@@ -37,8 +39,8 @@ class Part:
     """A span of a passage that is sent or left out as a whole.
 
     `frame` lists the indices of the parts that are sent with it: the headings above it, and the sentence that
-    introduces it. `is_frame` is True for a heading, which is never chosen on its own. `joins` is True for prose, whose
-    neighbours are sent as well if they fit.
+    introduces it. `is_frame` is True for a heading, which is never chosen on its own. `joins` is True for prose: the
+    neighbours of the best sentences are sent as well if they fit.
     """
 
     start: int
@@ -69,7 +71,7 @@ def focused(retrieved: Retrieved, embedder: Embedder, *, chars: int) -> list[str
     order = _by_score(retrieved, parts, embedder)
     chosen: list[set[int]] = [set() for _ in retrieved.hits]
     remaining = chars
-    for hit_index, part_index in order:
+    for position, (hit_index, part_index) in enumerate(order):
         hit_parts = parts[hit_index]
         needed = {part_index, *hit_parts[part_index].frame} - chosen[hit_index]
         cost = _length(hit_parts, needed)
@@ -77,7 +79,7 @@ def focused(retrieved: Retrieved, embedder: Embedder, *, chars: int) -> list[str
             continue
         chosen[hit_index] |= needed
         remaining -= cost
-        if hit_parts[part_index].joins:
+        if position < _WITH_NEIGHBOURS and hit_parts[part_index].joins:
             for neighbour in (part_index + 1, part_index - 1):
                 more = {neighbour} - chosen[hit_index]
                 is_near = 0 <= neighbour < len(hit_parts) and hit_parts[neighbour].joins
@@ -123,12 +125,8 @@ def _by_score(retrieved: Retrieved, parts: Sequence[Sequence[Part]], embedder: E
     languages = [retrieved.hits[hit].language for hit, _ in places]
     lexical = lexical_scores(texts, languages, retrieved.term_weights)
     cosines = _cosines(retrieved, parts, embedder)
-    best = max((hit.score for hit in retrieved.hits), default=0.0) or 1.0
     scores = {
-        place: 0.5 * coverage
-        + 0.5 * bm25
-        + cosines.get(place, 0.0)
-        + _CHUNK_WEIGHT * retrieved.hits[place[0]].score / best
+        place: 0.5 * coverage + 0.5 * bm25 + cosines.get(place, 0.0) - _RANK_WEIGHT * place[0]
         for place, (coverage, bm25) in zip(places, lexical, strict=True)
     }
     return sorted(places, key=lambda place: -scores[place])

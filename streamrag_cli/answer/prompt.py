@@ -32,7 +32,7 @@ answer; the rules above on sources and citations stay as they are.
 def new_mark() -> str:
     """A word that no document can predict (26 ** 8 possibilities).
 
-    A model reads it as 6 tokens; 16 hexadecimal digits would be 15. Pieces of an answer are held back if they end in the
+    It costs a model 6 tokens; 16 hexadecimal digits would cost 15. A piece of an answer is held back if it ends in the
     first letter, and few words end in Z.
     """
     return "Z" + "".join(secrets.choice(ascii_lowercase) for _ in range(8))
