@@ -26,7 +26,7 @@ CHARS: Final = 2250
 GAP: Final = "[…]"
 _RANK_WEIGHT: Final = 0.1
 """How much the score of a part decreases with each rank of its passage. A part's own score is at most about 2."""
-_WITH_NEIGHBOURS: Final = 3
+_WITH_NEIGHBOURS: Final = 2
 """The number of best sentences whose neighbours are sent as well. More of them would displace other relevant ones."""
 _FENCE: Final = re.compile(r"[ \t]*(`{3,}|~{3,})")
 _ITEM: Final = re.compile(r"(?:[-*+]|\d{1,9}[.)])[ \t]")
