@@ -47,7 +47,7 @@ def test_mistakes_in_commands_print_one_line_and_never_end_the_chat(user: Comman
         "/set top_k 0": "top_k: '0' must be a whole number from 1 to 100",
         "/set top-q 3": "there is no setting top_q; did you mean top_k?",
         "/set api_key k": "api_key cannot be set in a chat, where it would be visible; set the environment variable"
-        f" {variable} before the chat",
+        f" {variable} before you start the chat",
         "/save": "usage: /save FILE.md",
         "/save 'x": "'x: no closing quotation",
     }

@@ -48,7 +48,7 @@ def test_the_hint_for_an_invalid_variable_fixes_it(user: CommandLine) -> None:
     hint = "correct the variable, or remove it: unset STREAMRAG_TOP_K"
     assert (code, bad(findings)) == (3, [("failed", "settings", "bad_setting", hint)])
     assert {each["check"] for each in findings} == {"settings", "terminal", "engine", "ocr", "telemetry"}
-    command = f"{hint.split('   ', maxsplit=1)[0]}; streamrag doctor"
+    command = f"{hint.partition(': ')[2]}; streamrag doctor"
     assert user.having(STREAMRAG_TOP_K="many").shell(command).code == 0
 
 
@@ -60,7 +60,7 @@ def test_the_hint_for_an_invalid_settings_file_fixes_it(user: CommandLine, text:
     code, findings = doctor(user)
     (hint,) = {each["hint"] for each in findings if each["state"] == "failed"}
     assert (code, hint) == (3, f"correct the file, or move it away: mv {file} {file}.not-read")
-    assert follow(user, hint).code == 0
+    assert follow(user, hint.partition(": ")[2]).code == 0
     assert doctor(user)[0] == 0
 
 

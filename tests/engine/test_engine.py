@@ -165,7 +165,7 @@ def test_a_hanging_engine_is_replaced(user: WarmCommandLine) -> None:
         os.kill(hung["pid"], signal.SIGKILL)
 
     assert outcome.code == 0
-    assert "not used: " in outcome.stderr
+    assert "continuing without the engine: " in outcome.stderr
     assert after["pid"] != hung["pid"]
 
 

@@ -62,7 +62,7 @@ def test_the_name_determines_the_format(cli: WarmCommandLine) -> None:
     ("arguments", "stdin", "message"),
     [
         (("-",), HERON, "- as PATH requires --name, the name of the document"),
-        (("--name", "a.md", "folder"), HERON, "--name requires the PATH -"),
+        (("--name", "a.md", "folder"), HERON, "--name requires - as PATH"),
         (("-", "--name", "a.md"), b" \n", "stdin is empty, so nothing was ingested"),
         (("-", "--name", "../a.md"), HERON, "--name must be a relative name without .. and control characters"),
         (("-", "--name", "a.md"), b"x" * 1_000_001, "stdin is larger than the limit of 1 MB"),
