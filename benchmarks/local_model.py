@@ -12,8 +12,8 @@
     END
     python -m benchmarks.local_model DATA --base-url http://127.0.0.1:8790/v1 [--earlier PROGRAM]
 
-DATA is a data set in BEIR layout. Its documents are ingested once. Then each question is asked with both contexts,
-through a running engine. With `--earlier`, it is also asked with the `streamrag` of an earlier version, which has no
+DATA is a data set in BEIR layout. Its documents are ingested once. Then each question is ask with both contexts,
+through a running engine. With `--earlier`, it is also ask with the `streamrag` of an earlier version, which has no
 such setting. The order changes with each question. The program is stopped at the first token. Ratios are the median of
 the ratios per question.
 """
@@ -45,10 +45,10 @@ def main() -> None:
     arguments = parser.parse_args()
     questions = [each["text"] for each in read_lines(arguments.data / "queries.jsonl")]
     step = max(1, len(questions) // (arguments.questions + 1))
-    asked = ["ask", "--jsonl", "--base-url", arguments.base_url, "-m", arguments.model, "--min-score", "0"]
-    ways = {name: [PROGRAM, *asked, "--context", name] for name in ("full", "focused")}
+    ask = ["ask", "--jsonl", "--base-url", arguments.base_url, "-m", arguments.model, "--min-score", "0"]
+    ways = {name: [PROGRAM, *ask, "--context", name] for name in ("full", "focused")}
     if arguments.earlier:
-        ways["earlier"] = [arguments.earlier, *asked]
+        ways["earlier"] = [arguments.earlier, *ask]
     with tempfile.TemporaryDirectory() as scratch:
         write_pages(arguments.data / "corpus.jsonl", Path(scratch, "pages"), arguments.pages)
         programs = {command[0]: _environment(Path(scratch, str(at))) for at, command in enumerate(ways.values())}
