@@ -30,6 +30,7 @@ class Terminal:
 
     def __init__(self, *, columns: int = 80, rows: int = 60) -> None:
         self.raw = b""
+        self._lines: list[str] | None = None  # what is shown, until the screen changes
         self._screen = ReflowingScreen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
         self.master, self.slave = pty.openpty()
@@ -41,6 +42,7 @@ class Terminal:
 
     def resize(self, columns: int, rows: int) -> None:
         """Change the size; the kernel sends SIGWINCH to the program."""
+        self._lines = None
         self._screen.resize(rows, columns)
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
@@ -50,6 +52,11 @@ class Terminal:
     @property
     def lines(self) -> list[str]:
         """The lines of scrollback and screen, without trailing blanks and trailing empty lines."""
+        if self._lines is None:  # it takes milliseconds, and the wait methods ask 50 times a second
+            self._lines = self._rendered()
+        return self._lines.copy()
+
+    def _rendered(self) -> list[str]:
         history = ["".join(row[x].data for x in range(self._screen.columns)) for row in self._screen.history.top]
         shown = [line.rstrip() for line in (*history, *self._screen.display)]
         while shown and not shown[-1]:
@@ -96,6 +103,7 @@ class Terminal:
             return False
         piece = os.read(self.master, 65536)
         self.raw += piece
+        self._lines = None
         self._stream.feed(piece)
         return True
 
