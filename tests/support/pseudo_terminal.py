@@ -6,7 +6,6 @@ import pty
 import select
 import struct
 import subprocess
-import sys
 import termios
 import time
 from collections.abc import Callable, Iterator
@@ -17,9 +16,6 @@ import pyte
 
 from tests.support.command_line import LIMIT_S, CommandLine
 from tests.support.reflowing_screen import ReflowingScreen
-
-# Ctrl-C reaches only processes whose controlling terminal this is.
-_TAKE_TERMINAL = "import fcntl,os,sys,termios; fcntl.ioctl(0,termios.TIOCSCTTY,0); os.execv(sys.argv[1],sys.argv[1:])"
 
 
 class Terminal:
@@ -115,15 +111,7 @@ def on_terminal(
     """Start `streamrag` on a new terminal, which is also its stdout unless `stdout` is passed."""
     terminal = Terminal(columns=columns, rows=rows)
     try:
-        with subprocess.Popen(
-            (sys.executable, "-SE", "-c", _TAKE_TERMINAL, *user.program, *arguments),
-            cwd=user.directory,
-            env=user.environment,
-            stdin=terminal.slave,
-            stdout=terminal.slave if stdout is None else stdout,
-            stderr=terminal.slave,
-            start_new_session=True,
-        ) as process:
+        with user.on_terminal(terminal.slave, *arguments, stdout=stdout) as process:
             try:
                 yield terminal, process
             finally:
