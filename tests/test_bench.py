@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.support.command_line import SOON_S, CommandLine, ended_within
 from tests.support.openai_replies import Stall, answer, failure, stream, token
 from tests.support.openai_server import OpenAIServer
 from tests.support.pseudo_terminal import shown
+from tests.support.warm_command_line import warm
 
 QUESTION = "What does a berth cost for a night?"
 
@@ -27,9 +29,11 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 @pytest.fixture
-def user(settings: Settings, tmp_path: Path) -> CommandLine:
+def user(settings: Settings, tmp_path: Path) -> Iterator[CommandLine]:
     """A user whose store contains the collection."""
-    return CommandLine(home=tmp_path, directory=tmp_path, variables={"STREAMRAG_STORE": str(settings.store)})
+    variables = {"STREAMRAG_STORE": str(settings.store)}
+    with warm(CommandLine(home=tmp_path, directory=tmp_path, variables=variables)) as user:
+        yield user
 
 
 def with_model(settings: Settings, base_url: str) -> Settings:

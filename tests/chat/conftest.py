@@ -10,6 +10,7 @@ import pytest
 from tests.support.collection import make_collection
 from tests.support.command_line import CommandLine
 from tests.support.engines import start_engine
+from tests.support.warm_command_line import warm
 
 
 @pytest.fixture(scope="session")
@@ -23,10 +24,10 @@ def _user_with_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comm
             "STREAMRAG_STORE": str(settings.store),
             "STREAMRAG_LOG_QUESTIONS": "off",
         }
-        user = CommandLine(home=home, directory=home, variables=variables)
-        start_engine(user)
-        yield user
-        user.run("engine", "stop")
+        with warm(CommandLine(home=home, directory=home, variables=variables)) as user:
+            start_engine(user)
+            yield user
+            user.run("engine", "stop")
 
 
 @pytest.fixture

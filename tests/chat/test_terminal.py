@@ -308,7 +308,7 @@ def test_a_terminal_without_cursor_movement_gets_plain_text(user: CommandLine, f
         terminal.wait_for("Another.")
         wait_for_prompt(terminal)
         terminal.type(b"not this" + CTRL_C)
-        terminal.wait_until(lambda lines: lines[-1:] == [">"])
+        terminal.wait_until(lambda lines: lines[-1] == ">" and lines[-2].endswith("^C"))
         terminal.type(CTRL_C)
         terminal.wait_for("press Ctrl-D to quit")
         code = leave(terminal, process)

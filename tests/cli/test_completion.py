@@ -5,6 +5,7 @@ import pytest
 from tests.cli.test_startup import HEAVY, IMPORTED_BY_TYPER, loaded
 from tests.support.command_line import CommandLine
 from tests.support.openai_server import OpenAIServer
+from tests.support.warm_command_line import warm
 
 
 @pytest.fixture(scope="module")
@@ -13,8 +14,9 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
     home = tmp_path_factory.mktemp("completion")
     (home / "question.md").write_text("The harbour master keeps the keys.", encoding="utf-8")
     user = CommandLine(home=home, directory=home)
-    for name in ("harbour", "hills"):
-        assert user.run("ingest", "-q", "question.md", "-c", name).code == 0
+    with warm(user) as warm_user:
+        for name in ("harbour", "hills"):
+            assert warm_user.run("ingest", "-q", "question.md", "-c", name).code == 0
     return user
 
 

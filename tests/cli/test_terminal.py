@@ -22,18 +22,18 @@ def answered(user: CommandLine, *flags: str, columns: int = 120, rows: int = 60)
 
 
 @pytest.fixture(scope="module")
-def terminals(cold_cli_with_store: CommandLine) -> dict[str, Terminal]:
+def terminals(cli_with_store: CommandLine) -> dict[str, Terminal]:
     """Answers on different terminals; without a model if the key begins with "quotes"."""
     quote = ("ask", QUESTION)
     return run_concurrently(
         {
-            "usual": lambda: answered(cold_cli_with_store),
-            "--plain": lambda: answered(cold_cli_with_store, "--plain"),
-            "20 columns": lambda: answered(cold_cli_with_store, columns=20, rows=24),
-            "quotes, NO_COLOR": lambda: shown(cold_cli_with_store.having(NO_COLOR="1"), *quote),
-            "quotes, TERM=dumb": lambda: shown(cold_cli_with_store.having(TERM="dumb"), *quote),
-            "quotes, 1 column": lambda: shown(cold_cli_with_store, *quote, columns=1, rows=24),
-            "quotes, 200 columns": lambda: shown(cold_cli_with_store, *quote, columns=200, rows=24),
+            "usual": lambda: answered(cli_with_store),
+            "--plain": lambda: answered(cli_with_store, "--plain"),
+            "20 columns": lambda: answered(cli_with_store, columns=20, rows=24),
+            "quotes, NO_COLOR": lambda: shown(cli_with_store.having(NO_COLOR="1"), *quote),
+            "quotes, TERM=dumb": lambda: shown(cli_with_store.having(TERM="dumb"), *quote),
+            "quotes, 1 column": lambda: shown(cli_with_store, *quote, columns=1, rows=24),
+            "quotes, 200 columns": lambda: shown(cli_with_store, *quote, columns=200, rows=24),
         }
     )
 

@@ -19,7 +19,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture
 def user(settings: Settings, tmp_path: Path) -> Iterator[WarmCommandLine]:
-    """A command line with its own engines: `run` reuses loaded imports, `running` and `cold` start a process."""
+    """A command line with its own engines, which reuses loaded imports; `cold` does not."""
     work = tmp_path / "work"
     work.mkdir()
     with TemporaryDirectory(prefix="rt-", dir="/tmp") as runtime:  # socket paths must be short

@@ -5,6 +5,7 @@ To write the files again after a deliberate change: STREAMRAG_RENEW_TRANSCRIPTS=
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,17 +41,16 @@ ANSWER = (
 
 
 @pytest.fixture(scope="module")
-def user(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
+def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
     """A user with two documents in the store."""
     home = tmp_path_factory.mktemp("screens")
     folder = home / "work" / "handbooks" / "kitchen"
     folder.mkdir(parents=True)
     (folder / "coffee-machine-of-the-second-floor.md").write_text(DOCUMENT, encoding="utf-8")
     (folder / "tea.md").write_text("# Tea\n\nA pot of tea takes four minutes and no coffee.\n", encoding="utf-8")
-    user = CommandLine(home=home, directory=home / "work")
-    with warm(user) as warm_user:
-        assert warm_user.run("ingest", "handbooks").code == 0
-    return user.having(STREAMRAG_LOG_QUESTIONS="off")
+    with warm(CommandLine(home=home, directory=home / "work")) as user:
+        assert user.run("ingest", "handbooks").code == 0
+        yield user
 
 
 def golden(name: str, columns: int, lines: list[str]) -> None:

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from starlette.types import Receive, Scope, Send
 
 from streamrag_cli.errors import StreamragError
 from streamrag_cli.server.workers import START_TIMEOUT_S, run_workers
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.address import StoreAddress
 from tests.support.collection import make_collection
+from tests.support.failing_app import cannot_start
 from tests.support.http_client import ask_url, request, streaming, wait_until
 from tests.support.openai_replies import Stall, stream, token
 from tests.support.openai_server import OpenAIServer
@@ -139,16 +139,11 @@ def test_a_signal_stops_workers_that_are_still_starting(number: signal.Signals, 
 @pytest.mark.fault("worker-cannot-start")
 def test_workers_that_cannot_start_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))  # `run_workers` sets it; this restores it
-    config = uvicorn.Config(cannot_start, workers=2, log_config=None)
+    config = uvicorn.Config(cannot_start, workers=2, log_config=None, timeout_worker_healthcheck=START_TIMEOUT_S)
     with socket.create_server(("127.0.0.1", 0)) as listening, pytest.raises(StreamragError) as raised:
         run_workers(config, listening, str(tmp_path))
 
     assert (raised.value.code, raised.value.exit_code) == ("worker_failed", 1)
-
-
-async def cannot_start(_scope: Scope, receive: Receive, send: Send) -> None:
-    await receive()
-    await send({"type": "lifespan.startup.failed", "message": "no"})
 
 
 @pytest.mark.fault("parent-killed")

@@ -1,6 +1,7 @@
 """Debian's Chromium, driven through playwright-core by `driver.mjs`.
 
-Commands are sent over a pipe to one node process with one browser. Every page except a `new_tab` has its own profile.
+Commands are sent over a pipe to one node process with one browser. Open pages, except a `new_tab`, have their own
+profiles; a page may be used again after it is closed.
 Every page records requests, dialogs, console messages, errors and violations of the Content-Security-Policy.
 """
 

@@ -19,6 +19,8 @@ Result = TypeVar("Result")
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = (sys.executable, "-m", "streamrag_cli")
+# Ctrl-C reaches only processes whose controlling terminal this is.
+_TAKE_TERMINAL = "import fcntl,os,sys,termios; fcntl.ioctl(0,termios.TIOCSCTTY,0); os.execv(sys.argv[1],sys.argv[1:])"
 LIMIT_S = 60.0
 SOON_S = 5.0
 """Time limit on a busy machine for operations that take less than a second."""
@@ -115,6 +117,18 @@ class CommandLine:
                 yield process
             finally:
                 process.kill()
+
+    def on_terminal(self, terminal: int, *arguments: str, stdout: int | None = None) -> subprocess.Popen[bytes]:
+        """Start the program with `terminal` as its controlling terminal and its streams, except a given `stdout`."""
+        return subprocess.Popen(
+            (sys.executable, "-SE", "-c", _TAKE_TERMINAL, *self.program, *arguments),
+            cwd=self.directory,
+            env=self.environment,
+            stdin=terminal,
+            stdout=terminal if stdout is None else stdout,
+            stderr=terminal,
+            start_new_session=True,
+        )
 
 
 def run_concurrently(runs: Mapping[Key, Callable[[], Result]]) -> dict[Key, Result]:

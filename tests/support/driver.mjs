@@ -1,11 +1,14 @@
 /**
  * Controls a browser over pipes: one JSON command per line on stdin, one JSON result per line on stdout.
  *
- * `{"open": {...}}` opens a page with a new profile and returns its number; `{"page": n, "tab": true}` opens another page
+ * `{"open": {...}}` opens a page with its own profile and returns its number; `{"page": n, "tab": true}` opens another page
  * with the profile of page `n`; `{"page": n, "close": true}` closes a profile with its pages; `{"page": n, "offline": true}`
  * disconnects it from the network;
  * `{"page": n, "call": "keyboard.press", "with": ["Enter"]}` calls playwright; `{"page": n, "until": "..."}` waits until
  * an expression is true; `{"page": n, "seen": true}` returns the requests, dialogs, messages and errors of the page.
+ *
+ * Starting a renderer takes a second of CPU. A closed page with the same options is therefore used again, unless its
+ * profile has been changed. Every server has its own port, so that nothing stored by earlier pages is seen.
  */
 
 import { createRequire } from "node:module";
@@ -22,11 +25,13 @@ const browser = await chromium.launch({
   ],
 });
 const pages = [];
+const idle = new Map(); // the number of a page that can be used again, by its options
+const CHANGES_PROFILE = ["addInitScript", "clock.install"];
 
 const TIMEOUT_MS = 60_000;
 const POLL_MS = 20;
 
-async function open(context) {
+async function open(context, options) {
   const page = await context.newPage();
   const seen = { requests: [], dialogs: [], console: [], errors: [], violations: [] };
   page.setDefaultTimeout(TIMEOUT_MS);
@@ -43,15 +48,32 @@ async function open(context) {
       window.reportViolation(`${violatedDirective} ${blockedURI} ${sample}`);
     });
   });
-  pages.push({ context, page, seen });
+  pages.push({ context, page, seen, options });
   return pages.length - 1;
 }
 
+async function openProfile(look) {
+  const options = JSON.stringify(look);
+  const number = idle.get(options);
+  if (number === undefined) return open(await browser.newContext(look), options);
+  idle.delete(options);
+  for (const records of Object.values(pages[number].seen)) records.length = 0;
+  return number;
+}
+
+async function close(number) {
+  const { context, page, options } = pages[number];
+  if (options === undefined || idle.has(options)) return context.close();
+  await page.goto("about:blank");
+  idle.set(options, number);
+}
+
 async function run(command) {
-  if (command.open) return open(await browser.newContext(command.open));
+  if (command.open) return openProfile(command.open);
+  if (command.close) return close(command.page);
   const { context, page, seen } = pages[command.page];
+  if (command.tab || "offline" in command || CHANGES_PROFILE.includes(command.call)) delete pages[command.page].options;
   if (command.tab) return open(context);
-  if (command.close) return context.close();
   if ("offline" in command) return context.setOffline(command.offline);
   if (command.seen) return seen;
   if (command.until) return until(page, command.until);

@@ -6,7 +6,6 @@ import pty
 import select
 import struct
 import subprocess
-import sys
 import termios
 import time
 from collections.abc import Callable, Iterator
@@ -18,9 +17,6 @@ import pyte
 from tests.support.command_line import LIMIT_S, CommandLine
 from tests.support.reflowing_screen import ReflowingScreen
 
-# Ctrl-C reaches only processes whose controlling terminal this is.
-_TAKE_TERMINAL = "import fcntl,os,sys,termios; fcntl.ioctl(0,termios.TIOCSCTTY,0); os.execv(sys.argv[1],sys.argv[1:])"
-
 
 class Terminal:
     """A pseudo-terminal with an emulator. `raw` is everything that the program has written to it.
@@ -30,6 +26,7 @@ class Terminal:
 
     def __init__(self, *, columns: int = 80, rows: int = 60) -> None:
         self.raw = b""
+        self._lines: list[str] | None = None  # what is shown, until the screen changes
         self._screen = ReflowingScreen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
         self.master, self.slave = pty.openpty()
@@ -41,6 +38,7 @@ class Terminal:
 
     def resize(self, columns: int, rows: int) -> None:
         """Change the size; the kernel sends SIGWINCH to the program."""
+        self._lines = None
         self._screen.resize(rows, columns)
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
@@ -50,6 +48,11 @@ class Terminal:
     @property
     def lines(self) -> list[str]:
         """The lines of scrollback and screen, without trailing blanks and trailing empty lines."""
+        if self._lines is None:  # it takes milliseconds, and the wait methods ask 50 times a second
+            self._lines = self._rendered()
+        return self._lines.copy()
+
+    def _rendered(self) -> list[str]:
         history = ["".join(row[x].data for x in range(self._screen.columns)) for row in self._screen.history.top]
         shown = [line.rstrip() for line in (*history, *self._screen.display)]
         while shown and not shown[-1]:
@@ -96,6 +99,7 @@ class Terminal:
             return False
         piece = os.read(self.master, 65536)
         self.raw += piece
+        self._lines = None
         self._stream.feed(piece)
         return True
 
@@ -107,15 +111,7 @@ def on_terminal(
     """Start `streamrag` on a new terminal, which is also its stdout unless `stdout` is passed."""
     terminal = Terminal(columns=columns, rows=rows)
     try:
-        with subprocess.Popen(
-            (sys.executable, "-SE", "-c", _TAKE_TERMINAL, *user.program, *arguments),
-            cwd=user.directory,
-            env=user.environment,
-            stdin=terminal.slave,
-            stdout=terminal.slave if stdout is None else stdout,
-            stderr=terminal.slave,
-            start_new_session=True,
-        ) as process:
+        with user.on_terminal(terminal.slave, *arguments, stdout=stdout) as process:
             try:
                 yield terminal, process
             finally:

@@ -9,8 +9,7 @@ import pytest
 TESTS: Final = Path(__file__).parents[1]
 
 FIRST: Final = (
-    "faults/test_network_silence.py",  # these two wait, 40 s and 70 s, while other processes work
-    "server/test_nginx.py",
+    "faults/test_network_silence.py",  # waits 40 s while other processes work
     "ingest/test_kill.py",
     "faults",
     "engine",

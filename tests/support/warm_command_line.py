@@ -19,13 +19,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from streamrag_cli.telemetry import disable_telemetry
 from tests.support.command_line import PROGRAM, CommandLine, Outcome
 from tests.support.fork_server import ForkServer
+from tests.support.warm_process import WarmProcess
 
-OUT = ("stdout", "stderr")
+_STREAMS = (("stdin", os.O_RDONLY), ("stdout", os.O_WRONLY), ("stderr", os.O_WRONLY))
+_READ_BY_PYTHON = ("PYTHON", "LANG", "LC_")
 _MODULE = "tests.support.warm_command_line"
 _LIMIT_S = 60.0
 _PR_SET_PTRACER = 0x59616D61
@@ -44,7 +46,9 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class WarmCommandLine(CommandLine):
-    """A command line whose `run` shares the imports; `running` and `shell` do not."""
+    """A command line whose processes share the imports, except in `shell`, with another program, or with variables
+    that Python reads when it starts.
+    """
 
     server: ForkServer
 
@@ -54,19 +58,55 @@ class WarmCommandLine(CommandLine):
         return CommandLine(home=self.home, directory=self.directory, program=self.program, variables=self.variables)
 
     def run(self, *arguments: str | bytes, stdin: bytes | int = subprocess.DEVNULL) -> Outcome:
-        if self.program != PROGRAM or stdin != subprocess.DEVNULL:
+        words = [os.fsdecode(each) for each in arguments]
+        if not self._starts_cold and stdin == subprocess.DEVNULL:
+            return self.measured(*words).outcome
+        if self._starts_cold or not isinstance(stdin, bytes):
             return super().run(*arguments, stdin=stdin)
-        return self.measured(*map(os.fsdecode, arguments)).outcome
+        with self.running(*words, stdin=subprocess.PIPE) as process:
+            stdout, stderr = process.communicate(stdin, timeout=_LIMIT_S)
+        return Outcome(code=process.returncode, stdout=stdout, stderr=stderr.decode())
+
+    @contextmanager
+    def running(
+        self,
+        *arguments: str,
+        stdin: int = subprocess.DEVNULL,
+        stdout: int = subprocess.PIPE,
+        stderr: int = subprocess.PIPE,
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        if self._starts_cold or not {stdin, stdout, stderr} <= {subprocess.DEVNULL, subprocess.PIPE}:
+            with super().running(*arguments, stdin=stdin, stdout=stdout, stderr=stderr) as process:
+                yield process
+            return
+        with self._process(arguments, stdin=stdin, stdout=stdout, stderr=stderr) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    def on_terminal(self, terminal: int, *arguments: str, stdout: int | None = None) -> subprocess.Popen[bytes]:
+        if self._starts_cold or stdout is not None:
+            return super().on_terminal(terminal, *arguments, stdout=stdout)
+        return self._process(arguments, stdin=terminal, stdout=terminal, stderr=terminal)
+
+    @property
+    def _starts_cold(self) -> bool:
+        return self.program != PROGRAM or any(each.startswith(_READ_BY_PYTHON) for each in self.variables)
+
+    def _process(self, arguments: Sequence[str], *, stdin: int, stdout: int, stderr: int) -> WarmProcess:
+        return WarmProcess(_MODULE, self._spec(arguments), stdin=stdin, stdout=stdout, stderr=stderr)
+
+    def _spec(self, arguments: Sequence[str]) -> dict[str, Any]:
+        return {"arguments": arguments, "environment": self.environment, "directory": str(self.directory)}
 
     def measured(self, *arguments: str, module: str = "", strace: Sequence[str] = ()) -> Run:
         """Run the program, or `main` of another module, and measure it; `strace` are options with which to trace it."""
         with _Pipe() as stdout, _Pipe() as stderr, tempfile.NamedTemporaryFile() as peak_mb:
             spec = {
-                "arguments": arguments,
+                **self._spec(arguments),
                 "module": module,
                 "strace": strace,
-                "environment": self.environment,
-                "directory": str(self.directory),
                 "stdout": stdout.path,
                 "stderr": stderr.path,
                 "peak_mb": peak_mb.name,
@@ -137,16 +177,24 @@ def _with(server: ForkServer, user: CommandLine) -> WarmCommandLine:
 def main(spec: str) -> None:
     """Run the program in this fork, as described by `spec`, and exit."""
     run = json.loads(spec)
-    if run["strace"]:
-        _attach_strace(run["strace"])
+    if strace := run.get("strace"):
+        _attach_strace(strace)
     os.environ.clear()
     os.environ.update(run["environment"])
     disable_telemetry()  # as the program does in a new process
     os.chdir(run["directory"])
-    for number, (path, mode) in enumerate(((os.devnull, os.O_RDONLY), *((run[name], os.O_WRONLY) for name in OUT))):
-        os.dup2(os.open(path, mode), number)
+    if "started" in run:
+        os.setsid()  # a terminal that is opened next becomes the controlling terminal
+    for number, (name, mode) in enumerate(_STREAMS):
+        opened = os.open(run.get(name, os.devnull), mode)
+        os.dup2(opened, number)
+        os.close(opened)
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stdout, sys.stderr = (open(each, "w", encoding="utf-8", closefd=False) for each in (1, 2))  # noqa: SIM115
-    if run["module"]:
+    sys.stderr.reconfigure(line_buffering=True, errors="backslashreplace")
+    if "started" in run:
+        Path(run["started"]).write_text(f"{os.getpid()}\n", encoding="ascii")
+    if run.get("module"):
         importlib.import_module(run["module"]).main(*run["arguments"])
         sys.stdout.flush()
         os._exit(0)
@@ -159,7 +207,8 @@ def main(spec: str) -> None:
     except SystemExit as error:
         code = int(error.code or 0)
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    Path(run["peak_mb"]).write_text(str(peak_mb), encoding="ascii")
+    if "peak_mb" in run:
+        Path(run["peak_mb"]).write_text(str(peak_mb), encoding="ascii")
     sys.stdout.flush()
     os._exit(code)
 

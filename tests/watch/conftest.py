@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command_line import CommandLine
+from tests.support.warm_command_line import warm
 
 
 @pytest.fixture
@@ -18,11 +19,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def cli(tmp_path: Path, folder: Path) -> CommandLine:
+def cli(tmp_path: Path, folder: Path) -> Iterator[CommandLine]:
     """A command line whose working directory contains `docs`."""
     home = tmp_path / "home"
     home.mkdir()
-    return CommandLine(home=home, directory=folder.parent)
+    with warm(CommandLine(home=home, directory=folder.parent)) as user:
+        yield user
 
 
 @pytest.fixture
