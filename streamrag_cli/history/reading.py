@@ -103,7 +103,8 @@ def _turn(row: Sequence[Any]) -> LoggedTurn:
 
 _NAMES: Final = [name.strip() for name in _COLUMNS.split(",")]
 _TEXTS: Final = (
-    "thread", "started_at", "question", "extra_sha256", "answer", "state", "collection", "store", "model", "finish_reason",
+    "thread", "started_at", "question", "extra_sha256", "answer", "state", "collection", "store", "model",
+    "finish_reason",
 )  # fmt: skip
 _YEARS: Final = (1970, 9998)
 _LARGEST: Final = 1e15

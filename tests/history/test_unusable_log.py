@@ -188,8 +188,8 @@ def test_deleting_everything_removes_a_damaged_log(log: ConversationLog) -> None
     [
         ("sources", "[{"), ("sources", "5"), ("sources", "[{}]"), ("sources", "[" * 100_000), ("sources", "[[]]"),
         ("cited", "[[]]"), ("timings", "[]"), ("timings", '{"total_ms": NaN}'), ("timings", '{"total_ms": "1"}'),
-        ("started_at", "yesterday"), ("started_at", b"\xff"), ("started_at", "0001-01-01T00:00:00+00:00"), ("state", b"\xff"),
-        ("answer", b"\xff"), ("extra_chars", "many"), ("n", 1 << 62),
+        ("started_at", "yesterday"), ("started_at", b"\xff"), ("started_at", "0001-01-01T00:00:00+00:00"),
+        ("state", b"\xff"), ("answer", b"\xff"), ("extra_chars", "many"), ("n", 1 << 62),
     ],
 )  # fmt: skip
 def test_damage_inside_a_log_is_reported(log: ConversationLog, column: str, value: object) -> None:
