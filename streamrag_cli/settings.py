@@ -29,6 +29,9 @@ __all__ = [
 
 _MAX_BYTES: Final = 1_000_000
 """The maximum size of the settings file."""
+_MAX_DOTS: Final = 4000
+"""The maximum number of dots in the settings file. Parsing a key takes time quadratic in its number of parts."""
+_SHOWN_CHARS: Final = 80
 
 
 def read_settings(flags: Mapping[str, object | None], environment: Mapping[str, str]) -> Settings:
@@ -77,9 +80,7 @@ def _values(
         elif variable is not None:
             values[setting.name] = _parse(setting, environment[variable].strip(), where=variable)
         elif setting.name in in_file:
-            values[setting.name] = _parse(
-                setting, _as_text(in_file[setting.name]), where=f"{setting.name} in {file_path}"
-            )
+            values[setting.name] = _parse(setting, in_file[setting.name], where=f"{setting.name} in {file_path}")
     return values
 
 
@@ -100,7 +101,10 @@ def _flag_text(setting: Setting, flag: object) -> str:
 
 
 def _as_text(value: object) -> str:
-    return ",".join(str(each) for each in value) if isinstance(value, list | tuple) else str(value)
+    try:
+        return ",".join(str(each) for each in value) if isinstance(value, list | tuple) else str(value)
+    except ValueError:  # Python refuses to write numbers of more than 4,300 digits; TOML has hexadecimal ones
+        return "a very long number"
 
 
 def config_file(environment: Mapping[str, str]) -> Path:
@@ -117,10 +121,11 @@ def _xdg(environment: Mapping[str, str], variable: str, fallback: str) -> Path:
     return directory if directory.is_absolute() else Path(environment.get("HOME") or "~").expanduser() / fallback
 
 
-def _parse(setting: Setting, raw: str, *, where: str) -> Any:
+def _parse(setting: Setting, value: object, *, where: str) -> Any:
+    raw = _as_text(value)
     # Never print a key or password; the address of a store may contain a password.
     secret = setting.secret or (setting.name == "store" and not {":", "="}.isdisjoint(raw))
-    shown = "" if secret else f" {raw[:80]!r}"
+    shown = "" if secret else f" {raw[:_SHOWN_CHARS]!r}"
     try:
         if "\0" in raw:  # only the settings file can contain one
             raise ValueError("must not contain a NUL character")
@@ -134,7 +139,10 @@ def _parse(setting: Setting, raw: str, *, where: str) -> Any:
 
 def _read_file(path: Path) -> dict[str, object]:
     try:
-        parsed = tomllib.loads(read_regular_file(path, _MAX_BYTES).decode())
+        text = read_regular_file(path, _MAX_BYTES).decode()
+        if text.count(".") > _MAX_DOTS:
+            raise ValueError(f"it contains more than {_MAX_DOTS:,} dots")
+        parsed = tomllib.loads(text)
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:
@@ -148,8 +156,9 @@ def _read_file(path: Path) -> dict[str, object]:
     known = {setting.name for setting in (*SETTINGS, *SERVER_SETTINGS) if not setting.secret}
     unknown = sorted(set(parsed) - known)
     if unknown:
+        names = ", ".join(each[:_SHOWN_CHARS] for each in unknown[:10])
         raise ConfigurationError(
-            f"the settings file {path} contains unknown settings: {', '.join(unknown)}",
+            f"the settings file {path} contains unknown settings: {names}",
             code="unknown_setting",
             hint=f"use only these settings: {', '.join(sorted(known))}",
         )

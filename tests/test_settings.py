@@ -1,6 +1,7 @@
 """Settings: flag > environment > settings file > default; nothing is read from the working directory."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,28 @@ def test_a_settings_file_with_extreme_content_is_rejected(content: str, home: di
         read_settings({}, home)
 
     assert caught.value.code == "bad_settings_file"
+
+
+@pytest.mark.fault("settings-file-unusable")
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (f"{'.'.join('a' * 100_000)} = 1", "bad_settings_file"),  # tomllib takes minutes for it
+        (f"top_k = 0x{'f' * 5000}", "bad_setting"),
+        (f"{'k' * 5000} = 1", "unknown_setting"),
+    ],
+)
+def test_extreme_keys_and_numbers_are_rejected_with_a_short_message(
+    content: str, code: str, home: dict[str, str], tmp_path: Path
+) -> None:
+    write_file(tmp_path, content)
+    since_s = time.process_time()
+
+    with pytest.raises(ConfigurationError) as caught:
+        read_settings({}, home)
+
+    assert (caught.value.code, len(caught.value.message) < 500) == (code, True)
+    assert time.process_time() - since_s < 5
 
 
 @pytest.mark.fault("settings-file-unusable")

@@ -37,6 +37,8 @@ _BINARY_SIGNATURES: Final = (  # small archives, Office files and images may con
     b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"\x1f\x8b", b"BZh9", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!\x1a",
     b"\x28\xb5\x2f\xfd", b"\x89PNG", b"\xff\xd8\xff", b"GIF8",
 )  # fmt: skip
+_NOT_CHARSETS: Final = frozenset({"idna", "punycode", "raw_unicode_escape", "unicode_escape", "undefined"})
+"""Codecs of Python that are not charsets of documents. The first two take time quadratic in the size of the data."""
 _ENCODINGS_WITH_MARK: Final = ["utf_7", "utf_16", "utf_16_be", "utf_16_le", "utf_32", "utf_32_be", "utf_32_le"]
 
 
@@ -130,6 +132,19 @@ def decode(data: bytes, *, declared: str | None = None) -> tuple[str, str | None
     return text.replace("\r\n", "\n").replace("\r", "\n"), note
 
 
+def codec_of_charset(charset: str) -> str | None:
+    """Return the normal name of the codec for a declared charset; None if there is none.
+
+    >>> codec_of_charset("Latin-1"), codec_of_charset("no-such"), codec_of_charset("punycode")
+    ('iso8859-1', None, None)
+    """
+    try:
+        name = codecs.lookup(charset).name
+    except (LookupError, ValueError):  # an unknown name, or one with NUL
+        return None
+    return None if name.replace("-", "_") in _NOT_CHARSETS else name
+
+
 def unicode_encoding(data: bytes) -> tuple[bytes, str] | None:
     """Return the byte order mark (or b"") and the encoding that it, or a NUL in the first 8 KiB, indicates; else None.
 
@@ -152,9 +167,9 @@ def _decode(data: bytes, declared: str | None) -> tuple[str, str | None]:
         raise DocumentError("the content is binary, not text", code="binary")
     if encoding:
         return _decode_utf_16_without_mark(data, encoding)
-    if declared is not None:
+    if declared is not None and (codec := codec_of_charset(declared)):
         try:
-            return NOT_TEXT.sub(REPLACEMENT, data.decode(declared)), None
+            return NOT_TEXT.sub(REPLACEMENT, data.decode(codec)), None
         except (LookupError, UnicodeError, ValueError):
             pass  # ignore a wrong declaration
     try:

@@ -164,7 +164,7 @@ def translated_errors(file: Path) -> Iterator[None]:
         raise not_writable(file, error.strerror or str(error)) from error
     except sqlite3.Error as error:
         raise _log_error(file, error) from error
-    except (ValueError, MemoryError) as error:  # SQLite cannot encode or decode a text, or JSON is damaged
+    except (ValueError, MemoryError, RecursionError) as error:  # SQLite cannot decode a text, or JSON is damaged
         raise _damaged(file, str(error)) from error
 
 

@@ -6,6 +6,7 @@ import sqlite3
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from streamrag_cli.history.rows import separated
@@ -82,6 +83,47 @@ _CONDITIONS: Final = {
 
 
 def _turn(row: Sequence[Any]) -> LoggedTurn:
-    names = [name.strip() for name in _COLUMNS.split(",")]
-    values = dict(zip(names, row, strict=True))
-    return LoggedTurn(**values | {name: json.loads(values[name]) for name in ("sources", "cited", "timings")})
+    """Return a turn from a row of the table. Raises ValueError if a value has the wrong type."""
+    values = dict(zip(_NAMES, row, strict=True))
+    values |= {name: json.loads(values[name]) for name in ("sources", "cited", "timings")}
+    sources, cited, timings = values["sources"], values["cited"], values["timings"]
+    is_valid = (
+        all(isinstance(value, list) for value in (sources, cited))
+        and isinstance(timings, dict)
+        and all(isinstance(values[name], str) for name in _TEXTS)
+        and all(isinstance(each, str) for each in cited)
+        and all(map(_is_number, (values["n"], values["extra_chars"], *timings.values())))
+        and all(map(_is_source, sources))
+        and _YEARS[0] <= datetime.fromisoformat(values["started_at"]).year <= _YEARS[1]
+    )
+    if not is_valid:
+        raise ValueError(f"turn {values['id']} has values of the wrong type")
+    return LoggedTurn(**values)
+
+
+_NAMES: Final = [name.strip() for name in _COLUMNS.split(",")]
+_TEXTS: Final = (
+    "thread", "started_at", "question", "extra_sha256", "answer", "state", "collection", "store", "model",
+    "finish_reason",
+)  # fmt: skip
+_YEARS: Final = (1970, 9998)
+_LARGEST: Final = 1e15
+_SOURCE_TYPES: Final[Mapping[str, Any]] = {
+    "n": int, "source": str, "path": str, "page": int | None, "line_start": int | None, "line_end": int | None,
+    "title": str, "score": int | float, "chunk_id": str, "collection": str | None,
+}  # fmt: skip
+_OPTIONAL: Final = {"path", "collection"}
+
+
+def _is_source(fields: object) -> bool:
+    return (
+        isinstance(fields, dict)
+        and _SOURCE_TYPES.keys() - _OPTIONAL <= fields.keys() <= _SOURCE_TYPES.keys()
+        and all(isinstance(value, _SOURCE_TYPES[name]) for name, value in fields.items())
+        and all(_is_number(value) for value in fields.values() if isinstance(value, int | float))
+    )
+
+
+def _is_number(value: object) -> bool:
+    """Whether `value` is a number that can be formatted, which excludes NaN and infinity."""
+    return isinstance(value, int | float) and abs(value) <= _LARGEST

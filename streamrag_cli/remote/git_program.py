@@ -130,7 +130,7 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
 
 def _content(file: IO[bytes], limit_bytes: int) -> bytes:
     file.seek(0)
-    return file.read(limit_bytes)
+    return file.read(min(limit_bytes, os.fstat(file.fileno()).st_size))  # a read allocates memory for all of its bytes
 
 
 def _failure(message: str) -> DocumentError:

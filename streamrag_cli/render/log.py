@@ -78,7 +78,8 @@ def show_turn(
     """Show the question, the sources and the answer on `out`, as `ask` shows them."""
     from streamrag_cli.render.renderer import OutputOptions, renderer_for
 
-    out.write(f"{'' if is_first else chr(10)}{_local_time(turn)}  {turn.thread}  {turn.collection}\n")
+    head = sanitise_line(f"{_local_time(turn)}  {turn.thread}  {turn.collection}")
+    out.write(f"{'' if is_first else chr(10)}{head}\n")
     out.write(f"> {sanitise(turn.question)}\n")
     if turn.extra_chars:
         out.write(f"({_extra_note(turn)})\n")
@@ -187,7 +188,7 @@ def print_markdown(turns: Sequence[LoggedTurn], out: TextIO, *, names: DisplayNa
         out.write(f"{chr(10) if number else ''}## {first}\n")
         parts = ["\n".join(others), sanitise(turn.answer).strip()]
         if turn.state != COMPLETE:
-            parts.append(f"*({turn.state})*")
+            parts.append(f"*({sanitise_line(turn.state)})*")
         sources = [_source(each, names) for each in turn.sources]
         parts.append("\n".join(map(footnote, sources)))
         out.write("".join(f"\n{part}\n" for part in parts if part))

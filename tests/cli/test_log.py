@@ -5,9 +5,11 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -368,6 +370,9 @@ def test_show_prints_the_question_its_sources_and_the_answer(user: CommandLine) 
 
 def test_no_output_of_the_log_contains_control_characters(user: CommandLine) -> None:
     ask(user, "What is the \x1b[31mzebra\u202e on the roof?", "--min-score", "0")
+    with closing(sqlite3.connect(Path(user.variables["XDG_STATE_HOME"], "streamrag", "log.db"))) as db:
+        db.execute("UPDATE turns SET thread = ?, state = ?, collection = ?", ["\x1b]0;title\x07"] * 3)
+        db.commit()
     outputs = [user.run("log", *each).stdout.decode() for each in ((), ("show",), ("show", "--md"), ("--json",))]
 
     assert not any(set(each) & {"\x1b", "\x07", "\u202e"} for each in outputs)

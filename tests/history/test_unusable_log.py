@@ -182,9 +182,19 @@ def test_deleting_everything_removes_a_damaged_log(log: ConversationLog) -> None
     assert list(log.file.parent.glob("log.db*")) == []
 
 
-def test_damage_inside_a_log_is_reported(log: ConversationLog) -> None:
+@pytest.mark.fault("log-unusable")
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("sources", "[{"), ("sources", "5"), ("sources", "[{}]"), ("sources", "[" * 100_000), ("sources", "[[]]"),
+        ("cited", "[[]]"), ("timings", "[]"), ("timings", '{"total_ms": NaN}'), ("timings", '{"total_ms": "1"}'),
+        ("started_at", "yesterday"), ("started_at", b"\xff"), ("started_at", "0001-01-01T00:00:00+00:00"),
+        ("state", b"\xff"), ("answer", b"\xff"), ("extra_chars", "many"), ("n", 1 << 62),
+    ],
+)  # fmt: skip
+def test_damage_inside_a_log_is_reported(log: ConversationLog, column: str, value: object) -> None:
     with closing(sqlite3.connect(log.file)) as db:
-        db.execute("UPDATE turns SET sources = '[{', answer = 'x'")
+        db.execute(f"UPDATE turns SET {column} = ? WHERE id = 2", (value,))
         db.commit()
 
     with pytest.raises(LogError) as raised:

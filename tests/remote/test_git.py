@@ -1,6 +1,8 @@
 """Ingests of git repositories over HTTP and from files."""
 
 import json
+import os
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from streamrag_cli.ingest.pipeline import ingest
 from streamrag_cli.ingest.sweep import Sweep
 from streamrag_cli.remote import git_program
 from streamrag_cli.remote.copies import Copies
+from streamrag_cli.remote.git_tree import entries_of
 from streamrag_cli.store.registry import open_store
 from tests.support.files import write_files
 from tests.support.git_server import GitServer, Repository, git_server, run_git
@@ -298,6 +301,25 @@ def test_a_repository_that_is_too_large_is_not_fetched(
     ingests.run(f"{server.url}/ada/birds")
 
     assert failure(ingests)[0] == "too_large"
+
+
+@pytest.mark.fault("hostile-repository")
+def test_a_tree_that_contains_another_one_many_times_is_rejected_before_its_files_are_listed(
+    birds: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamrag_cli.remote.git_tree._MAX_FILES", 1000)
+    inner, mode = birds.blob(b"fine"), "100644"
+    for _ in range(4):
+        inner, mode = birds.raw_tree([(mode, b"%c" % letter, inner) for letter in b"abcdefghijkl"]), "40000"
+    tracemalloc.start()
+    try:
+        with pytest.raises(DocumentError, match="more than 1,000 files"):
+            entries_of(birds.directory, inner, "", git_program.git_environment(os.environ))
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert peak_bytes < 12**4 * 150
 
 
 def test_a_full_disk_is_reported(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Compression, encoding and format of fetched web pages."""
 
 import gzip
+import time
 import zlib
 from collections.abc import Callable
 
@@ -84,6 +85,19 @@ def test_the_header_the_page_or_its_bytes_determine_the_encoding(
     assert isinstance(result, Fetched)
     text = load_html("a", result.content).text
     assert "日本語" in text if "jp" in content_type else "Käse für Zoë" in text
+
+
+@pytest.mark.fault("wrong-charset")
+@pytest.mark.parametrize("charset", ["punycode", "idna", "unicode_escape"])
+def test_a_charset_that_is_not_for_documents_is_ignored(serve: Callable[..., Site], charset: str) -> None:
+    body = b"<html><body>A kettle.\\x41" + b"a" * 300_000  # Python decodes this as punycode in ten seconds
+    site = serve({"/a": Answer(body, content_type=f"text/html; charset={charset}")})
+    since_s = time.process_time()
+
+    result = only(crawl(f"{site.url}/a"))
+
+    assert isinstance(result, Fetched)
+    assert (result.content, time.process_time() - since_s < 2) == (body, True)
 
 
 @pytest.mark.parametrize(

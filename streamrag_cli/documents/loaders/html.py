@@ -5,7 +5,6 @@ names (`html_tables`). Nothing is fetched, and only HTML's own entities are expa
 levels. A page with deeper nesting is cut off there and gets a note.
 """
 
-import codecs
 import re
 from itertools import zip_longest
 from typing import Final
@@ -14,7 +13,7 @@ from streamrag_cli.documents.loaders.flow import Flow
 from streamrag_cli.documents.loaders.html_content import Content, Element, Visibility
 from streamrag_cli.documents.loaders.html_tables import table_kind, table_lines
 from streamrag_cli.documents.outline import clean_heading, sections_from
-from streamrag_cli.documents.read import decode
+from streamrag_cli.documents.read import codec_of_charset, decode
 from streamrag_cli.errors import DocumentError
 from streamrag_cli.model import Document
 
@@ -68,13 +67,9 @@ def declared_encoding(data: bytes) -> str | None:
     match = _DECLARED.search(data[:4096])
     if not match:
         return None
-    name = (match[1] or match[2]).decode("ascii", errors="replace")
-    try:
-        codec = codecs.lookup(name)
-    except LookupError:
-        return None
+    codec = codec_of_charset((match[1] or match[2]).decode("ascii", errors="replace"))
     # browsers read Latin-1 and ASCII as Windows-1252; UTF-16 cannot be declared in an ASCII-compatible header
-    return {"iso8859-1": "cp1252", "ascii": "cp1252", "utf-16": None, "utf-8": None}.get(codec.name, codec.name)
+    return {"iso8859-1": "cp1252", "ascii": "cp1252", "utf-16": None, "utf-8": None}.get(codec or "", codec)
 
 
 def parse_html(source: str) -> tuple[Element | None, bool]:
