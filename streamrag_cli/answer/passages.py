@@ -3,7 +3,7 @@
 import re
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby, pairwise
 from typing import Final, Literal
 
@@ -49,6 +49,7 @@ _RUNS_ON: Final = re.compile(r"[,;:(/\-\u2013\u2014\u3001\uff0c\uff1a]\s*$")
 _SHORT_SHARE: Final = 0.75
 """A line that is shorter than this share of its paragraph's width, with the next word, is not wrapped."""
 _TITLE_CHARS: Final = 80
+_CODE_INDENT: Final = 4
 _NOT_IN_TITLES: Final = re.compile(r"[:\uff1a=|@]|[.!?;,\u3002\uff01\uff1f][\"')\]\u201d\u2019]*\s*$")
 
 
@@ -136,8 +137,9 @@ def blocks(text: str, kind: TextKind, markup: Markup) -> list[Block]:
                 result.append(block)
             block.lines.append(_without_list_marker(shown, kind))
             block.raw.append(shown)
-    if markup != "markdown":
-        _mark_titles(result)
+    if markup == "markdown":
+        return _with_indented_code(result)
+    _mark_titles(result)
     return result
 
 
@@ -156,6 +158,23 @@ def _is_hard_break(line: str, following: str, width: int) -> bool:
         return False
     next_word = following.split(maxsplit=1)[0] if line.isascii() else ""
     return len(line.rstrip()) + 1 + len(next_word) <= width * _SHORT_SHARE
+
+
+def _with_indented_code(block_list: Sequence[Block]) -> list[Block]:
+    """Turn indented paragraphs of Markdown into code, except in lists, where they belong to an item."""
+    result: list[Block] = []
+    is_in_list = False
+    for block in block_list:
+        is_in_list = block.kind == "item" or (is_in_list and block.indent > 0)
+        if block.kind != "text" or block.indent < _CODE_INDENT or is_in_list:
+            result.append(block)
+        elif result and result[-1].kind == "code" and result[-1].indent >= _CODE_INDENT and result[-1].raw:
+            blank_lines = block.line - result[-1].line - len(result[-1].raw)
+            result[-1].raw += [""] * blank_lines + block.raw
+            result[-1].lines = result[-1].raw
+        else:
+            result.append(replace(block, kind="code", lines=block.raw))
+    return result
 
 
 def _mark_titles(block_list: Sequence[Block]) -> None:

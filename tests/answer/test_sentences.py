@@ -46,6 +46,8 @@ def read(text: str, how: tuple[TextKind, Markup] = PROSE) -> list[str]:
         ("```\nonly code here\n```", ["only code here"]),
         ("Prose first.\n```\nx = 1\n```", ["Prose first."]),
         ("Wrapped over\ntwo lines.", ["Wrapped over two lines."]),
+        ("Allow these ports:\n\n    ufw allow 22/tcp\n    ufw allow 80/tcp", ["Allow these ports:"]),
+        ("- Allow these ports.\n\n    They are open to all.", ["Allow these ports.", "They are open to all."]),
         ("Dr. Smith and J. Doe wrote it.", ["Dr. Smith and J. Doe wrote it."]),
         (
             "It has a kitchen and cellar no. 7. See p. 3 for more.",
