@@ -10,9 +10,10 @@ from streamrag_cli.answer.facts import fact_match
 from streamrag_cli.answer.quoting import is_requested_fact, sentences_of
 from streamrag_cli.answer.sentences import Sentence
 from streamrag_cli.display_names import name_of_copy
-from streamrag_cli.documents.formats import has_row_places
+from streamrag_cli.documents.chunk_lines import line_ranges
+from streamrag_cli.documents.formats import has_row_places, inline_markup
 from streamrag_cli.documents.row_places import place_of_line
-from streamrag_cli.model import Chunk, Hit, Source
+from streamrag_cli.model import Hit, Source
 from streamrag_cli.retrieval.lexical import contains_code
 from streamrag_cli.retrieval.matched_words import matched_spans
 from streamrag_cli.retrieval.query import TermWeights
@@ -89,7 +90,7 @@ def _source(hit: Hit, shown: Sequence[Sentence]) -> Source:
         n=hit.rank,
         source=sanitise_line(hit.source),
         page=chunk.page,
-        line_start=_line(chunk, line),
+        line_start=_line(hit, line),
         line_end=chunk.line_end,
         title=sanitise_line(title),
         content=content,
@@ -105,15 +106,17 @@ def _source(hit: Hit, shown: Sequence[Sentence]) -> Source:
     )
 
 
-def _line(chunk: Chunk, line: int) -> int | None:
-    """The line number in the file for `line`, the index of a line in the chunk. It may be too low, but not too high.
+def _line(hit: Hit, line: int) -> int | None:
+    """The line number in the file for `line`, the index of a line in the passage. It may be too low, but not too high.
 
-    The file may have lines that the chunk's text lacks, such as comments. If only one or two are missing and the chunk
-    begins with a heading, they are assumed to be the lines above and below that heading. Returns None if the
-    document has no line numbers.
+    The file may have lines that the text lacks, such as comments. If only one or two are missing and the passage begins
+    with a heading, they are assumed to be the lines above and below that heading, except in Markdown, whose headings
+    keep these lines. Returns None if the document has no line numbers.
     """
-    if chunk.line_start is None or chunk.line_end is None:
+    chunk = hit.chunk
+    ranges = line_ranges(chunk)
+    if not ranges:
         return None
-    missing = chunk.line_end - chunk.line_start - chunk.text.count("\n")
-    frame = missing if line and chunk.text.startswith("#") and 0 < missing <= _FRAME_LINES else 0
-    return min(chunk.line_start + frame + line, chunk.line_end)
+    first, last = ranges[min(line, len(ranges) - 1)]
+    is_framed = line and chunk.text.startswith("#") and inline_markup(PurePath(hit.path)) != "markdown"
+    return last if is_framed and 0 < last - first <= _FRAME_LINES else first

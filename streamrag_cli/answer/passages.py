@@ -3,7 +3,8 @@
 import re
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import groupby, pairwise
 from typing import Final, Literal
 
 from streamrag_cli.answer.inline import mask
@@ -40,6 +41,16 @@ _NUMBERED_CAPTION: Final = re.compile(r"(?:table|figure|fig\.|listing|example)[ 
 _CAPTION_CHARS: Final = 160
 _ENDS_IN_PUNCTUATION: Final = re.compile(r"[.!?;,\u3002\uff01\uff1f][\"')\]\u201d\u2019]*\s*$")
 _SENTENCE_ENDS: Final = re.compile(r"[.!?\u3002\uff01\uff1f][\"')\]\u201d\u2019]*\s*$")
+
+_LINE_START: Final = re.compile(
+    "[ \t]*[\"'(\u201c]?[A-Z\u00a7\u00c0-\u00de\u0400-\u042f\u3041-\u30fa\u3400-\u9fff\uac00-\ud7af]"
+)
+_RUNS_ON: Final = re.compile(r"[,;:(/\-\u2013\u2014\u3001\uff0c\uff1a]\s*$")
+_SHORT_SHARE: Final = 0.75
+"""A line that is shorter than this share of its paragraph's width, with the next word, is not wrapped."""
+_TITLE_CHARS: Final = 80
+_CODE_INDENT: Final = 4
+_NOT_IN_TITLES: Final = re.compile(r"[:\uff1a=|@]|[.!?;,\u3002\uff01\uff1f][\"')\]\u201d\u2019]*\s*$")
 
 
 @dataclass(slots=True)
@@ -82,6 +93,7 @@ def blocks(text: str, kind: TextKind, markup: Markup) -> list[Block]:
     block: Block | None = None
     fence: tuple[str, Block] | None = None
     lines = text.split("\n")
+    widths = _widths(lines) if markup != "markdown" and kind != "code" else [0] * len(lines)
     was_quoted = False
     if kind == "prose" and (markup != "none" or "```" in text) and starts_inside_code(text):
         closing = next(filter(None, map(FENCE.match, lines)), None)
@@ -115,13 +127,70 @@ def blocks(text: str, kind: TextKind, markup: Markup) -> list[Block]:
             block = None
         else:
             starts = _starts_block(shown, kind)
-            if block is None or starts:
+            if (
+                block is None
+                or starts
+                or (block.kind == "text" and _is_hard_break(block.raw[-1], shown, widths[number]))
+            ):
                 item = _ITEM.match(shown)
                 block = Block("item" if starts else "text", number, _indent(shown), item[1] if item else "")
                 result.append(block)
             block.lines.append(_without_list_marker(shown, kind))
             block.raw.append(shown)
+    if markup == "markdown":
+        return _with_indented_code(result)
+    _mark_titles(result)
     return result
+
+
+def _widths(lines: Sequence[str]) -> list[int]:
+    """For each line, the length of the longest line of its paragraph."""
+    widths: list[int] = []
+    for is_text, paragraph in groupby(lines, key=lambda line: bool(line.strip())):
+        lengths = [len(line.rstrip()) for line in paragraph]
+        widths += [max(lengths) if is_text else 0] * len(lengths)
+    return widths
+
+
+def _is_hard_break(line: str, following: str, width: int) -> bool:
+    """Whether `line` ends before the edge of its paragraph, which is `width` characters wide, and not in a sentence."""
+    if not _LINE_START.match(following) or _RUNS_ON.search(line):
+        return False
+    next_word = following.split(maxsplit=1)[0] if line.isascii() else ""
+    return len(line.rstrip()) + 1 + len(next_word) <= width * _SHORT_SHARE
+
+
+def _with_indented_code(block_list: Sequence[Block]) -> list[Block]:
+    """Turn indented paragraphs of Markdown into code, except in lists, where they belong to an item."""
+    result: list[Block] = []
+    is_in_list = False
+    for block in block_list:
+        is_in_list = block.kind == "item" or (is_in_list and block.indent > 0)
+        if block.kind != "text" or block.indent < _CODE_INDENT or is_in_list:
+            result.append(block)
+        elif result and result[-1].kind == "code" and result[-1].indent >= _CODE_INDENT and result[-1].raw:
+            blank_lines = block.line - result[-1].line - len(result[-1].raw)
+            result[-1].raw += [""] * blank_lines + block.raw
+            result[-1].lines = result[-1].raw
+        else:
+            result.append(replace(block, kind="code", lines=block.raw))
+    return result
+
+
+def _mark_titles(block_list: Sequence[Block]) -> None:
+    """Turn each line of plain text above a paragraph of sentences into a heading if it looks like a title."""
+    for title, below in reversed([*pairwise(block_list)]):
+        is_above = title.line + len(title.raw) == below.line
+        has_sentences = below.kind == "heading" or (below.kind == "text" and _SENTENCE_ENDS.search(below.lines[-1]))
+        if (
+            title.kind == "text"
+            and len(title.raw) == 1
+            and is_above
+            and has_sentences
+            and len(title.text) <= _TITLE_CHARS
+            and not _NOT_IN_TITLES.search(title.text)
+        ):
+            title.kind = "heading"
 
 
 def _heading(line: str, following: str, kind: TextKind, *, is_separate: bool) -> str:

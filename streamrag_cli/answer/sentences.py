@@ -27,7 +27,7 @@ _MAX_CHUNK_CHARS: Final = 20_000
 
 _DASHES: Final = re.compile(r"^(?:-[ \t]+)+")
 _VALUE: Final = re.compile(r"[\w\"'/.$@<{-][^:=\n]{0,80}[:=]")
-_CAPITAL: Final = f"[A-Z0-9\u00c0-\u00de\u0400-\u042f{CODE_CHARACTERS}]"
+_CAPITAL: Final = f"[A-Z0-9\u00a7\u00c0-\u00de\u0400-\u042f{CODE_CHARACTERS}]"
 _END: Final = re.compile(
     rf"(?<=[.!?])[\"')\]\u201d\u2019]*\s+(?=[\"'(\[\u201c\u2018`]*{_CAPITAL})"
     r"|(?<=[\u3002\uff01\uff1f])[\"')\u201d\u2019\u300d\u300f\uff09]*\s*(?=\S)"
@@ -49,6 +49,8 @@ _MONTH: Final = re.compile(
     r"|Oktober|November|Dezember|Desember|December)\b",
     re.IGNORECASE,
 )
+_NUMBERED: Final = re.compile(r"\b(?:no|nos|p|pp|vol|ch|sec|fig|ext|apt)\.$")
+"""Abbreviations that are followed by a number only if they do not end a sentence."""
 _LONGEST_ABBREVIATION: Final = 20
 _ANNOUNCES: Final = re.compile(r"[:\uff1a][\"')\]*_]*$")
 _ANNOUNCES_CODE: Final = re.compile(r"\b(?:follow(?:s|ing)|below|like (?:this|so))\b", re.IGNORECASE)
@@ -215,14 +217,19 @@ def sentence_ends(text: str) -> Iterator[int]:
     start = 0
     for match in _END.finditer(text):
         last_words = text[max(start, match.end() - _LONGEST_ABBREVIATION) : match.end()].rstrip()
-        if not (_ABBREVIATION.search(last_words) or _is_ordinal(last_words, text[match.end() : match.end() + 12])):
+        next_words = text[match.end() : match.end() + 12]
+        if not (_ABBREVIATION.search(last_words) or _is_number(last_words, next_words)):
             yield match.end()
             start = match.end()
 
 
-def _is_ordinal(last_words: str, next_words: str) -> bool:
-    """Whether `last_words` end in a number such as the "1." of "am 1. Mai", which does not end a sentence."""
-    return bool(_ORDINAL.search(last_words) or (_NUMBER.search(last_words) and _MONTH.match(next_words)))
+def _is_number(last_words: str, next_words: str) -> bool:
+    """Whether a number such as "no. 7" begins in `last_words`, or they end in one such as the "1." of "am 1. Mai"."""
+    return bool(
+        _ORDINAL.search(last_words)
+        or (_NUMBER.search(last_words) and _MONTH.match(next_words))
+        or (_NUMBERED.search(last_words) and next_words[:1].isdigit())
+    )
 
 
 def _sentence_if_any(masked: Masked, part: str, line: int) -> Iterator[Sentence]:

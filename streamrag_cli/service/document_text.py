@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from streamrag_cli.documents.chunk_lines import line_ranges
 from streamrag_cli.model import Chunk
 
 
@@ -66,13 +67,10 @@ def places_of(chunk: Chunk, line: int) -> tuple[int, ...]:
 
 def _lines_of_chunk(chunk: Chunk) -> list[Line]:
     texts = chunk.text.split("\n")
-    if chunk.line_start is None or chunk.line_end is None:
+    ranges = line_ranges(chunk)
+    if not ranges:
         return [Line(text) for text in texts]
-    start, end, count = chunk.line_start, chunk.line_end, len(texts)
-    missing = max(0, end - start + 1 - count)
-    return [
-        Line(text, min(start + n, end), min(start + n + (missing if n else 0), end)) for n, text in enumerate(texts)
-    ]
+    return [Line(text, first, last) for text, (first, last) in zip(texts, ranges, strict=True)]
 
 
 def _is_decoded(chunk: Chunk) -> bool:

@@ -84,3 +84,32 @@ def test_the_line_number_is_correct_below_an_underlined_heading(tmp_path: Path) 
     file.write_text("Winch\n=====\n\nIt turns both ways.\n", encoding="utf-8")
 
     assert shown(file, "turns") == ("It turns both ways.", 4, 4)
+
+
+BOILER = """\
+# Heating
+
+The boiler is new.
+
+| code | meaning |
+|------|---------|
+| F4 | no flame |
+| E5 | internal fault |
+
+Bleed the radiators.
+"""
+
+
+@pytest.mark.parametrize(("question", "line"), [("boiler", 3), ("flame", 7), ("internal fault", 8), ("radiators", 10)])
+def test_the_line_number_is_correct_above_in_and_below_a_table(tmp_path: Path, question: str, line: int) -> None:
+    file = tmp_path / "heating.md"
+    file.write_text(BOILER, encoding="utf-8")
+
+    assert shown(file, question)[1] == line
+
+
+def test_a_comment_below_a_line_of_markdown_does_not_change_its_number(tmp_path: Path) -> None:
+    file = tmp_path / "heating.md"
+    file.write_text("# Heating\n\nThe boiler is new.\n\n%% check this %%\n\nBleed the radiators.\n", encoding="utf-8")
+
+    assert shown(file, "boiler")[1] == 3

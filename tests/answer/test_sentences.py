@@ -46,7 +46,14 @@ def read(text: str, how: tuple[TextKind, Markup] = PROSE) -> list[str]:
         ("```\nonly code here\n```", ["only code here"]),
         ("Prose first.\n```\nx = 1\n```", ["Prose first."]),
         ("Wrapped over\ntwo lines.", ["Wrapped over two lines."]),
+        ("Allow these ports:\n\n    ufw allow 22/tcp\n    ufw allow 80/tcp", ["Allow these ports:"]),
+        ("- Allow these ports.\n\n    They are open to all.", ["Allow these ports.", "They are open to all."]),
         ("Dr. Smith and J. Doe wrote it.", ["Dr. Smith and J. Doe wrote it."]),
+        (
+            "It has a kitchen and cellar no. 7. See p. 3 for more.",
+            ["It has a kitchen and cellar no. 7.", "See p. 3 for more."],
+        ),
+        ("The answer is no. It stays.", ["The answer is no.", "It stays."]),
     ],
 )
 def test_sentences_have_no_markup(text: str, expected: list[str]) -> None:
@@ -334,3 +341,45 @@ def test_a_caption_includes_the_code_below_it() -> None:
     (caption,) = sentences("Switching the pump on\n\n```sh\npump --on\n```\n")
 
     assert (caption.text, caption.block.markdown) == ("Switching the pump on", "```sh\npump --on\n```")
+
+
+LEASE = """\
+Lease agreement
+Rent and deposit
+The rent is 980 euros a month, plus 210 euros for heating and water.
+It is due on the third working day of each month.
+§ 3 Deposit
+The tenant pays a deposit of 2,940 euros in three equal instalments.
+The landlady pays it back at latest six months after the end of the
+lease.
+"""
+
+
+@pytest.mark.parametrize("how", [("prose", "none"), PLAIN])
+def test_titles_above_paragraphs_of_plain_text_are_not_part_of_sentences(how: tuple[TextKind, Markup]) -> None:
+    assert read(LEASE, how) == [
+        "The rent is 980 euros a month, plus 210 euros for heating and water.",
+        "It is due on the third working day of each month.",
+        "The tenant pays a deposit of 2,940 euros in three equal instalments.",
+        "The landlady pays it back at latest six months after the end of the lease.",
+    ]
+
+
+def test_short_lines_of_plain_text_are_separate_sentences() -> None:
+    text = (
+        "Policy number: HH-2291\nInsurer: Northern Mutual\n"
+        "Excess: 250 euros per claim. Bicycles are covered only\nwhen they are locked."
+    )
+
+    assert read(text, PLAIN) == [
+        "Policy number: HH-2291",
+        "Insurer: Northern Mutual",
+        "Excess: 250 euros per claim.",
+        "Bicycles are covered only when they are locked.",
+    ]
+
+
+def test_a_name_at_the_end_of_a_wrapped_line_does_not_end_the_sentence() -> None:
+    text = "The rowing boat was built by the brothers\nMoritz and Karl Brandt in the harbour of\nSkerry."
+
+    assert read(text, PLAIN) == [" ".join(text.split())]

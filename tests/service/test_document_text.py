@@ -96,3 +96,11 @@ def test_the_chunk_at_a_line_contains_or_follows_that_line() -> None:
 def test_a_document_without_chunks_has_no_lines() -> None:
     assert lines_of([]) == []
     assert lines_of([replace(part("a", at=0), char_end=0)]) == []
+
+
+def test_the_lines_around_tables_have_exact_numbers() -> None:
+    text = "# Winch\n\nIt turns.\n\n- part: drum\n- part: pawl\n\nOil it.\n\n- month: May\n\nEnd."
+
+    assert [number for number, _, _ in numbered(part(text, at=0, line=1, end=16))] == [
+        1, 2, 3, 4, 7, 8, 9, 10, 11, 14, 15, 16,
+    ]  # fmt: skip
