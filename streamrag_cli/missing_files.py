@@ -88,7 +88,7 @@ class FileCheck(Generic[Key]):
         self._thread = _started(self._check) if self._files else None
 
     def states(self, wait_s: float) -> dict[Key, FileState]:
-        """Wait at most `wait_s` for the check; return the states found so far, by the keys of the files."""
+        """Wait at most `wait_s` seconds for the check, then return the states found so far, keyed like the files."""
         if self._thread is not None:
             self._thread.join(max(0.0, min(wait_s, self._ends_at_s - time.monotonic())))
         return self._states.copy()

@@ -55,8 +55,8 @@ class Settings:
         parse=value.any_text,
         no_flag=_A_KEY,
         secret=True,
-        meaning="API key for the model server. It cannot be set in the settings file or by a flag, because flags are"
-        " visible in the process list.",
+        meaning="API key for the model server. It can be set only by an environment variable: the"
+        " settings file must not contain keys, and flags are visible in the process list.",
     )
     top_k: int = setting(
         5,
@@ -311,7 +311,8 @@ class ServerSettings:
         no_flag=_A_KEY,
         secret=True,
         meaning="Keys that clients must send, `KEY` or `NAME:KEY`, separated by commas or line breaks. They"
-        " cannot be set in the settings file or by a flag, because flags are visible in the process list.",
+        " can be set only by the environment variable: the settings file must not contain keys, and flags are visible in"
+        " the process list.",
     )
     allow_host: tuple[str, ...] = setting(
         (),

@@ -188,7 +188,8 @@ def _final_events(finished: ModelFinished, endpoint: ModelEndpoint, clock: Clock
     }
     events: list[AskEvent] = []
     if finished.finish_reason not in {"stop", *cut_short}:
-        message = f'the answer may be incomplete: the model server ended it with the reason "{finished.finish_reason}"'
+        reason = finished.finish_reason
+        message = f'the answer may be incomplete: the model server ended it for an unrecognised reason, "{reason}"'
         events.append(Notice(message=message, code="finish_unknown"))
     if finished.cut_at:
         events.append(cut_notice(finished.cut_at))

@@ -127,7 +127,7 @@ def mask(lines: str, markup: Markup) -> Masked:
 
 
 def _without_code(text: str, *, escapes: bool) -> Masked:
-    """Replace each code span with one character. With `escapes`, also replace each escaped character with one."""
+    """Replace each code span, and with `escapes` each backslash escape, with a placeholder character."""
     marks = list(_TICKS.finditer(text))
     closers: dict[int, list[int]] = {}
     for index in reversed(range(len(marks))):

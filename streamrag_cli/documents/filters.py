@@ -128,5 +128,5 @@ def _unknown_format(written: str) -> UsageError:
     return UsageError(
         f"unknown format {written[:_SHOWN_CHARS]!r}",
         code="bad_filter",
-        hint=f"{start} one of these formats, or a suffix such as md: {', '.join(names)}",
+        hint=f"{start} a suffix such as md, or one of these formats: {', '.join(names)}",
     )

@@ -56,7 +56,7 @@ def recall(environment: Mapping[str, str], terminal: str) -> ShownSources | None
 
 
 def forget(log: Path) -> None:
-    """Delete the file with the sources that were shown, which is next to a log."""
+    """Delete the record of shown sources, which is in the same folder as `log`."""
     log.with_name("shown.json").unlink(missing_ok=True)
 
 

@@ -58,7 +58,9 @@ def entries_of(repository: Path, commit: str, folder: str, environment: Mapping[
         limit_s=_LIMIT_S,
     )
     if listed.count(b"\0") > _MAX_FILES:  # a tree that contains another one many times can list millions of files
-        raise DocumentError(f"the repository has more than {_MAX_FILES:,} files; name a folder in it", code="too_large")
+        raise DocumentError(
+            f"the repository has more than {_MAX_FILES:,} files; ingest one of its folders instead", code="too_large"
+        )
     entries = []
     for line in listed.split(b"\0"):
         if line:

@@ -12,7 +12,7 @@ from streamrag_cli.render.timings import stage_lines, timings_line
 
 
 class StatusOutput(Protocol):
-    """Shows all events except the tokens of the answer. Callers must pass the first token before they print it."""
+    """Shows all events except the tokens of an answer. Callers pass its first token before they print it."""
 
     def handle(self, event: AskEvent) -> None: ...
 

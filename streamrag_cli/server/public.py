@@ -52,7 +52,7 @@ _BY_CODE: Final[Mapping[str, tuple[str, str]]] = {
 }
 _NOTICES: Final[Mapping[str, str]] = {
     QUOTES_ONLY.code: QUOTES_ONLY.message,
-    "finish_unknown": "the answer may be incomplete: the model server ended it with an unknown reason",
+    "finish_unknown": "the answer may be incomplete: the model server gave an unrecognised reason for ending it",
     "rewrite_failed": "the follow-up question was not rewritten",
     "retrying": "the model did not answer; trying again",
 }
@@ -101,7 +101,7 @@ def public_notice(notice: Notice) -> Notice:
         return replace(notice, paths=())  # its message has only names of sources, which clients see, and no command
     message = _NOTICES.get(notice.code, notice.message)
     return replace(
-        notice, message=message if is_public(message) else "this server has a notice that only its operator can see"
+        notice, message=message if is_public(message) else "this notice is shown only to the operator of the server"
     )
 
 

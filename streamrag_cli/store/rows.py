@@ -76,7 +76,7 @@ def unread_from_text(text: str | None) -> list[UnreadFile]:
         isinstance(row, list) and len(row) == len(_UNREAD_NAMES) and _have_types(row, (str,) * len(row)) for row in rows
     )
     if not is_valid or not all(is_stored_path(row[0]) for row in rows):
-        raise ValueError("an unread file has values of the wrong type")
+        raise ValueError("an entry in the list of unread files is malformed")
     return [UnreadFile(**dict(zip(_UNREAD_NAMES, row, strict=True))) for row in rows]
 
 

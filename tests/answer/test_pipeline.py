@@ -287,7 +287,7 @@ def test_an_unknown_finish_reason_is_reported(settings: Settings) -> None:
     events, _ = ask_model(answer("Ada Brandt [1].", finish_reason="tired"), settings)
 
     notices = [each for each in events if isinstance(each, Notice)]
-    message = 'the answer may be incomplete: the model server ended it with the reason "tired"'
+    message = 'the answer may be incomplete: the model server ended it for an unrecognised reason, "tired"'
     assert notices == [Notice(message=message, code="finish_unknown")]
     assert isinstance(events[-1], Done)
 

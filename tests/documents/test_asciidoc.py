@@ -113,7 +113,7 @@ def test_include_and_conditional_directives_are_dropped_everywhere() -> None:
     )
 
 
-def test_attributes_in_code_are_replaced_only_with_a_subs_option() -> None:
+def test_attributes_in_code_are_substituted_only_if_subs_is_set() -> None:
     source = (
         ':version: 4.2\n:gone: x\n:gone!:\n\n[source,sh,subs="+attributes"]\n----\nget {version} {gone}\n----\n\n'
         "[source,sh]\n----\nget {version}\n----\n"

@@ -254,7 +254,7 @@ def test_a_book_with_obfuscated_fonts_and_encrypted_media_is_read(algorithm: str
 def test_an_archive_with_a_password_is_reported_as_encrypted() -> None:
     data = book({"a.xhtml": page("x")}).replace(b"PK\x01\x02\x14\x03\x14\0\0\0", b"PK\x01\x02\x14\x03\x14\0\1\0")
 
-    assert error_of(data) == ("encrypted", "the archive is encrypted with a password")
+    assert error_of(data) == ("encrypted", "the file is password-protected")
 
 
 @pytest.mark.fault("epub-broken")

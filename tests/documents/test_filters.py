@@ -75,7 +75,7 @@ def test_a_filter_without_values_is_empty() -> None:
         (
             FilterWords(formats=["markdwn"]),
             "unknown format 'markdwn'",
-            "did you mean markdown? Use one of these formats, or a suffix such as md: asciidoc,",
+            "did you mean markdown? Use a suffix such as md, or one of these formats: asciidoc,",
         ),
         (FilterWords(formats=["", "md"]), "unknown format ''", "suffix such as md"),
         (FilterWords(within=["docs", " "]), "--in must not be empty", "omit --in, or"),

@@ -243,7 +243,7 @@ def test_a_folder_in_which_no_file_was_read_causes_a_notice(ingests: Ingests) ->
     ],
 )
 @pytest.mark.fault("secrets-withheld")
-def test_secrets_in_escaped_text_and_password_hashes_are_withheld(ingests: Ingests, name: str, content: str) -> None:
+def test_password_hashes_and_secrets_in_escaped_text_are_withheld(ingests: Ingests, name: str, content: str) -> None:
     ingests.put(f"docs/{name}", content)
 
     assert ingests.run("docs") == {f"docs/{name}": "skipped"}

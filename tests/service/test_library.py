@@ -57,11 +57,11 @@ def test_a_document_is_found_by_its_path_or_a_path_ending(where: str, settings: 
     assert read(where, settings).path == "/docs/guide/index.md"
 
 
-def test_a_path_ending_matches_only_whole_names(settings: Settings) -> None:
+def test_a_path_suffix_matches_only_whole_components(settings: Settings) -> None:
     assert refused("de/index.md", settings)[0] == "no_such_document"
 
 
-def test_a_path_ending_matches_regardless_of_case(settings: Settings) -> None:
+def test_a_path_suffix_matches_regardless_of_case(settings: Settings) -> None:
     assert read("tides 2026.TXT", settings).path == "/docs/Tides 2026.txt"
 
 

@@ -91,7 +91,7 @@ def streamed_xml(stream: Any, *names: str) -> Iterator[Any]:
 
 def _check(entries: list[zipfile.ZipInfo], size: int) -> None:
     if any(entry.flag_bits & _ENCRYPTED for entry in entries):
-        raise DocumentError("the archive is encrypted with a password", code="encrypted")
+        raise DocumentError("the file is password-protected", code="encrypted")
     unpacked = sum(entry.file_size for entry in entries)
     packed = max(1, sum(entry.compress_size for entry in entries))
     if len(entries) > ENTRIES:

@@ -99,8 +99,8 @@ def require_trusted(conn: Connection, address: PostgresUrl, *, writing: bool) ->
         )
     if not may_create:
         raise StoreError(
-            f"the store at {address} cannot be written to: {user!r} has no privileges on the schema, which belongs to"
-            f" {owner!r}",
+            f"the store at {address} cannot be written to: {user!r} may not create tables in the schema, which"
+            f" belongs to {owner!r}",
             code="store_not_writable",
             hint=missing_privilege(address, writing=True),
         )
