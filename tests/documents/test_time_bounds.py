@@ -6,6 +6,7 @@ from pathlib import PurePath
 import pytest
 
 from streamrag_cli.documents.chunking import chunk
+from streamrag_cli.documents.loaders.definition_lists import definition_edits
 from streamrag_cli.documents.secret_content import secret_reason
 from tests.support.loading import loaded
 
@@ -27,6 +28,15 @@ HOSTILE = {
     "a.json": [long_line("", "\n", "lamp") * 5, long_line("{", '" ', "lamp") * 5],
     "a.yaml": [long_line("", '"\n', "lamp") * 5, long_line("lamp", " ", "x") * 5],
 }
+
+
+@pytest.mark.fault("slow-lines")
+def test_definitions_without_blank_lines_are_found_in_linear_time() -> None:
+    text = "lamp\n: oil\n" * 10_000  # 110 kB; comparing each definition with all lines above it took 10 s
+    since_s = time.process_time()
+    list(definition_edits(text, lambda _: ()))
+
+    assert time.process_time() - since_s < TIME_LIMIT_S / 2
 
 
 @pytest.mark.fault("slow-lines")

@@ -46,7 +46,7 @@ def _terms_above(lines: Sequence[str], number: int) -> Sequence[int]:
     """Return the indices of the lines with the terms of a definition. One blank line may follow them."""
     last = number - 1 if number and lines[number - 1].strip() else number - 2
     first = last
-    while first >= 0 and lines[first].strip():
+    while first >= 0 and last - first <= _MAX_TERMS and lines[first].strip():
         first -= 1
     terms = range(first + 1, last + 1)
     if not 0 < len(terms) <= _MAX_TERMS:
