@@ -311,8 +311,8 @@ class ServerSettings:
         no_flag=_A_KEY,
         secret=True,
         meaning="Keys that clients must send, `KEY` or `NAME:KEY`, separated by commas or line breaks. They"
-        " can be set only by the environment variable: the settings file must not contain keys, and flags are visible in"
-        " the process list.",
+        " can be set only by the environment variable: the settings file must not contain keys, and flags are"
+        " visible in the process list.",
     )
     allow_host: tuple[str, ...] = setting(
         (),
