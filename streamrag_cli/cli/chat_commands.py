@@ -71,6 +71,7 @@ def _sources(session: ChatSession, number: str) -> None:
         session.print_sources()
         return
     source = _source(session, number)
+    from streamrag_cli.render.passage import wrapped_passage
     from streamrag_cli.render.source_rows import location
     from streamrag_cli.store.registry import open_store
 
@@ -81,7 +82,10 @@ def _sources(session: ChatSession, number: str) -> None:
         message = f"source {source.n} is no longer in the collection, because its file was changed or removed"
         raise UsageError(message, code="not_ingested", hint="/again")
     heading = f" {source.title}" if source.title else ""
-    session.print(f"[{source.n}] {location(source)}{heading}\n\n{chunks[source.chunk_id].chunk.text.strip()}\n")
+    text = sanitise(chunks[source.chunk_id].chunk.text.strip())
+    if not session.output.plain:
+        text = wrapped_passage(text, source.path, session.process.err)
+    session.print(f"[{source.n}] {location(source)}{heading}\n\n{text}\n")
 
 
 def _show(session: ChatSession, number: str) -> None:

@@ -6,6 +6,7 @@ from typing import TextIO
 from streamrag_cli.codec import encode
 from streamrag_cli.errors import StoreError
 from streamrag_cli.json_objects import FORMAT_VERSION
+from streamrag_cli.render.error_output import print_notes
 from streamrag_cli.render.machine import write_line
 from streamrag_cli.render.tables import local_time, print_rows, write_tabbed
 from streamrag_cli.store.backend import CollectionStatus
@@ -32,9 +33,7 @@ def show_collections(
         print_rows(out, ("collection", "documents", "passages", "embedder", "last ingest"), rows, right=(1, 2))
     else:
         write_tabbed(out, rows)
-    for each in overview.values():
-        if isinstance(each, StoreError):
-            err.write(f"note: {each.message}\n")
+    print_notes(err, [each.message for each in overview.values() if isinstance(each, StoreError)])
 
 
 def _object(name: str, status: CollectionStatus | StoreError) -> dict[str, object]:

@@ -9,7 +9,7 @@ from streamrag_cli.events import AskEvent, Error, Notice, Sources
 from streamrag_cli.json_objects import hits_object
 from streamrag_cli.model import Source
 from streamrag_cli.render.consoles import console_for, has_forced_color
-from streamrag_cli.render.error_output import print_error
+from streamrag_cli.render.error_output import print_error, print_notes
 from streamrag_cli.render.machine import write_line
 from streamrag_cli.render.source_rows import highlighted, location, notes, print_nearest, print_sources
 
@@ -72,8 +72,7 @@ class Hits:
     def _note(self) -> None:
         """Print the notices, unless they are part of the JSON object."""
         if not (self._quiet or self._json):
-            self._err.writelines(f"note: {each.message}\n" for each in self._notices)
-            self._err.flush()
+            print_notes(self._err, [each.message for each in self._notices])
 
     def _show(self, sources: Sequence[Source]) -> None:
         sources = with_texts_cut(sources, self._max_chars)

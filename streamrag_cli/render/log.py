@@ -15,6 +15,7 @@ from streamrag_cli.history.reading import LoggedTurn
 from streamrag_cli.json_objects import FORMAT_VERSION
 from streamrag_cli.model import Citation, Source, Timings
 from streamrag_cli.render.consoles import size_of
+from streamrag_cli.render.error_output import print_notes
 from streamrag_cli.render.interface import Renderer
 from streamrag_cli.render.machine import write_line
 from streamrag_cli.text import sanitise, sanitise_line
@@ -115,8 +116,7 @@ def show_answer(
 
     events = [each for each in _events(turn, names) if not isinstance(each, Done | Error)]
     if turn.state != COMPLETE:
-        err.write(f"note: this answer is not complete: {sanitise_line(turn.state)}\n")
-        err.flush()
+        print_notes(err, [f"this answer is not complete: {sanitise_line(turn.state)}"])
     status = ErrorsOnly(err)
     is_live = out.isatty() and not plain and terminal_type != "dumb" and size_of(out)[0] >= NARROWEST_COLUMNS
     if is_live:

@@ -9,11 +9,13 @@ from pathlib import PurePosixPath
 from typing import TextIO
 
 from streamrag_cli.codec import encode, public
-from streamrag_cli.documents.formats import has_row_places, inline_markup, page_name
+from streamrag_cli.documents.formats import has_row_places, inline_markup, page_name, text_kind
 from streamrag_cli.documents.row_places import parse_place
 from streamrag_cli.events import Notice
 from streamrag_cli.json_objects import FORMAT_VERSION
 from streamrag_cli.model import Passage
+from streamrag_cli.render.consoles import at_words, console_for, size_of
+from streamrag_cli.render.error_output import print_notes
 from streamrag_cli.render.machine import write_line
 
 
@@ -29,15 +31,26 @@ def show_passage(
     is_live = out.isatty() and not plain
     if is_live:
         _print_place(passage, err if err.isatty() else out)
-    err.writelines(f"note: {notice.message}\n" for notice in notices)
-    err.flush()
+    print_notes(err, [notice.message for notice in notices])
     if is_live and passage.marked:
         _print_marked(passage, out)
     elif is_live and inline_markup(PurePosixPath(passage.path)) == "markdown":
         _render_markdown(passage.text, out)
     else:
-        out.write(passage.text if passage.text.endswith("\n") or not passage.text else f"{passage.text}\n")
+        text = passage.text if plain else wrapped_passage(passage.text, passage.path, out)
+        out.write(text if text.endswith("\n") or not text else f"{text}\n")
     out.flush()
+
+
+def wrapped_passage(text: str, path: str, terminal: TextIO) -> str:
+    """Add spaces to the lines of a passage so that the terminal wraps them between words.
+
+    Returns code and, if `terminal` is not a terminal, all text unchanged.
+    """
+    if not terminal.isatty() or text_kind(PurePosixPath(path)) == "code":
+        return text
+    columns = size_of(terminal)[0]
+    return "\n".join(line if "\t" in line else at_words(line, columns) for line in text.split("\n"))
 
 
 def place_of(passage: Passage) -> str:
@@ -56,7 +69,6 @@ def _print_place(passage: Passage, stream: TextIO) -> None:
     from rich.cells import cell_len
     from rich.text import Text
 
-    from streamrag_cli.render.consoles import console_for
     from streamrag_cli.render.source_rows import cut, shortened_path
 
     console = console_for(stream, plain=False)
@@ -74,19 +86,15 @@ def _print_marked(passage: Passage, out: TextIO) -> None:
     """Print the text without rendering, and mark the requested line."""
     from rich.text import Text
 
-    from streamrag_cli.render.consoles import console_for
-
     console = console_for(out, plain=False)
     for at, line in enumerate(passage.text.removesuffix("\n").split("\n")):
         is_marked = at in passage.marked
-        row = Text("> " if is_marked else "  ", style="bold" if is_marked else "")
-        row.append(line)
-        row.rstrip()
+        row = Text(wrapped_passage(f"{'> ' if is_marked else '  '}{line}".rstrip(), passage.path, out))
+        row.stylize("bold" if is_marked else "", 0, 1)
         console.print(row, soft_wrap=True)
 
 
 def _render_markdown(text: str, out: TextIO) -> None:
-    from streamrag_cli.render.consoles import console_for, size_of
     from streamrag_cli.render.markdown import MarkdownStream
 
     console = console_for(out, plain=False)

@@ -19,7 +19,7 @@ from streamrag_cli.events import (
 )
 from streamrag_cli.json_objects import FORMAT_VERSION
 from streamrag_cli.render.consoles import console_for, print_line, size_of
-from streamrag_cli.render.error_output import print_error
+from streamrag_cli.render.error_output import print_error, print_notes
 from streamrag_cli.render.ingest import IngestLines, IngestObject, IngestView
 from streamrag_cli.render.machine import write_line
 from streamrag_cli.render.timings import duration
@@ -181,8 +181,7 @@ class WatchObjects:
             case BatchDone():
                 self._write(public(event) | {"error": None})
             case Notice(message=message):
-                self._err.write(f"note: {message}\n")
-                self._err.flush()
+                print_notes(self._err, [message])
             case Error(message=message, code=code, hint=hint):
                 self._write({"error": {"message": message, "code": code, "hint": hint}})
                 print_error(self._err, message, hint)

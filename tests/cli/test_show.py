@@ -295,6 +295,27 @@ def own(cli: WarmCommandLine) -> WarmCommandLine:
     return cli
 
 
+def test_long_lines_and_notes_wrap_between_words_on_a_terminal(own: WarmCommandLine) -> None:
+    text = "To refill the water open the blue valve in the cellar.\n"
+    write_files(own.directory, {"a/valve.txt": text, "a/valve.py": "def refill_the_water_in_the_cellar():\n    pass\n"})
+    assert own.run("ingest", "a").code == 0
+    whole = shown(own, "show", "valve.txt", columns=30).lines
+    marked = shown(own, "show", "valve.txt:1", columns=30).lines
+    (own.directory / "a" / "valve.txt").unlink()
+    noted = shown(own, "show", "valve.txt", columns=30).lines
+    searched = shown(own, "search", "valve", columns=30).lines
+
+    assert whole[1:] == ["To refill the water open the", "blue valve in the cellar."]
+    assert marked[1:] == ["> To refill the water open", "the blue valve in the cellar."]
+    assert shown(own, "show", "valve.py", columns=30).lines[1:] == [
+        "def refill_the_water_in_the_ce",
+        "llar():",
+        "    pass",
+    ]
+    assert "note: a/valve.txt no longer" in noted
+    assert "note: a/valve.txt no longer" in searched
+
+
 @pytest.mark.fault("document-changed")
 def test_a_changed_or_missing_file_is_reported_and_the_ingested_text_shown(own: WarmCommandLine) -> None:
     file = own.directory / "a" / "tide.md"
