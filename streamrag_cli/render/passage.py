@@ -87,11 +87,10 @@ def _print_marked(passage: Passage, out: TextIO) -> None:
     from rich.text import Text
 
     console = console_for(out, plain=False)
-    for at, line in enumerate(passage.text.removesuffix("\n").split("\n")):
-        is_marked = at in passage.marked
-        row = Text(wrapped_passage(f"{'> ' if is_marked else '  '}{line}".rstrip(), passage.path, out))
-        row.stylize("bold" if is_marked else "", 0, 1)
-        console.print(row, soft_wrap=True)
+    lines = enumerate(passage.text.removesuffix("\n").split("\n"))
+    text = "\n".join(f"{'> ' if at in passage.marked else '  '}{line}".rstrip() for at, line in lines)
+    for at, row in enumerate(wrapped_passage(text, passage.path, out).split("\n")):
+        console.print(Text(row, style="bold" if at in passage.marked else ""), soft_wrap=True)
 
 
 def _render_markdown(text: str, out: TextIO) -> None:

@@ -260,13 +260,14 @@ def test_without_a_log_there_is_no_last_answer(user: WarmCommandLine, tmp_path: 
 
 def test_the_requested_line_is_marked_only_on_a_terminal(user: WarmCommandLine) -> None:
     marked = shown(user, "show", "rules/hours.md:9", columns=80).lines
-    text = shown(user, "show", "notes.txt:2").lines
+    terminal = shown(user, "show", "notes.txt:2")
 
     lines = HOURS.rstrip().split("\n")
     expected = [f"{'>' if at == 9 else ' '} {line}".rstrip() for at, line in enumerate(lines, start=1)]
     assert marked[0].startswith("rules/hours.md:")
     assert marked[1:] == expected[-len(marked) + 1 :]
-    assert text == ["notes.txt:1-2   work", "  Keys **hang** by the door.", "> Lamps too."]
+    assert terminal.lines == ["notes.txt:1-2   work", "  Keys **hang** by the door.", "> Lamps too."]
+    assert b"\x1b[1m> Lamps too.\x1b[0m" in terminal.raw
     assert text_of(user.run("show", "notes.txt:2")) == FILES["notes.txt"]
 
 
