@@ -145,6 +145,12 @@ def codec_of_charset(charset: str) -> str | None:
     return None if name.replace("-", "_") in _NOT_CHARSETS else name
 
 
+def codec_of_web_charset(charset: str) -> str | None:
+    """Like `codec_of_charset`, but Windows-1252 for Latin-1 and ASCII, which is how browsers read them."""
+    codec = codec_of_charset(charset)
+    return "cp1252" if codec in {"iso8859-1", "ascii"} else codec
+
+
 def unicode_encoding(data: bytes) -> tuple[bytes, str] | None:
     """Return the byte order mark (or b"") and the encoding that it, or a NUL in the first 8 KiB, indicates; else None.
 

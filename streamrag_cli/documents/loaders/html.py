@@ -13,7 +13,7 @@ from streamrag_cli.documents.loaders.flow import Flow
 from streamrag_cli.documents.loaders.html_content import Content, Element, Visibility
 from streamrag_cli.documents.loaders.html_tables import table_kind, table_lines
 from streamrag_cli.documents.outline import clean_heading, sections_from
-from streamrag_cli.documents.read import codec_of_charset, decode
+from streamrag_cli.documents.read import codec_of_web_charset, decode
 from streamrag_cli.errors import DocumentError
 from streamrag_cli.model import Document
 
@@ -67,9 +67,8 @@ def declared_encoding(data: bytes) -> str | None:
     match = _DECLARED.search(data[:4096])
     if not match:
         return None
-    codec = codec_of_charset((match[1] or match[2]).decode("ascii", errors="replace"))
-    # browsers read Latin-1 and ASCII as Windows-1252; UTF-16 cannot be declared in an ASCII-compatible header
-    return {"iso8859-1": "cp1252", "ascii": "cp1252", "utf-16": None, "utf-8": None}.get(codec or "", codec)
+    codec = codec_of_web_charset((match[1] or match[2]).decode("ascii", errors="replace"))
+    return None if codec in {"utf-16", "utf-8"} else codec  # UTF-16 cannot be declared in an ASCII-compatible header
 
 
 def parse_html(source: str) -> tuple[Element | None, bool]:

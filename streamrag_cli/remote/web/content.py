@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from streamrag_cli.documents.formats import suffix_of_media_type
-from streamrag_cli.documents.read import codec_of_charset
+from streamrag_cli.documents.read import codec_of_web_charset
 from streamrag_cli.remote.web.results import FetchError
 
 ACCEPTED_ENCODINGS: Final = "gzip, deflate"
@@ -116,11 +116,11 @@ def as_utf_8(body: bytes, content_type: str) -> bytes:
     except UnicodeDecodeError:
         is_utf_8 = False
     if not is_utf_8:
-        codec = codec_of_charset(match[1])
+        codec = codec_of_web_charset(match[1])
         if codec is None:
             return body  # the header is wrong: the loader decides
         try:
-            text = body.decode("cp1252" if codec in {"iso8859-1", "ascii"} else codec)
+            text = body.decode(codec)
         except (LookupError, UnicodeError, ValueError):
             return body
     return codecs.BOM_UTF8 + text.encode("utf-8", "replace")
