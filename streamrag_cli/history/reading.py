@@ -5,16 +5,13 @@ import re
 import sqlite3
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final
 
+from streamrag_cli.history.entry import SOURCE_KEYS
 from streamrag_cli.history.rows import separated
-
-_COLUMNS: Final = (
-    "id, thread, n, started_at, question, extra_chars, extra_sha256, answer, state, collection, store, model,"
-    " finish_reason, sources, cited, timings"
-)
+from streamrag_cli.model import Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +39,20 @@ class LoggedTurn:
     sources: Sequence[Mapping[str, Any]]
     cited: Sequence[str]
     timings: Mapping[str, float]
+
+
+_NAMES: Final = [each.name for each in fields(LoggedTurn)]
+_TEXTS: Final = [each.name for each in fields(LoggedTurn) if each.type is str]
+_COLUMNS: Final = ", ".join(_NAMES)
+_YEARS: Final = range(1970, 9999)
+"""The years of times that can be converted to any time zone."""
+_LARGEST: Final = 1e15
+_OPTIONAL: Final = frozenset({"path", "collection"})
+_SOURCE_TYPES: Final[Mapping[str, Any]] = {
+    each.name: int | float if each.type is float else each.type  # JSON does not distinguish these
+    for each in fields(Source)
+    if each.name in {*SOURCE_KEYS, *_OPTIONAL}
+}
 
 
 def match_expression(words: str) -> str:
@@ -94,33 +105,19 @@ def _turn(row: Sequence[Any]) -> LoggedTurn:
         and all(isinstance(each, str) for each in cited)
         and all(map(_is_number, (values["n"], values["extra_chars"], *timings.values())))
         and all(map(_is_source, sources))
-        and _YEARS[0] <= datetime.fromisoformat(values["started_at"]).year <= _YEARS[1]
+        and datetime.fromisoformat(values["started_at"]).year in _YEARS
     )
     if not is_valid:
         raise ValueError(f"turn {values['id']} has values of the wrong type")
     return LoggedTurn(**values)
 
 
-_NAMES: Final = [name.strip() for name in _COLUMNS.split(",")]
-_TEXTS: Final = (
-    "thread", "started_at", "question", "extra_sha256", "answer", "state", "collection", "store", "model",
-    "finish_reason",
-)  # fmt: skip
-_YEARS: Final = (1970, 9998)
-_LARGEST: Final = 1e15
-_SOURCE_TYPES: Final[Mapping[str, Any]] = {
-    "n": int, "source": str, "path": str, "page": int | None, "line_start": int | None, "line_end": int | None,
-    "title": str, "score": int | float, "chunk_id": str, "collection": str | None,
-}  # fmt: skip
-_OPTIONAL: Final = {"path", "collection"}
-
-
-def _is_source(fields: object) -> bool:
+def _is_source(source: object) -> bool:
     return (
-        isinstance(fields, dict)
-        and _SOURCE_TYPES.keys() - _OPTIONAL <= fields.keys() <= _SOURCE_TYPES.keys()
-        and all(isinstance(value, _SOURCE_TYPES[name]) for name, value in fields.items())
-        and all(_is_number(value) for value in fields.values() if isinstance(value, int | float))
+        isinstance(source, dict)
+        and _SOURCE_TYPES.keys() - _OPTIONAL <= source.keys() <= _SOURCE_TYPES.keys()
+        and all(isinstance(value, _SOURCE_TYPES[name]) for name, value in source.items())
+        and all(_is_number(value) for value in source.values() if isinstance(value, int | float))
     )
 
 
