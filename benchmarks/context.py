@@ -14,16 +14,17 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, median
+from typing import Final
 
 from benchmarks.corpora import read_lines
 from streamrag_cli.answer.focus import CHARS, PASSAGES, focus
 from streamrag_cli.answer.prompt import messages
-from streamrag_cli.evaluation import contains_answer
+from streamrag_cli.evaluation import contains_answer, write_corpus
 from streamrag_cli.ingest.pipeline import IngestRequest, ingest_or_raise
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.settings import Settings
 
-WHOLE = 5
+WHOLE: Final = 5
 
 
 @dataclass(slots=True)
@@ -48,9 +49,7 @@ def main() -> None:
     results = {chars: Sent() for chars in lengths}
     with tempfile.TemporaryDirectory() as scratch:
         pages = Path(scratch, "pages")
-        pages.mkdir()
-        for number, entry in enumerate(read_lines(arguments.data / "corpus.jsonl")):
-            (pages / f"{number:06d}.md").write_text(f"# {entry['title']}\n\n{entry['text']}\n", encoding="utf-8")
+        write_corpus(arguments.data / "corpus.jsonl", pages)
         settings = Settings(store=Path(scratch, "store"))
         for _ in ingest_or_raise(IngestRequest(paths=(pages,), working_directory=pages), settings):
             pass

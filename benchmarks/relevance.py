@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.corpora import read_lines
+from streamrag_cli.evaluation import write_corpus
 from streamrag_cli.ingest.pipeline import IngestRequest, ingest_or_raise
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.settings import Settings
@@ -53,9 +54,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         pages = Path(scratch, "pages")
-        pages.mkdir()
-        for number, entry in enumerate(read_lines(arguments.documents / "corpus.jsonl")):
-            (pages / f"{number:06d}.md").write_text(f"# {entry['title']}\n\n{entry['text']}\n", encoding="utf-8")
+        write_corpus(arguments.documents / "corpus.jsonl", pages)
         settings = Settings(
             store=Path(scratch, "store"),
             embedding=arguments.embedding,

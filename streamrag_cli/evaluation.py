@@ -102,7 +102,7 @@ def evaluate(
     queries = _sample(_queries(folder), limit)
     with tempfile.TemporaryDirectory(prefix="streamrag-eval-") as scratch:
         corpus = Path(scratch, "corpus")
-        ids = _write_corpus(folder / "corpus.jsonl", corpus)
+        ids = write_corpus(folder / "corpus.jsonl", corpus)
         with open_store(settings.store).scratch_store(Path(scratch)) as store:
             scratch_settings = replace(settings, store=store, collection="evaluation")
             for event in ingest_or_raise(IngestRequest(paths=(corpus,), working_directory=corpus), scratch_settings):
@@ -217,8 +217,11 @@ def _folded(text: str) -> str:
     return " " + " ".join(re.findall(r"[^\W_]+", text.lower())) + " "
 
 
-def _write_corpus(file: Path, folder: Path) -> dict[str, str]:
-    """Write each entry as a Markdown file under `folder`; return the ids of the entries by file name."""
+def write_corpus(file: Path, folder: Path) -> dict[str, str]:
+    """Write each entry as a Markdown file under `folder`; return the ids of the entries by file name.
+
+    Raises UsageError `bad_evaluation_set`.
+    """
     ids: dict[str, str] = {}
     for number, entry in enumerate(_json_lines(file)):
         name = f"{number // _ENTRIES_PER_FOLDER:04d}/{number:07d}.md"
