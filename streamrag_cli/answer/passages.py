@@ -50,7 +50,7 @@ _SHORT_SHARE: Final = 0.75
 """A line that is shorter than this share of its paragraph's width, with the next word, is not wrapped."""
 _TITLE_CHARS: Final = 80
 _CODE_INDENT: Final = 4
-_NOT_IN_TITLES: Final = re.compile(r"[:\uff1a=|@]|[.!?;,\u3002\uff01\uff1f][\"')\]\u201d\u2019]*\s*$")
+_NOT_IN_TITLES: Final = re.compile(rf"[:\uff1a=|@]|{_ENDS_IN_PUNCTUATION.pattern}")
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ RICH = (
 )
 
 
-# Colours do not depend on the size of the page, so that each is tested twice, not four times.
+# Colours do not depend on the size of the page, so each of both is tested once.
 @pytest.mark.parametrize(("dark", "phone"), [(False, False), (True, True)], ids=["light-desktop", "dark-phone"])
 def test_axe_finds_no_serious_violations(dark: bool, phone: bool, visiting: Visiting) -> None:
     release = threading.Event()
