@@ -179,7 +179,8 @@ def test_without_a_path_a_root_that_is_missing_keeps_its_documents(ingests: Inge
     assert (ingests.error.code, ingests.error.message.partition(" do ")[0], ingests.error.hint) == (
         "no_path",
         "disk, docs",
-        "mount them, ingest its new location if it moved, or remove the documents: streamrag ingest --remove disk docs",
+        "mount the disk or network share, ingest the new location, or remove the documents:"
+        " streamrag ingest --remove disk docs",
     )
     assert set(ingests.stored()) == {"docs/a.md", "disk/b.md"}
 
