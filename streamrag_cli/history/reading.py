@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from streamrag_cli.history.entry import UNSUPPORTED
 from streamrag_cli.history.rows import separated
 
 _COLUMNS: Final = (
@@ -22,7 +23,8 @@ class LoggedTurn:
 
     `state` is `complete`, `interrupted` or the code of an error. Each of the `sources` has the keys
     `entry.SOURCE_KEYS`. If several collections were searched, it also has the key `collection`, and the field
-    `collection` contains all names, joined by commas.
+    `collection` contains all names, joined by commas. `unsupported` are the numbers of sources whose passage may not
+    support the answer.
     """
 
     id: int
@@ -41,6 +43,7 @@ class LoggedTurn:
     sources: Sequence[Mapping[str, Any]]
     cited: Sequence[str]
     timings: Mapping[str, float]
+    unsupported: Sequence[int] = ()
 
 
 def match_expression(words: str) -> str:
@@ -84,4 +87,6 @@ _CONDITIONS: Final = {
 def _turn(row: Sequence[Any]) -> LoggedTurn:
     names = [name.strip() for name in _COLUMNS.split(",")]
     values = dict(zip(names, row, strict=True))
-    return LoggedTurn(**values | {name: json.loads(values[name]) for name in ("sources", "cited", "timings")})
+    values |= {name: json.loads(values[name]) for name in ("sources", "cited", "timings")}
+    unsupported = tuple(each["n"] for each in values["sources"] if each.pop(UNSUPPORTED, False))
+    return LoggedTurn(**values, unsupported=unsupported)

@@ -75,8 +75,11 @@ class StatusPanel:
                     self._note(f"the answer cites {markers}, but there {_is_or_are(len(self._sources), 'source')}")
                 if unsupported:
                     markers = " ".join(f"[{n}]" for n in unsupported)
-                    it = "it" if len(unsupported) == 1 else "them"
-                    self._note(f"{markers} may not support what the answer cites {it} for; check it")
+                    self._note(
+                        f"source {markers} may not support a sentence that cites it; check it"
+                        if len(unsupported) == 1
+                        else f"sources {markers} may not support sentences that cite them; check them"
+                    )
             case Notice(message=message, code=code) if not (self._hides_notice and self._hides_notice(code)):
                 self._note(message)
             case Done():
