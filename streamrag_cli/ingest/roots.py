@@ -168,11 +168,12 @@ def _nothing_to_ingest(recorded: Sequence[Location], request: IngestRequest) -> 
                 hint=f"to ingest it here: streamrag ingest {shlex.join(map(str, recorded))}",
             )
         command = request.removal_command(*recorded)
-        verb, it = ("does", "it") if len(recorded) == 1 else ("do", "them")
+        verb, it = ("does", "it") if len(recorded) == 1 else ("do", "they")
         return UsageError(
-            f"{names} {verb} not exist, so there is nothing to ingest: is the disk or network share mounted?",
+            f"{names} {verb} not exist, so there is nothing to ingest",
             code="no_path",
-            hint=f"mount {it}, ingest its new location if it moved, or remove the documents: {command}",
+            hint=f"mount the disk or network share, ingest the new location if {it} moved, or remove the documents:"
+            f" {command}",
         )
     command = "streamrag ingest --rebuild PATH" if request.rebuild else "streamrag ingest PATH"
     return UsageError("no path to ingest: nothing was ingested before", code="no_path", hint=command)

@@ -72,7 +72,10 @@ def test_doctor_warns_about_a_missing_folder(cli_with_deleted_folder: WarmComman
     [warning] = [check for check in checks if check["code"] == "root_gone"]
     root = cli_with_deleted_folder.directory / "cabin"
     assert (warning["check"], warning["state"], warning["collection"]) == ("store", "warning", "ship")
-    assert warning["hint"] == f"mount it, or remove its documents: streamrag ingest --remove {root} -c ship"
+    assert (
+        warning["hint"]
+        == f"mount its disk or network share, or remove its documents: streamrag ingest --remove {root} -c ship"
+    )
 
 
 def test_the_suggested_command_removes_the_missing_documents(cli: CommandLine) -> None:

@@ -66,7 +66,7 @@ def check_integrity(address: PostgresUrl, collection: str) -> IntegrityReport:
         f"{counted_noun(without_words, 'passage')} without a full-text entry, or the reverse": without_words,
         f"{counted_noun(without_vector, 'passage')} without a vector, or the reverse": without_vector,
     }
-    contents = f"{counts.chunks:,} passages of {counts.documents:,} documents"
+    contents = f"{counted_noun(counts.chunks, 'passage')} of {counted_noun(counts.documents, 'document')}"
     contents += "; every passage has a full-text entry and a vector"
     return IntegrityReport(
         chunks=counts.chunks,
