@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from streamrag_cli.documents.formats import is_web_page
 from streamrag_cli.errors import UsageError
 
 _HINT: Final = "export VISUAL=vi"
@@ -40,7 +41,8 @@ def editor_of(environment: Mapping[str, str]) -> list[str]:
 def command_for(path: Path, line: int | None, environment: Mapping[str, str]) -> tuple[list[str], bool]:
     """Return the command that opens a file, and whether the command runs on the terminal.
 
-    A file without lines, such as a PDF, is opened with `xdg-open` if there is a desktop. Raises UsageError.
+    A web page or a file without lines, such as a PDF, is opened with `xdg-open` if there is a desktop.
+    Raises UsageError.
     """
     try:
         is_file = stat.S_ISREG(path.stat().st_mode)
@@ -51,7 +53,7 @@ def command_for(path: Path, line: int | None, environment: Mapping[str, str]) ->
     has_editor = any(environment.get(variable, "").strip() for variable in ("VISUAL", "EDITOR"))
     has_desktop = any(environment.get(variable) for variable in ("DISPLAY", "WAYLAND_DISPLAY"))
     opener = shutil.which("xdg-open", path=environment.get("PATH")) if has_desktop else None
-    if opener and (line is None or not has_editor):
+    if opener and (line is None or not has_editor or is_web_page(path)):
         return [opener, str(path)], False
     return _at_line(editor_of(environment), path, line), True
 

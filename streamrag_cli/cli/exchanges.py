@@ -30,6 +30,7 @@ class Exchange:
     pieces: list[str] = field(default_factory=list)
     sources: tuple[Source, ...] = ()
     cited: tuple[str, ...] = ()
+    unsupported: tuple[int, ...] = ()
     is_complete: bool = False
     failure: str = ""
     notices: frozenset[str] = frozenset()
@@ -42,6 +43,7 @@ class Exchange:
             pieces=[turn.answer],
             sources=tuple(Source(**each, content="") for each in turn.sources),
             cited=tuple(turn.cited),
+            unsupported=tuple(turn.unsupported),
             is_complete=turn.state == "complete",
             failure=_failure(turn.state),
         )
@@ -73,8 +75,8 @@ class Exchange:
                 self.sources = sources
             case Token(text=text):
                 self.pieces.append(text)
-            case Citations():
-                self.cited = _ids(event)
+            case Citations(unsupported=unsupported):
+                self.cited, self.unsupported = _ids(event), tuple(unsupported)
             case Done():
                 self.is_complete = True
             case Error(message=message):
@@ -108,7 +110,7 @@ def _parts(exchange: Exchange) -> list[str]:
     state = f"*{exchange.failure or 'interrupted before the answer was complete'}*"
     from streamrag_cli.render.plain import footnote
 
-    sources = "\n".join(map(footnote, exchange.sources))
+    sources = "\n".join(footnote(each, is_doubtful=each.n in exchange.unsupported) for each in exchange.sources)
     parts = [
         heading,
         exchange.answer.strip(),

@@ -58,6 +58,8 @@ def command(
     from streamrag_cli.render.passage import show_passage
 
     notices += _state_notices(passage, settings, process)
+    if not passage.text:
+        notices.append(Notice(message="the document contains no text", code="no_text"))
     passage = replace(passage, source=sanitise_line(process.display_names.of(passage.path)))
     show_passage(passage, notices, process.out, process.err, json=json, plain=_is_plain(process, plain=plain))
     return 0

@@ -30,7 +30,7 @@ def check_store(settings: Settings, flags: Mapping[str, object | None], *, full:
         yield failed("store", error, hint=_with_flags(settings.collection, error.hint, settings, flags))
     for name in (each for each in checked if each in existing):
         checks = (
-            _check_collection(store, name, full=full),
+            _check_collection(store, name, is_asked=name == settings.collection, full=full),
             _check_roots(store, name),
             _check_watchers(store, name),
             _check_languages(store, name),
@@ -39,19 +39,22 @@ def check_store(settings: Settings, flags: Mapping[str, object | None], *, full:
             yield replace(finding, collection=name, hint=_with_flags(name, finding.hint, settings, flags))
 
 
-def _check_collection(store: Store, name: str, *, full: bool) -> Iterator[Finding]:
+def _check_collection(store: Store, name: str, *, is_asked: bool, full: bool) -> Iterator[Finding]:
     try:
         report = store.check_integrity(name, full=full)
     except StoreError as error:
         yield failed("store", error)
     else:
-        yield from _findings(report, name)
+        yield from _findings(report, name, is_asked=is_asked)
 
 
-def _findings(report: IntegrityReport, name: str) -> Iterator[Finding]:
+def _findings(report: IntegrityReport, name: str, *, is_asked: bool) -> Iterator[Finding]:
+    """The findings about a collection. `is_asked` is True if questions without `-c` are answered from it."""
     if not report.chunks:
-        empty = f"the collection {name!r} is empty"
-        yield failed("store", StoreError(empty, code="store_empty", hint="streamrag ingest PATH"))
+        empty = StoreError(f"the collection {name!r} is empty", code="store_empty", hint="streamrag ingest PATH")
+        yield (
+            failed("store", empty) if is_asked else warning("store", empty.message, hint=empty.hint, code="store_empty")
+        )
         return
     for problem in report.problems:
         yield failed("store", damaged_collection(name, problem))

@@ -168,6 +168,12 @@ def suffix_of_media_type(media_type: str) -> str:
     return next((each.suffixes.split()[0] for each in entries if media_type in each.media_types.split()), "")
 
 
+def is_web_page(path: PurePath) -> bool:
+    """Whether a file with this name is read in a browser, so that its line numbers mean little to a reader."""
+    entry = format_of(path)
+    return entry is not None and entry.name == "html"
+
+
 def has_row_places(path: PurePath) -> bool:
     """Whether the passages of a file with this name have rows of a sheet as their last heading (`row_places`)."""
     entry = format_of(path)

@@ -12,6 +12,8 @@ from streamrag_cli.text import without_secret
 INTERRUPTED: Final = "interrupted"
 COMPLETE: Final = "complete"
 SOURCE_KEYS: Final = ("n", "source", "path", "page", "line_start", "line_end", "title", "score", "chunk_id")
+UNSUPPORTED: Final = "unsupported"
+"""The key that marks a source whose passage may not support the answer."""
 _TIMINGS: Final = ("retrieval_ms", "first_token_ms", "total_ms")
 
 
@@ -37,6 +39,7 @@ class Entry:
         self.pieces: list[str] = []
         self.sources: tuple[Source, ...] = ()
         self.cited: tuple[str, ...] = ()
+        self.unsupported: tuple[int, ...] = ()
         self.finish_reason = ""
         self.timings: Mapping[str, float] = {}
 
@@ -47,8 +50,9 @@ class Entry:
                 self.pieces.append(text)
             case Sources(sources=sources):
                 self.sources = sources
-            case Citations(citations=citations):
+            case Citations(citations=citations, unsupported=unsupported):
                 self.cited = tuple(dict.fromkeys(each.chunk_id for each in citations))
+                self.unsupported = tuple(unsupported)
             case Done():
                 self.state, self.finish_reason, self.model = COMPLETE, event.finish_reason, event.model
                 known = {name: getattr(event.timings, name) for name in _TIMINGS}
@@ -67,10 +71,11 @@ class Entry:
 
     @property
     def sources_json(self) -> str:
-        """The sources as JSON, without the text of their passages."""
+        """The sources as JSON, without the text of their passages. The unsupported ones are marked."""
         sources = [
             {key: getattr(each, key) for key in SOURCE_KEYS}
             | ({"collection": each.collection} if each.collection else {})
+            | ({UNSUPPORTED: True} if each.n in self.unsupported else {})
             for each in self.sources
         ]
         return json.dumps([{**each, "score": round(each["score"], 4)} for each in sources], ensure_ascii=False)

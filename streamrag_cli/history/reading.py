@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final
 
-from streamrag_cli.history.entry import SOURCE_KEYS
+from streamrag_cli.history.entry import SOURCE_KEYS, UNSUPPORTED
 from streamrag_cli.history.rows import separated
 from streamrag_cli.model import Source
 
@@ -20,7 +20,8 @@ class LoggedTurn:
 
     `state` is `complete`, `interrupted` or the code of an error. Each of the `sources` has the keys
     `entry.SOURCE_KEYS`. If several collections were searched, it also has the key `collection`, and the field
-    `collection` contains all names, joined by commas.
+    `collection` contains all names, joined by commas. `unsupported` are the numbers of sources whose passage may not
+    support the answer.
     """
 
     id: int
@@ -39,20 +40,21 @@ class LoggedTurn:
     sources: Sequence[Mapping[str, Any]]
     cited: Sequence[str]
     timings: Mapping[str, float]
+    unsupported: Sequence[int] = ()
 
 
-_NAMES: Final = [each.name for each in fields(LoggedTurn)]
+_NAMES: Final = [each.name for each in fields(LoggedTurn) if each.name != "unsupported"]
 _TEXTS: Final = [each.name for each in fields(LoggedTurn) if each.type is str]
 _COLUMNS: Final = ", ".join(_NAMES)
 _YEARS: Final = range(1970, 9999)
 """The years of times that can be converted to any time zone."""
 _LARGEST: Final = 1e15
-_OPTIONAL: Final = frozenset({"path", "collection"})
+_OPTIONAL: Final = frozenset({"path", "collection", UNSUPPORTED})
 _SOURCE_TYPES: Final[Mapping[str, Any]] = {
     each.name: int | float if each.type is float else each.type  # JSON does not distinguish these
     for each in fields(Source)
     if each.name in {*SOURCE_KEYS, *_OPTIONAL}
-}
+} | {UNSUPPORTED: bool}
 
 
 def match_expression(words: str) -> str:
@@ -109,7 +111,8 @@ def _turn(row: Sequence[Any]) -> LoggedTurn:
     )
     if not is_valid:
         raise ValueError(f"turn {values['id']} has values of the wrong type")
-    return LoggedTurn(**values)
+    unsupported = [each["n"] for each in sources if each.pop(UNSUPPORTED, False)]
+    return LoggedTurn(**values, unsupported=unsupported)
 
 
 def _is_source(source: object) -> bool:

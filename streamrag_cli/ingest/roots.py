@@ -175,8 +175,7 @@ def _nothing_to_ingest(recorded: Sequence[Location], request: IngestRequest) -> 
             )
         command = request.removal_command(*recorded)
         return UsageError(
-            f"{names} {'does' if is_one else 'do'} not exist, so there is nothing to ingest:"
-            " is the disk or network share mounted?",
+            f"{names} {'does' if is_one else 'do'} not exist, so there is nothing to ingest",
             code="no_path",
             hint=f"mount the disk or network share, ingest the new location, or remove the documents: {command}",
         )

@@ -246,7 +246,7 @@ def reject_missing_roots(request: IngestRequest, settings: Settings) -> None:
             raise _no_copy(root, documents)
         raise UsageError(
             f"{sanitise_line(str(root))} no longer exists, and a rebuild would remove its"
-            f" {counted_noun(documents, 'document')} from the store: is its disk or network share mounted?",
+            f" {counted_noun(documents, 'document')} from the store",
             code="empty_folder",
             hint="mount the disk or network share, or remove the documents: streamrag ingest --rebuild --allow-empty",
         )
@@ -350,7 +350,7 @@ def _perhaps_not_mounted(root: Location, why: str, request: IngestRequest) -> Us
             hint=f"to remove its documents: {command} --allow-empty {shlex.quote(str(root))}",
         )
     return UsageError(
-        f"{sanitise_line(str(root))} {why}: is its disk or network share mounted?",
+        f"{sanitise_line(str(root))} {why}",
         code="empty_folder",
         hint="mount the disk or network share, or remove the documents:"
         f" {command} --allow-empty {shlex.quote(str(root))}",

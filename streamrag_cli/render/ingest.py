@@ -122,7 +122,7 @@ class IngestView:
     def _show_end(self, done: IngestDone) -> None:
         if self._quiet:
             return
-        for line in (secrets_line(done), skipped_line(done), summary(done)):
+        for line in (secrets_line(done, is_listed=self._verbose), skipped_line(done), summary(done)):
             if line:
                 self._line(line)
         is_new = done.counts.get("added", 0) or done.counts.get("changed", 0)

@@ -138,12 +138,14 @@ def _print_footnotes(events: Sequence[AskEvent], out: TextIO) -> None:
     from streamrag_cli.render.consoles import console_for
     from streamrag_cli.render.source_rows import rows
 
-    cited = {each.n for event in events if isinstance(event, Citations) for each in event.citations}
+    citations = [event for event in events if isinstance(event, Citations)]
+    cited = {each.n for event in citations for each in event.citations}
+    doubtful = {n for event in citations for n in event.unsupported}
     sources = [each for event in events if isinstance(event, Sources) for each in event.sources if each.n in cited]
     console = console_for(out, plain=False)
     if sources:
         console.print("─" * 5, style="dim")
-    for row in rows(console, sources, has_brackets=True):
+    for row in rows(console, sources, has_brackets=True, doubtful=doubtful):
         console.print(row, soft_wrap=True)
 
 
@@ -170,7 +172,12 @@ def _events(turn: LoggedTurn, names: DisplayNames) -> list[Sources | Token | Cit
         what = "was interrupted" if turn.state == "interrupted" else f"ended with the error {turn.state}"
         last = Error(message=f"this answer {what}", code=turn.state, hint="", retryable=False, exit_code=1)
     text = [Token(text=sanitise(turn.answer))] if turn.answer else []
-    return [Sources(sources=sources), *text, Citations(citations=cited, unknown=()), last]
+    return [
+        Sources(sources=sources),
+        *text,
+        Citations(citations=cited, unknown=(), unsupported=tuple(turn.unsupported)),
+        last,
+    ]
 
 
 def _source(fields: Mapping[str, Any], names: DisplayNames) -> Source:
@@ -190,7 +197,7 @@ def print_markdown(turns: Sequence[LoggedTurn], out: TextIO, *, names: DisplayNa
         if turn.state != COMPLETE:
             parts.append(f"*({sanitise_line(turn.state)})*")
         sources = [_source(each, names) for each in turn.sources]
-        parts.append("\n".join(map(footnote, sources)))
+        parts.append("\n".join(footnote(each, is_doubtful=each.n in turn.unsupported) for each in sources))
         out.write("".join(f"\n{part}\n" for part in parts if part))
     out.flush()
 

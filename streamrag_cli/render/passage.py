@@ -69,7 +69,7 @@ def _print_place(passage: Passage, stream: TextIO) -> None:
     from rich.cells import cell_len
     from rich.text import Text
 
-    from streamrag_cli.render.source_rows import cut, shortened_path
+    from streamrag_cli.render.source_rows import cut, repeats_path, shortened_path
 
     console = console_for(stream, plain=False)
     columns = console.width - 1
@@ -77,7 +77,7 @@ def _print_place(passage: Passage, stream: TextIO) -> None:
     row = Text(shortened_path(place, columns), style="cyan")
     room = columns - cell_len(row.plain) - 3
     heading = passage.title.rpartition(" > ")[2]
-    if heading and room >= 12 and not place.endswith(heading):
+    if heading and room >= 12 and not place.endswith(heading) and not repeats_path(heading, passage.source):
         row.append(f"   {cut(heading, room)}", style="dim")
     console.print(row, soft_wrap=True)
 

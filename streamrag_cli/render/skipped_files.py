@@ -78,10 +78,17 @@ def _noun_for(suffix: str) -> str:
     return _BY_SUFFIX.get(suffix.removeprefix("."), f"{suffix} file")
 
 
-def secrets_line(done: IngestDone) -> str:
-    """Return a note about files that were withheld as possible secrets; "" if there are none."""
+def secrets_line(done: IngestDone, *, is_listed: bool = False) -> str:
+    """Return a note about files that were withheld as possible secrets; "" if there are none.
+
+    `is_listed` is True if their names were printed.
+    """
     count = done.skipped.get("secret", 0)
     if not count:
         return ""
-    withheld = "file was withheld as a possible secret" if count == 1 else "files were withheld as possible secrets"
-    return f"note: {count} {withheld}; list them with -v, or ingest one by naming it: streamrag ingest FILE"
+    if count == 1:
+        note, it, them = "1 file was withheld as a possible secret", "it", "it"
+    else:
+        note, it, them = f"{count:,} files were withheld as possible secrets", "one", "them"
+    how = f"to ingest {it}, name it" if is_listed else f"list {them} with -v, or ingest {it} by naming it"
+    return f"note: {note}; {how}: streamrag ingest FILE"

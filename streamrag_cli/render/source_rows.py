@@ -196,7 +196,11 @@ def _heading(source: Source, columns: int, *, is_verbose: bool) -> "Text":
     note = "; ".join(notes(source))
     if cell_len(note) > columns // 2:
         copies = f"{len(source.also)} {'copy' if len(source.also) == 1 else 'copies'}"
-        shorter = [source.collection or "", "file missing" * is_missing, copies * bool(source.also)]
+        shorter = [
+            f"in {source.collection}" if source.collection else "",
+            "file missing" * is_missing,
+            copies * bool(source.also),
+        ]
         note = "; ".join(filter(None, shorter))
     parts = [f"({note})"] if note else []
     if is_verbose:
@@ -211,10 +215,22 @@ def _heading(source: Source, columns: int, *, is_verbose: bool) -> "Text":
     if has_row_places(PurePosixPath(source.source)):  # the last heading is in the location
         headings = headings.rpartition(" > ")[0]
     heading = headings.rpartition(" > ")[2].removeprefix(f"{_page(source).capitalize()}: ")
+    if repeats_path(heading, source.source):
+        heading = ""
     title = cut(heading, room) if room > 1 else ""
     text = Text(title)
     text.append(suffix if title else cut(suffix.lstrip(), columns), style="red" if is_missing else "dim")
     return text
+
+
+def repeats_path(heading: str, path: str) -> bool:
+    """Whether a heading is only the end of the path without its suffix, as the title of a document without headings.
+
+    >>> repeats_path("house/insurance", "docs/house/insurance.txt"), repeats_path("Insurance", "insurance.txt")
+    (True, False)
+    """
+    stem = str(PurePosixPath(path).with_suffix("")) if path.strip("/. ") else path
+    return f"/{stem}".endswith(f"/{heading}")
 
 
 def shortened_path(place: str, columns: int) -> str:

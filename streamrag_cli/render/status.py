@@ -88,7 +88,7 @@ def _watched(watcher: WatcherState, shown_name: Callable[[str], str], now_s: flo
     if silence := watcher.silence(now_s):
         command = f"streamrag ingest --watch {shlex.join(watcher.roots)}"
         who = f"process {watcher.pid} on {watcher.host}, which {silence}"
-        return f"note: {roots} {'was' if one else 'were'} watched by {who}: {command}"
+        return f"note: {roots} {'was' if one else 'were'} watched by {who}; to watch again: {command}"
     last_event, last_sweep = (
         _local_time(moment) if moment else "none" for moment in (watcher.last_event_at, watcher.last_sweep_at)
     )

@@ -1,5 +1,6 @@
-"""Tables whose rows are never wrapped, and their form in a pipe."""
+"""Tables in which only free text is wrapped, and their form in a pipe."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, TextIO
@@ -8,7 +9,8 @@ from streamrag_cli.text import sanitise_line
 
 _GAP: Final = 2
 _LEAST_FIRST_COLUMNS: Final = 16
-_LEAST_LAST_COLUMNS: Final = 12
+_LEAST_LAST_COLUMNS: Final = 24
+_INDENT: Final = "    "
 
 
 def write_tabbed(out: TextIO, rows: Sequence[Sequence[str]]) -> None:
@@ -32,8 +34,8 @@ def print_rows(
 ) -> None:
     """Print a table on a terminal. The columns `right` are aligned to the right; `styles` maps cells to styles.
 
-    If a row does not fit, columns are dropped from the right, except a column of free text, which is cut. The first
-    column, a path or name, is shortened on the left.
+    If a row does not fit, columns are dropped from the right, except a column of free text, which is wrapped, or on a
+    narrow terminal printed below its row. The first column, a path or name, is shortened on the left.
     """
     from rich.cells import cell_len
     from rich.text import Text
@@ -46,10 +48,12 @@ def print_rows(
     cells = [[sanitise_line(cell) for cell in row] for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(heads, *cells, strict=True)]
     has_text = heads[-1] == "reason"
+    texts: list[str] = []
     if has_text:
-        longest = max(room - widths[1] - 2 * _GAP - _LEAST_LAST_COLUMNS, _LEAST_FIRST_COLUMNS)
-        widths[0] = min(widths[0], longest, max(room // 2, _LEAST_FIRST_COLUMNS))
-        widths[-1] = max(room - sum(widths[:-1]) - _GAP * (len(widths) - 1), 1)
+        text_columns, texts = widths.pop(), [heads[-1], *(row[-1] for row in cells)]
+        widths[0] = min(widths[0], max(room // 2, _LEAST_FIRST_COLUMNS))
+        left = sum(widths) + _GAP * len(widths)
+        is_below = room - left < min(text_columns, _LEAST_LAST_COLUMNS)
     else:
         while len(widths) > 1 and sum(widths) - widths[0] + _GAP * (len(widths) - 1) > room - min(
             widths[0], max(_LEAST_FIRST_COLUMNS, room // 2)
@@ -65,5 +69,19 @@ def print_rows(
                 line.append(" " * _GAP)
             text = padding + cell if column in right else cell + padding
             line.append(text, style=(styles or {}).get(row[column], "") if number else "")
-        line.rstrip()
-        console.print(line, soft_wrap=True)
+        below = [line]
+        if texts and is_below:
+            below += [
+                Text(f"{_INDENT}{each}", style=line.style) for each in _wrapped(texts[number], room - len(_INDENT))
+            ]
+        elif texts:
+            first, *others = _wrapped(texts[number], room - left) or [""]
+            line.append(f"{' ' * _GAP}{first}")
+            below += [Text(f"{' ' * left}{each}") for each in others]
+        for each in below:
+            each.rstrip()
+            console.print(each, soft_wrap=True)
+
+
+def _wrapped(text: str, columns: int) -> list[str]:
+    return textwrap.wrap(text, max(columns, 1), break_on_hyphens=False)

@@ -3,9 +3,11 @@
 import difflib
 import os
 import shlex
+from pathlib import Path
 from typing import Final
 
 from streamrag_cli.addresses import format_path, is_address
+from streamrag_cli.counting import counted_noun
 from streamrag_cli.display_names import DisplayNames
 from streamrag_cli.errors import UsageError
 from streamrag_cli.model import DocumentRecord
@@ -41,6 +43,8 @@ def find(manifest: Manifest, name: str, names: DisplayNames) -> DocumentRecord:
         raise _ambiguous(name, named, names)
     if (unread := _unread(manifest, name, names)) is not None:
         raise unread
+    if (on_disk := _on_disk(name, records, names)) is not None:
+        raise on_disk
     raise _unknown(name, records, names)
 
 
@@ -85,6 +89,21 @@ def _unread(manifest: Manifest, name: str, names: DisplayNames) -> UsageError | 
 def not_ingested(path: str, reason: str, names: DisplayNames) -> str:
     """The message that a file was skipped or could not be read."""
     return f"{sanitise_line(names.of(path))} was not ingested: {sanitise_line(reason)}"
+
+
+def _on_disk(name: str, records: list[DocumentRecord], names: DisplayNames) -> UsageError | None:
+    """The error for a folder of documents, or for a file on this machine that was not ingested."""
+    path = _absolute(name, names)
+    if path is None or is_address(path):
+        return None
+    shown, argument = sanitise_line(names.of(path))[:200], shlex.quote(sanitise_line(names.typed(path)))
+    if below := sum(each.path.startswith(f"{path}/") for each in records):
+        message, hint = f"{shown} is a folder with {counted_noun(below, 'document')}", f"streamrag ls {argument}"
+    elif Path(path).is_file():
+        message, hint = f"{shown} has not been ingested", f"streamrag ingest {argument}"
+    else:
+        return None
+    return UsageError(message, code="no_such_document", hint=hint)
 
 
 def _unknown(name: str, records: list[DocumentRecord], names: DisplayNames) -> UsageError:

@@ -34,6 +34,7 @@ _PLACE: Final = re.compile(
 _ID: Final = re.compile(r"[0-9a-f]{6,64}")
 _ID_CHARS: Final = 32
 _SHOWN_CHARS: Final = 80
+_SHOWN_RANGES: Final = 6
 
 
 def read(
@@ -199,7 +200,7 @@ def _page(manifest: Manifest, record: DocumentRecord, page: int, selection: Sele
     pages = sorted({chunk.page for chunk in chunks if chunk.page is not None})
     if page not in pages:
         name = sanitise_line(selection.names.of(record.path))
-        message = f"{name} has text on pages {pages[0]} to {pages[-1]}" if pages else f"{name} has no pages"
+        message = f"{name} has {_text_on(pages)}" if pages else f"{name} has no pages"
         raise UsageError(
             f"cannot show page {page}: {message}",
             code="no_such_line",
@@ -207,6 +208,28 @@ def _page(manifest: Manifest, record: DocumentRecord, page: int, selection: Sele
         )
     of_page = [chunk for chunk in chunks if chunk.page == page]
     return _passage(record, lines_of(of_page), title=of_page[0].title, page=page)
+
+
+def _text_on(pages: Sequence[int]) -> str:
+    """Name the pages, which are in ascending order.
+
+    >>> _text_on([2]), _text_on([1, 2, 3, 7])
+    ('text on page 2', 'text on pages 1 to 3 and 7')
+    >>> _text_on([1, 3, 5, 7, 9, 11, 13])
+    'text on pages 1, 3, 5, 7, 9 and others up to 13'
+    """
+    ranges: list[list[int]] = []
+    for page in pages:
+        if ranges and page == ranges[-1][-1] + 1:
+            ranges[-1][1:] = [page]
+        else:
+            ranges.append([page])
+    shown = [" to ".join(map(str, each)) for each in ranges]
+    if len(shown) > _SHOWN_RANGES:
+        shown = [*shown[: _SHOWN_RANGES - 1], f"others up to {pages[-1]}"]
+    *before, last = shown
+    listed = f"{', '.join(before)} and {last}" if before else last
+    return f"text on page{'s' if len(pages) > 1 else ''} {listed}"
 
 
 def _split_at_sheet(where: str) -> tuple[str, str] | None:

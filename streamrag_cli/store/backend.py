@@ -79,7 +79,13 @@ class DiskSpace:
 
     @property
     def free(self) -> str:
-        return f"{self.free_bytes / 1e6:,.0f} MB free"
+        """The free space in MB or, if there is much, in GB.
+
+        >>> [DiskSpace(place="/", free_bytes=each, is_writable=True).free for each in (812_000_000, 78_129_000_000)]
+        ['812 MB free', '78 GB free']
+        """
+        is_much = self.free_bytes >= 10e9
+        return f"{self.free_bytes / 1e9:,.0f} GB free" if is_much else f"{self.free_bytes / 1e6:,.0f} MB free"
 
 
 class Store(Protocol):

@@ -243,7 +243,12 @@ def test_a_source_without_a_line_number_is_opened_with_xdg_open(tmp_path: Path) 
     opener.chmod(stat.S_IRWXU)
     environment = {"EDITOR": "vi", "DISPLAY": ":0", "PATH": str(tmp_path)}
 
+    page = tmp_path / "tree.html"
+    page.touch()
+
     assert command_for(opener, None, environment) == ([str(opener), str(opener)], False)
+    assert command_for(page, 7, environment) == ([str(opener), str(page)], False)
+    assert command_for(page, 7, {**environment, "DISPLAY": ""}) == (["vi", "+7", str(page)], True)
 
 
 def test_a_saved_conversation_marks_incomplete_answers() -> None:

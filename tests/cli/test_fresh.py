@@ -144,7 +144,7 @@ def test_an_empty_folder_does_not_remove_stored_documents(user: WarmCommandLine)
 
     assert (code, gone[0]) == ("not_synced", "source_gone")
     assert message.startswith("the documents were not updated: ")
-    assert "is its disk or network share mounted?" in message
+    assert "; mount the disk or network share, or remove" in message
     assert set(listed(user)) == set(NOTES)
 
 

@@ -368,6 +368,21 @@ def test_show_prints_the_question_its_sources_and_the_answer(user: CommandLine) 
     )
 
 
+def test_a_logged_answer_keeps_the_marks_of_unsupported_citations(user: CommandLine) -> None:
+    claim = "The moon has 40 green valleys and hums at night [1]."
+    with OpenAIServer(chat=answer(claim)) as server:
+        outcome = ask(user, QUESTION, "-k", "1", "--footnotes", "--base-url", server.base_url, "-m", "test-model")
+    note = "note: source [1] may not support a sentence that cites it; check that sentence"
+    footnote = "- [1?] `library/hours.md:3` Opening hours\n"
+    turn = user.run("log", "show")
+
+    assert (note in outcome.stderr, footnote in outcome.stdout.decode()) == (True, True)
+    assert user.run("show", "last").stdout == outcome.stdout
+    assert note in turn.stdout.decode()
+    assert footnote in user.run("log", "show", "--md").stdout.decode()
+    assert [(each["unsupported"], list(each["sources"][0])[-1]) for each in logged(user)] == [([1], "chunk_id")]
+
+
 def test_no_output_of_the_log_contains_control_characters(user: CommandLine) -> None:
     ask(user, "What is the \x1b[31mzebra\u202e on the roof?", "--min-score", "0")
     with closing(sqlite3.connect(Path(user.variables["XDG_STATE_HOME"], "streamrag", "log.db"))) as db:

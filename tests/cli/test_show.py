@@ -44,6 +44,7 @@ def user(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         (home / "work" / EVIL_NAME).write_text(EVIL_TEXT, encoding="utf-8")
         user = without_log.having(STREAMRAG_LOG_QUESTIONS="on", XDG_STATE_HOME=str(home / "state"), **store)
         assert user.run("ingest", ".").code == 0
+        (home / "work" / "new.md").write_text("# New\n", encoding="utf-8")
         yield user
 
 
@@ -100,6 +101,8 @@ def test_a_line_number_selects_the_passage_that_contains_it(user: WarmCommandLin
             "2 documents are named 'hours.md': garden/hours.md, rules/hours.md",
             "streamrag show garden/hours.md",
         ),
+        ("rules", "rules is a folder with 2 documents", "streamrag ls rules"),
+        ("./new.md:2", "new.md has not been ingested", "streamrag ingest new.md"),
         ("note.txt", "no document is named 'note.txt'; similar: notes.txt", "streamrag show notes.txt"),
         (
             "rules/hour.md:3-4",
@@ -294,6 +297,14 @@ def own(cli: WarmCommandLine) -> WarmCommandLine:
     write_files(cli.directory, {"a/tide.md": "# Tide\n\nIt rises at six.\n"})
     assert cli.run("ingest", "a").code == 0
     return cli
+
+
+def test_a_document_without_text_is_reported(own: WarmCommandLine) -> None:
+    (own.directory / "a" / "empty.md").touch()
+    assert own.run("ingest", "a").code == 0
+    outcome = own.run("show", "empty.md")
+
+    assert (outcome.code, outcome.stdout, outcome.stderr) == (0, b"", "note: the document contains no text\n")
 
 
 def test_long_lines_and_notes_wrap_between_words_on_a_terminal(own: WarmCommandLine) -> None:

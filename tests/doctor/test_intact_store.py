@@ -10,6 +10,7 @@ from streamrag_cli.store.local.integrity import UNFOUND_TOLERATED, Inspection, i
 from tests.support.command_line import CommandLine
 from tests.support.doctor import bad, copy_of, doctor, follow, of_check
 from tests.support.fake_embedder import FakeEmbedder
+from tests.support.files import write
 from tests.support.http_client import wait_until
 from tests.support.stores import LocalStore, document, many_chunks
 
@@ -69,6 +70,18 @@ def test_the_hint_for_an_empty_collection_fixes_it(small: CommandLine, tmp_path:
     assert (code, bad(findings)) == (5, [("failed", "store", "store_empty", "streamrag ingest PATH")])
     assert follow(user, "streamrag ingest PATH").code == 0
     assert doctor(user)[0] == 0
+
+
+def test_another_empty_collection_is_only_a_warning(small: CommandLine, tmp_path: Path) -> None:
+    user = copy_of(small, tmp_path)
+    write(user.directory / "shed.md", "# Shed\n\nIt is locked at night.\n")
+    assert user.run("ingest", "shed.md", "-c", "shed").code == 0
+    assert of_check(doctor(user)[1], "store")[-1]["found"].startswith("shed: 1 passage of 1 document; ")
+    assert user.run("ingest", "--remove", "shed.md", "-c", "shed").code == 0
+
+    code, findings = doctor(user)
+    assert (code, bad(findings)) == (0, [("warning", "store", "store_empty", "streamrag ingest PATH -c shed")])
+    assert doctor(user, "-c", "shed")[0] == 5
 
 
 def test_a_killed_ingest_is_reported_as_interrupted_until_the_repair(tmp_path: Path) -> None:

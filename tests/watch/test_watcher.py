@@ -215,6 +215,10 @@ def test_a_killed_watcher_is_reported_until_a_new_one_replaces_it(cli: CommandLi
     [finding] = findings_of(cli, "watch_stale")
     assert finding["found"].endswith("is no longer running, so changes are not ingested")
     assert finding["hint"] == f"streamrag ingest --watch {folder}"
+    status = cli.run("status").stdout.decode()
+    assert f", which is no longer running; to watch again: streamrag ingest --watch {folder}" in " ".join(
+        status.split()
+    )
 
     with watching(cli) as watcher:  # without PATH, all known roots
         assert watcher.until("watching")[-1]["roots"] == ["docs"]

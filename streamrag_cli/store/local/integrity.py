@@ -71,7 +71,8 @@ class Inspection:
         counted = ("documents", "chunks", "vectors", "searched", "unfound", "generation")
         return IntegrityReport(
             chunks=self.chunks,
-            summary=f"{self.chunks:,} passages of {self.documents:,} documents; every passage has a vector;"
+            summary=f"{counted_noun(self.chunks, 'passage')} of {counted_noun(self.documents, 'document')};"
+            f" every passage has a vector;"
             f" vector search finds {searched}{missed}; full text and databases intact;"
             f" generation {self.generation}",
             figures={name: getattr(self, name) for name in counted},

@@ -66,7 +66,7 @@ def check_integrity(address: PostgresUrl, collection: str) -> IntegrityReport:
         f"the passages and the full-text index differ in {counted_noun(words, 'entry', 'entries')}": words,
         f"the passages and the vectors differ in {counted_noun(vectors, 'entry', 'entries')}": vectors,
     }
-    contents = f"{counts.chunks:,} passages of {counts.documents:,} documents"
+    contents = f"{counted_noun(counts.chunks, 'passage')} of {counted_noun(counts.documents, 'document')}"
     contents += "; every passage has a full-text entry and a vector"
     return IntegrityReport(
         chunks=counts.chunks,
