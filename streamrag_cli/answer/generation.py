@@ -59,7 +59,7 @@ async def generate(
 ) -> AsyncGenerator[AskEvent, None]:
     """Stream the model's answer. If the server no longer has the cached model, use the model that it has now.
 
-    `mark` fences the sources in the prompt; it is removed from the answer.
+    `mark` separates the sources in the prompt; it is removed from the answer.
     """
     model_cache = ModelCache(settings.state_directory)
     generate_with = partial(

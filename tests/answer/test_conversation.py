@@ -73,7 +73,7 @@ async def _collect(question: Question, settings: Settings) -> list[AskEvent]:
 
 def source_numbers(prompt: str) -> list[tuple[int, str]]:
     """The numbers and the files of the sources in a prompt."""
-    return [(int(n), name) for n, name in re.findall(r"source \[(\d+)\]\nFrom: (\S+)", prompt)]
+    return [(int(n), name) for n, name in re.findall(r"^Z[a-z]{8} \[(\d+)\] ([^\s:]+)", prompt, re.MULTILINE)]
 
 
 def chunk_id(retriever: Retriever, question: str) -> str:

@@ -4,7 +4,7 @@ import pytest
 
 from streamrag_cli.answer.leaked_mark import LeakedMarkFilter
 
-MARK = "3f09ab12cd34ef56"
+MARK = "Zwqktbxmp"
 
 
 def filtered(pieces: list[str], mark: str = MARK) -> str:
@@ -15,12 +15,12 @@ def filtered(pieces: list[str], mark: str = MARK) -> str:
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        (f"Ten days <<{MARK} source [2]>> at most.", "Ten days  at most."),
-        (f"Ten days{MARK}>>", "Ten days"),
-        (f"<<{MARK} text\nTen", "\nTen"),
-        ("Ten days <<", "Ten days "),
-        ("if a << 3 or a <<= 3fold", "if a << 3 or a <<= 3fold"),
-        ("The end of 3f09ab", "The end of 3f09ab"),
+        (f"Ten days {MARK} [2] at most.", "Ten days  [2] at most."),
+        (f"Ten days{MARK}", "Ten days"),
+        (f"{MARK}\nTen", "\nTen"),
+        (f"{MARK}{MARK}Ten", "Ten"),
+        (f"Zw{MARK}", "Zw"),
+        ("A Zwqkt ending in Z", "A Zwqkt ending in Z"),
     ],
 )
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 100])

@@ -21,14 +21,12 @@ def hit(text: str, *, page: int | None = None) -> Hit:
     return Hit(chunk=chunk, source="docs/a.md", path="/home/someone/docs/a.md", score=0.9, rank=1)
 
 
-def test_sources_are_numbered_and_enclosed_in_marks() -> None:
+def test_sources_are_numbered_and_separated_by_the_mark() -> None:
     _, (role, prompt) = messages("Why?", [hit("Because {it} is.")], mark="MARK")
 
     assert (role, prompt) == (
         "user",
-        "Mark: MARK\n\nSources:\n\n<<MARK source [1]\nFrom: docs/a.md\nHeading: Guide > Set up\n\n"
-        "Because {it} is.\nMARK>>"
-        "\n\nQuestion: Why?",
+        "Mark: MARK\n\nSources:\n\nMARK [1] docs/a.md: Guide > Set up\nBecause {it} is.\n\nMARK\n\nQuestion: Why?",
     )
 
 
@@ -63,10 +61,10 @@ def test_control_characters_are_not_sent_to_the_model() -> None:
     assert "\x1b" not in str(messages("Why\x1b?", [hit("a\x1bb\U000e0041")]))
 
 
-def test_piped_text_is_enclosed_in_its_own_marks() -> None:
+def test_piped_text_has_a_mark_of_its_own() -> None:
     _, (_, prompt) = messages("Why?", [hit("text")], extra="log line", mark="MARK")
 
-    assert "<<MARK text\nlog line\nMARK>>\n\nQuestion: Why?" in prompt
+    assert prompt.endswith("\ntext\n\nMARK text that the user adds\nlog line\n\nMARK\n\nQuestion: Why?")
 
 
 def test_questions_and_answers_alternate_even_if_one_is_missing() -> None:

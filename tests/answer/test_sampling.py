@@ -99,9 +99,9 @@ def test_a_server_that_refuses_stop_sequences_is_asked_without_them(settings: Se
 def test_a_leaked_mark_is_cut_out_of_the_answer(settings: Settings) -> None:
     def reply(request: LoggedRequest) -> Reply:
         mark = mark_of(request)
-        return stream(*map(token, ("Ada ", "<", f"<{mark[:5]}", mark[5:], " source [1]", ">>", "Brandt [1].")))
+        return stream(*map(token, ("Ada ", mark[:5], mark[5:], "Brandt ", f"{mark} [1].")))
 
-    assert ask(reply, settings)[0] == "Ada Brandt [1]."
+    assert ask(reply, settings)[0] == "Ada Brandt  [1]."
 
 
 def test_instructions_are_in_the_prompt_prefix_that_all_questions_share(settings: Settings) -> None:

@@ -262,7 +262,7 @@ def test_a_vague_follow_up_is_searched_with_the_previous_question(as_stream: boo
         sent = model.requests[-1].json["messages"][-1]["content"]
 
     assert (text, reason) == ("Ada Brandt [1].", "stop")
-    assert "From: docs/lighthouse.md" in sent
+    assert " [1] docs/lighthouse.md" in sent
 
 
 def test_quotes_respect_max_tokens_and_stop_and_report_no_usage(settings: Settings) -> None:
