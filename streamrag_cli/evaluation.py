@@ -7,7 +7,6 @@ trec_eval, computes the metrics; it is installed with `pip install 'streamrag[ev
 
 import json
 import re
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -22,6 +21,7 @@ from streamrag_cli.ingest.pipeline import IngestRequest, ingest_or_raise
 from streamrag_cli.model import Hit, Turn
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.retrieval.search import Retrieved
+from streamrag_cli.scratch import ScratchDirectory
 from streamrag_cli.setting_row import MAX_TOP_K
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.registry import open_store
@@ -100,10 +100,10 @@ def evaluate(
     """
     _require_metrics_packages()
     queries = _sample(_queries(folder), limit)
-    with tempfile.TemporaryDirectory(prefix="streamrag-eval-") as scratch:
-        corpus = Path(scratch, "corpus")
+    with ScratchDirectory("streamrag-eval-") as scratch:
+        corpus = scratch.path / "corpus"
         ids = write_corpus(folder / "corpus.jsonl", corpus)
-        with open_store(settings.store).scratch_store(Path(scratch)) as store:
+        with open_store(settings.store).scratch_store(scratch.path) as store:
             scratch_settings = replace(settings, store=store, collection="evaluation")
             for event in ingest_or_raise(IngestRequest(paths=(corpus,), working_directory=corpus), scratch_settings):
                 on_ingest(event)

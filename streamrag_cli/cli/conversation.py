@@ -4,7 +4,7 @@ import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from streamrag_cli.cli.process import Process
 from streamrag_cli.counting import counted_noun
@@ -20,6 +20,10 @@ from streamrag_cli.text import sanitise_line
 
 if TYPE_CHECKING:
     from streamrag_cli.history.reading import LoggedTurn
+
+
+_DAMAGED_SHOWN: Final = 50
+"""The maximum number of damaged turns in a command that deletes them, so that it can be pasted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +54,31 @@ class Continued:
 def to_continue(process: Process, flags: Mapping[str, object | None], *, last: bool, prefix: str | None) -> Continued:
     """Return the conversation that `-C` (`last`) or `--thread PREFIX` selects.
 
-    Raises the errors of `thread_to_continue`.
+    Raises the errors of `thread_to_continue`, and LogError `log_damaged` if all turns of the conversation are damaged.
     """
     thread = thread_to_continue(process, last=last, prefix=prefix)
-    turns = ConversationLog.open(process.environment).find(thread=thread, limit=MOST_TURNS)
+    log = ConversationLog.open(process.environment)
+    turns = log.find(thread=thread, limit=MOST_TURNS)
+    if not turns:
+        raise LogError(
+            sanitise_line(f"all turns of the conversation {thread} in the log are damaged"),
+            code="log_damaged",
+            hint=f"streamrag log rm {' '.join(map(str, sorted(log.damaged)))}".rstrip(),
+        )
+    note_damaged(log, process)
     return Continued(thread=thread, turns=turns[::-1], flags=with_target_of(thread, process, flags))
+
+
+def note_damaged(log: ConversationLog, process: Process) -> None:
+    """Print a note if damaged turns of the log were left out."""
+    from streamrag_cli.render.error_output import print_notes
+
+    if log.damaged:
+        ids = sorted(log.damaged)
+        turns = counted_noun(len(ids), "damaged turn")
+        was, them = ("was", "it") if len(ids) == 1 else ("were", "them")
+        command = " ".join(map(str, ids[:_DAMAGED_SHOWN]))
+        print_notes(process.err, [f"{turns} {was} left out; to delete {them}: streamrag log rm {command}"])
 
 
 def print_description(line: str, process: Process, *, plain: bool) -> None:

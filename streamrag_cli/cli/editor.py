@@ -4,13 +4,13 @@ import shlex
 import shutil
 import stat
 import subprocess
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from streamrag_cli.documents.formats import is_web_page
 from streamrag_cli.errors import UsageError
+from streamrag_cli.scratch import ScratchDirectory
 
 _HINT: Final = "export VISUAL=vi"
 _LINE_AFTER_COLON: Final = frozenset({"hx", "helix", "subl", "zed"})
@@ -91,8 +91,8 @@ def edited(text: str, environment: Mapping[str, str], run: RunProgram) -> str:
     Raises UsageError `no_editor` or `editor_failed`.
     """
     editor = editor_of(environment)
-    with tempfile.TemporaryDirectory(prefix="streamrag-") as directory:
-        file = Path(directory) / "question.md"
+    with ScratchDirectory("streamrag-editor-") as scratch:
+        file = scratch.path / "question.md"
         file.touch(mode=0o600)
         file.write_text(text, encoding="utf-8")
         run_editor([*editor, str(file)], run)

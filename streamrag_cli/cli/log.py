@@ -64,6 +64,7 @@ def entries(
     """
     if context.invoked_subcommand:
         return 0
+    from streamrag_cli.cli.conversation import note_damaged
     from streamrag_cli.moments import start_of
     from streamrag_cli.render.log import print_turns
 
@@ -77,7 +78,8 @@ def entries(
         since=start_of(since, time.time(), flag="--since") if since else None,
     )
     print_turns(turns, process.out, json=json, jsonl=jsonl)
-    if not turns and not (json or jsonl):
+    note_damaged(log, process)
+    if not (turns or log.damaged or json or jsonl):
         filtered = words or collection or thread or since
         process.err.write("no question in the log matches\n" if filtered else "the log is empty\n")
     return 0
@@ -101,10 +103,13 @@ def show(
 
     `streamrag show last` shows only the last answer in this terminal.
     """
+    from streamrag_cli.cli.conversation import note_damaged
     from streamrag_cli.render.log import print_markdown, show_turn
 
     process: Process = context.obj
-    turns = _named(_log(process), which)
+    log = _log(process)
+    turns = _named(log, which)
+    note_damaged(log, process)
     if md:
         print_markdown(turns, process.out, names=process.display_names)
         return 0
@@ -163,7 +168,7 @@ def remove(
     elif thread is not None:
         deleted = delete(log.file, "thread = ?", (log.find_thread(thread),))
     else:
-        rows = sorted({turn.id for each in ids or () for turn in _named(log, each)})
+        rows = sorted({row for each in ids or () for row in _named_ids(log, each)})
         deleted = delete(log.file, f"id IN ({', '.join('?' * len(rows))})", rows)
     process.out.write(
         "the damaged log was deleted\n" if deleted is None else f"{counted_noun(deleted, 'turn')} deleted\n"
@@ -225,18 +230,34 @@ def _named(log: "ConversationLog", which: str) -> "list[LoggedTurn]":
 
     Raises UsageError `not_in_log`.
     """
-    conditions: dict[str, Any] = {"limit": 1}
-    if which.isdecimal() and which.isascii():
-        conditions["turn"] = min(int(which[:20]), 2**63 - 1)
-    elif which != "last":
-        conditions = {"thread": log.find_thread(which)}
-    turns = log.find(**conditions)
+    turns = log.find(limit=1) if which == "last" else log.find(**_conditions(log, which))
     if not turns:
-        is_empty = not log.find(limit=1)
-        message = "the log is empty" if is_empty else f"the log contains no turn or conversation {which}"
-        hint = 'streamrag ask "QUESTION"' if is_empty else "streamrag log"
-        raise UsageError(message, code="not_in_log", hint=hint)
+        raise _not_in_log(log, which)
     return turns[::-1]
+
+
+def _named_ids(log: "ConversationLog", which: str) -> list[int]:
+    """Return the ids of the turns that `_named` returns, and of damaged turns. Raises UsageError `not_in_log`."""
+    rows = log.find_ids()[:1] if which == "last" else log.find_ids(**_conditions(log, which))
+    if not rows:
+        raise _not_in_log(log, which)
+    return rows
+
+
+def _conditions(log: "ConversationLog", which: str) -> dict[str, Any]:
+    if which.isdecimal() and which.isascii():
+        return {"turn": min(int(which[:20]), 2**63 - 1)}
+    return {"thread": log.find_thread(which)}
+
+
+def _not_in_log(log: "ConversationLog", which: str) -> UsageError:
+    if log.damaged:
+        command = f"streamrag log rm {' '.join(map(str, sorted(log.damaged)))}"
+        return UsageError(f"the log contains only damaged turns for {which}", code="not_in_log", hint=command)
+    is_empty = not log.find_ids()
+    message = "the log is empty" if is_empty else f"the log contains no turn or conversation {which}"
+    hint = 'streamrag ask "QUESTION"' if is_empty else "streamrag log"
+    return UsageError(message, code="not_in_log", hint=hint)
 
 
 def _confirm(process: Process, file: Path, *, yes: bool) -> None:

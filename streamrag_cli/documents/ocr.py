@@ -1,7 +1,8 @@
 """Optical character recognition (OCR) with the program tesseract, if it is installed.
 
 `find_ocr` finds the program and its languages. `PageReader` runs it inside the parser process. tesseract reads the
-image from stdin and writes the words to stdout, so it needs no files. Its processor time per page is limited.
+image from stdin and writes the words to stdout, so it needs no files. Its processor time per page is limited, and the
+time for all pages of one file.
 """
 
 import contextlib
@@ -10,10 +11,12 @@ import resource
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from streamrag_cli.counting import counted_noun
 from streamrag_cli.documents.ocr_text import text_of
 from streamrag_cli.errors import ConfigurationError, DocumentError
 
@@ -22,6 +25,8 @@ PAGE_LIMIT_S: Final = 60
 WALL_LIMIT_S: Final = 240
 """The limit of real time per page, in seconds. It is longer, for busy machines."""
 INSTALL: Final = "apt install tesseract-ocr"
+FILE_LIMIT_S: Final = 3600.0
+"""The limit of real time for OCR of one file, in seconds. At 2 to 4 s per page, it is enough for 900 pages."""
 _QUERY_LIMIT_S: Final = 20
 _MANY_LANGUAGES: Final = 3
 """If more languages are installed, only the locale's language and English are used: each one slows recognition."""
@@ -37,13 +42,17 @@ _BY_LOCALE: Final = dict(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ocr:
-    """How to run tesseract. `languages` are joined by +. `data` is the folder of the languages, "" for the default."""
+    """How to run tesseract. `languages` are joined by +. `data` is the folder of the languages, "" for the default.
+
+    `file_limit_s` limits the time for the pages of one file, without pages that were recognised before.
+    """
 
     program: str
     languages: str
     version: str
     finds_orientation: bool
     data: str = ""
+    file_limit_s: float = FILE_LIMIT_S
 
     @property
     def recipe(self) -> str:
@@ -117,6 +126,17 @@ def _output(program: str, option: str, data: str) -> str:
     return (result.stdout or result.stderr).decode("utf-8", "replace")
 
 
+class OcrFileLimitError(DocumentError):
+    """OCR of a file has reached its limit of time."""
+
+    def __init__(self, limit_s: float, pages: int) -> None:
+        super().__init__(
+            f"OCR took longer than {limit_s / 60:,.0f} minutes; {counted_noun(pages, 'page')} of the file"
+            f" {'was' if pages == 1 else 'were'} read, and the next ingest continues there",
+            code="timed_out",
+        )
+
+
 class PageReader:
     """Recognises the text of the pages of one file.
 
@@ -135,19 +155,29 @@ class PageReader:
         self._known = known
         self._on_begin = on_begin
         self._on_page = on_page
+        self._used_s = 0.0
+        self._pages = 0
 
     def read(self, key: str, image: Callable[[], bytes], *, dpi: int = 0, page: int = 0) -> str:
         """Return the text of the page that `key` identifies in the file. `image` returns the bytes of an image file.
 
         `dpi` is the image's resolution, 0 if unknown; `page` is the index of a page in a TIFF. Raises `DocumentError`
-        `timed_out` or `corrupt`.
+        `timed_out` or `corrupt` if this page cannot be read, and `OcrFileLimitError` if no further page may be read.
         """
         if key in self._known:
+            self._pages += 1
             return self._known[key]
-        data = image()
-        self._on_begin()
-        text = text_of(self._run(data, dpi, page))
+        if self._used_s >= self._ocr.file_limit_s:
+            raise OcrFileLimitError(self._ocr.file_limit_s, self._pages)
+        begin_s = time.monotonic()
+        try:
+            data = image()
+            self._on_begin()
+            text = text_of(self._run(data, dpi, page))
+        finally:
+            self._used_s += time.monotonic() - begin_s
         self._on_page(key, text)
+        self._pages += 1
         return text
 
     def _run(self, image: bytes, dpi: int, page: int) -> str:

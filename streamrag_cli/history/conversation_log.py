@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, closing
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -48,6 +49,7 @@ class ConversationLog:
 
     def __init__(self, file: Path) -> None:
         self.file = file
+        self.damaged: set[int] = set()
 
     @classmethod
     def open(cls, environment: Mapping[str, str]) -> Self:
@@ -68,7 +70,7 @@ class ConversationLog:
         if not start:
             raise UsageError("the id of the conversation is empty", code="usage", hint="streamrag log")
         rows = self._rows("SELECT DISTINCT thread FROM turns WHERE substr(thread, 1, ?) = ?", len(start), start)
-        threads = sorted(thread for (thread,) in rows)
+        threads = sorted(str(thread) for (thread,) in rows)
         if not threads:
             raise UsageError(
                 f"the log contains no conversation {prefix!r}", code="unknown_thread", hint="streamrag log"
@@ -80,29 +82,33 @@ class ConversationLog:
                 code="ambiguous_thread",
                 hint="use more characters of the id; to list the conversations: streamrag log",
             )
-        return str(threads[0])
+        return threads[0]
 
     def last_thread(self, terminal: str) -> str | None:
         """The conversation of the last question in this terminal, or else of the user's last question.
 
         Returns None if the log is empty.
         """
-        here = self._rows("SELECT thread FROM turns WHERE terminal = ? ORDER BY id DESC LIMIT 1", terminal)
-        rows = here or self._rows("SELECT thread FROM turns ORDER BY id DESC LIMIT 1")
+        here = self._rows("SELECT thread FROM turns WHERE terminal = ? ORDER BY id DESC", terminal, limit=1)
+        rows = here or self._rows("SELECT thread FROM turns ORDER BY id DESC", limit=1)
         return str(rows[0][0]) if rows else None
 
     def last_time(self, terminal: str) -> str:
         """The time of the last question in this terminal (ISO 8601, UTC), or "" if there is none."""
-        rows = self._rows("SELECT max(started_at) FROM turns WHERE terminal = ?", terminal)
-        return str((rows and rows[0][0]) or "")
+        query = "SELECT started_at FROM turns WHERE terminal = ? ORDER BY started_at DESC"
+        rows = self._rows(query, terminal, limit=1)
+        return str(rows[0][0]) if rows else ""
 
     def target(self, thread: str) -> tuple[str, str]:
         """The collection and the store (as shown, without a password) of the last question of a conversation."""
-        rows = self._rows("SELECT collection, store FROM turns WHERE thread = ? ORDER BY n DESC LIMIT 1", thread)
+        rows = self._rows("SELECT collection, store FROM turns WHERE thread = ? ORDER BY n DESC", thread, limit=1)
         return (str(rows[0][0]), str(rows[0][1])) if rows else ("", "")
 
     def find(self, *, words: str = "", limit: int | None = None, **conditions: object) -> "list[LoggedTurn]":
-        """The newest turns that contain all `words` and satisfy the conditions of `reading.find`, newest first."""
+        """The newest turns that contain all `words` and satisfy the conditions of `reading.find`, newest first.
+
+        The ids of damaged turns, which are left out, are added to `damaged`.
+        """
         from streamrag_cli.history.database import open_to_write, reading
         from streamrag_cli.history.reading import find
         from streamrag_cli.history.rows import has_unindexed, index_unfinished
@@ -113,12 +119,24 @@ class ConversationLog:
             if words.strip() and has_unindexed(db):
                 with closing(open_to_write(self.file)) as writing:
                     index_unfinished(writing)
-            return find(db, words=words, limit=limit, **conditions)
+            turns, damaged = find(db, words=words, limit=limit, **conditions)
+            self.damaged.update(damaged)
+            return turns
+
+    def find_ids(self, **conditions: object) -> list[int]:
+        """The ids of all turns that satisfy the conditions, including damaged turns."""
+        from streamrag_cli.history.database import reading
+        from streamrag_cli.history.reading import find_ids
+
+        with reading(self.file) as db:
+            return [] if db is None else find_ids(db, **conditions)
 
     def counts(self) -> dict[str, Any]:
         """The number of `turns` and `conversations`, the start of the oldest turn (`since`), and `bytes` on disk."""
-        rows = self._rows("SELECT count(*), count(DISTINCT thread), min(started_at) FROM turns")
-        turns, conversations, since = rows[0] if rows else (0, 0, None)
+        rows = self._rows("SELECT count(*), count(DISTINCT thread) FROM turns")
+        turns, conversations = rows[0] if rows else (0, 0)
+        starts = self._rows("SELECT started_at FROM turns ORDER BY started_at", limit=1)
+        since = starts[0][0] if starts else None
         files = self.file.parent.glob(f"{self.file.name}*")
         size = sum(each.stat().st_size for each in files)
         return {"turns": turns, "conversations": conversations, "since": since, "bytes": size}
@@ -184,11 +202,16 @@ class ConversationLog:
         _writers.setdefault(self.file, LogWriter(self.file)).start(recording)
         return True
 
-    def _rows(self, query: str, *values: object) -> list[Any]:
+    def _rows(self, query: str, *values: object, limit: int | None = None) -> list[Any]:
+        """The first rows of the result. Rows with bytes, which the log never contains unless damaged, are left out."""
         from streamrag_cli.history.database import reading
 
         with reading(self.file) as db:
-            return [] if db is None else db.execute(query, values).fetchall()
+            if db is None:
+                return []
+            with closing(db.execute(query, values)) as rows:
+                intact = (row for row in rows if not any(isinstance(each, bytes) for each in row))
+                return list(islice(intact, limit))
 
 
 def utc(now_s: float) -> str:

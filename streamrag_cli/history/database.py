@@ -61,7 +61,17 @@ def reading(file: Path) -> Iterator[sqlite3.Connection | None]:
 
 def _connect(file: Path, mode: str, busy_s: float) -> sqlite3.Connection:
     uri = f"{file.as_uri()}?mode={mode}"
-    return sqlite3.connect(uri, uri=True, timeout=busy_s, check_same_thread=False, isolation_level=None)
+    db = sqlite3.connect(uri, uri=True, timeout=busy_s, check_same_thread=False, isolation_level=None)
+    db.text_factory = _decoded
+    return db
+
+
+def _decoded(text: bytes) -> str | bytes:
+    """Decode a text of the database. Invalid UTF-8 is returned as bytes, so that it affects only its own row."""
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        return text
 
 
 def _exists(file: Path) -> bool:
@@ -164,7 +174,7 @@ def translated_errors(file: Path) -> Iterator[None]:
         raise not_writable(file, error.strerror or str(error)) from error
     except sqlite3.Error as error:
         raise _log_error(file, error) from error
-    except (ValueError, MemoryError, RecursionError) as error:  # SQLite cannot decode a text, or JSON is damaged
+    except (ValueError, MemoryError, RecursionError) as error:
         raise _damaged(file, str(error)) from error
 
 

@@ -3,8 +3,8 @@
 import json
 import re
 import sqlite3
-import sys
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final
@@ -46,6 +46,7 @@ class LoggedTurn:
 _NAMES: Final = [each.name for each in fields(LoggedTurn) if each.name != "unsupported"]
 _TEXTS: Final = [each.name for each in fields(LoggedTurn) if each.type is str]
 _COLUMNS: Final = ", ".join(_NAMES)
+_ID: Final = _NAMES.index("id")
 _YEARS: Final = range(1970, 9999)
 """The years of times that can be converted to any time zone."""
 _LARGEST: Final = 1e15
@@ -73,18 +74,37 @@ def find(
     limit: int | None = None,
     words: str = "",
     **conditions: object,
-) -> list[LoggedTurn]:
+) -> tuple[list[LoggedTurn], list[int]]:
     """The newest turns that contain all `words` and satisfy all `conditions`, newest first.
 
-    The names of the conditions are the keys of `_CONDITIONS`. Conditions with the value None are ignored.
+    The names of the conditions are the keys of `_CONDITIONS`. Conditions with the value None are ignored. The second
+    list contains the ids of damaged turns, which are left out and do not count towards the limit.
     """
+    turns: list[LoggedTurn] = []
+    damaged: list[int] = []
+    with closing(_select(db, _COLUMNS, words, conditions)) as rows:
+        while limit is None or len(turns) < limit:
+            row = rows.fetchone()
+            if row is None:
+                break
+            try:
+                turns.append(_turn(row))
+            except (ValueError, TypeError, RecursionError):
+                damaged.append(row[_ID])
+    return turns, damaged
+
+
+def find_ids(db: sqlite3.Connection, **conditions: object) -> list[int]:
+    """The ids of all turns that satisfy the conditions of `find`, including damaged turns."""
+    return [row for (row,) in _select(db, "id", "", conditions)]
+
+
+def _select(db: sqlite3.Connection, columns: str, words: str, conditions: Mapping[str, object]) -> sqlite3.Cursor:
     wheres = {_CONDITIONS[name]: value for name, value in conditions.items() if value is not None}
     if words.strip():
         wheres["id IN (SELECT rowid FROM turns_fts WHERE turns_fts MATCH ?)"] = match_expression(words)
     where = f" WHERE {' AND '.join(wheres)}" if wheres else ""
-    query = f"SELECT {_COLUMNS} FROM turns{where} ORDER BY id DESC LIMIT ?"
-    rows = db.execute(query, (*wheres.values(), -1 if limit is None else min(limit, sys.maxsize))).fetchall()
-    return [_turn(row) for row in rows]
+    return db.execute(f"SELECT {columns} FROM turns{where} ORDER BY id DESC", tuple(wheres.values()))
 
 
 _CONDITIONS: Final = {
@@ -96,7 +116,7 @@ _CONDITIONS: Final = {
 
 
 def _turn(row: Sequence[Any]) -> LoggedTurn:
-    """Return a turn from a row of the table. Raises ValueError if a value has the wrong type."""
+    """Return a turn from a row of the table. Raises ValueError, TypeError or RecursionError if it is damaged."""
     values = dict(zip(_NAMES, row, strict=True))
     values |= {name: json.loads(values[name]) for name in ("sources", "cited", "timings")}
     sources, cited, timings = values["sources"], values["cited"], values["timings"]
@@ -111,7 +131,7 @@ def _turn(row: Sequence[Any]) -> LoggedTurn:
     )
     if not is_valid:
         raise ValueError(f"turn {values['id']} has values of the wrong type")
-    unsupported = [each["n"] for each in sources if each.pop(UNSUPPORTED, False)]
+    unsupported = tuple(each["n"] for each in sources if each.pop(UNSUPPORTED, False))
     return LoggedTurn(**values, unsupported=unsupported)
 
 

@@ -106,7 +106,7 @@ def index_unfinished(db: sqlite3.Connection) -> None:
     with transaction(db):
         rows = db.execute("SELECT id, question, answer FROM turns WHERE NOT is_indexed").fetchall()
         for row, question, answer in rows:
-            _index(db, row, question, answer)
+            _index(db, row, *(each if isinstance(each, str) else "" for each in (question, answer)))
 
 
 def _index(db: sqlite3.Connection, row: int, question: str, answer: str) -> None:

@@ -8,21 +8,25 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from streamrag_cli.history.location import LogError, log_file, make_private_directory
 from streamrag_cli.model import Source
-from streamrag_cli.regular_files import replacing
+from streamrag_cli.regular_files import read_regular_file, replacing
 
 _TERMINALS: Final = 50
-_KEYS: Final = ("n", "chunk_id", "path", "line_start", "page", "collection")
+_TYPES: Final[Mapping[str, Any]] = {
+    "n": int, "chunk_id": str, "path": str, "line_start": int | None, "page": int | None,
+    "collection": str | None,
+}  # fmt: skip
+_MAX_BYTES: Final = 10_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownSources:
     """The sources that a search last showed in one terminal.
 
-    `at` is the time of the search in ISO 8601 (UTC). `sources` have the keys `_KEYS`; `store` contains no password.
+    `at` is the time of the search in ISO 8601 (UTC). `sources` have the keys of `_TYPES`; `store` contains no password.
     """
 
     at: str
@@ -37,7 +41,7 @@ def remember(
     """Replace the sources that are stored for the terminal. Does nothing if the file cannot be written."""
     with suppress(OSError, LogError):
         file = _file(environment)
-        listed = [{key: getattr(source, key) for key in _KEYS} for source in sources]
+        listed = [{key: getattr(source, key) for key in _TYPES} for source in sources]
         entries = _read(file)
         entries.pop(terminal, None)
         entries[terminal] = {"at": at, "collection": collection, "store": store, "sources": listed}
@@ -49,9 +53,9 @@ def remember(
 
 def recall(environment: Mapping[str, str], terminal: str) -> ShownSources | None:
     """The sources that were last numbered in the terminal, or None if no sources are stored for it."""
-    with suppress(OSError, LogError, TypeError):
+    with suppress(LogError):
         entry = _read(_file(environment)).get(terminal)
-        return ShownSources(**entry) if entry else None
+        return ShownSources(**entry) if _is_valid(entry) else None
     return None
 
 
@@ -64,9 +68,21 @@ def _file(environment: Mapping[str, str]) -> Path:
     return log_file(environment).with_name("shown.json")
 
 
+def _is_valid(entry: object) -> TypeGuard[dict[str, Any]]:
+    return (
+        isinstance(entry, dict)
+        and entry.keys() == {"at", "collection", "store", "sources"}
+        and all(isinstance(entry[key], str) for key in ("at", "collection", "store"))
+        and isinstance(entry["sources"], list)
+        and all(isinstance(each, dict) and each.keys() == _TYPES.keys() for each in entry["sources"])
+        and all(isinstance(value, _TYPES[key]) for each in entry["sources"] for key, value in each.items())
+    )
+
+
 def _read(file: Path) -> dict[str, Any]:
+    """The entries of the file; empty if it is missing, damaged or not a regular file, whose reader would wait."""
     try:
-        entries = json.loads(file.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        entries = json.loads(read_regular_file(file, _MAX_BYTES))
+    except (OSError, ValueError, RecursionError):
         return {}
     return entries if isinstance(entries, dict) else {}

@@ -3,7 +3,6 @@
 import os
 import signal
 import socket
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import Any, Final
 import uvicorn
 
 from streamrag_cli.errors import ConfigurationError
+from streamrag_cli.scratch import ScratchDirectory
 from streamrag_cli.server.app import create_app
 from streamrag_cli.server.limits import Limits
 from streamrag_cli.server.protocol import LimitedProtocol
@@ -96,8 +96,8 @@ def serve(
                 workers=workers,
                 timeout_worker_healthcheck=START_TIMEOUT_S,
             )
-            with tempfile.TemporaryDirectory(prefix="streamrag-") as shared:
-                run_workers(config, listening, shared)
+            with ScratchDirectory("streamrag-metrics-") as shared:
+                run_workers(config, listening, str(shared.path))
 
 
 def listening_socket(host: str, port: int) -> socket.socket:

@@ -198,6 +198,32 @@ def test_an_unusable_log_does_not_prevent_an_answer(user: CommandLine) -> None:
     assert "not logged" not in ask(user, QUESTION).stderr
 
 
+@pytest.mark.fault("log-turn-damaged")
+def test_a_damaged_turn_is_left_out_with_a_note_and_can_be_deleted(user: CommandLine) -> None:
+    ask(user, QUESTION, "-q")
+    ask(user, LENDING, "-q")
+    with closing(sqlite3.connect(Path(user.variables["XDG_STATE_HOME"], "streamrag", "log.db"))) as db:
+        db.execute("UPDATE turns SET thread = ? WHERE id = 2", (b"\x00\xff",))
+        db.commit()
+    ask(user, LENDING, "-q")
+    with closing(sqlite3.connect(Path(user.variables["XDG_STATE_HOME"], "streamrag", "log.db"))) as db:
+        db.execute("UPDATE turns SET sources = '[{' WHERE id = 3")
+        db.commit()
+    listed = user.run("log")
+    shown = user.run("log", "show", "2")
+    continued = user.run("ask", "-C", "why?")
+    last = user.run("show", "last")
+
+    assert [line.split("\t")[0] for line in listed.stdout.decode().splitlines()] == ["1"]
+    assert listed.stderr == "note: 2 damaged turns were left out; to delete them: streamrag log rm 2 3\n"
+    assert (shown.code, shown.stderr.splitlines()[-1]) == (2, "hint: streamrag log rm 2")
+    for each in (continued, last):
+        assert (each.code, each.stderr.splitlines()[-1]) == (5, "hint: streamrag log rm 3")
+    assert user.run("log", "rm", "2", "3").stdout == b"2 turns deleted\n"
+    assert user.run("log").stderr == ""
+    assert ask(user, "-C", "why?", "--min-score", "0").code == 0
+
+
 def test_a_conversation_continues_in_new_processes_and_pipes(user: CommandLine) -> None:
     ask(user, QUESTION, "-q")
     ask(user, "-C", "and into a file?", "-q", "--min-score", "0")

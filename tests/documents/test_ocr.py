@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import stat
 import threading
@@ -184,6 +185,29 @@ def test_a_page_that_fails_does_not_affect_the_other_pages(tmp_path: Path) -> No
 
     assert pages(document) == [(2, "Seven gulls")]
     assert document.notes == ("1 of 2 pages has no text (possibly scanned)",)
+
+
+@pytest.mark.fault("ocr-limits")
+@pytest.mark.parametrize("name", ["a.pdf", "a.tif"])
+def test_a_file_with_many_slow_pages_is_read_in_several_ingests(name: str, tmp_path: Path) -> None:
+    ocr = find_ocr("auto", fake_tesseract(tmp_path, f"cat >/dev/null; sleep 0.3; printf '{WORDS}'\n"))
+    assert ocr is not None
+    limited = replace(ocr, file_limit_s=0.5)
+    scans = [picture_of(LETTER)] * 5
+    raw = replace(raw_file(scanned_pdf(scans) if name == "a.pdf" else tiff(scans)), sha256="digest")
+    failures: list[DocumentError] = []
+    document = None
+    while document is None:
+        with Loader(find_ocr=lambda: (limited, OcrCache(str(tmp_path / "state"), ocr.recipe))) as loader:
+            try:
+                document = loader.load(Path("/", name), raw)
+            except DocumentError as error:
+                failures.append(error)
+
+    assert pages(document) == [(number, "Seven gulls") for number in range(1, 6)]
+    assert {each.code for each in failures} == {"timed_out"}
+    assert re.search(r" ([12]) pages? of the file (was|were) read", failures[0].message)
+    assert len(failures) in {2, 3, 4}
 
 
 def test_recognised_pages_are_cached_for_the_next_ingest(tmp_path: Path) -> None:

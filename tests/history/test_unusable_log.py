@@ -182,7 +182,7 @@ def test_deleting_everything_removes_a_damaged_log(log: ConversationLog) -> None
     assert list(log.file.parent.glob("log.db*")) == []
 
 
-@pytest.mark.fault("log-unusable")
+@pytest.mark.fault("log-turn-damaged")
 @pytest.mark.parametrize(
     ("column", "value"),
     [
@@ -190,14 +190,30 @@ def test_deleting_everything_removes_a_damaged_log(log: ConversationLog) -> None
         ("cited", "[[]]"), ("timings", "[]"), ("timings", '{"total_ms": NaN}'), ("timings", '{"total_ms": "1"}'),
         ("started_at", "yesterday"), ("started_at", b"\xff"), ("started_at", "0001-01-01T00:00:00+00:00"),
         ("state", b"\xff"), ("answer", b"\xff"), ("extra_chars", "many"), ("n", 1 << 62),
+        ("thread", b"bbbbbbbb"), ("question", 'not text'.encode("utf-16")),
     ],
 )  # fmt: skip
-def test_damage_inside_a_log_is_reported(log: ConversationLog, column: str, value: object) -> None:
+def test_a_damaged_turn_is_left_out_and_the_others_are_found(log: ConversationLog, column: str, value: object) -> None:
     with closing(sqlite3.connect(log.file)) as db:
         db.execute(f"UPDATE turns SET {column} = ? WHERE id = 2", (value,))
         db.commit()
 
-    with pytest.raises(LogError) as raised:
-        log.find()
-    assert raised.value.code == "log_damaged"
+    assert [each.id for each in log.find(limit=1)] == [1]
+    assert log.damaged == {2}
+    assert [each.id for each in log.find(words="pelican")] == [1]
+    assert log.last_thread("") in {"aaaaaaaa", "bbbbbbbb"}
+    assert log.counts()["turns"] == 2
     assert not any(isinstance(each, Notice) for each in record(log, "What?"))
+
+
+@pytest.mark.fault("log-turn-damaged")
+@pytest.mark.parametrize("column", ["thread", "question", "started_at", "collection"])
+def test_a_text_that_is_not_utf_8_affects_only_its_turn(log: ConversationLog, column: str) -> None:
+    with closing(sqlite3.connect(log.file)) as db:
+        db.execute(f"UPDATE turns SET is_indexed = 0, {column} = CAST(x'62ff' AS TEXT) WHERE id = 2")
+        db.commit()
+
+    assert [each.id for each in log.find()] == [each.id for each in log.find(words="pelican")] == [1]
+    assert (log.find_thread("a"), log.damaged) == ("aaaaaaaa", {2})
+    assert log.last_thread("") == ("aaaaaaaa" if column == "thread" else "bbbbbbbb")
+    assert log.last_time("") >= log.find()[0].started_at

@@ -167,6 +167,14 @@ def test_compressed_data_without_content_is_stopped_at_the_size_limit(serve: Cal
 
 
 @pytest.mark.fault("hostile-web-server")
+@pytest.mark.parametrize("layers", [3, 5000])
+def test_a_reply_that_is_compressed_many_times_is_not_decompressed(layers: int, serve: Callable[..., Site]) -> None:
+    site = serve({"/a": Answer(gzip.compress(b"text"), headers={"Content-Encoding": ", ".join(["gzip"] * layers)})})
+
+    assert failure(crawl(f"{site.url}/a")) == ("malformed", "the reply is compressed more than 2 times")
+
+
+@pytest.mark.fault("hostile-web-server")
 def test_a_decompression_bomb_is_not_expanded(serve: Callable[..., Site]) -> None:
     bomb = gzip.compress(bytes(300_000_000), 1)
     twice = gzip.compress(gzip.compress(bytes(100_000_000)))

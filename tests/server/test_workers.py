@@ -155,6 +155,19 @@ def test_workers_exit_when_their_parent_is_killed(settings: Settings) -> None:
         assert wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), within_s=START_S)
 
 
+@pytest.mark.fault("parent-killed")
+def test_the_metrics_of_a_killed_server_are_removed_by_the_next_one(settings: Settings, tmp_path: Path) -> None:
+    with two_workers(settings, TMPDIR=str(tmp_path)) as server:
+        server.process.kill()
+    (left,) = tmp_path.glob("streamrag-*")
+    with two_workers(settings, TMPDIR=str(tmp_path)) as server:
+        assert not left.exists()
+        server.process.terminate()
+        server.process.wait(START_S)
+
+    assert list(tmp_path.glob("streamrag-*")) == []
+
+
 @pytest.mark.parametrize("kind", ["directory", "postgres"])
 def test_every_worker_sees_new_documents_at_the_next_question(kind: str, tmp_path: Path) -> None:
     with ExitStack() as stack:

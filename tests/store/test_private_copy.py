@@ -1,5 +1,8 @@
 """Private copies of a store that is read-only for this process, on a file system mounted read-only."""
 
+import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,6 +90,25 @@ def test_only_private_copies_of_dead_processes_are_cleaned_up(tmp_path: Path, mo
     assert set(tmp_path.iterdir()) == {living.directory, another.directory}
     living.close()
     another.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.fault("store-read-only")
+def test_concurrent_processes_do_not_remove_the_private_copies_of_each_other(tmp_path: Path) -> None:
+    make_copies = (
+        "from streamrag_cli.store.local.private_copy import PrivateCopy\n"
+        "for _ in range(400):\n"
+        "    copy = PrivateCopy()\n"
+        "    (copy.directory / 'a').touch()\n"
+        "    copy.close()\n"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    processes = [
+        subprocess.Popen([sys.executable, "-c", make_copies], env=environment, stderr=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+
+    assert [each.communicate()[1] for each in processes] == [""] * 4
     assert list(tmp_path.iterdir()) == []
 
 

@@ -13,7 +13,7 @@ from streamrag_cli.documents.loaders.pdf_layout import reading_order
 from streamrag_cli.documents.loaders.pdf_margins import without_margins
 from streamrag_cli.documents.loaders.pdf_sentences import join_sentences
 from streamrag_cli.documents.loaders.pdf_text import LINE_BREAK_HYPHEN, NOT_SHOWN, Page, is_unreadable, read_page
-from streamrag_cli.documents.ocr import INSTALL, PageReader
+from streamrag_cli.documents.ocr import INSTALL, OcrFileLimitError, PageReader
 from streamrag_cli.documents.outline import clean_heading
 from streamrag_cli.errors import DocumentError
 from streamrag_cli.model import Document, Section
@@ -57,6 +57,8 @@ class _Recognised:
                 continue
             try:
                 self.texts[index] = ocr.read(str(index), partial(_rendered, pdf, index), dpi=_DPI)
+            except OcrFileLimitError:
+                raise
             except DocumentError:
                 self.failed += 1
 

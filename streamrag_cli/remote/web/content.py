@@ -15,6 +15,8 @@ from streamrag_cli.remote.web.results import FetchError
 ACCEPTED_ENCODINGS: Final = "gzip, deflate"
 _GZIP_OR_ZLIB: Final = 32 + zlib.MAX_WBITS
 _RAW: Final = -zlib.MAX_WBITS
+_MOST_LAYERS: Final = 2
+"""The maximum number of encodings of a reply. Each of them needs memory for a whole body."""
 _UNSPECIFIC: Final = frozenset({"", "application/octet-stream", "binary/octet-stream", "text/plain", "text/x-unknown"})
 _XML: Final = frozenset({"application/xml", "text/xml"})
 _HTML: Final = re.compile(
@@ -30,7 +32,10 @@ def read_body(pieces: Iterable[bytes], encodings: str, max_bytes: int) -> bytes:
 
     Raises FetchError `too_large`, `malformed`.
     """
-    for encoding in reversed([each.strip().lower() for each in encodings.split(",")]):
+    layers = [each.strip().lower() for each in encodings.split(",")]
+    if len(layers) > _MOST_LAYERS:
+        raise FetchError(f"the reply is compressed more than {_MOST_LAYERS} times", "malformed")
+    for encoding in reversed(layers):
         if encoding in {"gzip", "x-gzip", "deflate"}:
             pieces = _decompressed(pieces, max_bytes)
         elif encoding not in {"", "identity"}:

@@ -5,7 +5,6 @@ full disk, or in another user's store, copies in the temporary directory are ope
 writable takes three system calls. Copies left behind by a killed process are removed when the next copy is made.
 """
 
-import fcntl
 import os
 import shutil
 import tempfile
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from streamrag_cli.errors import StoreError
+from streamrag_cli.scratch import ScratchDirectory
 from streamrag_cli.store.interface import busy
 from streamrag_cli.system_errors import refusal
 
@@ -44,17 +44,14 @@ class PrivateCopy:
 
     def __init__(self) -> None:
         try:
-            _remove_abandoned()
-            self.directory = Path(tempfile.mkdtemp(prefix=_PREFIX))
+            self._scratch = ScratchDirectory(_PREFIX)
         except OSError as error:
             place = Path(tempfile.gettempprefix() if isinstance(error, FileNotFoundError) else tempfile.gettempdir())
             raise _cannot_copy(place, error) from error
-        self._locked = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        fcntl.flock(self._locked, fcntl.LOCK_SH)
+        self.directory = self._scratch.path
 
     def close(self) -> None:
-        shutil.rmtree(self.directory, ignore_errors=True)
-        os.close(self._locked)
+        self._scratch.close()
 
     def add(self, *files: Path) -> None:
         """Copy all `files` that exist. Raises OSError if one cannot be read, StoreError if it cannot be written."""
@@ -112,20 +109,6 @@ def _stamp(file: Path) -> tuple[int, int, int] | None:
 
 def _log_of(file: Path) -> Path:
     return file.with_name(f"{file.name}-wal")
-
-
-def _remove_abandoned() -> None:
-    """Remove copies that are not locked, because their process has ended."""
-    for each in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        with suppress(OSError):
-            if each.stat(follow_symlinks=False).st_uid != os.geteuid():
-                continue
-            descriptor = os.open(each, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(each, ignore_errors=True)
-            finally:
-                os.close(descriptor)
 
 
 def _cannot_copy(place: Path, error: OSError) -> StoreError:
