@@ -37,7 +37,9 @@ _BY_LOCALE: Final = dict(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ocr:
-    """How to run tesseract. `languages` are joined by +. `data` is the folder of the languages, "" for the default."""
+    """How to run tesseract. `languages` are joined by +. `data` is the folder with the language files, "" for the
+    default.
+    """
 
     program: str
     languages: str
@@ -102,7 +104,7 @@ def _locale_language(environment: Mapping[str, str]) -> str:
 
 
 def _environment(data: str) -> dict[str, str]:
-    """Return the environment of tesseract, with one thread: several slow each other down, even on an idle machine."""
+    """Return tesseract's environment, with one thread: several slow each other down, even on an idle machine."""
     return {"OMP_THREAD_LIMIT": "1", "LC_ALL": "C.UTF-8", **({"TESSDATA_PREFIX": data} if data else {})}
 
 
@@ -118,9 +120,9 @@ def _output(program: str, option: str, data: str) -> str:
 
 
 class PageReader:
-    """Recognises the text of the pages of one file.
+    """Recognises the text on the pages of one file.
 
-    `known` maps the keys of pages that were recognised before to their text. `on_begin` is called before a page is
+    `known` maps the keys of previously recognised pages to their text. `on_begin` is called before a page is
     recognised, and `on_page` is called with its key and text afterwards.
     """
 

@@ -112,7 +112,7 @@ def _rows(source: Sequence[tuple[int, str]], mark: str, width: int) -> Iterator[
 
 
 def _fill(row: list[str], from_above: dict[int, tuple[int, str]]) -> None:
-    """Append the cells of earlier rows that extend down into the next columns of `row`."""
+    """Append the cells from earlier rows that extend down into the next columns of `row`."""
     while len(row) in from_above:
         rows, text = from_above.pop(len(row))
         if rows > 1:
