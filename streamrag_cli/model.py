@@ -296,7 +296,7 @@ class Timings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentRecord:
-    """The metadata of a document that the store keeps to detect changes of its file.
+    """Metadata about a document, which the store keeps in order to detect changes to the document's file.
 
     `path` is absolute; `source` is the name shown to users. `mtime_ns` and `read_at_ns` are nanoseconds since the Unix
     epoch; `sha256` is the hex digest of the file's bytes. `recipe` identifies the versions of the loaders, the chunker
@@ -317,7 +317,7 @@ class DocumentRecord:
 
 
 class FileVersion(NamedTuple):
-    """The fields of a `DocumentRecord` that detect changes of its file. `tags` are as stored; None means unknown.
+    """The fields of a `DocumentRecord` that reveal changes to its file. `tags` are as stored; None means unknown.
 
     This is a tuple, which is fast to create, because a check for changes reads one per document.
     """

@@ -41,7 +41,7 @@ class BatchEmbedder:
     def __init__(
         self, embedder: Embedder, *, remembered_texts: int, known: "Mapping[bytes, Passage] | None" = None
     ) -> None:
-        """Cache the embeddings of the last `remembered_texts` texts. `known` are cached embeddings by `text_key`."""
+        """Cache the embeddings of the last `remembered_texts` texts. `known` are cached ones, keyed by `text_key`."""
         self._known = dict(known or {})
         self._embedder = embedder
         self._remembered_texts = remembered_texts
@@ -134,7 +134,7 @@ class BatchEmbedder:
         )
 
     def unused(self) -> dict[bytes, Passage]:
-        """The embeddings by `text_key` that the next ingest may need after an interruption."""
+        """The embeddings, keyed by `text_key`, that the next ingest may need after an interruption."""
         return self._known | self._recent | self._fresh
 
     def _remember(self, passages: "dict[bytes, Passage]") -> None:

@@ -138,7 +138,8 @@ def _refuse_credentials(parts: SplitResult) -> None:
         raise UsageError(
             "the address contains credentials, which would be stored and shown",
             code="credentials_in_address",
-            hint="put the credentials into ~/.netrc instead of the address: machine HOST login USER password TOKEN",
+            hint="remove the credentials from the address, and add this line to ~/.netrc: machine HOST login USER"
+            " password TOKEN",
         )
 
 

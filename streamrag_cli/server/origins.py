@@ -46,9 +46,9 @@ def check_host(headers: Headers, settings: ServerSettings) -> None:
 
 
 def check_origin(headers: Headers, allowed: Sequence[str], *, is_private: bool, is_page: bool) -> None:
-    """Refuse requests from pages of other sites, because the client's browser sends its credentials with them.
+    """Refuse requests from other sites' pages, because the client's browser sends its credentials with them.
 
-    `is_private` is true if the reply contains text of documents. `is_page` is true for the web page, to which other
+    `is_private` is true if the reply contains text from documents. `is_page` is true for the web page, to which other
     sites may link. Raises RefusedError `foreign_origin`.
     """
     host = headers.get("host", "")
@@ -67,7 +67,7 @@ def check_origin(headers: Headers, allowed: Sequence[str], *, is_private: bool, 
         foreign = is_private and (_has_foreign_referer(headers, host, allowed) or _is_for_display(headers))
     if foreign:
         raise RefusedError(
-            403, "pages of other sites may not use this server", code="foreign_origin", hint=_ALLOW_ORIGIN
+            403, "pages from other sites may not use this server", code="foreign_origin", hint=_ALLOW_ORIGIN
         )
 
 

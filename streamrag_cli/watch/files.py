@@ -1,4 +1,4 @@
-"""Detects changes of the files below the watched roots: with inotify, by polling, or both."""
+"""Detects changes to the files below the watched roots: with inotify, by polling, or both."""
 
 import os
 import re

@@ -222,7 +222,7 @@ def _differences(
     if orphaned := vector_ids - chunk_ids - pending:
         yield counted_noun(len(orphaned), "vector has no passage", "vectors have no passage")
     if len(unfound) > searched * UNFOUND_TOLERATED:
-        yield f"vector search does not find {len(unfound):,} of {searched:,} passages"
+        yield f"vector search misses {len(unfound):,} of {searched:,} passages"
 
 
 def _spread(ids: Sequence[str], count: int) -> list[str]:
