@@ -17,7 +17,7 @@ from tests.support.stores import PostgresStore, Store, by_text, by_vector, docum
 
 APPLES = document("fruit.md", "apples are red", "pears are green")
 SHIPS = document("ships.md", "ships cross the sea")
-ADVICE: Final = "use a schema of your own: add schema=NAME to the parameters of the store's address"
+ADVICE: Final = "use a schema of your own: add schema=NAME to the parameters in the store's address"
 SPY: Final = "BEGIN EXECUTE 'INSERT INTO public.spied VALUES (current_user)'; {}; END"
 Database = psycopg.Connection[tuple[Any, ...]]
 
