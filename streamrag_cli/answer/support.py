@@ -280,7 +280,7 @@ def _knows(passage: Passage, word: str) -> bool:
 
 
 def _squeezed(text: str) -> str:
-    """The letters and digits of the text in lower case, to compare texts regardless of punctuation and markup."""
+    """The letters and digits in the text, in lower case, to compare texts regardless of punctuation and markup."""
     return re.sub(r"[\W_]+", "", text.lower())
 
 
