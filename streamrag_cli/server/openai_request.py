@@ -1,4 +1,4 @@
-"""Parses chat requests of OpenAI's API and refuses unsupported options."""
+"""Parses chat requests for OpenAI's API and refuses unsupported options."""
 
 import time
 from collections.abc import Sequence

@@ -72,7 +72,7 @@ def check_origin(headers: Headers, allowed: Sequence[str], *, is_private: bool, 
 
 
 def _is_own_address(name: str, bound_to: str) -> bool:
-    """Whether `name` is an address of this server. In a DNS rebinding attack, it is the name of another site."""
+    """Whether `name` is one of this server's addresses. In a DNS rebinding attack, it is another site's name."""
     if name == "localhost":
         return True
     try:
