@@ -167,7 +167,7 @@ def batch_line(batch: BatchDone, documents: list[DocumentSeen]) -> str:
 
 
 class WatchObjects:
-    """Writes one JSON object per batch, with the same keys as `ingest --json`. An error is written as the last object."""
+    """Writes one JSON object per batch, with the same keys as `ingest --json`. The last object may be an error."""
 
     def __init__(self, out: TextIO, err: TextIO) -> None:
         self._out = out
