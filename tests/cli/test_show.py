@@ -1,4 +1,4 @@
-"""`show` prints what was ingested: documents, lines, pages, passages, sources of the last answer and that answer."""
+"""`show` prints what was ingested: documents, lines, pages, passages, sources from the last answer, and that answer."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Other users of the database can create schemas and objects, but must not read, change or run anything."""
+"""Other database users can create schemas and objects, but must not read, change or run anything."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class Users:
                 conn.execute(statement)
 
     def spied_on(self) -> set[str]:
-        """The users as whom code of mallory has run."""
+        """The users as whom mallory's code has run."""
         return {str(name) for (name,) in self.database.execute("SELECT name FROM public.spied")}
 
 

@@ -1,4 +1,4 @@
-"""Concurrent writers to different folders of one collection."""
+"""Concurrent writers to different folders in one collection."""
 
 import psycopg
 import pytest
