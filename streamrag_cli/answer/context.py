@@ -31,7 +31,7 @@ _CITED_SHARE = 3
 class Context:
     """The passages for a question.
 
-    `retrieved` contains the hits of the search, `cited` the other passages that the previous answer cites. They are
+    `retrieved` contains the hits from the search, `cited` the other passages that the previous answer cites. They are
     ranked after the hits. `sources` contains both. `texts` and `cited_texts` contain the text of each passage to send
     to the model. `stale` is the check of the files that contain `sources`; None if the files may be on another machine.
     """

@@ -134,7 +134,7 @@ class _RenderedStream(Generic[AnyEvent]):
 
     def handle(self, event: AnyEvent) -> None:
         if isinstance(event, Error) and self._process.signals.received and self.ended_by is None:
-            raise Interrupted(self._process.signals.received)  # a C extension replaced Interrupted by another error
+            raise Interrupted(self._process.signals.received)  # a C extension replaced Interrupted with another error
         self.code = _code_of(event)
         self._ended = isinstance(event, Done | IngestDone | Error)
         self._renderer.handle(_with_target_flags(event, self._process))

@@ -68,7 +68,7 @@ NEAREST: Final = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retrieved:
-    """The hits of a search, best first, and intermediate results that are needed for the answer.
+    """The hits from a search, best first, and intermediate results that are needed for the answer.
 
     - `question_vector` has unit length and shape (dimension,). It is kept because a model server may charge for it.
     - `term_weights` has the question's stemmed terms in each language in the collection.

@@ -57,7 +57,7 @@ def read(
             )
         return _chunk(manifest, ids[0])
     if exact is None and _ID.fullmatch(where) and len(where) == _ID_CHARS:
-        return _chunk(manifest, where)  # raises the error of an unknown id
+        return _chunk(manifest, where)  # raises the error for an unknown id
     page, _, fragment = where.partition("#")
     if exact is None and fragment and is_web_address(page):
         record = document_names.find(manifest, page, selection.names)

@@ -1,6 +1,6 @@
 """Reads AsciiDoc tables: the lines between two delimiters become rows of cells.
 
-The number of columns is set by `cols=` or else by the first line with cells. The cells of a row may be on one line or
+`cols=` sets the number of columns, or else the first line with cells does. The cells of a row may be on one line or
 several. A cell that spans columns is followed by empty cells. A cell that spans rows is repeated in each of them,
 unless its text is long.
 """

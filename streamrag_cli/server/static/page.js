@@ -1,5 +1,5 @@
 // @ts-check
-/** The page: sends questions and shows the events of the answers. All decisions are made by the server. */
+/** The page: sends questions and shows the events of the answers. The server makes all decisions. */
 
 import { ragStream } from "./client.js";
 import { collectionInAddress, showInAddress } from "./page/address.js";
