@@ -182,7 +182,7 @@ def too_many_open_files(*, for_all: bool = False) -> ResourceError:
         )
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return ResourceError(
-        f"too many open files: this process's limit is {limit}",
+        f"too many open files: the limit of this process is {limit}",
         code="too_many_open_files",
         hint=f"raise the limit and retry: ulimit -n {max(1024, 4 * limit)}",
         retryable=True,
