@@ -1,1 +1,1 @@
-import streamrag_cli  # noqa: F401 - disables telemetry of libraries before they are imported
+import streamrag_cli  # noqa: F401 - disables libraries' telemetry before they are imported

@@ -2,11 +2,11 @@
 
     python -m benchmarks.citations SETS/squad [--half tune|report] [--show N]
 
-Statements are made from the questions, answers and sentences of a set in the format of BEIR whose queries have
+Statements are made from the questions, answers and sentences in a data set in BEIR format whose queries have
 `answers`. Right ones cite the passage that they come from. Wrong ones have another number or another name of the same
 kind, taken from another passage, or cite another passage. Every second article is for tuning, the others for the
 report.
-Also judges the hand-written answers of `written_answers.py`.
+Also judges the hand-written answers in `written_answers.py`.
 """
 
 import argparse

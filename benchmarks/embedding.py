@@ -57,7 +57,7 @@ class UsualEmbedder:
 
 
 def chunks(count: int) -> list[str]:
-    """The first `count` pieces of 1000 characters of the Python reference."""
+    """The first `count` pieces of 1000 characters from the Python reference."""
     text = "\n\n".join(topics[name] for name in sorted(topics))
     return [text[start : start + CHUNK_CHARS] for start in range(0, count * CHUNK_CHARS, CHUNK_CHARS)]
 

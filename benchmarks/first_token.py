@@ -7,7 +7,7 @@ These commands take turns in each round, so that a busy machine slows all of the
 medians of the ratios per round. Each command is a separate process that asks the same server on this machine:
 
 - `curl` only sends the question, which is the lower limit.
-- `llm` is the command of that name, without documents. It uses the server as an OpenAI-compatible model.
+- `llm` is the command with that name, without documents. It uses the server as an OpenAI-compatible model.
 - `plain` is `benchmarks/baseline.py` with documents. The server computes its embeddings immediately.
 - `warm` is `streamrag ask` with a running engine, `cold` without a running engine, and `off` with `--no-engine`. All
   three embed the question themselves.

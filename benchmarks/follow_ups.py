@@ -2,11 +2,11 @@
 
     python -m benchmarks.follow_ups SETS/conversations STORE --questions 60
 
-STORE is made from the corpus of the set if it does not exist. Each question with a history is searched in four ways in
+STORE is made from the set's corpus if it does not exist. Each question with a history is searched in four ways in
 turn, and each way has its own open collection:
 
 - single: without its history
-- first: as a follow-up, when no vectors of the conversation are known, as in a new process
+- first: as a follow-up, when no vectors from the conversation are known, as in a new process
 - later: as a follow-up, after the earlier questions were asked in the same process
 - long: like `first`, after 200 more turns of 20,000 characters
 

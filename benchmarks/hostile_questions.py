@@ -3,7 +3,7 @@
     python -m benchmarks.hostile_questions make STORE
     python -m benchmarks.hostile_questions measure STORE
 
-`make` stores the Python files of the standard library without its tests: about 20,000 chunks, with random unit vectors
+`make` stores the standard library's Python files without its tests: about 20,000 chunks, with random unit vectors
 instead of embeddings. `measure` asks questions of 20,000 characters, the maximum, in every shape that could be
 expensive. For each question it prints these times in milliseconds:
 
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def library_chunks() -> Iterator[list[Chunk]]:
-    """The chunks of each Python file of the standard library, except its tests."""
+    """The chunks from each Python file in the standard library, except its tests."""
     library = Path(sysconfig.get_path("stdlib"))
     for file in sorted(library.rglob("*.py")):
         if not {"site-packages", "test", "tests", "lib2to3"} & set(file.parts):
@@ -197,7 +197,7 @@ class _Other:
 
 
 class _NoWork:
-    """An embedder that takes no time, so that the choice of quotes is measured without embedding."""
+    """An embedder that takes no time, so that choosing quotes is measured without embedding."""
 
     name = BUILTIN
     dimension = DIMENSION

@@ -5,7 +5,7 @@
     python -m benchmarks.ingest memory CORPUS.jsonl --pages 1000 10000
 
 The baseline does what a LangChain tutorial does: it reads every file, splits it every 1000 characters, and uses
-`Chroma` of langchain-chroma with Chroma's default model class and the same model in fp32
+langchain-chroma's `Chroma` with Chroma's default model class and the same model in fp32
 (`tools/build_embedding_model.py --fp32`). The lower limit is the time to embed the same chunks on as many cores. Each
 runs in a separate process, and they take turns. On a busy machine, also compare CPU times. `memory` replaces the
 embedder with a table look-up, and shows whether the pipeline keeps data in memory after writing it.

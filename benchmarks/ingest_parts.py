@@ -50,7 +50,7 @@ def baseline_ingest(folder: Path, model: Path, store: Path) -> None:
     from langchain_chroma import Chroma
 
     class WithoutTokenTypes:
-        """A session of a model that was exported without `token_type_ids`, which are always zero."""
+        """A session for a model that was exported without `token_type_ids`, which are always zero."""
 
         def __init__(self, session: Any) -> None:
             self._session = session
@@ -140,7 +140,7 @@ def only_index(chunks: int, store: Path) -> None:
 
 
 def only_embed(folder: Path) -> None:
-    """Embed each distinct text of the folder once, longest first, and print the wall and CPU time."""
+    """Embed each distinct text in the folder once, longest first, and print the wall and CPU time."""
     from streamrag_cli.documents.chunking import chunk
     from streamrag_cli.documents.discover import discover
     from streamrag_cli.documents.discovery_results import FoundFile

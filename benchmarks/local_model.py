@@ -13,7 +13,7 @@
     python -m benchmarks.local_model DATA --base-url http://127.0.0.1:8790/v1 [--earlier PROGRAM]
 
 DATA is a data set in BEIR layout. Its documents are ingested once. Then each question is asked with both contexts,
-through a running engine. With `--earlier`, it is also asked with the `streamrag` of an earlier version, which has no
+through a running engine. With `--earlier`, it is also asked with an earlier version's `streamrag`, which has no
 such setting. The order changes with each question. The program is stopped at the first token. Ratios are the median of
 the ratios per question.
 """

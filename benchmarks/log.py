@@ -80,7 +80,7 @@ def _search(home: Path, turns: int) -> None:
 
 
 def _fill(log: "ConversationLog", turns: int) -> list[str]:
-    """Write turns of random words with the frequencies of a language; returns the words, the most frequent first."""
+    """Write turns of random words with a language's word frequencies; returns the words, the most frequent first."""
     from streamrag_cli.history.database import open_to_write
     from streamrag_cli.history.entry import Entry
     from streamrag_cli.history.rows import insert, update

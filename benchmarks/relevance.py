@@ -2,9 +2,9 @@
 
     python -m benchmarks.relevance DOCUMENTS OTHER [--embedding openai:MODEL]
 
-Both are folders in the format of BEIR. The documents of the first folder are ingested. The questions of this folder
-should get an answer; the questions of the second folder and 20 questions about daily life should not. For several
-values of `--min-score`, prints the share of each group that gets an answer. The other questions end with exit code 7.
+Both are folders in BEIR format. The documents in the first folder are ingested. The questions in this folder should get
+an answer; the questions in the second folder and 20 questions about daily life should not. For several values of
+`--min-score`, prints the share of each group that gets an answer. The other questions end with exit code 7.
 """
 
 import argparse

@@ -4,9 +4,9 @@
     python -m benchmarks.rendering --compare-live  the mixed answer compared with Rich's Live and with plain text
 
 An answer arrives in tokens of about four characters, 100 per second of a simulated clock. It is rendered on a terminal
-of 100 columns and 40 rows that discards its output. Times are CPU seconds of this process. The lower limit is a single
-render of the complete text by Rich. `Live` renders the text so far twelve times per second. Only some of its frames,
-evenly spread, are actually rendered, and their sum is scaled up.
+with 100 columns and 40 rows that discards its output. Times are CPU seconds of this process. The lower limit is a
+single render of the complete text by Rich. `Live` renders the text so far twelve times per second. Only some of its
+frames, evenly spaced, are actually rendered, and their total time is extrapolated.
 """
 
 import argparse

@@ -3,8 +3,8 @@ sizes.
 
     python -m benchmarks.rendering_exactness
 
-The texts are the examples of the CommonMark specification and the descriptions of installed packages, each streamed in
-random pieces at random times to terminals of 8, 15, 24 and 40 rows and 40, 80 and 100 columns. The reference is
+The texts are the examples from the CommonMark specification and the descriptions of installed packages, each streamed
+in random pieces at random times to terminals with 8, 15, 24 and 40 rows and 40, 80 and 100 columns. The reference is
 `rich.markdown.Markdown(text, hyperlinks=False)`; trailing blanks and the colours of code are ignored. Each difference
 is printed with its kind.
 """
@@ -56,7 +56,7 @@ def exceptions(named: tuple[str, str], html: Html) -> dict[tuple[int, int], str]
     for seed, (columns, lines) in enumerate(SIZES):
         try:
             reason = exception(text, columns=columns, lines=lines, seed=seed, html=html)
-        except IndexError:  # a bug of Rich: an end tag without a start tag
+        except IndexError:  # a bug in Rich: an end tag without a start tag
             reason = RICH_FAILS
         if reason:
             differences[columns, lines] = reason

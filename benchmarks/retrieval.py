@@ -9,7 +9,7 @@ worst case. `measure` runs each question in three ways in turn, with 100 candida
 
 - raw: only a query to Chroma and a query to FTS5, one after the other
 - ours: `Retriever.retrieve` with a table look-up instead of an embedder
-- the embedding of the same question, for comparison
+- embedding the same question, for comparison
 
 Opening is measured in new processes that take turns, without their imports: for chromadb and SQLite, until both queries
 are answered; for `Retriever.open`, until the first hits.

@@ -66,7 +66,7 @@ class Address:
 
     @property
     def name(self) -> str:
-        """The part after the last slash, without the query of a URL."""
+        """The part after the last slash, without a URL's query."""
         return format_path(self.text).name
 
     @property
@@ -134,7 +134,7 @@ def format_path(name: str) -> PurePosixPath:
 
 
 def public_address(address: str) -> str:
-    """Return an address as models and HTTP clients see it: like `shown_address`, but without folders of this machine.
+    """Return an address as models and HTTP clients see it: like `shown_address`, but without this machine's folders.
 
     >>> public_address("git+file:///srv/private/birds.git@main//docs/a.md"), public_address("git+https://host/a/b//c.md")
     ('birds.git@main//docs/a.md', 'host/a/b//c.md')

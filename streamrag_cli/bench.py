@@ -82,7 +82,7 @@ BenchEvent: TypeAlias = BenchProgress | Report | Error
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Measurement:
-    """The measurements of one answer. `waited_ms` is the time until there was something to read."""
+    """The measurements for one answer. `waited_ms` is the time until there was something to read."""
 
     waited_ms: float
     model: str

@@ -1,8 +1,8 @@
 """Serialises events and engine messages; their dataclasses define the format.
 
-The public form of an event is a line of `--jsonl`. The server sends the same line after `data: `, but may shorten the
+The public form of an event is a line in `--jsonl`. The server sends the same line after `data: `, but may shorten the
 names of sources. An event has the key `type` and at most one of the keys `status`, `sources`, `token`, `done` and
-`error`, so that a client can distinguish events by key. The metadata of a field defines its public form.
+`error`, so that a client can distinguish events by key. A field's metadata defines its public form.
 
 The full form, which a command and its engine exchange, contains every field and can be decoded without loss.
 """
@@ -97,17 +97,17 @@ def _public(value: Any, *, paths: bool, texts: bool) -> Any:
 
 @cache
 def _shown_fields(kind: type[Any]) -> tuple[tuple[str, str, frozenset[str]], ...]:
-    """Return the attribute name, JSON key and rules of each public field of a dataclass."""
+    """Return the attribute name, JSON key and rules for each public field in a dataclass."""
     return tuple((each.name, key_of(each), frozenset(each.metadata)) for each in public_fields(kind))
 
 
 def public_fields(kind: type[Any]) -> list[Field[Any]]:
-    """Return the public fields of a dataclass, in order."""
+    """Return a dataclass's public fields, in order."""
     return [each for each in fields(kind) if PRIVATE not in each.metadata]
 
 
 def key_of(public_field: Field[Any]) -> str:
-    """Return the JSON key of a public field."""
+    """Return a public field's JSON key."""
     return str(public_field.metadata.get("key", public_field.name))
 
 

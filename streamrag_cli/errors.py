@@ -9,9 +9,9 @@
     ├── DocumentError         6   one file cannot be read; does not stop an ingest
     └── NothingRelevantError  7   nothing in the store matches the question
 
-An exception of another library is converted to one of these classes where the library is called. Any
+An exception from another library is converted to one of these classes where the library is called. Any
 other exception is a bug and leads to exit code 1. Each class defines its exit code, HTTP status, severity
-and the message for clients of a server.
+and the message for a server's clients.
 """
 
 import re
@@ -36,7 +36,7 @@ class ExitCode(IntEnum):
 
 
 class Severity(IntEnum):
-    """Levels of the module `logging`, which is slow to import and not needed by most commands."""
+    """Levels from the module `logging`, which is slow to import and not needed by most commands."""
 
     WARNING = 30
     ERROR = 40
@@ -53,7 +53,7 @@ class StreamragError(Exception):
     severity: ClassVar[Severity] = Severity.ERROR
     """WARNING if the client caused the failure, else ERROR. The server logs the error message only for ERROR."""
     for_visitors: ClassVar[tuple[str, str]] = ("internal error", "")
-    """The message and hint for clients of a server; they replace those of the exception, which may contain paths,
+    """The message and hint for a server's clients; they replace those of the exception, which may contain paths,
     addresses or commands."""
     may_quote_a_server: ClassVar[bool] = False
     """Whether the message may quote the model server's reply, and with it parts of the question."""
@@ -95,7 +95,7 @@ class StoreError(StreamragError):
 
 
 class ResourceError(StreamragError):
-    # The exit code of the store, because the store is nearly always what cannot be opened.
+    # The exit code for the store, because the store is nearly always what cannot be opened.
     exit_code = ExitCode.STORE
     http_status = StoreError.http_status
     for_visitors = StoreError.for_visitors

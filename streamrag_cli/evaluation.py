@@ -36,8 +36,8 @@ _ENTRIES_PER_FOLDER: Final = 1000
 class Query:
     """A question with the grades of its relevant documents.
 
-    `answers` are strings of which a correct answer contains one; empty if unknown. `history` contains the earlier turns
-    of the conversation, oldest first.
+    `answers` are strings, one of which a correct answer contains; empty if unknown. `history` contains the
+    conversation's earlier turns, oldest first.
     """
 
     id: str
@@ -95,7 +95,7 @@ def evaluate(
 
     With `limit`, only that many questions are evaluated. They are evenly spaced in the file, so that the sample is
     representative and always the same. Raises UsageError `bad_evaluation_set` if the folder does not have this layout,
-    ConfigurationError `eval_not_installed` if the packages for metrics are missing, and the errors of ingest and
+    ConfigurationError `eval_not_installed` if the packages for metrics are missing, and the errors that ingest and
     retrieval.
     """
     _require_metrics_packages()
@@ -148,7 +148,7 @@ def _measure(
 
 
 def _documents(hits: Sequence[Hit], ids: Mapping[str, str]) -> dict[str, float]:
-    """Return the score of each document by id: the reciprocal rank of its best chunk."""
+    """Return each document's score by id: the reciprocal rank of its best chunk."""
     best: dict[str, float] = {}
     for hit in hits:
         best.setdefault(ids[hit.source], 1.0 / hit.rank)
@@ -213,7 +213,7 @@ def contains_answer(text: str, answers: Iterable[str]) -> bool:
 
 
 def _folded(text: str) -> str:
-    """Reduce `text` to its words in lower case, because the punctuation of an answer does not matter."""
+    """Reduce `text` to its words in lower case, because an answer's punctuation does not matter."""
     return " " + " ".join(re.findall(r"[^\W_]+", text.lower())) + " "
 
 
@@ -258,7 +258,7 @@ def _queries(folder: Path) -> list[Query]:
 
 
 def _history(entry: Mapping[str, Any], file: Path) -> tuple[Turn, ...]:
-    """Return the earlier turns of a question. `history` and the answer of a turn may be missing or null."""
+    """Return the turns before a question. `history` and a turn's answer may be missing or null."""
     history = entry.get("history")
     turns = [] if history is None else history
     if not isinstance(turns, list) or not all(map(_is_turn, turns)):

@@ -44,7 +44,7 @@ class Status(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionAsked(Event):
-    """The question of this turn of a conversation, and the texts that are searched for.
+    """The question in this turn of a conversation, and the texts that are searched for.
 
     `n` is the number of the turn, counted from 1. `thread` is the id of the conversation, or "". `searched_for` starts
     with the question, possibly rewritten by the model, followed by the earlier questions that are searched with it.
@@ -89,7 +89,7 @@ class Citations(Event):
 class Notice(Event):
     """Something the user should know; `code` is a stable identifier for programs.
 
-    If the notice is about the files of sources, `paths` are the absolute paths of these files. `collection` is their
+    If the notice is about sources' files, `paths` are the absolute paths of these files. `collection` is their
     collection if several were searched.
     """
 
@@ -108,7 +108,7 @@ THINKING_SHOWN: Final = Notice(
 
 
 QUOTES_ONLY: Final = Notice(message="no model is connected, so these are quotes from the documents", code="quotes_only")
-"""The notice of an answer without a model. The command line adds how to connect a model."""
+"""The notice for an answer without a model. The command line adds how to connect a model."""
 
 
 NO_CITATIONS: Final = Notice(
@@ -190,7 +190,7 @@ class FileProgress(Event):
     """The progress within a file: about `embedded` of its `chunks` are embedded; both are 0 while the file is read.
 
     It is emitted several times a second if an ingest takes longer than a second. `passages` is roughly the number
-    of passages of the whole ingest that are embedded. `all_passages` is roughly their total number, or None if it is
+    of embedded passages in the whole ingest. `all_passages` is roughly their total number, or None if it is
     unknown. `files_read` is the number of files that are read or unchanged.
     """
 
@@ -208,7 +208,7 @@ class IngestDone(Event):
     """The collection is in sync with the files, except for files that failed.
 
     `counts` is the number of documents by action, and `chunks` the number of chunks that the collection now contains.
-    `skipped` is the number of skipped files by code, and `unsupported` the number of files of unsupported formats by
+    `skipped` is the number of skipped files by code, and `unsupported` the number of files in unsupported formats by
     suffix.
     """
 

@@ -1,6 +1,6 @@
 """LangChain integration for other programs: a retriever over a collection, and answers as a Runnable.
 
-streamrag itself does not use this module, which imports langchain-core (0.3 s). Importing any module of streamrag
+streamrag itself does not use this module, which imports langchain-core (0.3 s). Importing any streamrag module
 disables telemetry through environment variables (`telemetry.SWITCHES`), including LangSmith tracing in the importing
 program.
 """
@@ -29,7 +29,7 @@ from streamrag_cli.settings import Settings
 class CollectionRetriever(BaseRetriever):
     """Retrieves whole passages like `streamrag search`: best first, with near-duplicates merged.
 
-    The result is empty if nothing is relevant. The metadata of a document consists of `source` (the document's name),
+    The result is empty if nothing is relevant. A document's metadata consists of `source` (the document's name),
     `path`, `page`, `line_start`, `line_end`, `title`, `chunk_id`, and `score` from 0 to 1. The collection stays open
     until `close` is called. Raises StreamragError.
     """

@@ -22,10 +22,10 @@ FORMAT_VERSION: Final = 1
 
 
 def answer_object(events: Iterable[AskEvent], *, paths: bool = False, thread: str = "") -> dict[str, object]:
-    """Build the object of an answer. Sources include their absolute path only if `paths` is True.
+    """Build the object for an answer. Sources include their absolute path only if `paths` is True.
 
     Every key is always present; the value of a step that did not happen is null or empty. In a conversation, the object
-    also contains the `thread` and `n` of the turn. If a complete answer was logged as the start of a new conversation,
+    also contains the turn's `thread` and `n`. If a complete answer was logged as the start of a new conversation,
     `thread` is the id of that conversation. After a failure, `error` is the content of the error event, and `answer` is
     the part that had arrived.
     """

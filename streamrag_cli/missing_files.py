@@ -13,14 +13,14 @@ from typing import Final, Generic, Literal, Protocol, TypeAlias, TypeVar
 from streamrag_cli.addresses import Address, Location, is_address
 
 LIMIT_S: Final = 0.3
-"""The maximum time that a caller waits for a check of files, in seconds."""
+"""The maximum time that a caller waits for a file check, in seconds."""
 _MAX_BLOCKED: Final = 8
 """The number of checks blocked by a disk at which no further check starts, so that threads do not accumulate."""
 _BLOCK_BYTES: Final = 1 << 20
 Key = TypeVar("Key", bound=Hashable)
 FileState: TypeAlias = Literal["changed", "gone"]
 STALE_CODES: Final[Mapping[FileState | None, str]] = {"changed": "source_changed", "gone": "source_gone"}
-"""The code of the notice about each state of a source's file."""
+"""The code of the notice for each state of a source's file."""
 _NAMED: Final = 3
 _DESCRIPTIONS: Final = {
     "changed": ("has changed since it was ingested", "have changed since they were ingested"),
@@ -58,7 +58,7 @@ def find_missing_files(paths: Iterable[str]) -> frozenset[str]:
 
 
 class StoredFile(Protocol):
-    """The properties of a file at the time when it was ingested."""
+    """A file's properties when it was ingested."""
 
     @property
     def path(self) -> str: ...
@@ -76,7 +76,7 @@ class StoredFile(Protocol):
 class FileCheck(Generic[Key]):
     """Checks in a thread whether files have changed or no longer exist.
 
-    The content of a file is compared only if its time stamp has changed but its size has not. A file that cannot be
+    A file's content is compared only if its time stamp has changed but its size has not. A file that cannot be
     checked, or whose check takes longer than `LIMIT_S`, counts as unchanged.
     """
 

@@ -5,15 +5,15 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 PRIVATE: Final = "private"
-"""Metadata of a field that never leaves the machine."""
+"""Metadata for a field that never leaves the machine."""
 LOCAL: Final = "local"
-"""Metadata of a field that is shown only to the user of this machine."""
+"""Metadata for a field that is shown only to this machine's user."""
 IN_OBJECTS: Final = "in objects"
-"""Metadata of a field that is omitted from event lines but included in the objects of `--json` and `/search`."""
+"""Metadata for a field that is omitted from event lines but included in the objects of `--json` and `/search`."""
 IF_SET: Final = "if set"
-"""Metadata of a field that is omitted from JSON if it is None or an empty tuple."""
+"""Metadata for a field that is omitted from JSON if it is None or an empty tuple."""
 ROUNDED_UP: Final = "rounded up"
-"""Metadata of a number that is rounded up to an integer."""
+"""Metadata for a number that is rounded up to an integer."""
 SUMMARY_MARK: Final = "\x1f"
 """The first character of a heading that is the document's summary. A heading in a document contains no control
 characters."""
@@ -23,7 +23,7 @@ one would take minutes."""
 
 
 def shown(*rules: str, key: str = "") -> Mapping[str, Any]:
-    """Return the metadata of a dataclass field: rules for showing it, and its JSON `key` if that is not its name."""
+    """Return the metadata for a dataclass field: rules for showing it, and its JSON `key` if that is not its name."""
     return dict.fromkeys(rules, True) | ({"key": key} if key else {})
 
 
@@ -135,7 +135,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """An earlier question of a conversation and its answer; unknown values are empty.
+    """An earlier question in a conversation and its answer; unknown values are empty.
 
     `cited` are the ids of the chunks that the answer cites.
     """
@@ -188,12 +188,11 @@ class Question:
     count from it.
 
     `extra` is text piped in with the question; it is sent to the model but not used for retrieval. `with_stages`
-    requests the timings of every step, `with_matches` the question's words in the excerpts. `history` has the earlier
-    turns of the conversation, oldest first, and `thread` is the id of the conversation, or "" if it has none. `n` is
-    the number of this turn in the conversation, which also counts questions without an answer, unlike `history`.
-    `instructions` are additional instructions for the model. `options`, such as `temperature`, are sent to the model
-    server unchanged. `max_tokens` can only lower the limit in the settings. `filter` restricts the documents that may
-    answer.
+    requests the timings of every step, `with_matches` the question's words in the excerpts. `history` has the
+    conversation's earlier turns, oldest first, and `thread` is its id, or "" if it has none. `n` is the number of this
+    turn in the conversation, which also counts questions without an answer, unlike `history`. `instructions` are
+    additional instructions for the model. `options`, such as `temperature`, are sent to the model server unchanged.
+    `max_tokens` can only lower the limit in the settings. `filter` restricts the documents that may answer.
     """
 
     text: str
@@ -221,7 +220,7 @@ class Question:
 
     @property
     def stop(self) -> tuple[str, ...]:
-        """Stop sequences of the answer."""
+        """Stop sequences for the answer."""
         stop = self.options.get("stop", ())
         return (stop,) if isinstance(stop, str) else tuple(map(str, stop)) if isinstance(stop, list | tuple) else ()
 
@@ -229,7 +228,7 @@ class Question:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """A numbered hit as shown to users and to the model. `content` is an excerpt of the chunk, `text` all of it.
-    `matches`, if requested, is the start and end, in characters, of each word of the question in `content`.
+    `matches`, if requested, is the start and end, in characters, of each of the question's words in `content`.
 
     `url` is the address of the passage if the document is a web page, with the id of its heading if that is known.
     `also` are the names of documents with near-duplicates of the chunk, shortened to the folder if only the folder
@@ -296,7 +295,7 @@ class Timings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentRecord:
-    """The metadata of a document that the store keeps to detect changes of its file.
+    """Metadata about a document, which the store keeps in order to detect changes to the document's file.
 
     `path` is absolute; `source` is the name shown to users. `mtime_ns` and `read_at_ns` are nanoseconds since the Unix
     epoch; `sha256` is the hex digest of the file's bytes. `recipe` identifies the versions of the loaders, the chunker
@@ -317,7 +316,7 @@ class DocumentRecord:
 
 
 class FileVersion(NamedTuple):
-    """The fields of a `DocumentRecord` that detect changes of its file. `tags` are as stored; None means unknown.
+    """The fields of a `DocumentRecord` that reveal changes to its file. `tags` are as stored; None means unknown.
 
     This is a tuple, which is fast to create, because a check for changes reads one per document.
     """
@@ -333,7 +332,7 @@ class FileVersion(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
-    """Sanitised text of an ingested document, as it was ingested: a chunk, some lines or the whole document.
+    """Sanitised text from an ingested document, as it was ingested: a chunk, some lines or the whole document.
 
     `source` is the document's name as shown to users, and `title` its heading path. `line_start` and `line_end` are
     lines of the file, counted from 1, both inclusive, or None if the format has no lines. `chunk_id` is "" unless the
@@ -359,7 +358,7 @@ class Passage:
 class UnreadFile:
     """A file or folder that the last ingest of its root could not read (`failed`) or did not read (`skipped`).
 
-    `path` is absolute. `code` is the machine-readable reason of a skip, or "". `seen_at` is the time of the first run
+    `path` is absolute. `code` is the machine-readable reason for a skip, or "". `seen_at` is the time of the first run
     with this outcome, as ISO 8601 in UTC.
     """
 

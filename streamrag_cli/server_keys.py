@@ -1,4 +1,4 @@
-"""Parses the keys of a server from one environment variable and rejects weak keys."""
+"""Parses a server's keys from one environment variable and rejects weak keys."""
 
 import re
 from dataclasses import dataclass, field

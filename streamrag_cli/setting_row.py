@@ -54,11 +54,11 @@ class Setting:
 
     @property
     def flag(self) -> str:
-        """The long form of the flag; "" if there is none."""
+        """The flag's long form; "" if there is none."""
         return self.flags[-1] if self.flags else ""
 
     def flag_help(self, command: str) -> str:
-        """Return the text of the flag in the `--help` of `command`, with the default unless the text contains it."""
+        """Return the flag's text in the `--help` of `command`, with the default unless the text contains it."""
         text = self.command_help.get(command) or self.help or self.meaning
         fixed = f"{self.default:g}" if isinstance(self.default, float) else str(self.default)
         default = self.default_text or ("" if self.default in NOT_FIXED or self.switch else fixed)
@@ -160,7 +160,7 @@ def ocr_languages(raw: str) -> str:
 
 
 def text_or_file(raw: str) -> str:
-    """Return `raw` itself or, if it is `@` and an absolute path, the content of the file with this path."""
+    """Return `raw` itself or, if it is `@` and an absolute path, the content of the file at this path."""
     text = raw
     if raw.startswith("@"):
         path = Path(raw[1:]).expanduser()

@@ -47,12 +47,12 @@ def read_settings(flags: Mapping[str, object | None], environment: Mapping[str, 
 
 
 def read_server_settings(flags: Mapping[str, object | None], environment: Mapping[str, str]) -> ServerSettings:
-    """Read the settings of `serve`, in the same way as `read_settings`."""
+    """Read the settings for `serve`, in the same way as `read_settings`."""
     return ServerSettings(**_values(SERVER_SETTINGS, flags, environment))
 
 
 def with_request(settings: Settings, parameters: Mapping[str, object | None]) -> Settings:
-    """Return `settings` with the parameters of one request (None means unset). Raises UsageError `bad_request`."""
+    """Return `settings` with the parameters from one request (None means unset). Raises UsageError `bad_request`."""
     values: dict[str, Any] = {}
     for setting in SETTINGS:
         if (value := parameters.get(setting.name)) is not None:
@@ -123,7 +123,7 @@ def _xdg(environment: Mapping[str, str], variable: str, fallback: str) -> Path:
 
 def _parse(setting: Setting, value: object, *, where: str) -> Any:
     raw = _as_text(value)
-    # Never print a key or password; the address of a store may contain a password.
+    # Never print a key or password; a store's address may contain a password.
     secret = setting.secret or (setting.name == "store" and not {":", "="}.isdisjoint(raw))
     shown = "" if secret else f" {raw[:_SHOWN_CHARS]!r}"
     try:

@@ -1,6 +1,6 @@
 """The tables of all settings; flags, variables, the settings file and the documentation are generated from them.
 
-`--help` lists the flags in the order of the fields. The environment variable of a setting is `STREAMRAG_` followed by
+`--help` lists the flags in field order. A setting's environment variable is `STREAMRAG_` followed by
 the setting's name in capitals, without the unit `_S` (seconds).
 """
 
@@ -23,9 +23,9 @@ _RARE: Final = "rarely changed"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The settings of all commands.
+    """The settings for all commands.
 
-    `state_directory` is not a setting. It is the directory of the caches, which may be deleted at any time; "" disables
+    `state_directory` is not a setting. It is the directory for caches, which may be deleted at any time; "" disables
     them. `collection` may contain several names, joined by commas, only for the commands in its `several_in`.
     """
 
@@ -82,7 +82,7 @@ class Settings:
         parse=value.context_size,
         flag="--context SIZE",
         commands=("ask", "chat", "serve", "bench"),
-        meaning="How much text of the sources is sent to the model: `full` (whole passages), `focused` (the most"
+        meaning="How much text from the sources is sent to the model: `full` (whole passages), `focused` (the most"
         " relevant sentences of eight passages, about half as much text), or N (at most N characters of such"
         " sentences).",
         help="Text sent to the model: full (whole passages), focused (relevant sentences), or at most N characters.",
@@ -92,7 +92,7 @@ class Settings:
         6000,
         parse=value.integer_between(0, 1_000_000),
         no_flag=_RARE,
-        meaning="Maximum number of characters of earlier questions and answers that are sent to the model with a"
+        meaning="Maximum number of characters from earlier questions and answers that are sent to the model with a"
         " follow-up question; 0 sends none.",
     )
     rewrite: str = setting(
@@ -159,12 +159,12 @@ class Settings:
             "ask": "Collection to answer from; may be repeated.",
             "chat": "Collection to answer from; may be repeated.",
             "search": "Collection to search; may be repeated.",
-            "show": "Collection of the document.",
+            "show": "Collection that contains the document.",
             "ls": "Collection to list.",
             "ingest": "Collection to update; created if it does not exist.",
             "status": "Show only this collection. [default: all]",
             "copy": "Collection to copy.",
-            "doctor": "Check only this collection of the store. [default: all]",
+            "doctor": "Check only this collection in the store. [default: all]",
         },
     )
     store: StoreAddress = setting(  # noqa: RUF009 - a field, not a value
@@ -287,9 +287,9 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
-    """The settings of `serve`, in addition to `Settings`.
+    """The settings for `serve`, in addition to `Settings`.
 
-    `server_key` contains one or more keys in the format of `server_keys.split_keys`.
+    `server_key` contains one or more keys in the format that `server_keys.split_keys` parses.
     """
 
     host: str = setting(
@@ -407,8 +407,8 @@ class ServerSettings:
         parse=value.on_or_off,
         flag="--all-collections",
         switch="on",
-        meaning="Whether the server answers from all collections of the store, including those created later.",
-        help="Serve all collections of the store.",
+        meaning="Whether the server answers from all collections in the store, including those created later.",
+        help="Serve all collections in the store.",
     )
 
 

@@ -93,7 +93,7 @@ def exhausted_resource(error: BaseException) -> ResourceError | None:
 
 
 def exhausted_resource_in(message: str) -> ResourceError | None:
-    """Like `exhausted_resource`, for the error message of a library. Also checks for a lack of file descriptors."""
+    """Like `exhausted_resource`, for a library's error message. Also checks for a lack of file descriptors."""
     lowered = message.lower()
     if any(word in lowered for word in _MEMORY_WORDS):
         return out_of_memory()
@@ -165,7 +165,7 @@ def reached_file_size_limit(directory: Path) -> ResourceError | None:
 def file_size_limit() -> ResourceError:
     limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
     return ResourceError(
-        f"a file of the store cannot grow: this process may write files of at most {limit / 1e6:,.1f} MB",
+        f"a file in the store cannot grow: this process may write files of at most {limit / 1e6:,.1f} MB",
         code="file_size_limit",
         hint="raise the limit and retry: ulimit -f unlimited",
         retryable=True,

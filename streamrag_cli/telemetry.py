@@ -1,4 +1,4 @@
-"""Disables the telemetry of all libraries.
+"""Disables all libraries' telemetry.
 
 This happens when the package is imported, before any library is loaded, and in every process: commands, the engine, the
 server and its workers, the parser process, the store's integrity check, tools, tests and benchmarks.
@@ -23,7 +23,7 @@ SWITCHES: Final = {
     "LANGSMITH_TRACING_V2": "false",
     "LANGCHAIN_TRACING": "false",
     "LANGCHAIN_TRACING_V2": "false",
-    "PYDANTIC_DISABLE_PLUGINS": "__all__",  # plugins of other packages may report data that pydantic validates
+    "PYDANTIC_DISABLE_PLUGINS": "__all__",  # plugins from other packages may report data that pydantic validates
     "HF_HUB_OFFLINE": "1",  # tokenizers depends on huggingface_hub, which must not download anything
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "DO_NOT_TRACK": "1",

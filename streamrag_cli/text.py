@@ -1,4 +1,4 @@
-"""Makes untrusted text safe to show: text of documents and models, file names, error messages.
+"""Makes untrusted text safe to show: text from documents and models, file names, error messages.
 
 Each code point is sanitised separately, so that text can be sanitised piece by piece:
 `sanitise(a) + sanitise(b) == sanitise(a + b)`.
@@ -39,7 +39,7 @@ _SAFE_LINE: Final = _SAFE | {ord("\n"): " ", ord("\t"): " ", 0x2028: " ", 0x2029
 
 
 def without_secret(text: str, secret: str, mark: str) -> str:
-    """Replace `secret` in `text` with `mark`. A `secret` of fewer than 8 characters is a placeholder, and is kept."""
+    """Replace `secret` in `text` with `mark`. A `secret` with fewer than 8 characters is a placeholder, and is kept."""
     return text.replace(secret, mark) if len(secret) >= _SHORTEST_SECRET else text
 
 

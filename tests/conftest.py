@@ -13,7 +13,7 @@ from tests.support.schedule import TESTS, file_marks, marks_of, place_in_schedul
 # A shell ignores Ctrl-C in background jobs, and every child process of a test would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Tests must not reach the user's own engine. Below /tmp, because the path of a socket must be short.
+# Tests must not reach the user's own engine. Below /tmp, because a socket's path must be short.
 _RUNTIME = tempfile.TemporaryDirectory(prefix="rt-", dir="/tmp")
 atexit.register(_RUNTIME.cleanup)
 os.environ["XDG_RUNTIME_DIR"] = _RUNTIME.name

@@ -132,7 +132,7 @@ def test_without_a_model_quotes_are_measured_and_reported_as_such(user: CommandL
 
     assert outcome.code == 0
     assert outcome.stdout.decode().splitlines()[-1] == (
-        "no model is connected, so these are the times of quotes, which are not streamed; to measure a model:"
+        "no model is connected, so these are the times for quotes, which are not streamed; to measure a model:"
         " streamrag bench --base-url URL QUESTION"
     )
 

@@ -1,4 +1,4 @@
-"""Serialisation of events: the public form, and the full form that round-trips to the engine."""
+"""Serialising events: the public form, and the full form that round-trips to the engine."""
 
 import json
 from pathlib import Path

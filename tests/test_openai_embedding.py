@@ -38,7 +38,7 @@ def failure_of(*replies: Reply, timeout_s: float = 5.0) -> tuple[StreamragError,
 
 
 def unit_vectors(*texts: str) -> NDArray[np.float32]:
-    """The unit vectors of the test server's embeddings of `texts`."""
+    """The unit vectors of the test server's embeddings for `texts`."""
     exact = np.array([embedding_of(text, dimension=32) for text in texts], dtype=np.float64)
     return np.asarray(exact / np.linalg.norm(exact, axis=1, keepdims=True), dtype=np.float32)
 

@@ -75,13 +75,13 @@ def session() -> Iterator[Session]:
 
 @pytest.fixture(scope="module")
 def transcripts(session: Session) -> dict[Path, str]:
-    """The text of each page with the output of its commands in this run."""
+    """The text of each page with its commands' output in this run."""
     return {page: with_real_output(page.read_text(encoding="utf-8"), session.output) for page in pages()}
 
 
 @pytest.fixture(scope="module")
 def events(session: Session, transcripts: dict[Path, str]) -> dict[str, list[AskEvent]]:
-    """The events of each question. No model is configured."""
+    """The events for each question. No model is configured."""
     assert transcripts
     settings = Settings(store=session.user.store)
 

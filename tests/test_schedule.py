@@ -1,4 +1,4 @@
-"""The schedule of the tests refers to existing files and folders."""
+"""The test schedule refers to existing files and folders."""
 
 from tests.support.schedule import FIRST, SLOW, TESTS, file_marks, is_in, place_in_schedule
 

@@ -1,4 +1,4 @@
-"""Errors of the operating system: their codes and hints."""
+"""Operating system errors: their codes and hints."""
 
 import errno
 import os

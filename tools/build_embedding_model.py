@@ -153,7 +153,7 @@ def drop_unused(graph: onnx.GraphProto) -> None:
 
 
 def texts_to_verify() -> list[str]:
-    """Texts of the Python reference: one half sentences, the other half whole paragraphs."""
+    """Texts from the Python reference: one half sentences, the other half whole paragraphs."""
     paragraphs = [
         " ".join(paragraph.split())
         for name in sorted(topics)

@@ -260,7 +260,7 @@ def _cut_for_time(limits: AnswerLimits, endpoint: ModelEndpoint, *, answered: bo
 
 
 def _pieces(text: str, reply: ChatReply, *, is_first: bool) -> Iterator[ModelPiece]:
-    """The pieces for the text of one chunk of the reply. `is_first` is True if no earlier chunk had text."""
+    """The pieces for the text in one chunk of the reply. `is_first` is True if no earlier chunk had text."""
     if reply.retracts_thinking and not is_first:
         yield ModelRetractsThinking()
     if not text:
@@ -272,7 +272,7 @@ def _pieces(text: str, reply: ChatReply, *, is_first: bool) -> Iterator[ModelPie
 
 
 def _with_chunk(finished: ModelFinished | None, chunk: ReplyPart, endpoint: ModelEndpoint) -> ModelFinished | None:
-    """Return `finished`, updated with the finish reason and token counts of `chunk`."""
+    """Return `finished`, updated with the finish reason and token counts in `chunk`."""
     if finished is not None:
         return replace(finished, usage=chunk.usage or finished.usage)
     if not chunk.finish_reason:

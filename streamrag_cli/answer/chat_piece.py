@@ -1,4 +1,4 @@
-"""Parses one event of a model's stream, and tolerates servers that deviate from the OpenAI protocol.
+"""Parses one event in a model's stream, and tolerates servers that deviate from the OpenAI protocol.
 
 Some servers send the finish reason with a null delta, content as a list of parts, or a whole `message` instead of a
 `delta`. So each event is parsed as plain JSON, and the type of every field is checked.
@@ -43,7 +43,7 @@ class Piece:
 
 
 def parse_chunk(chunk: object) -> Piece:
-    """The relevant content of `chunk`, a decoded event of the stream.
+    """The relevant content of `chunk`, a decoded event from the stream.
 
     Raises InvalidChunkError if `chunk` is not part of an answer.
     """
@@ -80,7 +80,7 @@ def _finish_reason(reason: object) -> str | None:
 
 
 def _content(content: object) -> str:
-    """The text of a delta, which is a string, null or a list of parts. Raises InvalidChunkError for anything else."""
+    """The text in a delta, which is a string, null or a list of parts. Raises InvalidChunkError for anything else."""
     if content is None or isinstance(content, str):
         return content or ""
     if isinstance(content, list):

@@ -143,7 +143,7 @@ class ChatReply:
             if not isinstance(reply, BaseException):
                 await reply.aclose()
         if self._pieces is not None:
-            with suppress(Exception):  # errors of a closed stream do not matter
+            with suppress(Exception):  # errors from a closed stream do not matter
                 async for _ in self._pieces:
                     pass
 

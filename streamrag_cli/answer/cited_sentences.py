@@ -1,4 +1,4 @@
-"""Extracts the sentences of an answer that have citations."""
+"""Extracts the sentences with citations from an answer."""
 
 import re
 from collections.abc import Iterator
@@ -62,7 +62,7 @@ def cited_sentences(answer: str) -> Iterator[CitedSentence]:
 
 
 def _blank_block(code: re.Match[str]) -> str:
-    """Remove a code block, or replace the brackets of a code span: a marker in code is not a citation."""
+    """Remove a code block, or replace the brackets in a code span: a marker in code is not a citation."""
     return "\n\n" if code[1] else code[0].replace("[", "(").replace("]", ")")
 
 
@@ -80,7 +80,7 @@ def _blocks(answer: str) -> Iterator[str]:
 
 
 def _sentences(block: str) -> Iterator[str]:
-    """The sentences of a block with their citations."""
+    """The sentences in a block with their citations."""
     text = _LABEL.sub(" ", _LINE_MARK.sub("", block, count=1), count=1)
     if block.lstrip().startswith("|"):
         yield text.replace("|", " ; ")

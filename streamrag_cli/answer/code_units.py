@@ -29,7 +29,7 @@ class CodeUnit:
 
 
 def code_units(text: str) -> Iterator[CodeUnit]:
-    """The comments and paragraphs of source code, in order. Code of more than 12 lines becomes several units."""
+    """The comments and paragraphs in source code, in order. Code with more than 12 lines becomes several units."""
     unit: CodeUnit | None = None
     docstring = ""
     in_block = False

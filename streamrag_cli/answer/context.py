@@ -24,16 +24,16 @@ from streamrag_cli.store.registry import open_store
 from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, Cancellation, TimeLimit
 
 _CITED_SHARE = 3
-"""The passages that the previous answer cites get at most 1/`_CITED_SHARE` of the characters of the other passages."""
+"""The passages that the previous answer cites get at most 1/`_CITED_SHARE` of the other passages' characters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """The passages for a question.
 
-    `retrieved` contains the hits of the search, `cited` the other passages that the previous answer cites. They are
+    `retrieved` contains the hits from the search, `cited` the other passages that the previous answer cites. They are
     ranked after the hits. `sources` contains both. `texts` and `cited_texts` contain the text of each passage to send
-    to the model. `stale` is the check of the files of `sources`; None if the files may be on another machine.
+    to the model. `stale` is the check of the files that contain `sources`; None if the files may be on another machine.
     """
 
     retrieved: Retrieved
@@ -75,7 +75,7 @@ def find_context(
             cancellation=cancellation,
         )
     except NothingRelevantError as error:
-        # A client of a server must not see passages below the minimum score that its operator has set.
+        # A server's client must not see passages below the minimum score that its operator has set.
         nearest = () if for_visitors else error.nearest
         error.nearest = tuple(source for each in nearest for source in _sources(each, question, settings))
         if not for_visitors:
@@ -155,7 +155,7 @@ def _renumbered(hits: Sequence[Hit]) -> tuple[Hit, ...]:
 
 
 def _context_chars(settings: Settings) -> int | None:
-    """How many characters of the sources are sent to the model; None for whole passages."""
+    """How many characters from the sources are sent to the model; None for whole passages."""
     if not settings.names_a_model or settings.context == "full":
         return None
     if settings.context.isdecimal():

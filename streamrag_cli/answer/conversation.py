@@ -60,7 +60,7 @@ async def generate_with_history(
 
 
 def _instructions(settings: Settings, question: Question) -> str:
-    """The instructions from the settings, which are the same for every question, followed by those of a client."""
+    """The instructions from the settings, which are the same for every question, followed by those from a client."""
     return "\n\n".join(filter(None, (settings.instructions, question.instructions)))
 
 

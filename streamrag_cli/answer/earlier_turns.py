@@ -1,4 +1,4 @@
-"""Chooses the earlier turns of a conversation to send to the model.
+"""Chooses the earlier turns in a conversation to send to the model.
 
 The newest turns are sent, up to a limit on characters. A longer conversation is cut to two thirds of the limit, and
 then grows again. The prompts of most turns therefore begin with the same text, which a server can cache.
@@ -26,7 +26,7 @@ class EarlierTurns:
 
 
 def earlier_turns(history: Sequence[Turn], *, chars: int) -> EarlierTurns:
-    """The newest turns of `history` (oldest first), at most `chars` characters in total.
+    """The newest turns in `history` (oldest first), at most `chars` characters in total.
 
     An answer is shortened to half of `chars`, a question to a sixth, so that the newest turn always fits. Citations are
     removed from the answers, because the same numbers refer to other sources in the next answer.

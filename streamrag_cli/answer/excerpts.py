@@ -1,4 +1,4 @@
-"""Builds the sources to show. Each has the excerpt of its passage that fits the question best, and a line number."""
+"""Builds the sources to show. Each has the excerpt from its passage that fits the question best, and a line number."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -21,7 +21,7 @@ from streamrag_cli.store.stemming import stems
 from streamrag_cli.text import excerpt, sanitise, sanitise_line
 
 _MAX_SENTENCES: Final = 60
-"""An excerpt is chosen from at most this many sentences of a passage; only a table of short rows has more."""
+"""An excerpt is chosen from at most this many sentences in a passage; only a table of short rows has more."""
 
 _FRAME_LINES: Final = 2
 

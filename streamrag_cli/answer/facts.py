@@ -40,7 +40,7 @@ def split_facts(text: str) -> tuple[Sequence[tuple[int, str]], str]:
 
 
 def fact_match(fact: str, question: str, title: str = "") -> Literal["", "name", "value"]:
-    """Which part of the fact the question refers to: its name, a word of its value, or neither.
+    """Which part of the fact the question refers to: its name, a word in its value, or neither.
 
     A question word such as "when" refers to a fact only if at least half of the other words are in the page's `title`:
     "when is the budget frozen" is not about the page's date.
@@ -75,7 +75,7 @@ class _Question(NamedTuple):
 
 @lru_cache(maxsize=8)
 def _parsed(question: str) -> _Question:
-    """Split the question into its parts. Cached, because every fact of every hit is compared with it."""
+    """Split the question into its parts. Cached, because every fact in every hit is compared with it."""
     lowered = question.lower()
     words = frozenset(content_words(question))
     names = frozenset[str]().union(*(names for pattern, names in _FORMS if pattern.search(lowered)))

@@ -51,7 +51,7 @@ class Part:
 
 
 def focus(retrieved: Retrieved, embedder: Embedder, *, chars: int, whole: int) -> tuple[Retrieved, list[str]]:
-    """The hits to send, with ranks from 1, and the selected text of each: about `chars` characters in total.
+    """The hits to send, with ranks from 1, and the text selected from each: about `chars` characters in total.
 
     If the best `whole` passages have at most `chars` characters in total, they are returned unchanged.
     """
@@ -66,7 +66,7 @@ def focus(retrieved: Retrieved, embedder: Embedder, *, chars: int, whole: int) -
 
 
 def focused(retrieved: Retrieved, embedder: Embedder, *, chars: int) -> list[str]:
-    """The selected text of each hit, "" if there is none; about `chars` characters in total."""
+    """The text selected from each hit, "" if there is none; about `chars` characters in total."""
     parts = [list(_parts(hit)) for hit in retrieved.hits]
     order = _by_score(retrieved, parts, embedder)
     chosen: list[set[int]] = [set() for _ in retrieved.hits]
@@ -133,10 +133,10 @@ def _by_score(retrieved: Retrieved, parts: Sequence[Sequence[Part]], embedder: E
 
 
 def _cosines(retrieved: Retrieved, parts: Sequence[Sequence[Part]], embedder: Embedder) -> dict[tuple[int, int], float]:
-    """The cosine of each part with the question, from its token states.
+    """Each part's cosine with the question, from its token states.
 
     With one collection, parts without token states are left out. With several collections, their cosines are made
-    comparable, and parts without token states get the mean cosine. Otherwise, passages of an embedder without token
+    comparable, and parts without token states get the mean cosine. Otherwise, passages from an embedder without token
     states would hardly be chosen.
     """
     cosines: dict[tuple[int, int], float] = {}

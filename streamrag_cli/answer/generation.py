@@ -43,7 +43,7 @@ async def model_endpoint(settings: Settings) -> ModelEndpoint | None:
         known=ModelCache(settings.state_directory),
     )
     # Only the request for a server's list of models blocks. It gets a new thread, because under load it takes seconds
-    # until a thread of the pool is free.
+    # until a thread in the pool is free.
     return choose() if settings.model or not settings.base_url else await run_in_new_thread(choose)
 
 

@@ -55,7 +55,7 @@ _RENDERED_DIFFERENTLY: Final = re.compile(
 """Text that Markdown would render differently, or a number in brackets, which would look like a citation."""
 _SPECIAL_CHARACTERS: Final = re.compile(r"[\\`*_~&<\[\]]")
 _ROLE: Final = re.compile(r"\{[a-z][a-z:-]{1,30}\}`([^`<\v]{1,200}?)\s?(?:<[^<>`]{1,200}>)?`(?!`)")
-"""A role of MyST Markdown, such as {ref}`the options <options>`."""
+"""A role in MyST Markdown, such as {ref}`the options <options>`."""
 _MAX_PASSES: Final = 6
 _CJK: Final = "\u3000-\u30ff\u3400-\u9fff\uff00-\uffef\uac00-\ud7af"
 _INNER_BREAK: Final = re.compile(rf"(?<=[{_CJK}])\v(?=[{_CJK}])")
@@ -73,7 +73,7 @@ class Masked:
         return _CODE.sub(lambda match: self.code[ord(match[0]) - _CODE_BASE], part)
 
     def words(self, part: str) -> list[tuple[str, str]]:
-        """The words of a part, each as plain text and as Markdown. A code span is never divided."""
+        """The words in a part, each as plain text and as Markdown. A code span is never divided."""
         masked = _INNER_BREAK.sub("", part).split()
         if not self.code and not _SPECIAL_CHARACTERS.search(part):
             return [(word, word) for word in masked]

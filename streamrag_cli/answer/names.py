@@ -227,7 +227,7 @@ def _begins_clause(sentence: str, words: Sequence[re.Match[str]], at: int) -> bo
 
 
 class KnownWords:
-    """The words of a passage, in which the names and words of an answer are looked up."""
+    """The words in a passage, in which an answer's names and words are looked up."""
 
     def __init__(self, text: str) -> None:
         text = joined_points(text)
@@ -262,7 +262,7 @@ class KnownWords:
         return bool(of_word) and self.stems.issuperset(of_word)
 
     def has_word(self, word: str) -> bool:
-        """Whether the passage has this word of a name: in any form, as an acronym, or spelled slightly differently."""
+        """Whether the passage has this word in a name: in any form, as an acronym, or spelled slightly differently."""
         key = folded(word)
         if key in self.all or key in self._pairs or not _SYNONYMS.get(key, frozenset()).isdisjoint(self.all):
             return True

@@ -67,7 +67,7 @@ IMPLIED: Final[Mapping[str, tuple[float, ...]]] = {
 
 
 class Unit(NamedTuple):
-    """A unit of measurement. `factor` is its size in base units of its dimension: a minute has 60 seconds."""
+    """A unit of measurement. `factor` is its size in its dimension's base units: a minute has 60 seconds."""
 
     dimension: str
     factor: float

@@ -1,4 +1,4 @@
-"""Looks up the token states of a passage by character offsets."""
+"""Looks up a passage's token states by character offsets."""
 
 from bisect import bisect_left
 from collections.abc import Sequence

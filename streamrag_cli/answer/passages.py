@@ -57,7 +57,7 @@ _NOT_IN_TITLES: Final = re.compile(rf"[:\uff1a=|@]|{_ENDS_IN_PUNCTUATION.pattern
 class Block:
     """Lines of a chunk that belong together, without list markers (`lines`) and unchanged (`raw`).
 
-    `line` is the index of the first line in the chunk; `mark` is the list marker of an item, or the language of code.
+    `line` is the index of the first line in the chunk; `mark` is an item's list marker, or the language of code.
     """
 
     kind: Literal["text", "item", "code", "heading", "output"]
@@ -88,7 +88,7 @@ NOTHING: Final = AttachedBlock()
 
 
 def blocks(text: str, kind: TextKind, markup: Markup) -> list[Block]:
-    """The blocks of `text`. Horizontal rules, titles of admonitions and link definitions are left out."""
+    """The blocks in `text`. Horizontal rules, admonition titles and link definitions are left out."""
     result: list[Block] = []
     block: Block | None = None
     fence: tuple[str, Block] | None = None
@@ -161,7 +161,7 @@ def _is_hard_break(line: str, following: str, width: int) -> bool:
 
 
 def _with_indented_code(block_list: Sequence[Block]) -> list[Block]:
-    """Turn indented paragraphs of Markdown into code, except in lists, where they belong to an item."""
+    """Turn indented paragraphs in Markdown into code, except in lists, where they belong to an item."""
     result: list[Block] = []
     is_in_list = False
     for block in block_list:

@@ -142,7 +142,7 @@ async def _search_and_answer(
     resources: SharedResources,
     retriever: Searcher,
 ) -> AsyncGenerator[AskEvent, None]:
-    """Search for `searched`, answer `question`, and yield the events of both."""
+    """Search for `searched`, answer `question`, and yield the events from both."""
     yield Status(status="retrieving", detail=await _describe_search(retriever, resources))
     find = partial(
         find_context,
@@ -190,7 +190,7 @@ async def _search_and_answer(
 def _citation_events(
     answer: str, sources: Sequence[Source], question: Question, done: Done, *, is_quoted: bool
 ) -> list[Citations | Notice]:
-    """The citations of the answer, judged if a model wrote it, and a notice if citations are missing."""
+    """The citations in the answer, judged if a model wrote it, and a notice if citations are missing."""
     citations = resolve(answer, sources)
     if is_quoted:
         return [citations]
@@ -248,7 +248,7 @@ async def _late_notices(stale: StaleFiles) -> list[Notice]:
 
 
 async def _describe_search(retriever: Searcher, resources: SharedResources) -> str:
-    """The status text for a user at the terminal. It is empty for clients of a server, which do not show it."""
+    """The status text for a user at the terminal. It is empty for a server's clients, which do not show it."""
     if resources.for_visitors:
         return ""
     return f"searching {await retriever.in_thread(retriever.count_chunks):,} passages"

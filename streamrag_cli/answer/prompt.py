@@ -53,7 +53,7 @@ def messages(
 
     `texts` contains the text to send for each hit; the default is its whole passage. Earlier turns (`history`, oldest
     first, as `earlier_turns` prepares them) are sent as messages. A client's `instructions` are appended to our own,
-    because the templates of many models allow only one system message. The `mark` is random, so that no document can
+    because many models' templates allow only one system message. The `mark` is random, so that no document can
     pretend to end. It is sent with the sources, so that the instructions are the same for every question and a
     server can cache them.
     """
@@ -69,7 +69,7 @@ def messages(
 
 
 def turn_messages(turns: Sequence[Turn]) -> list[Message]:
-    """A question and an answer for each turn, because the templates of many models require that they alternate."""
+    """A question and an answer for each turn, because many models' templates require that they alternate."""
     messages: list[Message] = []
     for turn in turns:
         question, answer = sanitise(turn.question), sanitise(turn.answer)

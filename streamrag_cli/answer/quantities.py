@@ -356,7 +356,7 @@ class KnownQuantities:
         return _is_among(quantity, sorted(share * value for value in self._distinct))
 
     def can_be_computed(self, quantity: Quantity) -> bool:
-        """Whether the number is the total of the passage's numbers, or a result of arithmetic on two of them."""
+        """Whether the number is the total of the passage's numbers, or the result of arithmetic on two of them."""
         return _is_among(quantity, self._results)
 
 

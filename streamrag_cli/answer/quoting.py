@@ -1,4 +1,4 @@
-"""Answers without a model: quotes the sentences of the sources that fit the question best.
+"""Answers without a model: quotes the sentences from the sources that fit the question best.
 
 A sentence is scored by the share of the question's term weight that it covers, BM25 among the sentences, the cosine of
 its embedding, its chunk's score, and whether it contains the requested kind of value (a number, a date, a name). On
@@ -109,7 +109,7 @@ def pick_quotes(
     chunk_after: Callable[[Hit], Chunk | None] = lambda _: None,
     cancellation: Cancellation | None = None,
 ) -> list[Quote]:
-    """The best sentences of the best `max_hits` hits, best first, without repeats.
+    """The best sentences from the best `max_hits` hits, best first, without repeats.
 
     `chunk_after` is called if a quoted sentence introduces a block that continues in the next chunk.
     """
@@ -165,7 +165,7 @@ def is_requested_fact(hit: Hit, sentence: Sentence, question: str) -> bool:
 
 
 def sentences_of(hit: Hit) -> Sequence[Sentence]:
-    """The sentences of a hit's chunk, split according to the document's format."""
+    """The sentences in a hit's chunk, split according to the document's format."""
     return _sentences(hit.chunk.text, hit.path)
 
 
@@ -276,7 +276,7 @@ def lexical_scores(
     mean_length = sum(lengths) / len(lengths) or 1.0
     totals = {language: sum(weights.values()) or 1.0 for language, weights in term_weights.items()}
     positions = {language: {term: at for at, term in enumerate(weights)} for language, weights in term_weights.items()}
-    # Iterate over the terms of the sentence: it has few, but a question may have thousands.
+    # Iterate over the terms in the sentence: it has few, but a question may have thousands.
     common = [
         sorted(counts.keys() & positions[language].keys(), key=positions[language].__getitem__)
         for counts, language in zip(stemmed, languages, strict=True)
@@ -324,7 +324,7 @@ def _without_repeats(quotes: Iterable[Quote]) -> list[Quote]:
 
 
 def _details(text: str) -> list[str]:
-    """The numbers, number words, negations and capitalised words of a text, in order, without the first word."""
+    """The numbers, number words, negations and capitalised words in a text, in order, without the first word."""
     return [each.lower() for each in _DETAIL.findall(re.sub(r"^\W*[^\W\d]+", "", text))]
 
 

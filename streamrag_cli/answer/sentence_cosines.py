@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _WORD: Final = re.compile(r"\w+")
 _WORDS_BETWEEN: Final = 40
-"""The maximum number of markup words between two words of a sentence, such as the words of a link's URL."""
+"""The maximum number of markup words between two words in a sentence, such as the words in a link's URL."""
 _MIN_MATCHED_SHARE: Final = 0.7
 """A sentence is represented by token states only if at least this share of its words is found in its chunk."""
 
@@ -35,7 +35,7 @@ def sentence_cosines(
     embedder: Embedder,
     cancellation: Cancellation | None = None,
 ) -> "NDArray[np.float32]":
-    """One cosine per candidate, in the same order. Cosines of several collections are made comparable."""
+    """One cosine per candidate, in the same order. Cosines from several collections are made comparable."""
     import numpy as np  # the embedder has already imported it
 
     if retrieved.parts:
@@ -55,7 +55,7 @@ def sentence_cosines(
 def _cosines_across(
     candidates: Sequence[tuple[Hit, Sentence]], retrieved: Retrieved, cancellation: Cancellation | None
 ) -> "NDArray[np.float32]":
-    """The cosines of sentences from several collections, converted to the scale of the built-in embedder.
+    """The cosines of sentences from several collections, converted to the built-in embedder's scale.
 
     If an embedder cannot judge the question, its sentences get the mean of the other cosines. The words that they share
     with the question then decide.
@@ -74,7 +74,7 @@ def _cosines_across(
 
 
 def with_title(hit: Hit, sentence: Sentence) -> str:
-    """The text of the sentence to compare with a question. A fact is preceded by its page's title as context."""
+    """The sentence's text to compare with a question. A fact is preceded by its page's title as context."""
     return f"{hit.chunk.context}: {sentence.text}" if sentence.role == "fact" else sentence.text
 
 

@@ -23,7 +23,7 @@ from streamrag_cli.documents.formats import Markup, TextKind
 MAX_CHARS: Final = 500
 MAX_FOLLOWING: Final = 3
 _MAX_CHUNK_CHARS: Final = 20_000
-"""Text beyond this length is ignored. A chunk is shorter, but the chunks of a long table are joined."""
+"""Text beyond this length is ignored. A chunk is shorter, but a long table's chunks are joined."""
 
 _DASHES: Final = re.compile(r"^(?:-[ \t]+)+")
 _VALUE: Final = re.compile(r"[\w\"'/.$@<{-][^:=\n]{0,80}[:=]")
@@ -99,7 +99,7 @@ class Sentence:
 
 
 def sentences(text: str, kind: TextKind = "prose", markup: Markup = "markdown") -> Iterator[Sentence]:
-    """The sentences of `text`. Each line of program output, and each record with its field names, is one sentence.
+    """The sentences in `text`. Each line of program output, and each record with its field names, is one sentence.
 
     Code in prose is included only if a sentence introduces it or there is no prose. Long sentences are cut at a word.
     """
@@ -164,7 +164,7 @@ def _code_sentences(text: str) -> Iterator[Sentence]:
 
 
 def _line_sentences(text: str, kind: TextKind, markup: Markup) -> Iterator[Sentence]:
-    """Yield the sentences of a chunk of only headings or only code: each line, or every 12 lines of code."""
+    """Yield the sentences in a chunk that has only headings or only code: each line, or every 12 lines of code."""
     block_list = [] if kind in {"records", "code"} else blocks(text, kind, markup)
     for block in block_list:
         if block.kind == "code":
@@ -202,7 +202,7 @@ def _records(text: str) -> Iterator[tuple[str, int]]:
 
 
 def _split(masked: Masked, line: int) -> Iterator[Sentence]:
-    """The sentences of a block that begins at `line`."""
+    """The sentences in a block that begins at `line`."""
     text = masked.text
     start = 0
     for end in sentence_ends(text):
@@ -267,5 +267,5 @@ def _is_quotable(sentence: Sentence) -> bool:
 
 
 def _has_words(text: str) -> bool:
-    """Whether there are at least two words, or four characters of a script without spaces between words."""
+    """Whether there are at least two words, or four characters in a script without spaces between words."""
     return len(_WORD.findall(text)) > 1 or len(_WITHOUT_SPACES.findall(text)) > 3

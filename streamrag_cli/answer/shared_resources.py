@@ -31,7 +31,7 @@ class SharedResources:
     """
 
     def __init__(self, *, for_visitors: bool = False) -> None:
-        """Set `for_visitors` for the clients of a server, who must not learn what runs on this machine."""
+        """Set `for_visitors` for a server's clients, who must not learn what runs on this machine."""
         self.for_visitors = for_visitors
         self._pace = Pace()
         self._retrievers: ResourcePool[_Key, Retriever] = ResourcePool(lambda each: run_in_new_thread(each.close))
@@ -49,7 +49,7 @@ class SharedResources:
 
     @asynccontextmanager
     async def retriever(self, settings: Settings) -> AsyncIterator[Retriever]:
-        """The open collection of `settings`. Raises the errors of `Retriever.open`."""
+        """The open collection that `settings` names. Raises the errors that `Retriever.open` raises."""
         collection_key = (settings.store, settings.collection, settings.embedding)
         server_key = (settings.base_url, settings.api_key, settings.timeout_s)
         open_collection = partial(run_in_new_thread, partial(Retriever.open, settings))
@@ -58,7 +58,7 @@ class SharedResources:
 
     @asynccontextmanager
     async def searcher(self, settings: Settings) -> AsyncIterator[Searcher]:
-        """The open collections of `settings`, one or several. Raises the errors of `Retriever.open`."""
+        """The open collections that `settings` names, one or more. Raises the errors that `Retriever.open` raises."""
         if len(settings.collections) == 1:
             async with self.retriever(settings) as retriever:
                 yield retriever

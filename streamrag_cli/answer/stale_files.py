@@ -26,7 +26,7 @@ BRIEFLY_S: Final = 0.01
 
 
 class StaleFiles:
-    """A running check of whether the files of some sources have changed or no longer exist."""
+    """A running check of whether the files that contain some sources have changed or no longer exist."""
 
     def __init__(self, sources: Sequence[Source], records: RecordOf) -> None:
         """Begin the check. `records` are the records of the documents in `sources`."""

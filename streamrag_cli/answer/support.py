@@ -180,7 +180,7 @@ def _has_quantity(
 ) -> bool:
     """Whether the number is in a passage, counts something in it, or can be computed from numbers in it.
 
-    `others` are the numbers of the sentence that are in a passage.
+    `others` are the quantities in the same sentence that do appear in a passage.
     """
     if _contains(everything, quantity) or (quantity.unit and all(form.value == 1 for form in quantity.forms)):
         return True
@@ -280,7 +280,7 @@ def _knows(passage: Passage, word: str) -> bool:
 
 
 def _squeezed(text: str) -> str:
-    """The letters and digits of the text in lower case, to compare texts regardless of punctuation and markup."""
+    """The letters and digits in the text, in lower case, to compare texts regardless of punctuation and markup."""
     return re.sub(r"[\W_]+", "", text.lower())
 
 

@@ -1,6 +1,6 @@
 """Separates a model's thinking from its answer if a server sends both as content.
 
-Servers with a reasoning parser send the thinking in a separate field. Others leave the marks of the model's template
+Servers with a reasoning parser send the thinking in a separate field. Others leave the marks from the model's template
 in the text: `<think>...</think>`, only `</think>` (the template contained the opening mark), or channels
 (`<|channel|>analysis<|message|>...`). An opening mark counts only at the beginning of a reply. After text that looks
 like an answer, a closing mark counts only at the beginning or end of a line: an answer may be about such marks.

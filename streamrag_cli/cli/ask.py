@@ -166,7 +166,7 @@ def _startup_ms(now: float) -> float | None:
 async def _with_stages(
     events: AsyncGenerator[AskEvent, None], stages_ms: Mapping[str, float]
 ) -> AsyncGenerator[AskEvent, None]:
-    """Yield the events. In `Done`, put the stages of this process (`stages_ms`) before those of the answer."""
+    """Yield the events. In `Done`, put this process's stages (`stages_ms`) before the answer's."""
     async with aclosing(events):
         async for event in events:
             if isinstance(event, Done):

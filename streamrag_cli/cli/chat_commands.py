@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 _LEAST_COLUMNS: Final = 30
 _NAMED: Final = 200
-"""The number of characters of an unknown command or value that a message repeats."""
+"""How many characters of an unknown command or value a message repeats."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatCommand:
-    """A command of a chat, with its description in `/help`. `run` is called with the text after the command's name.
+    """A chat command, with its description in `/help`. `run` is called with the text after the command's name.
 
     `needs_terminal` is set for commands that write files, start programs or change the server. They are refused if the
     questions come from a file or pipe, which may have been written by someone else.
@@ -292,8 +292,8 @@ _ALIASES: Final = {"/exit": "/quit", "/?": "/help", "/retry": "/again", "/redo":
 _COMMANDS: Final = {
     each.name: each
     for each in (
-        ChatCommand(usage="/sources [N]", help="list the sources of the last answer, or show passage N", run=_sources),
-        ChatCommand(usage="/show N", help="show passage N of the last answer", run=_show),
+        ChatCommand(usage="/sources [N]", help="list the last answer's sources, or show passage N", run=_sources),
+        ChatCommand(usage="/show N", help="show passage N from the last answer", run=_show),
         ChatCommand(usage="/open N", help="open the file of source N", run=_open, needs_terminal=True),
         ChatCommand(usage="/new", help="start a new conversation", run=_new),
         ChatCommand(usage="/again [-m MODEL]", help="ask the last question again", run=_again),

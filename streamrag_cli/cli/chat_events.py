@@ -1,4 +1,4 @@
-"""Adapts the events of a single question to those of one turn of a chat."""
+"""Adapts the events of a single question to those of one turn in a chat."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing

@@ -1,4 +1,4 @@
-"""Reads the questions of a chat: from a file or pipe, or from a terminal without line editing."""
+"""Reads the questions for a chat: from a file or pipe, or from a terminal without line editing."""
 
 import os
 import select

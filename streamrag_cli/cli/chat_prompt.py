@@ -1,4 +1,4 @@
-"""The prompt of a chat on a terminal, with line editing, history and multi-line text."""
+"""The prompt for a chat on a terminal, with line editing, history and multi-line text."""
 
 import asyncio
 import os
@@ -86,7 +86,7 @@ class EditedLines:
                 text = self._runner.run(self._edited(session))
         except EOFError:
             return None
-        except KeyboardInterrupt:  # Ctrl-C at a prompt other than that of the chat
+        except KeyboardInterrupt:  # Ctrl-C at a prompt other than the chat's own
             raise Interrupted(ExitCode.INTERRUPTED) from None
         finally:
             self._write(_PASTE_ON)
@@ -148,7 +148,7 @@ class EditedLines:
     def _stop(self) -> None:
         with self._keyboard.own_modes():
             self._write(_PASTE_OFF)
-            os.kill(0, signal.SIGTSTP)  # with the programs of a pipeline; returns when this process is continued
+            os.kill(0, signal.SIGTSTP)  # with the other programs in a pipeline; returns when this process is continued
 
     def _write(self, text: str) -> None:
         self._out.write(text)

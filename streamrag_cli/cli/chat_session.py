@@ -41,7 +41,7 @@ class ChatSession:
     """A chat whose questions come from a terminal (with a `keyboard`), a file or a pipe.
 
     `flags` are the settings given as flags or with `/set`, and `filter` applies to every question. `local_service`
-    answers if the engine is not used. `exchanges` are the questions and answers of the current conversation, and
+    answers if the engine is not used. `exchanges` are the questions and answers in the current conversation, and
     `thread` is its id, or "" if it is not logged.
     """
 
@@ -74,7 +74,7 @@ class ChatSession:
 
     @property
     def current_exchanges(self) -> Sequence[Exchange]:
-        """The questions and answers of the conversation, without answers that `/again` has replaced."""
+        """The questions and answers in the conversation, without answers that `/again` has replaced."""
         return [each for each in self.exchanges if each not in self._superseded]
 
     @property

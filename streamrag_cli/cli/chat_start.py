@@ -78,7 +78,7 @@ def run_chat(
     except BrokenPipeError:
         process.exit_immediately(ExitCode.BROKEN_PIPE)
     if is_interactive:
-        process.exit_immediately(code)  # threads of a stopped answer may still be importing or computing
+        process.exit_immediately(code)  # threads left by a stopped answer may still be importing or computing
     runner.run(local_service.aclose())
     runner.close()
     return code

@@ -12,7 +12,7 @@ def command(
     json: options.Json = False,
     plain: options.Plain = False,
 ) -> int:
-    """List the collections of a store.
+    """List the collections in a store.
 
     On a terminal, the columns are name, documents, passages, embedder and last ingest. In a pipe, they are separated by
     tabs, and times are in UTC.

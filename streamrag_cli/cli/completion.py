@@ -1,4 +1,4 @@
-"""Shell completion of the names of collections and models, and of file names for arguments that are files.
+"""Shell completion of collection and model names, and of file names for arguments that are files.
 
 Typer installs and runs completion, but completes file names if nothing else matches, and ignores `XDG_CONFIG_HOME` in
 fish. `prepare` changes both. It is called only in processes that complete, install or show completion.
@@ -85,7 +85,7 @@ def collections(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def models(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Return the models of the server that the user has set, if it replies within a second."""
+    """Return the models on the server that the user has set, if it replies within a second."""
     names: Sequence[str] = ()
     with contextlib.suppress(Exception):
         settings = _settings(ctx)

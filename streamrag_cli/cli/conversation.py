@@ -54,7 +54,8 @@ class Continued:
 def to_continue(process: Process, flags: Mapping[str, object | None], *, last: bool, prefix: str | None) -> Continued:
     """Return the conversation that `-C` (`last`) or `--thread PREFIX` selects.
 
-    Raises the errors of `thread_to_continue`, and LogError `log_damaged` if all turns of the conversation are damaged.
+    Raises the errors that `thread_to_continue` raises, and LogError `log_damaged` if all turns of the conversation are
+    damaged.
     """
     thread = thread_to_continue(process, last=last, prefix=prefix)
     log = ConversationLog.open(process.environment)
@@ -82,7 +83,7 @@ def note_damaged(log: ConversationLog, process: Process) -> None:
 
 
 def print_description(line: str, process: Process, *, plain: bool) -> None:
-    """Print `line`, the description of a conversation, on stderr, cut to the width of the terminal."""
+    """Print `line`, the description of a conversation, on stderr, cut to the terminal's width."""
     from streamrag_cli.render.consoles import console_for, print_line, size_of
     from streamrag_cli.render.source_rows import cut
 
@@ -110,7 +111,7 @@ def thread_to_continue(process: Process, *, last: bool, prefix: str | None) -> s
 
 
 def with_target_of(thread: str, process: Process, flags: Mapping[str, object | None]) -> Mapping[str, object | None]:
-    """Add the collection and store of the conversation to the flags, unless the flags set them. Raises LogError."""
+    """Add the conversation's collection and store to the flags, unless the flags set them. Raises LogError."""
     return with_target(ConversationLog.open(process.environment).target(thread), process, flags)
 
 
@@ -119,7 +120,7 @@ def with_target(
 ) -> Mapping[str, object | None]:
     """Add this collection and store, as recorded in the log, to the flags, unless the flags set them.
 
-    The log does not contain the password of a store. If only the password differs, the store in the settings is used.
+    The log does not contain a store's password. If only the password differs, the store in the settings is used.
     """
     from streamrag_cli.settings import read_settings
 
@@ -161,7 +162,7 @@ def recorded(
 async def remembering_sources(
     events: AsyncGenerator[AskEvent, None], settings: Settings, process: Process, *, only_closest: bool = False
 ) -> AsyncGenerator[AskEvent, None]:
-    """Pass on the events, and remember the sources of a search for `show N`.
+    """Pass on the events, and remember a search's sources for `show N`.
 
     If nothing was relevant, the closest sources in the error are remembered instead. Set `only_closest` for the events
     of an answer, because its sources are in the log. If questions are not logged, nothing is remembered.

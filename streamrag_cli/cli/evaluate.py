@@ -39,7 +39,7 @@ def command(
     The relevant documents of each question must be known. Ingests DIR into a temporary store: a directory, or a
     separate schema if the store is in PostgreSQL.
 
-    A question in queries.jsonl may have a "history", the earlier turns of its conversation, oldest first:
+    A question in queries.jsonl may have a "history", its conversation's earlier turns, oldest first:
     [{"question": "...", "answer": "..."}]. Such a question is asked as a follow-up.
 
     Documents are ranked by their best passage. The answer rate is the share of questions whose quotes from the best K

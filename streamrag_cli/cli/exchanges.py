@@ -1,4 +1,4 @@
-"""The questions and answers of one chat, for follow-up questions and for saving to a file."""
+"""The questions and answers in one chat, for follow-up questions and for saving to a file."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -37,7 +37,7 @@ class Exchange:
 
     @classmethod
     def from_log(cls, turn: "LoggedTurn") -> Self:
-        """Create an exchange from a logged turn. The log does not contain the excerpts of the sources."""
+        """Create an exchange from a logged turn. The log does not contain the sources' excerpts."""
         return cls(
             question=turn.question,
             pieces=[turn.answer],

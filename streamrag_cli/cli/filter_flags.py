@@ -23,7 +23,7 @@ Since = Annotated[
 ]
 Format = Annotated[
     list[str] | None,
-    typer.Option("--format", metavar="NAME", help="Use only files of this format or suffix, such as pdf."),
+    typer.Option("--format", metavar="NAME", help="Use only files with this format or suffix, such as pdf."),
 ]
 Tag = Annotated[
     list[str] | None,

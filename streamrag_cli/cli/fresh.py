@@ -1,4 +1,4 @@
-"""Syncs the collections of a question before it is answered (`--fresh`)."""
+"""Syncs a question's collections before it is answered (`--fresh`)."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ from streamrag_cli.text import sanitise_line
 
 _CHECKING: Final = "checking for changed files"
 _PASSED_ON: Final = frozenset({"root_gone", "repaired"})
-"""The codes of notices of an ingest that are shown with an answer."""
+"""The codes of those ingest notices that are shown with an answer."""
 _POLL_S: Final = 0.1
 _log: Final = logging.getLogger(__name__)
 _STOP_S: Final = 0.5

@@ -9,7 +9,7 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "Serve": ("serve", "mcp", "engine"),
     "Maintain": ("doctor", "bench", "eval"),
 }
-"""The commands of each group, in the order of `streamrag --help`."""
+"""The commands in each group, in the order of `streamrag --help`."""
 _OTHER: Final = "Commands"
 _SETTINGS: Final = (
     "Settings can also be given in $XDG_CONFIG_HOME/streamrag/config.toml (top_k = 8) and in environment variables"
@@ -49,7 +49,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def write_commands(group: Any, context: Any, formatter: Any) -> None:
-    """Write the commands of a group, with complete summaries. The commands of the program itself are in sections."""
+    """Write the commands in a group, with complete summaries. The program's own commands are in sections."""
     commands = {name: command for name in group.list_commands(context) if (command := group.get_command(context, name))}
     rows = {name: command.get_short_help_str(limit=200) for name, command in commands.items() if not command.hidden}
     sections = GROUPS if context.parent is None else {}
@@ -62,7 +62,7 @@ def write_commands(group: Any, context: Any, formatter: Any) -> None:
 
 
 def write_examples(context: Any, formatter: Any) -> None:
-    """Write the examples of the command in `context`, and the other sources of its settings."""
+    """Write the examples for the command in `context`, and the other sources for its settings."""
     name = context.command_path.partition(" ")[2] or context.command_path
     examples = EXAMPLES.get(name, ())
     if examples:

@@ -1,4 +1,4 @@
-"""The question and flags of a command, from which hints build a complete command to paste."""
+"""A command's question and flags, from which hints build a complete command to paste."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ _KEY: Final = re.compile(r"@|\bsk-")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HintCommand:
-    """The arguments of the current command line that hints repeat.
+    """The arguments on the current command line that hints repeat.
 
     `flags` select the collection, the store and the model, `filter` contains the flags that restrict the documents, and
     `conversation` is `-C` or `--thread ID`. `question` is "" unless the command line contained it. `reads_stdin` is set
@@ -71,7 +71,7 @@ class HintCommand:
 
 
 def _chat_commands(variable: str, words: Sequence[str]) -> str:
-    """Convert a variable assignment and the flags of `ask` to chat commands: a `/set` for each, then `/again`."""
+    """Convert a variable assignment and flags for `ask` to chat commands: a `/set` for each, then `/again`."""
     from streamrag_cli.settings_table import SETTINGS
 
     name, _, value = variable.partition("=")

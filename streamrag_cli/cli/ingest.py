@@ -74,7 +74,7 @@ def command(
         bool,
         typer.Option(
             "--allow-empty",
-            help="Remove the stored documents of a folder that no longer exists or no longer has readable files.",
+            help="Remove the stored documents from a folder that no longer exists or no longer has readable files.",
         ),
     ] = False,
     verbose: Annotated[
@@ -219,7 +219,7 @@ def _web_roots(
 ) -> "tuple[tuple[Location, ...], dict[Address, str]]":
     """Return the locations to ingest, and for each web folder, the page from which links are followed first.
 
-    With `follow`, the address of a page is replaced by the address of its folder. The page is "" if the user named the
+    With `follow`, a page's address is replaced by its folder's address. The page is "" if the user named the
     folder itself. Raises UsageError `usage`.
     """
     if follow is None and max_pages is None:

@@ -1,4 +1,4 @@
-"""Reports an interruption of an ingest immediately, because saving the embedded passages may take seconds."""
+"""Reports an ingest's interruption immediately, because saving the embedded passages may take seconds."""
 
 import contextlib
 import shlex

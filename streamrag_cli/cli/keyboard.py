@@ -1,4 +1,4 @@
-"""The keyboard of an interactive chat: keys typed during an answer wait for the next prompt."""
+"""The keyboard in an interactive chat: keys typed during an answer wait for the next prompt."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ _DISABLED: Final = b"\0"
 
 
 class Keyboard:
-    """Disables echo and line editing of a terminal, so that typed keys stay in its input queue until they are read.
+    """Disables a terminal's echo and line editing, so that typed keys stay in its input queue until they are read.
 
     Ctrl-C and Ctrl-Z still work. `restore` and the end of the `with` block restore the terminal's original modes.
     """

@@ -1,4 +1,4 @@
-"""Discards the logs and warnings of libraries or, with --debug, prints them with keys masked."""
+"""Discards libraries' logs and warnings or, with --debug, prints them with keys masked."""
 
 import logging
 import sys
@@ -33,7 +33,7 @@ class SafeFormatter(logging.Formatter):
 
 
 def configure_library_logging(process: Process) -> None:
-    """Send the logs and warnings of libraries to stderr with --debug; otherwise discard them."""
+    """Send libraries' logs and warnings to stderr with --debug; otherwise discard them."""
     if process.debug:
         handler: logging.Handler = logging.StreamHandler(process.err)
         handler.setFormatter(SafeFormatter("%(name)s: %(message)s", process.environment))
@@ -50,7 +50,7 @@ def configure_library_logging(process: Process) -> None:
 
 
 def without_keys(text: str, environment: Mapping[str, str]) -> str:
-    """Mask the keys and passwords of `environment` in `text`, such as an error message or a log line."""
+    """Mask the keys and passwords from `environment` in `text`, such as an error message or a log line."""
     for variable in _KEY_VARIABLES:
         for key in _keys_in(variable, environment):
             text = without_secret(text, key, "[key]")
@@ -58,13 +58,13 @@ def without_keys(text: str, environment: Mapping[str, str]) -> str:
 
 
 def _keys_in(variable: str, environment: Mapping[str, str]) -> list[str]:
-    """Return the keys in an environment variable. The variable of a server may contain several keys."""
+    """Return the keys in an environment variable. A server's variable may contain several keys."""
     raw = environment.get(variable, "").strip()
     return [raw] if variable not in _SERVER_KEY_VARIABLES else [raw, *(each.key for each in split_keys(raw))]
 
 
 def _without_passwords(text: str, environment: Mapping[str, str]) -> str:
-    """Mask the passwords of the store URL in `environment`."""
+    """Mask the passwords in the store URL in `environment`."""
     try:
         address = store_address(environment.get("STREAMRAG_STORE", "").strip())
     except ValueError:

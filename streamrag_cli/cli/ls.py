@@ -34,7 +34,7 @@ def command(
     json: options.Json = False,
     plain: options.Plain = False,
 ) -> int:
-    """List the documents of a collection.
+    """List the documents in a collection.
 
     On a terminal, the columns are path, passages, size, the times of the last change and of the ingest, and tags. In a
     pipe, they are separated by tabs, sizes are in bytes, and times are in UTC.

@@ -1,4 +1,4 @@
-"""The entry point of the program."""
+"""The program's entry point."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ from typing import NoReturn
 def main() -> NoReturn:
     """Run the command in `sys.argv` and exit with its exit code."""
     started_at = time.perf_counter()
-    # The matrices of one question are small: more BLAS threads would double the CPU time without saving any time.
+    # The matrices for one question are small: more BLAS threads would double the CPU time without saving any time.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if sys.argv[1:] == ["--version"]:
         from streamrag_cli import __version__

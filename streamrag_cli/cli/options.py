@@ -1,4 +1,4 @@
-"""The flags of commands: generated from the settings tables, or shared by several commands."""
+"""Command flags: generated from the settings tables, or shared by several commands."""
 
 import functools
 import inspect
@@ -31,7 +31,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON
 JsonLines = Annotated[bool, typer.Option("--jsonl", help="Print each event as a line of JSON as it happens.")]
 NoStream = Annotated[bool, typer.Option("--no-stream", help="Print the answer only when it is complete.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print only the answer and errors.")]
-Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Show an excerpt and the score of each source.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Show each source's excerpt and score.")]
 Footnotes = Annotated[
     bool, typer.Option("--footnotes", help="List the cited sources below the answer, even in a pipe.")
 ]
@@ -42,7 +42,7 @@ Timings = Annotated[
 
 
 def _with_global_flags(params: list[Any]) -> list[Any]:
-    """Add the flags of every command: `--debug`, which `Process` reads before parsing, and `--color`."""
+    """Add the flags that every command has: `--debug`, which `Process` reads before parsing, and `--color`."""
     debug = TyperOption(
         param_decls=["--debug"], is_flag=True, expose_value=False, help="Print tracebacks and log messages."
     )
@@ -67,7 +67,7 @@ def _choose_color(_context: Any, _option: Any, choice: str | None) -> None:
 
 
 class Command(TyperCommand):
-    """A command that accepts the flags of every command."""
+    """A command that accepts the flags that every command has."""
 
     def __init__(self, *, params: list[Any], **rest: Any) -> None:
         super().__init__(params=_with_global_flags(params), **rest)
@@ -82,7 +82,7 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """A group of commands that accepts the flags of every command."""
+    """A group of commands that accepts the flags that every command has."""
 
     def __init__(self, *, params: list[Any], **rest: Any) -> None:
         super().__init__(params=_with_global_flags(params), **rest)
@@ -116,7 +116,7 @@ _COMPLETED: Final[Mapping[str, Any]] = {
 
 
 class OutputFlags(dict[str, bool]):
-    """Values of the output flags of `ask` and `chat`, by the name of the parameter."""
+    """Values of the output flags for `ask` and `chat`, by parameter name."""
 
 
 _OUTPUT_FLAGS: Final[Mapping[str, Any]] = {
@@ -138,7 +138,7 @@ _READERS: Final[Mapping[type[Any], tuple[tuple[Setting, ...], Callable[..., Any]
 
 
 def with_settings(name: str, command: Callable[..., int]) -> Callable[..., int]:
-    """Wrap `command` for typer, adding the flags of every setting that the tables assign to it.
+    """Wrap `command` for typer, adding the flags for every setting that the tables assign to it.
 
     A parameter of type `Settings`, `ServerSettings` or `SettingFlags` is replaced by the flags of its table, and a
     parameter of type `OutputFlags` by the output flags. The argument `process` is taken from the typer context.

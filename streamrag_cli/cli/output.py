@@ -1,4 +1,4 @@
-"""Converts the flags and settings of a command to the options of the renderer of answers."""
+"""Converts a command's flags and settings to options for the renderer of answers."""
 
 from streamrag_cli.cli.once_a_day import is_first_today
 from streamrag_cli.cli.options import OutputFlags

@@ -1,6 +1,6 @@
-"""The environment of a running command: arguments, variables, streams, working directory and signals.
+"""A running command's environment: arguments, variables, streams, working directory and signals.
 
-Commands receive a `Process` as `obj` of the typer context, and never read this information from global state.
+Commands receive a `Process` as the `obj` in the typer context, and never read this information from global state.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ _STORE_HINT_CODES: Final = frozenset(
 
 @dataclass(slots=True, kw_only=True)
 class Process:
-    """The environment of one command.
+    """One command's environment.
 
     `started_at` is the `perf_counter` time at the start of the program. `working_directory` is None if the directory no
     longer exists or is not accessible. `hint_command` is the command that hints repeat, with its question and flags.
@@ -45,7 +45,7 @@ class Process:
 
     @classmethod
     def current(cls, started_at: float, signals: Signals | None = None) -> Self:
-        """Create the environment of the running process, and make the standard streams safe to use."""
+        """Create the running process's environment, and make the standard streams safe to use."""
         streams.prepare()
         return cls(
             arguments=sys.argv[1:],
@@ -124,7 +124,7 @@ def settings_from(process: Process, flags: Mapping[str, object | None]) -> Setti
 
 
 def server_settings_from(process: Process, flags: Mapping[str, object | None]) -> ServerSettings:
-    """Read the additional settings of `serve`."""
+    """Read the additional settings for `serve`."""
     return read_server_settings(flags, process.environment)
 
 

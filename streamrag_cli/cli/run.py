@@ -118,7 +118,7 @@ def _on_pipe_closed(pipe: int | None, end: Any) -> Iterator[None]:
 
 
 class _RenderedStream(Generic[AnyEvent]):
-    """Passes the events of one stream to a renderer, which is closed at the end of the `with` block.
+    """Passes the events in one stream to a renderer, which is closed at the end of the `with` block.
 
     `code` is the exit code for the last event. `ended_by` is set if a signal or a closed pipe ended the stream.
     """
@@ -134,7 +134,7 @@ class _RenderedStream(Generic[AnyEvent]):
 
     def handle(self, event: AnyEvent) -> None:
         if isinstance(event, Error) and self._process.signals.received and self.ended_by is None:
-            raise Interrupted(self._process.signals.received)  # a C extension replaced Interrupted by another error
+            raise Interrupted(self._process.signals.received)  # a C extension replaced Interrupted with another error
         self.code = _code_of(event)
         self._ended = isinstance(event, Done | IngestDone | Error)
         self._renderer.handle(_with_target_flags(event, self._process))
@@ -153,7 +153,7 @@ class _RenderedStream(Generic[AnyEvent]):
 
 
 def interruption(code: ExitCode, part_of: str, hint: str, process: Process, *, note: str = "") -> Error:
-    """Return the final event of an interrupted stream, whose output is incomplete. The message ends with `note`."""
+    """Return the final event for an interrupted stream, whose output is incomplete. The message ends with `note`."""
     word = code.name.lower()
     message = f"{word.replace('_', ' ')} before the {part_of} was complete" + (f"; {note}" if note else "")
     return _with_target_flags(Error(message=message, code=word, hint=hint, retryable=True, exit_code=code), process)

@@ -93,7 +93,7 @@ class _BackgroundHandler(logging.Handler):
 
 
 class _ErrorForwarder(logging.Handler):
-    """Forwards the errors of internal loggers to the server's handler."""
+    """Forwards errors from internal loggers to the server's handler."""
 
     def __init__(self, handler: logging.Handler) -> None:
         super().__init__(logging.ERROR)

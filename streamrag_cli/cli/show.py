@@ -39,7 +39,7 @@ def command(
 ) -> int:
     """Show a document, some of its lines, or a passage.
 
-    Shows the text as it was ingested, without calling the model. A number shows a source of the last answer or search
+    Shows the text as it was ingested, without calling the model. A number shows a source from the last answer or search
     in this terminal, and last shows the last answer. `streamrag log show last` adds its question and all sources. PATH
     may be the last part of a path.
     """
@@ -78,7 +78,7 @@ def _is_plain(process: Process, *, plain: bool) -> bool:
 def _numbered_source(
     process: Process, flags: Mapping[str, object | None], number: int, notices: list[Notice]
 ) -> tuple[Passage, Settings]:
-    """Return source `number` of the last answer or search, and the settings with its collection and store."""
+    """Return source `number` from the last answer or search, and the settings with its collection and store."""
     flag_values = flags
     sources, flags, shown_by = _numbered_sources(process, flags)
     fields = next((each for each in sources if each["n"] == number), None)

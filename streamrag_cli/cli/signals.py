@@ -1,8 +1,8 @@
-"""Handles Ctrl-C and SIGTERM: the process exits within one second, with the exit code of the signal.
+"""Handles Ctrl-C and SIGTERM: the process exits within one second, with the signal's exit code.
 
 A signal raises an exception, so that the terminal is restored and sockets are closed. If the cleanup is blocked, for
 example by a write to a full pipe, the process exits when the grace period ends. Only saving work may take longer.
-Signals that were already ignored at the start (`nohup`, background jobs of a script) stay ignored.
+Signals that were already ignored at the start (`nohup`, background jobs in a script) stay ignored.
 """
 
 import _thread
@@ -29,7 +29,7 @@ _REPORT_S: Final = 0.2
 
 
 class Interrupted(BaseException):
-    """Raised on a signal. `code` is the exit code of the process if the signal ends the process."""
+    """Raised on a signal. `code` is the process's exit code if the signal ends it."""
 
     def __init__(self, code: ExitCode) -> None:
         super().__init__(code)
@@ -37,7 +37,7 @@ class Interrupted(BaseException):
 
 
 class Signals:
-    """The signal handlers of this process. `received` is the exit code of the first signal, or None.
+    """This process's signal handlers. `received` is the exit code of the first signal, or None.
 
     Check `received` before reporting any other exception: a C extension may replace Interrupted with its own error.
     """
@@ -62,7 +62,7 @@ class Signals:
     def handle_conversation(self, *, resumes: bool) -> None:
         """Make SIGHUP end the process like SIGTERM. With `resumes`, Ctrl-C ends only the current answer or command.
 
-        Ctrl-C then raises Interrupted or calls the callback of `on_signal`, and does not set `received`.
+        Ctrl-C then raises Interrupted or calls the callback that `on_signal` set, and does not set `received`.
         """
         self._ending = frozenset(_CODES) - ({signal.SIGINT} if resumes else set())
         self.raise_on_signal()
@@ -149,7 +149,7 @@ class Signals:
         self._report_and_exit(code)
 
     def _report_and_exit(self, code: ExitCode) -> NoReturn:
-        """Call `report` and exit, even if the report is blocked by a full pipe or a lock of the interrupted code."""
+        """Call `report` and exit, even if a full pipe or a lock held by the interrupted code blocks the report."""
         reported = _thread.allocate_lock()
         reported.acquire()
 

@@ -17,7 +17,7 @@ def command(
     json: options.Json = False,
     plain: options.Plain = False,
 ) -> int:
-    """Show the collections of a store: their size, age and origin."""
+    """Show the collections in a store: their size, age and origin."""
     from streamrag_cli.render.status import show_status
     from streamrag_cli.store.backend import status_of
     from streamrag_cli.store.registry import open_store

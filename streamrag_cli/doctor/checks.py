@@ -52,12 +52,12 @@ def run_checks(context: CheckContext) -> Iterator[Finding]:
 
 
 def _guarded(name: CheckName, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
-    """Yield the findings of a check. If the check raises an exception, the last finding reports it."""
+    """Yield a check's findings. If the check raises an exception, the last finding reports it."""
     try:
         yield from check()
     except StreamragError as error:
         yield failed(name, error)
-    except Exception as error:  # noqa: BLE001 - a bug in one check must not hide the findings of the others
+    except Exception as error:  # noqa: BLE001 - a bug in one check must not hide the others' findings
         _log.debug("the %s check failed", name, exc_info=error)
         yield Finding(
             check=name,

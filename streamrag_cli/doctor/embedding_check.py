@@ -18,7 +18,7 @@ _TEXT: Final = "How long is a trial?"
 def check_embedding(settings: Settings) -> Iterator[Finding]:
     """Embed a short text, and check that the vector fits the collection.
 
-    Raises StoreError `another_embedding`, before anything is sent to a server, and the errors of the embedder.
+    Raises StoreError `another_embedding`, before anything is sent to a server, and the embedder's errors.
     """
     collection = _collection(settings)
     embedder = embedder_for(settings, made_with=collection.embedding if collection else None)

@@ -1,4 +1,4 @@
-"""The findings of checks, and the exit code that results from them."""
+"""The checks' findings, and the exit code that results from them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -49,7 +49,7 @@ def warning(
 
 
 def failed(check: CheckName, error: StreamragError, *, hint: str = "") -> Finding:
-    """Create the finding for an expected error. A `hint` that is not empty replaces the hint of the error."""
+    """Create the finding for an expected error. A `hint` that is not empty replaces the error's hint."""
     return Finding(
         check=check,
         state="failed",

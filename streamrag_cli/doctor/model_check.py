@@ -37,7 +37,7 @@ class _Reply:
 
 
 def check_model(settings: Settings) -> Iterator[Finding]:
-    """Ask the model one short question. Raises the errors of `choose_endpoint` and `stream_chat`."""
+    """Ask the model one short question. Raises the errors that `choose_endpoint` and `stream_chat` raise."""
     endpoint = choose_endpoint(
         model=settings.model,
         base_url=settings.base_url,
@@ -47,7 +47,7 @@ def check_model(settings: Settings) -> Iterator[Finding]:
     if endpoint is None:
         yield ok("model", f"not configured, so answers are quotes; {_local_servers()}")
         return
-    warm_up_client(endpoint.scheme)  # the imports of the client must not count as the server's time
+    warm_up_client(endpoint.scheme)  # the client's imports must not count as the server's time
     reply = asyncio.run(_ask(endpoint, timeout_s=settings.timeout_s))
     model = f"{shown_model(endpoint.model)} at {endpoint.address}"
     first_token_ms = round(reply.first_token_ms, 1)

@@ -70,7 +70,9 @@ def check_key(settings: Settings, environment: Mapping[str, str]) -> Iterator[Fi
     variables = [name for name in names if environment.get(name, "").strip()]
     if endpoint.api_key is not None:
         if endpoint.api_key[0] in "\"'":
-            message = f"the key in {variables[0]} begins with a quotation mark, but API keys do not contain any"
+            message = (
+                f"the key in {variables[0]} begins with a quotation mark, but API keys never contain quotation marks"
+            )
             raise ConfigurationError(message, code="key_refused", hint=f"export {variables[0]}=KEY")
         unused = f"; {', '.join(variables[1:])} not used" if variables[1:] else ""
         yield ok("key", f"set by {variables[0]}, well-formed{unused}")

@@ -1,4 +1,4 @@
-"""Checks each collection of the store, and the disk that contains the store."""
+"""Checks each collection in the store, and the disk that contains the store."""
 
 import shlex
 import time

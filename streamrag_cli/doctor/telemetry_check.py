@@ -1,4 +1,4 @@
-"""Checks that no library can send telemetry, and that no telemetry files of earlier versions exist."""
+"""Checks that no library can send telemetry, and that no telemetry files from earlier versions exist."""
 
 import os
 import shlex
@@ -14,7 +14,7 @@ _ONNXRUNTIME: Final = Path("Microsoft", "DeveloperTools", ".onnxruntime")
 
 
 def check_telemetry(environment: Mapping[str, str]) -> Iterator[Finding]:
-    """Check the telemetry variables of this process, and the user's directories according to `environment`.
+    """Check this process's telemetry variables, and the user's directories according to `environment`.
 
     Raises ConfigurationError `not_silenced`.
     """
@@ -36,7 +36,7 @@ def check_telemetry(environment: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def onnxruntime_files(environment: Mapping[str, str]) -> list[Path]:
-    """Return the existing directories with telemetry files of onnxruntime.
+    """Return the existing directories with telemetry files from onnxruntime.
 
     onnxruntime writes these files below `XDG_CACHE_HOME` if it is an absolute path, else below the home directory. Both
     are searched, because the engine runs without this variable.
@@ -48,7 +48,7 @@ def onnxruntime_files(environment: Mapping[str, str]) -> list[Path]:
 
 
 def _session_files(environment: Mapping[str, str]) -> list[Path]:
-    """Return this user's session files of onnxruntime in the directories for temporary files."""
+    """Return the onnxruntime session files that this user has in the directories for temporary files."""
     folders = dict.fromkeys((environment.get("TMPDIR") or "/tmp", "/tmp"))  # noqa: S108 - only read
     files = [Path(folder, ".ses") for folder in folders]
     return [each for each in files if each.is_file() and each.lstat().st_uid == os.getuid()]

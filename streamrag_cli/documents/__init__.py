@@ -9,5 +9,5 @@ large files are parsed in a separate process (`sandbox`).
 from typing import Final
 
 RECIPE: Final = "5"
-"""The version of the output of the loaders and the chunker. Increase it whenever that output changes: documents stored
+"""The version of the loaders' and the chunker's output. Increase it whenever that output changes: documents stored
 with another version are then loaded and chunked again, even if their files are unchanged."""

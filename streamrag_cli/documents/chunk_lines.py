@@ -1,4 +1,4 @@
-"""Finds the line numbers in the file of the lines of a chunk's text.
+"""Finds the file's line numbers for the lines in a chunk's text.
 
 A chunk stores only its first and last line number. The file may have lines between them that the text lacks: the header
 of a Markdown table, comments, or imports.

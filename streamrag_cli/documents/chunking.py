@@ -233,7 +233,7 @@ def _begins_a_line(text: str, offset: int) -> bool:
 
 
 def _chunk_id(path: str, headings: tuple[str, ...], page: int | None, text: str, seen: Counter[bytes]) -> str:
-    """Return the chunk's id, 32 hex digits of a hash. Equal chunks of a document are numbered, so their ids differ."""
+    """Return the chunk's id, 32 hex digits of a hash. Equal chunks in a document are numbered, so their ids differ."""
     digest = hashlib.sha256(json.dumps([RECIPE, path, headings, page, text]).encode("ascii"))
     content = digest.digest()
     digest.update(b"%d" % seen[content])
@@ -243,7 +243,7 @@ def _chunk_id(path: str, headings: tuple[str, ...], page: int | None, text: str,
 
 @dataclass(slots=True)
 class _Lines:
-    """Converts offsets in the text into line numbers of the file. Calls must be in ascending order of `start`."""
+    """Converts offsets in the text into line numbers in the file. Calls must be in ascending order of `start`."""
 
     document: Document
     _offset: int = 0

@@ -1,4 +1,4 @@
-"""Parses filters of documents: the values of `--in`, `--since`, `--format` and `--tag`, or of HTTP fields with these
+"""Parses document filters: the values of `--in`, `--since`, `--format` and `--tag`, or of HTTP fields with these
 names.
 """
 

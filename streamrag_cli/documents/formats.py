@@ -1,7 +1,7 @@
 """The registry of file formats: the loader for each file name, and properties that the rest of the program needs.
 
 To add a format, write a loader in `loaders/` and add an entry here. A format is chosen by the file's name, without
-opening the file. The module of a loader is imported when it is first used. A few suffixes are also used by other kinds
+opening the file. A loader's module is imported when it is first used. A few suffixes are also used by other kinds
 of files; `content_matches_name` then checks the content.
 """
 
@@ -175,7 +175,7 @@ def is_web_page(path: PurePath) -> bool:
 
 
 def has_row_places(path: PurePath) -> bool:
-    """Whether the passages of a file with this name have rows of a sheet as their last heading (`row_places`)."""
+    """Whether the passages from a file with this name have rows of a sheet as their last heading (`row_places`)."""
     entry = format_of(path)
     return entry is not None and entry.has_row_places
 

@@ -1,6 +1,6 @@
 """Detects generated files and vendored code, which are skipped because users do not ask about them.
 
-These are directories of package managers, lock files, source maps, and minified or generated code. Git tracks many of
+These are package managers' directories, lock files, source maps, and minified or generated code. Git tracks many of
 them, so ignore files do not exclude them. The content of prose is not checked, because generated pages are useful.
 """
 

@@ -1,4 +1,4 @@
-"""Determines from git's configuration which files contain the ignore patterns of a user and a repository.
+"""Determines from git's configuration which files contain a user's and a repository's ignore patterns.
 
 The configuration is parsed without running git, because an untrusted repository could make git run other programs. This
 parser reads only the names of pattern files.

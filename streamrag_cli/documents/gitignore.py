@@ -2,7 +2,7 @@
 
 Three sets of patterns apply. The first is git's: `.gitignore` in each directory, `.git/info/exclude` and
 `core.excludesFile`. The second is in `.streamragignore` files, which work in the same way without git. The third
-consists of the patterns of `--exclude`.
+consists of the patterns in `--exclude`.
 
 Libraries that match whole paths cannot be used: they ignore a file if a pattern matches a directory above it. In git,
 a `!pattern` in a deeper ignore file can include that directory again, and its files are then matched separately. Here
@@ -92,7 +92,7 @@ class IgnoreRules:
     def entering(self, directory: str, real: str, descriptor: int | None = None) -> "IgnoreRules":
         """Return the rules that apply inside `directory`, whose resolved path is `real`.
 
-        `descriptor` is a file descriptor of the directory, or None. Raises `DocumentError` if an ignore file in the
+        `descriptor` is a file descriptor for the directory, or None. Raises `DocumentError` if an ignore file in the
         directory cannot be read.
         """
         is_work_tree = self.reads_git and _is_work_tree(real, descriptor)
@@ -113,7 +113,7 @@ class IgnoreRules:
         return replace(self, git=git, fold_case=excludes.fold_case)
 
     def excluding(self, root: str, rules: tuple[Rule, ...]) -> "IgnoreRules":
-        """Add the `rules` of `--exclude`, which apply to paths relative to `root`. Returns the combined rules."""
+        """Add the `rules` from `--exclude`, which apply to paths relative to `root`. Returns the combined rules."""
         return replace(self, excluded=_RuleSets().adding(root, rules))
 
     def relocated(self, directory: str, *, as_path: str) -> "IgnoreRules":
@@ -142,7 +142,7 @@ def rules_above(directory: str, environment: Mapping[str, str] | None = None) ->
 
 
 def exclude_rules(patterns: Sequence[str]) -> tuple[Rule, ...]:
-    """Return the rules of `--exclude` patterns. Raises UsageError `bad_pattern` if one cannot match anything."""
+    """Return the rules for the `--exclude` patterns. Raises UsageError `bad_pattern` if one cannot match anything."""
     rules: list[Rule] = []
     for pattern in patterns:
         line = os.fsencode(pattern)
@@ -190,7 +190,7 @@ def _length_below(directory: str) -> int:
 
 
 def _rules_in(real: str, name: str, descriptor: int | None, *, fold_case: bool = False) -> tuple[Rule, ...]:
-    """Return the rules of the ignore file `name` in a directory. The file is not read if it is a link."""
+    """Return the rules in the ignore file `name` in a directory. The file is not read if it is a link."""
     path = Path(name) if descriptor is not None else Path(real, name)
     try:
         data = read_file(path, limit_bytes=IGNORE_FILE_LIMIT_BYTES, follow_links=False, directory=descriptor).data

@@ -1,4 +1,4 @@
-"""Compiles the patterns of git's ignore files and matches directory entries against them.
+"""Compiles the patterns in git's ignore files and matches directory entries against them.
 
 Like git, this module compares bytes. The module `gitignore` decides which rule takes precedence.
 """
@@ -18,7 +18,7 @@ _NOTHING: Final = re.compile(rb"(?!)")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The pattern of one line of an ignore file, split at slashes into `segments`.
+    """The pattern on one line of an ignore file, split at slashes into `segments`.
 
     None represents the segment `**`, which matches any number of names. A pattern without a slash is `by_name`: its
     only segment is compared with the last name of a path.
@@ -55,13 +55,13 @@ class Rule:
 
 
 def parse_rules(data: bytes, *, fold_case: bool = False) -> tuple[Rule, ...]:
-    """Return the rules of an ignore file. With `fold_case`, git's `core.ignoreCase`, the case of ASCII is ignored."""
+    """Return the rules in an ignore file. With `fold_case`, git's `core.ignoreCase`, the case of ASCII is ignored."""
     lines = data.removeprefix(b"\xef\xbb\xbf").split(b"\n")
     return tuple(rule for line in lines if (rule := parse_rule(line, fold_case=fold_case)) is not None)
 
 
 def parse_rule(line: bytes, *, fold_case: bool = False) -> Rule | None:
-    """Return the rule of one line; None for a comment, an empty line or a pattern that cannot match anything."""
+    """Return the rule on one line; None for a comment, an empty line or a pattern that cannot match anything."""
     if line.startswith(b"#"):
         return None
     pattern = _without_trailing_spaces(line.removesuffix(b"\r"))

@@ -1,4 +1,4 @@
-"""Reads image headers: the size, the number of pages of a TIFF, and whether a camera took the picture."""
+"""Reads image headers: the size, the number of pages in a TIFF, and whether a camera took the picture."""
 
 import struct
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ def is_camera_photo(header: bytes) -> bool:
 
 
 def dimensions(data: bytes) -> tuple[int, int] | None:
-    """Return the width and height in pixels of a PNG, GIF, BMP or JPEG; None for other or damaged images."""
+    """Return the width and height, in pixels, of a PNG, GIF, BMP or JPEG; None for other or damaged images."""
     try:
         if data.startswith(b"\x89PNG\r\n\x1a\n"):
             return struct.unpack_from(">II", data, 16)
@@ -49,7 +49,7 @@ def dimensions(data: bytes) -> tuple[int, int] | None:
 
 
 def tiff_pages(data: bytes) -> int:
-    """Return the number of pages of a TIFF, at most 2,000; 0 for another format."""
+    """Return the number of pages in a TIFF, at most 2,000; 0 for another format."""
     order = _order(data)
     if not order:
         return 0

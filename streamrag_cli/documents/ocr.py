@@ -42,9 +42,10 @@ _BY_LOCALE: Final = dict(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ocr:
-    """How to run tesseract. `languages` are joined by +. `data` is the folder of the languages, "" for the default.
+    """How to run tesseract. `languages` are joined by +. `data` is the folder with the language files, "" for the
+    default.
 
-    `file_limit_s` limits the time for the pages of one file, without pages that were recognised before.
+    `file_limit_s` limits the time for the pages of one file; pages that are already known do not count.
     """
 
     program: str
@@ -111,7 +112,7 @@ def _locale_language(environment: Mapping[str, str]) -> str:
 
 
 def _environment(data: str) -> dict[str, str]:
-    """Return the environment of tesseract, with one thread: several slow each other down, even on an idle machine."""
+    """Return tesseract's environment, with one thread: several slow each other down, even on an idle machine."""
     return {"OMP_THREAD_LIMIT": "1", "LC_ALL": "C.UTF-8", **({"TESSDATA_PREFIX": data} if data else {})}
 
 
@@ -127,7 +128,7 @@ def _output(program: str, option: str, data: str) -> str:
 
 
 class OcrFileLimitError(DocumentError):
-    """OCR of a file has reached its limit of time."""
+    """OCR of a file has reached its time limit."""
 
     def __init__(self, limit_s: float, pages: int) -> None:
         super().__init__(
@@ -138,9 +139,9 @@ class OcrFileLimitError(DocumentError):
 
 
 class PageReader:
-    """Recognises the text of the pages of one file.
+    """Recognises the text on the pages of one file.
 
-    `known` maps the keys of pages that were recognised before to their text. `on_begin` is called before a page is
+    `known` maps the keys of previously recognised pages to their text. `on_begin` is called before a page is
     recognised, and `on_page` is called with its key and text afterwards.
     """
 

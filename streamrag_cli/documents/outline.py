@@ -1,4 +1,4 @@
-"""Builds the sections of a document from its headings."""
+"""Builds a document's sections from its headings."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -31,7 +31,7 @@ def clean_heading(text: str) -> str:
 
 
 def sections_from(headings: Iterable[Heading], text_length: int) -> tuple[Section, ...]:
-    """Return the sections of a text of `text_length` characters, divided at `headings`, which are sorted by `start`.
+    """Return the sections of a text with `text_length` characters, divided at `headings`, which are sorted by `start`.
 
     A heading without text ends the previous section and adds nothing to the heading path.
     """
@@ -52,9 +52,9 @@ def sections_from(headings: Iterable[Heading], text_length: int) -> tuple[Sectio
 
 
 def only_top_heading(headings: Sequence[Heading], text: str = "") -> str:
-    """Return the only heading of level 1 if it is the first heading and no prose precedes it, else "".
+    """Return the only level 1 heading if it is the first heading and no prose precedes it, else "".
 
-    It is the title of the document. A heading of a lower level is not, because it names only a part of the document.
+    It is the document's title. A heading at a lower level is not, because it names only a part of the document.
 
     >>> only_top_heading([Heading(start=0, level=1, text="Guide"), Heading(start=9, level=2, text="Use")], "# Guide")
     'Guide'

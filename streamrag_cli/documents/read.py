@@ -38,7 +38,7 @@ _BINARY_SIGNATURES: Final = (  # small archives, Office files and images may con
     b"\x28\xb5\x2f\xfd", b"\x89PNG", b"\xff\xd8\xff", b"GIF8",
 )  # fmt: skip
 _NOT_CHARSETS: Final = frozenset({"idna", "punycode", "raw_unicode_escape", "unicode_escape", "undefined"})
-"""Codecs of Python that are not charsets of documents. The first two take time quadratic in the size of the data."""
+"""Python codecs that are not document charsets. The first two take time quadratic in the size of the data."""
 _ENCODINGS_WITH_MARK: Final = ["utf_7", "utf_16", "utf_16_be", "utf_16_le", "utf_32", "utf_32_be", "utf_32_le"]
 
 
@@ -59,7 +59,7 @@ class RawFile:
 
 
 def empty_file() -> DocumentError:
-    """The error for a file of 0 bytes whose format requires content."""
+    """The error for an empty file whose format requires content."""
     return DocumentError("the file is empty", code="unreadable")
 
 
@@ -226,7 +226,7 @@ def _decode_guessing(data: bytes) -> tuple[str, str | None]:
 
 
 def _guess(data: bytes) -> str:
-    """Return the most likely encoding. On a tie, it is Windows-1252, the most common encoding of short texts."""
+    """Return the most likely encoding. On a tie, it is Windows-1252, the most common encoding for short texts."""
     from charset_normalizer import from_bytes  # imports in about 30 ms
 
     matches = from_bytes(data, cp_exclusion=_ENCODINGS_WITH_MARK)

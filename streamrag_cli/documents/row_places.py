@@ -1,4 +1,4 @@
-"""Names the place of a passage in a spreadsheet, as in `sheet Prices, rows 2, 4–9`.
+"""Names a passage's place in a spreadsheet, as in `sheet Prices, rows 2, 4–9`.
 
 The place is the passage's last heading. Each line of the passage is one of these rows, so the place of a single line
 can be derived from it.
@@ -38,7 +38,7 @@ def rows_place(sheet: str, rows: Sequence[int]) -> str:
 
 
 def place_of_line(title: str, line: int, lines: int) -> str:
-    """Return the heading path `title` of a passage with only the row of its line `line`, counted from 0.
+    """Return a passage's heading path `title` with only the row that its line `line`, counted from 0, contains.
 
     `lines` is the number of lines in the passage. If the path does not end with a place, or its place is
     inexact, it is returned unchanged.

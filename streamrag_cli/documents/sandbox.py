@@ -1,7 +1,7 @@
 """Loads documents. Risky formats and large files are parsed in a separate process, the worker.
 
 Files are untrusted. If a parser hangs, crashes or exhausts memory in the worker, only one file fails. Plain text, and
-small files of some formats with a pure Python parser (`Format.sandboxed`), are loaded in this process, because starting
+small files in some formats with a pure Python parser (`Format.sandboxed`), are loaded in this process, because starting
 the worker would take longer. The worker inherits no descriptors, environment or terminal. It runs until a file crashes
 it or exceeds a time limit, or until the `Loader` is closed.
 """
@@ -37,7 +37,7 @@ _WALL_TIME_FACTOR: Final = 4
 
 
 class _Pages(Protocol):
-    """Stores the recognised text of pages by the digest of their file."""
+    """Stores the recognised text of pages by their file's digest."""
 
     def pages(self, digest: str) -> dict[str, str]: ...
     def add(self, digest: str, key: str, text: str) -> None: ...
@@ -78,9 +78,10 @@ class Loader:
             self._worker = None
 
     def load(self, path: Path, raw: RawFile, entry: Format | None = None) -> Document:
-        """Load the content of `path` in the format `entry` or, if it is None, in the format of its file name.
+        """Load the content of `path` in the format `entry` or, if it is None, in the format that its file name
+        indicates.
 
-        Raises `DocumentError` with a code of the loader, `timed_out`, `parser_crashed` or `out_of_memory`.
+        Raises `DocumentError` with a code from the loader, `timed_out`, `parser_crashed` or `out_of_memory`.
         """
         entry = entry or format_for(path, raw.data)
         if entry.sandboxed == "none" or (entry.sandboxed == "large" and raw.size <= LARGE_BYTES):

@@ -40,7 +40,7 @@ _AWS_SECRET_SET: Final = re.compile(
 def secret_reason(path: PurePath, data: bytes, suspicion: Suspicion = "") -> str | None:
     """Return the kind of secret in the file, as a short phrase, or None.
 
-    `suspicion` is the result of `classify_name` for the name of the file.
+    `suspicion` is the result of `classify_name` for the file's name.
     """
     data = _as_utf_8(data)
     if kind := key_in(data):
@@ -59,7 +59,7 @@ def secret_reason(path: PurePath, data: bytes, suspicion: Suspicion = "") -> str
 
 
 def key_in(data: bytes) -> str | None:
-    """Return the kind of key or token in a UTF-8 text of any format, or None."""
+    """Return the kind of key or token in a UTF-8 text in any format, or None."""
     return first_kind(_CHECKS, data)
 
 

@@ -133,7 +133,7 @@ def is_about_a_hidden_file(name: str) -> bool:
 
 
 def _words(name: str) -> str:
-    """Return the words of a file name without its last suffix, in lower case, separated by dashes."""
+    """Return the words in a file name without its last suffix, in lower case, separated by dashes."""
     stem = name.rpartition(".")[0] or name
     separated = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[^\W\d_])(?=\d)", "-", stem)
     return re.sub(r"[\W_]+", "-", separated).strip("-").casefold()

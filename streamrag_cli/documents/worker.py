@@ -1,8 +1,8 @@
 """The process that parses risky formats: `python -m streamrag_cli.documents.worker MEMORY_LIMIT_BYTES`.
 
-It reads requests from stdin and writes answers to stdout in the format of `frames`. It exits as soon as stdin is
-closed, even during a parse, because the parent has then exited. The kernel's parent-death signal is not used: it fires
-when the parent's *thread* ends, so it would kill workers of live parents. The process cannot write files, and its
+It reads requests from stdin and writes answers to stdout in the format that `frames` defines. It exits as soon as stdin
+is closed, even during a parse, because the parent has then exited. The kernel's parent-death signal is not used: it
+fires when the parent's *thread* ends, so it would kill workers of live parents. The process cannot write files, and its
 memory and processor time are limited.
 """
 

@@ -1,4 +1,4 @@
-"""Entry point of the engine process. `client` starts it with the arguments DIRECTORY IDENTITY IDLE_S."""
+"""Entry point for the engine process. `client` starts it with the arguments DIRECTORY IDENTITY IDLE_S."""
 
 import asyncio
 import logging

@@ -1,11 +1,11 @@
 """The address of an engine, which consists of its directory and its identity.
 
-    DIRECTORY/engine-IDENTITY.sock     the socket (0600), in a private directory of the user (0700)
-    DIRECTORY/engine-IDENTITY.start    lock of the client that starts the engine
-    DIRECTORY/engine-IDENTITY.log      log of the engine
+    DIRECTORY/engine-IDENTITY.sock     the socket (0600), in a private directory that the user owns (0700)
+    DIRECTORY/engine-IDENTITY.start    the lock of the client that starts the engine
+    DIRECTORY/engine-IDENTITY.log      the engine's log
 
 An identity is HOME-PROGRAM-NETWORK: hashes of the home directory, of the program's files, and of those environment
-variables that libraries read to connect to a model server. A client of another version looks for another engine, and
+variables that libraries read to connect to a model server. Another version's client looks for another engine, and
 the old engine detects that it is outdated.
 
 A login session sets XDG_RUNTIME_DIR and perhaps TMPDIR; cron, `su` and some SSH sessions set neither. So clients look
@@ -31,7 +31,7 @@ from streamrag_cli.telemetry import SWITCHES
 _PACKAGE: Final = Path(__file__).resolve().parent.parent
 _PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
-_MAX_DIRECTORY_CHARS: Final = 50  # the path of a socket is limited to 107 bytes
+_MAX_DIRECTORY_CHARS: Final = 50  # a socket's path is limited to 107 bytes
 _USE_NEW_DIRECTORY: Final = 'export XDG_RUNTIME_DIR="$(mktemp -d)"'
 _CREDENTIALS: Final = struct.Struct("3i")
 _INHERITED: Final = ("HOME", "PATH", "LANG", "LC_ALL", "TZ", "OPENBLAS_NUM_THREADS")
@@ -84,7 +84,7 @@ def fallback_address(address: EngineAddress) -> EngineAddress:
 
 
 def all_addresses(environment: Mapping[str, str]) -> list[EngineAddress]:
-    """The addresses of all engines of this user and home directory, in any version. Some may have ended.
+    """The addresses of all engines for this user and home directory, in any version. Some may have ended.
 
     Directories that other users can read are included, so that engines that are no longer used can be stopped.
     Directories in which other users can create files are not.
@@ -150,14 +150,14 @@ def network_variables(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def environment_for_engine(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment variables of an engine, without the settings and keys of the caller."""
+    """The environment variables for an engine, without the caller's settings and keys."""
     inherited = {name: environment[name] for name in _INHERITED if name in environment}
     # With a single malloc arena, freed memory is returned to the system instead of being kept for its thread.
     return inherited | network_variables(environment) | SWITCHES | {"MALLOC_ARENA_MAX": "1"}
 
 
 def _candidates(environment: Mapping[str, str]) -> list[Path]:
-    """The directories where engines of this user may listen; the first is the one for this environment."""
+    """The directories where this user's engines may listen; the first is the one for this environment."""
     user = os.getuid()
     directories: list[Path] = []
     runtime, temporary = environment.get("XDG_RUNTIME_DIR", ""), environment.get("TMPDIR", "")
@@ -209,7 +209,7 @@ def _checked(directory: Path) -> Path:
 
 
 def _stamps(directory: Path) -> Iterator[str]:
-    """Yield the name, modification time and size of each Python file of the package."""
+    """Yield the name, modification time and size of each Python file in the package."""
     with os.scandir(directory) as entries:
         for entry in sorted(entries, key=lambda each: each.name):
             if entry.name.endswith(".py"):

@@ -276,7 +276,7 @@ def _locked(file: Any) -> bool:
 
 
 def _spawn(address: EngineAddress, environment: Mapping[str, str], idle_s: float) -> None:
-    """Start an engine as a daemon in its own session, without descriptors of this process, in a minimal environment.
+    """Start an engine as a daemon in its own session, without this process's descriptors, in a minimal environment.
 
     Does not use `subprocess`, whose import takes as long as a question to a running engine. Forks twice, so that init
     reaps the engine.

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import asyncio
 
 HELLO_TIMEOUT_S: Final = 1.0
-"""How long a client waits for the hello of an engine."""
+"""How long a client waits for an engine's hello."""
 _SILENCE_S: Final = 10 * BEAT_S  # a limit that an engine on a busy machine does not exceed
 TICK_S: Final = 0.1
 _STOPPED_S: Final = 0.9

@@ -1,4 +1,4 @@
-"""Removes the files of engines that have ended, of any version and home directory.
+"""Removes files left by engines that have ended, for any version and home directory.
 
 An engine's log is locked while the engine runs (`client` locks it before it starts the engine). The kernel releases the
 lock when the process ends, even if it is killed.
@@ -21,7 +21,7 @@ _KEEP_LOG_S: Final = 86_400.0
 
 
 def remove_leftovers(directory: Path) -> None:
-    """Remove sockets, locks and logs of engines that have ended. Other files, such as folders, stay."""
+    """Remove sockets, locks and logs left by engines that have ended. Other files, such as folders, stay."""
     files: defaultdict[str, dict[str, Path]] = defaultdict(dict)
     for suffix in ("sock", "start", "log"):
         for each in directory.glob(f"engine-*.{suffix}"):

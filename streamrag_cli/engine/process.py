@@ -83,7 +83,7 @@ class Engine:
                 return
 
     def _is_outdated(self, inode: int) -> bool:
-        """Whether clients can no longer find this engine, or the directory of a store was replaced."""
+        """Whether clients can no longer find this engine, or a store's directory was replaced."""
         try:
             if _inode(self._address.socket) != inode or identity(os.environ) != self._address.identity:
                 return True
@@ -155,7 +155,7 @@ class Engine:
                 del self._sending_since_s[connection]
 
     def masked(self, text: str) -> str:
-        """`text` with the API keys and store passwords of all questions masked."""
+        """`text` with the API keys and store passwords from all questions masked."""
         for secret in self._secrets:
             text = text.replace(secret, "[key]")
         return text
@@ -168,7 +168,7 @@ class Engine:
             "running_s": round(time.time() - self._started_at, 1),
             "idle_s": round(time.monotonic() - self._last_request_s, 1),
             "questions": self._questions,
-            "open": len(self._serving) - 1,  # excludes the connection of this request
+            "open": len(self._serving) - 1,  # excludes this request's own connection
             "rss_mb": memory_bytes()[1] // 1_000_000 or None,
             "stores": sorted(map(str, self._stores)),
             "log": str(self._address.log),

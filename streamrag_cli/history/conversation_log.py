@@ -1,4 +1,4 @@
-"""The log of one user: records answers, and finds conversations."""
+"""One user's log: records answers, and finds conversations."""
 
 import os
 import time
@@ -27,11 +27,11 @@ _START_AFTER_S: Final = 0.3
 _LAST_WRITE_S: Final = 2.5
 _INTERRUPTED_WRITE_S: Final = 0.4  # less than the time that a process has to exit after a signal
 _NOT_ASKED: Final = frozenset({"empty_question", "question_too_long"})
-"""The errors of questions that were refused before the search. They are not logged: the text may be a whole file."""
+"""The errors for questions that were refused before the search. They are not logged: the text may be a whole file."""
 MOST_TURNS: Final = 200
-"""The maximum number of turns of a conversation that are read from the log."""
+"""The maximum number of a conversation's turns that are read from the log."""
 _writers: Final[dict[Path, LogWriter]] = {}
-"""The writer of each log in this process. It is kept, because its thread and connection stay open."""
+"""The writer for each log in this process. It is kept, because its thread and connection stay open."""
 
 LOGGED: Final = Notice(
     message="questions and answers are kept in a log on this machine for `ask -C` and `streamrag log`;"
@@ -42,7 +42,7 @@ LOGGED: Final = Notice(
 
 
 class ConversationLog:
-    """The log of one user, in a SQLite file. The first record creates it; several processes can use it concurrently.
+    """One user's log, in a SQLite file. The first record creates it; several processes can use it concurrently.
 
     All methods that read the log raise LogError.
     """
@@ -53,7 +53,7 @@ class ConversationLog:
 
     @classmethod
     def open(cls, environment: Mapping[str, str]) -> Self:
-        """The log of the user. Does not access the disk. Raises LogError if there is no directory for it."""
+        """The user's log. Does not access the disk. Raises LogError if there is no directory for it."""
         return cls(log_file(environment))
 
     def new_thread(self, terminal: str) -> str:  # noqa: ARG002 - the id does not depend on the terminal
@@ -100,12 +100,12 @@ class ConversationLog:
         return str(rows[0][0]) if rows else ""
 
     def target(self, thread: str) -> tuple[str, str]:
-        """The collection and the store (as shown, without a password) of the last question of a conversation."""
+        """The collection and the store (as shown, without a password) of the last question in a conversation."""
         rows = self._rows("SELECT collection, store FROM turns WHERE thread = ? ORDER BY n DESC", thread, limit=1)
         return (str(rows[0][0]), str(rows[0][1])) if rows else ("", "")
 
     def find(self, *, words: str = "", limit: int | None = None, **conditions: object) -> "list[LoggedTurn]":
-        """The newest turns that contain all `words` and satisfy the conditions of `reading.find`, newest first.
+        """The newest turns that contain all `words` and satisfy the conditions for `reading.find`, newest first.
 
         The ids of damaged turns, which are left out, are added to `damaged`.
         """
@@ -153,7 +153,7 @@ class ConversationLog:
         """Yield the events and write them into the log, as a turn of `question.thread` or of a new conversation.
 
         A question that is empty or too long is not written. If writing fails, a notice `not_logged` precedes the last
-        event, and the answer is not affected. With `announce`, the notice `LOGGED` precedes the last event of the first
+        event, and the answer is not affected. With `announce`, the notice `LOGGED` precedes the last event in the first
         complete answer in the log.
         """
         import asyncio  # the caller already runs it

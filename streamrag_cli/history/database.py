@@ -1,4 +1,4 @@
-"""Opens the SQLite file of the log, and translates its errors."""
+"""Opens the log's SQLite file, and translates its errors."""
 
 import os
 import shlex
@@ -14,7 +14,7 @@ from streamrag_cli.history.location import LogError, make_private_directory, not
 
 VERSION: Final = 1
 WRITE_BUSY_S: Final = 1.0
-"""How long writing an answer waits for the lock of another process, whose transactions take milliseconds."""
+"""How long writing an answer waits for a lock held by another process, whose transactions take milliseconds."""
 COMMAND_BUSY_S: Final = 5.0
 _APPLICATION_ID: Final = 0x73726C67
 _FILES: Final = ("", "-wal", "-shm", "-journal")
@@ -30,7 +30,8 @@ def open_to_write(file: Path, *, busy_s: float = WRITE_BUSY_S) -> sqlite3.Connec
     with translated_errors(file):
         make_private_directory(file.parent)
         if not _exists(file):
-            # Only a new file is opened without SQLite: closing it releases the locks of other connections to the file.
+            # Only a new file is opened without SQLite: closing it releases the locks that other connections to the file
+            # hold.
             with suppress(FileExistsError):
                 os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         db = _connect(file, "rw", busy_s)
@@ -165,7 +166,7 @@ def set_fact(db: sqlite3.Connection, name: str, value: str) -> None:
 
 @contextmanager
 def translated_errors(file: Path) -> Iterator[None]:
-    """Context manager that converts errors of SQLite and the operating system to LogError."""
+    """Context manager that converts SQLite and operating system errors to LogError."""
     try:
         yield
     except LogError:

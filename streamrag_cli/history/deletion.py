@@ -24,7 +24,7 @@ _ERASE_WITHIN_S: Final = 10.0
 def delete(file: Path, where: str, values: Sequence[object] = ()) -> int:
     """Delete the turns that satisfy an SQL condition, erase their text, and return their number. Raises LogError.
 
-    Also erases the text of earlier deletions that were interrupted.
+    Also erases text left by earlier deletions that were interrupted.
     """
     with translated_errors(file):
         if not file.exists():

@@ -44,7 +44,7 @@ class Entry:
         self.timings: Mapping[str, float] = {}
 
     def add(self, event: AskEvent) -> None:
-        """Update the record with an event of the answer."""
+        """Update the record with an event from the answer."""
         match event:
             case Token(text=text):
                 self.pieces.append(text)
@@ -71,7 +71,7 @@ class Entry:
 
     @property
     def sources_json(self) -> str:
-        """The sources as JSON, without the text of their passages. The unsupported ones are marked."""
+        """The sources as JSON, without their passages' text. The unsupported ones are marked."""
         sources = [
             {key: getattr(each, key) for key in SOURCE_KEYS}
             | ({"collection": each.collection} if each.collection else {})

@@ -1,6 +1,6 @@
 """The location of the log, and whether questions are logged.
 
-$XDG_STATE_HOME/streamrag/log.db     the log (0600), in a private directory of the user (0700)
+$XDG_STATE_HOME/streamrag/log.db     the log (0600), in a private directory that the user owns (0700)
 $XDG_STATE_HOME/streamrag/shown.json the places of the sources that searches last showed (shown_sources.py)
 $XDG_STATE_HOME/streamrag/log.off    exists if the user has run `streamrag log off`
 """
@@ -46,7 +46,7 @@ def why_not_logged(settings: Settings, environment: Mapping[str, str], *, in_ci:
 
 
 def switch_log(environment: Mapping[str, str], *, on: bool) -> None:
-    """Switch logging on or off for all later questions of this user. Raises LogError."""
+    """Switch logging on or off for all of this user's later questions. Raises LogError."""
     file = _off_file(environment)
     try:
         if on:

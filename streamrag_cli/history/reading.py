@@ -48,7 +48,7 @@ _TEXTS: Final = [each.name for each in fields(LoggedTurn) if each.type is str]
 _COLUMNS: Final = ", ".join(_NAMES)
 _ID: Final = _NAMES.index("id")
 _YEARS: Final = range(1970, 9999)
-"""The years of times that can be converted to any time zone."""
+"""The years in which times can be converted to any time zone."""
 _LARGEST: Final = 1e15
 _OPTIONAL: Final = frozenset({"path", "collection", UNSUPPORTED})
 _SOURCE_TYPES: Final[Mapping[str, Any]] = {

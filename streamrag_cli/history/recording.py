@@ -49,7 +49,7 @@ class Recording:
         self._changed.set()
 
     def write(self, db: "sqlite3.Connection") -> None:
-        """Write the record until it is finished. Runs in the thread of the writer. Raises sqlite3.Error."""
+        """Write the record until it is finished. Runs in the writer's thread. Raises sqlite3.Error."""
         from streamrag_cli.history.rows import erase_from_wal, insert, is_busy, note_first, prune, update
 
         row: int | None = None
@@ -104,14 +104,14 @@ class LogWriter:
                 connection = self._write(recording, connection)
             except LogError as error:
                 recording.ended.set_result(error)
-            except Exception as error:  # noqa: BLE001 - a failure of the log must not affect the answer
+            except Exception as error:  # noqa: BLE001 - a failure in the log must not affect the answer
                 message = f"the log cannot be written: {type(error).__name__}: {error}"
                 recording.ended.set_result(LogError(message, code="log_not_writable"))
             else:
                 recording.ended.set_result(None)
 
     def _write(self, recording: Recording, connection: "_Connection") -> "_Connection":
-        """Write a recording and return the connection, which is new if the file of the log was removed or upgraded."""
+        """Write a recording and return the connection, which is new if the log's file was removed or upgraded."""
         from streamrag_cli.history.database import has_version, open_to_write, translated_errors
 
         with translated_errors(self._file):

@@ -43,7 +43,7 @@ def note_first(db: sqlite3.Connection, now: str) -> bool:
 
 
 def update(db: sqlite3.Connection, row: int, entry: Entry, *, finished: bool) -> None:
-    """Write the current state of an answer. If `finished`, also make the answer searchable."""
+    """Write an answer's current state. If `finished`, also make the answer searchable."""
     values = {
         **{name: getattr(entry, name) for name in ("answer", "state", "model", "finish_reason")},
         "is_indexed": 0,
@@ -79,7 +79,7 @@ def delete_turns(db: sqlite3.Connection, where: str, values: Sequence[object]) -
     db.execute(f"DELETE FROM turns_fts WHERE rowid IN (SELECT id FROM turns WHERE {where})", values)
     deleted = db.execute(f"DELETE FROM turns WHERE {where}", values).rowcount
     if deleted:
-        # The full-text index keeps the words of deleted rows until its segments are merged.
+        # The full-text index keeps the words from deleted rows until its segments are merged.
         db.execute("INSERT INTO turns_fts (turns_fts) VALUES ('optimize')")
         set_fact(db, "erasing", "1")
     return deleted

@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def current_terminal() -> str:
-    """The session and controlling terminal of this process, such as `812:34816:20931`.
+    """This process's session and controlling terminal, such as `812:34816:20931`.
 
     The last part is the start time of the session's first process, because process IDs are reused. Parts that the
     system does not report are empty.
@@ -17,7 +17,7 @@ def current_terminal() -> str:
 
 
 def _status_of(process: str) -> tuple[str, str]:
-    """The start time of a process in clock ticks since boot, and the device number of its terminal."""
+    """A process's start time in clock ticks since boot, and its terminal's device number."""
     try:
         fields = Path("/proc", process, "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except OSError:

@@ -26,7 +26,7 @@ _SORTED_TEXTS: Final = 16
 
 
 class Passage(NamedTuple):
-    """The vector of a text and its packed token states, which are b"" if it has none."""
+    """A text's vector and its packed token states, which are b"" if it has none."""
 
     vector: "NDArray[np.float32]"
     token_states: bytes
@@ -41,7 +41,7 @@ class BatchEmbedder:
     def __init__(
         self, embedder: Embedder, *, remembered_texts: int, known: "Mapping[bytes, Passage] | None" = None
     ) -> None:
-        """Cache the embeddings of the last `remembered_texts` texts. `known` are cached embeddings by `text_key`."""
+        """Cache the embeddings of the last `remembered_texts` texts. `known` are cached ones, keyed by `text_key`."""
         self._known = dict(known or {})
         self._embedder = embedder
         self._remembered_texts = remembered_texts
@@ -50,7 +50,7 @@ class BatchEmbedder:
         self._current: _CancellableTexts | None = None
         self._recent: OrderedDict[bytes, Passage] = OrderedDict()
         self._fresh: dict[bytes, Passage] = {}
-        """The embeddings of the current batch."""
+        """The current batch's embeddings."""
         self.embedded_texts = 0
 
     def __enter__(self) -> Self:
@@ -73,10 +73,10 @@ class BatchEmbedder:
         return current.share_taken if current else 0.0
 
     def begin(self, texts: Sequence[str], known: "Mapping[str, Passage]") -> Future[EmbeddedPassages]:
-        """Submit the texts of the next batch. The result of the future has one row per text.
+        """Submit the texts in the next batch. The result of the future has one row per text.
 
-        The future raises the errors of `Embedder.embed_documents`. `known` maps texts that the store already contains
-        to their embeddings.
+        The future raises the errors that `Embedder.embed_documents` raises. `known` maps texts that the store already
+        contains to their embeddings.
         """
         return self._thread.submit(self._embed, texts, known)
 
@@ -111,7 +111,7 @@ class BatchEmbedder:
 
         embedded = embed_passages(self._embedder, self._current, self._stopped, keep)
         if new and any(passage.vector.shape != embedded.vectors[0].shape for passage in passages.values()):
-            # The server has replaced the model. The store rejects vectors of another dimension.
+            # The server has replaced the model. The store rejects vectors with another dimension.
             self._recent.clear()
             self._known.clear()
             return self._passages(texts, {})
@@ -134,7 +134,7 @@ class BatchEmbedder:
         )
 
     def unused(self) -> dict[bytes, Passage]:
-        """The embeddings by `text_key` that the next ingest may need after an interruption."""
+        """The embeddings, keyed by `text_key`, that the next ingest may need after an interruption."""
         return self._known | self._recent | self._fresh
 
     def _remember(self, passages: "dict[bytes, Passage]") -> None:
@@ -148,7 +148,7 @@ class BatchEmbedder:
 
 
 def text_key(text: str) -> bytes:
-    """The key of a text in the cache of embeddings."""
+    """A text's key in the cache of embeddings."""
     return sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
@@ -168,7 +168,7 @@ class _CancellableTexts(Sequence[str]):
     """
 
     def __init__(self, texts: Sequence[str], stopped: Cancellation, *, chars_done: int = 0) -> None:
-        """`chars_done` is the number of characters in texts of the batch that do not have to be embedded."""
+        """`chars_done` is the number of characters in texts in the batch that do not have to be embedded."""
         self._texts = texts
         self._stopped = stopped
         self._chars = chars_done + sum(map(len, texts)) or 1
@@ -197,4 +197,4 @@ class _CancellableTexts(Sequence[str]):
 
 
 class EmbeddingCancelledError(Exception):
-    """The ingest ended before a batch was embedded. Only the future of the batch raises this error."""
+    """The ingest ended before a batch was embedded. Only the batch's future raises this error."""

@@ -1,11 +1,11 @@
-"""The limits of an ingest, such as how many files it reads in advance and how often it reports progress."""
+"""The limits for an ingest, such as how many files it reads in advance and how often it reports progress."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngestLimits:
-    """The limits of an ingest. Tests use lower ones."""
+    """The limits for an ingest. Tests use lower ones."""
 
     batch_chunks: int = 256
     """The number of chunks or documents in a full batch, which is embedded and written as a whole."""

@@ -1,7 +1,7 @@
 """A safeguard against rules that skip too much, such as `--exclude '*'` or a new `.gitignore`.
 
 An ingest removes documents whose files are now excluded or ignored. The user must confirm the removal of many
-documents, or of all documents of a folder. Documents whose files were deleted or may be secrets are not counted.
+documents, or of all documents in a folder. Documents whose files were deleted or may be secrets are not counted.
 """
 
 import os
@@ -32,19 +32,19 @@ _MAX_QUERIES: Final = 300
 
 @dataclass(slots=True)
 class _Skipped:
-    """The number of documents of one root whose files are now skipped, and the rules that skip them."""
+    """The number of documents in one root whose files are now skipped, and the rules that skip them."""
 
     root: Location
     documents: int = 0
     rules: set[SkipCode] = field(default_factory=set)
     is_emptied: bool = True
-    """Whether all documents of the root would be removed."""
+    """Whether all documents in the root would be removed."""
 
 
 def confirm_newly_skipped(survey: FolderSurvey, request: IngestRequest, settings: Settings) -> None:
     """Raise UsageError if rules would remove many documents, or all of a folder, and the user does not confirm it.
 
-    `--allow-empty` confirms the removal of all documents of a folder.
+    `--allow-empty` confirms the removal of all documents in a folder.
     """
     if request.dry_run or request.confirmation.granted:
         return

@@ -1,6 +1,6 @@
 """Syncs a collection with the files under some paths: adds new ones, updates changed ones, removes deleted ones.
 
-Only a limited number of files is read in advance, and documents are written in batches, so only the contents of a few
+Only a limited number of files are read in advance, and documents are written in batches, so only the contents of a few
 files are in memory. Each document is written atomically, and an unreadable file does not stop the ingest.
 """
 
@@ -62,7 +62,7 @@ def ingest(
 ) -> Generator[IngestEvent, None, None]:
     """Run an ingest and yield its events, in the order that `events.py` describes.
 
-    `embedder` is used instead of the embedder of the settings.
+    `embedder` is used instead of the embedder in the settings.
     """
     try:
         yield from ingest_or_raise(request, settings, embedder)
@@ -85,7 +85,7 @@ def ingest_or_raise(
 
 @contextmanager
 def _tidy_copies(roots: Sequence[Location], request: IngestRequest, settings: Settings) -> Iterator[None]:
-    """At the end of the `with` block, remove copies that are not needed, such as the copies of a dry run.
+    """At the end of the `with` block, remove copies that are not needed, such as those from a dry run.
 
     After an interruption they are kept, so that the command does not fetch the same pages again when it is repeated.
     """
@@ -223,7 +223,7 @@ def _ocr_finder(request: IngestRequest, settings: Settings) -> Callable[[], tupl
 
 
 def _bound_embedding(settings: Settings, *, rebuild: bool) -> str | None:
-    """The embedder of the collection; None if it has never had vectors, or if it is damaged and being rebuilt."""
+    """The collection's embedder; None if it has never had vectors, or if it is damaged and being rebuilt."""
     try:
         with open_store(settings.store).manifest(settings.collection) as manifest:
             return bound_embedding(manifest) if manifest else None

@@ -1,4 +1,4 @@
-"""Creates the events of an ingest or a removal."""
+"""Creates the events for an ingest or a removal."""
 
 import time
 from collections.abc import Mapping

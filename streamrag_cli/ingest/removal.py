@@ -26,7 +26,7 @@ _NAMED_FILES: Final = 5
 
 
 def remove(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]:
-    """Remove the documents at or below the paths of the request from the collection."""
+    """Remove the documents at or below the paths in the request from the collection."""
     try:
         yield from _remove(request, settings)
     except StreamragError as error:
@@ -102,7 +102,7 @@ def _removal_of_collection(request: IngestRequest, store: Store) -> str:
 
 
 def _piped_document(manifest: Manifest, path: Location, absolute: Location) -> Address | None:
-    """The document that was piped with `path` as its name; None if the store has a document of a file at that path."""
+    """The document that was piped with `path` as its name; None if the store has a document for a file at that path."""
     if isinstance(path, Address) or path.is_absolute() or str(path).startswith(".."):
         return None
     piped = Address(f"stdin://{path}")
@@ -152,7 +152,7 @@ def _files_left(left: Sequence[Path]) -> Iterator[Notice]:
 
 
 def _contents(settings: Settings) -> tuple[list[DocumentRecord] | None, str, int]:
-    """Return the documents of the collection, its embedder and its number of chunks.
+    """Return the collection's documents, its embedder and its number of chunks.
 
     The documents are None if the collection is damaged, or if an earlier removal was interrupted.
     """

@@ -65,7 +65,7 @@ class IngestRequest:
     `confirms_removal`, even the removal of few documents must be confirmed. `environment` locates the user's git
     configuration; if it is None, that configuration is ignored. Within a block of `uninterrupted`, no signal raises an
     exception. After an interruption, `interrupted` is called with the number of passages that are about to be saved.
-    `piped` has the contents of the addresses among `paths` whose documents were piped. Without `fetches`, recorded
+    `piped` has the contents for the addresses among `paths` whose documents were piped. Without `fetches`, recorded
     addresses are left out. `follow`, `max_pages` and `starts` are options for the web pages among `paths`, as in
     `FetchOptions`, and `on_fetch` is called for each page. Files for which `is_current` returns true are neither read
     nor compared. `name_bases` has, for some roots, the folder that the stored names of files are relative to. With a
@@ -133,7 +133,7 @@ class IngestRequest:
         """The name that models and HTTP clients see.
 
         The name is relative to the first of these folders that contains the path: the recorded base of `root`, the
-        working directory, and the folder of `root`.
+        working directory, and the folder that contains `root`.
         """
         if isinstance(path, Address) or isinstance(root, Address):
             return public_address(str(path))
@@ -260,7 +260,7 @@ def is_gone(root: Location, settings: Settings) -> bool:
 
 
 def copies_of(settings: Settings) -> Copies:
-    """The copies of the remote documents of the collection."""
+    """The copies of the collection's remote documents."""
     return Copies.of(settings.state_directory, str(open_store(settings.store)), settings.collection)
 
 

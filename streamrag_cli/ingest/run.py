@@ -48,7 +48,7 @@ class IngestRun:
         survey: FolderSurvey,
         workload: Workload,
     ) -> None:
-        """Compare the files of `survey` with `catalog`; None means an empty catalog. `survey` can be used only once."""
+        """Compare the files in `survey` with `catalog`; None means an empty catalog. `survey` can be used only once."""
         self._workload = workload
         self._catalog = catalog
         self._reading = reading
@@ -103,7 +103,7 @@ class IngestRun:
                 )
 
     def _results(self) -> Iterator[FileResult | Waiting]:
-        """Yield the results in the order of discovery, without those of deleted files."""
+        """Yield the results in the order of discovery, without those for deleted files."""
         size = self._request.limits.bytes_ahead
         for step in prefetch(map(_with_status, self._discovered()), self._begin, weight=self._weight, size=size):
             if isinstance(step, Waiting):
@@ -120,7 +120,7 @@ class IngestRun:
                 self.unread.append(result)
             if result.keeps_stored:
                 self._retained_paths.add(result.path)
-            if result.action != "deleted":  # stored documents of missing files are removed at the end
+            if result.action != "deleted":  # stored documents for missing files are removed at the end
                 yield result
 
     def _discovered(self) -> Iterator[DiscoveryResult]:
@@ -169,7 +169,9 @@ class IngestRun:
                 self.unsupported[format_path(event.source).suffix.casefold()] += 1
 
     def record_unread(self, writer: Writer) -> None:
-        """Record the failed and skipped files of a complete run. Does not write if they are the same as before."""
+        """Record the files that failed or were skipped in a complete run. Does not write if they are the same as
+        before.
+        """
         now = self._began_at.isoformat(timespec="milliseconds")  # a file that changes during the run has a later time
         roots = [str(root) for root in self._survey.tops]
         unrecorded = set(map(str, self._survey.unreachable))

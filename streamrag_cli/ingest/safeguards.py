@@ -1,4 +1,4 @@
-"""Safeguards against mistakes: checks the paths of an ingest before anything is read or removed."""
+"""Safeguards against mistakes: checks an ingest's paths before anything is read or removed."""
 
 import os
 import re
@@ -44,17 +44,17 @@ LARGE_FILES: Final = 5_000
 _SKIPPED_BY_RULE: Final[frozenset[SkipCode]] = frozenset(
     {"secret", "gitignored", "streamragignored", "excluded", "generated"}
 )
-"""The codes of files that were skipped because of a rule. A folder with such files is not the mount point of a
+"""The codes for files that were skipped because of a rule. A folder with such files is not the mount point of a
 missing disk."""
 _ESCAPED: Final = re.compile(r"\\([0-7]{3})")
 _NAMED_ROOTS: Final = 3
 MANY_DOCUMENTS: Final = 20
-"""The removal of more documents than this requires confirmation."""
+"""Removing more documents than this requires confirmation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderSurvey:
-    """The results of discovery, the number of files, and the mount points below the roots that contain files.
+    """The discovery results, the number of files, and the mount points below the roots that contain files.
 
     These mount points are recorded like roots, so that the next ingest detects a missing mount. `unreachable` contains
     new addresses that could not be fetched, which are not recorded.
@@ -85,7 +85,7 @@ class FolderSurvey:
 def survey_folders(roots: Sequence[Location], request: IngestRequest, settings: Settings) -> FolderSurvey:
     """Discover the files under the roots, without reading them, and fetch the documents at addresses.
 
-    Raises the errors of `discover`, and UsageError:
+    Raises the errors that `discover` raises, and UsageError:
 
     - `confirmation_needed` or `not_confirmed` for too many new files
     - `empty_folder` if a folder has no readable files, or has many stored documents and all their files are missing
@@ -182,7 +182,7 @@ def _with_ocr(request: IngestRequest, settings: Settings) -> bool:
 
 
 def _survey_scope(scope: Scope, roots: Sequence[Location], request: IngestRequest, settings: Settings) -> FolderSurvey:
-    """Discover the files of a scope, without checking their folders, which an earlier ingest has checked."""
+    """Discover the files in a scope, without checking their folders, which an earlier ingest has checked."""
     named = frozenset(request.absolute_paths())
     folders = [root for root in roots if not isinstance(root, Address)]
     discovered = discover(
@@ -237,7 +237,7 @@ def _is_home_or_above(root: Location, home: Path | None) -> bool:
 
 
 def reject_missing_roots(request: IngestRequest, settings: Settings) -> None:
-    """Raise UsageError `empty_folder` if a rebuild without paths would drop documents of a missing folder."""
+    """Raise UsageError `empty_folder` if a rebuild without paths would drop documents from a missing folder."""
     if not request.rebuild or request.paths or request.allow_empty:
         return
     missing = sorted((root for root in _recorded(request, settings) if is_gone(root, settings)), key=str)
@@ -360,7 +360,7 @@ def _perhaps_not_mounted(root: Location, why: str, request: IngestRequest) -> Us
 def _without_documents(
     roots: Iterable[Path], unreadable: Sequence[UnreadableDirectory], settings: Settings
 ) -> list[Path]:
-    """The roots without any file of a stored document. The check of a root ends at the first file that exists."""
+    """The roots in which no stored document's file exists. The check of a root ends at the first file that does."""
     try:
         with open_store(settings.store).manifest(settings.collection) as manifest:
             return [

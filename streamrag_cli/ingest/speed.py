@@ -18,7 +18,7 @@ _PROBE_TEXTS: Final = 8
 _PROBE_CHARS: Final = 600
 """The length of the text for the measurement, which is about the mean length of a passage."""
 _RECORD_FROM: Final = 200
-"""The speed of an ingest is saved only if it has embedded at least this many passages."""
+"""An ingest's speed is saved only if it has embedded at least this many passages."""
 
 
 def seconds_for(passages: int | None, embedder: Embedder, state_directory: str) -> float | None:
@@ -36,7 +36,7 @@ def seconds_for(passages: int | None, embedder: Embedder, state_directory: str) 
 
 
 def record_speed(embedder: Embedder, passages: int, seconds: float, state_directory: str) -> None:
-    """Save the speed of an ingest, unless it was short or the state directory is unusable."""
+    """Save an ingest's speed, unless it was short or the state directory is unusable."""
     if passages < _RECORD_FROM or seconds <= 0 or not state_directory:
         return
     speeds = _recorded(state_directory) | {embedder.name: round(passages / seconds, 2)}

@@ -20,7 +20,7 @@ from streamrag_cli.store.registry import open_store
 
 
 class Sweep:
-    """A walk over the recorded files and folders of a collection that exist. Nothing is fetched.
+    """A walk over those of a collection's recorded files and folders that exist. Nothing is fetched.
 
     `request` is the request for an ingest that syncs the collection; None if the collection is up to date. `notices`
     are about roots that no longer exist. Their documents stay in the collection.
@@ -29,7 +29,7 @@ class Sweep:
     def __init__(self, request: IngestRequest, settings: Settings) -> None:
         """Walk all recorded files and folders. `request` must not have paths.
 
-        Raises StoreError, UsageError `empty_folder` and the other errors of `survey_folders`.
+        Raises StoreError, UsageError `empty_folder` and the other errors that `survey_folders` raises.
         """
         self.request: IngestRequest | None = None
         self.notices: list[Notice] = []
@@ -56,7 +56,7 @@ class Sweep:
             return False
 
     def _is_outdated(self, survey: FolderSurvey) -> bool:
-        """Whether any file is new or changed, or the file of any document was not discovered again."""
+        """Whether any file is new or changed, or any document's file was not discovered again."""
         remaining = self._versions.keys() - {each.name for each in survey.results if isinstance(each, FoundFile)}
         unreadable = [each.path for each in survey.results if isinstance(each, UnreadableDirectory)]
         return any(not is_below(path, unreadable) for path in remaining) or any(

@@ -1,4 +1,4 @@
-"""Saves embeddings of an interrupted ingest whose documents are incomplete, so that the next ingest can use them.
+"""Saves the embeddings that an interrupted ingest made for incomplete documents, so that the next ingest can use them.
 
 They are saved in the state directory. The next ingest with the same embedder reads the file and deletes it.
 """
@@ -19,7 +19,7 @@ _MAX_BYTES: Final = 1_000_000_000
 
 
 class UnfinishedPassages:
-    """The saved passages of one embedder. If `state_directory` is "" or unusable, no passages are saved."""
+    """One embedder's saved passages. If `state_directory` is "" or unusable, no passages are saved."""
 
     def __init__(self, state_directory: str, embedder: str) -> None:
         name = hashlib.sha256(embedder.encode()).hexdigest()[:16]

@@ -24,7 +24,7 @@ class Workload:
     """
 
     def __init__(self, files: Iterable[FoundFile], stored: Iterable[DocumentRecord]) -> None:
-        """`files` are all files of the ingest. `stored` are the records of documents that may be up to date."""
+        """`files` are all files in the ingest. `stored` are the records of documents that may be up to date."""
         new = {file.name: status for file in files if (status := _status_of(file))}
         for record in stored:
             status = new.get(record.path)

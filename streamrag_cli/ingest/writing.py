@@ -1,6 +1,6 @@
 """The last stages of an ingest: writes file results to the store in batches, and turns them into events.
 
-The events have the same order as in a sequential run. The event of a written document follows the commit of its batch.
+The events have the same order as in a sequential run. The event for a written document follows its batch's commit.
 Other events are not delayed, except that they follow those of batches that were already full. Only the caller's thread
 uses the store.
 """
@@ -45,7 +45,7 @@ class Batch:
         return [(result.record, result.chunks) for result in self.documents if result.record]
 
     def progress(self, share: float) -> FileProgress:
-        """The progress of the current document if the fraction `share` of the batch has been embedded."""
+        """The current document's progress if the fraction `share` of the batch has been embedded."""
         left = done = int(self.chunks * share)
         current, embedded = self.documents[-1], 0
         for each in self.documents:
@@ -113,7 +113,7 @@ def write(
 
 
 def _write_finished(pending: Iterable[Batch], writer: Writer, embedding: BatchEmbedder) -> None:
-    """Write the embedded documents of pending batches. If this fails, the next ingest embeds them again."""
+    """Write the embedded documents in pending batches. If this fails, the next ingest embeds them again."""
     finished = Batch()
     with suppress(Exception):
         for batch in pending:
@@ -163,7 +163,7 @@ def _refresh(writer: Writer, refreshed: list[DocumentRecord]) -> None:
 def as_events(
     steps: Iterable[Batch | FileResult | Waiting], limits: IngestLimits, share_done: Callable[[], float]
 ) -> Iterator[DocumentSeen | FileProgress]:
-    """Yield the events of all steps, and progress events while waiting for a step.
+    """Yield the events from all steps, and progress events while waiting for a step.
 
     `share_done` returns the share of the current batch that has been embedded.
     """

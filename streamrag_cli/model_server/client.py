@@ -37,7 +37,7 @@ _KEEPALIVE_S: Final = 60.0
 
 
 class StatusError(Exception):
-    """The server replied with an error status; `text` is the body of the reply."""
+    """The server replied with an error status; `text` is the reply's body."""
 
     def __init__(self, status: int, headers: Mapping[str, str], text: str) -> None:
         super().__init__(f"status {status}")
@@ -109,7 +109,7 @@ class StreamingClient:
     async def post(
         self, path: str, payload: object, *, timeout_s: float, on_step: Callable[[str], None]
     ) -> httpx2.Response:
-        """Send `payload` as JSON. The caller must read the body of the response and close it.
+        """Send `payload` as JSON. The caller must read the response's body and close it.
 
         `timeout_s`, but at most 10 s, limits the time to connect. `on_step` is called with "connect" and "send" when
         these steps are complete. Raises StatusError for an error status, and the other exceptions in `FOREIGN_ERRORS`.
@@ -226,7 +226,7 @@ def _new_client(client: Callable[..., Http], endpoint: ModelEndpoint, **options:
 
 
 def _origin_guard(client: Callable[..., Http], endpoint: ModelEndpoint) -> Callable[[httpx2.Request], Any]:
-    """A hook that checks the origin of each request before it is sent, including redirected requests."""
+    """A hook that checks each request's origin before it is sent, including redirected requests."""
     base_url = str(httpx2.URL(endpoint.url))
 
     def guard(request: httpx2.Request) -> None:

@@ -1,4 +1,4 @@
-"""The endpoint of a model: name, base URL, API key and purpose."""
+"""A model's endpoint: name, base URL, API key and purpose."""
 
 import re
 from dataclasses import dataclass, field
@@ -98,7 +98,7 @@ class ModelEndpoint:
 
     @property
     def address(self) -> str:
-        """The host and port of the server, as shown in errors."""
+        """The server's host and port, as shown in errors."""
         parts = urlsplit(self.url)
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{parts.port or (443 if parts.scheme == 'https' else 80)}"

@@ -1,4 +1,4 @@
-"""Finds errors in JSON replies of model servers: the code, HTTP status and text.
+"""Finds errors in JSON replies from model servers: the code, HTTP status and text.
 
 The protocol defines one form, `{"error": {"message", "type", "code"}}`. Servers and gateways use a dozen others, even
 in a reply with status 200 and in the middle of a stream.
@@ -36,7 +36,7 @@ _FAILED: Final = frozenset(
 
 
 def error_in(reply: object) -> object | None:
-    """The error in a reply or in one event of a stream; None if it contains no error."""
+    """The error in a reply or in one event in a stream; None if it contains no error."""
     if isinstance(reply, list):
         return next((error for each in reply[:10] if (error := error_in(each)) is not None), None)
     if not isinstance(reply, Mapping):
@@ -106,7 +106,7 @@ def _inner(error: object) -> object:
 
 
 def _text(error: object, depth: int = 0) -> str:
-    """The first error text in the object, or in nested objects, where gateways put the text of the upstream server."""
+    """The first error text in the object, or in nested objects, where gateways put the upstream server's text."""
     if isinstance(error, str):
         return error
     if depth > 5:

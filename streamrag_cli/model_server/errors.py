@@ -1,4 +1,4 @@
-"""Creates the errors of model servers, with their messages, codes and hints.
+"""Creates the errors for model servers, with their messages, codes and hints.
 
 A server's own text is quoted but untrusted: HTML is never shown, control characters are replaced, the API key is
 masked (some servers echo it), and the text is truncated.
@@ -56,7 +56,7 @@ def quoted(text: str, endpoint: ModelEndpoint) -> str:
 
 
 def shown_url(endpoint: ModelEndpoint, path: str = "") -> str:
-    """The base URL with `path` added, quoted for a shell. The URLs of some gateways contain keys, which are masked."""
+    """The base URL with `path` added, quoted for a shell. Some gateways' URLs contain keys, which are masked."""
     return shlex.quote(masked(endpoint.url + path, endpoint))
 
 
@@ -138,7 +138,7 @@ def reply_too_slow(limit_s: float, timeout_s: float, endpoint: ModelEndpoint) ->
 
 
 def no_answer_in_time(limit_s: float, endpoint: ModelEndpoint) -> ModelServerError:
-    """The error for a server that kept sending data for `limit_s`, but none of it was text of an answer."""
+    """The error for a server that kept sending data for `limit_s`, but none of it was answer text."""
     message = f"{endpoint.address} did not begin to answer within {limit_s:g} s"
     return ModelServerError(message, code="stalled", hint=endpoint.purpose.other_model_command, retryable=True)
 

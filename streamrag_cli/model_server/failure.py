@@ -1,4 +1,4 @@
-"""Converts the exceptions of `client` to errors of this program."""
+"""Converts the exceptions that `client` raises to this program's errors."""
 
 import traceback
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Fetches one URL with the standard library, for callers that must not wait for the import of an HTTP library."""
+"""Fetches one URL with the standard library, for callers that must not wait for an HTTP library to be imported."""
 
 from email.message import Message
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection

@@ -1,6 +1,6 @@
 """Caches the model's name for servers that offer only one model, and the parameters that a model refuses.
 
-The cache is a file in the user's state directory. It contains hashes instead of URLs, because the URLs of some gateways
+The cache is a file in the user's state directory. It contains hashes instead of URLs, because some gateways' URLs
 contain a key. If the file cannot be read, the list of models is requested from the server.
 """
 
@@ -18,7 +18,7 @@ _MAX_BYTES: Final = 10_000_000
 
 
 class ModelCache:
-    """Maps the base URL of a server to the name of its only model. If `directory` is "", nothing is cached."""
+    """Maps a server's base URL to the name of its only model. If `directory` is "", nothing is cached."""
 
     def __init__(self, directory: str) -> None:
         self._file = Path(directory, "models.json") if directory else None

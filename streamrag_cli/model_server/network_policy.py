@@ -80,14 +80,14 @@ def _is_own(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     family = socket.AF_INET if inner.version == 4 else socket.AF_INET6
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.bind((str(inner), 0))  # succeeds only for an address of this machine; sends nothing
+            probe.bind((str(inner), 0))  # succeeds only for one of this machine's addresses; sends nothing
     except OSError:
         return False
     return not inner.is_multicast
 
 
 def _addresses_in_hosts_file(name: str) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
-    """The addresses of `name` in the hosts file. Does not use the resolver, which could send a DNS query."""
+    """The addresses for `name` in the hosts file. Does not use the resolver, which could send a DNS query."""
     addresses: list[ipaddress.IPv4Address | ipaddress.IPv6Address] = []
     try:
         lines = _HOSTS_FILE.read_text(encoding="utf-8", errors="replace").splitlines()

@@ -13,7 +13,7 @@ _MAX_DELAY_S: Final = 0.05  # users do not notice a shorter delay
 
 
 class Pace:
-    """Counts the answers in progress of one event loop and derives the delay between their pieces."""
+    """Counts the answers in progress on one event loop and derives the delay between their pieces."""
 
     def __init__(self) -> None:
         self._answers = 0

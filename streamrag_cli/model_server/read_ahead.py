@@ -1,7 +1,7 @@
-"""Reads a reply ahead of its consumer and returns everything that has arrived as one piece.
+"""Reads a reply ahead of its consumer and returns, as one piece, everything that has arrived so far.
 
 Model servers send each token as an HTTP chunk. The HTTP library returns each chunk separately, even if one read of the
-socket received many. Passing on all received chunks together reduces the cost of a token under load.
+socket received many. Passing on all received chunks together reduces the cost per token under load.
 """
 
 import asyncio

@@ -72,7 +72,7 @@ def parse_address(argument: str) -> Address:
 
 
 def piped_address(name: str) -> Address:
-    """Return the address of a piped document with this name. Raises UsageError `bad_name`."""
+    """Return the address for a piped document with this name. Raises UsageError `bad_name`."""
     parts = [part for part in name.split("/") if part not in {"", "."}]
     if not parts or name.startswith(("/", "~")) or ".." in parts or re.search(r"[\0-\x1f\x7f-\x9f\ud800-\udfff]", name):
         raise UsageError(
@@ -84,7 +84,7 @@ def piped_address(name: str) -> Address:
 
 
 def git_address(address: Address) -> GitAddress:
-    """The parts of the stored address of a repository.
+    """The parts of a repository's stored address.
 
     >>> git_address(Address("git+ssh://git@host/a/b@v1//docs"))
     GitAddress(url='ssh://git@host/a/b', ref='v1', folder='docs')
@@ -98,7 +98,7 @@ def git_address(address: Address) -> GitAddress:
 
 def _git_address(parts: SplitResult) -> str:
     if parts.query or parts.fragment or "?" in parts.path:
-        raise _bad_address("the address of a repository must not contain a query or a fragment")
+        raise _bad_address("a repository address must not contain a query or a fragment")
     repository, _, folder = parts.path.partition("//")
     repository, at, ref = repository.partition("@")
     repository, folder = repository.rstrip("/"), folder.strip("/")
@@ -138,7 +138,8 @@ def _refuse_credentials(parts: SplitResult) -> None:
         raise UsageError(
             "the address contains credentials, which would be stored and shown",
             code="credentials_in_address",
-            hint="put the credentials into ~/.netrc instead of the address: machine HOST login USER password TOKEN",
+            hint="remove the credentials from the address, and add this line to ~/.netrc: machine HOST login USER"
+            " password TOKEN",
         )
 
 

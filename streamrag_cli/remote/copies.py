@@ -1,4 +1,4 @@
-"""The copies of remote documents, in a folder of the state directory that only the user can read.
+"""The copies of remote documents, in a folder in the state directory that only the user can read.
 
     STATE/copies/STORE/COLLECTION/ROOT/
         metadata.json      what is known about the root, such as its commit; replaced atomically
@@ -6,8 +6,8 @@
         files/             the copies
         dry-run/           copies that are removed at the end of a dry run
 
-STORE and ROOT are hashes. A source may keep other files in the folder of its root. The copies of a root are removed
-with the root, and the copies of a collection with the collection.
+STORE and ROOT are hashes. A source may keep other files in its root's folder. A root's copies are removed with the
+root, and a collection's copies with the collection.
 """
 
 import fcntl
@@ -33,7 +33,7 @@ DRY_RUN: Final = "dry-run"
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """The copies of the documents of one root."""
+    """The copies of one root's documents."""
 
     root: Address
     directory: Path
@@ -60,7 +60,7 @@ class Copy:
         self.write("metadata.json", json.dumps({"address": self.root.text, **metadata}).encode())
 
     def write(self, name: str, data: bytes) -> Path:
-        """Write the file `name`, relative to the folder of the root, atomically. Returns its path. Raises OSError."""
+        """Write the file `name`, relative to the root's folder, atomically. Returns its path. Raises OSError."""
         file = self.directory / name
         make_private_directory(file.parent)
         with replacing(file) as opened:
@@ -85,13 +85,13 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Copies:
-    """The copies of one collection."""
+    """One collection's copies."""
 
     directory: Path
 
     @classmethod
     def of(cls, state_directory: str, store: str, collection: str) -> "Copies":
-        """The copies of a collection in the store with this address.
+        """The copies for a collection in the store with this address.
 
         Raises DocumentError if there is no state directory.
         """
@@ -104,9 +104,9 @@ class Copies:
         return Copy(root, self.directory / _hashed(root.text))
 
     def tidy(self, roots: Iterable[Address], *, recorded: Collection[Address]) -> None:
-        """Remove the copies of `roots` that are not recorded, and dry-run copies of recorded roots.
+        """Remove the copies for any `roots` that are not recorded, and dry-run copies of recorded roots.
 
-        Copies of other roots stay, because another ingest may be fetching a root that it has not recorded yet.
+        Copies for other roots stay, because another ingest may be fetching a root that it has not recorded yet.
         """
         for root in roots:
             copy = self.at(root)

@@ -1,4 +1,4 @@
-"""Files of git repositories, such as `git+https://host/owner/repo@main//docs`.
+"""Files from git repositories, such as `git+https://host/owner/repo@main//docs`.
 
 The copy of a root has the fetched commit in `repository.git` and its files in `files/`. If the branch or tag still has
 the same commit, an ingest costs one `git ls-remote`. The files are then found by the rules for folders, except that
@@ -28,14 +28,14 @@ _LS_REMOTE_LIMIT_S: Final = 30.0
 _FETCH_LIMIT_S: Final = 900.0
 _LOCAL_LIMIT_S: Final = 60.0
 _MAX_PACKS: Final = 20
-"""If a copy has more packs, it is fetched again from scratch, which drops the objects of earlier commits."""
+"""If a copy has more packs, it is fetched again from scratch, which drops the objects from earlier commits."""
 _HEAD: Final = "refs/streamrag/head"
 
 
 def discover(root: Address, copy: Copy, options: FetchOptions) -> Iterator[DiscoveryResult]:
     """Fetch the repository if its commit has changed, and yield its files. Raises DocumentError, OSError.
 
-    If it cannot be fetched, the failure and the files of the last commit that was fetched are yielded.
+    If it cannot be fetched, the failure and the files from the last fetched commit are yielded.
     """
     where = git_address(root)
     failure: DocumentError | None = None
@@ -121,7 +121,7 @@ def _extract(
     options: FetchOptions,
     environment: Mapping[str, str],
 ) -> None:
-    """Replace the files of the copy with the files of a commit. Raises DocumentError, OSError."""
+    """Replace the files in the copy with the files in a commit. Raises DocumentError, OSError."""
     repository, limit_bytes = _repository(copy), options.limit_bytes
     entries = entries_of(repository, commit, where.folder, environment)
     if not entries:

@@ -1,8 +1,7 @@
 """Runs the `git` program for repositories that are not trusted.
 
-It ignores the configuration of the user and the system, runs no hooks, never asks for a password, uses only the
-protocol of the address, and follows no redirects. It is stopped if it exceeds a limit of time or size. Passwords come
-from `~/.netrc`.
+It ignores the user's and the system's configuration, runs no hooks, never asks for a password, uses only the address's
+protocol, and follows no redirects. It is stopped if it exceeds a time or size limit. Passwords come from `~/.netrc`.
 """
 
 import contextlib
@@ -78,7 +77,7 @@ def git_environment(environment: Mapping[str, str], protocol: str = "") -> dict[
 def run_git(arguments: Sequence[str], directory: Path, environment: Mapping[str, str], *, limit_s: float) -> bytes:
     """Run `git` in `directory`, and return its output.
 
-    Raises DocumentError `git_missing`, `git_failed`, `timed_out`, `too_large` or a code of `_ERRORS`; OSError.
+    Raises DocumentError `git_missing`, `git_failed`, `timed_out`, `too_large` or a code in `_ERRORS`; OSError.
     """
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         try:

@@ -1,7 +1,7 @@
-"""Writes the files of a commit into a folder, without `git checkout`.
+"""Writes the files in a commit into a folder, without `git checkout`.
 
-Filters, hooks and attributes of the repository therefore have no effect. Only regular files are created: symbolic links
-and submodules are left out. Files of unsupported formats become empty files, and files that are too large become files
+The repository's filters, hooks and attributes therefore have no effect. Only regular files are created: symbolic links
+and submodules are left out. Files in unsupported formats become empty files, and files that are too large become files
 of the same size without content, because they are never read.
 """
 
@@ -32,7 +32,7 @@ _NANOSECONDS: Final = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class TreeEntry:
-    """An entry of a commit. `path` is relative to the repository, and may contain lone surrogates."""
+    """An entry in a commit. `path` is relative to the repository, and may contain lone surrogates."""
 
     path: str
     mode: bytes
@@ -42,7 +42,7 @@ class TreeEntry:
 
 @dataclass(slots=True)
 class WrittenTree:
-    """The result of `write_tree`, by path: blobs of written files, codes of skipped paths, reasons for failures."""
+    """The result of `write_tree`, by path: blobs of written files, codes for skipped paths, reasons for failures."""
 
     blobs: dict[str, str] = field(default_factory=dict)
     skipped: dict[str, SkipCode] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class WrittenTree:
 
 
 def entries_of(repository: Path, commit: str, folder: str, environment: Mapping[str, str]) -> list[TreeEntry]:
-    """The entries of a commit at or below `folder`. Raises DocumentError, OSError."""
+    """The entries in a commit at or below `folder`. Raises DocumentError, OSError."""
     listed = run_git(
         ["ls-tree", "-r", "-z", "-l", "--full-tree", commit, "--", *([folder] if folder else [])],
         repository,
@@ -82,9 +82,9 @@ def write_tree(
 ) -> WrittenTree:
     """Write the entries below `folder`, which must be empty. The file `named` is written regardless of its format.
 
-    `former` is the folder with the files of an earlier commit, and their blobs. Files that have not changed are linked
-    from there. The modification time of a new file is the time of the commit, with nanoseconds that depend on the
-    content. Raises DocumentError, OSError.
+    `former` is the folder with the files from an earlier commit, and their blobs. Files that have not changed are
+    linked from there. The modification time of a new file is the time of the commit, with nanoseconds that depend on
+    the content. Raises DocumentError, OSError.
     """
     tree = WrittenTree()
     seconds = max(0, min(commit_time_s, int(time.time())))
@@ -146,7 +146,7 @@ def _why_invalid(path: str) -> str:
 
 
 class Blobs:
-    """Reads blobs of a repository with one `git` process."""
+    """Reads blobs from a repository with one `git` process."""
 
     def __init__(self, repository: Path, environment: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(
@@ -176,7 +176,7 @@ class Blobs:
         """Return the content of a file in the repository. Raises DocumentError `git_failed`."""
         requests, replies = self._process.stdin, self._process.stdout
         if requests is None or replies is None:
-            raise DocumentError("the output of git cannot be read", code="git_failed")
+            raise DocumentError("git's output cannot be read", code="git_failed")
         try:
             requests.write(f"{entry.blob}\n".encode())
             requests.flush()

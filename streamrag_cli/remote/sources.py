@@ -4,15 +4,15 @@ To add a kind of source, write a module with a function like `discover` and add 
 the copy of one root if that is necessary, and yields:
 
 - `FoundFile(name=ADDRESS, root=ROOT, real=PATH_OF_THE_COPY)` for each document. A document whose copy has the same
-  size and modification time as before counts as unchanged. Documents of the store at or below the root that are not
+  size and modification time as before counts as unchanged. Documents in the store at or below the root that are not
   yielded are removed from the store.
 - `UnreadableDirectory(path=Address(...), reason=..., code=...)` for a failure. It counts as a failed document, and
-  stored documents at or below its path are kept. If the root was fetched before, yield the files of its copy as well,
+  stored documents at or below its path are kept. If the root was fetched before, yield the files in its copy as well,
   because a rebuild needs them.
 - `SkippedPath(name=ADDRESS, code=...)` for a document that is left out.
 - `FetchNote(message=..., code=...)` for a note.
 
-It may raise DocumentError and OSError for a failure of the whole root.
+It may raise DocumentError and OSError if the whole root fails.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -28,15 +28,15 @@ from streamrag_cli.remote.copies import Copies, Copy
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchOptions:
-    """The options of one ingest.
+    """The options for one ingest.
 
-    `exclude` are the patterns of `--exclude`, and `limit_bytes` is the maximum size of a document. `environment` are
+    `exclude` are the patterns in `--exclude`, and `limit_bytes` is the maximum size of a document. `environment` are
     the user's variables. `piped` are the contents of documents that were piped into this command. A `dry_run` may
-    update the copies of a source, but not replace a copy that cannot be fetched again.
+    update a source's copies, but not replace a copy that cannot be fetched again.
 
     `named` are the roots that the user has named in this command. `follow`, `max_pages` and `starts` apply to web pages
     among them: whether to follow links, to how many pages, and the first page if that is not the root; None means that
-    the choice of the last ingest applies. `interval_s` is the time between two requests to a host. `on_fetch` is called
+    the last ingest's choice applies. `interval_s` is the time between two requests to a host. `on_fetch` is called
     with the number and the address of each page that has been checked.
     """
 
@@ -71,7 +71,7 @@ _DISCOVER: Final[Mapping[str, str]] = {
     "https": "streamrag_cli.remote.web.source:discover",
     "stdin": "streamrag_cli.remote.piped:discover",
 }
-"""The function of each scheme. The modules are imported when they are needed."""
+"""The function for each scheme. The modules are imported when they are needed."""
 
 
 def discover(roots: Sequence[Address], copies: Copies, options: FetchOptions) -> Iterator[DiscoveryResult | FetchNote]:

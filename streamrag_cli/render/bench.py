@@ -13,7 +13,7 @@ from streamrag_cli.render.timings import duration
 from streamrag_cli.text import sanitise_line
 
 _QUOTES: Final = (
-    "no model is connected, so these are the times of quotes, which are not streamed; to measure a model:"
+    "no model is connected, so these are the times for quotes, which are not streamed; to measure a model:"
     " streamrag bench --base-url URL QUESTION"
 )
 

@@ -78,7 +78,7 @@ def print_line(console: "Console", text: str, *, style: str = "", label: str = "
 
 
 def at_words(line: str, columns: int) -> str:
-    """Add spaces to a line so that a terminal of this width wraps it between words instead of within them.
+    """Add spaces to a line so that a terminal with this width wraps it between words instead of within them.
 
     >>> at_words("to connect one: streamrag ask", 20)
     'to connect one:     streamrag ask'

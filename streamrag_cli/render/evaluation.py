@@ -1,4 +1,4 @@
-"""Output of `eval`: progress bars of the ingest and of the questions, then the results."""
+"""Output of `eval`: progress bars for the ingest and for the questions, then the results."""
 
 from typing import TextIO
 

@@ -111,7 +111,7 @@ class Hits:
 
 
 def with_texts_cut(sources: Sequence[Source], max_chars: int | None) -> Sequence[Source]:
-    """Cut the texts of the sources to at most `max_chars` characters; a text that was cut ends in `…`."""
+    """Cut the sources' texts to at most `max_chars` characters; a text that was cut ends in `…`."""
     if max_chars is None:
         return sources
     return [

@@ -1,4 +1,4 @@
-"""The interface of renderers."""
+"""The interface that renderers implement."""
 
 from typing import Protocol, TypeVar
 

@@ -103,7 +103,7 @@ def show_answer(
     json: bool,
     plain: bool,
 ) -> None:
-    """Show the answer of a turn as `ask --footnotes` does, but without the sources before it and the timings.
+    """Show a turn's answer as `ask --footnotes` does, but without the sources before it and the timings.
 
     In a pipe, the output is Markdown.
     """

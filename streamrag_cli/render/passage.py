@@ -1,4 +1,4 @@
-"""Output of `show`: text of a document, which is rendered if it is Markdown and the output is a terminal.
+"""Output of `show`: text from a document, which is rendered if it is Markdown and the output is a terminal.
 
 If a single line was requested, its passage is printed without rendering, and the line is marked.
 """

@@ -1,4 +1,4 @@
-"""The rate of an ingest in the last 30 seconds, and the remaining time."""
+"""An ingest's rate in the last 30 seconds, and the remaining time."""
 
 from collections import deque
 from collections.abc import Callable

@@ -75,7 +75,7 @@ def footnotes(citations: Citations, sources: Sequence[Source]) -> str:
 
 
 def footnote(source: Source, *, is_doubtful: bool = False) -> str:
-    """Return a Markdown list item with the number, the location and the headings of a source, all escaped.
+    """Return a Markdown list item with a source's number, location and headings, all escaped.
 
     The number of a doubtful source is written as `[1?]`.
 

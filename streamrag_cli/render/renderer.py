@@ -1,4 +1,4 @@
-"""Chooses the renderer of an answer."""
+"""Chooses the renderer for an answer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ NARROWEST_COLUMNS: Final = 12  # Rich subtracts the list indent from the width, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputOptions:
-    """The output flags of `ask`. On a terminal, the answer always has footnotes.
+    """The output flags for `ask`. On a terminal, the answer always has footnotes.
 
     `hides_notice` is called with the code of a notice and returns whether to hide it on a terminal. `editor_uri` is the
-    template of links to files. `thread` is the conversation in which the answer is logged, or "". `gives_up_s` is the
+    template for links to files. `thread` is the conversation in which the answer is logged, or "". `gives_up_s` is the
     time after which a silent model server counts as stalled; None without a model server.
     """
 

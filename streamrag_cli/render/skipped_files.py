@@ -1,4 +1,4 @@
-"""Counts the skipped files of an ingest by kind."""
+"""Counts the files that an ingest skipped, by kind."""
 
 from collections import Counter
 from typing import Final

@@ -69,7 +69,7 @@ def print_sources(
     query: str = "",
     has_passages: bool = False,
 ) -> None:
-    """Print one row per source, and its excerpt as well if `is_verbose`, with the words of `query` in bold.
+    """Print one row per source, and its excerpt as well if `is_verbose`, with the words in `query` in bold.
 
     With `has_passages`, print whole passages instead of excerpts, indented and separated by empty lines.
 
@@ -153,7 +153,7 @@ def _wrapped(source: Source, columns: int) -> Iterator[str]:
 
 
 def _location_columns(places: Sequence[str], usual: int) -> int:
-    """Return the width of the column of locations: at most `usual`, unless a file name is longer."""
+    """Return the width of the location column: at most `usual`, unless a file name is longer."""
     from rich.cells import cell_len
 
     names = (cell_len(place.rpartition("/")[2]) + 2 * ("/" in place) for place in places)

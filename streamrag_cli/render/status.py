@@ -1,4 +1,4 @@
-"""Output of `status`: the collections of a store as rows or as one JSON object."""
+"""Output of `status`: the collections in a store as rows or as one JSON object."""
 
 import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -30,11 +30,11 @@ def show_status(
     json: bool,
     plain: bool,
 ) -> None:
-    """Print the collections of the store as text or as one JSON object.
+    """Print the collections in the store as text or as one JSON object.
 
     `missing` are the roots that no longer exist, and `watchers` the recorded watchers by collection.
-    `removal(collection, root)` returns the command that removes the documents of a root, and `shown_name(root)` returns
-    the name of a root for users. `complete(collection, text)` adds the flags of the collection to the command at the
+    `removal(collection, root)` returns the command that removes a root's documents, and `shown_name(root)` returns
+    the name of a root for users. `complete(collection, text)` adds the collection's flags to the command at the
     end of a text. The text shows the directory `home` as `~`.
     """
     if json:

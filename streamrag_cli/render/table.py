@@ -12,7 +12,7 @@ _MIN_LAST_COLUMNS: Final = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """A column of a table. If `drop_order` is 0, it is always shown; otherwise the highest number is dropped first."""
+    """A table column. If `drop_order` is 0, it is always shown; otherwise the highest number is dropped first."""
 
     title: str
     cells: Sequence[str]
@@ -44,7 +44,7 @@ def table_rows(columns: Sequence[Column], width: int | None) -> list[str]:
 
 
 def cut(text: str, width: int) -> str:
-    """Cut a text to at most `width` columns of a terminal; a text that was cut ends in an ellipsis."""
+    """Cut a text to at most `width` terminal columns; a text that was cut ends in an ellipsis."""
     from rich.cells import cell_len, set_cell_size
 
     return text if cell_len(text) <= width else set_cell_size(text, max(0, width - 1)).rstrip() + "…"

@@ -35,7 +35,7 @@ def timings_line(done: Done, *, columns: int | None = None) -> str:
 def stage_lines(stages: Mapping[str, float], *, is_aligned: bool = True) -> list[str]:
     """Return the time spent in each stage, one line per stage.
 
-    If the lines are aligned, the steps of a stage are indented below it.
+    If the lines are aligned, a stage's steps are indented below it.
 
     >>> stage_lines({"imports": 61.24, "retrieval": 20.0, "retrieval: embed": 8.5})
     ['  imports        61.2 ms', '  retrieval      20.0 ms', '    embed         8.5 ms']

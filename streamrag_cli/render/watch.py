@@ -42,7 +42,7 @@ class WatchView:
         plain: bool,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`view` is the renderer of the first sync."""
+        """`view` is the renderer for the first sync."""
         self._view: IngestView | None = view
         self._err = err
         self._quiet = quiet
@@ -151,7 +151,7 @@ class WatchView:
 
 
 def batch_line(batch: BatchDone, documents: list[DocumentSeen]) -> str:
-    """Format the changes of a batch as one line.
+    """Format the changes in a batch as one line.
 
     >>> done = BatchDone(counts={}, chunks=31, elapsed_ms=812.0)
     >>> seen = [DocumentSeen(source="a.md", action="changed"), DocumentSeen(source="b.md", action="deleted")]
@@ -167,7 +167,7 @@ def batch_line(batch: BatchDone, documents: list[DocumentSeen]) -> str:
 
 
 class WatchObjects:
-    """Writes one JSON object per batch, with the keys of `ingest --json`. An error is written as the last object."""
+    """Writes one JSON object per batch, with the same keys as `ingest --json`. The last object may be an error."""
 
     def __init__(self, out: TextIO, err: TextIO) -> None:
         self._out = out
@@ -199,7 +199,7 @@ class WatchObjects:
 def watch_renderer(
     first: IngestView | IngestObject | IngestLines, *, json: bool, quiet: bool, plain: bool, out: TextIO, err: TextIO
 ) -> "WatchView | WatchObjects | IngestLines":
-    """Return the renderer for the output flags of `ingest --watch`. `first` renders an ingest with the same flags."""
+    """Return the renderer for `ingest --watch`'s output flags. `first` renders an ingest with the same flags."""
     if isinstance(first, IngestView):
         return WatchView(first, err, quiet=quiet, plain=plain)
     return WatchObjects(out, err) if json or not isinstance(first, IngestLines) else first

@@ -34,7 +34,7 @@ _FILES: Final = ("model.onnx", "tokenizer.json")
 class BuiltinEmbedder(LocalEmbedder):
     """Embeds the first 256 tokens of a text.
 
-    All methods raise ConfigurationError (`embedding_damaged` if a file of the model is missing or changed,
+    All methods raise ConfigurationError (`embedding_damaged` if a model file is missing or changed,
     `embedding_unreadable` if it cannot be read) and ResourceError.
     """
 

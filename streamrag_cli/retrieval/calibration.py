@@ -1,7 +1,7 @@
 """Adapts the score curve to embedders for which it was not fitted.
 
-Cosines differ between embedders: those of unrelated texts are 0.1 with one embedder, and 0.75 with another. The range
-of an embedder is therefore measured at the first ingest of a collection, with the questions and passages of
+Cosines differ between embedders: those between unrelated texts are 0.1 with one embedder, and 0.75 with another. An
+embedder's range is therefore measured at a collection's first ingest, with the questions and passages in
 `calibration_texts`. The lower end comes from questions and unrelated passages, and the upper end from questions and the
 passages that answer them. A linear map converts this range to that of the built-in embedder, so that its curve applies.
 """
@@ -15,16 +15,16 @@ from streamrag_cli.retrieval.relevance import BUILTIN_CURVE, ScoreCurve
 from streamrag_cli.store.interface import Manifest
 
 COSINE_RANGE: Final = "cosine_range"
-"""The key of the cosine range in the metadata of a collection. Its value is the `str` of a `CosineRange`."""
+"""The key for the cosine range in a collection's metadata. Its value is the `str` of a `CosineRange`."""
 _UNRELATED_QUANTILE: Final = 0.95
-"""The quantile of the cosines of unrelated texts. It is high, because a question is compared with many passages."""
+"""The quantile of the cosines between unrelated texts. It is high because a question is compared with many passages."""
 _MIN_WIDTH: Final = 0.02
 """The minimum width of a range. Narrower ones are not used, because such an embedder does not distinguish topics."""
 
 
 @dataclass(frozen=True, slots=True)
 class CosineRange:
-    """Typical cosines of an embedder: a high one for unrelated texts, and the mean for questions and their answers."""
+    """An embedder's typical cosines: a high one for unrelated texts, and the mean for questions and their answers."""
 
     unrelated: float
     related: float
@@ -39,7 +39,7 @@ class CosineRange:
 
     @property
     def curve(self) -> ScoreCurve:
-        """The score curve of the built-in embedder, adapted to cosines in this range."""
+        """The built-in embedder's score curve, adapted to cosines in this range."""
         if self.related - self.unrelated < _MIN_WIDTH:
             return BUILTIN_CURVE
         slope = (BUILTIN_RANGE.related - BUILTIN_RANGE.unrelated) / (self.related - self.unrelated)
@@ -55,7 +55,7 @@ BUILTIN_RANGE: Final = CosineRange(unrelated=0.158, related=0.677)
 
 
 def measure(embedder: Embedder) -> CosineRange:
-    """Measure the cosine range of an embedder, with one call for all texts. Raises the errors of `embed_documents`."""
+    """Measure an embedder's cosine range with one call for all texts. Raises the errors of `embed_documents`."""
     import numpy as np  # the embedder has already imported it
 
     questions, passages = zip(*PAIRS, strict=True)

@@ -1,6 +1,6 @@
 """The interface of embedders, which turn text into vectors.
 
-An embedder's name is stored with its vectors, so that vectors of different embedders are never compared.
+An embedder's name is stored with its vectors, so that vectors from different embedders are never compared.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,10 +40,10 @@ class Embedder(Protocol):
         """The length of the vectors. If a server determines it, it is None until the first text has been embedded."""
 
     def embed_documents(self, texts: Sequence[str], cancellation: Cancellation | None = None) -> "NDArray[np.float32]":
-        """Return the vectors of `texts` in order, as an array of the shape (texts, dimension)."""
+        """Return the vectors of `texts` in order, as an array with the shape (texts, dimension)."""
 
     def embed_query(self, text: str, cancellation: Cancellation | None = None) -> "NDArray[np.float32]":
-        """Return the vector of a question, of the shape (dimension,)."""
+        """Return a question's vector, which has the shape (dimension,)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ def needs_conversation(question: str, term_weight: float) -> bool:
 def weighted_words(question: Sequence[str], earlier: Mapping[str, tuple[int, int]]) -> list[str]:
     """Return the words to search for, each repeated according to its weight.
 
-    `earlier` maps each word of earlier questions to the number of chunks that contain it, and to its weight. Only the
+    `earlier` maps each word in earlier questions to the number of chunks that contain it, and to its weight. Only the
     rarest of these words are searched for, because they matter most and are found fastest.
     """
     if not earlier:
@@ -109,7 +109,7 @@ def combined_vector(vectors: "Sequence[NDArray[np.float32]]", of_each: Sequence[
 
 
 def combined_terms(terms: Sequence[Mapping[str, float]], of_each: Sequence[float]) -> dict[str, float]:
-    """Combine the terms of several questions. A term that occurs in several questions gets its highest weight."""
+    """Combine the terms from several questions. A term that occurs in several questions gets its highest weight."""
     combined: dict[str, float] = {}
     for of_question, weight in zip(terms, of_each, strict=True):
         for term, value in of_question.items():

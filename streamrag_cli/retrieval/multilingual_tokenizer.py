@@ -1,4 +1,4 @@
-"""Splits text of any language into pieces of the vocabulary of multilingual-e5-small (SentencePiece, unigram).
+"""Splits text in any language into pieces from multilingual-e5-small's vocabulary (SentencePiece, unigram).
 
 A word is split so that the sum of the scores of its pieces is highest. The library `tokenizers` would return the same
 pieces, but takes over a second and 280 MB to load a vocabulary of 250,000 pieces. This module takes 1 ms per chunk; the
@@ -67,7 +67,7 @@ class UnigramTokenizer:
             return self._best_pieces(word)
         if len(normal) == len(word) and " " not in normal:
             return self._best_pieces(normal)
-        # The normalised characters do not correspond to those of the word, so every piece gets the span of the word.
+        # The normalised characters do not correspond to those of the word, so every piece gets the word's span.
         return tuple((number, 0, len(word)) for part in normal.split() for number, _, _ in self._best_pieces(part))
 
     def _best_pieces(self, word: str) -> Sequence[tuple[int, int, int]]:

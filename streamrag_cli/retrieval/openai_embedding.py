@@ -1,8 +1,8 @@
 """The embedder for servers with an OpenAI-compatible API.
 
 This module parses and checks replies itself, because a wrong vector would stay in a store unnoticed. Common clients
-ignore `index` and use vectors in the order of arrival, accept NaN and missing vectors, and raise AttributeError if a
-reply is malformed.
+ignore `index` and use vectors in the order in which they arrive, accept NaN and missing vectors, and raise
+AttributeError if a reply is malformed.
 """
 
 import json
@@ -31,7 +31,7 @@ class OpenAIEmbedder:
 
     After a rate limit or a 5xx status, it retries a request up to twice. Messages do not contain the key.
 
-    Raises the errors of `model_server.errors`, and ConfigurationError `key_missing` for OpenAI without a key.
+    Raises the errors in `model_server.errors`, and ConfigurationError `key_missing` for OpenAI without a key.
     """
 
     score_curve: Final = None  # cosines differ between models, so every collection is calibrated
@@ -104,7 +104,7 @@ class OpenAIEmbedder:
 
 
 def _unit_vectors(body: bytes, count: int, endpoint: ModelEndpoint) -> NDArray[np.float32]:
-    """Parse the `count` vectors of a reply, order them by `index` and scale them to unit length."""
+    """Parse the `count` vectors in a reply, order them by `index` and scale them to unit length."""
     try:
         items: list[dict[str, Any]] = json.loads(body)["data"]
         by_index = {item.get("index", position): item["embedding"] for position, item in enumerate(items)}

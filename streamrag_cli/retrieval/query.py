@@ -45,7 +45,7 @@ _LATEST_FOR_QUOTES: Final = 0.5
 """The weight of the previous question in the choice of quotes, if the new question is incomplete without it."""
 
 TermWeights: TypeAlias = Mapping[str, Mapping[str, float]]
-"""The stemmed terms of a question with their weights, for each language of the collection."""
+"""The stemmed terms in a question with their weights, for each language in the collection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Query:
     - `readings` are the ways to understand the question; the one with the highest score for a hit counts. A question
       can be read on its own or with the weighted conversation. If it is incomplete, it can also be read with the
       previous or all questions as equal parts. Without content words, it can also be read as the previous question.
-    - `is_lexical_only` is True if the embedder does not support the script of the question.
+    - `is_lexical_only` is True if the embedder does not support the question's script.
     """
 
     vector: "NDArray[np.float32]"
@@ -92,7 +92,7 @@ def make_query(
     languages = reader.catalog.languages()
     words = [words_by_language(text, languages) for text in texts]
     if len(texts) > 1 and not has_content_words(question):
-        words[0] = {language: [] for language in languages}  # the words of the earlier questions suffice
+        words[0] = {language: [] for language in languages}  # the words in the earlier questions suffice
     terms = _Terms(reader, words, texts, total)
     rare_codes = tuple(each for each in (*codes(question), *short_codes(question)) if terms.is_rare(each))
     decisive_codes = (*references(question), *rare_codes)
@@ -134,7 +134,7 @@ def make_query(
 
 
 class _Terms:
-    """The words of all questions, and how rare they are. All frequencies are read from the collection in one query."""
+    """The words in all questions, and how rare they are. All frequencies are read from the collection in one query."""
 
     def __init__(
         self, reader: Reader, words: Sequence[Mapping[str, Sequence[str]]], texts: Sequence[str], total: int

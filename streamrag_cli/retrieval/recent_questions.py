@@ -1,4 +1,4 @@
-"""A cache of the vectors of recent questions. Each turn of a conversation embeds earlier questions again."""
+"""A cache of recent questions' vectors. Each turn of a conversation embeds earlier questions again."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class RecentQuestions:
     ) -> list[EmbeddedQuestion]:
         """Return the vectors of `texts`, in order. All texts that are not in the cache are embedded in one request.
 
-        Raises the errors of the embedder.
+        Raises the embedder's errors.
         """
         keys = [(embedder.name, text) for text in texts]
         with self._lock:

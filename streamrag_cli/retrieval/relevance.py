@@ -4,7 +4,7 @@ Chunks are ranked by fused scores, which are relative to the best hit, so the be
 good as a relevant one. The score that is shown is comparable between questions. It is computed from two values that do
 not depend on other hits: the cosine, and the share of the question that the chunk's words cover.
 
-The curve of the built-in embedder was fitted to questions with known answers and off-topic questions (see
+The built-in embedder's curve was fitted to questions with known answers and off-topic questions (see
 `docs/retrieval.md`). For embedders without a curve of their own, `calibration` adapts it.
 """
 
@@ -35,9 +35,9 @@ class ScoreCurve:
         return 1 / (1 + exp(-self.bias - self.per_cosine * cosine - self.per_coverage * coverage))
 
     def builtin_cosine(self, cosine: Cosine) -> Cosine:
-        """Convert `cosine` to the cosine of the built-in embedder that contributes as much to the score.
+        """Convert `cosine` to the built-in embedder's cosine that contributes as much to the score.
 
-        This makes the cosines of different embedders comparable. `cosine` may be a number or an array.
+        This makes cosines from different embedders comparable. `cosine` may be a number or an array.
         """
         return (self.bias - BUILTIN_CURVE.bias + self.per_cosine * cosine) / BUILTIN_CURVE.per_cosine
 

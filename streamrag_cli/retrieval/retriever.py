@@ -33,7 +33,7 @@ class Retriever:
     """Finds the relevant chunks for a question. Safe to share between threads."""
 
     def __init__(self, reader: Reader, settings: Settings) -> None:
-        """Raises StoreError `another_embedding` if the settings do not request the embedder of the collection."""
+        """Raises StoreError `another_embedding` if the settings do not request the collection's embedder."""
         self.reader = reader
         self._settings = settings
         self.embedder = self._matching_embedder()
@@ -43,7 +43,7 @@ class Retriever:
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
-        """Open the collection of `settings` with the embedder that made its vectors.
+        """Open the collection that `settings` names, with the embedder that made its vectors.
 
         Raises StoreError `store_missing` or `store_damaged`. If the settings request another embedder, raises
         `another_embedding` before anything is sent.
@@ -89,7 +89,7 @@ class Retriever:
         """Return the best chunks for a question. `history` contains the earlier turns, oldest first.
 
         Only documents that `scope` allows are searched. `find_missing` finds files that no longer exist. Raises
-        NothingRelevantError if no chunk reaches `min_score`, and the errors of `search.retrieve`.
+        NothingRelevantError if no chunk reaches `min_score`, and the errors that `search.retrieve` raises.
         """
         return require_hits(
             self.search(
@@ -114,7 +114,7 @@ class Retriever:
         find_missing: FindMissing | None = None,
         cancellation: Cancellation | None = None,
     ) -> Retrieved:
-        """Look up the passages of this collection that the previous answer cites (see `cited_passages.py`)."""
+        """Look up the passages in this collection that the previous answer cites (see `cited_passages.py`)."""
         return cited_passages(
             self.reader,
             self.embedder,
@@ -130,7 +130,7 @@ class Retriever:
             return self.reader.counts().chunks
 
     def documents(self, hits: Iterable[Hit], cancellation: Cancellation | None = None) -> RecordOf:
-        """The records of the documents of `hits`. Documents that are no longer in the collection are left out."""
+        """The records of the documents with these `hits`. Documents no longer in the collection are left out."""
         with self.reader.snapshot(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
             keys = dict.fromkeys((hit.collection, hit.path) for hit in hits)
             records = {(name, path): self.reader.catalog.document(path) for name, path in keys}
@@ -193,7 +193,7 @@ def require_hits(retrieved: Retrieved, min_score: float) -> Retrieved:
 
 
 def embedder_for(settings: Settings, *, made_with: str | None) -> Embedder:
-    """The embedder that the settings request. If they request none, that of the collection, or else the built-in one.
+    """The embedder that the settings request. If they request none, the collection's own, or else the built-in one.
 
     Raises StoreError `store_format` if the collection's embedder is unknown, and the errors of `make_embedder`.
     """
@@ -208,7 +208,7 @@ def embedder_for(settings: Settings, *, made_with: str | None) -> Embedder:
         if settings.embedding or error.code != "unknown_embedding":
             raise
         raise StoreError(
-            f"this version of streamrag does not have the embedder of the collection: {error.message}",
+            f"this version of streamrag does not have the collection's embedder: {error.message}",
             code="store_format",
             hint="upgrade streamrag, or rebuild the collection: streamrag ingest --rebuild --embedding builtin",
         ) from error

@@ -51,7 +51,7 @@ LEXICAL_WEIGHT: Final = 0.5  # not tuned: on seven public data sets, results har
 
 
 class DimensionError(Exception):
-    """Raised if the vectors of the embedder and of the collection have different dimensions."""
+    """Raised if the embedder's vectors and the collection's vectors have different dimensions."""
 
     def __init__(self, *, stored: int, returned: int) -> None:
         super().__init__(f"the vectors have {returned} instead of {stored} dimensions")
@@ -68,20 +68,20 @@ NEAREST: Final = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retrieved:
-    """The hits of a search, best first, and intermediate results that are needed for the answer.
+    """The hits from a search, best first, and intermediate results that are needed for the answer.
 
     - `question_vector` has unit length and shape (dimension,). It is kept because a model server may charge for it.
-    - `term_weights` has the stemmed terms of the question in each language of the collection.
+    - `term_weights` has the question's stemmed terms in each language in the collection.
     - `best_score` is the score of the best chunk, even if it is below the minimum score; 0 if there is no chunk.
     - `spent_ms` is the duration of each step. `embed` includes opening Chroma, and `full text` includes both searches.
     - `codes` are the codes in the question.
     - `token_states` maps chunk ids of hits to their packed token states, if the embedder has any.
-    - `is_lexical_only` is True if the embedder does not support the script of the question. `question_vector` is then
+    - `is_lexical_only` is True if the embedder does not support the question's script. `question_vector` is then
       zero.
     - `nearest` contains the best hits, even if they are below the minimum score.
     - `curve` maps cosines to scores.
-    - `parts` has the results of each collection by its name, if several were searched. Vectors of different embedders
-      cannot be compared, so the text of a hit is compared with the question vector in the part of its collection.
+    - `parts` has each collection's results by its name, if several were searched. Vectors from different embedders
+    cannot be compared, so a hit's text is compared with the question vector in its collection's part.
     """
 
     hits: tuple[Hit, ...]
@@ -99,7 +99,7 @@ class Retrieved:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The results of one of several collections, and its embedder."""
+    """The results from one of several collections, and its embedder."""
 
     retrieved: Retrieved
     embedder: Embedder
@@ -122,7 +122,7 @@ def retrieve(
 
     Only documents that the filter `scope` allows are searched. Scores are the same as without a filter. `earlier` are
     the questions before a follow-up, newest first. `find_missing` finds files that no longer exist. `cancellation`
-    also cancels the embedder. `recent` is a cache of vectors of questions.
+    also cancels the embedder. `recent` is a cache of question vectors.
 
     Raises StoreError (`store_empty` if there are no chunks, `retrieval_timeout` if the store takes longer than
     `RETRIEVAL_LIMIT_S`, `interrupted` after `cancellation`), EmbeddingChangedError, DimensionError, the errors of
@@ -200,7 +200,7 @@ def select(reader: Reader, scope: Filter) -> Selection | None:
             " streamrag ingest"
         )
     raise NothingRelevantError(
-        f"no document of the collection matches {scope.text or 'the filter'}", code="no_document_matches", hint=hint
+        f"no document in the collection matches {scope.text or 'the filter'}", code="no_document_matches", hint=hint
     )
 
 
@@ -226,9 +226,9 @@ def _candidates(
     stages.end("full text")
     known = reader.catalog.existing(
         nearest
-    )  # Chroma may contain vectors of chunks that an ingest has not committed yet
+    )  # Chroma may contain vectors for chunks that an ingest has not committed yet
     cosines = {chunk_id: cosine for chunk_id, cosine in nearest.items() if chunk_id in known}
-    # The vector search returns exact cosines of its hits, so only those of the other candidates must be computed.
+    # The vector search returns its hits' exact cosines, so only those of the other candidates must be computed.
     cosines |= reader.cosines(query.vector, sorted(lexical.keys() - cosines.keys()))
     stages.end("vectors")
     return lexical, dict.fromkeys(cosines, 0.0) if query.is_lexical_only else cosines
@@ -271,8 +271,8 @@ def _reranked(fused: Mapping[str, float], states: Mapping[str, bytes], query: Qu
 def _fill(groups: DuplicateGroups, reader: Reader, ranked: Sequence[str], count: int) -> None:
     """Add ranked chunks until there are `count` groups of near-duplicates.
 
-    If the file of a group's best chunk no longer exists, `count` more chunks are added, which may include its
-    replacement.
+    If the file that contains a group's best chunk no longer exists, `count` more chunks are added, which may include
+    its replacement.
     """
     start, size = 0, count
     is_enough = False
@@ -295,7 +295,7 @@ def _hits(
 ) -> list[Hit]:
     """Return the best chunk of each group as a hit, in fused order. No hit has a higher score than the hit before it.
 
-    Chunks with a rare code of the question are first, and are always relevant. Chunks in a script that the embedder
+    Chunks with a rare code from the question are first, and are always relevant. Chunks in a script that the embedder
     does not support are scored by their words, and are last.
     """
     is_english = embedder.name == BUILTIN

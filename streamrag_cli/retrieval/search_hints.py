@@ -1,4 +1,4 @@
-"""Improves the hint of a search without results: suggests similar names, fewer restrictions or other collections."""
+"""Improves the hint for a search without results: suggests similar names, fewer restrictions or other collections."""
 
 import difflib
 import shlex
@@ -24,7 +24,7 @@ _MAX_SHOWN_CHARS: Final = 200
 
 
 def improve_hint(error: NothingRelevantError, scope: Filter, settings: Settings, manifest: Manifest | None) -> None:
-    """Add suggestions to the hint of `error`, which a search in `scope` has raised.
+    """Add suggestions to the hint in `error`, which a search in `scope` has raised.
 
     `manifest` is None if several collections were searched. Otherwise, the caller must hold a snapshot of it.
     """

@@ -1,7 +1,7 @@
 """Searches several collections as one. Each collection may have its own embedder.
 
-Scores of hits can be compared between embedders, but vectors cannot. Hits are therefore merged by their scores, and
-`Retrieved.parts` contains the results of each collection for comparisons with the question's vector.
+Scores can be compared between embedders, but vectors cannot. Hits are therefore merged by their scores, and
+`Retrieved.parts` contains each collection's results for comparisons with the question's vector.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -43,7 +43,7 @@ class SeveralRetrievers:
     async def in_thread(self, work: Callable[[Cancellation], Result]) -> Result:
         """Run `work` in a new thread. If the caller is cancelled, `work` is cancelled as well.
 
-        `work` must not run in a thread of a collection, because it waits for searches that need these threads.
+        `work` must not run in a collection's thread, because it waits for searches that need these threads.
         """
         return await run_cancellable(work)
 
@@ -80,7 +80,7 @@ class SeveralRetrievers:
         results, excluded = self._results(searches, cancellation)
         if not results:
             raise NothingRelevantError(
-                f"no document of these collections matches {scope.text or 'the filter'}",
+                f"no document in these collections matches {scope.text or 'the filter'}",
                 code=excluded[0].code,
                 hint=excluded[0].hint,
             )
@@ -141,7 +141,7 @@ class SeveralRetrievers:
     def _results(
         self, searches: Mapping[str, Callable[..., Retrieved]], cancellation: Cancellation | None
     ) -> tuple[dict[str, Retrieved], list[NothingRelevantError]]:
-        """Run each search in a thread of its collection. Return the results and the errors `no_document_matches`.
+        """Run each search in its collection's thread. Return the results and the errors `no_document_matches`.
 
         Any other error cancels the other searches and is raised.
         """
@@ -189,7 +189,7 @@ class _EmbeddedOnce(RecentQuestions):
 
 @contextmanager
 def naming(collection: str) -> Iterator[None]:
-    """Add the name of the collection to errors of its store, and to the commands in their hints."""
+    """Add the collection's name to errors from its store, and to the commands in their hints."""
     try:
         yield
     except (StoreError, NothingRelevantError) as error:
@@ -207,7 +207,7 @@ def _in_collection(retrieved: Retrieved, collection: str) -> Retrieved:
 
 
 def _merged(question: str, parts: Mapping[str, Part], limit: int) -> Retrieved:
-    """Merge the results of all collections. The duration of each step is that of the slowest collection."""
+    """Merge the results from all collections. The duration of each step is that of the slowest collection."""
     of_each = [part.retrieved for part in parts.values()]
     slowest = max(of_each, key=lambda each: sum(each.spent_ms.values()))
     return Retrieved(
@@ -224,7 +224,7 @@ def _merged(question: str, parts: Mapping[str, Part], limit: int) -> Retrieved:
 
 
 def _merged_hits(question: str, of_each: Iterable[Sequence[Hit]], limit: int) -> tuple[Hit, ...]:
-    """Merge the best hits of all collections. Hits with equal scores have the order of their collections."""
+    """Merge the best hits from all collections. Hits with equal scores have the order of their collections."""
     groups = DuplicateGroups(question, None)
     groups.add_hits(sorted((hit for hits in of_each for hit in hits), key=lambda hit: -hit.score))
     best = sorted((group.merged_hit() for group in groups.groups), key=lambda hit: -hit.score)

@@ -1,6 +1,6 @@
-"""Late interaction: compares every token of the question with every token of a passage.
+"""Late interaction: compares every token in the question with every token in a passage.
 
-The embedder computes a vector, called the state, for each token of a text. The vector of the text is the mean of these
+The embedder computes a vector, called the state, for each token of a text. The text's vector is the mean of these
 states. For passages, the signs of the states are stored as well: one bit per dimension, 48 bytes per token. They
 preserve details that are lost in a mean, such as which of two names a passage is about.
 """
@@ -27,7 +27,7 @@ class QuestionTokens:
 
 
 def packed(states: "NDArray[np.float32]") -> bytes:
-    """Pack the signs of `states`, of the shape (tokens, dimension), into `dimension / 8` bytes per token.
+    """Pack the signs of `states`, whose shape is (tokens, dimension), into `dimension / 8` bytes per token.
 
     `dimension` must be a multiple of 8.
     """
@@ -48,7 +48,7 @@ def late_interaction(
 ) -> dict[str, float]:
     """The score of each passage: the weighted mean of the best cosine of each question token with a passage token.
 
-    `weights` has one value per token of the question. `passages` maps chunk ids to packed states, none of them empty.
+    `weights` has one value per token in the question. `passages` maps chunk ids to packed states, none of them empty.
     """
     import numpy as np
 

@@ -1,7 +1,7 @@
-"""Checks the key of a request and limits guessing: after several wrong keys an address has to wait.
+"""Checks the key in a request and limits guessing: after several wrong keys an address has to wait.
 
 During that time, a key that was accepted from the address before continues to work. Otherwise a client that guesses
-keys could lock out other clients with the same address, such as all clients of a proxy that is not trusted.
+keys could lock out other clients with the same address, such as all clients behind a proxy that is not trusted.
 """
 
 import base64
@@ -22,7 +22,7 @@ _MAX_REMEMBERED: Final = 10_000
 
 
 class KeyRing:
-    """The keys of one server, and the addresses from which they were accepted."""
+    """One server's keys, and the addresses from which they were accepted."""
 
     def __init__(self, keys: Sequence[ServerKey]) -> None:
         self._digests = [(each.name, _digest(each.key)) for each in keys]
@@ -69,7 +69,7 @@ class KeyRing:
 
 
 def presented_key(headers: Headers) -> str | None:
-    """The key of `Authorization: Bearer KEY`, or the password of `Basic`, which browsers support."""
+    """The key in `Authorization: Bearer KEY`, or the password in `Basic`, which browsers support."""
     scheme, _, value = headers.get("authorization", "").partition(" ")
     match scheme.lower():
         case "bearer":
@@ -84,5 +84,5 @@ def presented_key(headers: Headers) -> str | None:
 
 
 def _digest(key: str) -> bytes:
-    """The digest of a key. Comparing digests, which have equal lengths, does not reveal the length of a key."""
+    """The digest of a key. Comparing digests, which have equal lengths, does not reveal a key's length."""
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The limits of a server: durations in seconds (`_s`), sizes in bytes (`_bytes`), and counts.
+    """A server's limits: durations in seconds (`_s`), sizes in bytes (`_bytes`), and counts.
 
     If a stream is idle for `ping_s`, the server sends a comment, because proxies close connections that are idle for a
     minute. A client is disconnected if it reads nothing for `send_stall_s` while bytes are waiting. It is also

@@ -1,4 +1,4 @@
-"""Encodes the events of an answer as a chat completion of OpenAI's API, streamed in chunks or complete."""
+"""Encodes the events of an answer as a chat completion in OpenAI's API, streamed in chunks or complete."""
 
 import secrets
 import time
@@ -22,7 +22,7 @@ _NO_USAGE: Final = Usage(input_tokens=0, output_tokens=0, total_tokens=0)
 
 
 class Completion:
-    """One reply of the API.
+    """One reply from the API.
 
     If nothing is relevant, the reply is the answer `NOT_IN_DOCUMENTS`. Front ends would show an error as a failure of
     the server, and a 404 as a model that does not exist.
@@ -128,7 +128,7 @@ class Completion:
         return openai_error(shown.message, shown.code, shown.hint, status=http_status_of(shown.code, shown.exit_code))
 
     def _explained(self, error: Error) -> Error:
-        """The error, with a hint that lists the options of this request if they may have caused it."""
+        """The error, with a hint that lists the options in this request if they may have caused it."""
         if error.code != "request_refused" or not self._options:
             return error
         return replace(error, hint=f"leave out options that the model may not support: {', '.join(self._options)}")

@@ -1,4 +1,4 @@
-"""Parses chat requests of OpenAI's API and refuses unsupported options."""
+"""Parses chat requests for OpenAI's API and refuses unsupported options."""
 
 import time
 from collections.abc import Sequence
@@ -53,7 +53,7 @@ class StreamOptions(BaseModel):
 
 
 class ChatRequest(FilterParameters):
-    """The body of a chat request in OpenAI's format, which may also have the fields of a filter.
+    """The body of a chat request in OpenAI's format, which may also include filter fields.
 
     Sampling options are passed on to the model; unknown fields are ignored.
     """

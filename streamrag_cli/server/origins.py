@@ -46,9 +46,9 @@ def check_host(headers: Headers, settings: ServerSettings) -> None:
 
 
 def check_origin(headers: Headers, allowed: Sequence[str], *, is_private: bool, is_page: bool) -> None:
-    """Refuse requests from pages of other sites, because the client's browser sends its credentials with them.
+    """Refuse requests from other sites' pages, because the client's browser sends its credentials with them.
 
-    `is_private` is true if the reply contains text of documents. `is_page` is true for the web page, to which other
+    `is_private` is true if the reply contains text from documents. `is_page` is true for the web page, to which other
     sites may link. Raises RefusedError `foreign_origin`.
     """
     host = headers.get("host", "")
@@ -67,12 +67,12 @@ def check_origin(headers: Headers, allowed: Sequence[str], *, is_private: bool, 
         foreign = is_private and (_has_foreign_referer(headers, host, allowed) or _is_for_display(headers))
     if foreign:
         raise RefusedError(
-            403, "pages of other sites may not use this server", code="foreign_origin", hint=_ALLOW_ORIGIN
+            403, "pages from other sites may not use this server", code="foreign_origin", hint=_ALLOW_ORIGIN
         )
 
 
 def _is_own_address(name: str, bound_to: str) -> bool:
-    """Whether `name` is an address of this server. In a DNS rebinding attack, it is the name of another site."""
+    """Whether `name` is one of this server's addresses. In a DNS rebinding attack, it is another site's name."""
     if name == "localhost":
         return True
     try:

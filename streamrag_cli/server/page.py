@@ -32,7 +32,7 @@ _HEADERS: Final[Mapping[str, str]] = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Cache-Control": "no-store",  # the default, because replies contain text of documents for one client
+    "Cache-Control": "no-store",  # the default, because replies contain document text for one client
 }
 
 

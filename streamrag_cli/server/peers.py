@@ -33,7 +33,7 @@ _NO_COOKIE: Final = b"\0" * 4 + b"\xff" * 8
 
 
 def is_supported() -> bool:
-    """Whether this system can report the owner of a connection."""
+    """Whether this system can report who owns a connection."""
     return Path(_TABLES[4][0]).exists()
 
 

@@ -1,6 +1,6 @@
 """Removes from errors and notices what clients must not see or cannot use.
 
-Paths, addresses of stores and model servers, and shell commands are only for the operator, who finds them in the log.
+Paths, store and model server addresses, and shell commands are only for the operator, who finds them in the log.
 For a failure of the store, the model or the settings, the message therefore comes from the error class or from the
 table in this module, never from the event. Messages about the request itself, and notices, are shown unless they
 contain a path, address or command.
@@ -29,12 +29,12 @@ _BY_CODE: Final[Mapping[str, tuple[str, str]]] = {
     "question_too_long": ("the question is too long", "ask a shorter question"),
     "nothing_to_quote": ("the sources contain no sentence to quote", "read the sources"),
     "key_missing": ("the server has no API key for the model", ""),
-    "key_refused": ("the model server refused the key of this server", ""),
+    "key_refused": ("the model server refused this server's key", ""),
     "no_such_model": ("the model server does not have the model", ""),
     "unreachable": ("the model server cannot be reached", "try again later"),
     "rate_limited": ("the rate limit of the model server was reached", "try again later"),
     "quota_exhausted": ("the quota for the model is used up", ""),
-    "redirected": ("the address of the model server is not configured correctly", ""),
+    "redirected": ("the model server's address is not configured correctly", ""),
     "model_loading": ("the model is still loading", "ask again in a moment"),
     "server_error": ("the model server failed", "try again later"),
     "request_refused": ("the model server refused the request", ""),
@@ -58,9 +58,9 @@ _NOTICES: Final[Mapping[str, str]] = {
 }
 _HINTS_FOR_REFUSALS: Final[Mapping[str, str]] = {
     "key_missing": "send the key as Authorization: Bearer KEY",
-    "key_refused": "send the key of this server as Authorization: Bearer KEY",
-    "unknown_host": "ask the operator of this server to allow this host name",
-    "foreign_origin": "ask the operator of this server to allow this origin",
+    "key_refused": "send this server's key as Authorization: Bearer KEY",
+    "unknown_host": "ask this server's operator to allow this host name",
+    "foreign_origin": "ask this server's operator to allow this origin",
 }
 _REASON: Final = re.compile(r"[A-Za-z_-]{1,40}")
 _OWN_ROUTE: Final = re.compile(r"\bGET /(?:collections|openapi\.json|v1/models)\b(?!/)")
@@ -101,7 +101,7 @@ def public_notice(notice: Notice) -> Notice:
         return replace(notice, paths=())  # its message has only names of sources, which clients see, and no command
     message = _NOTICES.get(notice.code, notice.message)
     return replace(
-        notice, message=message if is_public(message) else "this notice is shown only to the operator of the server"
+        notice, message=message if is_public(message) else "this notice is shown only to the server's operator"
     )
 
 

@@ -113,7 +113,7 @@ async def _search(request: Request, parameters: QueryParameters) -> Response:
 
 
 async def _notices_and_last(events: AsyncGenerator[AskEvent, None]) -> tuple[list[Notice], AskEvent | None]:
-    """The notices of a search, and its last event."""
+    """The notices from a search, and its last event."""
     async with aclosing(events):
         all_events = [event async for event in events]
     return [each for each in all_events if isinstance(each, Notice)], all_events[-1]

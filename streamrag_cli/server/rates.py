@@ -1,6 +1,6 @@
-"""Rate limits per client, and the grouping of addresses into clients.
+"""Limits the rate per client, and groups addresses into clients.
 
-The limits use the monotonic clock, so that a change of the system clock does not lengthen a wait.
+The limits use the monotonic clock, so that a change to the system clock does not lengthen a wait.
 """
 
 import ipaddress
@@ -25,7 +25,7 @@ class Rates:
         self._sweep_at_s = clock() + self._period_s
 
     def hit(self, client: str) -> int | None:
-        """Count one request of `client` and return None, or return the seconds to wait if the limit is reached.
+        """Count one request from `client` and return None, or return the seconds to wait if the limit is reached.
 
         A request above the limit is not counted.
         """

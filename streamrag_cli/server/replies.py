@@ -51,7 +51,7 @@ class RefusedError(Exception):
         return headers
 
     def reply(self, path: str = "") -> JsonReply:
-        """The reply, in the format of the API at `path`."""
+        """The reply, in the format that the API at `path` uses."""
         message, hint = public_refusal(self.code, self.message, self.hint)
         body = _body(path, message, self.code, hint, status=self.status, param=self.param)
         return JsonReply(body, self.status, self.headers)

@@ -1,6 +1,6 @@
 """The request log for the operator: one line for each question and each refused request, with the cause of a failure.
 
-The log never contains text of a question, a source or an answer. No such text is passed to this module, and text from
+The log never contains text from a question, a source or an answer. No such text is passed to this module, and text from
 the model server, which may repeat it, is left out. The lines are sent to this module's logger, whose output the command
 line configures.
 """
@@ -46,7 +46,7 @@ class LogEntry:
 
 
 def _without_quotes(event: Error) -> str:
-    """The error's message without text of the model server, which may repeat the request in any encoding."""
+    """The error's message without text from the model server, which may repeat the request in any encoding."""
     message = sanitise_line(event.message)
     is_quoting = class_of(event.exit_code).may_quote_a_server and event.code not in _NOT_QUOTING
     return message.partition(": ")[0] if is_quoting else message

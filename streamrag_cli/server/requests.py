@@ -94,7 +94,7 @@ class QueryParameters(FilterParameters):
     @model_validator(mode="before")
     @classmethod
     def _drop_surplus_fields(cls, body: Any) -> Any:
-        """Keep only the first `_MAX_FIELDS` fields of a body. One unknown field is enough to reject the request."""
+        """Keep only the first `_MAX_FIELDS` fields in a body. One unknown field is enough to reject the request."""
         return dict(islice(body.items(), _MAX_FIELDS)) if isinstance(body, dict) else body
 
 
@@ -108,7 +108,7 @@ class EarlierTurn(BaseModel):
 
 
 class QuestionBody(QueryParameters):
-    """The parameters of a question in the body of a request."""
+    """The parameters of a question in a request body."""
 
     history: Annotated[
         list[EarlierTurn] | None,

@@ -61,7 +61,7 @@ def _config(app: Any, server: ServerSettings, limits: Limits, **more: Any) -> uv
         access_log=False,
         server_header=False,
         proxy_headers=bool(server.trusted_proxy),
-        forwarded_allow_ips=list(server.trusted_proxy),  # otherwise uvicorn trusts every process of this machine
+        forwarded_allow_ips=list(server.trusted_proxy),  # otherwise uvicorn trusts every process on this machine
         **more,
     )
 

@@ -38,7 +38,7 @@ def is_question_path(path: str) -> bool:
 
 
 def returns_documents(path: str) -> bool:
-    """Whether the reply to a request for `path` contains text of documents."""
+    """Whether the reply to a request for `path` contains text from documents."""
     return is_question_path(path) or path.rstrip("/") == _PASSAGE
 
 

@@ -25,7 +25,7 @@ _MAX_NAME_CHARS: Final = 40
 
 
 def _names(model: type[BaseModel]) -> tuple[str, ...]:
-    """The names of the fields of a request, with those of a filter at the end."""
+    """The names of a request's fields, with the filter fields at the end."""
     fields = sorted(model.model_fields.items(), key=lambda each: each[0] in FilterParameters.model_fields)
     return tuple(each.alias or name for name, each in fields)
 
@@ -62,7 +62,7 @@ _HTTP: Final[Mapping[int, tuple[str, str, str]]] = {
 
 
 def invalid_request(path: str, errors: Sequence[Mapping[str, Any]]) -> RefusedError:
-    """The refusal of a request that FastAPI found invalid, based on the clearest of its `errors`."""
+    """The refusal for a request that FastAPI found invalid, based on the clearest of its `errors`."""
     # If a field accepts text or a list and the list is too long, the first error reports only that it is not text.
     first = next((each for each in errors if each["type"] == "too_long"), errors[0])
     status, example = (400, _CHAT_EXAMPLE) if is_openai(path) else (422, _EXAMPLE)

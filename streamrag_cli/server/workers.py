@@ -31,7 +31,7 @@ _CTRL_C: Final = {signal.SIGINT}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerApp:
-    """A factory of the application, which is pickled for a worker and called there. It calls `prepare` first.
+    """A factory for the application, which is pickled for a worker and called there. It calls `prepare` first.
 
     The call unblocks SIGINT, which `_Workers` blocked. At that point, uvicorn has installed its signal handlers.
     """

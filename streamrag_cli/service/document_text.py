@@ -1,4 +1,4 @@
-"""Reconstructs the text of a document from its chunks, with the line numbers of the file."""
+"""Reconstructs the text of a document from its chunks, with the file's line numbers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from streamrag_cli.model import Chunk
 class Line:
     """A line of a document's text. Its line number in the file is at least `first` and at most `last`.
 
-    The two differ if the chunk lacks some lines of the file, such as comments. Both are None if the format of the
+    The two differ if the chunk lacks some of the file's lines, such as comments. Both are None if the format of the
     document has no line numbers.
     """
 

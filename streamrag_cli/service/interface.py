@@ -57,7 +57,7 @@ class Service(Protocol):
         ...
 
     async def read(self, selection: Selection, settings: Settings) -> Passage:
-        """Read text of an ingested document from the store.
+        """Read text from an ingested document in the store.
 
         Raises UsageError: `no_such_passage`, `ambiguous_passage`, `no_such_document`, `ambiguous_document`,
         `no_such_line`.
@@ -65,5 +65,5 @@ class Service(Protocol):
         ...
 
     async def list(self, listing: Listing, settings: Settings) -> list[DocumentEntry]:
-        """The documents of the collection, ordered by path."""
+        """The documents in the collection, ordered by path."""
         ...

@@ -1,4 +1,4 @@
-"""Reads passages and lists documents of a collection from its catalog, without vectors, an embedder or a model."""
+"""Reads passages and lists documents from a collection's catalog, without vectors, an embedder or a model."""
 
 import re
 import shlex
@@ -57,7 +57,7 @@ def read(
             )
         return _chunk(manifest, ids[0])
     if exact is None and _ID.fullmatch(where) and len(where) == _ID_CHARS:
-        return _chunk(manifest, where)  # raises the error of an unknown id
+        return _chunk(manifest, where)  # raises the error for an unknown id
     page, _, fragment = where.partition("#")
     if exact is None and fragment and is_web_address(page):
         record = document_names.find(manifest, page, selection.names)
@@ -76,7 +76,7 @@ def read(
 
 
 def suggest_other_collection(error: UsageError, selection: Selection, settings: Settings) -> None:
-    """If another collection of a local store has the document, name that collection in `error`."""
+    """If another collection in a local store has the document, name that collection in `error`."""
     store = open_store(settings.store)
     place, in_sheet = _PLACE.fullmatch(selection.where), _split_at_sheet(selection.where)
     for name in other_collections(store, settings.collections):
@@ -149,7 +149,7 @@ def _matching(written: str, entries: list[DocumentEntry], names: DisplayNames) -
 def _time(nanoseconds: int) -> str:
     try:
         return datetime.fromtimestamp(nanoseconds // 1_000_000_000, UTC).isoformat(timespec="seconds")
-    except (OverflowError, ValueError, OSError):  # the time stamp of a file may be out of range
+    except (OverflowError, ValueError, OSError):  # a file's time stamp may be out of range
         return ""
 
 
@@ -309,7 +309,7 @@ def _lines(manifest: Manifest, record: DocumentRecord, first: int, last: int | N
         pages = next((f"; to show a page: {hint}:p{chunk.page}" for chunk in chunks if chunk.page), "")
         raise UsageError(f"the format of {name} has no line numbers{pages}", code="no_such_line", hint=hint)
     if last is not None and (first < 1 or last < first):
-        raise UsageError(f"{first}-{last} is not a valid range of lines", code="no_such_line", hint=f"{hint}:1-{end}")
+        raise UsageError(f"{first}-{last} is not a valid line range", code="no_such_line", hint=f"{hint}:1-{end}")
     if first > end or first < 1:
         raise UsageError(
             f"{name} had {counted_noun(end, 'line')} when it was ingested", code="no_such_line", hint=f"{hint}:1-{end}"

@@ -71,7 +71,7 @@ class IntegrityReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiskSpace:
-    """The free space of the disk that contains the directory `place`, and whether the directory is writable."""
+    """The free space on the disk that contains the directory `place`, and whether the directory is writable."""
 
     place: str
     free_bytes: int
@@ -121,7 +121,7 @@ class Store(Protocol):
         """A number that changes if the store at this address is replaced by another store; None if no store exists."""
 
     def reader(self, collection: str) -> Reader:
-        """Return a reader of the collection. It opens files and connections only when it is used."""
+        """Return a reader for the collection. It opens files and connections only when it is used."""
 
     def writer(self, collection: str, *, embedding: str, rebuild: bool = False) -> AbstractContextManager[Writer]:
         """Lock the collection for writing during the `with` block, and create it if it does not exist.
@@ -172,10 +172,10 @@ class Store(Protocol):
         """The recorded watchers of the collection, sorted by id; empty if the collection does not exist."""
 
     def record_watcher(self, collection: str, watcher: WatcherState) -> None:
-        """Add or replace the record of a watcher. Does nothing if the collection does not exist. Raises StoreError."""
+        """Add or replace a watcher's record. Does nothing if the collection does not exist. Raises StoreError."""
 
     def forget_watcher(self, collection: str, watcher_id: str) -> None:
-        """Remove the record of a watcher. Raises StoreError."""
+        """Remove a watcher's record. Raises StoreError."""
 
     def watch_lease(self, collection: str, roots: Sequence[str]) -> WatchLease:
         """Return the lease for watching `roots`. Only one process on all machines can acquire it at a time."""
@@ -198,7 +198,7 @@ def status_of(store: Store, *, only: str | None = None) -> tuple[CollectionStatu
 
 
 def overview_of(store: Store) -> dict[str, CollectionStatus | StoreError]:
-    """The status of every collection by name, or the error if its status cannot be read.
+    """The status of every collection, by name, or the error if its status cannot be read.
 
     Raises StoreError `store_missing`, and errors that concern the whole store, such as `store_unreachable`.
     """

@@ -41,9 +41,9 @@ def copy_collection(
     through symbolic links. Raises StoreError:
 
     - `store_missing` if the source does not have the collection
-    - `store_exists` if the target has documents in a collection of this name, unless `replace` is set
+    - `store_exists` if the target has documents in a collection with this name, unless `replace` is set
     - `store_busy` if an ingest deletes vectors from the source during the copy
-    - the errors of `Store.reader` and `Store.writer`
+    - the errors that `Store.reader` and `Store.writer` raise
     """
     if source == target or _is_same_directory(source, target):
         raise UsageError(

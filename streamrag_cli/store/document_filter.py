@@ -17,7 +17,7 @@ _CLASS: Final = re.compile(r"\[([!^]?)(\]?[^\]/]*)\]")
 
 
 class FilterRow(NamedTuple):
-    """The columns of a document that filters use. `tags` is JSON, or None if the document's tags are unknown."""
+    """The document columns that filters use. `tags` is JSON, or None if the document's tags are unknown."""
 
     id: int
     path: str

@@ -83,7 +83,7 @@ class Manifest(Protocol):
 
     @property
     def generation(self) -> int:
-        """A number that increases with every change of the chunks."""
+        """A number that increases with every change to the chunks."""
 
     def meta(self, key: str) -> str | None:
         """The stored value of a key, or None if it is not set.
@@ -95,7 +95,7 @@ class Manifest(Protocol):
     def counts(self) -> Counts: ...
 
     def foreign_chunks(self) -> int:
-        """The number of chunks of documents in languages other than English."""
+        """The number of chunks from documents in languages other than English."""
 
     def roots(self) -> list[str]:
         """The paths that users ingested, sorted."""
@@ -140,7 +140,7 @@ class Manifest(Protocol):
 
 
 class Reader(Protocol):
-    """Finds chunks of a collection. Safe to share between threads.
+    """Finds chunks in a collection. Safe to share between threads.
 
     Raises StoreError: `store_missing` if the collection does not exist, `store_damaged`, and errors that are specific
     to the backend.
@@ -154,9 +154,9 @@ class Reader(Protocol):
         """The name of the embedder that made the vectors."""
 
     def snapshot(self, limit: TimeLimit | None = None) -> AbstractContextManager[None]:
-        """During the `with` block, all reads of this thread see one state, regardless of commits by writers.
+        """During the `with` block, all reads by this thread see one state, regardless of commits by writers.
 
-        Snapshots of several threads do not block each other.
+        Snapshots in different threads do not block each other.
 
         Raises StoreError `retrieval_timeout` when `limit` expires.
         """
@@ -185,12 +185,12 @@ class Reader(Protocol):
         """Return the documents that the filter `scope` allows."""
 
     def within(self, chunk_ids: Iterable[str], selection: Selection) -> set[str]:
-        """The ids among `chunk_ids` that are chunks of the selected documents."""
+        """The ids in `chunk_ids` that belong to chunks of the selected documents."""
 
     def search_text(self, words: Sequence[str], limit: int, selection: Selection | None = None) -> ScoredIds:
         """Return the ids of chunks that contain any of the words, with their BM25 scores, best first.
 
-        With a `selection`, only its documents are searched, but the scores are those of a search of all documents.
+        With a `selection`, only its documents are searched, but the scores are those of a search in all documents.
 
         If there are too many words, only the rarest are searched for (`stemming.rarest_words`). A word that is repeated
         in `words` has a higher weight, up to four times that of a single word.

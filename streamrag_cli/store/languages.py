@@ -162,7 +162,7 @@ def language_of(text: str) -> str:
 
 
 def _by_script(sample: str) -> str | None:
-    """The language of a text whose script identifies it; None if the script is used by many languages."""
+    """The language of a text whose script identifies it; None if many languages use the script."""
     letters = {character: count for character, count in Counter(sample).items() if character.isalpha()}
     total = sum(letters.values()) or 1
 
@@ -194,7 +194,7 @@ def _by_function_words(sample: str) -> str:
 
 @cache
 def _function_word_weights() -> dict[str, list[str]]:
-    """The languages in which each function word occurs. The fewer languages, the higher the weight of the word."""
+    """The languages in which each function word occurs. The fewer languages, the higher the word's weight."""
     languages: dict[str, list[str]] = {}
     for language, words in FUNCTION_WORDS.items():
         for word in words:

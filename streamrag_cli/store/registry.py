@@ -24,7 +24,7 @@ BACKENDS: Final[Mapping[str, str]] = {
 _SCHEME: Final = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*):")
 _URL: Final = re.compile(r"\s*[A-Za-z0-9+.:-]+://")
 _KEYWORDS: Final = re.compile(r"\s*(?:dbname|host|hostaddr|passfile|password|port|service|sslmode|user)\s*=")
-"""The beginning of a connection string of libpq that is not a URL."""
+"""The beginning of a libpq connection string that is not a URL."""
 
 
 def store_address(raw: str) -> StoreAddress:
@@ -38,7 +38,7 @@ def store_address(raw: str) -> StoreAddress:
             f"the scheme {match[1]}:// is unknown; use postgresql://, or write ./ before the name of a directory"
         )
     if _KEYWORDS.match(raw):
-        raise ValueError("the address of a database must be a URL: postgresql://USER@HOST/DATABASE")
+        raise ValueError("a database address must be a URL: postgresql://USER@HOST/DATABASE")
     return _backend(_DIRECTORY).address(raw)
 
 

@@ -118,7 +118,7 @@ def _have_types(row: Sequence[object], types: Sequence[Any]) -> bool:
 
 
 def is_stored_path(path: object) -> bool:
-    """Whether a value from a row can be the path of a document or root: without NUL or lone surrogates."""
+    """Whether a value from a row can be the path of a document or root: it has no NUL or lone surrogates."""
     return isinstance(path, str) and (path.startswith("/") or is_address(path)) and not _INVALID_IN_PATH.search(path)
 
 

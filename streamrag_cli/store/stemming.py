@@ -23,7 +23,7 @@ from streamrag_cli.store.languages import ENGLISH, without_endings
 Word = TypeVar("Word", str, tuple[str, ...])
 TOKENIZER: Final = "porter unicode61"
 MOST_WORDS: Final = 64
-"""The maximum number of words that are searched for, because the time of FTS5 is quadratic in their number. The rarest
+"""The maximum number of words that are searched for, because FTS5's time is quadratic in their number. The rarest
 words are chosen, because they affect the ranking most."""
 _MAX_REPEATS: Final = 4  # more repetitions of a word in the question do not raise its weight
 _UNSPACED_SCRIPTS: Final = (
@@ -36,7 +36,7 @@ _MAX_CACHED: Final = 30_000  # about 5 MB
 _MAX_CACHED_CHARS: Final = 60
 _cache: Final[dict[str, tuple[str, ...]]] = {}
 UNSPACED: Final = re.compile(f"[{_UNSPACED_SCRIPTS}]+")
-"""Matches a run of characters of scripts that are written without spaces between words."""
+"""Matches a run of characters in scripts that are written without spaces between words."""
 _FULL_WIDTH: Final = {
     code: code - 0xFEE0 for code in (*range(0xFF10, 0xFF1A), *range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B))
 }
@@ -53,7 +53,7 @@ def match_expression(words: Sequence[str]) -> str:
 
 
 def rarest_words(counts: Mapping[Word, int], frequencies: Mapping[Word, int]) -> dict[Word, int]:
-    """Select the words of a question to search for, and return them in the same order with their weights.
+    """Select the words in a question to search for, and return them in the same order with their weights.
 
     `counts` is how often each word occurs in the question, and `frequencies` is the number of chunks that contain it.
     Words that no chunk contains are left out. If more than `MOST_WORDS` remain, only the rarest are returned.

@@ -1,4 +1,4 @@
-"""Time limits and cancellation of searches.
+"""Time limits for searches, and their cancellation.
 
 A search runs in a thread, which cannot be stopped from outside. Long operations therefore check their `TimeLimit`, or
 it interrupts them.

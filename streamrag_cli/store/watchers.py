@@ -1,4 +1,4 @@
-"""Records of watchers (`ingest --watch`), and leases that allow only one watcher per root."""
+"""Watcher records (`ingest --watch`), and leases that allow only one watcher per root."""
 
 import json
 import os
@@ -86,7 +86,7 @@ def watcher_from_text(text: object) -> WatcherState | None:
 
 
 def moment_of(unix_time_s: float) -> str:
-    """Convert a Unix time to the format of the times in a record.
+    """Convert a Unix time to the format that records use.
 
     >>> moment_of(0.0)
     '1970-01-01T00:00:00+00:00'

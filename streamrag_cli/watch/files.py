@@ -1,4 +1,4 @@
-"""Detects changes of the files below the watched roots: with inotify, by polling, or both."""
+"""Detects changes to the files below the watched roots: with inotify, by polling, or both."""
 
 import os
 import re
@@ -85,8 +85,8 @@ class WatchedFiles:
     def register(self, scope: Scope | None = None) -> list[DiscoveryResult]:
         """Watch the files and directories that discovery finds in the existing roots, or only in `scope`.
 
-        Returns the results of discovery for a scope, and an empty list for whole roots, because no caller needs all
-        files. If no watches are left, later changes are detected by polling. Raises the errors of `discover`.
+        Returns the discovery results for a scope, and an empty list for whole roots, because no caller needs all
+        files. If no watches are left, later changes are detected by polling. Raises the errors that `discover` raises.
         """
         if scope is None:
             self._snapshot.clear()

@@ -1,4 +1,4 @@
-"""Notifications of the Linux kernel about changes in directories.
+"""Notifications from the Linux kernel about changes in directories.
 
 Only the directories that discovery enters are watched, so ignored and hidden directories cost nothing. A directory is
 watched before it is listed, so that every later change in it causes an event.
@@ -66,8 +66,8 @@ class Changed:
 class _Watched:
     """The purpose of one watch: a whole directory, some of its entries, or both.
 
-    `path` is the directory, or "" if only entries are watched. `entries` are the paths to report for a change of an
-    entry, by the name of the entry.
+    `path` is the directory, or "" if only entries are watched. `entries` are the paths to report for a change to an
+    entry, by the entry's name.
     """
 
     path: str = ""
@@ -75,7 +75,7 @@ class _Watched:
 
 
 class Inotify:
-    """The watches of this process. Raises NoWatchesLeftError."""
+    """This process's watches. Raises NoWatchesLeftError."""
 
     def __init__(self) -> None:
         try:

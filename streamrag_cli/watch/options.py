@@ -1,4 +1,4 @@
-"""The options of a watcher."""
+"""The options for a watcher."""
 
 import time
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from streamrag_cli.store.watchers import BEAT_EVERY_S
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchOptions:
-    """The intervals of a watcher in seconds; tests reduce them. Without `every_s`, polling is only a fallback."""
+    """A watcher's intervals in seconds; tests reduce them. Without `every_s`, polling is only a fallback."""
 
     settle_s: float = 0.3
     """The time without changes after which a batch begins."""

@@ -1,7 +1,7 @@
 """Changes that are not ingested yet, and the time at which they are due.
 
 A batch is due when nothing has changed for a short time, so that a save in several steps, or a checkout of thousands of
-files, becomes one batch. All times are seconds of a monotonic clock.
+files, becomes one batch. All times are in seconds on a monotonic clock.
 """
 
 import os
@@ -15,7 +15,7 @@ from typing import Final
 LONGEST_WAIT_S: Final = 5.0
 """The time after the first change until a batch is due, even if files continue to change."""
 _GIT_LIMIT_S: Final = 60.0
-"""The maximum time that a batch waits for git, which keeps `index.lock` while it changes the files of a work tree."""
+"""The maximum time that a batch waits for git, which keeps `index.lock` while it changes the files in a work tree."""
 _MANY_PATHS: Final = 20_000
 
 
@@ -44,7 +44,7 @@ class Pending:
         self.first_at, self.last_at = now if self.first_at is None else self.first_at, now
 
     def put_back(self, paths: Iterable[str], *, is_whole: bool, now: float) -> None:
-        """Add the changes of a batch that failed."""
+        """Add the changes from a batch that failed."""
         self.paths.update(paths)
         self.is_whole = self.is_whole or is_whole
         self._touch(now)
@@ -93,7 +93,7 @@ def _is_locked_by_git(directory: str) -> bool:
 
 
 def own_output(paths: Iterable[str]) -> set[str]:
-    """Return the files to which this process writes its events, because changes of these files must be ignored."""
+    """Return the files to which this process writes its events, because changes to these files must be ignored."""
     outputs = []
     for descriptor in (1, 2):
         with suppress(OSError):

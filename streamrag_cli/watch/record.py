@@ -1,4 +1,4 @@
-"""The record of this watcher in the store, from which `status` and `doctor` read whether the watcher works."""
+"""This watcher's record in the store, from which `status` and `doctor` read whether the watcher works."""
 
 import os
 from contextlib import suppress
@@ -12,7 +12,7 @@ from streamrag_cli.watch.options import WatchOptions
 
 
 class WatchRecord:
-    """The record of one watcher. `problem` is why the last batch failed, or "". Set `has_event` after a change."""
+    """One watcher's record. `problem` is why the last batch failed, or "". Set `has_event` after a change."""
 
     def __init__(self, store: Store, collection: str, files: WatchedFiles, options: WatchOptions) -> None:
         self._store = store
@@ -30,7 +30,7 @@ class WatchRecord:
         self._last_sweep_at = moment_of(self._options.wall())
 
     def save(self) -> None:
-        """Write the record, and remove the records of former watchers of the same roots. Raises StoreError."""
+        """Write the record, and remove the records that former watchers left for the same roots. Raises StoreError."""
         now = moment_of(self._options.wall())
         if self.has_event:
             self._last_event_at, self.has_event = now, False

@@ -15,7 +15,7 @@ _SHOWN_ACTIONS: Final = frozenset({"added", "changed", "deleted"})
 
 
 class Reports:
-    """The reports of one watcher.
+    """One watcher's reports.
 
     `totals` are the totals of all batches so far. `documents` is the number of reported documents in the current batch.
     """

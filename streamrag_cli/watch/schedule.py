@@ -1,4 +1,4 @@
-"""Computes when the actions of a watcher are due. All times are seconds of a monotonic clock."""
+"""Computes when the actions of a watcher are due. All times are in seconds on a monotonic clock."""
 
 from typing import Final
 
@@ -14,7 +14,7 @@ _POLL_SHARE: Final = 0.01
 
 
 class Schedule:
-    """The due times of one watcher.
+    """One watcher's due times.
 
     A failed batch is tried again at `retry_at`, and the watcher's record is updated at `beat_at`.
     """

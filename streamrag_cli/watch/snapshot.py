@@ -1,7 +1,7 @@
 """The state of directories when they were last listed, to detect changes without events.
 
 One number per directory is kept, so a folder with 100,000 files takes little memory. Comparing it takes one `stat` per
-file of a supported format.
+file in a supported format.
 """
 
 import os
@@ -38,7 +38,7 @@ class Snapshot:
         self._states[path] = _state_of(path)
 
     def take_identity(self, path: str) -> None:
-        """Record which directory the path leads to, or that it is a file. Changes of the content are not detected."""
+        """Record which directory the path leads to, or that it is a file. Changes to the content are not detected."""
         self._identities[path] = _identity_of(path)
 
     def changed(self) -> list[str]:

@@ -1,8 +1,8 @@
 """Keeps a collection in sync with its files until it is interrupted, and reports its actions as events.
 
-This process only waits: for events of the kernel, for its worker, and for due times. The worker (`worker.py`) ingests.
-A change is pending until it was part of a successful batch, so a failure loses nothing, and a repeated batch writes
-nothing twice.
+This process only waits: for events from the kernel, for its worker, and for due times. The worker (`worker.py`)
+ingests. A change is pending until it was part of a successful batch, so a failure loses nothing, and a repeated batch
+writes nothing twice.
 """
 
 import select
@@ -51,7 +51,7 @@ _NEEDS_THE_USER: Final = ExitCode.USAGE
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """The changes of a running job. `is_first` marks the first sync."""
+    """The changes in a running job. `is_first` marks the first sync."""
 
     paths: frozenset[str]
     is_whole: bool
@@ -70,7 +70,7 @@ class Watcher:
         self._batch: _Batch | None = None
         self._retries = 0
         self._recorded: frozenset[str] = frozenset()
-        """The roots that the store had recorded after the last sync of everything."""
+        """The roots that the store had recorded after everything was last synced."""
         self._reports = Reports(request)
         self._is_in_sync = False
         self._is_refused = False
@@ -84,7 +84,7 @@ class Watcher:
         return self._reports.totals
 
     def run(self) -> Iterator[IngestEvent]:
-        """Sync the roots, then wait for changes. Ends only after a failure of the first sync, with an `Error`."""
+        """Sync the roots, then wait for changes. Ends only if the first sync fails, with an `Error`."""
         try:
             yield from self._run()
         except StreamragError as error:
@@ -266,7 +266,7 @@ class Watcher:
         return frozenset(self._store.roots(self._settings.collection)).intersection(map(str, self._files.roots))
 
     def _are_stored(self, scope: Scope) -> bool:
-        """Whether the store has documents of the scope, which must be removed if their files no longer exist."""
+        """Whether the store has documents in the scope, which must be removed if their files no longer exist."""
         with self._store.manifest(self._settings.collection) as manifest:
             tops = [top for top in scope.tops if has_utf_8_name(Path(top))]  # no other name is stored
             return manifest is not None and any(True for top in tops for _ in manifest.documents_under(top))
@@ -332,7 +332,7 @@ class Watcher:
             case IngestStarted() if not batch.is_first:
                 pass
             case _:
-                yield event  # type: ignore[misc]  # the worker sends only events of an ingest
+                yield event  # type: ignore[misc]  # the worker sends only ingest events
 
     def _succeeded(self, done: IngestDone, batch: _Batch, now: float) -> Iterator[IngestEvent]:
         has_recovered, self._retries = self._retries > 0, 0

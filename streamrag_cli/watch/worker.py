@@ -1,6 +1,6 @@
 """The process that ingests for a watcher: `python -m streamrag_cli.watch.worker`.
 
-It reads jobs from stdin and writes events to stdout. The embedder and the libraries of the store stay loaded until the
+It reads jobs from stdin and writes events to stdout. The embedder and the store's libraries stay loaded until the
 watcher closes stdin; the process then exits, which frees their memory. If a library crashes, only one attempt fails,
 not the watcher.
 """
@@ -55,7 +55,7 @@ def main() -> None:
     """Run jobs until stdin is closed."""
     jobs = sys.stdin.buffer
     out = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # output of libraries must not be read as events
+    os.dup2(2, 1)  # libraries' output must not be read as events
     termination = _Termination()
     with suppress(_Stopped, BrokenPipeError):
         while line := jobs.readline():
@@ -93,7 +93,7 @@ def _run(job: Job, jobs: BinaryIO, out: BinaryIO, termination: _Termination) -> 
 
 
 def _failure(error: Exception) -> IngestEvent:
-    """Return the last event of a job for an exception that is not an expected error of an ingest."""
+    """Return a job's last event for an exception that is not an expected ingest error."""
     from streamrag_cli.events import as_event
 
     if (expected := exhausted_resource(error)) is not None:

@@ -44,7 +44,7 @@ def events_of(
 
 
 def ending(events: list[AskEvent]) -> tuple[list[str], str]:
-    """The messages of the notices, and the finish reason of the answer."""
+    """The notices' messages, and the answer's finish reason."""
     assert isinstance(events[-1], Done)
     return [each.message for each in events if isinstance(each, Notice)], events[-1].finish_reason
 

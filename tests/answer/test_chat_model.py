@@ -1,4 +1,4 @@
-"""Streaming of complete answers, including from servers that deviate from the protocol."""
+"""Complete answers are streamed, even from servers that deviate from the protocol."""
 
 import asyncio
 import subprocess

@@ -20,7 +20,7 @@ FIRST_DAY = date(2026, 1, 1)
 
 
 def row(number: int) -> tuple[str, str]:
-    """The article number and the date of a table row. They differ from those of other rows in a few digits only."""
+    """The article number and the date of a table row. They differ from those of other rows in only a few digits."""
     return f"KT-{3000 + number}", str(FIRST_DAY + timedelta(days=number))
 
 

@@ -37,7 +37,7 @@ def retriever(settings: Settings) -> Iterator[Retriever]:
 
 
 class Outcome:
-    """The events of an answer, and the requests to the model."""
+    """An answer's events, and the requests to the model."""
 
     def __init__(
         self, settings: Settings, *history: Turn, text: str = VAGUE, script: Script | None = None, **context: Any
@@ -58,12 +58,12 @@ class Outcome:
 
     @property
     def prompt(self) -> str:
-        """The last message of the last request."""
+        """The last message in the last request."""
         return str(self.requests[-1][-1]["content"])
 
     @property
     def earlier(self) -> list[str]:
-        """The messages of the last request between the instructions and the question."""
+        """The messages in the last request between the instructions and the question."""
         return [each["content"] for each in self.requests[-1][1:-1]]
 
 
@@ -72,7 +72,7 @@ async def _collect(question: Question, settings: Settings) -> list[AskEvent]:
 
 
 def source_numbers(prompt: str) -> list[tuple[int, str]]:
-    """The numbers and the files of the sources in a prompt."""
+    """The sources' numbers and files in a prompt."""
     return [(int(n), name) for n, name in re.findall(r"^Z[a-z]{8} \[(\d+)\] ([^\s:]+)", prompt, re.MULTILINE)]
 
 

@@ -1,4 +1,4 @@
-"""Selection of the earlier turns that are sent to the model."""
+"""Selecting the earlier turns to send to the model."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""The mark of the prompt is removed from an answer, no matter how the answer is split into pieces."""
+"""The prompt's mark is removed from an answer, no matter how the answer is split into pieces."""
 
 import pytest
 

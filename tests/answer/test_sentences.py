@@ -1,4 +1,4 @@
-"""The sentences of a chunk that may be quoted. They look the same as in the document when they are rendered."""
+"""The sentences in a chunk that may be quoted. They look the same as in the document when they are rendered."""
 
 from textwrap import dedent
 

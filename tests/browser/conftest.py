@@ -34,7 +34,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture
 def visiting(browser: Browser, library: Settings) -> Visiting:
-    """Open the page of a server whose model follows a script; `look` are options such as `dark` and `phone`."""
+    """Open the page on a server whose model follows a script; `look` are options such as `dark` and `phone`."""
 
     @contextmanager
     def visit(script: Script, *, server_settings: ServerSettings = FREE, **look: Any) -> Iterator[Visit]:

@@ -1,4 +1,4 @@
-"""The choice of a collection on the web page."""
+"""Choosing a collection on the web page."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -47,7 +47,7 @@ def wait_for_choice(page: Page) -> None:
 
 
 def state(page: Page) -> tuple[str, str]:
-    """The chosen collection, and the query of the address."""
+    """The chosen collection, and the query in the address."""
     chosen, query = page.value("[document.querySelector('#collection').value, location.search]")
     return chosen, query
 

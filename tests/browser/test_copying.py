@@ -1,4 +1,4 @@
-"""Copying of answers and code blocks, with the real clipboard."""
+"""Copying answers and code blocks with the real clipboard."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The fields of the web page that restrict a question to some documents."""
+"""The fields on the web page that restrict a question to some documents."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The React hook under StrictMode, on a page of another origin: the example and a probe."""
+"""The React hook under StrictMode, on a page from another origin: the example and a probe."""
 
 import threading
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""A user with a small collection, and an engine that all chats of a test session share."""
+"""A user with a small collection, and an engine that all chats in a test session share."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -97,10 +97,10 @@ def test_a_chat_keeps_the_filter_until_it_is_changed(user: WarmCommandLine) -> N
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (("--in", "invoices"), "no document of the collection matches --in invoices"),
-        (("--tag", "fire", "--format", "md"), "no document of the collection matches --format md --tag fire"),
-        (("--since", "2999-01-01"), "no document of the collection matches --since 2999-01-01"),
-        (("--in", "\x1b[31m*"), "no document of the collection matches --in '\ufffd[31m*'"),
+        (("--in", "invoices"), "no document in the collection matches --in invoices"),
+        (("--tag", "fire", "--format", "md"), "no document in the collection matches --format md --tag fire"),
+        (("--since", "2999-01-01"), "no document in the collection matches --since 2999-01-01"),
+        (("--in", "\x1b[31m*"), "no document in the collection matches --in '\ufffd[31m*'"),
     ],
 )
 def test_a_filter_that_matches_no_document_exits_with_7(

@@ -16,7 +16,7 @@ NAMES_OF_OTHERS = {"ls", "show", "collections", "mcp"}
 
 
 def walk(command: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """All commands of the program with their names."""
+    """All of the program's commands, with their names."""
     command = command or typer.main.get_command(app)
     yield path, command
     for name, subcommand in getattr(command, "commands", {}).items():

@@ -152,7 +152,7 @@ def test_a_killed_process_loses_at_most_a_second_of_its_answer(cold_user: Comman
         cold_user.running("ask", QUESTION, "--base-url", server.base_url) as process,
     ):
         read_until(process.stdout, b"Written before")
-        time.sleep(1.0)  # the promise of the log
+        time.sleep(1.0)  # the log's promise
         process.send_signal(signal.SIGKILL)
         ended_within(process, SOON_S)
     (turn,) = logged(cold_user)

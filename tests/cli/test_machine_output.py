@@ -1,4 +1,4 @@
-"""`--json` and `--jsonl` of `ask`: exact keys, the order of events, and exactly one final event."""
+"""`--json` and `--jsonl` for `ask`: exact keys, the order of events, and exactly one final event."""
 
 import json
 import re
@@ -84,7 +84,7 @@ def kinds_of(events: list[dict[str, Any]]) -> list[str]:
 
 
 def answer_of(events: list[dict[str, Any]]) -> str:
-    """The text of all token events. Tokens that arrive together are one event."""
+    """The text in all token events. Tokens that arrive together are one event."""
     return "".join(event["token"] for event in events if event["type"] == "token")
 
 

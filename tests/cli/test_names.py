@@ -17,7 +17,7 @@ QUESTION = "Which lamp is on the pier?"
 
 @pytest.fixture(scope="module")
 def cli_with_namesakes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmCommandLine]:
-    """A user with three folders of the same name: in the working directory, in the home directory, and elsewhere."""
+    """A user with three folders with the same name: in the working directory, in the home directory, and elsewhere."""
     home, elsewhere = tmp_path_factory.mktemp("namesakes"), tmp_path_factory.mktemp("elsewhere")
     folders = [home / "work" / "docs", home / "old" / "docs", elsewhere / "docs"]
     for folder, colour in zip(folders, ("red", "green", "white"), strict=True):

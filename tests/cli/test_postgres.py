@@ -93,7 +93,7 @@ def test_parameters_that_libpq_or_the_server_refuses_are_a_configuration_error(
     assert (outcome.code, PASSWORD in outcome.stderr) == (3, False)
     [message, hint] = outcome.stderr.splitlines()
     shown = "postgresql://postgres:***@/postgres?host="
-    assert message.startswith(f"streamrag: the parameters of {shown}")
+    assert message.startswith(f"streamrag: the parameters in {shown}")
     assert " cannot be used: " in message
     assert hint == "hint: correct the store's address (docs/postgres.md)"
 

@@ -22,7 +22,7 @@ COMMANDS = {name: command for name, command in GROUP.commands.items() if not has
 
 
 def options_of(command: str) -> dict[str, list[str]]:
-    """The options of a command, by parameter name."""
+    """A command's options, by parameter name."""
     return {each.name: each.opts for each in COMMANDS[command].params}
 
 

@@ -1,4 +1,4 @@
-"""`show` prints what was ingested: documents, lines, pages, passages, sources of the last answer and that answer."""
+"""`show` prints what was ingested: documents, lines, pages, passages, sources from the last answer, and that answer."""
 
 import json
 import re
@@ -89,7 +89,7 @@ def test_a_line_number_selects_the_passage_that_contains_it(user: WarmCommandLin
     [
         ("rules/hours.md:11", "rules/hours.md had 10 lines when it was ingested", "streamrag show rules/hours.md:1-10"),
         ("rules/hours.md:0", "rules/hours.md had 10 lines when it was ingested", "streamrag show rules/hours.md:1-10"),
-        ("rules/hours.md:4-2", "4-2 is not a valid range of lines", "streamrag show rules/hours.md:1-10"),
+        ("rules/hours.md:4-2", "4-2 is not a valid line range", "streamrag show rules/hours.md:1-10"),
         (
             "columns.pdf:3",
             "the format of columns.pdf has no line numbers; to show a page: streamrag show columns.pdf:p1",

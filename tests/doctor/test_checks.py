@@ -1,4 +1,4 @@
-"""The checks of settings, key, embedder, disk, terminal and engine; a failing one does not stop the others."""
+"""The checks for settings, key, embedder, disk, terminal and engine; a failing one does not stop the others."""
 
 import os
 import socket

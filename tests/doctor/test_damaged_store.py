@@ -89,7 +89,7 @@ SMALL: dict[str, tuple[Damage, str]] = {
         "1 passage belongs to no document",
     ),
     "a vector is missing": (a_vector_is_deleted, "1 of 3 passages have no vector"),
-    "vectors are unfindable": (all_vectors_are_zero, "vector search does not find 3 of 3 passages"),
+    "vectors are unfindable": (all_vectors_are_zero, "vector search misses 3 of 3 passages"),
     "the full-text index is corrupt": (
         sql("UPDATE chunks_fts_data SET block = x'00ff00ff' WHERE id > 10"),
         "the full-text index does not match the passages",

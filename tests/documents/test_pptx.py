@@ -18,7 +18,7 @@ from tests.support.office_files import (
 
 
 def text_of(*shapes: str) -> str:
-    """Return the text of a presentation with a single slide that has no title."""
+    """Return the text from a presentation with a single slide that has no title."""
     return loaded("a.pptx", pptx_bytes(slide(*shapes))).text.removeprefix("# Slide 1\n\n")
 
 

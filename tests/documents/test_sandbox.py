@@ -205,12 +205,12 @@ def test_a_truncated_frame_is_an_error(data: bytes) -> None:
 
 
 def children() -> set[int]:
-    """Return the parser processes that this process has started, without the processes of other tests."""
+    """Return the parser processes that this process has started, without other tests' processes."""
     return {child for child in all_children() if b"streamrag_cli.documents.worker" in command_of(child)}
 
 
 def all_children() -> set[int]:
-    """Return the child processes of this process. A thread of another test may end while they are being listed."""
+    """Return this process's child processes. A thread from another test may end while they are being listed."""
     pids: set[int] = set()
     for task in PROC.iterdir():
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):

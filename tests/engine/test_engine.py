@@ -380,7 +380,7 @@ class NoService:
 
 
 def _answer(service: Service, question: Question, settings: Settings) -> list[AskEvent]:
-    """The events of an answer except the last one, whose timings differ between runs."""
+    """All of an answer's events except the last one, whose timings differ between runs."""
 
     async def collect() -> list[AskEvent]:
         return [event async for event in service.ask(question, settings)]

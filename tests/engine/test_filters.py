@@ -1,4 +1,4 @@
-"""The engine applies the filter of a question."""
+"""The engine applies a question's filter."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Files of ended engines are removed; engines in a directory that is no longer private are reported."""
+"""Files left by engines that have ended are removed; engines in a directory that is no longer private are reported."""
 
 import os
 import socket
@@ -17,7 +17,7 @@ DAY_S = 86_400
 
 
 def ended_engine(directory: Path, identity: str, *, log: str = "", age_s: float = 0.0) -> EngineAddress:
-    """Create the files that remain after an engine was killed, and return the address of the engine."""
+    """Create the files that remain after an engine was killed, and return the engine's address."""
     address = EngineAddress(directory, identity)
     address.start_lock.touch()
     address.log.write_text(log)

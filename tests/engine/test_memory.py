@@ -1,4 +1,4 @@
-"""The memory of an engine does not grow with the number of questions and collections."""
+"""An engine's memory does not grow with the number of questions and collections."""
 
 import os
 import subprocess

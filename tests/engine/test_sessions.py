@@ -1,4 +1,4 @@
-"""All sessions of a user share an engine, and suspended clients do not block it."""
+"""All of a user's sessions share an engine, and suspended clients do not block it."""
 
 import asyncio
 import os

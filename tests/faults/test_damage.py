@@ -73,7 +73,7 @@ def ask(machine: WarmCommandLine) -> tuple[Outcome, float]:
 
 
 def run_question(machine: WarmCommandLine, damaged: Path, *, follow: bool) -> QuestionRuns:
-    """Ask; if it fails and `follow` is set, run the command of its hint and ask again."""
+    """Ask; if it fails and `follow` is set, run the command in its hint and ask again."""
     first, took_s = ask(machine)
     repaired = None
     if first.code and follow:

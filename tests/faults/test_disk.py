@@ -42,7 +42,7 @@ def cli_with_small_disk(cli_on_a_disk: WarmCommandLine, tmp_path: Path) -> Itera
 
 
 def shell(cli_on_a_disk: WarmCommandLine, line: str) -> None:
-    """Run a line of shell in the namespace of the disk."""
+    """Run a line of shell in the disk's namespace."""
     run = cli_on_a_disk.measured("sh", "-c", line, module="tests.support.other_program")
     assert run.outcome.code == 0, run
 

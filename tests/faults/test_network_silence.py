@@ -32,7 +32,7 @@ def test_programs_that_use_the_network_or_leave_files_are_detected(tmp_path: Pat
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The records of all commands, and of 40 s of engine and server; they run concurrently."""
+    """The records from all commands, and from 40 s of engine and server; they run concurrently."""
     return watched("tests.support.everyday_use", tmp_path_factory.mktemp("everyday"))
 
 

@@ -1,4 +1,4 @@
-"""A key appears only in the header of a request, regardless of what goes wrong.
+"""A key appears only in a request header, regardless of what goes wrong.
 
 Many commands fail in many ways with a marked key. Then stdout, stderr, events, tracebacks, every file in the user's
 home, the engine's log and the process list are searched for it.

@@ -45,7 +45,7 @@ def ingested_notes(tmp_path_factory: pytest.TempPathFactory, server: WarmCommand
 
 @pytest.fixture
 def cli_with_notes(ingested_notes: tuple[WarmCommandLine, Path]) -> WarmCommandLine:
-    """A command line with the store of `ingested_notes`, restored at its original path."""
+    """A command line with the store from `ingested_notes`, restored at its original path."""
     user, copy = ingested_notes
     shutil.rmtree(user.home)
     shutil.copytree(copy, user.home)
@@ -226,7 +226,7 @@ def test_unmounting_a_share_below_a_folder_removes_no_documents(tmp_path: Path) 
 
 
 def shell(user: WarmCommandLine, line: str) -> None:
-    """Run a line of shell in the mount namespace of the command line."""
+    """Run a line of shell in the command line's mount namespace."""
     assert user.measured("sh", "-ec", line, module="tests.support.other_program").outcome.code == 0
 
 
@@ -370,7 +370,7 @@ def test_an_empty_store_address_is_a_usage_error(
 
 
 def _write_rule(user: CommandLine, rule: str, pattern: str) -> tuple[str, ...]:
-    """Skip files in the notes with this kind of rule; return the flags of the ingest."""
+    """Skip files in the notes with this kind of rule; return the flags for the ingest."""
     if rule == "--exclude":
         return ("--exclude", pattern)
     write(user.directory / "notes" / rule, f"{pattern}\n")

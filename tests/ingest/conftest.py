@@ -13,7 +13,7 @@ from tests.support.ingests import Ingests
 
 @pytest.fixture
 def embedder() -> FakeEmbedder:
-    """The default embedder of all ingests in a test."""
+    """The default embedder for all ingests in a test."""
     return FakeEmbedder()
 
 

@@ -31,7 +31,7 @@ def servers() -> Iterator[SimpleQueue[ForkServer]]:
 
 @pytest.fixture
 def docs(tmp_path: Path) -> Path:
-    """A store with the documents of the first ingest."""
+    """A store with the documents from the first ingest."""
     put(tmp_path / "docs/kept.md", UNCHANGED)
     put(tmp_path / "docs/changed.md", "# Two\n\nthis text will change\n\n# Three\n\nthis will stay")
     put(tmp_path / "docs/deleted.md", "# Four\n\nthis will be gone")

@@ -1,4 +1,4 @@
-"""The suggestion of the multilingual embedder for text that is not English."""
+"""The multilingual embedder is suggested for text that is not English."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Tags of documents, including documents that an earlier version stored without tags."""
+"""Document tags, including those of documents that an earlier version stored without tags."""
 
 import sqlite3
 from contextlib import closing

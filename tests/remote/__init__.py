@@ -1,1 +1,1 @@
-"""Tests of `streamrag_cli/remote`: addresses, copies and sources."""
+"""Tests for `streamrag_cli/remote`: addresses, copies and sources."""

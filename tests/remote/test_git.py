@@ -1,4 +1,4 @@
-"""Ingests of git repositories over HTTP and from files."""
+"""Ingests from git repositories over HTTP and from files."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def copies_of(ingests: Ingests) -> list[Path]:
 
 
 def failure(ingests: Ingests) -> tuple[str, str]:
-    """The code and the reason of the only failed document."""
+    """The code and the reason for the only failed document."""
     [failed] = [each for each in ingests.events if getattr(each, "action", "") == "failed"]
     return getattr(failed, "code", ""), getattr(failed, "reason", "")
 

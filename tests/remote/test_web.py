@@ -1,4 +1,4 @@
-"""Fetching of single web pages, from a real server on this machine."""
+"""Fetching single web pages from a real server on this machine."""
 
 from collections.abc import Callable
 from dataclasses import replace

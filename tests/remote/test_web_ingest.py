@@ -1,4 +1,4 @@
-"""Ingests of web pages: what happens to the documents of the store."""
+"""Ingests of web pages: what happens to the documents in the store."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Redirects, addresses, time limits and size limits of fetched web pages."""
+"""Redirects, addresses, time limits and size limits for fetched web pages."""
 
 import gzip
 import time

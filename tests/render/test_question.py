@@ -9,7 +9,7 @@ from streamrag_cli.render.renderer import OutputOptions, renderer_for
 
 
 class Screen(io.StringIO):
-    """A stream that counts as a terminal of 80 columns."""
+    """A stream that counts as a terminal with 80 columns."""
 
     def isatty(self) -> bool:
         return True

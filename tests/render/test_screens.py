@@ -1,4 +1,4 @@
-"""Golden screens: `ask` and `search` on terminals of 40 to 200 columns, as an emulator shows them.
+"""Golden screens: `ask` and `search` on terminals with 40 to 200 columns, as an emulator shows them.
 
 To write the files again after a deliberate change: STREAMRAG_RENEW_TRANSCRIPTS=1 pytest tests/render/test_screens.py
 """

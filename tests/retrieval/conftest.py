@@ -1,4 +1,4 @@
-"""One collection for all tests of this folder, which do not change it."""
+"""One collection for all tests in this folder, which do not change it."""
 
 from collections.abc import Iterator
 from contextlib import closing

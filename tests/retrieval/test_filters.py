@@ -59,6 +59,6 @@ def test_a_filter_that_matches_nothing_has_its_own_error(retriever: Retriever) -
 
     assert (caught.value.code, caught.value.message, caught.value.hint) == (
         "no_document_matches",
-        "no document of the collection matches --in nowhere",
+        "no document in the collection matches --in nowhere",
         "list the documents: streamrag ls",
     )

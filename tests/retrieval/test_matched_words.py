@@ -1,4 +1,4 @@
-"""Words of a text that match a question."""
+"""Words in a text that match a question."""
 
 import pytest
 

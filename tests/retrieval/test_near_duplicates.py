@@ -1,4 +1,4 @@
-"""Near-duplicate pages count as one source, unless they differ in words of the question."""
+"""Near-duplicate pages count as one source, unless they differ in words from the question."""
 
 from collections.abc import Mapping
 from contextlib import closing

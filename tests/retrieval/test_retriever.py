@@ -1,4 +1,4 @@
-"""An open retriever follows changes of its collection by other processes."""
+"""An open retriever follows changes that other processes make to its collection."""
 
 import asyncio
 import threading

@@ -195,7 +195,7 @@ def test_a_filter_may_exclude_one_collection_but_not_all(settings: Settings) -> 
     assert {each.collection for each in hits} == {"journal"}
     assert error_of(events_of(settings, DOME, filter=scope("nowhere"))) == (
         "no_document_matches",
-        "no document of these collections matches --in nowhere",
+        "no document in these collections matches --in nowhere",
         "list the documents: streamrag ls -c guide",
     )
 

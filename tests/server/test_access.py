@@ -46,7 +46,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 def replies_about(server: RunningServer, collection: str) -> list[Reply]:
-    """The replies of every route that takes a collection."""
+    """The replies from every route that takes a collection."""
     question = {"query": "What does the harbour master earn?", "collection": collection}
     conversation = {
         "model": f"streamrag/{collection}",

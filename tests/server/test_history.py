@@ -1,4 +1,4 @@
-"""Earlier turns of a conversation in requests to `/rag/*` and `/search`."""
+"""A conversation's earlier turns in requests to `/rag/*` and `/search`."""
 
 import json
 from dataclasses import replace

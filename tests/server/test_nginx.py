@@ -36,7 +36,7 @@ class Site:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers of a browser that uses the site's name."""
+        """The headers from a browser that uses the site's name."""
         return {"Host": NAME}
 
 
@@ -189,7 +189,7 @@ def test_nginx_running_as_another_user_needs_permission_or_a_key(
 
 @pytest.mark.fault("behind-nginx")
 def test_a_stream_survives_more_silence_than_nginx_allows(settings: Settings, tmp_path: Path) -> None:
-    """All time limits of nginx and the server are a tenth of the real ones. The configurations run concurrently."""
+    """All time limits in nginx and the server are a tenth of the real ones. The configurations run concurrently."""
     patient = replace(settings, timeout_s=200.0)
     limits = Limits()
     durations = {each.name: getattr(limits, each.name) / 10 for each in fields(limits) if each.name.endswith("_s")}

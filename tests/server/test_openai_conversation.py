@@ -1,4 +1,4 @@
-"""Conversations of several turns over the OpenAI-compatible API, with OpenAI's own client."""
+"""Multi-turn conversations over the OpenAI-compatible API, with OpenAI's own client."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,7 +38,7 @@ def message(role: str, content: Any) -> dict[str, Any]:
 
 
 def ask(client: openai.OpenAI, messages: Any, *, as_stream: bool = False) -> tuple[str, list[str]]:
-    """The answer, and the files of its sources."""
+    """The answer, and its sources' files."""
     reply: Any = client.chat.completions.create(model="streamrag", messages=messages, stream=as_stream)
     if not as_stream:
         return reply.choices[0].message.content, [each["source"] for each in reply.sources]
@@ -47,7 +47,7 @@ def ask(client: openai.OpenAI, messages: Any, *, as_stream: bool = False) -> tup
 
 
 def sent(model: OpenAIServer) -> list[tuple[str, str]]:
-    """The messages of the last request to the model."""
+    """The messages in the last request to the model."""
     return [(each["role"], each["content"]) for each in model.requests[-1].json["messages"]]
 
 

@@ -19,7 +19,7 @@ from tests.support.http_client import request, wait_until
 from tests.support.running_server import STREAMRAG, running_server, served
 
 pytestmark = pytest.mark.skipif(
-    not peers.is_supported(), reason="needs Linux: reads the owner of a connection from /proc/net"
+    not peers.is_supported(), reason="needs Linux: reads a connection's owner from /proc/net"
 )
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to ask as another user")
 

@@ -1,4 +1,4 @@
-"""Errors and notices shown to clients contain no details of the server's machine."""
+"""Errors and notices shown to clients contain no details about the server's machine."""
 
 import inspect
 import json
@@ -40,7 +40,7 @@ def serving(settings: Settings, reply: Reply | None = None) -> Iterator[RunningS
 
 
 def replies_of_all_routes(server: RunningServer, question: str = QUESTION, collection: str = "") -> str:
-    """The text of the replies of every route."""
+    """The text of the replies from every route."""
     more = f"&collection={collection}" if collection else ""
     chat_request = {"messages": [{"role": "user", "content": question}]} | (
         {"model": f"streamrag/{collection}"} if more else {}

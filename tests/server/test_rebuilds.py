@@ -1,4 +1,4 @@
-"""A server follows rebuilds of its collection by other processes."""
+"""A server follows other processes' rebuilds of its collection."""
 
 from dataclasses import replace
 from pathlib import Path

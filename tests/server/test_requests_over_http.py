@@ -1,4 +1,4 @@
-"""Checks of URL, headers, method, `Host` and body of a request."""
+"""Checks on a request's URL, headers, method, `Host` and body."""
 
 import signal
 import socket

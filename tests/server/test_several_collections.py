@@ -22,7 +22,7 @@ BOTH = {("default", "docs/harbour.md"), ("owners", "owners/docks.md")}
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """A server of the collections `default` and `owners`; the store also has `private`."""
+    """A server for the collections `default` and `owners`; the store also has `private`."""
     folder = tmp_path_factory.mktemp("served")
     settings = make_collection(folder)
     for name in ("owners", "private"):

@@ -1,4 +1,4 @@
-"""Clients of a server learn that a source has changed, by its name only."""
+"""A server's clients learn only the name of a source that has changed."""
 
 import json
 from collections.abc import Iterator

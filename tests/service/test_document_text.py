@@ -1,4 +1,4 @@
-"""The text of a document is restored from its chunks, with the lines of the file."""
+"""The text of a document is restored from its chunks, with the file's line numbers."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Fixtures with an empty store of every registered backend."""
+"""Fixtures with an empty store for every registered backend."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.support.stores import LocalStore, Store, empty_store
 
 @pytest.fixture(params=dict.fromkeys(BACKENDS.values()), ids=lambda package: package.rpartition(".")[2])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    """An empty store of each backend."""
+    """An empty store for each backend."""
     with empty_store(request.param, tmp_path) as store:
         yield store
 

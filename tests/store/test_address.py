@@ -1,4 +1,4 @@
-"""Addresses of stores as users type them; a password in an address is never shown."""
+"""Store addresses as users type them; a password in an address is never shown."""
 
 from pathlib import Path
 from urllib.parse import unquote

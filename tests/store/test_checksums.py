@@ -74,7 +74,7 @@ def test_changed_vectors_are_reported_by_ask_copy_ingest_and_checks(
 
     assert code_of(lambda: ask(local_store)) == DAMAGED
     assert code_of(lambda: list(copy_collection(local_store.place, tmp_path / "copy", "default"))) == DAMAGED
-    if change != "shorter":  # Chroma itself refuses vectors of another length
+    if change != "shorter":  # Chroma itself refuses vectors with another length
         assert code_of(reuse) == DAMAGED
         assert any("have changed" in each for each in inspect(local_store.place, "default", searches=10**9).problems)
     local_store.put(animals, rebuild=True)

@@ -1,4 +1,4 @@
-"""Concurrent searches of one collection do not block each other, and each respects its time limit."""
+"""Concurrent searches in one collection do not block each other, and each respects its time limit."""
 
 import threading
 from collections.abc import Callable

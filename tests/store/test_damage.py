@@ -79,7 +79,7 @@ EXPECTED = dict(outcomes())
 def test_a_damaged_file_never_causes_a_wrong_answer_and_a_rebuild_repairs_it(
     sound_stores: dict[str, LocalStore], tmp_path: Path, size: str, damage: Callable[[Path], None]
 ) -> None:
-    files = FILES if size == "large" else FILES[:4]  # all index files of the small store are empty
+    files = FILES if size == "large" else FILES[:4]  # all index files in the small store are empty
     answers: dict[str, str] = {}
     for number, file in enumerate(files):
         store = copy_of(sound_stores[size], tmp_path / str(number))

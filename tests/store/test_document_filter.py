@@ -1,4 +1,4 @@
-"""How the patterns of a filter match paths and names."""
+"""How a filter's patterns match paths and names."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Files of a store that have the wrong form, or are not files, are reported as damage immediately."""
+"""Store files that have the wrong form, or are not files, are reported as damage immediately."""
 
 import json
 import os

@@ -69,7 +69,7 @@ def test_only_the_store_registry_depends_on_specific_backends() -> None:
 
 
 def modules() -> list[Path]:
-    """All modules of the package, except the backends themselves."""
+    """All modules in the package, except the backends themselves."""
     kinds = (PACKAGE / "store" / "local", PACKAGE / "store" / "postgres")
     return [
         each for each in sorted(PACKAGE.rglob("*.py")) if not any(each.is_relative_to(backend) for backend in kinds)

@@ -1,4 +1,4 @@
-"""Removal of whole collections, in every backend."""
+"""Removing whole collections, in every backend."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor

@@ -51,7 +51,7 @@ def answered(server: OpenAIServer) -> list[LoggedRequest]:
 
 
 def messages_of(request: LoggedRequest) -> list[tuple[str, str]]:
-    """The role and text of the messages after the instructions. The last one ends in the question."""
+    """The messages' role and text after the instructions. The last one ends in the question."""
     return [(each["role"], each["content"]) for each in request.json["messages"][1:]]
 
 

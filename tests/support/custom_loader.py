@@ -1,4 +1,4 @@
-"""The loader of a format for tests: each line is `key: value`. The title is the id of the process that loads it."""
+"""A loader for a format used in tests: each line is `key: value`. The title is the id of the process that loads it."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Runs `streamrag doctor`, parses its findings, and runs the commands of its hints."""
+"""Runs `streamrag doctor`, parses its findings, and runs the commands in its hints."""
 
 import json
 import shlex
@@ -26,12 +26,12 @@ def of_check(findings: list[dict[str, Any]], check: str) -> list[dict[str, Any]]
 
 
 def bad(findings: list[dict[str, Any]]) -> list[tuple[str, str, str, str]]:
-    """State, check, code and hint of every finding that is not ok."""
+    """State, check, code and hint for every finding that is not ok."""
     return [(each["state"], each["check"], each["code"], each["hint"]) for each in findings if each["state"] != "ok"]
 
 
 def follow(user: CommandLine, hint: str, *, path: str = "library") -> Outcome:
-    """Run the command of a hint like a shell, without the note in parentheses after it."""
+    """Run the command in a hint as a shell would, without the note in parentheses after it."""
     command = hint.split("   (", maxsplit=1)[0].replace("PATH", path)
     program, *arguments = shlex.split(command)
     return user.run(*arguments) if program == "streamrag" else user.shell(command)

@@ -1,4 +1,4 @@
-"""Runs every command, the engine and the server in an environment that enables the telemetry of libraries."""
+"""Runs every command, the engine and the server in an environment that enables libraries' telemetry."""
 
 import http.client
 import json

@@ -1,4 +1,4 @@
-"""Runs ingests of files below a directory and returns the action for each file."""
+"""Ingests files below a directory and returns the action for each file."""
 
 import os
 from collections.abc import Iterator, Mapping

@@ -3,9 +3,9 @@
     python -m tests.support.kill_anywhere              every step of an update and of a first ingest; about an hour
     python -m tests.support.kill_anywhere --sample 40  40 steps, spread evenly
 
-The steps are recorded with `strace`: every write to a file of the store by an uninterrupted ingest is a step. To kill
-at a step, the ingest is repeated and `strace --inject` sends SIGKILL at the n-th call on that file, counted per thread.
-The store must then open and answer, and the next ingest must produce the same content as an uninterrupted one.
+The steps are recorded with `strace`: every write to one of the store's files by an uninterrupted ingest is a step. To
+kill at a step, the ingest is repeated and `strace --inject` sends SIGKILL at the n-th call on that file, counted per
+thread. The store must then open and answer, and the next ingest must produce the same content as an uninterrupted one.
 """
 
 import argparse

@@ -2,7 +2,7 @@
 
 Writes are recorded in three ways: an audit hook sees every file that is created, opened for writing, renamed or removed
 below the store; a trace callback sees every SQL statement of the catalog; and a wrapper sees the beginning and the end
-of every call of `WritableVectors`. Most statements of a transaction leave the files as they are. A kill before such a
+of every call of `WritableVectors`. Most statements in a transaction leave the files as they are. A kill before such a
 statement gives the same store as a kill before the previous one.
 """
 

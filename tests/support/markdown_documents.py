@@ -1,4 +1,4 @@
-"""Markdown to render: the examples of the CommonMark specification, and the documentation of installed packages."""
+"""Markdown to render: the examples from the CommonMark specification, and the documentation of installed packages."""
 
 import email
 import re

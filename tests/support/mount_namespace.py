@@ -1,4 +1,4 @@
-"""File systems that only the processes of a test see."""
+"""File systems that only a test's processes see."""
 
 import subprocess
 from collections.abc import Sequence

@@ -46,7 +46,7 @@ _NO_SUCH_NAME: Final = 0x8183
 class Ended:
     """The exit code and stderr of a program, and what it and its child processes did.
 
-    `connected` are addresses outside loopback, and Unix sockets of other programs. `written` are files and folders
+    `connected` are addresses outside loopback, and other programs' Unix sockets. `written` are files and folders
     that still exist at the end and are outside the folders that the program may write to.
     """
 
@@ -153,7 +153,7 @@ def connected(line: str, own: Sequence[Path]) -> Iterator[str]:
 def written(line: str, working_directory: Path) -> Iterator[Path]:
     """The path that a successful traced call has created or opened for writing.
 
-    Calls without a directory argument, such as `open`, are resolved in the working directory of the programs.
+    Calls without a directory argument, such as `open`, are resolved in the programs' working directory.
     """
     call, _, rest = line.partition("(")
     name = call.split()[-1] if call.split() else ""

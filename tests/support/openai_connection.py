@@ -32,7 +32,7 @@ _TLS_HELLO = 0x16
 class LoggedRequest:
     """A request as it arrived. Header names are lower case; times are `time.monotonic()` seconds.
 
-    `closed_by_client` is set when the client closes the connection of the request.
+    `closed_by_client` is set when the client closes the request's connection.
     """
 
     method: str

@@ -1,4 +1,4 @@
-"""Replies of the test model server, including faulty ones.
+"""Replies from the test model server, including faulty ones.
 
 A `Reply` has a status line and steps. Bytes are sent unchanged; the other steps wait or close the connection. A fault
 is part of a reply, not an option of the server: `Reply(steps=(token("Half"), Cut(reset=True)))`.
@@ -55,7 +55,7 @@ Step: TypeAlias = bytes | Hold | Stall | Delay | Cut | IfUsageWanted
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """One reply of the server.
+    """One reply from the server.
 
     With `framing` "chunked" the body ends with its last chunk; with "close" it ends with the connection, as in
     HTTP/1.0, so that a `Cut` looks like a normal end. `before_headers` are steps before the status line. `whole_text`
@@ -98,7 +98,7 @@ def token(text: str) -> bytes:
 
 
 def reasoning(text: str) -> bytes:
-    """A piece of the model's thinking, in the format of servers for open models."""
+    """A piece of the model's thinking, in the format that servers for open models use."""
     return chunk({"reasoning_content": text})
 
 
@@ -139,7 +139,7 @@ def with_line_ends(reply: Reply, line_end: bytes) -> Reply:
 def failure(
     status: int, message: str, *, code: str | None = None, kind: str = "error", headers: Mapping[str, str] | None = None
 ) -> Reply:
-    """An error in the format of the OpenAI protocol."""
+    """An error in the OpenAI protocol's format."""
     body = encoded({"error": {"message": message, "type": kind, "param": None, "code": code}})
     return whole_body(body, status=status, content_type="application/json", headers=headers)
 

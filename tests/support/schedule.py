@@ -58,12 +58,12 @@ SLOW: Final = (
 
 
 def place_in_schedule(file: str) -> int:
-    """The position of a file in the run, lowest first; `file` is relative to `tests`."""
+    """A file's position in the run, lowest first; `file` is relative to `tests`."""
     return next((position for position, first in enumerate(FIRST) if is_in(file, first)), len(FIRST))
 
 
 def marks_of(item: pytest.Item) -> Iterator[str]:
-    """The marks of a test, derived from its file and from the store in its parameters."""
+    """A test's marks, derived from its file and from the store in its parameters."""
     yield from file_marks(item.path.relative_to(TESTS).as_posix())
     if isinstance(item, pytest.Function) and _is_given_postgres(item):
         yield "postgres"

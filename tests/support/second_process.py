@@ -132,7 +132,7 @@ def ask(store: Store, question: str) -> None:
 
 
 def ask_around(store: Store, command: str, *words: str) -> None:
-    """Print the hits of an open reader before and after running a command on the writable mount of the same store."""
+    """Print an open reader's hits before and after running a command on the writable mount of the same store."""
     assert isinstance(store.place, Path)
     writable = store_at(str(store.place.parents[1] / "rw" / "store"))
     with store.reading() as reader:
@@ -145,7 +145,7 @@ def ask_around(store: Store, command: str, *words: str) -> None:
 
 
 def check(store: Store) -> None:
-    """Print whether a search with each vector of the store finds that vector."""
+    """Print whether a search with each vector in the store finds that vector."""
     with store.reading() as reader:
         hits = by_vector(reader)
         say("all found" if hits == texts(reader) else f"{len(hits)} of {reader.counts()} found")
@@ -156,7 +156,7 @@ def vector_ids(store: Store) -> None:
 
 
 def run(_: Store, *words: str) -> None:
-    """Run any command in the namespaces of this process."""
+    """Run any command in this process's namespaces."""
     subprocess.run(words, check=True)
 
 

@@ -1,4 +1,4 @@
-"""A TCP proxy for the PostgreSQL server of the tests, which can stop forwarding what its clients send."""
+"""A TCP proxy for the tests' PostgreSQL server, which can stop forwarding what its clients send."""
 
 import asyncio
 import threading
@@ -14,7 +14,7 @@ from tests.support.postgres_server import server_url
 @dataclass
 class StallingProxy:
     """A proxy that can hold back messages. If `word` is set, it holds back each message that contains it,
-    and all later messages of the connection.
+    and all later messages on the connection.
 
     `stalled` counts the connections that have stalled.
     """

@@ -30,7 +30,7 @@ Document = tuple[DocumentRecord, Sequence[Chunk]]
 
 @dataclass(frozen=True)
 class Store:
-    """A store of any backend, opened as the program opens it."""
+    """A store in any backend, opened as the program opens it."""
 
     place: StoreAddress
     collection: str = "default"
@@ -125,7 +125,7 @@ class LocalStore(Store):
 
 @dataclass(frozen=True)
 class PostgresStore(Store):
-    """A schema of a database."""
+    """A schema in a database."""
 
     place: PostgresUrl
 
@@ -155,7 +155,7 @@ def store_at(address: str) -> Store:
 
 @contextmanager
 def empty_store(package: str, folder: Path) -> Iterator[Store]:
-    """A new store of the backend in `package`. For unknown backends the address is a path after the scheme."""
+    """A new store for the backend in `package`. For unknown backends the address is a path after the scheme."""
     match package:
         case "streamrag_cli.store.local":
             yield LocalStore(folder / "store")
@@ -233,7 +233,7 @@ def by_vector(reader: Reader, limit: int = 100) -> set[str]:
 
 
 def texts(reader: Reader) -> set[str]:
-    """The texts of all chunks of the catalog."""
+    """The texts of all chunks in the catalog."""
     return {each.chunk.text for each in reader.catalog.chunks(reader.catalog.chunk_ids()).values()}
 
 

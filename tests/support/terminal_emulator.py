@@ -195,7 +195,7 @@ def _broken(token: Token) -> Iterator[Token]:
 def difference(shown: Emulator, expected: Emulator) -> str:
     """The first difference between two terminals: "text" or "look", or "" if both show the same.
 
-    Trailing blanks and the colours of code are ignored.
+    Trailing blanks and colours in code are ignored.
     """
     if shown.text != expected.text:
         return "text"

@@ -26,7 +26,7 @@ _REPLACEMENTS = (
     (r'"new_documents":\d+', '"new_documents":0'),  # depends on whether the files are older than two seconds
     (r'"chunk_id":"\w+"', '"chunk_id":"ID"'),
     (r'"score":[\d.]+', '"score":0.0'),
-    (r"\b[01]\.\d\d\b", "0.00"),  # of the same width, so that tables stay aligned
+    (r"\b[01]\.\d\d\b", "0.00"),  # with the same width, so that tables stay aligned
     (r"\d\d\d\d-\d\d-\d\dT[\d:.]+\+00:00", "DATE"),
     (r"\b\d\d\d\d-\d\d-\d\d \d\d:\d\d\b", "DATE AND MINUTE "),  # of the same width
     (r"\b\d[\d,]*(\.\d+)? (ms|s)\b", "TIME"),

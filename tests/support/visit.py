@@ -9,7 +9,7 @@ from tests.support.chromium import Page
 from tests.support.openai_server import OpenAIServer
 
 ANSWER: Final = ".answer, #answer"
-"""The answers of the page, and that of the React example."""
+"""The page's answers, and the one in the React example."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,7 @@ _MODULE = "tests.support.warm_command_line"
 _LIMIT_S = 60.0
 _PR_SET_PTRACER = 0x59616D61
 _free: list[ForkServer] = []
-"""Idle servers of this process."""
+"""This process's idle servers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

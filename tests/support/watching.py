@@ -51,7 +51,7 @@ class RunningWatcher:
         return events
 
     def batch(self) -> dict[str, str]:
-        """The actions of the documents of the next batch, by name."""
+        """The actions for the documents in the next batch, by name."""
         return {event["source"]: event["action"] for event in self.until("batch") if event["type"] == "document"}
 
     def notice(self, code: str) -> dict[str, Any]:

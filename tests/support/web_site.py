@@ -54,7 +54,7 @@ class Site:
 
 @contextmanager
 def web_site(pages: Mapping[str, Page], host: str = "127.0.0.1") -> Iterator[Site]:
-    """Serve the pages on a free port of `host`."""
+    """Serve the pages on a free port on `host`."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

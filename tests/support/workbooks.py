@@ -31,7 +31,7 @@ def xlsx_bytes(
 ) -> bytes:
     """A workbook with the XML of each sheet: its `sheetData`, or the elements around it as well.
 
-    `formats` are the format codes of the styles 1, 2 and so on; style 0 is General and the last style, after those of
+    `formats` are the format codes for styles 1, 2 and so on; style 0 is General and the last style, after those of
     `formats`, is General and bold. `texts` are the XML of shared strings, `properties` attributes of the workbook.
     """
     names = [*sheets]

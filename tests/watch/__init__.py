@@ -1,1 +1,1 @@
-"""Tests of the watcher."""
+"""Tests for the watcher."""

@@ -1,4 +1,4 @@
-"""Events of the kernel."""
+"""Events from the kernel."""
 
 import os
 import resource

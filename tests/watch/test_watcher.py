@@ -31,7 +31,7 @@ def status_of(cli: CommandLine) -> dict[str, Any]:
 
 
 def documents_of(cli: CommandLine) -> dict[str, int]:
-    """The number of passages of each document."""
+    """The number of passages in each document."""
     listed = json.loads(cli.run("ls", "--json").stdout)["documents"]
     return {each["source"]: each["chunks"] for each in listed if each["state"] == "stored"}
 

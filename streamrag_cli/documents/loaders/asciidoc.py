@@ -1,4 +1,4 @@
-"""Loads headings, blocks, lists and tables of AsciiDoc, line by line. Comments, attributes and index terms are dropped.
+"""Loads headings, blocks, lists and tables from AsciiDoc, line by line. Drops comments, attributes and index terms.
 
 Included files are not read. Conditions are not evaluated, so the text of all branches is read. Include and condition
 directives are dropped everywhere, even in code, because AsciiDoc processes them before everything else.

@@ -1,6 +1,6 @@
 """Reads AsciiDoc tables: the lines between two delimiters become rows of cells.
 
-The number of columns is set by `cols=` or else by the first line with cells. The cells of a row may be on one line or
+`cols=` sets the number of columns, or else the first line with cells does. The cells of a row may be on one line or
 several. A cell that spans columns is followed by empty cells. A cell that spans rows is repeated in each of them,
 unless its text is long.
 """
@@ -112,7 +112,7 @@ def _rows(source: Sequence[tuple[int, str]], mark: str, width: int) -> Iterator[
 
 
 def _fill(row: list[str], from_above: dict[int, tuple[int, str]]) -> None:
-    """Append the cells of earlier rows that extend down into the next columns of `row`."""
+    """Append the cells from earlier rows that extend down into the next columns of `row`."""
     while len(row) in from_above:
         rows, text = from_above.pop(len(row))
         if rows > 1:

@@ -17,7 +17,7 @@ from streamrag_cli.model import Document
 _FILES: Final = 200
 _BYTES: Final = 50_000_000
 _PROCESSOR_S: Final = 20.0
-"""The limit of processor time for all attachments of a file. Later ones are only listed, so that the mail is read."""
+"""The limit on processor time for all attachments in a file. Later ones are only listed, so that the mail is read."""
 _MESSAGES: Final = frozenset({"mail", "mailbox"})
 
 

@@ -1,4 +1,4 @@
-"""Builds the document of a word processor file from its blocks: paragraphs, tables and headings in reading order."""
+"""Builds the document for a word processor file from its blocks: paragraphs, tables and headings in reading order."""
 
 from collections.abc import Iterable
 

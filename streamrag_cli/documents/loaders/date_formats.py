@@ -1,4 +1,4 @@
-"""Converts the serial numbers of spreadsheets to dates and times, with the format codes of Excel."""
+"""Converts serial numbers in spreadsheets to dates and times, with Excel's format codes."""
 
 import re
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Converts the equations of Office files to one line of text: fractions a/b, powers x^2, indices a_i, roots √x."""
+"""Converts equations in Office files to one line of text: fractions a/b, powers x^2, indices a_i, roots √x."""
 
 import re
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""Loads EPUB books: the pages in reading order, divided into the chapters of the table of contents.
+"""Loads EPUB books: the pages in reading order, divided into the chapters in the table of contents.
 
 Headings in the text divide a chapter into sections. Tables of contents, page numbers, note numbers and ruby annotations
 are omitted. Books with copy protection are rejected. Obfuscated fonts do not count as copy protection.

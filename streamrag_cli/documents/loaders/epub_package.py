@@ -75,7 +75,7 @@ def opened_packages(data: bytes) -> Iterator[list[Package]]:
 
 
 class _Files:
-    """The files of an archive by their names. Upper and lower case are not distinguished."""
+    """The files in an archive, by name. Case is ignored."""
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self._archive = archive
@@ -164,7 +164,7 @@ def _page_of(items: dict[str, Any], identity: str) -> Any:
 
 
 def _entries(files: _Files, folder: str, items: dict[str, Any], contents_id: str) -> list[Entry]:
-    """Return the entries of the table of contents of EPUB 3 or, if it is missing, of EPUB 2."""
+    """Return the entries in the EPUB 3 table of contents or, if it is missing, in the EPUB 2 table of contents."""
     navigation = [item for item in items.values() if "nav" in (item.get("properties") or "").split()]
     ncx = [items[contents_id]] if contents_id in items else []
     ncx += [item for item in items.values() if item.get("media-type") == "application/x-dtbncx+xml"]

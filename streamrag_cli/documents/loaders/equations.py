@@ -1,4 +1,4 @@
-"""Separates equations from adjacent words of a sentence."""
+"""Separates equations from adjacent words in a sentence."""
 
 import re
 from typing import Final

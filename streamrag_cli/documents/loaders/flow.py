@@ -40,7 +40,7 @@ class Flow:
     _code_at: int | None = None  # the index of the line with the open fence
 
     def add(self, text: str, line: int | None) -> None:
-        """Add inline text that begins on `line` of the file or, if it is None, where the last piece of text ended."""
+        """Add inline text that begins on `line` in the file or, if it is None, where the last piece of text ended."""
         self.line = line if line is not None and line >= self.line else self.line
         if self.preformatted and not self._rows:
             first, *rest = text.split("\n")
@@ -87,7 +87,7 @@ class Flow:
         self._blank_due = self._blank_due or not tight
 
     def close_term(self, separator: str) -> None:
-        """End a term of a definition list. The next text follows on the same line, after `separator`.
+        """End a term in a definition list. The next text follows on the same line, after `separator`.
 
         A block that is not a paragraph still begins on a new line.
         """

@@ -1,6 +1,6 @@
 """Separates the main content of a web page from the navigation and other parts around it.
 
-Many pages mark their content with `<main>`, `<article>` or the equivalent roles. In other pages, parts next to the main
+Many pages mark their content with `<main>`, `<article>` or the equivalent roles. On other pages, parts next to the main
 text are dropped if they are small or mostly links. Inside the content, elements named navigation, search, share or
 similar are dropped, unless they contain a large part of the text or the page's heading.
 """
@@ -225,7 +225,7 @@ def _is_named_dropped(element: Element) -> bool:
         return True
     words = _words(name)
     if name == "sidebar" and any((child.get("class") or "") == "titlepage" for child in element):
-        return False  # a sidebar of a DocBook page is part of the text
+        return False  # a sidebar on a DocBook page is part of the text
     return _is_comments(element) or not _DROPPED_NAMES.isdisjoint(words) or {"contents", "topic"} <= words
 
 

@@ -114,7 +114,7 @@ def _grid(rows: Sequence[_Row], *, repeat: bool = False) -> Iterator[list[str]]:
 def _take_from_above(
     cells: list[str], below: dict[int, tuple[int, str]], remaining: dict[int, tuple[int, str]]
 ) -> None:
-    """Append the cells of earlier rows that extend down into the next columns of this row.
+    """Append the cells from earlier rows that extend down into the next columns of this row.
 
     Cells that also extend into the row below are added to `remaining`.
     """

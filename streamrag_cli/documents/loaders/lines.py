@@ -106,12 +106,12 @@ class Lines:
 
 
 def closed_term(term: str, separator: str = ":") -> str:
-    """Add `separator` to a term of a definition list, unless the term ends in a colon or question mark."""
+    """Add `separator` to a term in a definition list, unless the term ends in a colon or question mark."""
     return term if term.endswith((":", "?")) else term + separator
 
 
 class Edit(NamedTuple):
-    """A replacement of the characters from `start` to `end` by `text`, which contains no line break."""
+    """An edit that replaces the characters from `start` to `end` with `text`, which contains no line break."""
 
     start: int
     end: int

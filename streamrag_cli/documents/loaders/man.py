@@ -1,7 +1,7 @@
 """Loads manual pages: roff with the macros of man(7) and mdoc(7), as text under the page's headings.
 
 Only these two macro packages are supported. The conditions `n` and `t` are evaluated as for output to a terminal.
-Registers, other conditions and macros of the page are ignored. No other file is read.
+Registers, other conditions and macros that the page defines are ignored. No other file is read.
 """
 
 import re

@@ -60,7 +60,7 @@ def _output_text(output: dict[str, Any]) -> tuple[bool, str]:
     if output.get("output_type") in {"error", "pyerr"}:
         return False, ": ".join(filter(None, (joined(output.get("ename")), joined(output.get("evalue")))))
     data = output.get("data")
-    if not isinstance(data, dict):  # in format 3, the formats are keys of the output itself
+    if not isinstance(data, dict):  # in format 3, the formats are keys in the output itself
         data = {f"text/{name}": output.get(key) for name, key in _FORMAT_3}
     html, plain = joined(data.get("text/html")), joined(data.get("text/plain"))
     if plain and _OBJECT.fullmatch(plain[:_MAX_NAME_CHARS]):

@@ -26,7 +26,7 @@ BUILT_IN: Final = {
     **dict.fromkeys((*range(27, 32), 36, *range(50, 55), 57, 58), "yyyy-mm-dd"),
     **dict.fromkeys((32, 33, 34, 35, 55, 56), "h:mm:ss"),
 }  # fmt: skip
-"""The format codes of predefined format numbers. Every other number that a file does not define means General."""
+"""The format codes for predefined format numbers. Every other number that a file does not define means General."""
 
 _CODE_CHARS: Final = 400
 _MAX_DIGITS: Final = 400

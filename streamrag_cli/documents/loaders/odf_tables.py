@@ -37,7 +37,7 @@ class _Cell:
 
     @property
     def text(self) -> str:
-        """The cell's own blocks on one line, without the marks of list items."""
+        """The cell's own blocks on one line, without list markers."""
         return " ".join(" ".join(text.strip().removeprefix("- ") for _, text in self.own).split())
 
 

@@ -1,4 +1,4 @@
-"""Reads paragraphs, lists and tables of an OpenDocument file in reading order.
+"""Reads paragraphs, lists and tables from an OpenDocument file in reading order.
 
 Comments, deleted text, hidden text, tables of contents and other indexes are omitted. Notes and text boxes follow the
 paragraph in which they are anchored.
@@ -35,7 +35,7 @@ _MAX_LEVEL: Final = 9
 
 
 class Reader:
-    """Reads the blocks of an OpenDocument file.
+    """Reads the blocks in an OpenDocument file.
 
     `indent` is put before the items of nested lists, once per level. Elements in `without_fields` are omitted.
     """

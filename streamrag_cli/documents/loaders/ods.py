@@ -8,7 +8,7 @@ import io
 import re
 from typing import IO, Any, Final
 
-from lxml import etree  # imports in about 30 ms; every loader of this format needs it
+from lxml import etree  # imports in about 30 ms; every loader for this format needs it
 
 from streamrag_cli.documents.loaders.number_formats import plain_number
 from streamrag_cli.documents.loaders.sheet_rows import (
@@ -42,7 +42,7 @@ _EXTERNAL: Final = "'file:"
 """The prefix of table names that refer to other files. Such tables contain cached values and are not sheets."""
 _DURATION: Final = re.compile(r"PT(\d+)H(\d+)M(\d+)(?:[.,]\d+)?S")
 _REPEATED: Final = 1000
-"""The maximum number of repetitions of a row or cell with text that are included."""
+"""The maximum number of included repetitions of a row or cell with text."""
 _MAX_SPACES: Final = 100
 
 

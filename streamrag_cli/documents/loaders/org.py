@@ -1,4 +1,4 @@
-"""Loads headlines, lists, blocks and tables of Org files, line by line. Comments, drawers and keywords are dropped."""
+"""Loads headlines, lists, blocks and tables from Org files, line by line. Drops comments, drawers and keywords."""
 
 import re
 from typing import Final

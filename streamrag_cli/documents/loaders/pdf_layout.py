@@ -140,7 +140,7 @@ def _kinds(runs: list[Run], gutter: float) -> Iterator[tuple[list[Run], _Kind]]:
 
 
 def _is_larger(band: Sequence[Run], columns: Sequence[Run]) -> bool:
-    """Whether the text of `band` is so large that it must be a heading of the text after the columns."""
+    """Whether the text in `band` is so large that it must be a heading for the text after the columns."""
     return bool(columns) and max(run.height for run in band) > 1.2 * body_height(columns)
 
 

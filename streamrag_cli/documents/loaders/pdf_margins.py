@@ -1,7 +1,7 @@
 """Removes running headers, running footers and page numbers: text at the same position on several pages.
 
 A line is repeated if a nearby page has the same line at the same distance from the edge. The page numbers in it may
-differ. In a document of one or two pages, only plain page numbers are removed.
+differ. In a document with one or two pages, only plain page numbers are removed.
 """
 
 import re
@@ -21,7 +21,7 @@ _SAME_PLACE: Final = 3.0
 _NEARBY_PAGES: Final = 2
 _MANY_PAGES: Final = 8
 _LARGE: Final = 1.2
-"""The factor by which the text of headings is larger than the body text. Such lines are not running headers."""
+"""How many times as large as body text a heading is. Such lines are not running headers."""
 
 _NUMBER: Final = re.compile(r"\d+")
 _ROMAN: Final = re.compile(r"[ivxlc]{1,7}", re.IGNORECASE)
@@ -46,7 +46,7 @@ class _Row:
 
 
 def without_margins(pages: Sequence[Page]) -> list[list[Run]]:
-    """Return the runs of each page without running headers, running footers and page numbers.
+    """Return the runs on each page, except running headers, running footers and page numbers.
 
     A page that has no other text keeps them, unless it is a picture.
     """

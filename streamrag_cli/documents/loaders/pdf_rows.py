@@ -1,4 +1,4 @@
-"""Groups the text runs of a PDF page into rows, and classifies them by size and position."""
+"""Groups the text runs on a PDF page into rows, and classifies them by size and position."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -10,7 +10,7 @@ CELL_CHARS: Final = 20
 
 
 def rows_of(runs: Iterable[Run]) -> list[list[Run]]:
-    """Group the runs into rows. The rows are sorted from top to bottom, and the runs of a row from left to right."""
+    """Group the runs into rows. The rows are sorted from top to bottom, and the runs in a row from left to right."""
     rows: list[list[Run]] = []
     for run in sorted(runs, key=lambda run: -(run.bottom + run.top)):
         if rows and is_next_to(rows[-1][0], run):

@@ -1,8 +1,8 @@
-"""Loads PowerPoint presentations: the text of each slide and its notes, cited by the number and title of the slide.
+"""Loads PowerPoint presentations: the text of each slide and its notes, cited by the slide's number and title.
 
-The title is first. Other shapes are in the order of the file, which is also the reading order for screen readers.
-Hidden slides are included and marked. Dates, footers, headers, slide numbers, comments, hidden shapes, and the text of
-layouts and masters are omitted.
+The title is first. Other shapes are in the order in which the file lists them, which is also the reading order for
+screen readers. Hidden slides are included and marked. Dates, footers, headers, slide numbers, comments, hidden shapes,
+and the text of layouts and masters are omitted.
 """
 
 import zipfile
@@ -45,7 +45,7 @@ def load_pptx(path: str, data: bytes) -> Document:
 
 
 class _Deck:
-    """Reads the slides in the order of the presentation.
+    """Reads the slides in presentation order.
 
     Each part is read only once, so that the text cannot become much larger than the file. `notes` are messages for the
     user about unreadable slides.

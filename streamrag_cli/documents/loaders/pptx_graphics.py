@@ -1,4 +1,4 @@
-"""Converts the tables, charts and diagrams of a presentation to text.
+"""Converts the tables, charts and diagrams in a presentation to text.
 
 A chart becomes its titles and its values, one line per category. If it has very many values, only its titles are kept.
 """
@@ -113,7 +113,7 @@ def _shown(value: str, form: str) -> str:
 
 
 def diagram_text(root: Any) -> str:
-    """Return the texts of a diagram (SmartArt) as a nested list."""
+    """Return the texts in a diagram (SmartArt) as a nested list."""
     points = {each.get("modelId"): each for each in root.iter(f"{_D}pt")}
     below: dict[str | None, list[tuple[int, str | None]]] = {}
     for link in root.iter(f"{_D}cxn"):

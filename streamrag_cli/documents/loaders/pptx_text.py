@@ -1,4 +1,4 @@
-"""Converts the shapes and table cells of a presentation to text."""
+"""Converts the shapes and table cells in a presentation to text."""
 
 from collections.abc import Iterator
 from typing import Any, Final

@@ -51,7 +51,7 @@ def header_candidate(rows: Sequence[Sequence[str]]) -> int:
 
 
 def looks_like_header(row: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
-    """Whether `row` is a header of the rows `below` it.
+    """Whether `row` is a header for the rows `below` it.
 
     Column names are short, mostly different, and not numbers or dates, except years above other numbers. A row of words
     above rows of words counts as a header, because tables without a header are rare.

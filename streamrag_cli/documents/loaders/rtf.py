@@ -23,9 +23,9 @@ _SKIPPED: Final = frozenset(
     "fldinst nonshppict xe tc ftnsep ftnsepc ftncn aftnsep aftnsepc aftncn upr sp sn sv nonesttables mctrlPr mrPr "
     "datafield private template operator".split()
 )
-"""The groups that contain no text of the document. Most optional groups (`\\*`) are skipped as well."""
+"""The groups that contain no document text. Most optional groups (`\\*`) are skipped as well."""
 _READ: Final = frozenset("shpinst shptxt ud do dptxbxtext moMath moMathPara fldrslt listtext pntext".split())
-"""The optional groups that contain text of the document and are read."""
+"""The optional groups that contain document text and are read."""
 _FLOWS: Final = frozenset({"footnote", "shptxt", "dptxbxtext"})
 _CHARACTERS: Final = {
     "tab": "\t", "line": "\n", "lbr": "\n", "emdash": "—", "endash": "–", "bullet": "•", "lquote": "‘", "rquote": "’",
@@ -185,7 +185,7 @@ class _Reader:
             self._bytes += data[skipped:]
 
     def _flush(self) -> None:
-        """Decode the pending bytes with the encoding of the current font, and add their text."""
+        """Decode the pending bytes with the current font's encoding, and add their text."""
         self._to_skip = 0
         if self._bytes:
             self._add(decoded(bytes(self._bytes), self._state.encoding))

@@ -1,4 +1,4 @@
-"""The rows of a spreadsheet with the text of their cells, and the limits for all sheets of a file."""
+"""The rows of a spreadsheet with the text of their cells, and the limits for all sheets in a file."""
 
 import re
 from bisect import bisect_left
@@ -13,7 +13,7 @@ from streamrag_cli.errors import DocumentError
 CELLS: Final = 1_000_000
 """The maximum number of cells with text that are read from a file. They take about 150 MB of memory."""
 TEXT_CHARS: Final = 64_000_000
-"""The maximum length of the text of a file, in characters."""
+"""The maximum length of a file's text, in characters."""
 INVALID_IN_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 """Matches the characters that XML does not allow."""
 CELL_CHARS: Final = 32_767
@@ -95,7 +95,7 @@ class Limits:
         return self._allow(sheet, row, 0, self.written_chars)
 
     def allow_copies(self, count: int, chars: int) -> int:
-        """Return how many of `count` copies of a text of `chars` characters may be made without exceeding the limit."""
+        """Return how many of `count` copies of a text with `chars` characters may be made within the limit."""
         limit = max(COPIES_CHARS, COPIES_RATIO * self.file_bytes)
         allowed = min(count, max(0, limit - self.copied_chars) // max(1, chars))
         self.copied_chars += allowed * chars

@@ -38,7 +38,7 @@ class Table(NamedTuple):
 
 
 def tables_of(block: Sequence[Row], sheet: Sheet, above: Sequence[Table]) -> list[Table]:
-    """Return the tables of a block from left to right. `above` are the tables of the block above it."""
+    """Return the tables in a block from left to right. `above` are the tables of the block above it."""
     groups: list[_Group] = []
     group_of: dict[int, _Group] = {}
     for column in sorted({column for row in block for column in row.columns}):
@@ -108,7 +108,7 @@ def _overlaps(columns: tuple[int, int] | None, group: _Group) -> bool:
 def _is_header(grid: Sequence[Sequence[str]], is_bold: Sequence[bool], at: int, *, is_continued: bool) -> bool:
     """Whether the row `at` is a header.
 
-    A bold row above a row that is not bold is a header. Tables of one or two columns are often lists, or names with
+    A bold row above a row that is not bold is a header. Tables with one or two columns are often lists, or names with
     values. Their first row is a header only if a column below it contains only numbers or dates. The same applies to a
     table that may continue the table above it (`is_continued`).
     """

@@ -1,6 +1,6 @@
-"""Writes the sheets of a spreadsheet as text: one line per row, with the column names.
+"""Writes the sheets in a spreadsheet as text: one line per row, with the column names.
 
-The heading of the lines names the sheet and the rows. Empty rows divide a sheet into blocks, which `sheet_tables`
+The heading above the lines names the sheet and the rows. Empty rows divide a sheet into blocks, which `sheet_tables`
 divides into tables. A single short cell above a table is the table's title.
 """
 
@@ -52,7 +52,7 @@ def document_of(path: str, title: str, sheets: Sequence[Sheet], limits: Limits) 
 
 
 def _runs(lines: list[_Line]) -> Iterator[tuple[list[_Line], bool]]:
-    """Yield runs of lines of about the length of a chunk, as (lines, is one chunk) pairs.
+    """Yield runs of lines, each about as long as a chunk, as (lines, is one chunk) pairs.
 
     A row that is longer than a chunk is a separate run. In a large sheet with short rows, runs are longer.
     """
@@ -93,7 +93,7 @@ def _lines(sheet: Sheet) -> list[_Line]:
 
 
 def _blocks(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
-    """Yield the blocks of a sheet: rows without an empty row between them."""
+    """Yield the blocks in a sheet: rows without an empty row between them."""
     start = 0
     for at in range(1, len(rows) + 1):
         if at == len(rows) or rows[at].position != rows[at - 1].position + 1:

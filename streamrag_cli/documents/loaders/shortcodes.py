@@ -22,7 +22,7 @@ _ITEM_MARK: Final = re.compile(r"[ \t]*(?:[-*+:>][ \t]+)?")
 
 
 class Shortcodes:
-    """Computes the edits for the shortcodes of a text, in order. Text before the offset `code_until` is code."""
+    """Computes the edits for the shortcodes in a text, in order. Text before the offset `code_until` is code."""
 
     def __init__(self, text: str) -> None:
         self.code_until = -1

@@ -1,4 +1,4 @@
-"""Builds the document of a presentation: one section per slide, cited by the number and title of the slide.
+"""Builds the document for a presentation: one section per slide, cited by the slide's number and title.
 
 Text that most slides repeat at the same position, such as a footer, is kept only on the first of these slides.
 """

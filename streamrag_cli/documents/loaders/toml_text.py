@@ -45,7 +45,7 @@ def load_toml(path: str, text: str) -> Document:
 
 
 def _table(tables: dict[tuple[str, ...], Entry], names: tuple[str, ...], line: str) -> Entry:
-    """Add an entry for the table `names` to the entry of its parent. Each table of an array gets a separate entry."""
+    """Add an entry for the table `names` to its parent's entry. Each table of an array gets a separate entry."""
     names = names[:8]
     parent = tables[()]
     for depth in range(1, len(names)):

@@ -1,6 +1,6 @@
-"""Parses XHTML and other XML of e-books, which is often not well-formed.
+"""Parses XHTML and other XML in e-books, which is often not well-formed.
 
-The parser resolves no entities. Therefore the entities of HTML are replaced before the text is parsed, and so are,
+The parser resolves no entities. Therefore HTML entities are replaced before the text is parsed, and so are,
 within a limit, the entities that the file's DOCTYPE declares. Text that is not well-formed XML is parsed as HTML.
 """
 
@@ -123,7 +123,7 @@ class _Entities:
             self._budget -= len(value)
             if self._budget < 0:
                 raise DocumentError(
-                    "the XML entities of a page expand without limit (possibly an XML bomb)", code="zip_bomb"
+                    "the XML entities in a page expand without limit (possibly an XML bomb)", code="zip_bomb"
                 )
             return value
         return escape(html5.get(f"{name};", match[0]), quote=False)

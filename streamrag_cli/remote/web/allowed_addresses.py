@@ -10,7 +10,7 @@ from typing import Final
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _METADATA: Final = frozenset({"168.63.129.16"})
-"""Metadata services of clouds at public addresses."""
+"""Cloud metadata services at public addresses."""
 _EMBEDDING_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 _SITE_LOCAL: Final = ipaddress.IPv6Network("fec0::/10")
 _COMPATIBLE: Final = ipaddress.IPv6Network("::/96")
@@ -48,7 +48,7 @@ def _is_public(address: _Address) -> bool:
 
 
 def names_itself(host: str, address: str) -> bool:
-    """Whether `host`, the host of the user's URL, is this IP address, or `localhost` if this is a loopback address."""
+    """Whether `host`, the host in the user's URL, is this IP address, or `localhost` if this is a loopback address."""
     try:
         if host == "localhost" or host.endswith(".localhost"):
             return ipaddress.ip_address(address.partition("%")[0]).is_loopback

@@ -1,4 +1,4 @@
-"""Requests pages within limits of time, size and rate. Follows redirects, and uses no cookies or proxies."""
+"""Requests pages within limits on time, size and rate. Follows redirects, and uses no cookies or proxies."""
 
 import base64
 import netrc
@@ -37,7 +37,7 @@ class Reply:
 
 
 class WebClient:
-    """Sends the requests of one crawl. It begins at `named`, an address that the user has named."""
+    """Sends the requests for one crawl. It begins at `named`, an address that the user has named."""
 
     def __init__(self, named: str, options: CrawlOptions, resolver: Callable[[str, int], list[str]] = resolve) -> None:
         self._named = named
@@ -149,7 +149,7 @@ class WebClient:
     def _unreachable(self, url: str, error: Exception) -> FetchError:
         if _WRONG_CERTIFICATE in str(error).lower():
             return FetchError(f"{shown_origin(url)} has no valid certificate", "unreachable", is_connection=True)
-        proxy = "; pages are fetched without the proxy of the environment" if self._options.has_proxy else ""
+        proxy = "; pages are fetched without the environment's proxy" if self._options.has_proxy else ""
         return FetchError(f"cannot connect to {shown_origin(url)}{proxy}", "unreachable", is_connection=True)
 
     def _wait_for_turn(self, url: str) -> None:
@@ -163,7 +163,7 @@ class WebClient:
 
     def _headers(self, url: str, headers: dict[str, str]) -> dict[bytes | str, bytes | str]:
         own = {
-            "Host": shown_origin(url).partition("://")[2],  # httpcore2 leaves out the brackets of an IPv6 address
+            "Host": shown_origin(url).partition("://")[2],  # httpcore2 leaves out the brackets around an IPv6 address
             "User-Agent": self._options.user_agent,
             "Accept": "text/html,application/xhtml+xml,application/pdf;q=0.9,*/*;q=0.5",
             "Accept-Encoding": ACCEPTED_ENCODINGS,

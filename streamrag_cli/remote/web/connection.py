@@ -18,7 +18,7 @@ from streamrag_cli.remote.web.results import FetchError
 
 _BYTES_PER_S: Final = 100_000
 _DIALLED: Final = 4
-"""The maximum number of addresses of a host that are tried."""
+"""The maximum number of addresses to try per host."""
 
 
 class TimeLimit:
@@ -70,7 +70,7 @@ class CheckedBackend(httpcore2.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.NetworkStream:
-        """Raises FetchError `blocked_address`, and the exceptions of httpcore2."""
+        """Raises FetchError `blocked_address`, and httpcore2's exceptions."""
         addresses = self._addresses(host, port)
         named = [each for each in addresses if self._is_named(host, port, each)]
         allowed = [each for each in addresses if is_public(each) or (self._may_be_private and each in named)]
@@ -148,7 +148,7 @@ class _LimitedStream(httpcore2.NetworkStream):
 
 @cache
 def _ssl_context() -> ssl.SSLContext:
-    """The TLS context that all requests of this program share. Loading its certificates takes 20 to 50 ms."""
+    """The TLS context that all of this program's requests share. Loading its certificates takes 20 to 50 ms."""
     import httpx2  # 0.1 s
 
     context: ssl.SSLContext = httpx2.create_ssl_context()

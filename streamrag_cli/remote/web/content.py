@@ -76,7 +76,7 @@ def _decompressed(pieces: Iterable[bytes], max_bytes: int) -> Iterator[bytes]:
 
 
 def _has_header(data: bytes) -> bool:
-    """Whether compressed data begins with a header of gzip or zlib; some servers send "deflate" without one."""
+    """Whether compressed data begins with a gzip or zlib header; some servers send "deflate" without one."""
     return data[:1] == b"\x1f" or (len(data) > 1 and data[0] & 15 == 8 and int.from_bytes(data[:2]) % 31 == 0)
 
 
@@ -85,7 +85,7 @@ def too_large(max_bytes: int) -> FetchError:
 
 
 def format_suffix(content_type: str, url: str, body: bytes, known_suffixes: frozenset[str]) -> str:
-    """The suffix of the format of a body, or "" if it is not supported.
+    """The suffix for a body's format, or "" if it is not supported.
 
     The body overrides a wrong Content-Type, because PDF files and HTML pages are recognised by their first bytes.
     """

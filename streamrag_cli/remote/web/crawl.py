@@ -296,7 +296,7 @@ class _Crawl:
         return Skipped(address=address, reason=_REASONS[code].format(detail), code=code, same_as=same_as)
 
     def _read_sitemaps(self) -> None:
-        """Queue the pages in the sitemaps of the site and of the folder of the root. Errors are ignored."""
+        """Queue the pages in the site's sitemaps and in those of the root's folder. Errors are ignored."""
         scheme, host, port = origin_of(self._root)
         pending = deque([f"{self._scope.prefix}sitemap.xml", normalised("/sitemap.xml", self._root) or ""])
         try:

@@ -1,4 +1,4 @@
-"""Links to the headings of web pages that were ingested on this machine."""
+"""Links to the headings on web pages that were ingested on this machine."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,13 +19,13 @@ def link_to(address: str, headings: Sequence[str], copies: Copies) -> str:
 
 
 def heading_of(address: str, fragment: str, copies: Copies) -> str | None:
-    """The heading of a page with the id in `fragment`; None if it is unknown."""
+    """The heading with the id `fragment` on a page; None if it is unknown."""
     decoded = unquote(fragment)
     return next((heading for heading, anchor in anchors_of(address, copies).items() if anchor == decoded), None)
 
 
 def anchors_of(address: str, copies: Copies) -> dict[str, str]:
-    """The ids of the headings of a page; empty if it was not fetched on this machine."""
+    """The ids of the headings on a page; empty if it was not fetched on this machine."""
     for file in _records(address, copies):
         record = read_record(file)
         if record and record[0] == address:
@@ -34,7 +34,7 @@ def anchors_of(address: str, copies: Copies) -> dict[str, str]:
 
 
 def _records(address: str, copies: Copies) -> list[Path]:
-    """The files that may contain the record of a page. The page may belong to several roots."""
+    """The files that may contain a page's record. The page may belong to several roots."""
     try:
         return [each for each in copies.directory.glob(f"*/pages/{hashed(address)}.json") if each.is_file()]
     except OSError:

@@ -1,4 +1,4 @@
-"""Extracts the links, headings and canonical address of an HTML page in the sandbox."""
+"""Extracts, in the sandbox, an HTML page's links, headings and canonical address."""
 
 import json
 import re
@@ -37,7 +37,7 @@ _OUTLINE: Final = Format(name="outline", loader="streamrag_cli.remote.web.page:l
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """The links of a page as they are written, its base and canonical addresses, and the ids of its headings.
+    """The links on a page as they are written, its base and canonical addresses, and the ids of its headings.
 
     `needs_javascript` means that the page has no text of its own. `text_digest` identifies its text,
     and is "" if the text is short.

@@ -1,4 +1,4 @@
-"""Reads the records of pages, which are files next to the copies of the pages."""
+"""Reads page records, which are files next to the pages' copies."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ def hashed(address: str) -> str:
 
 
 def read_record(file: Path) -> tuple[str, PageRecord] | None:
-    """The address and the record of a page; None if the file is missing or damaged."""
+    """A page's address and record; None if the file is missing or damaged."""
     try:
         fields = json.loads(read_regular_file(file, _MAX_RECORD_BYTES))
         address = fields.pop("address")

@@ -12,7 +12,7 @@ PRODUCT: Final = "streamrag"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageRecord:
-    """The state of a page after the last crawl, stored as JSON next to its copy.
+    """A page's state after the last crawl, stored as JSON next to its copy.
 
     `digest` is the hex SHA-256 of the body as it was received, and `text_digest` that of its text, or "". `suffix`
     names its format. `missing` counts replies with status 404 or 410 in a row. `links` are addresses below the root.
@@ -40,7 +40,7 @@ class CrawlOptions:
     arrive within `timeout_s` plus one second per 100 kB of its body. `interval_s` is the time between two requests to a
     host. Pages that were checked at or after `resume_from`, in seconds since the epoch, are not requested.
 
-    `is_excluded` is called with the path of a page below the root. `netrc` is the file with credentials.
+    `is_excluded` is called with a page's path below the root. `netrc` is the file with credentials.
     `may_be_private` is false for a root that the user has never named on this machine.
     """
 
@@ -95,7 +95,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped:
-    """A page that does not become a document of this root. `same_as` is the page that replaces it."""
+    """A page that does not become a document in this root. `same_as` is the page that replaces it."""
 
     address: str
     reason: str

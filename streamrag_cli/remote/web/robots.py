@@ -11,7 +11,7 @@ _LONGEST_DELAY_S: Final = 30.0
 
 
 class Robots:
-    """The rules of all sites of a crawl. Each robots.txt is read once, with `read`.
+    """The rules for all sites in a crawl. Each robots.txt is read once, with `read`.
 
     `read` takes the address of a robots.txt, and returns the status and the body. It may raise FetchError.
     """

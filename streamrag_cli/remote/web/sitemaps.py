@@ -1,4 +1,4 @@
-"""Reads sitemaps: lists of the pages of a site, in XML or text, which may be compressed or split into parts."""
+"""Reads sitemaps: lists of the pages on a site, in XML or text, which may be compressed or split into parts."""
 
 import zlib
 from typing import Final

@@ -1,4 +1,4 @@
-"""Yields web pages as the documents of a root. The copy of a root has the pages in `files/`, their records in `pages/`.
+"""Yields web pages as the documents in a root. A root's copy has the pages in `files/`, their records in `pages/`.
 
 A crawl that was interrupted continues: pages that it has checked are not requested again.
 """
@@ -45,7 +45,7 @@ def discover(root: Address, copy: Copy, options: FetchOptions) -> Iterator[Disco
 
 
 class _Pages:
-    """The pages of one root, and the crawl that updates their copies."""
+    """The pages in one root, and the crawl that updates their copies."""
 
     def __init__(self, root: Address, copy: Copy, options: FetchOptions) -> None:
         self._root = root
@@ -61,7 +61,7 @@ class _Pages:
         self._failed: set[str] = set()
 
     def _chosen(self, name: str, value: object, default: object) -> Any:
-        """The value of an option in this command; if it is not set, that of the last ingest, or else the default."""
+        """An option's value in this command; if it is not set, its value in the last ingest, or else the default."""
         return value if value is not None else self._former.get(name, default)
 
     def run(self) -> Iterator[DiscoveryResult | FetchNote]:

@@ -33,7 +33,7 @@ _NOT_DOCUMENTS: Final = frozenset(
 
 
 def normalised(url: str, base: str = "") -> str | None:
-    """The normal form of a link in the page `base`, without its fragment; None unless it is a usable http address.
+    """The normal form of a link on the page `base`, without its fragment; None unless it is a usable http address.
 
     >>> normalised("../b/./c%7e?utm_source=x&q=1#part", "HTTP://Example.ORG:80/a/d")
     'http://example.org/b/c~?q=1'
@@ -103,7 +103,7 @@ def _without_dots(path: str) -> str:
 
 
 def origin_of(url: str) -> tuple[str, str, int]:
-    """The scheme, host and port of an address in its normal form."""
+    """The scheme, host and port of an address in normal form."""
     parts = urlsplit(url)
     return parts.scheme, parts.hostname or "", parts.port or _PORTS[parts.scheme]
 
@@ -122,7 +122,7 @@ def is_same_service(url: str, other: str) -> bool:
 
 
 def has_secret(url: str) -> bool:
-    """Whether a parameter of the query looks like a credential, which must not be stored.
+    """Whether a query parameter looks like a credential, which must not be stored.
 
     >>> has_secret("https://h/p?page=2"), has_secret("https://h/p?X-Amz-Signature=ab"), has_secret("https://h/?token=")
     (False, True, True)
@@ -140,7 +140,7 @@ def without_secret(url: str) -> str:
 
 
 def is_same_page(canonical: str, url: str) -> bool:
-    """Whether the canonical address of a page differs from `url` only in its query, a final slash or an index file.
+    """Whether a page's canonical address differs from `url` only in its query, a final slash or an index file.
 
     Other canonical addresses are ignored, because many sites wrongly declare their home page or another version.
     """
@@ -169,12 +169,12 @@ class Scope:
         return url == self.root or url.startswith(self.prefix)
 
     def below(self, url: str) -> str:
-        """The path of a page relative to the root, with its query."""
+        """A page's path relative to the root, with its query."""
         return unquote(url[len(self.prefix) :])
 
 
 def folder_of(url: str) -> str:
-    """The address of the folder of a page. A last segment with a suffix is the name of the page, not of a folder.
+    """The address of a page's folder. A last segment with a suffix is the name of the page, not of a folder.
 
     >>> folder_of("https://h/guide/index.html"), folder_of("https://h/guide"), folder_of("https://h/v2.0/")
     ('https://h/guide/', 'https://h/guide', 'https://h/v2.0/')

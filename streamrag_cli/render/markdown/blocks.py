@@ -1,6 +1,6 @@
 """Finds the final part of a growing Markdown text: the blocks that no later text can change.
 
-Only complete lines are parsed, and only by the block rules of Markdown. These parts of the text are final:
+Only complete lines are parsed, and only by Markdown's block rules. These parts of the text are final:
 
 - every block except the last one
 - the last block, if it is a heading, or a paragraph, table or quote followed by a blank line

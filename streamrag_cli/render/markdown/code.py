@@ -128,7 +128,7 @@ def _pop(stack: list[str], count: int) -> None:
 
 
 def _highlighted_last_line(code: str, tokens: Iterable[tuple[int, Any, str]]) -> Text:
-    """The last line of `code` with the styles of its tokens."""
+    """The last line of `code` with its tokens' styles."""
     begins = code.rfind("\n") + 1
     text = Text(code[begins:])
     for at, kind, value in tokens:

@@ -1,4 +1,4 @@
-"""Link definitions, `[label]: address`, of a text that is still being written.
+"""Link definitions, `[label]: address`, in a text that is still being written.
 
 A definition may come after a link that uses it. Failed lookups are recorded, so that a pending block can be rendered
 again when its label is defined. If the link has already been committed, the definition itself is shown, so that no
@@ -50,7 +50,7 @@ class Definitions(dict[str, Any]):
 
 
 def read_definitions(parser: MarkdownIt, *, as_tokens: bool) -> None:
-    """Make `parser` show late definitions, and ignore definitions of numbers if numbers are citations.
+    """Make `parser` show late definitions, and ignore definitions for numbers if numbers are citations.
 
     With `as_tokens`, all definitions become tokens.
     """

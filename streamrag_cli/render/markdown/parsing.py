@@ -20,7 +20,7 @@ Html: TypeAlias = Literal["shown", "dropped"]
 
 UNKNOWN_CITATION: Final = "citation-unknown"
 ADDRESS: Final = "link_url"
-"""The tag of a link whose text is its address, which is shown once."""
+"""The tag for a link whose text is its address, which is shown once."""
 
 _TEXTS: Final = frozenset({"text", "text_special"})
 _BREAK: Final = re.compile(r"<br\s*/?>", re.IGNORECASE)
@@ -115,7 +115,7 @@ class Parser:
 
 
 def citation_tag(number: int) -> str:
-    """The tag of a citation. The name of its style in the theme is `markdown.` followed by this tag."""
+    """The tag for a citation. The name of its style in the theme is `markdown.` followed by this tag."""
     return f"citation-{number}"
 
 
@@ -160,7 +160,7 @@ def _with_addresses_once(children: list[Token]) -> Iterator[Token]:
 
 
 def _is_address(text: str, address: str) -> bool:
-    """Whether the text of a link shows its whole address.
+    """Whether a link's text shows its whole address.
 
     >>> [_is_address("https://a.example/b c", f"{each}.example/b%20c") for each in ("https://a", "https://evil")]
     [True, False]

@@ -25,7 +25,7 @@ _LONGEST_LIST_ROWS: Final = 300
 
 @dataclass(slots=True)
 class _Unit:
-    """An entry of the queue: a part, or lines of code. `height` is its number of terminal rows."""
+    """An entry in the queue: a part, or lines of code. `height` is its number of terminal rows."""
 
     rows: list[Row]
     preceding: Preceding
@@ -86,7 +86,7 @@ class PendingBlocks:
         self.last = last
 
     def relayout(self) -> None:
-        """Render all blocks again after a change of the width."""
+        """Render all blocks again after the width has changed."""
         last = self.last
         for unit in self._units:
             if unit.part is not None:

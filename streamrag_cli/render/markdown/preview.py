@@ -1,6 +1,6 @@
 """Renders the open block, which is the last block of the text, as it looks so far. The final block replaces it.
 
-The cost of a frame does not depend on the length of the block. A short block is rendered completely, plain words are
+A frame's cost does not depend on the block's length. A short block is rendered completely, plain words are
 appended to the last row, and a long block is rendered only at its end. If a block is taller than the screen, its newest
 rows are shown, scrolling by half a screen at a time.
 """

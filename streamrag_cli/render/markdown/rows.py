@@ -128,7 +128,7 @@ class RowRenderer:
 
     @property
     def columns(self) -> int:
-        """The width of the terminal, but at least `NARROWEST_COLUMNS`."""
+        """The terminal's width, but at least `NARROWEST_COLUMNS`."""
         return self._options.max_width
 
     @columns.setter

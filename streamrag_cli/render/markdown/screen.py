@@ -21,7 +21,7 @@ _ECHOED_CELLS: Final = 2  # a terminal echoes ^C at the cursor
 
 
 class Screen:
-    """Tracks the live region of a terminal."""
+    """Tracks a terminal's live region."""
 
     to_beginning: ClassVar = "\r"
     """Moves the cursor to the beginning of its row."""

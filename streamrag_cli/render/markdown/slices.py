@@ -30,7 +30,7 @@ _CONTAINER_MARKS: Final = " ▌"
 class _Code(CodeBlock):
     """A code block, highlighted line by line by `Highlighter`.
 
-    It renders one placeholder per line of code, because Rich would indent the code of lists and quotes, and cut long
+    It renders one placeholder per line of code, because Rich would indent code in lists and quotes, and cut long
     lines. `Slice.with_code` replaces the placeholders.
     """
 
@@ -72,7 +72,7 @@ class _Table(TableElement):
 
 
 class _List(ListElement):
-    """A list with an explicit last number, because in a slice the last item of the list may be missing."""
+    """A list with an explicit last number, because in a slice the list's last item may be missing."""
 
     @classmethod
     def create(cls, markdown: Markdown, token: Token) -> "_List":

@@ -93,7 +93,7 @@ class MarkdownStream:
         self._due_s = due_s(last_frame_s=self._last_frame_s, now_s=now_s)
 
     def suspend(self, now_s: float) -> None:
-        """Erase the live region, so that other output can write complete rows. The next frame draws it again."""
+        """Erase the live region so that other output can be written in complete rows. The next frame redraws it."""
         self._write(self._screen.frame([], []))
         self._due_s = due_s(last_frame_s=self._last_frame_s, now_s=now_s)
 

@@ -10,7 +10,7 @@ export interface Filter {
   tag?: readonly string[];
 }
 
-/** Options of a question. All are optional. */
+/** Options for a question. All are optional. */
 export interface RagOptions extends Filter {
   /** The server's address, such as `http://127.0.0.1:8421`. Default: the origin of the page. */
   baseUrl?: string;

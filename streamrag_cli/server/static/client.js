@@ -15,7 +15,7 @@
 
 /** The server sends a ping if a stream is idle for 15 s. */
 const SILENCE_TIMEOUT_MS = 60_000;
-/** Statuses of a server or proxy that may be temporary. */
+/** Statuses from a server or proxy that may be temporary. */
 const TEMPORARY = [429, 502, 503, 504];
 
 /**
@@ -63,7 +63,7 @@ async function* streamEvents(query, options, signal, timeout) {
     });
     if (done) throw new StreamFailure(connectionLost());
     for (const data of parser.push(decoder.decode(value, { stream: true }))) {
-      signal.throwIfAborted(); // the caller may have aborted between two events of one chunk
+      signal.throwIfAborted(); // the caller may have aborted between two events in one chunk
       const event = parseEvent(data);
       yield event;
       if (event.type === "done" || event.type === "error") return;

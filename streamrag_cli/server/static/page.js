@@ -1,5 +1,5 @@
 // @ts-check
-/** The page: sends questions and shows the events of the answers. All decisions are made by the server. */
+/** The page: sends questions and shows the events of the answers. The server makes all decisions. */
 
 import { ragStream } from "./client.js";
 import { collectionInAddress, showInAddress } from "./page/address.js";
@@ -24,7 +24,7 @@ let exchange = null;
 
 /** After this time without any reply, the page shows why it waits. */
 const SLOW_REPLY_MS = 2_000;
-/** After this time without text of an answer that has begun, the page reports it. */
+/** If an answer that has begun gets no text for this long, the page reports it. */
 const STALLED_MS = 10_000;
 
 /** The connection of the turn that is being answered. */
@@ -182,7 +182,7 @@ function startNew() {
   question.focus();
 }
 
-/** Show the saved conversation of this tab. The collection in the address has priority over the saved one. */
+/** Show this tab's saved conversation. The collection in the address has priority over the saved one. */
 function restore() {
   conversation.restore((turn) => turn.onAskAgain(() => askAgain(turn)));
   showLayout();

@@ -39,7 +39,7 @@ from streamrag_cli.store.watchers import WatcherState, watcher_from_text, watche
 
 SCHEMA_VERSION: Final = "5"
 _OLDER_VERSIONS: Final = frozenset({"2", "3", "4"})
-"""Older formats, which readers accept and writers upgrade. They do not contain the dates and tags of documents."""
+"""Older formats, which readers accept and writers upgrade. They do not contain documents' dates and tags."""
 _WITHOUT_LANGUAGES: Final = frozenset({"2", "3"})
 """Formats that do not contain languages and token states either. In format 2, the full-text index does not contain
 Chinese words."""
@@ -47,7 +47,7 @@ _SCHEMA: Final = Path(__file__).with_name("schema.sql")
 _OLDER_TABLES: Final = ("roots", "documents", "chunks", "chunks_fts", "chunks_terms", "vectors_in_doubt")
 _NUMBERS: Final = frozenset({"generation", "dimension", "dropped"})
 _NUMBER: Final = re.compile(r"[0-9]{1,15}")
-_BATCH_SIZE: Final = 500  # below SQLite's limit on the variables of one statement
+_BATCH_SIZE: Final = 500  # below SQLite's limit on the variables in one statement
 _MERGED_PAGES: Final = 1000
 _WATCHERS: Final = "watchers"
 _IN_DOCUMENTS: Final = "document_id IN (SELECT value FROM json_each(?))"
@@ -107,7 +107,7 @@ class Catalog(Database):
         return self._version
 
     def _upgrade(self, *, has_languages: bool) -> None:
-        """Upgrade the tables of an older format. The tags of existing documents become None, which means unknown."""
+        """Upgrade tables in an older format. The tags of existing documents become None, which means unknown."""
         with self.transaction():
             if not has_languages:
                 self._db.execute("ALTER TABLE documents ADD COLUMN language TEXT NOT NULL DEFAULT ''")
@@ -172,7 +172,7 @@ class Catalog(Database):
         return "language" if self._has_languages else "''"
 
     def _columns(self, columns: str) -> str:
-        """In a list of columns of the documents table, replace columns that this format lacks by constants."""
+        """In a list of columns of the documents table, replace columns that this format lacks with constants."""
         columns = columns.replace("language", self._language)
         return columns if self._has_tags else columns.replace("date", "''").replace("tags", "NULL")
 

@@ -2,7 +2,7 @@
 
 Importing chromadb takes 0.55 s and 50 MB, because it loads an HTTP client, gRPC, OpenTelemetry and every embedding
 function, which a question does not need. The bindings are not a stable API. `pyproject.toml` therefore allows only
-releases of chromadb with known bindings, and `tests/store/test_core.py` compares their results with those of chromadb.
+chromadb releases with known bindings, and `tests/store/test_core.py` compares their results with chromadb's.
 """
 
 import os
@@ -19,7 +19,7 @@ _FILES_PER_INDEX: Final = 5
 
 
 class RustCollection:
-    """A Chroma collection for reading. Its methods have the names and results of those of `chromadb.Collection`."""
+    """A Chroma collection for reading. Its methods have the same names and results as `chromadb.Collection`."""
 
     def __init__(self, directory: Path, name: str) -> None:
         """Open the collection `name`. `directory` must be writable, because opening Chroma's database writes to it."""
@@ -41,7 +41,7 @@ class RustCollection:
         self._id = str(self._core.get_collection(name, *_DATABASE).id)
 
     def close(self) -> None:
-        """Close the files of the collection. No other method may be called afterwards."""
+        """Close the collection's files. No other method may be called afterwards."""
         del self._core
 
     def count(self) -> int:

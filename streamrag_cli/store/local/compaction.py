@@ -1,9 +1,9 @@
-"""Frees the disk space of deleted chunks.
+"""Frees the disk space that deleted chunks still occupy.
 
-SQLite keeps the pages of deleted rows, and a full-text index keeps their words, so the catalog and Chroma's database
-never shrink on their own. First their full-text indexes are merged, in small steps, so that readers wait only briefly.
-Then both databases are rewritten. Both operations are atomic, even if the process is killed. Chroma's vector index,
-about a seventh of a store, does not shrink; new vectors reuse the space of deleted ones.
+SQLite keeps the pages that deleted rows occupied, and a full-text index keeps their words, so the catalog and Chroma's
+database never shrink on their own. First their full-text indexes are merged, in small steps, so that readers wait only
+briefly. Then both databases are rewritten. Both operations are atomic, even if the process is killed. Chroma's vector
+index, about a seventh of a store, does not shrink; new vectors reuse the space left by deleted ones.
 """
 
 import sqlite3

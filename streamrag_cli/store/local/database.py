@@ -20,7 +20,7 @@ from streamrag_cli.system_errors import cannot_open, out_of_memory, reached_file
 _OPEN_ERRORS: Final = ("SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_PERM", "SQLITE_READONLY")
 _WRITE_ERRORS: Final = ("SQLITE_READONLY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_PERM")
 _STEPS_BETWEEN_CHECKS: Final = (
-    2000  # instructions of SQLite's virtual machine: about 1 ms, or 10 ms in an expensive search
+    2000  # instructions in SQLite's virtual machine: about 1 ms, or 10 ms in an expensive search
 )
 
 

@@ -24,7 +24,7 @@ _MAX_IDLE: Final = 4  # the maximum number of idle connections, each of which ma
 
 
 class _SharedVectors:
-    """A Chroma handle and its number of users. `opened_at` is the generation of the collection when it was opened."""
+    """A Chroma handle and its number of users. `opened_at` is the collection's generation at the time of opening."""
 
     def __init__(self, vectors: Vectors, opened_at: int) -> None:
         self.vectors = vectors

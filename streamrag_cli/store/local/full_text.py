@@ -7,7 +7,7 @@ from typing import Final
 from streamrag_cli.store.stemming import separate
 
 _STILL_MERGING: Final = 2
-"""If a step of a merge makes at least this many changes, another step is needed, as SQLite's documentation states."""
+"""If a merge step makes at least this many changes, another step is needed, according to SQLite's documentation."""
 
 
 def merge(database: sqlite3.Connection, table: str, pages: int) -> bool:
@@ -20,7 +20,7 @@ def merge(database: sqlite3.Connection, table: str, pages: int) -> bool:
 def register(database: sqlite3.Connection) -> None:
     """Register the SQL function that the view and triggers of the full-text index call."""
     database.execute("PRAGMA trusted_schema = ON")  # required for functions in views and triggers
-    database.create_function("separate", -1, separate, deterministic=True)  # triggers of format 3 pass no language
+    database.create_function("separate", -1, separate, deterministic=True)  # triggers in format 3 pass no language
 
 
 def create_index(database: sqlite3.Connection) -> None:
@@ -43,7 +43,7 @@ def upgrade_index(database: sqlite3.Connection) -> None:
 
 
 def run_script(database: sqlite3.Connection, script: Path) -> None:
-    """Run the statements of an SQL script inside the current transaction, which `executescript` would commit."""
+    """Run the statements in an SQL script inside the current transaction, which `executescript` would commit."""
     statement = ""
     for line in script.read_text(encoding="utf-8").splitlines(keepends=True):
         statement += line

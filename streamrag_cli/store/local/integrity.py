@@ -194,7 +194,7 @@ def _with_vectors(  # noqa: PLR0917 - most arguments are the contents of one sna
     sample: Sequence[str],
     expected: Mapping[str, object],
 ) -> Inspection:
-    """Compare the catalog with Chroma, and return `result` with the figures and problems of this comparison."""
+    """Compare the catalog with Chroma, and return `result` with the figures and problems from this comparison."""
     directory = layout.vectors(epoch)
     if problem := database_problem(directory):
         return replace(result, problems=(problem,))
@@ -222,11 +222,11 @@ def _differences(
     if orphaned := vector_ids - chunk_ids - pending:
         yield counted_noun(len(orphaned), "vector has no passage", "vectors have no passage")
     if len(unfound) > searched * UNFOUND_TOLERATED:
-        yield f"vector search does not find {len(unfound):,} of {searched:,} passages"
+        yield f"vector search misses {len(unfound):,} of {searched:,} passages"
 
 
 def _spread(ids: Sequence[str], count: int) -> list[str]:
-    """At most `count` of `ids`, evenly spread. Ids are digests, so the sample is random, but the same in every run."""
+    """At most `count` of `ids`, evenly spaced. Ids are digests, so the sample is random, but the same in every run."""
     return list(ids) if len(ids) <= count else [ids[len(ids) * each // count] for each in range(count)]
 
 

@@ -33,7 +33,7 @@ class CatalogChecks(Catalog):
     """An open catalog with checks for damage."""
 
     def problems(self) -> Iterator[str]:
-        """Yield a clause for each problem of the catalog.
+        """Yield a clause for each problem in the catalog.
 
         FTS5 can check its index only in a writable database. The check uses a private copy, so writers do not have to
         wait.

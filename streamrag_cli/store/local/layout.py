@@ -132,13 +132,13 @@ class Layout:
     def make(self) -> None:
         """Create the collection's directory, readable only by its owner.
 
-        Raises UsageError `store_in_collection` if the store would be inside a collection of another store, because
+        Raises UsageError `store_in_collection` if the store would be inside another store's collection, because
         removing that collection would remove the store.
         """
         real = Path(os.path.realpath(self.store))
         if around := next(filter(_is_collection, (real, *real.parents)), None):
             raise UsageError(
-                f"{self.store} is inside a collection of another store, {around}",
+                f"{self.store} is inside another store's collection, {around}",
                 code="store_in_collection",
                 hint="choose a directory outside that store: --store DIR, or --to DIR for streamrag copy",
             )
@@ -163,7 +163,7 @@ class ActiveEpoch:
 
 
 def _active_epoch(fields: Any) -> ActiveEpoch:
-    """Parse the fields of `current.json`. Raises ValueError, KeyError or TypeError if a field is invalid."""
+    """Parse the fields in `current.json`. Raises ValueError, KeyError or TypeError if a field is invalid."""
     epoch, roots = fields["epoch"], fields["roots"]
     if not isinstance(epoch, str) or not EPOCH_NAME.fullmatch(epoch):
         raise ValueError("the name of the epoch is not valid")

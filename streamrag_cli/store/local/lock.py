@@ -4,7 +4,7 @@ There are three locks:
 
 - `writing` allows one ingest per collection at a time.
 - `exclusive` allows only one process at a time to open Chroma's files or to write to them.
-- `shared` is held by the readers of an epoch, so that a rebuild does not remove its files during a question.
+- readers of an epoch hold `shared`, so that a rebuild does not remove its files during a question.
 
 All three are required. If two processes write to one Chroma directory, both succeed, but about a fifth of the vectors
 are lost. If a process opens the directory while another one is writing, it fails, hangs or also writes, because Chroma
@@ -47,7 +47,7 @@ def writing(directory: Path, *, wait_s: float = BUSY_AFTER_S) -> Iterator[None]:
 def exclusive(file: Path, limit: TimeLimit | None = None) -> Iterator[None]:
     """Hold the lock `file` of a Chroma directory.
 
-    Raises StoreError `store_busy`, or the error of `limit` if it expires first.
+    Raises StoreError `store_busy`, or the error that `limit` defines if it expires first.
     """
     with ExitStack() as stack:
         # A waiting process holds the turnstile, so that a writer cannot acquire the lock again before it.

@@ -1,6 +1,6 @@
 """Removes the files that a store has created, and nothing else.
 
-A collection's directory may also contain files of the user, or may have been prepared by an attacker. Therefore only
+A collection's directory may also contain the user's own files, or may have been prepared by an attacker. Therefore only
 entries with the names and the structure of a store are removed. Symbolic links are removed but never followed.
 """
 
@@ -43,7 +43,7 @@ def _emptied(directory: int, prefix: str, keep: str = "") -> Iterator[str]:
 
 
 def _removed(parent: int, name: str, path: str) -> Iterator[str]:
-    """Remove the entry `name` of the directory `parent`, a file descriptor. Yield the paths of kept entries."""
+    """Remove the entry `name` from the directory `parent`, a file descriptor. Yield the paths of kept entries."""
     if not _OWN.fullmatch(path):
         yield path
         return

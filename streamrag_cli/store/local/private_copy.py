@@ -75,7 +75,7 @@ class PrivateCopy:
 
 
 def copy_database(file: Path) -> tuple[PrivateCopy, Stamp]:
-    """Make a consistent copy of an SQLite database in WAL mode. Return the copy and the stamp of the database.
+    """Make a consistent copy of an SQLite database in WAL mode. Return the copy and the database's stamp.
 
     Every write first creates or changes the WAL. The copy is therefore consistent if neither the database nor its WAL
     changed during the copying. Raises OSError and StoreError.

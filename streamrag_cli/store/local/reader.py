@@ -31,7 +31,7 @@ _MAX_COMPARED: Final = 3000
 """The maximum number of selected chunks whose vectors are all compared with the question. They take up to 5 MB."""
 _EXPECTED_SHARE: Final = 0.5
 _LEAST_SHARE: Final = 0.25
-"""If more chunks are selected, a search of all vectors is expected to find half as many selected chunks as requested,
+"""If more chunks are selected, a search in all vectors is expected to find half as many selected chunks as requested,
 and must find at least a quarter. Higher shares make searches slower and hardly change the best hits."""
 _MAX_FETCHED: Final = 5000
 _TEXT_SURPLUS: Final = 1.5
@@ -40,7 +40,7 @@ _TEXT_SURPLUS: Final = 1.5
 class CollectionReader:
     """Finds chunks. It never returns parts of incomplete documents. Changes by other processes appear in new snapshots.
 
-    Run all reads of one question inside `snapshot()`, which reopens the files if they have changed. Any number of
+    Run all reads for one question inside `snapshot()`, which reopens the files if they have changed. Any number of
     threads can read concurrently, each from its own snapshot. Raises StoreError: `store_missing`, `store_damaged`,
     `store_busy`, `retrieval_timeout`.
     """
@@ -118,7 +118,7 @@ class CollectionReader:
         return [chunks[chunk_id] for chunk_id in chunk_ids]
 
     def select(self, scope: Filter) -> Selection:
-        # Cached like the counts: each question resolves its filter twice, and the questions of a chat share a filter.
+        # Cached like the counts: each question resolves its filter twice, and the questions in a chat share a filter.
         with self._session() as session:
             state = session.epoch.name, session.generation
             selected = self._selected
@@ -322,7 +322,7 @@ class _Session:
         return {first[phrase]: weight for phrase, weight in chosen.items()}
 
     def document_frequencies(self, terms: Iterable[str]) -> dict[str, int]:
-        # Cached, because counting reads all index entries of a term, and each question needs the count twice.
+        # Cached, because counting reads all index entries for a term, and each question needs the count twice.
         distinct = list(dict.fromkeys(terms))
         unknown = [term for term in distinct if term not in self._frequencies]
         self._frequencies |= self.catalog.document_frequencies(unknown)

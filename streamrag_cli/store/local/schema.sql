@@ -1,6 +1,6 @@
 -- The catalog of one collection: documents and chunks. The full-text index is in full_text.sql.
 -- Chroma stores the vector of each chunk under chunks.chunk_id.
--- Upgrades of earlier formats also run this script, so it uses IF NOT EXISTS.
+-- Upgrades from earlier formats also run this script, so it uses IF NOT EXISTS.
 
 CREATE TABLE IF NOT EXISTS meta (
     key   TEXT PRIMARY KEY,
@@ -51,7 +51,7 @@ CREATE TABLE IF NOT EXISTS token_states (
     signs BLOB NOT NULL
 );
 
--- Checksums of data that SQLite and Chroma do not check. Chunks that an earlier version wrote have none.
+-- Checksums for data that SQLite and Chroma do not check. Chunks that an earlier version wrote have none.
 CREATE TABLE IF NOT EXISTS checksums (
     id           INTEGER PRIMARY KEY REFERENCES chunks (id) ON DELETE CASCADE,
     vector       BLOB,    -- the fingerprint of its vector: see vector_fingerprints.py

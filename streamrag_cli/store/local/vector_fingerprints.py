@@ -1,4 +1,4 @@
-"""Fingerprints of vectors, which detect vectors that have changed since they were written.
+"""Fingerprints that detect vectors that have changed since they were written.
 
 Neither SQLite nor Chroma has checksums for vectors. A checksum of the bytes would not be reliable, because Chroma
 normalises vectors and its rounding depends on the processor. The fingerprint of a vector therefore consists of its
@@ -56,7 +56,7 @@ def _projected(vectors: FloatArray) -> "NDArray[np.float32]":
 
 @lru_cache(maxsize=4)
 def _directions(dimension: int) -> "NDArray[np.float32]":
-    """An array of 1 and -1 of the shape (dimension, `_DIRECTIONS`), the same on every machine."""
+    """An array of 1 and -1 with the shape (dimension, `_DIRECTIONS`), the same on every machine."""
     import numpy as np
 
     bits = np.unpackbits(np.frombuffer(shake_256(b"streamrag").digest(dimension * _DIRECTIONS // 8 + 1), np.uint8))

@@ -323,7 +323,7 @@ class WritableVectors(Vectors):
         metadatas: Sequence[dict[str, Any]],
         vectors: FloatArray,
     ) -> None:
-        """Write `vectors` of shape (len(ids), dimension). Existing vectors with the same ids are replaced."""
+        """Write `vectors`, whose shape is (len(ids), dimension). Existing vectors with the same ids are replaced."""
         from langchain_chroma import Chroma  # imports 0.3 s more than chromadb; only ingest needs it
 
         for start in range(0, len(ids), AT_A_TIME):

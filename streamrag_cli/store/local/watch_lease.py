@@ -1,4 +1,4 @@
-"""The lease of a watcher in a local store. It locks one byte per root in a file of the collection.
+"""The lease of a watcher in a local store. It locks one byte per root in one of the collection's files.
 
 The kernel releases the locks when the process ends. Such locks also work on network file systems.
 """

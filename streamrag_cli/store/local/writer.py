@@ -4,9 +4,9 @@ The order of the writes makes it safe to kill the process between any two of the
 
 1. catalog: mark the new vectors as pending
 2. Chroma:  add the new vectors
-3. catalog: in one transaction, replace the documents, remove the marks of the new vectors, and mark the former vectors
+3. catalog: in one transaction, replace the documents, remove the marks from the new vectors, and mark the former ones
 4. Chroma:  delete the former vectors
-5. catalog: remove the marks of the former vectors
+5. catalog: remove the marks from the former vectors
 
 Readers use the catalog, so they see the state before or after step 3. If any vectors are still pending, the next writer
 syncs Chroma with the catalog.
@@ -73,7 +73,7 @@ def _translate_os_errors(store: Path) -> Iterator[None]:
 
 
 class CollectionWriter:
-    """The only writer of a collection; created by `open_for_writing`."""
+    """A collection's only writer; `open_for_writing` creates it."""
 
     def __init__(self, layout: Layout, *, embedding: str, rebuild: bool) -> None:
         self._layout = layout
@@ -94,7 +94,7 @@ class CollectionWriter:
         self._remove_orphans()
 
     def _remove_orphans(self) -> None:
-        """Remove the epochs of interrupted rebuilds. Remove none if the active epoch cannot be determined."""
+        """Remove the epochs left by interrupted rebuilds. Remove none if the active epoch cannot be determined."""
         with suppress(StoreError):
             active = self._layout.active_epoch()
             self._layout.remove_other_epochs(self._epoch, *([active.epoch] if active else []))
@@ -282,7 +282,7 @@ class CollectionWriter:
 
 
 def _metadata(source: str, chunk: Chunk) -> dict[str, str | int]:
-    """The metadata of a chunk for other LangChain programs. It omits missing values, because Chroma rejects None."""
+    """A chunk's metadata for other LangChain programs. It omits missing values, because Chroma rejects None."""
     values = {
         "source": source,
         "title": chunk.title,

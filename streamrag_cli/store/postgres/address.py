@@ -26,7 +26,7 @@ KEYWORDS: Final = frozenset(
     sslcrldir sslkey sslkeylogfile sslmode sslnegotiation sslpassword sslrootcert sslsni target_session_attrs
     tcp_user_timeout user""".split()
 )
-"""The names of the connection parameters of libpq 18."""
+"""The names of libpq 18's connection parameters."""
 _ADVICE: Final = (
     "percent-encode special characters in names and passwords: %40 for @, %2F for /, %3A for :, %3F for ?,"
     " %23 for # and %25 for %"
@@ -34,9 +34,9 @@ _ADVICE: Final = (
 
 
 class PostgresUrl(StoreUrl):
-    """An address like `postgresql://USER:PASSWORD@HOST/DATABASE?schema=NAME`, with any parameters of libpq.
+    """An address like `postgresql://USER:PASSWORD@HOST/DATABASE?schema=NAME`, with any libpq parameters.
 
-    It is parsed by the rules of libpq, except that special characters after the password must be escaped. Otherwise a
+    It is parsed by libpq's rules, except that special characters after the password must be escaped. Otherwise a
     part of the password could be mistaken for a host or database. Raises ValueError.
 
     `parameters` are the parameters for libpq, including the password. `schema` is the schema that contains the tables,
@@ -107,7 +107,7 @@ class PostgresUrl(StoreUrl):
 
 
 def _pairs(query: str) -> list[tuple[str, str]]:
-    """Parse and decode the parameters in the query of an address, by the rules of libpq. Raises ValueError."""
+    """Parse and decode the parameters in an address's query, by libpq's rules. Raises ValueError."""
     pairs = []
     for part in query.removesuffix("&").split("&") if query else []:
         name, equals, value = part.partition("=")
@@ -117,7 +117,7 @@ def _pairs(query: str) -> list[tuple[str, str]]:
                 " such as %3D for = and %26 for &"
             )
         name, value = _decoded(name), _decoded(value)
-        if (name, value) == ("ssl", "true"):  # libpq also accepts this parameter of JDBC
+        if (name, value) == ("ssl", "true"):  # libpq also accepts this JDBC parameter
             name, value = "sslmode", "require"
         if name not in KEYWORDS and name != "schema":
             is_harmless = "@" not in query and re.fullmatch(r"[a-z_]{1,30}", name)

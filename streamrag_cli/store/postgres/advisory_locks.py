@@ -1,4 +1,4 @@
-"""Session-level advisory locks of writers. The database releases them when the connection ends.
+"""Session-level advisory locks that writers hold. The database releases them when the connection ends.
 
 Ingests of different folders into the same collection do not block each other, even on several machines. A writer
 acquires exclusive locks on the folders that it ingests, and shared locks on all folders above them. Ingests of `/docs`

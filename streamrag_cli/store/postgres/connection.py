@@ -50,7 +50,7 @@ WRITER_LOCK_LIMIT_S: Final = 30.0
 
 
 def connect(address: PostgresUrl, *, create: bool = False) -> Connection:
-    """Open a connection for writing, in autocommit mode. Its search path contains only the schema of PostgreSQL itself.
+    """Open a connection for writing, in autocommit mode. Its search path contains only PostgreSQL's own schema.
 
     A statement that waits longer than `WRITER_LOCK_LIMIT_S` for a lock raises StoreError `store_busy`. With `create`,
     the extension pgvector is created if it is missing and the user has the privilege.
@@ -125,7 +125,7 @@ def _configure(conn: Connection, address: PostgresUrl) -> bool:
 
 
 def _is_alive(address: PostgresUrl, session: Sequence[object]) -> bool:
-    """Ask the server, over another connection, whether it is working on a statement of `session`.
+    """Ask the server, over another connection, whether it is working on a statement from `session`.
 
     If it has ended the session, waits for the client as well, or cannot be reached, a reply will never arrive.
     """

@@ -1,4 +1,4 @@
-"""Translates exceptions of psycopg to errors that name the store and suggest a fix."""
+"""Translates psycopg's exceptions to errors that name the store and suggest a fix."""
 
 import re
 from collections.abc import Iterator
@@ -20,14 +20,14 @@ _CONNECTION_LOST: Final = (
 _OUT_OF_RESOURCES: Final = ("53100", "53200")
 _RETRYABLE: Final = ("40", "53300", "55P03")  # deadlock or serialisation failure, too many connections, lock timeout
 _DAMAGED: Final = ("XX", "42P01", "42703", "42883", "42804", "58")
-"""The codes of corruption, missing tables or columns, columns of a wrong type, and files that cannot be read."""
+"""The codes for corruption, missing tables or columns, columns with the wrong type, and unreadable files."""
 _UNWRITABLE: Final = ("23", "42P10")
-"""The codes of failed writes to a row or constraint that is not as the store created it."""
+"""The codes for failed writes to a row or constraint that is not as the store created it."""
 
 _UNUSABLE: Final = re.compile(
     r"\binvalid (?:\w+ )?(?:value|number)\b|\bunrecognized configuration|could not match \d+ "
 )
-"""Matches messages of libpq or the server about parameters that it cannot use."""
+"""Matches messages from libpq or the server about parameters that it cannot use."""
 
 
 @contextmanager
@@ -68,7 +68,7 @@ def _as_store_error(error: psycopg.Error, address: PostgresUrl, *, writing: bool
         return _not_writable(address, message, "free disk space on the database server")
     if isinstance(error, errors.LockNotAvailable):
         return busy(
-            f"another session has locked a table of {address}",
+            f"another session has locked a table in {address}",
             hint="end that session, or wait until it ends; to list the sessions:"
             " psql -c 'SELECT pid, state, query FROM pg_stat_activity'",
         )
@@ -93,7 +93,7 @@ def connection_error(error: psycopg.Error, address: PostgresUrl) -> StreamragErr
     message = _first_line(error, address)
     if isinstance(error, psycopg.ProgrammingError) or _UNUSABLE.search(message):
         return ConfigurationError(
-            f"the parameters of {address} cannot be used: {message}",
+            f"the parameters in {address} cannot be used: {message}",
             code="bad_setting",
             hint="correct the store's address (docs/postgres.md)",
         )

@@ -1,6 +1,6 @@
 """Connects to PostgreSQL within a time limit, and detects connections that no longer work.
 
-psycopg cannot stop an attempt to connect, and the lookup of a host name cannot be stopped at all. Each attempt
+psycopg cannot stop an attempt to connect, and a host name lookup cannot be stopped at all. Each attempt
 therefore runs in its own thread. If the limit expires during a lookup, the thread ends after the lookup.
 """
 
@@ -29,10 +29,10 @@ _POLL_S: Final = 0.05
 
 
 class Connection(psycopg.Connection[tuple[Any, ...]]):
-    """A connection. `store` and `extension` are the schemas of the store and of pgvector, quoted for SQL.
+    """A connection. `store` and `extension` are the store's and pgvector's schemas, quoted for SQL.
 
     These schemas are not in the search path, so statements must qualify all names. Otherwise operators and functions
-    that other users create there would run as this user, if their types matched better than those of PostgreSQL.
+    that other users create there would run as this user, if their types matched better than PostgreSQL's own.
     """
 
     store = ""
@@ -41,7 +41,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
     """Checks the connection while a statement gets no reply. A statement may take hours, so it has no time limit."""
 
     def wait(self, gen: "Generator[Any, Any, Result]", *args: Any, **options: Any) -> Result:
-        """Like the method of psycopg, but raises OperationalError if the connection turns out to be dead."""
+        """Like psycopg's method, but raises OperationalError if the connection turns out to be dead."""
         return super().wait(self._checked(gen), *args, **options)
 
     def _checked(self, steps: "Generator[Any, Any, Result]") -> "Generator[Any, Any, Result]":
@@ -68,7 +68,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
             return result
 
     def table(self, name: str, epoch: int | None = None) -> str:
-        """The qualified name of a table of `epoch`, or of a table that all collections share if `epoch` is None."""
+        """The qualified name of a table in `epoch`, or of a table that all collections share if `epoch` is None."""
         return f"{self.store}.{name}" if epoch is None else f"{self.store}.{name}_{epoch}"
 
 

@@ -38,11 +38,11 @@ class Session:
     has_tags: bool = True
 
     def table(self, name: str) -> str:
-        """The qualified name of a table of the session's epoch."""
+        """The qualified name of a table in the session's epoch."""
         return self.conn.table(name, self.epoch)
 
     def columns(self, columns: str) -> str:
-        """In a list of columns of the documents table, replace columns that this schema lacks by constants."""
+        """In a list of columns of the documents table, replace columns that this schema lacks with constants."""
         return columns if self.has_tags else columns.replace("date", "'' AS date").replace("tags", "NULL AS tags")
 
     def shared(self, name: str) -> str:

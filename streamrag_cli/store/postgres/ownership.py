@@ -90,7 +90,7 @@ def require_trusted(conn: Connection, address: PostgresUrl, *, writing: bool) ->
     if row is None:
         return
     name, what, owner, user, may_create = row
-    advice = "use a schema of your own: add schema=NAME to the parameters of the store's address"
+    advice = "use a schema of your own: add schema=NAME to the parameters in the store's address"
     if what:
         raise StoreError(
             f"the schema {address.schema!r} in {address} is not trusted: {_WHAT[what].format(name=name, owner=owner)}",

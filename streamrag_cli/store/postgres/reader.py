@@ -86,7 +86,7 @@ class PostgresReader:
         return [chunks[each] for each in chunk_ids]
 
     def select(self, scope: Filter) -> Selection:
-        # Cached, because each question resolves its filter twice, and the questions of a chat share a filter.
+        # Cached, because each question resolves its filter twice, and the questions in a chat share a filter.
         with self.session() as session:
             state = session.epoch, self._manifest.generation
             selected = self._selected
@@ -172,7 +172,7 @@ class PostgresReader:
         return Session(conn, epoch, has_tags)
 
     def _epoch(self, conn: Connection) -> tuple[int, bool]:
-        """Lock the tables of the active epoch, so that they are not dropped during the snapshot.
+        """Lock the active epoch's tables, so that they are not dropped during the snapshot.
 
         Returns the same values as `active_epoch`.
         """

@@ -38,7 +38,7 @@ def remove_documents(conn: Connection, epoch: int, paths: Sequence[str]) -> Remo
 
 
 def add_documents(conn: Connection, epoch: int, documents: Sequence[WrittenDocument]) -> None:
-    """Add documents and their chunks, but not the words and vectors of the chunks."""
+    """Add documents and their chunks, but not the chunks' words and vectors."""
     columns = zip(*(record_row(record) for record, _ in documents), strict=True)
     ids: dict[str, int] = dict(
         conn.execute(
@@ -67,7 +67,7 @@ def touched_row(record: DocumentRecord) -> tuple[object, ...]:
 def add_index_rows(
     conn: Connection, epoch: int, chunks: Sequence[Chunk], languages: Sequence[str], passages: EmbeddedPassages
 ) -> int:
-    """Write the words, vectors and token states of chunks to the indexes. Return the number of words.
+    """Write the chunks' words, vectors and token states to the indexes. Return the number of words.
 
     `languages` has one entry per chunk.
     """
@@ -94,7 +94,7 @@ def vectors(conn: Connection, epoch: int, chunk_ids: Collection[str]) -> dict[st
 
 
 def drop_index_rows(conn: Connection, epoch: int, chunk_ids: Collection[str]) -> int:
-    """Remove chunks from the indexes of words and vectors. Return the (negative) change in the number of words."""
+    """Remove chunks from the word and vector indexes. Return the (negative) change in the number of words."""
     if not chunk_ids:
         return 0
     ids = list(chunk_ids)

@@ -18,7 +18,7 @@ from streamrag_cli.store.postgres.ownership import require_trusted
 
 _MIGRATIONS: Final = sorted(Path(__file__).with_name("migrations").glob("*.sql"))
 VERSION: Final = len(_MIGRATIONS)
-_OLDEST_READABLE: Final = 3  # this version has no dates and tags of documents
+_OLDEST_READABLE: Final = 3  # documents in this version have no dates or tags
 _SHARED_OWNER: Final = (
     "SELECT quote_ident(rolname) FROM pg_namespace JOIN pg_roles ON pg_roles.oid = nspowner"
     " WHERE pg_namespace.oid = to_regnamespace(%s) AND NOT rolsuper AND rolname <> current_user"
@@ -119,7 +119,7 @@ def create_tables(conn: Connection, statements: str) -> None:
 
 
 def _qualified(conn: Connection, file: Path) -> str:
-    """Read the statements in `file`, and replace STORE and EXTENSION by the schemas of the store and of pgvector."""
+    """Read the statements in `file`, and replace STORE and EXTENSION with the store's and pgvector's schemas."""
     statements = file.read_text(encoding="utf-8")
     return statements.replace("STORE.", f"{conn.store}.").replace("EXTENSION.", f"{conn.extension}.")
 

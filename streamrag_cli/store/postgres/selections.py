@@ -30,7 +30,7 @@ def select(session: Session, scope: Filter) -> Selection:
 
 
 def within(session: Session, chunk_ids: Iterable[str], selection: Selection) -> set[str]:
-    """The ids among `chunk_ids` that are chunks of the selected documents."""
+    """The ids in `chunk_ids` that belong to chunks of the selected documents."""
     query = f"SELECT chunk_id FROM {session.table('chunks')} WHERE chunk_id = ANY(%s) AND document_id = ANY(%s)"
     return {chunk_id for (chunk_id,) in session.rows(query, (list(chunk_ids), list(selection.documents)))}
 

@@ -1,4 +1,4 @@
-"""Lists, checks and drops the collections of a schema."""
+"""Lists, checks and drops the collections in a schema."""
 
 from contextlib import closing
 

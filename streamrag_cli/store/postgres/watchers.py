@@ -1,6 +1,6 @@
 """The records of watchers in PostgreSQL, and their leases, which are session-level advisory locks, one per root.
 
-The table is created for the first record, so that readers of earlier versions still accept the schema.
+The table is created for the first record, so that readers in earlier versions still accept the schema.
 """
 
 import contextlib
@@ -56,7 +56,7 @@ def forget_watcher(address: PostgresUrl, collection: str, watcher_id: str) -> No
 
 
 def forget_watchers(conn: Connection, collection: str, watcher_id: str | None = None) -> None:
-    """Remove the records of one watcher, or of all watchers, of the collection."""
+    """Remove the records of one of the collection's watchers, or of all of them."""
     if _is_existing(conn, "watchers"):
         conn.execute(
             f"DELETE FROM {conn.table('watchers')} WHERE collection = %s AND id = coalesce(%s::text, id)",

@@ -155,7 +155,7 @@ class PostgresWriter:
         )
 
     def _drop_other_epochs(self, *needed: int | None) -> None:
-        """Drop the epochs of interrupted or superseded rebuilds. This writer's lock excludes concurrent rebuilds."""
+        """Drop epochs left by interrupted or superseded rebuilds. This writer's lock excludes concurrent rebuilds."""
         others = self._conn.execute(
             f"SELECT id FROM {self._conn.table('epochs')} WHERE collection = %s AND id <> ALL(%s) ORDER BY id",
             (self._collection, [each for each in needed if each is not None]),
@@ -237,7 +237,7 @@ class PostgresWriter:
 
     def record_unread(self, roots: Sequence[str], files: Sequence[UnreadFile]) -> None:
         table = self._conn.table("epochs")
-        with self._conn.transaction():  # writers of other folders wait until this row is unlocked
+        with self._conn.transaction():  # writers for other folders wait until this row is unlocked
             [(known,)] = self._conn.execute(
                 f"SELECT unread_files FROM {table} WHERE id = %s FOR UPDATE", (self._epoch,)
             ).fetchall()

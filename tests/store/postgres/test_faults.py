@@ -1,4 +1,4 @@
-"""Faults of a database server, and the errors that report them."""
+"""Database server faults, and the errors that report them."""
 
 import sys
 from dataclasses import replace
@@ -100,7 +100,7 @@ def test_the_sql_in_hints_grants_enough_to_ask_and_then_to_ingest(
 
 
 def run_as(role: str, hint: str, database: "psycopg.Connection[tuple[object, ...]]") -> None:
-    """Run the SQL of a hint as the role named in it."""
+    """Run the SQL in a hint as the role named in it."""
     named, _, statements = hint.partition(": ")
     assert named == f"run as {role}"
     database.execute(f"SET ROLE {role}")

@@ -1,4 +1,4 @@
-"""Other users of the database can create schemas and objects, but must not read, change or run anything."""
+"""Other database users can create schemas and objects, but must not read, change or run anything."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from tests.support.stores import PostgresStore, Store, by_text, by_vector, docum
 
 APPLES = document("fruit.md", "apples are red", "pears are green")
 SHIPS = document("ships.md", "ships cross the sea")
-ADVICE: Final = "use a schema of your own: add schema=NAME to the parameters of the store's address"
+ADVICE: Final = "use a schema of your own: add schema=NAME to the parameters in the store's address"
 SPY: Final = "BEGIN EXECUTE 'INSERT INTO public.spied VALUES (current_user)'; {}; END"
 Database = psycopg.Connection[tuple[Any, ...]]
 
@@ -43,7 +43,7 @@ class Users:
                 conn.execute(statement)
 
     def spied_on(self) -> set[str]:
-        """The users as whom code of mallory has run."""
+        """The users as whom mallory's code has run."""
         return {str(name) for (name,) in self.database.execute("SELECT name FROM public.spied")}
 
 

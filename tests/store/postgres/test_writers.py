@@ -1,4 +1,4 @@
-"""Concurrent writers to different folders of one collection."""
+"""Concurrent writers to different folders in one collection."""
 
 import psycopg
 import pytest
@@ -160,7 +160,7 @@ def test_a_writer_stops_waiting_for_a_table_that_another_session_has_locked(
     store.put(SHIPS)
 
     assert (caught.value.code, caught.value.retryable) == ("store_busy", True)
-    assert caught.value.message == f"the store is busy: another session has locked a table of {store.place}"
+    assert caught.value.message == f"the store is busy: another session has locked a table in {store.place}"
     with store.reading() as reader:
         assert reader.counts() == Counts(documents=2, chunks=3)
 

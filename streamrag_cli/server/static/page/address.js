@@ -1,5 +1,5 @@
 // @ts-check
-/** The chosen collection in the address of the page, so that a link or a bookmark leads to it. */
+/** The chosen collection in the page's address, so that a link or a bookmark leads to it. */
 
 const NAME = "collection";
 

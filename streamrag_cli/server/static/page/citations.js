@@ -1,5 +1,5 @@
 // @ts-check
-/** Citations of an answer: links to their sources, and marks on unreliable ones. */
+/** Citations in an answer: links to their sources, and marks on unreliable ones. */
 
 import { element } from "./elements.js";
 import * as words from "./words.js";

@@ -22,7 +22,7 @@ export class Conversation {
 
   /**
    * @param {HTMLElement} root shows the turns
-   * @param {string} key distinguishes pages of the same origin
+   * @param {string} key distinguishes pages from the same origin
    */
   constructor(root, key) {
     this.#root = root;

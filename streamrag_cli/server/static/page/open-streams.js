@@ -11,7 +11,7 @@ const NAME = "streamrag streams";
 const REPLY_TIME_MS = 200;
 export const MAX_CONNECTIONS = 6;
 
-/** The stream of a question in this tab. Until `close` is called, it replies to the counts of other tabs. */
+/** The stream for a question in this tab. Until `close` is called, it replies to other tabs' counts. */
 export class OpenStream {
   /** Whether the server has begun to reply. */
   hasBegun = false;

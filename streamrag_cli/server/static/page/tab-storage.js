@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Saves the conversation of this tab in the browser's session storage, until the tab is closed.
+ * Saves this tab's conversation in the browser's session storage until the tab is closed.
  *
  * If the storage is unavailable or full, fewer turns are saved, or none, and the page still works.
  */

@@ -107,7 +107,7 @@ export function unsupportedCitations(numbers) {
 
 /** @param {number} n */
 export function passageOf(n) {
-  return `Passage of source ${n}`;
+  return `Passage from source ${n}`;
 }
 
 /**

@@ -1,4 +1,4 @@
--- The tables that all collections of a schema share. The tables of one collection belong to its epoch (epoch.sql): a
+-- The tables that all collections in a schema share. The tables of one collection belong to its epoch (epoch.sql): a
 -- rebuild fills a new epoch and then changes one row of `collections`.
 
 CREATE TABLE STORE.collections (

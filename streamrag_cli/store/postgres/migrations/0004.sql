@@ -1,4 +1,4 @@
--- The date and the tags of a document's front matter. Tags are a JSON list, or NULL until the file is read again.
+-- The date and the tags from a document's front matter. Tags are a JSON list, or NULL until the file is read again.
 
 DO $$
 DECLARE
