@@ -258,5 +258,5 @@ def test_an_empty_collection_is_reported_as_empty(cli: CommandLine) -> None:
     outcomes = [cli.run(command, "Where is it?", "-c", "blank") for command in ("ask", "search")]
 
     assert ingested.code == 0
-    message = "streamrag: the store is empty: nothing has been ingested\nhint: streamrag ingest PATH -c blank\n"
+    message = "streamrag: nothing has been ingested into the collection\nhint: streamrag ingest PATH -c blank\n"
     assert [(each.code, each.stderr) for each in outcomes] == [(5, message)] * 2
