@@ -1,5 +1,6 @@
 """Asks the user for confirmation."""
 
+import textwrap
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
@@ -19,10 +20,13 @@ def confirmation_for(
     The user is asked within a block of `paused`, in which no other output may be written to the terminal.
     """
     from streamrag_cli.ingest.roots import Confirmation
+    from streamrag_cli.render.consoles import size_of
 
     def ask(question: str) -> bool:
         with paused():
-            process.err.write(f"{sanitise_line(question)} [y/N] ")
+            columns = size_of(process.err)[0] - 1
+            lines = textwrap.wrap(f"{sanitise_line(question)} [y/N]", columns, break_on_hyphens=False)
+            process.err.write("\n".join(lines) + " ")
             process.err.flush()
             return process.stdin.readline().strip().lower() in {"y", "yes"}
 

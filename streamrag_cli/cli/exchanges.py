@@ -108,13 +108,12 @@ def _parts(exchange: Exchange) -> list[str]:
     lines = question.splitlines()
     heading = f"## {question}" if len(lines) == 1 else "## Question\n\n" + "\n".join(f"> {line}" for line in lines)
     state = f"*{exchange.failure or 'interrupted before the answer was complete'}*"
-    from streamrag_cli.render.plain import footnote
+    from streamrag_cli.render.plain import source_list
 
-    sources = "\n".join(footnote(each, is_doubtful=each.n in exchange.unsupported) for each in exchange.sources)
     parts = [
         heading,
         exchange.answer.strip(),
         "" if exchange.is_complete else state,
-        f"Sources:\n\n{sources}" if sources else "",
+        source_list(exchange.sources, doubtful=exchange.unsupported),
     ]
     return [part for part in parts if part]

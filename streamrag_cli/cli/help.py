@@ -1,6 +1,7 @@
 """The parts of `--help` that typer does not provide: groups of commands, examples, and the sources of settings."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -11,6 +12,8 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """The commands in each group, in the order of `streamrag --help`."""
 _OTHER: Final = "Commands"
+_NARROW_COLUMNS: Final = 52
+_NARROW_OPTION_COLUMNS: Final = 4
 _SETTINGS: Final = (
     "Settings can also be given in $XDG_CONFIG_HOME/streamrag/config.toml (top_k = 8) and in environment variables"
     " (STREAMRAG_TOP_K=8). A flag overrides both."
@@ -59,6 +62,12 @@ def write_commands(group: Any, context: Any, formatter: Any) -> None:
         if shown := [(name.ljust(widths), rows[name]) for name in names if name in rows]:
             with formatter.section(title):
                 formatter.write_dl(shown)
+
+
+def use_narrow_options(formatter: Any) -> None:
+    """On a narrow terminal, let `formatter` write the description of an option below it, not in a second column."""
+    if formatter.width <= _NARROW_COLUMNS:
+        formatter.write_dl = partial(formatter.write_dl, col_max=_NARROW_OPTION_COLUMNS)
 
 
 def write_examples(context: Any, formatter: Any) -> None:

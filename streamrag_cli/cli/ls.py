@@ -1,5 +1,7 @@
 """The command `streamrag ls`."""
 
+import contextlib
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated
@@ -8,10 +10,14 @@ import typer
 
 from streamrag_cli.cli import options
 from streamrag_cli.cli.process import Process
+from streamrag_cli.errors import StreamragError
 from streamrag_cli.model import DocumentEntry
 from streamrag_cli.service.interface import Listing
 from streamrag_cli.service.local import LocalService
 from streamrag_cli.settings import Settings
+from streamrag_cli.store.backend import other_collections
+from streamrag_cli.store.registry import open_store
+from streamrag_cli.text import sanitise_line
 
 
 def command(
@@ -48,8 +54,10 @@ def command(
     listing = Listing(pattern=glob, unread=failed, tags=tags, names=process.display_names)
     entries = asyncio.run(LocalService().list(listing, settings))
     unread: Sequence[DocumentEntry] = ()
+    hint = ""
     if not entries and pattern and not failed:
         unread = asyncio.run(LocalService().list(replace(listing, unread=True), settings))
+        hint = "streamrag ls --failed" if unread else _hint(process, pattern, listing, settings)
     show_documents(
         entries,
         process.out,
@@ -58,8 +66,23 @@ def command(
         names=process.display_names,
         only_unread=failed,
         unread=unread,
-        hint=process.with_target_flags("streamrag ls --failed"),
+        hint=process.with_target_flags(hint),
         json=json,
         plain=plain,
     )
     return 0
+
+
+def _hint(process: Process, pattern: str, listing: Listing, settings: Settings) -> str:
+    """Return the command that lists the documents of another collection, or ingests a file that is in none; or ""."""
+    import asyncio  # see above
+
+    if sanitise_line(pattern) != pattern:
+        return ""
+    for name in other_collections(open_store(settings.store), settings.collections):
+        with contextlib.suppress(StreamragError):  # that collection may be damaged
+            if asyncio.run(LocalService().list(listing, replace(settings, collection=name))):
+                return f"streamrag ls {shlex.quote(pattern)} -c {shlex.quote(name)}"
+    names = process.display_names
+    on_disk = names.directory is not None and (names.directory / pattern).exists()
+    return f"streamrag ingest {shlex.quote(pattern)}" if on_disk and not listing.tags else ""

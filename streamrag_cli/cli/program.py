@@ -30,7 +30,8 @@ from streamrag_cli.text import sanitise, sanitise_line
 _UsageError: type[typer.BadParameter] = typer.BadParameter.__bases__[0]
 _MEANT: Final = (
     ("streamrag ingest PATH", "add index load reindex sync update upload import embed"),
-    ("streamrag ingest --remove PATH", "delete remove rm forget undo"),
+    ("streamrag ingest --remove PATH", "delete drop forget purge remove rm undo"),
+    ("streamrag ingest NEW && streamrag ingest --remove OLD", "move mv rename"),
     ('streamrag search "QUERY"', "find grep query retrieve"),
     ('streamrag ask "QUESTION"', "answer question run"),
     ("streamrag ls", "list files documents tags"),
@@ -50,6 +51,7 @@ MEANT_COMMANDS: Final = {name: hint for hint, names in _MEANT for name in names.
 """The commands to suggest for command names that exist only in other programs."""
 _REMOVAL: Final = frozenset("rm remove delete drop --rm --remove --delete --drop".split())
 _MIN_QUESTION_WORDS: Final = 3
+_MOVED_NAMES: Final = 2
 _MAX_HINT_CHARS: Final = 200
 _NARROW_COLUMNS: Final = 52
 _MIN_HELP_COLUMNS: Final = 30
@@ -115,6 +117,11 @@ def meant_command(arguments: Sequence[str]) -> str:
         if not hint:
             return f"streamrag ask {shlex.quote(' '.join(words))}{_collection_flag(arguments)}"
         hint = re.sub('"(QUERY|QUESTION)"', lambda _: shlex.quote(" ".join(rest)), hint)
+    if not rest and hint.endswith("--remove PATH") and (flag := _collection_flag(arguments)):
+        return hint.replace(" PATH", flag)
+    if len(rest) == _MOVED_NAMES and "NEW" in hint:
+        old, new = map(shlex.quote, rest)
+        return f"streamrag ingest {new} && streamrag ingest --remove {old}"
     if rest and (len(rest) == 1 or not hint.startswith("streamrag show")):
         hint = hint.replace("PATH", shlex.join(rest))
     return hint

@@ -16,7 +16,7 @@ from streamrag_cli.text import sanitise_line
 _INDENT: Final = 20
 _NARROW_INDENT: Final = 2
 _NARROW_COLUMNS: Final = 60
-_ORDER: Final[dict[State, int]] = {"failed": 0, "warning": 1, "ok": 2}
+_ORDER: Final[dict[State, int]] = {"ok": 0, "warning": 1, "failed": 2}
 _ALWAYS_WHOLE: Final = frozenset({"model"})
 _STYLES: Final[dict[State, str]] = {"ok": "green", "warning": "yellow", "failed": "bold red"}
 
@@ -65,9 +65,10 @@ def _as_json(findings: Sequence[Finding], out: TextIO) -> ExitCode:
 
 
 def _as_lines(findings: Sequence[Finding], out: TextIO, *, plain: bool, verbose: bool) -> ExitCode:
-    """Print the problems with their hints, then the passed checks and a summary line.
+    """Print the passed checks, the problems with their hints, worst last, and a summary line.
 
-    Unless `verbose`, passed checks are shown without the details after their first semicolon.
+    The problems are last, so that they are visible even on a low terminal. Unless `verbose`, passed checks are shown
+    without the details after their first semicolon.
     """
     from rich.text import Text
 

@@ -30,8 +30,8 @@ def show_documents(
 ) -> None:
     """Print a row per document, starting with its path. In a pipe, the path can be used as an argument.
 
-    If there is no document, `unread` is printed: the matching files that were not ingested. `hint` is the command that
-    lists them.
+    If there is no document, `unread` is printed: the matching files that were not ingested. `hint` is a command that
+    lists or ingests what matches.
     """
     if json:
         documents = [public(each, paths=True) for each in entries]
@@ -43,7 +43,9 @@ def show_documents(
         err.writelines(f"{not_ingested(each.path, each.reason, names)}\n" for each in unread[:_SHOWN_UNREAD])
         if unread:
             more = len(unread) - _SHOWN_UNREAD
-            err.write((f"and {more:,} more\n" if more > 0 else "") + f"hint: {hint}\n")
+            err.write(f"and {more:,} more\n" if more > 0 else "")
+        if hint:
+            err.write(f"hint: {hint}\n")
         return
     if not out.isatty() or plain:
         write_tabbed(out, [_tabbed(each, names, only_unread=only_unread) for each in entries])

@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, Final, TextIO
 
+from streamrag_cli.answer.citations import cited_numbers
 from streamrag_cli.codec import encode
 from streamrag_cli.counting import counted_noun
 from streamrag_cli.display_names import DisplayNames
@@ -156,10 +157,11 @@ def _extra_note(turn: LoggedTurn) -> str:
 def _events(turn: LoggedTurn, names: DisplayNames) -> list[Sources | Token | Citations | Done | Error]:
     """Return the events with which renderers can show the turn again."""
     sources = tuple(_source(each, names) for each in turn.sources)
+    numbers = cited_numbers(turn.answer) if turn.state != COMPLETE else ()  # citations are logged at the end
     cited = tuple(
         Citation(n=each.n, source=each.source, chunk_id=each.chunk_id)
         for each in sources
-        if each.chunk_id in turn.cited
+        if each.chunk_id in turn.cited or each.n in numbers
     )
     last: Done | Error
     if turn.state == COMPLETE:
@@ -188,7 +190,7 @@ def _source(fields: Mapping[str, Any], names: DisplayNames) -> Source:
 
 def print_markdown(turns: Sequence[LoggedTurn], out: TextIO, *, names: DisplayNames) -> None:
     """Print turns as a Markdown document: the question as a heading, the answer, and its sources as a list."""
-    from streamrag_cli.render.plain import footnote
+    from streamrag_cli.render.plain import source_list
 
     for number, turn in enumerate(turns):
         first, *others = sanitise(turn.question).strip().split("\n")
@@ -197,7 +199,7 @@ def print_markdown(turns: Sequence[LoggedTurn], out: TextIO, *, names: DisplayNa
         if turn.state != COMPLETE:
             parts.append(f"*({sanitise_line(turn.state)})*")
         sources = [_source(each, names) for each in turn.sources]
-        parts.append("\n".join(footnote(each, is_doubtful=each.n in turn.unsupported) for each in sources))
+        parts.append(source_list(sources, doubtful=turn.unsupported))
         out.write("".join(f"\n{part}\n" for part in parts if part))
     out.flush()
 

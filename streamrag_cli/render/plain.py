@@ -1,7 +1,7 @@
 """Prints the answer as plain text, to a pipe or to a terminal that cannot redraw."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TextIO
 
 from streamrag_cli.events import AskEvent, Citations, Done, Error, Sources, Token
@@ -69,9 +69,17 @@ class PlainText:
 def footnotes(citations: Citations, sources: Sequence[Source]) -> str:
     """Return the cited sources as a Markdown list for the end of an answer; "" if there are none."""
     cited = {each.n for each in citations.citations}
-    cited_sources = [each for each in sources if each.n in cited]
-    lines = [f"{footnote(each, is_doubtful=each.n in citations.unsupported)}\n" for each in cited_sources]
-    return "\n" + "".join(lines) if lines else ""
+    listed = source_list([each for each in sources if each.n in cited], doubtful=citations.unsupported)
+    return f"\n{listed}\n" if listed else ""
+
+
+def source_list(sources: Sequence[Source], *, doubtful: Collection[int]) -> str:
+    """Return the sources as a Markdown list; "" if there are none.
+
+    A line before the list separates it from a list at the end of the answer.
+    """
+    items = "\n".join(footnote(each, is_doubtful=each.n in doubtful) for each in sources)
+    return f"Sources:\n\n{items}" if items else ""
 
 
 def footnote(source: Source, *, is_doubtful: bool = False) -> str:

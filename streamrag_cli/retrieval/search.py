@@ -173,9 +173,11 @@ def count_chunks(reader: Reader) -> int:
     """The number of chunks in the collection. Raises StoreError `store_empty` if there are none."""
     count = reader.counts().chunks
     if not count:
-        raise StoreError(
-            "the store is empty: nothing has been ingested", code="store_empty", hint="streamrag ingest PATH"
-        )
+        if reader.catalog.roots() and not reader.catalog.meta("last_ingest"):
+            message, hint = "the first ingest of the collection is not complete", "streamrag ingest"
+        else:
+            message, hint = "nothing has been ingested into the collection", "streamrag ingest PATH"
+        raise StoreError(message, code="store_empty", hint=hint)
     return count
 
 

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from streamrag_cli.errors import LEAVE_OUT_FILTER, NothingRelevantError
-from streamrag_cli.model import Filter
+from streamrag_cli.model import DocumentRecord, Filter, PathPattern, UnreadFile
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.backend import other_collections
 from streamrag_cli.store.document_filter import has_magic, matcher
@@ -29,11 +29,20 @@ def improve_hint(error: NothingRelevantError, scope: Filter, settings: Settings,
     `manifest` is None if several collections were searched. Otherwise, the caller must hold a snapshot of it.
     """
     if error.code == "no_document_matches":
-        if manifest is not None and (names := similar_names(scope, manifest)):
+        if manifest is None:
+            return
+        if unread := _unread_matches(scope, manifest):
+            files = "the file was" if len(unread) == 1 else f"{len(unread):,} files were"
+            reasons = ", ".join(list(dict.fromkeys(sanitise_line(each.reason) for each in unread))[:_NAMED])
+            error.message += f": {files} not ingested ({reasons})"
+            error.hint = "streamrag ls --failed"
+        elif names := similar_names(scope, manifest):
             flags = " or ".join(f"--in {shlex.quote(each)}" for each in names)
             error.hint = f"did you mean {flags}? To list the documents: streamrag ls"
         return
     advice = []
+    if manifest is not None and not manifest.meta("last_ingest"):
+        advice.append(f"complete the first ingest (streamrag ingest -c {settings.collection})")
     if scope.text and len(scope.text) <= _MAX_SHOWN_CHARS:
         advice.append(f"{LEAVE_OUT_FILTER} ({sanitise_line(scope.text)})")
     if others := other_collections(open_store(settings.store), settings.collections):
@@ -45,18 +54,31 @@ def improve_hint(error: NothingRelevantError, scope: Filter, settings: Settings,
         error.hint = error.hint.replace(start, f"{start}{', '.join(advice)}, ", 1)
 
 
+def _unread_matches(scope: Filter, manifest: Manifest) -> list[UnreadFile]:
+    """The files that match the paths in the filter and were not ingested, unless a document matches the paths."""
+    records = list(manifest.documents_under(EVERYTHING))
+    if any(_matches(pattern, records) for pattern in scope.patterns):
+        return []
+    return [
+        each
+        for each in manifest.unread_files()
+        if any(pattern.path and matcher(pattern.path)(each.path) for pattern in scope.patterns)
+    ]
+
+
 def similar_names(scope: Filter, manifest: Manifest) -> list[str]:
     """The names of folders and files that resemble the first path in the filter that matches no document."""
     records = list(manifest.documents_under(EVERYTHING))
     sources = [each.source for each in records]
     for pattern in scope.patterns:
-        of_path, of_name = matcher(pattern.path or "/"), matcher(pattern.name or "/")
-        is_match = any(
-            (pattern.path and of_path(each.path)) or (pattern.name and of_name(each.source)) for each in records
-        )
-        if not is_match:
+        if not _matches(pattern, records):
             return similar(pattern.name or pattern.path.removeprefix("/**/"), sources)
     return []
+
+
+def _matches(pattern: PathPattern, records: Iterable[DocumentRecord]) -> bool:
+    of_path, of_name = matcher(pattern.path or "/"), matcher(pattern.name or "/")
+    return any((pattern.path and of_path(each.path)) or (pattern.name and of_name(each.source)) for each in records)
 
 
 def similar(name: str, sources: Iterable[str]) -> list[str]:

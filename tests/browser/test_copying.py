@@ -43,7 +43,7 @@ def test_the_answer_is_copied_as_markdown_with_the_cited_sources(is_secure: bool
         assert pasted(visit) == (
             "A berth is let for **24 hours** [1], not [9].\n\n"
             "```sh\nmoor --berth 7 \\\n  --nights 2\n```\n\n"
-            "- [1] `docs/harbour.md:5` Harbour rules\n"
+            "Sources:\n\n- [1] `docs/harbour.md:5` Harbour rules\n"
         )
         visit.page.wait_until("document.querySelector('.copy-answer').textContent === 'Copy answer'")
 

@@ -94,8 +94,7 @@ def test_ls_prints_the_expected_transcript(cli_with_library: CommandLine) -> Non
         in_a_pipe(cli_with_library, "streamrag ls --failed"),
         in_a_pipe(cli_with_library, "streamrag collections"),
         in_a_pipe(cli_with_library, "streamrag collections --json"),
-        on_a_terminal(cli_with_library, "streamrag ls", columns=80),
-        on_a_terminal(cli_with_library, "streamrag ls", columns=40),
+        *(on_a_terminal(cli_with_library, "streamrag ls", columns=columns) for columns in (40, 80, 100, 200)),
         on_a_terminal(cli_with_library, "streamrag collections", columns=80),
         on_a_terminal(cli_with_library, "streamrag collections", columns=40),
     )
@@ -179,7 +178,10 @@ def test_the_summary_of_an_ingest_stays_on_the_terminal(cli: CommandLine) -> Non
 
     assert_same_transcript(
         "ingest-terminal",
-        *(on_a_terminal(cli, f"streamrag ingest library -c w{columns}", columns=columns) for columns in (40, 80, 200)),
+        *(
+            on_a_terminal(cli, f"streamrag ingest library -c w{columns}", columns=columns)
+            for columns in (40, 80, 100, 200)
+        ),
         on_a_terminal(cli, "streamrag ingest -c w80"),
     )
 
@@ -187,6 +189,7 @@ def test_the_summary_of_an_ingest_stays_on_the_terminal(cli: CommandLine) -> Non
 def test_help_prints_the_expected_transcript(cli: CommandLine) -> None:
     parts = [on_a_terminal(cli, "streamrag --help", columns=columns) for columns in (40, 80, 100, 200)]
 
+    parts += [on_a_terminal(cli, "streamrag ask --help", columns=columns) for columns in (40, 80, 100, 200)]
     assert_same_transcript("help", *parts, on_a_terminal(cli, "streamrag ingest --help", columns=80))
 
 
@@ -255,5 +258,5 @@ def test_an_empty_collection_is_reported_as_empty(cli: CommandLine) -> None:
     outcomes = [cli.run(command, "Where is it?", "-c", "blank") for command in ("ask", "search")]
 
     assert ingested.code == 0
-    message = "streamrag: the store is empty: nothing has been ingested\nhint: streamrag ingest PATH -c blank\n"
+    message = "streamrag: nothing has been ingested into the collection\nhint: streamrag ingest PATH -c blank\n"
     assert [(each.code, each.stderr) for each in outcomes] == [(5, message)] * 2

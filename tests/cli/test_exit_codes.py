@@ -195,7 +195,7 @@ def test_empty_and_damaged_stores_exit_with_5(cli: CommandLine) -> None:
 
     assert code_and_last_lines(empty) == (
         5,
-        ["streamrag: the store is empty: nothing has been ingested", "hint: streamrag ingest PATH"],
+        ["streamrag: nothing has been ingested into the collection", "hint: streamrag ingest PATH"],
     )
     code, (first, second) = code_and_last_lines(damaged)
     assert (code, "current.json is damaged" in first) == (5, True)

@@ -390,7 +390,7 @@ def test_show_prints_the_question_its_sources_and_the_answer(user: CommandLine) 
     assert markdown == (
         "## When does the library open?\n\n"
         "“The library opens at nine in the morning and closes at six in the evening.” [1]\n\n"
-        "- [1] `library/hours.md:3` Opening hours\n"
+        "Sources:\n\n- [1] `library/hours.md:3` Opening hours\n"
     )
 
 

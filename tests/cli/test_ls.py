@@ -200,8 +200,9 @@ def test_removing_a_collection_asks_for_confirmation_on_a_terminal(cli: WarmComm
     write_files(cli.directory, FILES)
     cli.run("ingest", "rules", "-c", "rules")
     for answer, left in ((b"n\n", ["rules"]), (b"y\n", [])):
-        with on_terminal(cli, "ingest", "--remove", "-c", "rules") as (terminal, process):
+        with on_terminal(cli, "ingest", "--remove", "-c", "rules", columns=40) as (terminal, process):
             terminal.wait_for("[y/N]")
+            assert terminal.lines == ["Remove 2 documents and the collection", "'rules' itself? [y/N]"]
             terminal.type(answer)
             terminal.wait_for_end(process)
         names = cli.run("collections").stdout.decode().splitlines()  # fails for the empty store
@@ -218,6 +219,40 @@ def test_ls_explains_why_matching_files_were_not_ingested(user: WarmCommandLine)
         "broken.pdf was not ingested: the file is corrupt or is not a PDF",
         "picture.png was not ingested: images can be read only with OCR",
         "hint: streamrag ls --failed",
+    ]
+
+
+@pytest.mark.fault("document-not-found")
+def test_ls_suggests_the_collection_that_has_the_documents_or_to_ingest_them(cli: WarmCommandLine) -> None:
+    write_files(cli.directory, {"deeds/house.md": "# House\n\nIt has a tower.\n", "new/plan.md": "# Plan\n"})
+    write_files(cli.directory, FILES)
+    assert cli.run("ingest", "-q", "rules").code == 0
+    assert cli.run("ingest", "-q", "deeds", "-c", "papers").code == 0
+    nothing = "no document matches in the collection 'default'\n"
+
+    assert [cli.run("ls", pattern).stderr for pattern in ("deeds", "*.rst", "new", "new/plan.md")] == [
+        f"{nothing}hint: streamrag ls deeds -c papers\n",
+        nothing,
+        f"{nothing}hint: streamrag ingest new\n",
+        f"{nothing}hint: streamrag ingest new/plan.md\n",
+    ]
+
+
+@pytest.mark.fault("document-not-found")
+def test_a_filter_explains_why_matching_files_were_not_ingested(user: WarmCommandLine) -> None:
+    lines = [user.run("search", "--in", pattern, "x").stderr.splitlines() for pattern in ("picture.png", "*.p[dn]*")]
+
+    assert lines == [
+        [
+            "streamrag: no document of the collection matches --in picture.png: the file was not ingested"
+            " (images can be read only with OCR)",
+            "hint: streamrag ls --failed",
+        ],
+        [
+            "streamrag: no document of the collection matches --in '*.p[dn]*': 2 files were not ingested"
+            " (the file is corrupt or is not a PDF, images can be read only with OCR)",
+            "hint: streamrag ls --failed",
+        ],
     ]
 
 

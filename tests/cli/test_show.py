@@ -12,6 +12,8 @@ import pytest
 from tests.cli.conftest import EVIL_NAME, EVIL_TEXT
 from tests.support.command_line import LIMIT_S, CommandLine, Outcome
 from tests.support.files import write_files
+from tests.support.openai_replies import Cut, answer
+from tests.support.openai_server import OpenAIServer
 from tests.support.postgres_server import fresh_schema
 from tests.support.pseudo_terminal import on_terminal, shown
 from tests.support.warm_command_line import WarmCommandLine, warm
@@ -243,10 +245,21 @@ def test_the_last_answer_is_shown_again_as_markdown_with_its_footnotes(user: War
 
     assert (again.code, again.stderr) == (0, "")
     assert again.stdout == first.stdout
-    assert b"- [1] `rules/hours.md:" in again.stdout
+    assert b"\n\nSources:\n\n- [1] `rules/hours.md:" in again.stdout  # not a part of a list that ends the answer
     assert "─────" in screen.words
     assert "rules/hours.md:" in screen.lines[-1]
     assert turn["question"] == "When does the library open?"
+
+
+def test_an_incomplete_answer_is_shown_again_with_the_sources_that_it_cites(user: WarmCommandLine) -> None:
+    started = answer("The library opens at nine [1].")
+    with OpenAIServer(chat=replace(started, steps=(*started.steps[:2], Cut(reset=False)))) as server:
+        failed = user.run("ask", "When does the library open?", "--base-url", server.base_url, "-m", "test-model")
+    again = user.run("show", "last")
+
+    assert failed.code == 4
+    assert again.stderr.startswith("note: this answer is not complete: ")
+    assert again.stdout.startswith(b"The library opens at nine [1].\n\nSources:\n\n- [1] `rules/hours.md:")
 
 
 def test_without_a_log_there_is_no_last_answer(user: WarmCommandLine, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Golden screens: `ask` and `search` on terminals with 40 to 200 columns, as an emulator shows them.
+"""Golden screens: `ask`, `search`, `show last` and `log` on terminals with 40 to 200 columns, as an emulator shows them.
 
 To write the files again after a deliberate change: STREAMRAG_RENEW_TRANSCRIPTS=1 pytest tests/render/test_screens.py
 """
@@ -72,6 +72,20 @@ def test_an_answer_looks_as_recorded(user: CommandLine, columns: int) -> None:
         terminal = shown(user, "ask", QUESTION, "--base-url", server.base_url, "-m", "test-model", columns=columns)
 
     golden("ask", columns, terminal.lines)
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
+def test_the_last_answer_and_the_log_look_as_recorded(user: CommandLine, columns: int) -> None:
+    new = user.having(STREAMRAG_LOG_QUESTIONS="on", XDG_STATE_HOME=str(user.home / f"logged-{columns}"))
+    with OpenAIServer(chat=answer(*ANSWER)) as server:
+        assert new.run("ask", QUESTION, "--base-url", server.base_url, "-m", "test-model").code == 0
+    golden("last", columns, shown(new, "show", "last", columns=columns).lines)
+    assert new.run("ask", "Who is the president?").code == 7
+    log = [
+        re.sub(r"\b[a-z][a-z2-7]{7}\b", "THREADID", line, count=1) for line in shown(new, "log", columns=columns).lines
+    ]
+
+    golden("log", columns, [re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "YYYY-MM-DD HH:MM", line) for line in log])
 
 
 @pytest.mark.parametrize("columns", WIDTHS)

@@ -232,7 +232,7 @@ def test_an_empty_collection_is_an_error_even_among_others(tmp_path: Path) -> No
 
     assert error_of(events) == (
         "store_empty",
-        "collection 'notes': the store is empty: nothing has been ingested",
+        "collection 'notes': nothing has been ingested into the collection",
         "streamrag ingest PATH -c notes",
     )
 

@@ -1,12 +1,16 @@
 """The contract that every backend must fulfil. Tests with two processes run real processes."""
 
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from streamrag_cli.errors import StoreError
+from streamrag_cli.errors import NothingRelevantError, StoreError
+from streamrag_cli.model import Filter
 from streamrag_cli.retrieval.search import retrieve
+from streamrag_cli.retrieval.search_hints import improve_hint
+from streamrag_cli.settings import Settings
 from streamrag_cli.store.interface import Counts, EmbeddedPassages
 from tests.support.fake_embedder import FakeEmbedder
 from tests.support.stores import Store, by_text, by_vector, document, many_chunks, texts, vector_ids, write
@@ -235,6 +239,33 @@ def test_an_empty_store_is_reported_as_empty(store: Store) -> None:
         retrieve(reader, FakeEmbedder(), "apples", limit=3)
 
     assert (caught.value.code, caught.value.hint) == ("store_empty", "streamrag ingest PATH")
+
+
+def test_a_store_without_chunks_after_an_interruption_is_reported_as_incomplete(store: Store) -> None:
+    with suppress(KeyboardInterrupt), store.writing() as writer:
+        writer.add_roots(["/docs"])
+        raise KeyboardInterrupt
+
+    with pytest.raises(StoreError) as caught, store.reading() as reader:
+        retrieve(reader, FakeEmbedder(), "apples", limit=3)
+
+    assert (str(caught.value), caught.value.hint) == (
+        "the first ingest of the collection is not complete",
+        "streamrag ingest",
+    )
+
+
+def test_nothing_relevant_in_an_incomplete_collection_suggests_to_complete_it(store: Store) -> None:
+    error = NothingRelevantError("nothing", code="nothing_relevant", hint="rephrase the question, or ask again")
+    with suppress(KeyboardInterrupt), store.writing() as writer:
+        writer.add_roots(["/docs"])
+        write(writer, SHIPS)
+        raise KeyboardInterrupt
+
+    with store.reading() as reader, reader.snapshot():
+        improve_hint(error, Filter(), Settings(store=Path("nowhere"), collection="sea"), reader.catalog)
+
+    assert error.hint == "rephrase the question, complete the first ingest (streamrag ingest -c sea), or ask again"
 
 
 def test_a_follow_up_finds_the_topic_of_the_earlier_question(store: Store) -> None:

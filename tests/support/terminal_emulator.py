@@ -11,7 +11,7 @@ import pyte
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from rich.console import Console
-from rich.markdown import CodeBlock, Markdown
+from rich.markdown import CodeBlock, Markdown, TableElement
 from rich.segment import Segment
 from rich.style import Style
 from rich.theme import Theme
@@ -51,6 +51,15 @@ class _Marks(CodeBlock):
         for line in str(self.text).rstrip().split("\n"):
             yield Segment(chr(_FIRST_MARK + len(self.lines)) + "\n")
             self.lines.append(line)
+
+
+class _TableWithoutEdge(TableElement):
+    """A table without the blank rows that are the edge of its box."""
+
+    def __rich_console__(self, console: Any, options: Any) -> Iterator[Segment]:
+        for table in super().__rich_console__(console, options):
+            for line in console.render_lines(table, options, pad=False)[1:-1]:
+                yield from [*line, Segment.line()]
 
 
 def _with_code(written: str, code: list[str]) -> Iterator[str]:
@@ -137,7 +146,8 @@ def rendered_whole(
     html: Html = "dropped",
     references: Mapping[int, str] | None = None,
 ) -> Emulator:
-    """The reference: the complete text printed by Rich, with code on `CODE_BACKGROUND` at the left edge.
+    """The reference: the complete text printed by Rich, with code on `CODE_BACKGROUND` at the left edge
+    and tables without the edge of their box.
 
     With `html="shown"`, Rich gets the tokens of a parser with HTML disabled and line breaks for `<br>`. With
     `references` it gets those of streamrag's parser, because only that has citations. Text and tokens are sanitised,
@@ -152,7 +162,7 @@ def rendered_whole(
         width=min(columns, PROSE_COLUMNS), height=lines, theme=Theme(MARKDOWN_STYLES | citation_styles),
     )  # fmt: skip
     markdown: Any = Markdown(sanitise(text), hyperlinks=False)
-    markdown.elements = Markdown.elements | {"fence": _Marks, "code_block": _Marks}
+    markdown.elements = Markdown.elements | {"fence": _Marks, "code_block": _Marks, "table_open": _TableWithoutEdge}
     markdown.code = []
     markdown.inlines = Markdown.inlines | {"link_url"} | {name.removeprefix("markdown.") for name in citation_styles}
     if references is not None:

@@ -135,10 +135,7 @@ class LongTable:
         return self._renderer.text_row(row)
 
     def _rows(self, source: str) -> list[Row]:
-        """The rows of a table, without the blank row at the end."""
-        return [
-            self._renderer.row(line) for line in self._renderer.preview(Part(source), preceding=self._preceding)[0][:-1]
-        ]
+        return [self._renderer.row(line) for line in self._renderer.preview(Part(source), preceding=self._preceding)[0]]
 
 
 def _cells(line: str) -> list[str]:

@@ -68,7 +68,10 @@ class _Table(TableElement):
         if options.max_width == prose_columns:
             options = options.update(width=columns)
         for table in super().__rich_console__(console, options):
-            yield from console.render(table, options)  # type: ignore[arg-type]
+            # The edge of the box is a blank row above and below the table, in addition to those between blocks.
+            for line in console.render_lines(table, options, pad=False)[1:-1]:  # type: ignore[arg-type]
+                yield from line
+                yield Segment.line()
 
 
 class _List(ListElement):

@@ -36,7 +36,8 @@ function footnote(source, prefix) {
  * @param {readonly Source[]} sources cited by the answer
  */
 export function withFootnotes(answer, sources) {
-  return [answer.trim(), sources.map(asMarkdown).join("\n")].filter(Boolean).join("\n\n") + "\n";
+  const heading = sources.length > 0 ? "Sources:" : ""; // separates the sources from a list that ends the answer
+  return [answer.trim(), heading, sources.map(asMarkdown).join("\n")].filter(Boolean).join("\n\n") + "\n";
 }
 
 /**
