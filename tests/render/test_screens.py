@@ -1,4 +1,4 @@
-"""Golden screens: `ask`, `search`, `show last` and `log` on terminals with 40 to 200 columns, as an emulator shows them.
+"""Golden screens: `ask`, `search`, `show last` and `log` at 40 to 200 columns, as an emulator shows them.
 
 To write the files again after a deliberate change: STREAMRAG_RENEW_TRANSCRIPTS=1 pytest tests/render/test_screens.py
 """
