@@ -337,7 +337,9 @@ class Watcher:
     def _succeeded(self, done: IngestDone, batch: _Batch, now: float) -> Iterator[IngestEvent]:
         has_recovered, self._retries = self._retries > 0, 0
         self._is_refused = self._is_refused and not batch.is_whole
-        if not self._is_refused:
+        if self._is_refused:
+            self._pending.add_whole(now)  # the reason for the refusal may not exist any more
+        else:
             self._record.problem = ""
         self._schedule.retry_at = now
         self._reports.add(done)
