@@ -390,4 +390,5 @@ def _close(client: "Client") -> None:
 def load_chroma() -> None:
     """Import the libraries that the first write needs."""
     import chromadb  # noqa: F401 - as below
+    import chromadb_rust_bindings  # noqa: F401
     import langchain_chroma  # noqa: F401
