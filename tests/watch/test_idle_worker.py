@@ -36,12 +36,14 @@ def events_of(watcher: Watcher, read_end: int) -> Iterator["SimpleQueue[IngestEv
         thread.join(LIMIT_S)
 
 
-def libraries_of_children() -> list[set[str]]:
-    """For each child process, which of these libraries it has loaded."""
+def libraries_of_workers() -> list[set[str]]:
+    """For each worker of this process, which of these libraries it has loaded."""
     loaded = []
     for child in Path("/proc/self/task").glob("*/children"):
         for pid in child.read_text().split():
             with suppress(OSError):
+                if b"streamrag_cli.watch.worker" not in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    continue
                 maps = Path(f"/proc/{pid}/maps").read_text()
                 loaded.append({name for name in ("chromadb_rust_bindings", "onnxruntime") if name in maps})
     return loaded
@@ -63,7 +65,7 @@ def test_an_idle_worker_keeps_its_libraries_and_releases_the_embedder(tmp_path: 
     with events_of(watcher, read_end) as events:
         while not isinstance(events.get(timeout=LIMIT_S), Watching):
             pass
-        assert wait_until(lambda: libraries_of_children() == [{"chromadb_rust_bindings"}], within_s=LIMIT_S)
+        assert wait_until(lambda: libraries_of_workers() == [{"chromadb_rust_bindings"}], within_s=LIMIT_S)
 
         (folder / "deposit.md").write_text("The deposit is two months' rent.\n", encoding="utf-8")
         while not isinstance(event := events.get(timeout=LIMIT_S), BatchDone):
@@ -71,4 +73,4 @@ def test_an_idle_worker_keeps_its_libraries_and_releases_the_embedder(tmp_path: 
         assert event.counts["added"] == 1
 
     os.close(output)
-    assert libraries_of_children() == []
+    assert libraries_of_workers() == []
