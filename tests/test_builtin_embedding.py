@@ -136,7 +136,7 @@ def test_choosing_an_embedder_loads_no_heavy_libraries() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "openai:", "openai: ", "builtin:other", "bad\x1b[31m"])
-def test_an_unknown_embedder_name_is_refused_with_the_accepted_forms(name: str) -> None:
+def test_an_unknown_embedder_name_is_refused_and_the_hint_lists_the_accepted_forms(name: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         make_embedder(name, base_url=None, api_key=None, timeout_s=1.0)
 

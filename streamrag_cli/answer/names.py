@@ -104,7 +104,10 @@ _SHORTEST_FUZZY: Final = 6
 
 
 class Name(NamedTuple):
-    """A name in a sentence. `is_weak` is True for one word at the beginning of a clause, which may not be a name."""
+    """A name in a sentence.
+
+    `is_weak` is True for a single word at the beginning of a clause, because such a word might not be a name.
+    """
 
     words: tuple[str, ...]
     is_weak: bool = False

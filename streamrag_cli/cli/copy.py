@@ -8,7 +8,7 @@ import typer
 
 from streamrag_cli.cli import options
 from streamrag_cli.cli.process import Process
-from streamrag_cli.errors import UsageError
+from streamrag_cli.errors import DocumentError, UsageError
 from streamrag_cli.settings import Settings, read_settings
 
 
@@ -30,8 +30,8 @@ def command(
 ) -> int:
     """Copy a collection to another store.
 
-    The vectors are copied as well, so nothing is embedded again. The target store changes only when the copy is
-    complete.
+    The vectors are copied as well, so nothing is embedded again. Local copies of web pages, repositories and piped text
+    are copied too. The target store changes only when the copy is complete.
     """
     settings = _settings({**flags, "store": source}, "--from", process)
     other = _settings({**flags, "store": target}, "--to", process)
@@ -41,7 +41,24 @@ def command(
 
     steps = copy_collection(settings.store, other.store, settings.collection, replace=replace)
     show_copy(steps, settings.collection, out=process.out, err=process.err, json=json, quiet=quiet)
+    _copy_remote_documents(settings, other, process)
     return 0
+
+
+def _copy_remote_documents(settings: Settings, other: Settings, process: Process) -> None:
+    """Copy what was fetched or piped on this machine, so that `--rebuild` can read it. Report a failure as a note."""
+    from streamrag_cli.addresses import Address
+    from streamrag_cli.ingest.roots import copies_of, recorded_roots
+
+    addresses = [root for root in recorded_roots(other) if isinstance(root, Address)]
+    if not addresses:
+        return
+    try:
+        copies_of(settings).copy_to(copies_of(other), addresses)
+    except (DocumentError, OSError) as error:
+        reason = error.message if isinstance(error, DocumentError) else (error.strerror or str(error)).lower()
+        what = "the local copies of web pages, repositories and piped text were not copied"
+        process.err.write(f"note: {what}: {reason}\n")
 
 
 def _settings(flags: Mapping[str, object | None], flag: str, process: Process) -> Settings:

@@ -130,9 +130,7 @@ def remove(
     context: typer.Context,
     ids: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="[ID]...", help="Numbers of turns, or ids of conversations.", autocompletion=completion.nothing
-        ),
+        typer.Argument(metavar="[ID]...", help="Turn numbers or conversation ids.", autocompletion=completion.nothing),
     ] = None,
     older: Annotated[
         str, typer.Option("--older", metavar="AGE", help="Delete turns older than AGE, such as 30d, 12h or 2026-01-31.")

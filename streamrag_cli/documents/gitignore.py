@@ -43,7 +43,7 @@ class _RuleSets:
     sets: tuple[tuple[int, tuple[bytes, ...], tuple[Rule, ...]], ...] = ()
 
     def ignores(self, path: str, *, directory: bool) -> bool:
-        """Whether the entry at the absolute `path` is ignored. The directories above it must not be ignored."""
+        """Whether the entry at the absolute `path` is ignored. Call this only if no directory above it is."""
         if not self.sets:
             return False
         encoded = os.fsencode(path)
@@ -81,7 +81,7 @@ class IgnoreRules:
     def ignores(self, path: str, *, directory: bool) -> IgnoreCode | None:
         """Return why the entry at the absolute `path` is skipped, or None.
 
-        The directories above it must not be ignored.
+        The caller must have checked that no directory above it is skipped.
         """
         if self.git.ignores(path, directory=directory):
             return "gitignored"

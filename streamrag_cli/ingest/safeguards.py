@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from streamrag_cli.addresses import Address, Location, is_at_or_below
+from streamrag_cli.addresses import Address, Location, is_at_or_below, is_web_address
 from streamrag_cli.counting import counted_noun
 from streamrag_cli.documents.discover import discover
 from streamrag_cli.documents.discovery_results import (
@@ -317,6 +317,8 @@ def _stored_below(roots: Sequence[Location], request: IngestRequest, settings: S
 
 def _reject_empty(roots: Sequence[Location], request: IngestRequest, settings: Settings) -> None:
     for root, documents in _stored_below(roots, request, settings).items():
+        if is_web_address(str(root)) and documents <= MANY_DOCUMENTS:
+            continue  # each of its pages was missing twice in a row, and the first time was reported
         raise _perhaps_not_mounted(
             root, f"has no readable files, but the store has {counted_noun(documents, 'document')} from it", request
         )

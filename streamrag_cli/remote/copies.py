@@ -5,6 +5,7 @@
         lock               held while an ingest changes the copy
         files/             the copies
         dry-run/           copies that are removed at the end of a dry run
+        incomplete/        copies from another collection, until all of them have been written
 
 STORE and ROOT are hashes. A source may keep other files in its root's folder. A root's copies are removed with the
 root, and a collection's copies with the collection.
@@ -29,6 +30,10 @@ from streamrag_cli.regular_files import read_regular_file, replacing
 _MAX_METADATA_BYTES: Final = 256_000_000
 _LOCK_LIMIT_S: Final = 30.0
 DRY_RUN: Final = "dry-run"
+_METADATA: Final = "metadata.json"
+_LOCK: Final = "lock"
+_INCOMPLETE: Final = "incomplete"
+_NOT_COPIED: Final = (_LOCK, DRY_RUN, _INCOMPLETE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +55,14 @@ class Copy:
     def metadata(self) -> dict[str, Any]:
         """The metadata that `save` stored; empty if it is missing or damaged."""
         try:
-            metadata = json.loads(read_regular_file(self.directory / "metadata.json", _MAX_METADATA_BYTES))
+            metadata = json.loads(read_regular_file(self.directory / _METADATA, _MAX_METADATA_BYTES))
         except (OSError, ValueError, RecursionError):
             return {}
         return metadata if isinstance(metadata, dict) and metadata.get("address") == self.root.text else {}
 
     def save(self, metadata: Mapping[str, Any]) -> None:
         """Replace the metadata atomically. Raises OSError."""
-        self.write("metadata.json", json.dumps({"address": self.root.text, **metadata}).encode())
+        self.write(_METADATA, json.dumps({"address": self.root.text, **metadata}).encode())
 
     def write(self, name: str, data: bytes) -> Path:
         """Write the file `name`, relative to the root's folder, atomically. Returns its path. Raises OSError."""
@@ -71,7 +76,7 @@ class Copy:
     def locked(self) -> Iterator[None]:
         """Within the block, no other ingest changes the copy. Raises DocumentError `copy_busy`, OSError."""
         make_private_directory(self.directory)
-        descriptor = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(self.directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             ends_at = time.monotonic() + _LOCK_LIMIT_S
             while not _try_lock(descriptor):
@@ -102,6 +107,26 @@ class Copies:
 
     def at(self, root: Address) -> Copy:
         return Copy(root, self.directory / _hashed(root.text))
+
+    def copy_to(self, other: "Copies", roots: Iterable[Address]) -> None:
+        """Copy the copies of these roots to those of another collection, and replace them there. Raises OSError.
+
+        Raises DocumentError `copy_busy` if an ingest is changing one of them.
+        """
+        for root in roots:
+            source, target = self.at(root), other.at(root)
+            if not source.exists:
+                continue
+            with source.locked(), target.locked():
+                incomplete = target.directory / _INCOMPLETE
+                shutil.rmtree(incomplete, ignore_errors=True)
+                shutil.copytree(source.directory, incomplete, ignore=shutil.ignore_patterns(*_NOT_COPIED))
+                for each in target.directory.iterdir():
+                    if each.name not in _NOT_COPIED:
+                        shutil.rmtree(each) if each.is_dir() else each.unlink()
+                for each in sorted(incomplete.iterdir(), key=lambda each: each.name == _METADATA):
+                    each.rename(target.directory / each.name)  # the metadata last, because it marks a complete copy
+                incomplete.rmdir()
 
     def tidy(self, roots: Iterable[Address], *, recorded: Collection[Address]) -> None:
         """Remove the copies for any `roots` that are not recorded, and dry-run copies of recorded roots.

@@ -38,6 +38,8 @@ class Worker:
         self._events = cast("BinaryIO", self._process.stdout)
         self._unread = b""
         self.is_busy = False
+        self.has_embedder = False
+        """Whether a job has loaded the embedder, which takes most of the memory that can be released."""
 
     @property
     def pid(self) -> int:
@@ -48,7 +50,8 @@ class Worker:
 
     def begin(self, job: Job) -> None:
         """Send a job. If the worker has exited, `receive` reports this."""
-        self.is_busy = job.ingests
+        self.is_busy = job.only_loads is None
+        self.has_embedder = self.has_embedder or job.only_loads != "libraries"
         with contextlib.suppress(BrokenPipeError):
             self._jobs.write(to_line(job))
             self._jobs.flush()

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from streamrag_cli.addresses import Address, location
 from streamrag_cli.codec import from_full, read_line
@@ -12,7 +13,8 @@ from streamrag_cli.settings import Settings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One ingest. Without `changed`, whole paths are ingested. If `ingests` is False, only libraries are loaded.
+    """One ingest. Without `changed`, whole paths are ingested. If `only_loads` is set, nothing is ingested: the worker
+    imports its libraries or also loads the embedder, so that a later job does not wait for this.
 
     `asks` is True if the user can be asked for confirmation. `follow`, `max_pages` and `starts` are as in
     `IngestRequest`.
@@ -23,7 +25,7 @@ class Job:
     changed: tuple[str, ...] | None = None
     working_directory: str | None = None
     home: str | None = None
-    ingests: bool = True
+    only_loads: Literal["libraries", "embedder"] | None = None
     rebuild: bool = False
     allow_empty: bool = False
     confirmed: bool = False

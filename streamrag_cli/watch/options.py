@@ -24,7 +24,7 @@ class WatchOptions:
     beat_every_s: float = BEAT_EVERY_S
     standby_every_s: float = 5.0
     keep_worker_s: float = 120.0
-    """The time after its last job until the worker exits and releases the embedder."""
+    """The time after its last job until the worker exits, and another one without an embedder takes its place."""
     first_retry_s: float = 1.0
     longest_retry_s: float = 60.0
     monotonic: Callable[[], float] = time.monotonic

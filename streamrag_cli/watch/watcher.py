@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from streamrag_cli.addresses import Address, Location
 from streamrag_cli.documents.discovery_results import FoundFile, UnreadableDirectory
@@ -337,7 +337,9 @@ class Watcher:
     def _succeeded(self, done: IngestDone, batch: _Batch, now: float) -> Iterator[IngestEvent]:
         has_recovered, self._retries = self._retries > 0, 0
         self._is_refused = self._is_refused and not batch.is_whole
-        if not self._is_refused:
+        if self._is_refused:
+            self._pending.add_whole(now)  # the reason for the refusal may not exist any more
+        else:
             self._record.problem = ""
         self._schedule.retry_at = now
         self._reports.add(done)
@@ -392,16 +394,22 @@ class Watcher:
         return self._worker
 
     def _prepare_worker(self) -> None:
-        """Start the worker before the batch is due, so that the changes are in the store sooner."""
-        if self._worker is None and self._options.monotonic() >= self._schedule.retry_at:
-            with suppress(OSError):  # the batch reports it
-                self._running_worker().begin(Job(settings=self._settings, paths=(), ingests=False))
+        """Load the embedder before the batch is due, so that the changes are in the store sooner."""
+        is_prepared = self._worker is not None and self._worker.has_embedder
+        if not is_prepared and self._options.monotonic() >= self._schedule.retry_at:
+            self._load("embedder")
             self._schedule.used_worker(self._options.monotonic())
 
     def _retire_worker(self, now: float) -> None:
-        if self._worker and self._batch is None and self._schedule.worker_is_idle(now):
+        """Replace an idle worker by one without an embedder, which uses less memory."""
+        if self._batch is None and self._schedule.worker_is_idle(now) and self._worker and self._worker.has_embedder:
             self._worker.stop(_ENDING_S)
             self._worker = None
+            self._load("libraries")
+
+    def _load(self, what: Literal["libraries", "embedder"]) -> None:
+        with suppress(OSError):  # the next batch reports it
+            self._running_worker().begin(Job(settings=self._settings, paths=(), only_loads=what))
 
 
 class _FirstSyncFailedError(Exception):

@@ -1,8 +1,9 @@
 """The process that ingests for a watcher: `python -m streamrag_cli.watch.worker`.
 
 It reads jobs from stdin and writes events to stdout. The embedder and the store's libraries stay loaded until the
-watcher closes stdin; the process then exits, which frees their memory. If a library crashes, only one attempt fails,
-not the watcher.
+watcher closes stdin; the process then exits, which frees their memory. Because importing the libraries takes 2 s, the
+watcher then starts another worker that only imports them. If a library crashes, only one attempt fails, not the
+watcher.
 """
 
 import json
@@ -60,10 +61,10 @@ def main() -> None:
     with suppress(_Stopped, BrokenPipeError):
         while line := jobs.readline():
             job = read_job(line)
-            if job.ingests:
-                _run(job, jobs, out, termination)
-            else:
+            if job.only_loads:
                 _load(job)
+            else:
+                _run(job, jobs, out, termination)
     _exit()
 
 
@@ -113,6 +114,8 @@ def _load(job: Job) -> None:
     with suppress(StreamragError, OSError):
         store = open_store(job.settings.store)
         store.load_libraries()
+        if job.only_loads == "libraries":
+            return
         with store.manifest(job.settings.collection) as manifest:
             made_with = bound_embedding(manifest) if manifest else None
         embedder = embedder_for(job.settings, made_with=made_with)

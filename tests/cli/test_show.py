@@ -68,7 +68,7 @@ def test_a_document_is_printed_as_it_was_ingested(user: WarmCommandLine) -> None
     assert text_of(user.run("show", "NOTES.txt")) == FILES["notes.txt"]
 
 
-def test_lines_are_printed_and_cut_at_the_end(user: WarmCommandLine) -> None:
+def test_a_line_range_is_printed_and_stops_at_the_end_of_the_document(user: WarmCommandLine) -> None:
     lines = LONG.split("\n")
 
     assert text_of(user.run("show", "long.md:1-1")) == "## Rule 1\n"

@@ -92,6 +92,7 @@ def test_a_disk_that_fills_up_during_an_ingest_loses_no_data(
     last = cli_with_small_disk.run("ingest", "docs")
 
     assert [refusal(each) for each in outcomes] == [REFUSED] * len(FREE_KIB)
+    assert not any("error returned from database" in each.stderr for each in outcomes)
     assert (last.code, search(cli_with_small_disk)) == (0, before)
 
 

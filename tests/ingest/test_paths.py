@@ -152,7 +152,7 @@ def test_a_rebuild_reports_recorded_roots_that_are_missing(ingests: Ingests) -> 
     assert [event.code for event in ingests.events if isinstance(event, Notice)] == ["root_gone"]
 
 
-def test_an_ingest_without_a_path_or_rebuild_is_a_usage_error(ingests: Ingests) -> None:
+def test_a_first_ingest_without_a_path_is_a_usage_error_even_with_rebuild(ingests: Ingests) -> None:
     ingests.run()
     assert (ingests.error.code, ingests.error.exit_code) == ("no_path", 2)
     ingests.run(rebuild=True)

@@ -49,6 +49,24 @@ def test_a_repository_is_listed_searched_shown_and_removed_by_its_address(cli: W
     assert cli.run("ls").stdout == b""
 
 
+def test_a_copied_collection_can_be_rebuilt_from_its_copies(cli: WarmCommandLine, tmp_path: Path) -> None:
+    first, second = str(tmp_path / "first"), str(tmp_path / "second")
+    cli, other = cli.having(STREAMRAG_STORE=first), cli.having(STREAMRAG_STORE=second)
+    repository = Repository.create(tmp_path / "birds")
+    repository.commit({"heron.md": "# Heron\n\nThe heron nests in March.\n"})
+    assert cli.run("ingest", f"git+file://{repository.directory}").code == 0
+    assert cli.run("ingest", "-", "--name", "notes/today.md", stdin=b"The heron landed.\n").code == 0
+
+    assert cli.run("copy", "--from", first, "--to", second).code == 0
+    unchanged = other.run("ingest", "--json")
+    rebuilt = other.run("ingest", "--rebuild", "--json")
+    replaced = cli.run("copy", "--from", second, "--to", first, "--replace")
+
+    assert json.loads(unchanged.stdout)["counts"]["unchanged"] == 2, unchanged
+    assert json.loads(rebuilt.stdout)["counts"]["added"] == 2, rebuilt
+    assert (replaced.code, cli.run("ingest", "--rebuild").code) == (0, 0)
+
+
 @pytest.mark.parametrize("kind", ["address", "credentials"])
 def test_a_refused_address_causes_exit_code_2(cli: WarmCommandLine, kind: str) -> None:
     typed, hint = {

@@ -13,7 +13,18 @@ from streamrag_cli.ingest.pipeline import ingest
 from tests.support.ingests import Ingests
 from tests.support.pdf_bytes import pdf_bytes
 from tests.support.warm_command_line import WarmCommandLine
-from tests.support.web_site import Answer, Page, Request, Site, article, html, redirect, web_site, with_etag
+from tests.support.web_site import (
+    Answer,
+    Page,
+    Request,
+    Site,
+    article,
+    html,
+    redirect,
+    self_signed_certificate,
+    web_site,
+    with_etag,
+)
 
 NAVIGATION = '<nav><a href="/guide/">Home</a> <a href="/login">Sign in</a></nav>'
 BANNER = '<div class="cookie-banner">We use cookies. <button>Accept</button></div>'
@@ -226,6 +237,39 @@ def test_a_private_address_recorded_by_another_user_is_refused(pages: Ingests, s
     )
     assert site.requests == []
     assert len(pages.stored()) == 1
+
+
+@pytest.mark.fault("page-gone")
+def test_a_single_missing_page_is_removed_and_does_not_stop_other_addresses(cli: WarmCommandLine) -> None:
+    def sync(*addresses: str) -> dict[str, int]:
+        counts = json.loads(cli.run("ingest", "--json", *addresses).stdout)["counts"]
+        return {action: count for action, count in counts.items() if count}
+
+    with web_site({"/tea": article("tea"), "/cup": article("cup")}) as site:
+        assert sync(f"{site.url}/tea", f"{site.url}/cup") == {"added": 2}
+        site.set_pages({"/tea": Answer("gone", 404)})
+
+        assert sync() == {"unchanged": 2, "failed": 1}
+        assert sync() == {"unchanged": 1, "deleted": 1}
+
+        site.set_pages({"/tea": article("tea")})
+        assert sync() == {"added": 1, "unchanged": 1}
+
+
+@pytest.mark.fault("untrusted-certificate")
+def test_a_self_signed_certificate_is_refused_unless_the_user_trusts_it(cli: WarmCommandLine, tmp_path: Path) -> None:
+    certificate = self_signed_certificate(tmp_path / "own.pem")
+    with web_site({"/tea": article("tea")}, certificate=certificate) as site:
+        refused = cli.run("ingest", f"{site.url}/tea")
+        trusted = cli.having(SSL_CERT_FILE=str(certificate)).run("ingest", f"{site.url}/tea")
+        unreadable = cli.having(SSL_CERT_FILE="/no/such.pem").cold.run("ingest", "--rebuild", f"{site.url}/tea")
+
+    assert refused.code == 6
+    reason = f"the certificate of {site.url} is not trusted: self-signed certificate"
+    assert f"{reason}; to trust the certificates in a file: SSL_CERT_FILE=FILE streamrag ingest ..." in refused.stderr
+    assert trusted.code == 0, trusted
+    named = "the certificates that SSL_CERT_FILE or SSL_CERT_DIR names cannot be read: no such file or directory"
+    assert named in unreadable.stderr
 
 
 def test_sources_link_to_the_heading_and_show_finds_it(cli: WarmCommandLine) -> None:

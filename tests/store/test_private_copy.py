@@ -57,7 +57,7 @@ def test_a_reader_of_a_read_only_mount_sees_changes_at_the_next_question(mount: 
     ]
 
 
-def test_a_read_only_store_of_a_killed_writer_can_be_read(mount: Mount) -> None:
+def test_a_read_only_store_left_by_a_killed_writer_can_be_read(mount: Mount) -> None:
     assert mount.run("put", "zebras.md", "zebras have stripes") == "done"
     mount.run("put-and-die", "lions.md", "lions have manes")
     mount.shell('ls "$0"/rw/store/collections/default/epoch-*/catalog.sqlite3-wal')

@@ -1,13 +1,19 @@
 """A web server for tests: its pages are given as a mapping, and it records all requests."""
 
 import gzip
+import shutil
+import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from socketserver import StreamRequestHandler, ThreadingTCPServer
+
+import pytest
 
 
 @dataclass(frozen=True)
@@ -53,8 +59,8 @@ class Site:
 
 
 @contextmanager
-def web_site(pages: Mapping[str, Page], host: str = "127.0.0.1") -> Iterator[Site]:
-    """Serve the pages on a free port on `host`."""
+def web_site(pages: Mapping[str, Page], host: str = "127.0.0.1", *, certificate: Path | None = None) -> Iterator[Site]:
+    """Serve the pages on a free port on `host`, with HTTPS if there is a `certificate` (a file with its key)."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -92,7 +98,11 @@ def web_site(pages: Mapping[str, Page], host: str = "127.0.0.1") -> Iterator[Sit
             """A client may close the connection at any time."""
 
     with Server((host, 0), Handler) as server:
-        site = Site(f"http://{host}:{server.server_address[1]}", dict(pages))
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        site = Site(f"{'https' if certificate else 'http'}://{host}:{server.server_address[1]}", dict(pages))
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="web-site")
         thread.start()
         try:
@@ -100,6 +110,21 @@ def web_site(pages: Mapping[str, Page], host: str = "127.0.0.1") -> Iterator[Sit
         finally:
             server.shutdown()
             thread.join()
+
+
+def self_signed_certificate(file: Path, host: str = "127.0.0.1") -> Path:
+    """Write a certificate for the IP address `host` and its key to `file`. Skips the test without openssl."""
+    if not shutil.which("openssl"):
+        pytest.skip("openssl is not installed")
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={host}"]
+    subprocess.run(
+        [*command, "-addext", f"subjectAltName=IP:{host}", "-keyout", str(file), "-out", f"{file}.crt"],
+        check=True,
+        capture_output=True,
+    )
+    with file.open("ab") as both:
+        both.write(Path(f"{file}.crt").read_bytes())
+    return file
 
 
 def html(body: str, *, head: str = "") -> str:

@@ -128,6 +128,19 @@ def test_a_changed_gitignore_removes_and_adds_documents(cli: CommandLine, folder
         assert watcher.batch() == {"docs/drafts/more.md": "deleted"}
 
 
+def test_a_refused_ingest_is_repeated_after_the_next_change(cli: CommandLine, folder: Path) -> None:
+    with watching(cli, "docs") as watcher:
+        watcher.until("watching")
+        (folder / ".streamragignore").write_text("rent.md\n", encoding="utf-8")
+        assert "would remove 1 document" in watcher.notice("watch_failing")["message"]  # the last one of the folder
+
+        (folder / "deposit.md").write_text("The deposit is two months' rent.\n", encoding="utf-8")
+
+        assert watcher.batch() == {"docs/deposit.md": "added"}
+        assert watcher.batch() == {"docs/rent.md": "deleted"}
+        wait_until(lambda: status_of(cli)["watchers"][0]["problem"] == "")
+
+
 @pytest.mark.fault("watch-many")
 def test_hundreds_of_files_are_one_batch(cli: CommandLine, folder: Path) -> None:
     with watching(cli, "docs") as watcher:

@@ -23,7 +23,8 @@ MAX_REDIRECTS: Final = 10
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _BUSY: Final = frozenset({429, 503})
 _LONGEST_WAIT_S: Final = 30.0
-_WRONG_CERTIFICATE: Final = "certificate"
+_UNKNOWN_ISSUERS: Final = frozenset({18, 19, 20, 21})
+"""The codes of OpenSSL for certificates that are self-signed or whose issuer is unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,8 +148,11 @@ class WebClient:
             yield piece
 
     def _unreachable(self, url: str, error: Exception) -> FetchError:
-        if _WRONG_CERTIFICATE in str(error).lower():
-            return FetchError(f"{shown_origin(url)} has no valid certificate", "unreachable", is_connection=True)
+        if (refused := _refused_certificate(error)) is not None:
+            reason = f"the certificate of {shown_origin(url)} is not trusted: {refused.verify_message}"
+            if refused.verify_code in _UNKNOWN_ISSUERS:
+                reason += "; to trust the certificates in a file: SSL_CERT_FILE=FILE streamrag ingest ..."
+            return FetchError(reason, "unreachable", is_connection=True)
         proxy = "; pages are fetched without the environment's proxy" if self._options.has_proxy else ""
         return FetchError(f"cannot connect to {shown_origin(url)}{proxy}", "unreachable", is_connection=True)
 
@@ -183,6 +187,13 @@ class WebClient:
                 user, _, password = entry
                 return "Basic " + base64.b64encode(f"{user}:{password or ''}".encode()).decode("ascii")
         return ""
+
+
+def _refused_certificate(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
+    """The cause of this error if the certificate of the server was refused."""
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _whole_number(value: str) -> int | None:

@@ -148,9 +148,17 @@ class _LimitedStream(httpcore2.NetworkStream):
 
 @cache
 def _ssl_context() -> ssl.SSLContext:
-    """The TLS context that all of this program's requests share. Loading its certificates takes 20 to 50 ms."""
+    """The TLS context that all of this program's requests share. Loading its certificates takes 20 to 50 ms.
+
+    Raises FetchError if SSL_CERT_FILE or SSL_CERT_DIR names a file that cannot be read or has no certificates.
+    """
     import httpx2  # 0.1 s
 
-    context: ssl.SSLContext = httpx2.create_ssl_context()
+    try:
+        context: ssl.SSLContext = httpx2.create_ssl_context()
+    except OSError as error:  # also the base class of SSLError
+        reason = "no certificate was found" if isinstance(error, ssl.SSLError) else (error.strerror or "").lower()
+        message = f"the certificates that SSL_CERT_FILE or SSL_CERT_DIR names cannot be read: {reason}"
+        raise FetchError(message, "unreachable", is_connection=True) from error
     context.set_alpn_protocols(["http/1.1"])
     return context

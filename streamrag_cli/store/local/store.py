@@ -177,7 +177,7 @@ class LocalStore:
         if not space.is_writable and not self.collections():
             raise not_writable(existing, "this user may not write to the directory")
         if space.is_writable and space.free_bytes < _MIN_FREE_BYTES:
-            raise not_writable(existing, f"the disk is full ({space.free})")
+            raise not_writable(existing, f"the disk is almost full ({space.free})")
         return space
 
     @contextmanager

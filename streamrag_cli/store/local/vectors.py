@@ -6,6 +6,7 @@ Chroma's Rust bindings, because a question would otherwise wait for the import o
 direction) instead of Chroma's distances.
 """
 
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -42,6 +43,8 @@ _THOROUGHNESS: Final = 4
 _LEAST_NAME_CHARS: Final = 3
 _COSINE: Final = {"hnsw": {"space": "cosine"}}
 _WRITE_ERRORS: Final = ("disk is full", "readonly", "read-only", "no space left", "permission denied", "unable to open")
+_SQLITE_PREFIX: Final = re.compile(r"^.*error returned from database: \(code: \d+\) ")
+"""Chroma's words before the message of SQLite."""
 _MIN_FREE_BYTES: Final = 8 << 20
 _opening = Lock()
 _open_paths: set[str] = set()
@@ -251,7 +254,7 @@ class Vectors:
         if limit_error := reached_file_size_limit(self._directory):
             return limit_error
         if any(words in message.lower() for words in _WRITE_ERRORS):
-            return not_writable(self._directory, first_line)
+            return not_writable(self._directory, _SQLITE_PREFIX.sub("", first_line))
         # Chroma writes even when it reads, and few of its messages mention a full disk.
         if self._directory.exists() and shutil.disk_usage(self._directory).free < _MIN_FREE_BYTES:
             return not_writable(self._directory, f"the disk is full ({first_line})")
@@ -387,4 +390,5 @@ def _close(client: "Client") -> None:
 def load_chroma() -> None:
     """Import the libraries that the first write needs."""
     import chromadb  # noqa: F401 - as below
+    import chromadb_rust_bindings  # noqa: F401
     import langchain_chroma  # noqa: F401
