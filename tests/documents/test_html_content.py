@@ -47,8 +47,11 @@ def test_only_the_main_content_is_read(body: str) -> None:
 
 def test_marks_of_footnotes_are_dropped_and_other_superscripts_are_kept() -> None:
     marks = "<sup class=reference>[7]</sup>", "<sup><a href='#fn1'>1</a></sup>", "<sup>[note 2]</sup>"
+    linked = "<a href='#fn2' class=footnote-ref role=doc-noteref><sup>2</sup></a>"
 
-    text = text_of(f"<p>The winch{marks[0]} pulls{marks[1]} 40 m<sup>3</sup>{marks[2]} on the 1<sup>st</sup>.</p>")
+    text = text_of(
+        f"<p>The winch{marks[0]}{linked} pulls{marks[1]} 40 m<sup>3</sup>{marks[2]} on the 1<sup>st</sup>.</p>"
+    )
 
     assert text == "The winch pulls 40 m3 on the 1st."
 

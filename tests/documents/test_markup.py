@@ -341,3 +341,9 @@ def test_a_restructuredtext_definition_is_on_the_line_of_its_term() -> None:
         "- slip: A ramp.\n\n- How deep? Two metres.\n\n- Kinds:\n- swing\n\n"
         "This is a line that was wrapped with\nan indentation.\n\nRun:\n\n```\nx = 1\n```"
     )
+
+
+def test_restructuredtext_substitutions_are_replaced() -> None:
+    source = "Retry it |n| times, not |other| or ``|n|``.\n\n.. |n| replace:: seven\n"
+
+    assert loaded("a.rst", source).text.startswith("Retry it seven times, not other or `|n|`.")

@@ -223,6 +223,8 @@ def _is_permalink(element: Element) -> bool:
 
 def _is_note_mark(element: Element) -> bool:
     """Whether the element is the mark of a footnote: a superscript in brackets, or one that links to the same page."""
+    if element.tag == "a":
+        return element.get("role") == "doc-noteref" or "footnote-ref" in (element.get("class") or "")
     if element.tag != "sup":
         return False
     text = _text(element)
