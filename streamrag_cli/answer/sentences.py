@@ -18,6 +18,7 @@ from streamrag_cli.answer.passages import (
     fenced,
     is_title,
 )
+from streamrag_cli.answer.records import records
 from streamrag_cli.documents.formats import Markup, TextKind
 
 MAX_CHARS: Final = 500
@@ -25,8 +26,6 @@ MAX_FOLLOWING: Final = 3
 _MAX_CHUNK_CHARS: Final = 20_000
 """Text beyond this length is ignored. A chunk is shorter, but the chunks of a long table are joined."""
 
-_DASHES: Final = re.compile(r"^(?:-[ \t]+)+")
-_VALUE: Final = re.compile(r"[\w\"'/.$@<{-][^:=\n]{0,80}[:=]")
 _CAPITALS: Final = "".join(chr(code) for code in range(0x80, 0x590) if chr(code).isupper())
 _WITHOUT_CASE: Final = "\u05d0-\u05ea\u0620-\u06d3\u0900-\u0eff\u10d0-\u10ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _STARTS_SENTENCE: Final = f"[A-Z0-9\u00a7{_CAPITALS}{_WITHOUT_CASE}{CODE_CHARACTERS}]"
@@ -117,7 +116,7 @@ def sentences(text: str, kind: TextKind = "prose", markup: Markup = "markdown") 
     text = text[:_MAX_CHUNK_CHARS]
     facts, text = split_facts(text) if kind == "prose" else ((), text)
     if kind == "records":
-        candidates = [_record_sentence(record, line) for record, line in _records(text)]
+        candidates = [_record_sentence(record, line) for record, line in records(text)]
     elif kind == "code":
         candidates = list(_code_sentences(text))
     else:
@@ -193,23 +192,6 @@ def _line_sentences(text: str, kind: TextKind, markup: Markup) -> Iterator[Sente
 def _code_sentence(lines: Sequence[str], line: int, shown: AttachedBlock) -> Sentence:
     """The `Sentence` for code that no sentence introduces."""
     return Sentence(" ".join(" ".join(lines).split())[:MAX_CHARS], "", line, shown)
-
-
-def _records(text: str) -> Iterator[tuple[str, int]]:
-    """Each record as one line, with its line number. Records are separated by blank lines or top-level list items."""
-    at = line_number = 0
-    for match in [*re.finditer(r"\n[ \t]*\n|\n(?=- )", text), None]:
-        block = text[at : match.start() if match else len(text)]
-        shown = ""
-        for line in block.split("\n"):
-            words = _DASHES.sub("", line.strip())
-            is_continuation = not shown or shown.endswith(":") or not _VALUE.match(words)
-            shown += f"{' ' if is_continuation else '; '}{words}"
-        if shown.strip():
-            yield shown.strip(), line_number
-        if match:
-            line_number += block.count("\n") + match[0].count("\n")
-            at = match.end()
 
 
 def _split(masked: Masked, line: int) -> Iterator[Sentence]:
