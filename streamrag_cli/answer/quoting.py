@@ -18,7 +18,7 @@ from streamrag_cli.answer.facts import fact_match
 from streamrag_cli.answer.number_words import DIGITS, MAGNITUDES, TENS
 from streamrag_cli.answer.passages import AttachedBlock, select_rows
 from streamrag_cli.answer.sentence_cosines import sentence_cosines, with_title
-from streamrag_cli.answer.sentences import Sentence, sentences
+from streamrag_cli.answer.sentences import Sentence, select_fields, sentences
 from streamrag_cli.documents.formats import inline_markup, text_kind
 from streamrag_cli.model import Chunk, Hit
 from streamrag_cli.retrieval.embedder import BUILTIN, Embedder
@@ -41,6 +41,12 @@ _CACHED_TEXTS: Final = 500
 
 _TABLE_CHUNKS: Final = 12
 """The maximum number of chunks to read for a table that a sentence introduces. Each chunk takes one query."""
+
+_FIRST_FIELDS: Final = 2
+"""The number of fields at the beginning of a long record that are always quoted, because they usually identify it."""
+
+_MIN_STEM_CHARS: Final = 3
+"""The minimum length of a question's word that is compared with the beginnings of column names."""
 
 _BM25_K1: Final = 1.2
 _BM25_B: Final = 0.3
@@ -214,6 +220,8 @@ def _defines(sentence: Sentence, question_options: Sequence[str]) -> float:
 
 def _text_to_score(hit: Hit, sentence: Sentence) -> str:
     """The text to compare with the question: the sentence, and the beginning of the block that it introduces."""
+    if sentence.fields:
+        return "; ".join(sentence.fields)
     return f"{with_title(hit, sentence)} {sentence.block.words[:_BLOCK_CHARS]}" if sentence.markdown else sentence.text
 
 
@@ -226,7 +234,8 @@ def _as_quotes(
     """Turn each candidate into a quote: extend it to the requested value, and add the block that it introduces."""
     values = expected_values(question)
     shown: set[str] = set()
-    for hit, sentence in candidates:
+    for hit, candidate in candidates:
+        sentence = _with_matching_fields(candidate, hit.language, term_weights) if candidate.fields else candidate
         parts = extend_to_value(sentence, values, shown)
         if len(parts) == 1 and _is_question(sentence) and not sentence.block.markdown:
             parts = [sentence, *sentence.following[:1]]
@@ -260,6 +269,21 @@ def _matching_rows(table: AttachedBlock, language: str, term_weights: TermWeight
     lowest = min(coverage for coverage, _ in scores)
     matching = [index for index, (coverage, _) in enumerate(scores) if coverage > lowest]
     return select_rows(table, sorted(matching, key=lambda index: -sum(scores[index]))) if matching else table
+
+
+def _with_matching_fields(record: Sentence, language: str, term_weights: TermWeights) -> Sentence:
+    """The first fields of a record that is too long, and the fields that match the question.
+
+    The name of a field also matches if one of its words begins like a word of the question ("owns", `owner`).
+    """
+    terms = tuple(term for term in term_weights[language] if len(term) >= _MIN_STEM_CHARS)
+    scores = lexical_scores(record.fields, [language] * len(record.fields), term_weights)
+    ratings = [
+        coverage + any(word.startswith(terms) for word in re.findall(r"[^\W_]+", field.partition(": ")[0].lower()))
+        for (coverage, _), field in zip(scores, record.fields, strict=True)
+    ]
+    rest = range(_FIRST_FIELDS, len(record.fields))
+    return select_fields(record, [*range(_FIRST_FIELDS), *sorted(rest, key=lambda index: -ratings[index])])
 
 
 def lexical_scores(

@@ -18,6 +18,7 @@ from streamrag_cli.answer.passages import (
     fenced,
     is_title,
 )
+from streamrag_cli.answer.records import records
 from streamrag_cli.documents.formats import Markup, TextKind
 
 MAX_CHARS: Final = 500
@@ -25,31 +26,38 @@ MAX_FOLLOWING: Final = 3
 _MAX_CHUNK_CHARS: Final = 20_000
 """Text beyond this length is ignored. A chunk is shorter, but a long table's chunks are joined."""
 
-_DASHES: Final = re.compile(r"^(?:-[ \t]+)+")
-_VALUE: Final = re.compile(r"[\w\"'/.$@<{-][^:=\n]{0,80}[:=]")
-_CAPITAL: Final = f"[A-Z0-9\u00a7\u00c0-\u00de\u0400-\u042f{CODE_CHARACTERS}]"
+_CAPITALS: Final = "".join(chr(code) for code in range(0x80, 0x590) if chr(code).isupper())
+_WITHOUT_CASE: Final = "\u05d0-\u05ea\u0620-\u06d3\u0900-\u0eff\u10d0-\u10ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+_STARTS_SENTENCE: Final = f"[A-Z0-9\u00a7{_CAPITALS}{_WITHOUT_CASE}{CODE_CHARACTERS}]"
 _END: Final = re.compile(
-    rf"(?<=[.!?])[\"')\]\u201d\u2019]*\s+(?=[\"'(\[\u201c\u2018`]*{_CAPITAL})"
+    rf"(?<=[.!?])[\"')\]\u201d\u2019]*\s+(?=[\"'(\[\u201c\u2018`]*{_STARTS_SENTENCE})"
     r"|(?<=[\u3002\uff01\uff1f])[\"')\u201d\u2019\u300d\u300f\uff09]*\s*(?=\S)"
     r"|(?<=[\u061f\u06d4\u0964])[\"')\u201d]*\s+"
 )
 _ABBREVIATION: Final = re.compile(
     r"(?:\b(?:e\.g|i\.e|etc|cf|vs|approx|Mr|Mrs|Ms|Dr|Prof|St|No|Fig|Eq|Inc|Ltd|Co|Jr|Sr|Gen|Col|Lt|Rev|Mt|ca|"
-    r"Abs|Art|art|Bd|bijv|blz|bspw|bzw|dott|env|evtl|ggf|Hr|inkl|Nr|nr|núm|pag|pág|Sra|sig|sog|Str|Tel|Ud|vgl|zzgl)|"
-    r"\b[A-Zdhosuz])\.[\"')\]]*\s*$"
+    r"Abs|Art|art|Bd|bijv|blz|bspw|bzw|dott|env|evtl|ggf|Hr|inkl|Nr|nr|núm|pag|pág|Sra|sig|sog|Str|Tel|Ud|vgl|zzgl|"
+    r"al|godz|np|pl|św|ul|č|např|tř|αρ|τηλ|π\.χ|акад|им|кв|корп|обл|пер|пр|проф|просп|рис|см|стр|тел|ул)|"
+    r"\b[A-Zdhosuzдт\u0391-\u03a9\u0410-\u042f]|(?<!\d\s)\bг)\.[\"')\]]*\s*$"
 )
-"""Abbreviations in six languages that are often followed by a capital letter or a digit."""
+"""Abbreviations in ten languages that are often followed by a capital letter or a digit."""
 _ORDINAL: Final = re.compile(
     r"\b(?:ab|am|auf|bis|dem|den|der|des|die|fra|im|nach|på|seit|til|vom|vor|zum|zur)\s+\d{1,2}\.$", re.IGNORECASE
 )
 """An ordinal number in German, Danish or Norwegian."""
+_SPACED_DATE: Final = re.compile(
+    r"(?<!\d)(?:\d{4}\. \d{1,2}\. \d{1,2}\.(?: (?=[\uac00-\ud7af]))?|\d{1,2}\. \d{1,2}\. \d{4})"
+)
+"""A date whose numbers are separated by spaces, as in Korean, German and Czech."""
 _NUMBER: Final = re.compile(r"(?<![\w.])\d{1,2}\.$")
 _MONTH: Final = re.compile(
     r"(?:Januar|Jänner|Februar|März|Mars|Marts|April|Mai|Maj|Juni|Juli|August|September"
     r"|Oktober|November|Dezember|Desember|December)\b",
     re.IGNORECASE,
 )
-_NUMBERED: Final = re.compile(r"\b(?:no|nos|p|pp|vol|ch|sec|fig|ext|apt)\.$")
+_NUMBERED: Final = re.compile(
+    r"\b(?:no|nos|p|pp|vol|ch|sec|fig|ext|apt|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Okt|Nov|Dec|Dez)\.$"
+)
 """Abbreviations that are followed by a number only if they do not end a sentence."""
 _LONGEST_ABBREVIATION: Final = 20
 _ANNOUNCES: Final = re.compile(r"[:\uff1a][\"')\]*_]*$")
@@ -94,6 +102,8 @@ class Sentence:
     """The previous sentence in the same paragraph or item; empty if there is none."""
     following: tuple["Sentence", ...] = ()
     """The next sentences in the same paragraph or item; at most three."""
+    fields: tuple[str, ...] = ()
+    """All fields of a record that is too long to be shown as a whole; otherwise empty."""
     role: Literal["text", "heading", "fact"] = "text"
     """A `heading` occurs only if the chunk has nothing else; a `fact` is a line of the page's front matter."""
 
@@ -106,7 +116,7 @@ def sentences(text: str, kind: TextKind = "prose", markup: Markup = "markdown") 
     text = text[:_MAX_CHUNK_CHARS]
     facts, text = split_facts(text) if kind == "prose" else ((), text)
     if kind == "records":
-        candidates = [_line_sentence(mask(record, "none"), line) for record, line in _records(text)]
+        candidates = [_record_sentence(record, line) for record, line in records(text)]
     elif kind == "code":
         candidates = list(_code_sentences(text))
     else:
@@ -184,23 +194,6 @@ def _code_sentence(lines: Sequence[str], line: int, shown: AttachedBlock) -> Sen
     return Sentence(" ".join(" ".join(lines).split())[:MAX_CHARS], "", line, shown)
 
 
-def _records(text: str) -> Iterator[tuple[str, int]]:
-    """Each record as one line, with its line number. Records are separated by blank lines or top-level list items."""
-    at = line_number = 0
-    for match in [*re.finditer(r"\n[ \t]*\n|\n(?=- )", text), None]:
-        block = text[at : match.start() if match else len(text)]
-        shown = ""
-        for line in block.split("\n"):
-            words = _DASHES.sub("", line.strip())
-            is_continuation = not shown or shown.endswith(":") or not _VALUE.match(words)
-            shown += f"{' ' if is_continuation else '; '}{words}"
-        if shown.strip():
-            yield shown.strip(), line_number
-        if match:
-            line_number += block.count("\n") + match[0].count("\n")
-            at = match.end()
-
-
 def _split(masked: Masked, line: int) -> Iterator[Sentence]:
     """The sentences in a block that begins at `line`."""
     text = masked.text
@@ -215,10 +208,12 @@ def _split(masked: Masked, line: int) -> Iterator[Sentence]:
 def sentence_ends(text: str) -> Iterator[int]:
     """The offsets in plain text at which a sentence ends and another one begins."""
     start = 0
+    dates = [range(match.start() + 1, match.end() + 1) for match in _SPACED_DATE.finditer(text)]
     for match in _END.finditer(text):
         last_words = text[max(start, match.end() - _LONGEST_ABBREVIATION) : match.end()].rstrip()
         next_words = text[match.end() : match.end() + 12]
-        if not (_ABBREVIATION.search(last_words) or _is_number(last_words, next_words)):
+        is_in_date = any(match.end() in date for date in dates)
+        if not (is_in_date or _ABBREVIATION.search(last_words) or _is_number(last_words, next_words)):
             yield match.end()
             start = match.end()
 
@@ -240,6 +235,27 @@ def _sentence_if_any(masked: Masked, part: str, line: int) -> Iterator[Sentence]
 
 def _line_sentence(masked: Masked, line: int) -> Sentence:
     return _sentence(masked, masked.text, line)
+
+
+def _record_sentence(record: str, line: int) -> Sentence:
+    sentence = _line_sentence(mask(record, "none"), line)
+    return replace(sentence, fields=tuple(record.split("; "))) if len(record) > MAX_CHARS else sentence
+
+
+def select_fields(record: Sentence, order: Sequence[int]) -> Sentence:
+    """As many of the fields in `order` as fit, in the order of the record; `...` replaces fields that are left out."""
+    selected: list[int] = []
+    chars_left = MAX_CHARS
+    for index in order:
+        cost = len(record.fields[index]) + len("; ...; ")
+        if cost <= chars_left:
+            selected.append(index)
+            chars_left -= cost
+    shown: list[str] = []
+    for index, before in zip(sorted(selected), [-1, *sorted(selected)], strict=False):
+        shown += ["..."] * (index > before + 1) + [record.fields[index]]
+    shown += ["..."] * (max(selected, default=-1) < len(record.fields) - 1)
+    return _line_sentence(mask("; ".join(shown), "none"), record.line) if selected else record
 
 
 def _sentence(masked: Masked, part: str, line: int) -> Sentence:

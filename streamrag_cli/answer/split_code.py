@@ -21,7 +21,9 @@ _CODE_LINE: Final = re.compile(
 )
 _PROSE_LINE: Final = re.compile(r"[\s>*_-]*[A-Z][\w`*'\u2019-]*(?:[ ]+[^\s{}=<>;]+){4,}[.!?:]$")
 _MARKDOWN: Final = re.compile(r"`[^`\s][^`]*`|\*\*\w|\]\([^()\s]+\)|\]\[|^[-*+>]\s|^\d+[.)]\s", re.MULTILINE)
+_HEADING_OR_COMMENT: Final = re.compile(r"#{1,6}\s")
 _CODE_SHARE: Final = 0.7
+_HALF: Final = 0.5
 _MIN_CODE_LINES: Final = 3
 
 
@@ -43,7 +45,8 @@ def starts_inside_code(text: str) -> bool:
     if not any(line.strip() for line in lines[at + 1 :]):
         return True
     end = fences[1][0] if len(fences) > 1 else len(lines)
-    return _code_share(lines[:at]) > _code_share(lines[at + 1 : end])
+    before = [line for line in lines[:at] if not _HEADING_OR_COMMENT.match(line)]
+    return _code_share(before) > max(_code_share(lines[at + 1 : end]), _HALF)
 
 
 def _is_code(lines: Sequence[str]) -> bool:

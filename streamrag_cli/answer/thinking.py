@@ -15,6 +15,10 @@ _TAGS: Final = ("think", "thinking", "thought", "thoughts", "reasoning", "reflec
 _CLOSING_OF: Final[Mapping[str, str]] = {
     **{f"<{tag}>": f"</{tag}>" for tag in _TAGS},
     "[THINK]": "[/THINK]",
+    "<|channel>": "<channel|>",
+    "<unused94>": "<unused95>",
+    "<|START_THINKING|>": "<|END_THINKING|>",
+    "<|begin_of_thought|>": "<|end_of_thought|>",
     "\N{WHITE LEFT-POINTING TRIANGLE}think\N{WHITE RIGHT-POINTING TRIANGLE}": (
         "\N{WHITE LEFT-POINTING TRIANGLE}/think\N{WHITE RIGHT-POINTING TRIANGLE}"
     ),
@@ -30,7 +34,7 @@ _CLOSING: Final = re.compile("|".join(map(re.escape, _CLOSINGS)))
 _LONGEST_CLOSING: Final = max(map(len, _CLOSINGS))
 _MARKS: Final = (*_CLOSINGS, *_CHANNEL_MARKS)
 _PARTIAL_MARK: Final = re.compile(
-    r"[<\[\N{WHITE LEFT-POINTING TRIANGLE}][^<\[\N{WHITE LEFT-POINTING TRIANGLE}]{0,12}\Z"
+    r"[<\[\N{WHITE LEFT-POINTING TRIANGLE}][^<\[\N{WHITE LEFT-POINTING TRIANGLE}]{0,20}\Z"
 )
 # Phrases with which models begin to think aloud, but with which answers from documents do not begin. Text that is only
 # a prefix of a phrase in the first group is held back. The phrases in the second group begin like many answers, so

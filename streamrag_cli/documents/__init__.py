@@ -8,6 +8,6 @@ large files are parsed in a separate process (`sandbox`).
 
 from typing import Final
 
-RECIPE: Final = "5"
+RECIPE: Final = "6"
 """The version of the loaders' and the chunker's output. Increase it whenever that output changes: documents stored
 with another version are then loaded and chunked again, even if their files are unchanged."""

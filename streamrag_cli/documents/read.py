@@ -39,7 +39,15 @@ _BINARY_SIGNATURES: Final = (  # small archives, Office files and images may con
 )  # fmt: skip
 _NOT_CHARSETS: Final = frozenset({"idna", "punycode", "raw_unicode_escape", "unicode_escape", "undefined"})
 """Python codecs that are not document charsets. The first two take time quadratic in the size of the data."""
-_ENCODINGS_WITH_MARK: Final = ["utf_7", "utf_16", "utf_16_be", "utf_16_le", "utf_32", "utf_32_be", "utf_32_le"]
+_GUESSED_ENCODINGS: Final = (
+    "cp1252 cp1250 cp1251 cp1253 cp1254 cp1255 cp1256 cp1257 cp874 koi8_r cp866 cp437 cp850 iso8859_7 "
+    "iso8859_15 cp932 euc_jp iso2022_jp gb18030 big5 cp949"
+).split()
+"""The encodings in which files are still found. Rare ones, such as those of old Macs, fit short texts by accident."""
+_TURKISH: Final = re.compile(rb"[\xf0\xfd\xfe]")
+_ICELANDIC: Final = re.compile(rb"[\xe1\xe6\xe9\xed\xf3\xfa]")
+_CZECH: Final = (re.compile(rb"[\xec\xf8\xf9]"), re.compile(rb"[\xe1\xed\xfd]"))
+"""Letters of Windows-1254 and Windows-1250. In Windows-1252, they are letters that few languages use together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,15 +237,22 @@ def _guess(data: bytes) -> str:
     """Return the most likely encoding. On a tie, it is Windows-1252, the most common encoding for short texts."""
     from charset_normalizer import from_bytes  # imports in about 30 ms
 
-    matches = from_bytes(data, cp_exclusion=_ENCODINGS_WITH_MARK)
+    matches = from_bytes(data, cp_isolation=_GUESSED_ENCODINGS)
     best = matches.best()
     if best is None:
         return "cp1252"
     for match in matches:
-        encodings = {match.encoding, *match.could_be_from_charset}
-        if encodings & {"cp1252", "latin_1"} and (match.chaos, -match.coherence) <= (best.chaos, -best.coherence):
-            return "cp1252"
+        is_western = not {"cp1252", "latin_1"}.isdisjoint({match.encoding, *match.could_be_from_charset})
+        if is_western and (match.chaos, -match.coherence) <= (best.chaos, -best.coherence):
+            return _by_letters(data)
     return best.encoding
+
+
+def _by_letters(data: bytes) -> str:
+    """Return the encoding of text that may be in Windows-1252, from letters that are typical of one language."""
+    if _TURKISH.search(data) and not _ICELANDIC.search(data):
+        return "cp1254"
+    return "cp1250" if all(letters.search(data) for letters in _CZECH) else "cp1252"
 
 
 def _check(status: os.stat_result, limit_bytes: int) -> None:

@@ -10,7 +10,10 @@ from streamrag_cli.errors import ConfigurationError
 OPENAI_HOST: Final = "api.openai.com"
 OPENAI_BASE_URL: Final = f"https://{OPENAI_HOST}/v1"
 _WITHOUT_SCHEME: Final = re.compile(r"[A-Za-z0-9.-]+:[0-9]+(/[A-Za-z0-9./_-]*)?")
-_ENDPOINT: Final = re.compile(r"/(?:(?:chat/)?completions|embeddings|responses|models)/*$")  # users paste full URLs
+_ENDPOINT: Final = re.compile(
+    r"/(?:(?:chat/)?completions|embeddings|responses|models)/*$"  # users paste full URLs
+    r"|^/api/(?:generate|chat|tags|show|embed)/*$"  # of Ollama's own protocol
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

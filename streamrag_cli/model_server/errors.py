@@ -1,12 +1,13 @@
 """Creates the errors for model servers, with their messages, codes and hints.
 
-A server's own text is quoted but untrusted: HTML is never shown, control characters are replaced, the API key is
-masked (some servers echo it), and the text is truncated.
+A server's own text is quoted but untrusted: of HTML, at most the title is shown, control characters are replaced, the
+API key is masked (some servers echo it), and the text is truncated.
 """
 
 import re
 import shlex
 from collections.abc import Iterator
+from html import unescape
 from typing import Final
 
 from streamrag_cli.errors import ConfigurationError, ModelServerError, StreamragError
@@ -35,6 +36,9 @@ _QUOTA_EXHAUSTED: Final = ("insufficient_quota", "billing")
 _NO_SUCH_MODEL: Final = ("model_not_found", "model not found", "does not exist")
 _LOADING: Final = re.compile(
     r"loading (?:the )?model|model .{0,80}(?:is|being|still) (?:\w+ )?load|currently loading|warming up"
+)
+_PAGE_TITLE: Final = re.compile(
+    r"\A[\ufeff\s]*<(?!\?xml).{0,2000}?<title[^>]{0,100}>([^<]{1,200})", re.IGNORECASE | re.DOTALL
 )
 _ABOUT_THE_KEY: Final = re.compile(
     r"\b(?:api[ _-]?key|key|token|auth\w*|unauthori[sz]ed|credential|permission_?denied|login|sign in)"
@@ -165,8 +169,13 @@ def malformed(action: str, endpoint: ModelEndpoint) -> ModelServerError:
 
 
 def not_a_reply(endpoint: ModelEndpoint, text: str = "") -> ModelServerError:
-    """The error for a reply in the wrong form. `text` is the beginning of the reply; a web page is not shown."""
-    return malformed(f"did not reply with {endpoint.purpose.expected_reply}{_detail(text, endpoint)}", endpoint)
+    """The error for a reply in the wrong form. `text` is the beginning of the reply. A web page is shown by its title.
+
+    The title may explain the problem, for example that a proxy or a public network requires users to sign in.
+    """
+    page = _PAGE_TITLE.search(text)
+    shown = f" but with a web page{_detail(unescape(page[1]), endpoint)}" if page else _detail(text, endpoint)
+    return malformed(f"did not reply with {endpoint.purpose.expected_reply}{shown}", endpoint)
 
 
 def is_loading(status: int | None, text: str) -> bool:

@@ -175,6 +175,17 @@ def test_a_body_that_is_not_a_stream_is_an_error(reply: Reply) -> None:
     assert (conversation.tokens, conversation.code) == ([], "malformed")
 
 
+def test_the_title_of_a_web_page_is_in_the_error() -> None:
+    page = (
+        b"<!doctype html><html><head><meta charset=utf-8><title>Sign in &amp; surf</title></head><body>Hi</body></html>"
+    )
+    with OpenAIServer(chat=whole_body(page, content_type="text/html")) as server:
+        conversation = converse(server.base_url)
+
+    assert conversation.error is not None
+    assert conversation.error.message.endswith(" a stream of answer pieces but with a web page: Sign in & surf")
+
+
 @pytest.mark.fault("empty-answer")
 @pytest.mark.parametrize(
     ("reply", "message"),

@@ -94,6 +94,23 @@ def quoted(tmp_path: Path, name: str, text: str, question: str) -> str:
     return "".join(pieces(quotes))
 
 
+@pytest.mark.parametrize(
+    ("question", "field"),
+    [
+        ("Who owns BUOY-7?", "; ...; owner: Zelda” [1]"),
+        ("What is the warranty of BUOY-7 in months?", "; ...; warranty_months: 37; "),
+    ],
+)
+def test_the_matching_columns_of_a_long_row_are_quoted(tmp_path: Path, question: str, field: str) -> None:
+    names = ["id", *(f"reading_{number}" for number in range(45)), "warranty_months", "colour", "owner"]
+    rows = [f"BUOY-{number}{',12.5' * 45},{30 + number},red,Zelda" for number in range(9)]
+
+    first = quoted(tmp_path, "buoys.csv", "\n".join([",".join(names), *rows]), question).split("\n")[0]
+
+    assert first.startswith("“id: BUOY-7; reading_0: 12.5; ")
+    assert field in first
+
+
 def test_a_quoted_sentence_is_followed_by_the_command_it_introduces(tmp_path: Path) -> None:
     page = "# Pumps\n\nPumps are oiled in May. To drain the pump, run this:\n\n"
     page += "```sh\npumpctl drain <name> \\\n  --all\n```\n"

@@ -69,6 +69,7 @@ def test_sentences_have_no_markup(text: str, expected: list[str]) -> None:
         ("Es gilt z. B. Nr. 4 Abs. 2 der Ordnung, d. h. Hunde sind erlaubt.", 1),
         ("The limit is 5. After that, wait 30. Then try again.", 3),
         ("It ended in 2020. Augustus came later.", 2),
+        ("The fee is 21 euros from 1 Jan. 2024. It was 18 on 1 Dec. Then it rose.", 3),
     ],
 )
 def test_ordinal_numbers_and_abbreviations_do_not_end_a_sentence(text: str, expected: int) -> None:
@@ -183,6 +184,7 @@ def test_a_chunk_that_begins_inside_code_is_code_up_to_its_fence(code: str, behi
     [
         "Pull it:\n\n```\nkeelctl pull",
         "Pull it:\n```\nkeelctl pull\n```",
+        "# Knots\n\nPull it:\n\n1. Take it.\n2. Tie it.\n\nTo see the log\n```\nkeelctl log\n```\n",
         "Pull it\n\n```\nkeelctl pull\n```\n\nDone, or:\n\n```sh\nkeelctl tie\n```",
     ],
 )
@@ -255,6 +257,14 @@ def test_boilerplate_lines_are_never_quoted(line: str) -> None:
         ("船は九時に出ます。雨なら出ません！次の\n便は十時です。",
          ["船は九時に出ます。", "雨なら出ません！", "次の便は十時です。"]),
         ("هل الميناء مفتوح؟ نعم هو مفتوح.", ["هل الميناء مفتوح؟", "نعم هو مفتوح."]),
+        ("يفتح الميناء فجراً. الرسوم خمسة دراهم.", ["يفتح الميناء فجراً.", "الرسوم خمسة دراهم."]),
+        ("배는 아홉 시에 떠납니다. 표는 만 원입니다.", ["배는 아홉 시에 떠납니다.", "표는 만 원입니다."]),
+        ("2024. 5. 3. 문을 엽니다. 표는 없습니다.", ["2024. 5. 3. 문을 엽니다.", "표는 없습니다."]),
+        ("הספינה יוצאת בתשע. הכרטיס עולה שמונה.", ["הספינה יוצאת בתשע.", "הכרטיס עולה שמונה."]),
+        ("Το πλοίο φεύγει στις οκτώ. Το τηλ. 210 απαντά.", ["Το πλοίο φεύγει στις οκτώ.", "Το τηλ. 210 απαντά."]),
+        ("Łódź czeka przy ul. Śliskiej. Żagle są mokre.", ["Łódź czeka przy ul. Śliskiej.", "Żagle są mokre."]),
+        ("Шлюпка на ул. Ленина, д. 5. Канат у А. Белова.", ["Шлюпка на ул. Ленина, д. 5.", "Канат у А. Белова."]),
+        ("Loď pluje 3. 5. 2024. Čeká u mola.", ["Loď pluje 3. 5. 2024.", "Čeká u mola."]),
     ],
 )  # fmt: skip
 def test_sentence_ends_of_other_scripts_are_recognised(text: str, expected: list[str]) -> None:

@@ -47,6 +47,15 @@ def test_html_is_converted_to_visible_text() -> None:
     ]
 
 
+def test_front_matter_of_a_template_is_not_text() -> None:
+    document = loaded(
+        "sauna.html", "---\nlayout: page\ntitle: Sauna\ndescription: Heating\n---\n<p>It takes an hour.</p>\n"
+    )
+
+    assert (document.title, document.summary, document.text) == ("Sauna", "Heating", "It takes an hour.")
+    assert list(document.line_numbers or ())[:1] == [6]
+
+
 def test_line_numbers_match_the_file() -> None:
     document = loaded("a.html", PAGE)
     assert document.line_numbers is not None

@@ -24,12 +24,36 @@ def text_of(body: str) -> str:
         f"<main>{CONTENT}<p hidden>no</p><p aria-hidden=true>no</p><p style='display:none'>no</p><!-- no --></main>",
         f"<a class='skip-link' href='#m'>Skip</a><main id=m>{CONTENT}<div class='share buttons'>Post</div></main>",
         f"<div aria-hidden=true><main>{CONTENT}</main></div><div role=dialog>Cookies?</div>",
+        f"<div id=cookie-law-info-bar>We use cookies.</div>{CONTENT}<div id=onetrust-consent-sdk>Accept</div>",
         f"<main>{CONTENT}<ol class='comment-list'><li><article>{'A comment. ' * 60}</article></ol></main>",
     ],
-    ids=["roles", "main", "article", "teaser", "around", "dialogs", "hidden", "share", "behind a dialog", "comments"],
+    ids=[
+        "roles",
+        "main",
+        "article",
+        "teaser",
+        "around",
+        "dialogs",
+        "hidden",
+        "share",
+        "behind a dialog",
+        "consent",
+        "comments",
+    ],
 )
 def test_only_the_main_content_is_read(body: str) -> None:
     assert text_of(body) == "# Winches\n\nGrease the winch on the first day of each month."
+
+
+def test_marks_of_footnotes_are_dropped_and_other_superscripts_are_kept() -> None:
+    marks = "<sup class=reference>[7]</sup>", "<sup><a href='#fn1'>1</a></sup>", "<sup>[note 2]</sup>"
+    linked = "<a href='#fn2' class=footnote-ref role=doc-noteref><sup>2</sup></a>"
+
+    text = text_of(
+        f"<p>The winch{marks[0]}{linked} pulls{marks[1]} 40 m<sup>3</sup>{marks[2]} on the 1<sup>st</sup>.</p>"
+    )
+
+    assert text == "The winch pulls 40 m3 on the 1st."
 
 
 def test_without_landmarks_parts_that_are_mostly_links_are_dropped() -> None:

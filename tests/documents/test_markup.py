@@ -82,7 +82,7 @@ def test_org_comments_drawers_and_hidden_subtrees_are_dropped() -> None:
     assert (document.title, document.summary) == ("Forge", "iron heat")
     assert numbered(document) == [
         (4, "# Fire"),
-        (8, "DEADLINE: <2031-02-03>"),
+        (8, "- Deadline: 2031-02-03"),
         (9, "Heat it to `red*hot*` as the table says."),
         (14, "## New"),
         (19, "```sh"),
@@ -156,6 +156,19 @@ def test_latex_is_converted_to_visible_text() -> None:
         (18, "```"),
         (21, "- Café"),
     ]
+
+
+def test_latex_units_are_converted_to_symbols() -> None:
+    source = "\\SI{8}{\\hour}, \\qty{9.81}{\\metre\\per\\second\\squared}, \\SIrange{1}{2}{\\degreeCelsius}, \\si{kg}."
+
+    assert loaded("a.tex", source).text == "8 h, 9.81 m/s², 1–2 °C, kg."
+
+
+def test_latex_macros_without_arguments_are_expanded() -> None:
+    preamble = "\\newcommand{\\forge}{Forge~\\no\\xspace}\n\\def\\no{3}\n\\newcommand*\\heat[1]{#1 degrees}\n"
+    body = "\\begin{document}\nIn \\forge{} and \\forge we reach \\heat{900}.\n\\end{document}\n"
+
+    assert loaded("a.tex", preamble + body).text == "In Forge 3 and Forge 3 we reach 900."
 
 
 def test_a_percent_sign_in_verbatim_text_or_a_url_is_not_a_comment() -> None:
@@ -328,3 +341,9 @@ def test_a_restructuredtext_definition_is_on_the_line_of_its_term() -> None:
         "- slip: A ramp.\n\n- How deep? Two metres.\n\n- Kinds:\n- swing\n\n"
         "This is a line that was wrapped with\nan indentation.\n\nRun:\n\n```\nx = 1\n```"
     )
+
+
+def test_restructuredtext_substitutions_are_replaced() -> None:
+    source = "Retry it |n| times, not |other| or ``|n|``.\n\n.. |n| replace:: seven\n"
+
+    assert loaded("a.rst", source).text.startswith("Retry it seven times, not other or `|n|`.")

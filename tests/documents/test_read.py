@@ -129,17 +129,32 @@ def test_unicode_is_decoded_without_a_note(encoding: str, mark: bytes) -> None:
         "Straße und Größe, schöne Grüße aus München",
         "naïve — “quoted” text",
         "El niño comió piñas mañana",
+        "Übung macht den Meister",
     ],
 )
 def test_single_byte_western_text_is_decoded(text: str) -> None:
     assert decode(text.encode("cp1252")) == (text, "the text is not UTF-8 and was read as cp1252")
 
 
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("cp1250", "Klíče leží pod květináčem. Schůzka je ve čtvrtek."),
+        ("cp1254", "Çilingir şubatta gelir. Işıklar akşam söner. Öğle yemeği"),
+        ("cp874", "ร้านเปิดเวลาแปดโมงเช้าทุกวัน"),
+    ],
+)
+def test_encodings_of_other_languages_are_guessed(encoding: str, text: str) -> None:
+    assert decode(text.encode(encoding)) == (text, f"the text is not UTF-8 and was read as {encoding}")
+
+
 def test_cyrillic_and_japanese_encodings_are_guessed() -> None:
     russian = "Привет, как дела? Это русский текст для проверки кодировки."
+    short = "Пароль от калитки: сорок два. Почтальон приходит по четвергам. Кот ест дважды в день."
     japanese = "これは日本語のテキストです。文字コードの判定を確認します。"
 
     assert decode(russian.encode("cp1251")) == (russian, "the text is not UTF-8 and was read as cp1251")
+    assert decode(short.encode("cp1251")) == (short, "the text is not UTF-8 and was read as cp1251")
     assert decode(japanese.encode("shift_jis")) == (japanese, "the text is not UTF-8 and was read as cp932")
 
 

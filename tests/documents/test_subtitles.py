@@ -30,6 +30,15 @@ def test_webvtt_notes_styles_settings_and_rolling_repeats_are_dropped() -> None:
     assert [each.headings for each in chunk(document)] == [("00:01:02",)]
 
 
+def test_the_name_of_a_voice_is_not_repeated_within_its_sentence() -> None:
+    cues = ("<v Ida>Iron has to be", "<v Ida>red hot.", "<v Ida>Then strike,", "<v Ole>and cool it.")
+    source = "WEBVTT\n\n" + "".join(
+        f"00:0{n}.000 --> 00:0{n}.900\n{words}\n\n" for n, words in enumerate(cues, start=1)
+    )
+
+    assert loaded("a.vtt", source).text == "Ida: Iron has to be red hot.\nIda: Then strike,\nOle: and cool it.\n"
+
+
 def test_each_chunk_of_a_long_talk_has_its_own_timestamp() -> None:
     cues = "".join(
         f"{n}\n00:{n // 60:02}:{n % 60:02},000 --> 00:{n // 60:02}:{n % 60:02},900\n"

@@ -14,6 +14,8 @@ from streamrag_cli.model_server.endpoint import EMBEDDING, ModelEndpoint, checke
         ("http://localhost:11434/v1/", "http://localhost:11434/v1"),
         ("https://gateway.example/openai/v2", "https://gateway.example/openai/v2"),
         ("http://[::1]:8080", "http://[::1]:8080/v1"),
+        ("http://localhost:11434/api/generate", "http://localhost:11434/v1"),
+        ("http://localhost:3000/api/chat/completions", "http://localhost:3000/api"),
     ],
 )
 def test_a_base_url_without_a_path_gets_v1_and_loses_a_trailing_slash(base_url: str, used: str) -> None:

@@ -10,6 +10,7 @@ from itertools import zip_longest
 from typing import Final
 
 from streamrag_cli.documents.loaders.flow import Flow
+from streamrag_cli.documents.loaders.front_matter import front_matter
 from streamrag_cli.documents.loaders.html_content import Content, Element, Visibility
 from streamrag_cli.documents.loaders.html_tables import table_kind, table_lines
 from streamrag_cli.documents.outline import clean_heading, sections_from
@@ -43,6 +44,8 @@ _DECLARED: Final = re.compile(
 
 def load_html(path: str, data: bytes) -> Document:
     source, note = decode(data, declared=declared_encoding(data))
+    matter = front_matter(source)  # of the templates of static site generators
+    source = "\n" * source.count("\n", 0, matter.length) + source[matter.length :]
     root, is_complete = parse_html(source)
     flow = Flow()
     if root is not None:
@@ -55,7 +58,8 @@ def load_html(path: str, data: bytes) -> Document:
     return Document(
         path=path,
         text=text,
-        title=_title(root, [heading.text for heading in headings if heading.level == 1]),
+        title=_title(root, [heading.text for heading in headings if heading.level == 1]) or matter.title,
+        summary=matter.summary,
         sections=sections_from(headings, len(text)),
         line_numbers=lines if has_line_numbers else None,
         notes=tuple(each for each in (note, "" if is_complete else TOO_DEEP) if each),

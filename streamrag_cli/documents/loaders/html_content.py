@@ -26,6 +26,13 @@ _DROPPED_NAMES: Final = frozenset(
      "subscribe", "menu", "search", "searchbox", "popup", "modal", "recommended", "recommendations", "tagcloud"}
 )  # fmt: skip
 _DROPPED_INLINE: Final = frozenset({"headerlink", "copybtn", "clipboard", "editsection", "skip", "skiplink"})
+_CONSENT: Final = re.compile(
+    r"cookie.{0,20}(?:bar|banner|box|consent|dialog|law|message|modal|notice|overlay|policy|popup|warning)"
+    r"|consent-?(?:banner|manager|modal|popup)|onetrust|cookiebot|didomi|cmplz|iubenda-cs|qc-cmp|usercentrics|truste"
+    r"|tarteaucitron|cc-(?:window|banner)|gdpr",
+    re.IGNORECASE,
+)
+"""Class names and ids of banners that ask for consent to cookies."""
 _COMMENTS: Final = frozenset({"comments", "commentlist", "disqus"})
 _CONTAINERS: Final = frozenset(
     {"div", "ul", "ol", "section", "aside", "header", "footer", "form", "p", "table", "details"}
@@ -37,6 +44,8 @@ _HIDDEN_STYLE: Final = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden",
 _WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _GUTTER: Final = re.compile(r"\b(?:gutter|ln|lnt|linenos?|linenodiv|line-?numbers?|line-no|blob-num)\b", re.IGNORECASE)
 _NUMBERS: Final = re.compile(r"[\d\s.:|]*\Z")
+_NOTE_MARK: Final = re.compile(r"\s*(?:\[[^\[\]]{1,20}\]\s*)+\Z")
+_BARE_NOTE_MARK: Final = re.compile(r"\s*(?:\d{1,3}|[a-z*\u2020\u2021])\s*\Z")
 
 _NEARLY_EMPTY_CHARS: Final = 30
 _SHORT_CHARS: Final = 200
@@ -105,7 +114,8 @@ class Content:
         if not isinstance(tag, str) or tag in _DROPPED or is_hidden(element):
             return None
         role = (element.get("role") or "").casefold()
-        if role in _DROPPED_ROLES or _is_gutter(element) or (tag == "a" and _is_permalink(element)):
+        is_link_mark = (tag == "a" and _is_permalink(element)) or _is_note_mark(element)
+        if role in _DROPPED_ROLES or _is_gutter(element) or is_link_mark:
             return None
         in_comments = in_comments or "comment" in (element.get("class") or "").casefold()
         if tag == "main" or role == "main":
@@ -211,6 +221,19 @@ def _is_permalink(element: Element) -> bool:
     return (element.get("href") or "").startswith("#") and not any(map(str.isalnum, _text(element)))
 
 
+def _is_note_mark(element: Element) -> bool:
+    """Whether the element is the mark of a footnote: a superscript in brackets, or one that links to the same page."""
+    if element.tag == "a":
+        return element.get("role") == "doc-noteref" or "footnote-ref" in (element.get("class") or "")
+    if element.tag != "sup":
+        return False
+    text = _text(element)
+    return _NOTE_MARK.match(text) is not None or (
+        _BARE_NOTE_MARK.match(text) is not None
+        and any((link.get("href") or "").startswith("#") for link in element.iter("a"))
+    )
+
+
 def _text(element: Element) -> str:
     return "".join(element.itertext())
 
@@ -221,6 +244,8 @@ def _is_named_dropped(element: Element) -> bool:
     if tag not in _CONTAINERS:
         return bool(name) and tag in {"a", "span"} and not _DROPPED_INLINE.isdisjoint(_words(name))
     identity = element.get("id") or ""
+    if (identity or name) and _CONSENT.search(f"{identity} {name}"):
+        return True
     if identity.casefold() in _DROPPED_NAMES and not _is_section(element, identity):
         return True
     words = _words(name)

@@ -1,10 +1,11 @@
 """Loads LaTeX: the text of the document body by section, without comments and commands that print nothing.
 
-Macros are not expanded. An unknown command is replaced by the content of its braces.
+Only the document's own macros without arguments are expanded. An unknown command is replaced by the content of its
+braces.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from streamrag_cli.documents.loaders.latex_inline import argument_end, inline_text
@@ -43,6 +44,12 @@ _DEFINITION: Final = re.compile(
     r"|newif|newlength|newcounter|tikzset|usetikzlibrary|usetheme|sisetup|captionsetup|title|author|date|thispagestyle"
     r"|includeonly|import|subfile)\b"
 )
+_MACRO: Final = re.compile(
+    r"[ \t]*\\(?:(?:(?:re)?newcommand|providecommand)\*?[ \t]*\{?|def)\\([a-zA-Z@]{1,40})\}?[ \t]*(?=\{)"
+)
+_COMMAND: Final = re.compile(r"\\([a-zA-Z@]+)(?:\{\})?")
+_MACRO_CHARS: Final = 200
+_MACRO_DEPTH: Final = 3
 _ITEM: Final = re.compile(r"\\item\b[ \t]*(?:\[((?:[^\[\]\n]|\[[^\[\]]*\])*)\])?[ \t]*")
 _RULES: Final = re.compile(
     r"\\(?:hline|toprule|midrule|bottomrule|endhead|endfirsthead|endfoot|endlastfoot)\b(?:\[[^\]]*\])?"
@@ -58,9 +65,39 @@ def load_latex(path: str, text: str) -> Document:
         (at for at, (_, line, is_code) in enumerate(lines) if not is_code and _is_mark(line, _BEGIN, "document")), -1
     )
     title = _title("\n".join(line for _, line, is_code in lines if not is_code))
-    reader = _Reader(lines[begin + 1 :])
+    macros = _macros(line for _, line, is_code in lines if not is_code)
+    reader = _Reader(
+        [
+            (number, line if is_code else _expanded(line, macros), is_code)
+            for number, line, is_code in lines[begin + 1 :]
+        ]
+    )
     reader.read()
     return reader.out.document(path, title=title)
+
+
+def _macros(lines: Iterable[str]) -> dict[str, str]:
+    """The replacement of each macro that has no arguments and is defined on one line."""
+    macros: dict[str, str] = {}
+    for line in lines:
+        match = _MACRO.match(line) if len(line) <= _LINE_CHARS else None
+        if match and (end := argument_end(line, match.end())) > 0:
+            body = line[match.end() + 1 : end - 1].replace("\\xspace", "")
+            if len(body) <= _MACRO_CHARS and "#" not in body:
+                macros[match[1]] = body
+    return macros
+
+
+def _expanded(line: str, macros: Mapping[str, str]) -> str:
+    """Replace the macros in `line` and the macros in their replacements, within limits."""
+    for _ in range(_MACRO_DEPTH):
+        if not macros or "\\" not in line or _DEFINITION.match(line) or _VERB.search(line):
+            break
+        replaced = _COMMAND.sub(lambda match: macros.get(match[1], match[0]), line)
+        if replaced == line or len(replaced) > _LINE_CHARS:
+            break
+        line = replaced
+    return line
 
 
 def _title(text: str) -> str:

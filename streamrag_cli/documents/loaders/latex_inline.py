@@ -33,6 +33,22 @@ _SYMBOLS: Final = {
     "Omega": "Ω", "Sigma": "Σ", "circ": "°", "percent": "%", "quad": " ", "qquad": " ", "textendash": "–",
     "textemdash": "—", "textquotesingle": "'", "slash": "/", "par": " ", "newline": " ", "linebreak": " ",
 }  # fmt: skip
+_UNITS: Final = {
+    "metre": "m", "meter": "m", "second": "s", "gram": "g", "ampere": "A", "kelvin": "K", "mole": "mol",
+    "candela": "cd", "hertz": "Hz", "newton": "N", "pascal": "Pa", "joule": "J", "watt": "W", "volt": "V",
+    "ohm": "Ω", "farad": "F", "tesla": "T", "henry": "H", "coulomb": "C", "siemens": "S", "lumen": "lm",
+    "lux": "lx", "becquerel": "Bq", "celsius": "°C", "degreeCelsius": "°C", "degree": "°", "arcminute": "′",
+    "arcsecond": "″", "radian": "rad", "minute": "min", "hour": "h", "day": "d", "litre": "l", "liter": "l",
+    "tonne": "t", "hectare": "ha", "bar": "bar", "electronvolt": "eV", "decibel": "dB", "bit": "bit", "byte": "B",
+    "percent": "%", "dalton": "Da", "angstrom": "Å", "pico": "p", "nano": "n", "micro": "µ", "milli": "m",
+    "centi": "c", "deci": "d", "hecto": "h", "kilo": "k", "mega": "M", "giga": "G", "tera": "T", "kibi": "Ki",
+    "mebi": "Mi", "gibi": "Gi", "per": "/", "squared": "²", "cubed": "³",
+}  # fmt: skip
+_POWERS: Final = {"square": "²", "cubic": "³"}
+_PREFIXES: Final = frozenset("pico nano micro milli centi deci hecto kilo mega giga tera kibi mebi gibi".split())
+_QUANTITIES: Final = {"si": 0, "unit": 0, "SI": 1, "qty": 1, "SIrange": 2, "qtyrange": 2}
+"""The commands of siunitx that print a unit, with the number of values before it."""
+_UNIT_PART: Final = re.compile(r"\\([a-zA-Z]+)|([^\\\s{}]+)")
 _ACCENTS: Final = {
     "'": "\u0301", "`": "\u0300", '"': "\u0308", "^": "\u0302", "~": "\u0303", "=": "\u0304", ".": "\u0307",
     "c": "\u0327", "v": "\u030c", "u": "\u0306", "H": "\u030b", "k": "\u0328", "r": "\u030a",
@@ -96,7 +112,13 @@ def _command(source: str, name: str, at: int, depth: int) -> tuple[str, int]:
         at = option.end()
     arguments: list[str] = []
     max_arguments = (
-        3 if name.startswith("multi") else 2 if name in _SECOND | {"frac", "addcontentsline", "SI", "qty"} else 1
+        _QUANTITIES[name] + 1
+        if name in _QUANTITIES
+        else 3
+        if name.startswith("multi")
+        else 2
+        if name in _SECOND | {"frac", "addcontentsline"}
+        else 1
     )
     while len(arguments) < max_arguments and source.startswith("{", at) and (end := argument_end(source, at)) > 0:
         arguments.append(source[at + 1 : end - 1])
@@ -110,9 +132,31 @@ def _command(source: str, name: str, at: int, depth: int) -> tuple[str, int]:
         return f"`{shown}`" if name in {"texttt", "code"} else shown, at
     if name in _SECOND:
         return _read(arguments[-1], depth + 1), at
-    if name in {"frac", "SI", "qty"}:
-        return ("/" if name == "frac" else " ").join(_read(each, depth + 1) for each in arguments), at
+    if name == "frac":
+        return "/".join(_read(each, depth + 1) for each in arguments), at
+    if name in _QUANTITIES:
+        values = "–".join(_read(each, depth + 1) for each in arguments[: _QUANTITIES[name]])
+        return f"{values} {_unit(''.join(arguments[_QUANTITIES[name] :]))}".strip(), at
     shown = _read(arguments[0], depth + 1)
     if name in {"footnote", "footnotetext", "thanks"}:
         return f" ({shown})", at
     return f"^{shown}" if name == "textsuperscript" else shown, at
+
+
+def _unit(source: str) -> str:
+    r"""The symbol of a unit.
+
+    >>> _unit(r"\kilo\metre\per\hour"), _unit(r"\per\square\milli\metre"), _unit("kg")
+    ('km/h', '/mm²', 'kg')
+    """
+    shown: list[str] = []
+    power = ""
+    for command, text in _UNIT_PART.findall(source):
+        if command in _POWERS:
+            power = _POWERS[command]
+            continue
+        shown.append(_UNITS.get(command, command) or text)
+        if command not in _PREFIXES and command != "per":
+            shown.append(power)
+            power = ""
+    return "".join(shown)

@@ -21,6 +21,8 @@ _COMMENT: Final = re.compile(r"[ \t]*#(?:[ \t].*)?")
 _DRAWER: Final = re.compile(r"[ \t]*:[\w-]+:[ \t]*")
 _DRAWER_END: Final = re.compile(r"[ \t]*:end:[ \t]*", re.IGNORECASE)
 _CLOCK: Final = re.compile(r"[ \t]*CLOCK:.*")
+_PLANNING: Final = re.compile(r"(SCHEDULED|DEADLINE|CLOSED):[ \t]*([<\[][^<>\[\]]*[>\]](?:--<[^<>]*>)?)[ \t]*")
+_PLANNING_LINE: Final = re.compile(rf"[ \t]*(?:{_PLANNING.pattern})+")
 _FIXED: Final = re.compile(r"[ \t]*:(?: (.*))?")
 _ROW: Final = re.compile(r"[ \t]*\|(.*)")
 _ROW_RULE: Final = re.compile(r"[ \t]*\|[-+|: ]*[ \t]*")
@@ -87,7 +89,7 @@ class _Reader:
             self.out.heading(level, _inline(_COOKIE.sub("", words)), self._at)
 
     def _take(self, line: str, number: int) -> None:
-        if not line.strip():
+        if not line.strip() or _RULING.fullmatch(line):
             self.out.blank()
         elif begin_mark := _BEGIN.fullmatch(line):
             self._block(begin_mark[1].casefold(), begin_mark[2] or "")
@@ -104,13 +106,18 @@ class _Reader:
             self._fixed(number)
         elif _ROW.fullmatch(line):
             self._table(number)
-        elif _RULING.fullmatch(line):
-            self.out.blank()
         elif item := _ITEM.match(line):
             term, is_definition, rest = line[item.end() :].partition(" :: ")
             self.out.add("- " + _inline(f"{term}: {rest}" if is_definition else term), number)
+        elif _PLANNING_LINE.fullmatch(line):
+            self._planning(line, number)
         else:
             self.out.add(_inline(_NOTE_DEFINITION.sub("", line.strip())), number)
+
+    def _planning(self, line: str, number: int) -> None:
+        for name, date in _PLANNING.findall(line):
+            self.out.add(f"- {name.capitalize()}: {date.strip('<>[]')}", number)
+        self.out.blank()
 
     def _block(self, kind: str, language: str) -> None:
         closing = f"#+end_{kind}"

@@ -4,6 +4,7 @@ Directives that read files or pass through raw text are disabled. Only block str
 affect sections, and parsing it would take longer.
 """
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from streamrag_cli.documents.loaders.plain import load_plain
@@ -20,6 +21,10 @@ OUTLINED_CHARS: Final = 4_000_000
 _NO_LINE_ENDS: Final = dict.fromkeys(map(ord, "\v\f\x1c\x1d\x1e\x85\u2028\u2029"), " ")
 
 
+_REPLACEMENT: Final = re.compile(r"^\.\.[ \t]+\|([^|\n]{1,80})\|[ \t]+replace::[ \t]+(\S.{0,200})$", re.MULTILINE)
+_REFERENCE: Final = re.compile(r"(?<!`)\|([^|\s][^|\n]{0,79})\|(?![\w`]| +replace::)")
+
+
 def load_rst(path: str, text: str) -> Document:
     notes: tuple[str, ...] = ()
     titles: dict[int, Title] = {}
@@ -31,7 +36,13 @@ def load_rst(path: str, text: str) -> Document:
         notes = ("the document is nested too deeply, so it was read without headings",)
     except Exception as error:  # noqa: BLE001 - docutils may raise anything; the text can be read without it
         notes = (f"docutils cannot parse the document ({type(error).__name__}), so it was read without headings",)
-    return write_rst(text, titles).document(path, notes=notes)
+    return write_rst(_with_substitutions(text), titles).document(path, notes=notes)
+
+
+def _with_substitutions(text: str) -> str:
+    """Replace references such as `|version|` by the text that the document defines for them on one line."""
+    replacements = {name: value.strip() for name, value in _REPLACEMENT.findall(text)} if "replace::" in text else {}
+    return _REFERENCE.sub(lambda match: replacements.get(match[1], match[0]), text) if replacements else text
 
 
 def _find_titles(text: str) -> dict[int, Title]:

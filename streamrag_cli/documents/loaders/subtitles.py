@@ -28,6 +28,7 @@ _TIMES: Final = re.compile(
 )
 _NOT_SPOKEN: Final = re.compile(r"(?:NOTE|STYLE|REGION)\b")
 _VOICE: Final = re.compile(r"<v(?:\.[\w.-]+)?[ \t]+([^<>]+)>")
+_NAMED: Final = re.compile(r"- ([^:]{1,80}): ")
 _TAG: Final = re.compile(r"</?[a-zA-Z0-9][^<>]*>|\{\\[^{}]*\}|\{[a-z]\}")
 _SPEAKER: Final = re.compile(r"^[ \t]*(?:>>+|[-–][ \t]?)(?=\S)[ \t]*")
 _SENTENCE_END: Final = re.compile(r"[.!?…。！？][\"')\]”’]*\Z")
@@ -71,7 +72,9 @@ def load_subtitles(path: str, text: str) -> Document:
 def _sentences(text: str) -> Iterator[_Sentence]:
     pieces: list[str] = []
     number, begins_s, ends_s = 1, 0.0, 0.0
-    for cue in _cues(text):
+    voice = ""
+    for each in _cues(text):
+        cue, voice = _without_repeated_voice(each, voice if pieces else "")
         is_new_voice = bool(cue.lines) and _SPEAKER.match(cue.lines[0]) is not None
         length = sum(map(len, pieces))
         if pieces and (cue.begins_s - ends_s > _PAUSE_S or is_new_voice or length > _UNPUNCTUATED_CHARS):
@@ -92,6 +95,18 @@ def _sentences(text: str) -> Iterator[_Sentence]:
         ends_s = cue.ends_s
     if pieces:
         yield _Sentence(number, begins_s, " ".join(pieces))
+
+
+def _without_repeated_voice(cue: _Cue, voice: str) -> tuple[_Cue, str]:
+    """Drop the name in lines that continue a sentence of `voice`. Returns the name of the last voice as well."""
+    lines: list[str] = []
+    for line in cue.lines:
+        if match := _NAMED.match(line):
+            lines.append(line[match.end() :] if match[1] == voice else line)
+            voice = match[1]
+        else:
+            lines.append(line)
+    return cue._replace(lines=[line for line in lines if line]), voice
 
 
 def _split(line: str) -> list[str]:

@@ -1,0 +1,42 @@
+"""Structured data is split into records whose values belong to one part."""
+
+import pytest
+
+from streamrag_cli.answer.records import records
+from tests.support.loading import loaded
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "expected"),
+    [
+        (
+            "shop.json",
+            '{"shop": {"items": [{"name": "rope", "price": 12}, {"name": "bell", "price": 88}], "town": "Lenn"}}',
+            ["shop: town: Lenn", "shop: items: name: rope; price: 12", "shop: items: name: bell; price: 88"],
+        ),
+        (
+            "shop.xml",
+            "<shop><item><name>rope</name><price>12</price></item><item><name>bell</name><price>88</price></item></shop>",
+            ["shop: item: name: rope; price: 12", "shop: item: name: bell; price: 88"],
+        ),
+        (
+            "api.yaml",
+            "paths:\n  /ropes:\n    get:\n      maximum: 90\n  /bells:\n    get:\n      maximum: 15\n",
+            ["paths: /ropes: get: maximum: 90", "paths: /bells: get: maximum: 15"],
+        ),
+        (
+            "person.json",
+            '{"person": {"name": "Ada", "home": {"town": "Lenn"}, "office": {"floor": 3}}}',
+            ["person: name: Ada; home: town: Lenn; office: floor: 3"],
+        ),
+        ("ropes.csv", "name,price\nhemp,12\nnylon,9\n", ["name: hemp; price: 12", "name: nylon; price: 9"]),
+    ],
+)
+def test_parts_with_the_same_field_names_are_separate_records(name: str, source: str, expected: list[str]) -> None:
+    assert [record for record, _ in records(loaded(name, source).text)] == expected
+
+
+def test_a_record_has_the_number_of_its_first_line() -> None:
+    text = "a:\n  - x: 1\n    y: 2\n  - x: 3\n    y: 4\n\nb: 5"
+
+    assert list(records(text)) == [("a: x: 1; y: 2", 1), ("a: x: 3; y: 4", 3), ("b: 5", 6)]
