@@ -11,6 +11,7 @@ import typer
 from streamrag_cli.cli import options
 from streamrag_cli.cli.process import Process
 from streamrag_cli.errors import StreamragError
+from streamrag_cli.missing_files import is_missing
 from streamrag_cli.model import DocumentEntry
 from streamrag_cli.service.interface import Listing
 from streamrag_cli.service.local import LocalService
@@ -84,5 +85,5 @@ def _hint(process: Process, pattern: str, listing: Listing, settings: Settings) 
             if asyncio.run(LocalService().list(listing, replace(settings, collection=name))):
                 return f"streamrag ls {shlex.quote(pattern)} -c {shlex.quote(name)}"
     names = process.display_names
-    on_disk = names.directory is not None and (names.directory / pattern).exists()
+    on_disk = names.directory is not None and not is_missing(names.directory / pattern)
     return f"streamrag ingest {shlex.quote(pattern)}" if on_disk and not listing.tags else ""

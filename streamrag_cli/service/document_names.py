@@ -10,6 +10,7 @@ from streamrag_cli.addresses import format_path, is_address
 from streamrag_cli.counting import counted_noun
 from streamrag_cli.display_names import DisplayNames
 from streamrag_cli.errors import UsageError
+from streamrag_cli.missing_files import is_missing
 from streamrag_cli.model import DocumentRecord
 from streamrag_cli.store.interface import Manifest
 from streamrag_cli.store.rows import EVERYTHING
@@ -99,7 +100,7 @@ def _on_disk(name: str, records: list[DocumentRecord], names: DisplayNames) -> U
     shown, argument = sanitise_line(names.of(path))[:200], shlex.quote(sanitise_line(names.typed(path)))
     if below := sum(each.path.startswith(f"{path}/") for each in records):
         message, hint = f"{shown} is a folder with {counted_noun(below, 'document')}", f"streamrag ls {argument}"
-    elif Path(path).is_file():
+    elif not is_missing(Path(path)) and Path(path).is_file():
         message, hint = f"{shown} has not been ingested", f"streamrag ingest {argument}"
     else:
         return None

@@ -230,8 +230,9 @@ def test_ls_suggests_the_collection_that_has_the_documents_or_to_ingest_them(cli
     assert cli.run("ingest", "-q", "deeds", "-c", "papers").code == 0
     nothing = "no document matches in the collection 'default'\n"
 
-    assert [cli.run("ls", pattern).stderr for pattern in ("deeds", "*.rst", "new", "new/plan.md")] == [
+    assert [cli.run("ls", pattern).stderr for pattern in ("deeds", "*.rst", "a" * 5000, "new", "new/plan.md")] == [
         f"{nothing}hint: streamrag ls deeds -c papers\n",
+        nothing,
         nothing,
         f"{nothing}hint: streamrag ingest new\n",
         f"{nothing}hint: streamrag ingest new/plan.md\n",

@@ -105,6 +105,7 @@ def test_a_line_number_selects_the_passage_that_contains_it(user: WarmCommandLin
         ),
         ("rules", "rules is a folder with 2 documents", "streamrag ls rules"),
         ("./new.md:2", "new.md has not been ingested", "streamrag ingest new.md"),
+        pytest.param("a" * 5000, f"no document is named '{'a' * 200}'", "streamrag ls", id="too long for a file"),
         ("note.txt", "no document is named 'note.txt'; similar: notes.txt", "streamrag show notes.txt"),
         (
             "rules/hour.md:3-4",
