@@ -124,7 +124,8 @@ def unreachable(reason: str, endpoint: ModelEndpoint) -> ModelServerError:
 
 def redirected(redirect: RedirectedError, endpoint: ModelEndpoint) -> ModelServerError:
     message = masked(
-        f"{redirect.from_origin} redirects to {redirect.to_origin}, a different server; nothing was sent there",
+        f"{redirect.from_origin} redirects to {redirect.to_origin}; the redirect was not followed, and nothing was sent"
+        " there",
         endpoint,
     )
     return ModelServerError(message, code="redirected", hint=endpoint.purpose.other_server_command)

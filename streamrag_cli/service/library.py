@@ -269,7 +269,7 @@ def _rows(manifest: Manifest, record: DocumentRecord, place: str, selection: Sel
 def _part(
     manifest: Manifest, record: DocumentRecord, heading: str | None, fragment: str, selection: Selection
 ) -> Passage:
-    """The part of a web page under a heading, which has the text `heading` or else the id `fragment`.
+    """The part of a web page under the heading whose text is `heading` or, failing that, whose id is `fragment`.
 
     `heading` is None for a page that was fetched on another machine.
     """

@@ -1,4 +1,4 @@
-"""The watcher's side of its worker: starts the process, sends jobs and receives events."""
+"""The watcher's end of the connection to its worker process: starts the process, sends jobs and receives events."""
 
 import contextlib
 import os

@@ -80,8 +80,8 @@ def test_a_redirect_to_another_origin_is_an_error_that_names_both(
 
     assert (caught.value.code, caught.value.exit_code) == ("redirected", ExitCode.MODEL_SERVER)
     assert caught.value.message == (
-        f"http://127.0.0.1:{server.port} redirects to http://127.0.0.1:{elsewhere.port}, a different server; "
-        "nothing was sent there"
+        f"http://127.0.0.1:{server.port} redirects to http://127.0.0.1:{elsewhere.port}; the redirect was not"
+        " followed, and nothing was sent there"
     )
     assert (len(server.requests), elsewhere.requests) == (1, [])
 
@@ -105,7 +105,7 @@ def test_origins_differ_by_scheme_host_or_port(
             ask(server.base_url)
 
     assert caught.value.code == "redirected"
-    assert f"redirects to {named.format(port=server.port)}, a different server" in caught.value.message
+    assert f"redirects to {named.format(port=server.port)}; the redirect was not followed" in caught.value.message
 
 
 @pytest.mark.parametrize("ask", [answering, embedding, listing])

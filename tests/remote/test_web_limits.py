@@ -48,7 +48,7 @@ def test_a_redirect_to_a_private_address_is_blocked(serve: Callable[..., Site], 
     code, reason = failure(crawl(f"{site.url}/a"))
 
     assert (code, other.requests) == ("blocked_address", [])
-    assert "private addresses are allowed only in the URL that you ingest" in reason
+    assert "a private address is allowed only if the URL that you ingest contains the IP address itself" in reason
 
 
 @pytest.mark.fault("private-address")

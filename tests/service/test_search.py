@@ -38,7 +38,7 @@ def test_a_search_returns_its_hits_in_one_event(settings: Settings) -> None:
     assert (sources.sources[0].n, sources.sources[0].source) == (1, "docs/lighthouse.md")
 
 
-def test_an_irrelevant_search_yields_one_error(settings: Settings) -> None:
+def test_a_search_without_relevant_hits_yields_one_error(settings: Settings) -> None:
     (error,) = search("quantum chromodynamics", replace(settings, min_score=0.99))
 
     assert isinstance(error, Error)
@@ -46,7 +46,7 @@ def test_an_irrelevant_search_yields_one_error(settings: Settings) -> None:
     assert "--min-score 0" in error.hint
 
 
-def test_an_irrelevant_search_over_http_returns_an_empty_list_and_an_error(settings: Settings) -> None:
+def test_a_search_over_http_without_relevant_hits_returns_an_empty_list_and_an_error(settings: Settings) -> None:
     with running_server(settings) as server:
         reply = request(f"{server.url}/search?query=quantum+chromodynamics&min_score=0.99")
 

@@ -80,7 +80,10 @@ class CheckedBackend(httpcore2.NetworkBackend):
                 raise FetchError(f"{why}; to fetch it, pass its URL to ingest", "blocked_address")
             literal = addresses[0] == host
             what = host if literal else f"{host} resolves to {addresses[0]}, which"
-            reason = f"{what} is not a public address; private addresses are allowed only in the URL that you ingest"
+            reason = (
+                f"{what} is not a public address; a private address is allowed only if the URL that you ingest contains"
+                " the IP address itself, or localhost"
+            )
             raise FetchError(reason, "blocked_address")
         for address in allowed[: _DIALLED - 1]:
             try:

@@ -113,7 +113,7 @@ class CollectionReader:
         with self._session() as session:
             chunks = session.catalog.chunks(chunk_ids)
             if len(chunks) < len(set(chunk_ids)):
-                why = f"{len(chunk_ids) - len(chunks)} passages listed in the index are missing"
+                why = f"missing passages listed in the index: {len(chunk_ids) - len(chunks)}"
                 raise damaged_catalog(session.epoch.catalog_file, why)
         return [chunks[chunk_id] for chunk_id in chunk_ids]
 
@@ -243,7 +243,7 @@ class _Session:
         self._frequencies: dict[str, int] = {}
 
     def vectors(self) -> Vectors:
-        """The Chroma collection, which is opened at the first call because that is slow."""
+        """The Chroma collection. It is opened only on the first call, because opening it is slow."""
         if self._vectors is None:
             shared = self.epoch.vectors(self.generation, self._open_vectors, self._limit)
             self._vectors = self._stack.enter_context(shared)

@@ -82,7 +82,7 @@ class PostgresReader:
     def require_chunks(self, chunk_ids: Sequence[str]) -> list[StoredChunk]:
         chunks = self._manifest.chunks(chunk_ids)
         if lost := [each for each in chunk_ids if each not in chunks]:
-            raise self._damaged(f"{len(lost)} passages listed in the indexes are missing")
+            raise self._damaged(f"missing passages listed in the indexes: {len(lost)}")
         return [chunks[each] for each in chunk_ids]
 
     def select(self, scope: Filter) -> Selection:

@@ -78,7 +78,8 @@ def remove_collection(address: PostgresUrl, collection: str) -> None:
         ):
             if not any(schema.drop_epoch(conn, epoch) for _ in range(_DROP_ATTEMPTS)):
                 raise busy(
-                    f"a question is still reading the collection {collection!r}, so its tables have not been dropped",
+                    f"the collection {collection!r} is still being read to answer a question, so its tables have not"
+                    " been dropped",
                     hint=f"streamrag ingest --remove --all --yes -c {shlex.quote(collection)}",
                 )
 
