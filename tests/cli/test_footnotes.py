@@ -23,8 +23,8 @@ def test_footnotes_in_a_pipe_are_a_markdown_list_of_the_cited_sources(cli_with_s
 
     text, _, footnotes = with_footnotes.partition("\n\n")
     assert (text + "\n", plain) == (plain, "One [2]. Two [1][2]. Unknown [9].\n")
-    lines = footnotes.splitlines()
-    assert [line.split(" `")[0] for line in lines] == ["- [1]", "- [2]"]
+    heading, _, *lines = footnotes.splitlines()
+    assert (heading, [line.split(" `")[0] for line in lines]) == ("Sources:", ["- [1]", "- [2]"])
     assert all("`sample_docs/" in line for line in lines)
 
 

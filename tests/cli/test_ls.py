@@ -245,12 +245,12 @@ def test_a_filter_explains_why_matching_files_were_not_ingested(user: WarmComman
 
     assert lines == [
         [
-            "streamrag: no document of the collection matches --in picture.png: the file was not ingested"
+            "streamrag: no document in the collection matches --in picture.png: the file was not ingested"
             " (images can be read only with OCR)",
             "hint: streamrag ls --failed",
         ],
         [
-            "streamrag: no document of the collection matches --in '*.p[dn]*': 2 files were not ingested"
+            "streamrag: no document in the collection matches --in '*.p[dn]*': 2 files were not ingested"
             " (the file is corrupt or is not a PDF, images can be read only with OCR)",
             "hint: streamrag ls --failed",
         ],

@@ -100,7 +100,8 @@ class Stage:
         """Whether the killed store answers correctly, and its content after the next ingest."""
         searched = self.user.run("search", QUESTION, "-k", "1")
         answers = searched.stdout.startswith(ANSWERS)
-        empty = self.before is None and searched.code == 5 and searched.stderr.endswith("hint: streamrag ingest PATH\n")
+        hints = ("\nhint: streamrag ingest PATH\n", "\nhint: streamrag ingest\n")
+        empty = self.before is None and searched.code == 5 and searched.stderr.endswith(hints)
         ingested = self.user.run("ingest", "-q", "docs")
         assert ingested.code == 0, ingested
         return answers or empty, self.content()
