@@ -208,11 +208,11 @@ def _split(masked: Masked, line: int) -> Iterator[Sentence]:
 def sentence_ends(text: str) -> Iterator[int]:
     """The offsets in plain text at which a sentence ends and another one begins."""
     start = 0
-    dates = [range(match.start() + 1, match.end() + 1) for match in _SPACED_DATE.finditer(text)]
+    in_dates = {at for match in _SPACED_DATE.finditer(text) for at in range(match.start() + 1, match.end() + 1)}
     for match in _END.finditer(text):
         last_words = text[max(start, match.end() - _LONGEST_ABBREVIATION) : match.end()].rstrip()
         next_words = text[match.end() : match.end() + 12]
-        is_in_date = any(match.end() in date for date in dates)
+        is_in_date = match.end() in in_dates
         if not (is_in_date or _ABBREVIATION.search(last_words) or _is_number(last_words, next_words)):
             yield match.end()
             start = match.end()
