@@ -10,7 +10,6 @@ average and .989 at worst. This error is as large as that of quantisation itself
 """
 
 import hashlib
-import os
 import threading
 from array import array
 from collections import deque
@@ -25,6 +24,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from streamrag_cli.cores import usable_cores
 from streamrag_cli.errors import ConfigurationError
 from streamrag_cli.retrieval.embedder import EmbeddedQuestion, OnEmbedded
 from streamrag_cli.retrieval.token_states import QuestionTokens, packed
@@ -75,7 +75,7 @@ class LocalEmbedder:
         self.name: Final = name
         self.dimension: Final = dimension
         self._load = load
-        self._threads = threads or _usable_cores()
+        self._threads = threads or usable_cores()
         self._lock = threading.Lock()
         self._loaded: LocalModel | None = None
         self._starts: dict[str, Sequence[int]] = {}
@@ -225,7 +225,3 @@ def check_files(directory: Path, names: Sequence[str]) -> None:
 def sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _usable_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

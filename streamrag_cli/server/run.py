@@ -1,6 +1,5 @@
 """Runs the server in one process, or in several that share its address, until it is stopped."""
 
-import os
 import signal
 import socket
 import threading
@@ -10,6 +9,7 @@ from typing import Any, Final
 
 import uvicorn
 
+from streamrag_cli.cores import usable_cores
 from streamrag_cli.errors import ConfigurationError
 from streamrag_cli.scratch import ScratchDirectory
 from streamrag_cli.server.app import create_app
@@ -83,7 +83,7 @@ def serve(
         port = listening.getsockname()[1]
         host = f"[{server.host}]" if ":" in server.host else server.host
         announce(f"http://{host}:{port}")
-        workers = server.workers or min(_MAX_DEFAULT_WORKERS, len(os.sched_getaffinity(0)))
+        workers = server.workers or min(_MAX_DEFAULT_WORKERS, usable_cores())
         if workers == 1:
             make_server(settings, server).run(sockets=[listening])
         else:

@@ -1,0 +1,8 @@
+"""The number of processor cores."""
+
+import os
+
+
+def usable_cores() -> int:
+    """The number of cores that this process may use. Where the system does not tell, all cores of the machine."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
