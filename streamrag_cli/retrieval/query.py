@@ -28,6 +28,7 @@ from streamrag_cli.retrieval.lexical import (
 from streamrag_cli.retrieval.relevance import term_weight
 from streamrag_cli.retrieval.token_states import QuestionTokens
 from streamrag_cli.store.interface import Reader
+from streamrag_cli.store.languages import language_of
 from streamrag_cli.store.stemming import stems
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Query:
       can be read on its own or with the weighted conversation. If it is incomplete, it can also be read with the
       previous or all questions as equal parts. Without content words, it can also be read as the previous question.
     - `is_lexical_only` is True if the embedder does not support the question's script.
+    - `language` is the language of the question; `ENGLISH` also stands for unknown languages.
     """
 
     vector: "NDArray[np.float32]"
@@ -80,6 +82,7 @@ class Query:
     token_weights: "NDArray[np.float32] | None"
     readings: Sequence[Reading]
     is_lexical_only: bool
+    language: str
 
 
 def make_query(
@@ -130,6 +133,7 @@ def make_query(
         token_weights=terms.token_weights(supported, of_supported, embedded) if tokens else None,
         readings=readings,
         is_lexical_only=is_lexical_only,
+        language=language_of(question),
     )
 
 

@@ -30,6 +30,7 @@ from streamrag_cli.retrieval.relevance import BUILTIN_CURVE, ScoreCurve, coverag
 from streamrag_cli.retrieval.token_states import late_interaction
 from streamrag_cli.stages import Stages
 from streamrag_cli.store.interface import Reader, Selection
+from streamrag_cli.store.languages import ENGLISH
 from streamrag_cli.store.stemming import stems
 from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, Cancellation, TimeLimit
 
@@ -47,6 +48,8 @@ RERANKED: Final = 30
 """The number of fused hits to re-rank by late interaction. Re-ranking 10 achieves two thirds of the improvement."""
 LATE_WEIGHT: Final = 0.5
 """The weight of late interaction, equal to that of each other score. Twice this value hardly changes results."""
+_OTHER_LANGUAGE: Final = 0.5
+"""If only words count, the words of a chunk in another language than the question's have this weight."""
 LEXICAL_WEIGHT: Final = 0.5  # not tuned: on seven public data sets, results hardly change between 0.40 and 0.55
 
 
@@ -233,7 +236,21 @@ def _candidates(
     # The vector search returns its hits' exact cosines, so only those of the other candidates must be computed.
     cosines |= reader.cosines(query.vector, sorted(lexical.keys() - cosines.keys()))
     stages.end("vectors")
-    return lexical, dict.fromkeys(cosines, 0.0) if query.is_lexical_only else cosines
+    if not query.is_lexical_only:
+        return lexical, cosines
+    if query.language != ENGLISH:
+        lexical = _with_less_weight_for_other_languages(lexical, reader.catalog.languages_of(lexical), query.language)
+    return lexical, dict.fromkeys(cosines, 0.0)
+
+
+def _with_less_weight_for_other_languages(
+    lexical: dict[str, float], languages: Mapping[str, str], language: str
+) -> dict[str, float]:
+    """The BM25 scores, lower for chunks in other languages. Chinese and Japanese have many characters in common."""
+    return {
+        chunk_id: score * (1.0 if languages.get(chunk_id) == language else _OTHER_LANGUAGE)
+        for chunk_id, score in lexical.items()
+    }
 
 
 def _fused(lexical: dict[str, float], cosines: dict[str, float]) -> dict[str, float]:

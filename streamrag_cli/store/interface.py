@@ -129,6 +129,9 @@ class Manifest(Protocol):
     def existing(self, chunk_ids: Iterable[str]) -> set[str]:
         """The ids among `chunk_ids` that are in the collection."""
 
+    def languages_of(self, chunk_ids: Iterable[str]) -> dict[str, str]:
+        """The language of the document of each chunk. Ids that are not in the collection are left out."""
+
     def unread_files(self) -> list[UnreadFile]:
         """The files that could not be read or were skipped when their root was last ingested, ordered by path."""
 

@@ -75,6 +75,18 @@ def test_only_questions_in_unsupported_scripts_are_scored_without_vectors(polygl
     assert not polyglot.retrieve("What does a berth cost?", limit=1, min_score=0.0).is_lexical_only
 
 
+def test_a_passage_in_the_language_of_the_question_precedes_one_that_only_shares_its_characters(tmp_path: Path) -> None:
+    documents = {
+        "rent.md": "# 賃貸\n\n賃貸住宅の借主は、一か月前までに通知すれば契約を解約できる。退去のときには敷金が戻る。\n",
+        "lease.md": "# 租房\n\n租客提前退租，押金七日内退还。\n",
+    }
+    question = "引っ越しをする何日前に大家さんに知らせる必要がありますか"
+    with closing(Retriever.open(make_collection(tmp_path, documents))) as retriever:
+        hits = retriever.retrieve(question, limit=2, min_score=0.0).hits
+
+    assert [hit.source for hit in hits] == ["docs/rent.md", "docs/lease.md"]
+
+
 def test_question_words_are_not_searched_for() -> None:
     assert content_words("面包房几点开？") == ["面", "包", "房", "点", "开", "面包", "包房", "点开"]
     assert content_words("What is the café's menu?") == ["café", "menu"]

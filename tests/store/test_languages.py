@@ -75,6 +75,7 @@ def test_every_backend_finds_other_forms_of_a_word(store: Store) -> None:
     with store.reading() as reader:
         assert reader.catalog.languages() == ["de"]
         assert reader.catalog.foreign_chunks() == 2
+        assert reader.catalog.languages_of([chunks[1].id, "no such id"]) == {chunks[1].id: "de"}
         assert by_text(reader, "haus") == {"Die alten Häuser am Hafen"}
 
 

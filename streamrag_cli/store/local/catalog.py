@@ -264,6 +264,10 @@ class Catalog(Database):
         rows = self._rows_for("SELECT chunk_id FROM chunks WHERE chunk_id IN ({})", chunk_ids)
         return {chunk_id for (chunk_id,) in rows}
 
+    def languages_of(self, chunk_ids: Iterable[str]) -> dict[str, str]:
+        query = f"SELECT chunk_id, {self._language} FROM chunks JOIN documents ON documents.id = document_id"
+        return dict(self._rows_for(f"{query} WHERE chunk_id IN ({{}})", chunk_ids))
+
     def token_states(self, chunk_ids: Collection[str]) -> dict[str, bytes]:
         if not self._has_languages:
             return {}

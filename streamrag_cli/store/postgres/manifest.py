@@ -183,6 +183,16 @@ class PostgresManifest:
             query = f"SELECT chunk_id FROM {session.table('chunks')} WHERE chunk_id = ANY(%s)"
             return {chunk_id for (chunk_id,) in session.rows(query, (list(chunk_ids),))}
 
+    def languages_of(self, chunk_ids: Iterable[str]) -> dict[str, str]:
+        with self._session() as session:
+            rows = session.rows(
+                f"SELECT chunk_id, language FROM {session.table('chunks')}"
+                f" JOIN {session.table('documents')} AS documents ON documents.id = document_id"
+                " WHERE chunk_id = ANY(%s)",
+                (list(chunk_ids),),
+            )
+            return dict(rows)
+
     def token_states(self, chunk_ids: Collection[str]) -> dict[str, bytes]:
         if not chunk_ids:
             return {}
