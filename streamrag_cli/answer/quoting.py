@@ -247,7 +247,7 @@ def _as_quotes(
 
 
 def _whole_block(hit: Hit, sentence: Sentence, chunk_after: Callable[[Hit], Chunk | None]) -> AttachedBlock:
-    """The block that the sentence introduces, with its continuation in the next chunk, or for a table in several."""
+    """The block that the sentence introduces, continued from the next chunk or, for a table, from several chunks."""
     block, is_open = sentence.block, sentence.is_open
     text, last = hit.chunk.text, hit
     for count in range(_TABLE_CHUNKS):

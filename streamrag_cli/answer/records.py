@@ -65,7 +65,7 @@ def _tree(lines: Sequence[str], first_number: int) -> _Node:
 
 
 def _parts(node: _Node, above: Sequence[str]) -> Iterator[tuple[list[str], int]]:
-    """The lines of each record in `node`, with the lines above it, and the index of its first line."""
+    """Each record in `node`: its lines, preceded by the lines that contain it, and the index of its first line."""
     if not _has_alike_parts(node):
         yield [*above, *_lines(node)], node.number
         return

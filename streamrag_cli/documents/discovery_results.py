@@ -44,8 +44,8 @@ class FoundFile:
     `checks_secrets` is False if the user named the file in this command: it is then read even if it is a secret.
     `is_current` is True if the stored document is known to be up to date.
 
-    The results of a whole tree are in memory at the same time, so paths are strings, and `real` is the same object as
-    `name` if the path contains no links.
+    The results of a whole tree are in memory at the same time. To save memory, paths are strings, and `real` is the
+    same object as `name` if the path contains no links.
     """
 
     name: str

@@ -79,7 +79,7 @@ def read_file(
     directory: int | None = None,
     now_ns: Callable[[], int] = time.time_ns,
 ) -> RawFile:
-    """Read the regular file at `path`. Raises `DocumentError`, including if it is longer than `limit_bytes`.
+    """Read the regular file at `path`, which may have at most `limit_bytes`. Raises `DocumentError`.
 
     Without `follow_links`, no component of the absolute `path` may be a link. If `directory`, a file descriptor, is
     given, `path` is a name in that directory and must not be a link.
@@ -110,7 +110,10 @@ def read_file(
 
 
 def read_start(path: Path, size: int) -> bytes:
-    """Return the first `size` bytes of a regular file. Raises `DocumentError`, including if `path` contains a link."""
+    """Return the first `size` bytes of a regular file. Raises `DocumentError`.
+
+    No component of `path` may be a link.
+    """
     try:
         descriptor = _open(path, follow_links=False, directory=None)
         try:
