@@ -36,8 +36,8 @@ _ENTRIES_PER_FOLDER: Final = 1000
 class Query:
     """A question with the grades of its relevant documents.
 
-    `answers` are strings, one of which a correct answer contains; empty if unknown. `history` contains the
-    conversation's earlier turns, oldest first.
+    A correct answer contains one of the strings in `answers`, which is empty if no answer is known. `history` contains
+    the conversation's earlier turns, oldest first.
     """
 
     id: str

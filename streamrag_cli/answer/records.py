@@ -1,7 +1,7 @@
 """Splits structured data (YAML, JSON, XML, tables) into records, each of which is quoted as one sentence.
 
 Records are separated by blank lines or top-level list items. If a record contains several parts with the same field
-names, such as the items of a nested list, each part is a record of its own, preceded by the names above it. Otherwise,
+names, such as the items of a nested list, each part is a separate record, preceded by the names above it. Otherwise,
 a value could be read as that of another part.
 """
 

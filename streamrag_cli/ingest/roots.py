@@ -238,7 +238,7 @@ def reject_missing_paths(request: IngestRequest, settings: Settings) -> None:
 
 
 def has_utf_8_name(path: Location) -> bool:
-    """Whether the path can be stored: bytes that are not UTF-8 are lone surrogates, which SQLite rejects."""
+    """Whether the path can be stored: bytes that are not UTF-8 become lone surrogates, which SQLite rejects."""
     try:
         str(path).encode()
     except UnicodeEncodeError:

@@ -175,7 +175,7 @@ def test_with_history_chars_0_earlier_turns_are_used_only_for_the_search(setting
 
 
 @pytest.mark.fault("conversation-too-long")
-def test_a_conversation_that_is_too_long_for_the_model_is_retried_without_it(settings: Settings) -> None:
+def test_a_prompt_too_long_for_the_model_is_retried_without_the_conversation(settings: Settings) -> None:
     outcome = Outcome(settings, *long_conversation(3, 500), TIDES, script=[TOO_LONG, answer("Well [1].")])
 
     assert outcome.notices == [

@@ -293,7 +293,7 @@ def test_an_unknown_finish_reason_is_reported(settings: Settings) -> None:
 
 
 @pytest.mark.fault("unsafe-characters")
-def test_the_finish_reason_and_the_name_of_the_model_are_made_safe_and_shortened(settings: Settings) -> None:
+def test_the_finish_reason_and_model_name_are_made_safe_and_shortened(settings: Settings) -> None:
     choice = {"index": 0, "delta": {"content": "Ada Brandt [1]."}, "finish_reason": "\x1b[31m" + "z" * 99}
     events, _ = ask_model(stream(event({"model": "big\n" * 99, "choices": [choice]}), DONE), settings)
 

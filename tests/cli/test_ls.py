@@ -223,7 +223,7 @@ def test_ls_explains_why_matching_files_were_not_ingested(user: WarmCommandLine)
 
 
 @pytest.mark.fault("document-not-found")
-def test_ls_suggests_the_collection_that_has_the_documents_or_to_ingest_them(cli: WarmCommandLine) -> None:
+def test_ls_suggests_another_collection_with_the_documents_or_an_ingest(cli: WarmCommandLine) -> None:
     write_files(cli.directory, {"deeds/house.md": "# House\n\nIt has a tower.\n", "new/plan.md": "# Plan\n"})
     write_files(cli.directory, FILES)
     assert cli.run("ingest", "-q", "rules").code == 0

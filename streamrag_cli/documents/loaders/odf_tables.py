@@ -1,6 +1,6 @@
 """Converts OpenDocument tables: one line per row, with the column names if there is a header row.
 
-A table with only one column or row, or with long texts in most cells, is used for layout. It is read as text.
+A table with only one column or row, or with long texts in most cells, counts as layout and is read as text.
 """
 
 from collections.abc import Iterable, Iterator
