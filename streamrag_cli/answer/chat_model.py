@@ -1,7 +1,8 @@
 """Streams a chat model's answer, and converts every failure to a StreamragError.
 
-Failed requests are retried, but only before the model has begun to work on the answer. A later retry would be billed
-twice and would repeat the beginning of the answer. Each retry is announced, so that the user knows why it takes longer.
+Failed requests are retried, but only before the model has begun to work on the answer. A later retry would be billed as
+another answer and would repeat the beginning of the first. Each retry is announced, so that the user knows why it takes
+longer.
 
 If you stop early, close the generator with `contextlib.aclosing`: this closes the connection. After a complete answer
 the connection is reused.

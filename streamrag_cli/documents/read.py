@@ -157,13 +157,13 @@ def codec_of_charset(charset: str) -> str | None:
 
 
 def codec_of_web_charset(charset: str) -> str | None:
-    """Like `codec_of_charset`, but Windows-1252 for Latin-1 and ASCII, which is how browsers read them."""
+    """Like `codec_of_charset`, but returns Windows-1252 for Latin-1 and ASCII, as browsers do."""
     codec = codec_of_charset(charset)
     return "cp1252" if codec in {"iso8859-1", "ascii"} else codec
 
 
 def unicode_encoding(data: bytes) -> tuple[bytes, str] | None:
-    """Return the byte order mark (or b"") and the encoding that it, or a NUL in the first 8 KiB, indicates; else None.
+    """Return the byte order mark, or b"", and the encoding indicated by it or by a NUL in the first 8 KiB; else None.
 
     The position of the NULs indicates the byte order: the NUL of an ASCII character is always on the same side.
     """

@@ -62,7 +62,7 @@ _LOST: Final = Error(
 
 
 class EngineService:
-    """A `Service` that uses the engine, or `fallback` if the engine fails before anything was shown."""
+    """A `Service` that uses the engine, or `fallback` if the engine fails before anything is shown."""
 
     def __init__(self, environment: Mapping[str, str], fallback: Service) -> None:
         self._environment = environment

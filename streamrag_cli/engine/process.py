@@ -83,7 +83,7 @@ class Engine:
                 return
 
     def _is_outdated(self, inode: int) -> bool:
-        """Whether clients can no longer find this engine, or a store's directory was replaced."""
+        """Whether clients can no longer find this engine, or a store's directory has been replaced."""
         try:
             if _inode(self._address.socket) != inode or identity(os.environ) != self._address.identity:
                 return True

@@ -20,7 +20,7 @@ from streamrag_cli.store.registry import open_store
 
 
 class Sweep:
-    """A walk over those of a collection's recorded files and folders that exist. Nothing is fetched.
+    """A walk over the recorded files and folders of a collection that still exist. Nothing is fetched.
 
     `request` is the request for an ingest that syncs the collection; None if the collection is up to date. `notices`
     are about roots that no longer exist. Their documents stay in the collection.

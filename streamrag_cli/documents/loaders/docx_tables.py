@@ -45,7 +45,8 @@ class Table:
     def _grid(self) -> Iterator[list[str]]:
         """Yield the text of each row by column.
 
-        A cell that spans rows is repeated in each of these rows. A cell that spans columns is only in the first column.
+        A cell that spans rows is repeated in each of these rows. A cell that spans columns is only in the first of
+        them.
         """
         above: list[str] = []
         for row in self._rows:

@@ -65,7 +65,8 @@ class Table:
     def _grid(self) -> Iterator[list[str]]:
         """Yield the text of each row by column, without empty cells at its end.
 
-        A cell that spans rows is repeated in each of these rows. A cell that spans columns is only in the first column.
+        A cell that spans rows is repeated in each of these rows. A cell that spans columns is only in the first of
+        them.
         """
         spanning: dict[int, tuple[int, str]] = {}  # by column: the last row and the text of a cell that spans rows
         for number, row in enumerate(self._rows):
