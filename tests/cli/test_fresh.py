@@ -65,7 +65,7 @@ def test_the_fresh_flag_answers_from_the_current_files(user: WarmCommandLine) ->
     assert listed(user) == {"garden/compost.md": 1, "garden/water.md": 1}
 
 
-def test_the_fresh_flag_applies_to_search_and_to_every_question_of_a_chat(user: WarmCommandLine) -> None:
+def test_the_fresh_flag_works_in_search_and_for_every_chat_question(user: WarmCommandLine) -> None:
     change(user)
     searched = user.run("search", QUESTION, "--fresh")
     (user.directory / "garden" / "water.md").write_text("# Water\n\nThe allotment is watered at dawn.\n", "utf-8")
@@ -149,7 +149,7 @@ def test_an_empty_folder_does_not_remove_stored_documents(user: WarmCommandLine)
 
 
 @pytest.mark.fault("fresh-question")
-def test_files_that_cannot_be_read_are_named_once_and_the_question_is_answered(user: WarmCommandLine) -> None:
+def test_unreadable_files_are_named_once_and_the_question_is_answered(user: WarmCommandLine) -> None:
     write_files(user.directory, {"garden/plan.pdf": "no pdf at all\n"})
     change(user)
     os.utime(user.directory / "garden" / "water.md", ns=(10**18 + 10**9, 10**18 + 10**9))

@@ -27,7 +27,7 @@ def remember_one(environment: dict[str, str]) -> None:
     remember(environment, "t1", sources, at="2026-01-31", collection="harbour", store="/srv/store")
 
 
-def test_the_sources_of_a_terminal_are_recalled(environment: dict[str, str]) -> None:
+def test_the_sources_shown_in_a_terminal_are_recalled(environment: dict[str, str]) -> None:
     remember_one(environment)
     shown = recall(environment, "t1")
 

@@ -43,7 +43,7 @@ def test_explicitly_named_files_stay_stored_when_their_folder_is_ingested(ingest
     assert ingests.run("docs")[name] == "deleted"
 
 
-def test_a_hidden_file_named_with_its_folder_stays_until_it_is_removed(ingests: Ingests) -> None:
+def test_a_hidden_file_passed_with_its_folder_stays_until_it_is_removed(ingests: Ingests) -> None:
     ingests.put("docs/a.md", "first")
     ingests.put("docs/.notes.md", "named")
 
