@@ -340,11 +340,14 @@ class FileVersion(NamedTuple):
 class Passage:
     """Sanitised text from an ingested document, as it was ingested: a chunk, some lines or the whole document.
 
-    `source` is the document's name as shown to users, and `title` its heading path. `line_start` and `line_end` are
-    lines of the file, counted from 1, both inclusive, or None if the format has no lines. `chunk_id` is "" unless the
-    text is that of one chunk. `path` is the absolute path on this machine, `ingested_at` is ISO 8601 in UTC, and
-    `record` is the file's record in the store. `marked` are the lines of the text, counted from 0, that may be the
-    requested line; usually there is only one.
+    - `source`: the document's name as shown to users.
+    - `title`: the heading path of the passage.
+    - `line_start`, `line_end`: lines of the file, counted from 1, both inclusive; None if the format has no lines.
+    - `chunk_id`: "" unless the text is that of one chunk.
+    - `path`: the absolute path on this machine.
+    - `ingested_at`: a time in ISO 8601 (UTC).
+    - `record`: the file's record in the store.
+    - `marked`: the lines of the text, counted from 0, that may be the requested line; usually there is only one.
     """
 
     source: str

@@ -57,10 +57,11 @@ def find_context(
 ) -> Context:
     """Find the passages for a question and, if a model answers it (`for_model`), choose the text to send for each.
 
-    This is one function, because under load each call waits for a free thread. If only parts of the passages are sent,
-    passages without text to send are left out. In that case, at least eight passages are considered, except for clients
-    of a server (`for_visitors`). `cited` are the ids of the chunks that the previous answer cites. Only a model gets
-    these chunks.
+    - If only parts of the passages are sent, the text is chosen from at least eight passages, except for clients of a
+      server (`for_visitors`). Passages from which nothing is chosen are left out.
+    - `cited`: the ids of the chunks that the previous answer cites. They are used only if a model answers.
+
+    Both steps are in one function, because under load each call waits for a free thread.
     """
     chars = _context_chars(settings) if for_model else None
     has_local_files = open_store(settings.store).has_local_files

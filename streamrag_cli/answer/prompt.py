@@ -31,7 +31,7 @@ answer; the rules above on sources and citations stay as they are.
 
 
 def new_mark() -> str:
-    """A random word that marks the sources in a prompt, so that no document can predict it (26 ** 8 possibilities).
+    """A random word that marks the sources in a prompt. No document can predict it (26 ** 8 possibilities).
 
     The word costs 6 tokens for each source; 16 hexadecimal digits would cost 15. It begins with Z because a piece of an
     answer that ends in this letter is held back (`leaked_mark`), and few words end in Z.
