@@ -122,7 +122,7 @@ def names_above(name: str) -> list[str]:
 
 
 def format_path(name: str) -> PurePosixPath:
-    """Return a path whose file name determines the format of the document with this stored name.
+    """Return a path with the file name that determines the format of the document `name`.
 
     >>> [format_path(each).name for each in ("/d/a.md", "https://host/manual.pdf?v=2", "https://host/")]
     ['a.md', 'manual.pdf', 'index.html']

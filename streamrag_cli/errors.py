@@ -108,7 +108,7 @@ class DocumentError(StreamragError):
 class NothingRelevantError(StreamragError):
     """Nothing in the searched documents is relevant to the question.
 
-    `nearest` are the best-scoring sources. Retrieval first stores its raw result there.
+    `nearest` are the best-scoring sources. Retrieval first stores hits there; they are converted to sources later.
     """
 
     nearest: "tuple[Any, ...]" = ()
@@ -126,7 +126,7 @@ _STATUS_OF_CODE: Final = {
 
 
 def class_of(exit_code: int) -> type[StreamragError]:
-    """Return the error class with this exit code, or the base class. An event contains only the exit code."""
+    """Return the error class with this exit code, or the base class. An event contains only the code, not the class."""
     return next((each for each in StreamragError.__subclasses__() if each.exit_code == exit_code), StreamragError)
 
 

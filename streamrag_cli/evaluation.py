@@ -36,8 +36,8 @@ _ENTRIES_PER_FOLDER: Final = 1000
 class Query:
     """A question with the grades of its relevant documents.
 
-    `answers` are strings, one of which a correct answer contains; empty if unknown. `history` contains the
-    conversation's earlier turns, oldest first.
+    A correct answer contains one of the strings in `answers`, which is empty if no answer is known. `history` contains
+    the conversation's earlier turns, oldest first.
     """
 
     id: str
@@ -96,7 +96,7 @@ def evaluate(
     With `limit`, only that many questions are evaluated. They are evenly spaced in the file, so that the sample is
     representative and always the same. Raises UsageError `bad_evaluation_set` if the folder does not have this layout,
     ConfigurationError `eval_not_installed` if the packages for metrics are missing, and the errors that ingest and
-    retrieval.
+    retrieval raise.
     """
     _require_metrics_packages()
     queries = _sample(_queries(folder), limit)

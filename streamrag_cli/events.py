@@ -189,9 +189,11 @@ class DocumentSeen(Event):
 class FileProgress(Event):
     """The progress within a file: about `embedded` of its `chunks` are embedded; both are 0 while the file is read.
 
-    It is emitted several times a second if an ingest takes longer than a second. `passages` is roughly the number
-    of embedded passages in the whole ingest. `all_passages` is roughly their total number, or None if it is
-    unknown. `files_read` is the number of files that are read or unchanged.
+    The event is emitted several times a second if an ingest takes longer than a second.
+
+    - `passages`: roughly the number of passages that the whole ingest has embedded so far.
+    - `all_passages`: roughly the number of passages that it will embed in total; None if that is unknown.
+    - `files_read`: the number of files that have been read or are unchanged.
     """
 
     kind = "progress"

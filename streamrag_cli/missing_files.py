@@ -42,7 +42,7 @@ def is_missing(path: Location) -> bool:
 
 
 def find_missing_files(paths: Iterable[str]) -> frozenset[str]:
-    """Return those `paths` that do not exist. The paths must be absolute; addresses count as existing.
+    """Return the `paths` that do not exist. The paths must be absolute; addresses count as existing.
 
     On a disconnected network share, `stat` may block for minutes. A path that is not checked within `LIMIT_S` seconds
     therefore counts as existing.

@@ -187,12 +187,16 @@ class Question:
     """A question with its context. `accepted_at` is the `perf_counter` value at which it was accepted; all timings
     count from it.
 
-    `extra` is text piped in with the question; it is sent to the model but not used for retrieval. `with_stages`
-    requests the timings of every step, `with_matches` the question's words in the excerpts. `history` has the
-    conversation's earlier turns, oldest first, and `thread` is its id, or "" if it has none. `n` is the number of this
-    turn in the conversation, which also counts questions without an answer, unlike `history`. `instructions` are
-    additional instructions for the model. `options`, such as `temperature`, are sent to the model server unchanged.
-    `max_tokens` can only lower the limit in the settings. `filter` restricts the documents that may answer.
+    - `extra`: text piped in with the question. It is sent to the model but not used for retrieval.
+    - `with_stages`: whether to measure the duration of every step.
+    - `with_matches`: whether to find the question's words in the excerpts.
+    - `history`: the conversation's earlier turns, oldest first.
+    - `thread`: the conversation's id, or "" if it has none.
+    - `n`: the number of this turn in the conversation. Unlike `history`, it also counts questions without an answer.
+    - `instructions`: additional instructions for the model.
+    - `options`: options such as `temperature`, which are sent to the model server unchanged.
+    - `max_tokens`: the token limit for the answer. It can only lower the limit in the settings.
+    - `filter`: restricts the documents that are searched.
     """
 
     text: str
@@ -227,15 +231,17 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A numbered hit as shown to users and to the model. `content` is an excerpt of the chunk, `text` all of it.
-    `matches`, if requested, is the start and end, in characters, of each of the question's words in `content`.
+    """A numbered hit as shown to users and to the model.
 
-    `url` is the address of the passage if the document is a web page, with the id of its heading if that is known.
-    `also` are the names of documents with near-duplicates of the chunk, shortened to the folder if only the folder
-    differs. `path` is the file's absolute path on this machine, for links in a local terminal. `also_paths` are the
-    absolute paths of `also`, and `gone_paths` are all of these paths that no longer exist. The paths never leave the
-    machine. `collection` is None unless several collections were searched. `context` is what the model reads above the
-    text: `title` and the document's summary.
+    - `content`, `text`: an excerpt of the chunk, and its whole text.
+    - `matches`: if requested, the start and end, in characters, of each of the question's words in `content`.
+    - `url`: the passage's address if the document is a web page, with the id of its heading if that is known.
+    - `also`: the names of documents with near-duplicates of the chunk, shortened to the folder if only that differs.
+    - `path`, `also_paths`: the absolute paths of the file and of the documents in `also`, for links in a terminal. They
+      never leave this machine.
+    - `gone_paths`: those of these paths that no longer exist.
+    - `collection`: None unless several collections were searched.
+    - `context`: what the model reads above the text, which is `title` and the document's summary.
     """
 
     n: int
@@ -334,11 +340,14 @@ class FileVersion(NamedTuple):
 class Passage:
     """Sanitised text from an ingested document, as it was ingested: a chunk, some lines or the whole document.
 
-    `source` is the document's name as shown to users, and `title` its heading path. `line_start` and `line_end` are
-    lines of the file, counted from 1, both inclusive, or None if the format has no lines. `chunk_id` is "" unless the
-    text is that of one chunk. `path` is the absolute path on this machine, `ingested_at` is ISO 8601 in UTC, and
-    `record` is the file's record in the store. `marked` are the lines of the text, counted from 0, that may be the
-    requested line; usually there is only one.
+    - `source`: the document's name as shown to users.
+    - `title`: the heading path of the passage.
+    - `line_start`, `line_end`: lines of the file, counted from 1, both inclusive; None if the format has no lines.
+    - `chunk_id`: "" unless the text is that of one chunk.
+    - `path`: the absolute path on this machine.
+    - `ingested_at`: a time in ISO 8601 (UTC).
+    - `record`: the file's record in the store.
+    - `marked`: the lines of the text, counted from 0, that may be the requested line; usually there is only one.
     """
 
     source: str

@@ -48,8 +48,8 @@ def read_regular_file(file: Path, max_bytes: int) -> bytes:
 def replacing(file: Path, *, mode: int = 0o600) -> Iterator[BinaryIO]:
     """Write a file completely or not at all. Raises OSError.
 
-    The block writes to a new file next to it, with the permissions `mode` (less the umask). At the end, that file
-    replaces `file`; if the block fails, it is deleted.
+    The block writes to a new file next to `file`, with the permissions `mode` (less the umask). At the end, the new
+    file replaces `file`. If the block fails, the new file is deleted.
     """
     part = file.with_name(f".{file.name}.{secrets.token_hex(4)}.part")
     try:

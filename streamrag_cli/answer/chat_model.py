@@ -1,7 +1,8 @@
 """Streams a chat model's answer, and converts every failure to a StreamragError.
 
-Failed requests are retried, but only before the model has begun to work on the answer. A later retry would be billed
-twice and would repeat the beginning of the answer. Each retry is announced, so that the user knows why it takes longer.
+Failed requests are retried, but only before the model has begun to work on the answer. A later retry would be billed as
+another answer and would repeat the beginning of the first. Each retry is announced, so that the user knows why it takes
+longer.
 
 If you stop early, close the generator with `contextlib.aclosing`: this closes the connection. After a complete answer
 the connection is reused.
@@ -114,11 +115,17 @@ async def stream_chat(
 ) -> AsyncGenerator[ModelPiece, None]:
     """Send `messages`, (role, text) pairs, and yield the answer as it arrives; `ModelFinished` comes last.
 
-    `timeout_s` is how long the server may go without sending a piece of the answer or of reasoning; comments that only
-    keep the connection open do not count. `client_for` provides the client for an endpoint. `options` are sent
-    unchanged; each of the `defaults` is sent unless an option has the same name. A default that the server refuses is
-    left out, and its name is passed to `on_refused`. `on_step` is called after each step of a request. An answer that
-    exceeds `limits` is cut. Raises ModelServerError and ConfigurationError; the pieces yielded before stay valid.
+    - `timeout_s`: how long the server may go without sending a piece of the answer or of reasoning. Comments that only
+      keep the connection open do not count.
+    - `client_for`: provides the client for an endpoint.
+    - `limits`: an answer that exceeds them is cut.
+    - `options`: sent to the server unchanged.
+    - `defaults`: each is sent unless an option has the same name. If the server refuses one, the request is repeated
+      without it.
+    - `on_refused`: called with the name of each default that the server refuses.
+    - `on_step`: called with the name of each step of a request, such as "connect", when the step is complete.
+
+    Raises ModelServerError and ConfigurationError. The pieces that were yielded before an error stay valid.
     """
     retries = 0
     model_time = _ModelTime(limits.seconds)

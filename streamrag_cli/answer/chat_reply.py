@@ -49,8 +49,8 @@ class ChatReply:
     """Sends the request when it is created, and reads the reply. The caller must always call `stop` at the end.
 
     An answer that exceeds `max_tokens` or `max_chars` is cut at that limit, with the finish reason `length`. Every
-    piece counts as one token, because servers send one token per piece. The public attributes describe the reply so
-    far.
+    piece counts as one token, because most servers send one token per piece. The public attributes describe the part
+    of the reply that has been read.
     """
 
     def __init__(
@@ -232,7 +232,7 @@ class ChatReply:
         return self._limit(self._thinking.feed(text))
 
     def _limit(self, text: str) -> str:
-        """`text` as the next token of the answer, cut if it exceeds the limits."""
+        """Count `text` as one token, and return the part of it that is within the limits."""
         if not text:
             return ""
         fits = self._tokens_left > 0

@@ -91,7 +91,7 @@ class ChatRequest:
 
     @property
     def _stop(self) -> dict[str, object]:
-        """The stop sequences from the options, followed by those from the defaults unless that is more than four."""
+        """The stop sequences from options and defaults, or only those from the options if there are more than four."""
         requested = self.options.get("stop")
         if "stop" not in self.form.defaults or not requested:
             return {}

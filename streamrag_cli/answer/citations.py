@@ -36,7 +36,7 @@ def cited_numbers(answer: str) -> list[int]:
 
 
 def resolve(answer: str, sources: Sequence[Source]) -> Citations:
-    """The sources that the answer cites, and the cited numbers that match no source. Does not judge the citations."""
+    """The sources that the answer cites, and the cited numbers that match no source."""
     by_number = {source.n: source for source in sources}
     numbers = cited_numbers(answer)
     cited = [by_number[n] for n in numbers if n in by_number]
@@ -47,7 +47,7 @@ def resolve(answer: str, sources: Sequence[Source]) -> Citations:
 
 
 def without_markers(answer: str) -> str:
-    """The answer without its citations, in the forms that models use; code and links stay as they are.
+    """The answer without its citation markers. Code and links stay as they are.
 
     >>> without_markers("Ada [1][2] built it[3, 4]; see [5](link) and `x[1]`.")
     'Ada built it; see [5](link) and `x[1]`.'

@@ -31,9 +31,10 @@ _CITED_SHARE = 3
 class Context:
     """The passages for a question.
 
-    `retrieved` contains the hits from the search, `cited` the other passages that the previous answer cites. They are
-    ranked after the hits. `sources` contains both. `texts` and `cited_texts` contain the text of each passage to send
-    to the model. `stale` is the check of the files that contain `sources`; None if the files may be on another machine.
+    `retrieved` contains the hits from the search, `cited` the other passages that the previous answer cites. The cited
+    passages are ranked after the hits. `sources` contains both. `texts` and `cited_texts` contain the text of each
+    passage to send to the model. `stale` is the check of the files that contain `sources`; None if the files may be on
+    another machine.
     """
 
     retrieved: Retrieved
@@ -54,12 +55,13 @@ def find_context(
     for_model: bool,
     for_visitors: bool,
 ) -> Context:
-    """Find the passages for a question and, if a model answers it (`for_model`), choose the text of each to send.
+    """Find the passages for a question and, if a model answers it (`for_model`), choose the text to send for each.
 
-    This is one function, because under load each call waits for a free thread. If only parts of the passages are sent,
-    passages without text to send are left out. In that case, at least eight passages are considered, except for clients
-    of a server (`for_visitors`). `cited` are the ids of the chunks that the previous answer cites. Only a model gets
-    these chunks.
+    - If only parts of the passages are sent, the text is chosen from at least eight passages, except for clients of a
+      server (`for_visitors`). Passages from which nothing is chosen are left out.
+    - `cited`: the ids of the chunks that the previous answer cites. They are used only if a model answers.
+
+    Both steps are in one function, because under load each call waits for a free thread.
     """
     chars = _context_chars(settings) if for_model else None
     has_local_files = open_store(settings.store).has_local_files

@@ -110,8 +110,8 @@ def _line(hit: Hit, line: int) -> int | None:
     """The line number in the file for `line`, the index of a line in the passage. It may be too low, but not too high.
 
     The file may have lines that the text lacks, such as comments. If only one or two are missing and the passage begins
-    with a heading, they are assumed to be the lines above and below that heading, except in Markdown, whose headings
-    keep these lines. Returns None if the document has no line numbers.
+    with a heading, they are assumed to be the lines drawn above and below that heading. Markdown is an
+    exception, because its text keeps such lines. Returns None if the document has no line numbers.
     """
     chunk = hit.chunk
     ranges = line_ranges(chunk)

@@ -1,4 +1,4 @@
-"""Finds facts in a page's front matter, such as `attendees: Ada, Ivo`. They are quoted only if asked for."""
+"""Finds facts in a page's front matter, such as `attendees: Ada, Ivo`. Facts are quoted only on request."""
 
 import re
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ _FORMS: Final = tuple(
 
 
 def split_facts(text: str) -> tuple[Sequence[tuple[int, str]], str]:
-    """The facts at the beginning of a chunk, as (line index, fact) pairs, and the text with their lines made blank."""
+    """The facts at the beginning of a chunk, as (line index, fact) pairs, and the text with these lines left blank."""
     match = _FACTS.match(text) if text.startswith("---\n") else None
     if not match:
         return (), text

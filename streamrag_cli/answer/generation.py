@@ -167,7 +167,7 @@ async def _with_rest(stream: AsyncGenerator[ModelPiece, None], leaks: LeakedMark
 
 
 def _defaults(endpoint: ModelEndpoint, settings: Settings, mark: str) -> dict[str, object]:
-    """The parameters that are sent without a request for them: a low temperature, and the mark as a stop sequence.
+    """The parameters that are sent by default: a low temperature, and the mark as a stop sequence.
 
     OpenAI gets only a configured temperature: its models do not repeat the mark, and some of them refuse `stop` and
     every `temperature` except 1.

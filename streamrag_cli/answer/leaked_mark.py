@@ -22,7 +22,7 @@ class LeakedMarkFilter:
         return text[:end]
 
     def finish(self) -> str:
-        """The rest of the answer."""
+        """Return the text that is still held back. Called once, at the end of the answer."""
         rest, self._pending = self._pending, ""
         return rest
 

@@ -153,7 +153,10 @@ def _widths(lines: Sequence[str]) -> list[int]:
 
 
 def _is_hard_break(line: str, following: str, width: int) -> bool:
-    """Whether `line` ends before the edge of its paragraph, which is `width` characters wide, and not in a sentence."""
+    """Whether the line break after `line` is intended, because the line is short and its sentence does not continue.
+
+    `width` is the length of the longest line in the paragraph, and `following` is the next line.
+    """
     if not _LINE_START.match(following) or _RUNS_ON.search(line):
         return False
     next_word = following.split(maxsplit=1)[0] if line.isascii() else ""

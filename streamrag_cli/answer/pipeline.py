@@ -205,7 +205,7 @@ def _citation_events(
 
 
 def _to_search(question: Question, settings: Settings) -> Question:
-    """The question to search for. It keeps the earlier turns only if the search uses them."""
+    """The question to search for, without its earlier turns if the search does not use them."""
     return replace(question, history=()) if settings.rewrite == "off" else question
 
 
@@ -237,7 +237,7 @@ async def _search_events(
 def _checked(
     find: Callable[[Cancellation], Context], wait_s: float, cancellation: Cancellation
 ) -> tuple[Context, list[Notice]]:
-    """Call `find`, and wait up to `wait_s` for notices about stale files. Returns both. Blocks its thread."""
+    """Return the result of `find`, and the notices about stale files that are known after `wait_s`. Blocking."""
     context = find(cancellation)
     return context, context.stale.notices(wait_s) if context.stale else []
 

@@ -31,10 +31,10 @@ answer; the rules above on sources and citations stay as they are.
 
 
 def new_mark() -> str:
-    """A word that no document can predict (26 ** 8 possibilities).
+    """A random word that marks the sources in a prompt. No document can predict it (26 ** 8 possibilities).
 
-    It costs a model 6 tokens for each source; 16 hexadecimal digits would cost 15. A piece of an answer is held back if
-    it ends in the first letter, and few words end in Z.
+    The word costs 6 tokens for each source; 16 hexadecimal digits would cost 15. It begins with Z because a piece of an
+    answer that ends in this letter is held back (`leaked_mark`), and few words end in Z.
     """
     return "Z" + "".join(secrets.choice(ascii_lowercase) for _ in range(8))
 
@@ -54,7 +54,7 @@ def messages(
     `texts` contains the text to send for each hit; the default is its whole passage. Earlier turns (`history`, oldest
     first, as `earlier_turns` prepares them) are sent as messages. A client's `instructions` are appended to our own,
     because many models' templates allow only one system message. The `mark` is random, so that no document can
-    pretend to end. It is sent with the sources, so that the instructions are the same for every question and a
+    fake its own end. It is sent with the sources, so that the instructions are the same for every question and a
     server can cache them.
     """
     mark = mark or new_mark()

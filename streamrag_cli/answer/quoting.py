@@ -247,7 +247,7 @@ def _as_quotes(
 
 
 def _whole_block(hit: Hit, sentence: Sentence, chunk_after: Callable[[Hit], Chunk | None]) -> AttachedBlock:
-    """The block that the sentence introduces, with its continuation in the next chunk, or for a table in several."""
+    """The block that the sentence introduces, continued from the next chunk or, for a table, from several chunks."""
     block, is_open = sentence.block, sentence.is_open
     text, last = hit.chunk.text, hit
     for count in range(_TABLE_CHUNKS):
@@ -289,7 +289,7 @@ def _with_matching_fields(record: Sentence, language: str, term_weights: TermWei
 def lexical_scores(
     texts: Sequence[str], languages: Sequence[str], term_weights: TermWeights, *, contexts: Sequence[str] = ()
 ) -> list[tuple[float, float]]:
-    """For each text, the share of the term weight that it covers and its BM25 score, both from 0 to 1.
+    """For each text, the share of the question's term weight that it covers and its BM25 score, both from 0 to 1.
 
     `contexts` has the sentence before each text, or "". Its words count as covered as well, because a text such as "It
     reopened in 1991." does not repeat them.

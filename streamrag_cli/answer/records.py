@@ -1,7 +1,7 @@
 """Splits structured data (YAML, JSON, XML, tables) into records, each of which is quoted as one sentence.
 
 Records are separated by blank lines or top-level list items. If a record contains several parts with the same field
-names, such as the items of a nested list, each part is a record of its own, preceded by the names above it. Otherwise,
+names, such as the items of a nested list, each part is a separate record, preceded by the names above it. Otherwise,
 a value could be read as that of another part.
 """
 
@@ -65,7 +65,7 @@ def _tree(lines: Sequence[str], first_number: int) -> _Node:
 
 
 def _parts(node: _Node, above: Sequence[str]) -> Iterator[tuple[list[str], int]]:
-    """The lines of each record in `node`, with the lines above it, and the index of its first line."""
+    """Each record in `node`: its lines, preceded by the lines that contain it, and the index of its first line."""
     if not _has_alike_parts(node):
         yield [*above, *_lines(node)], node.number
         return

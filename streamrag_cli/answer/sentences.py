@@ -219,7 +219,7 @@ def sentence_ends(text: str) -> Iterator[int]:
 
 
 def _is_number(last_words: str, next_words: str) -> bool:
-    """Whether a number such as "no. 7" begins in `last_words`, or they end in one such as the "1." of "am 1. Mai"."""
+    """Whether the full stop between the words belongs to a number, as in "no. 7" and "am 1. Mai"."""
     return bool(
         _ORDINAL.search(last_words)
         or (_NUMBER.search(last_words) and _MONTH.match(next_words))

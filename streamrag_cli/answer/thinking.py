@@ -104,7 +104,7 @@ class ThinkingFilter:
         self._expected = False
 
     def feed(self, text: str) -> str:
-        """The text that `text` adds to the answer; "" as long as it is unclear whether it belongs to the answer."""
+        """Add a piece of the reply, and return the text that is now known to be part of the answer."""
         self._pending += text
         answer = ""
         while True:

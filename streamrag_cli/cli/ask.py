@@ -145,7 +145,7 @@ def read_question(words: Sequence[str], process: Process, *, stdin: bool, comman
 
 
 def _process_stages(process: Process) -> Stages:
-    """Return the stages since the start of this process. Call this when the imports are done."""
+    """Return the durations of the stages since this process started. Call this when the imports are done."""
     stages = Stages(process.started_at)
     stages.spent_ms["interpreter"] = _startup_ms(process.started_at) or 0.0
     stages.end("imports")
@@ -166,7 +166,7 @@ def _startup_ms(now: float) -> float | None:
 async def _with_stages(
     events: AsyncGenerator[AskEvent, None], stages_ms: Mapping[str, float]
 ) -> AsyncGenerator[AskEvent, None]:
-    """Yield the events. In `Done`, put this process's stages (`stages_ms`) before the answer's."""
+    """Yield the events. In `Done`, add the durations in `stages_ms` before those of the answer's stages."""
     async with aclosing(events):
         async for event in events:
             if isinstance(event, Done):

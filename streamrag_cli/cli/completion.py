@@ -43,7 +43,7 @@ def is_needed(arguments: Sequence[str], environment: Mapping[str, str]) -> bool:
 
 
 def prepare(environment: Mapping[str, str]) -> None:
-    """Replace the parts of typer's completion that complete too much or install to the wrong directory."""
+    """Replace the parts of typer's completion that offer unsuitable names or install to the wrong directory."""
     from typer import _completion_classes, _completion_shared
 
     def install_fish(*, prog_name: str, complete_var: str, shell: str) -> Path:

@@ -17,7 +17,7 @@ def confirmation_for(
 ) -> "Confirmation":
     """Return a function that obtains confirmation: from `--yes`, or from the user if stdin and stderr are terminals.
 
-    The user is asked within a block of `paused`, in which no other output may be written to the terminal.
+    The question is shown within the context manager `paused`, which must prevent any other output to the terminal.
     """
     from streamrag_cli.ingest.roots import Confirmation
     from streamrag_cli.render.consoles import size_of

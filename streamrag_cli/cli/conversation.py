@@ -162,10 +162,11 @@ def recorded(
 async def remembering_sources(
     events: AsyncGenerator[AskEvent, None], settings: Settings, process: Process, *, only_closest: bool = False
 ) -> AsyncGenerator[AskEvent, None]:
-    """Pass on the events, and remember a search's sources for `show N`.
+    """Yield the events, and remember a search's sources for `show N`.
 
-    If nothing was relevant, the closest sources in the error are remembered instead. Set `only_closest` for the events
-    of an answer, because its sources are in the log. If questions are not logged, nothing is remembered.
+    If nothing was relevant, the closest sources in the error are remembered instead. With `only_closest`, which is for
+    answers, other sources are not remembered, because the log contains them. If questions are not logged, nothing is
+    remembered.
     """
     async with aclosing(events):
         async for event in events:

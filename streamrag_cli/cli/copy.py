@@ -46,7 +46,7 @@ def command(
 
 
 def _copy_remote_documents(settings: Settings, other: Settings, process: Process) -> None:
-    """Copy what was fetched or piped on this machine, so that `--rebuild` can read it. Report a failure as a note."""
+    """Copy the copies of fetched and piped documents, so that `--rebuild` can read them. Report a failure as a note."""
     from streamrag_cli.addresses import Address
     from streamrag_cli.ingest.roots import copies_of, recorded_roots
 

@@ -65,7 +65,7 @@ def write_commands(group: Any, context: Any, formatter: Any) -> None:
 
 
 def use_narrow_options(formatter: Any) -> None:
-    """On a narrow terminal, let `formatter` write the description of an option below it, not in a second column."""
+    """On a narrow terminal, make `formatter` put the description of an option below it, not in a second column."""
     if formatter.width <= _NARROW_COLUMNS:
         formatter.write_dl = partial(formatter.write_dl, col_max=_NARROW_OPTION_COLUMNS)
 

@@ -217,7 +217,7 @@ def _locations(
 def _web_roots(
     locations: "Sequence[Location]", *, follow: bool | None, max_pages: int | None
 ) -> "tuple[tuple[Location, ...], dict[Address, str]]":
-    """Return the locations to ingest, and for each web folder, the page from which links are followed first.
+    """Return the locations to ingest, and for each web folder, the first page to read.
 
     With `follow`, a page's address is replaced by its folder's address. The page is "" if the user named the
     folder itself. Raises UsageError `usage`.

@@ -1,4 +1,4 @@
-"""The keyboard in an interactive chat: keys typed during an answer wait for the next prompt."""
+"""The keyboard in an interactive chat: keys typed during an answer are kept for the next prompt."""
 
 import contextlib
 import os

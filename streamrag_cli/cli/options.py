@@ -107,7 +107,7 @@ class Group(TyperGroup):
 
 
 class SettingFlags(dict[str, object | None]):
-    """Values of the setting flags by the name of the setting, for commands that read the settings themselves.
+    """The values of the setting flags, by setting name, for commands that read the settings themselves.
 
     The value of a flag that was not given is None.
     """
@@ -122,7 +122,7 @@ _COMPLETED: Final[Mapping[str, Any]] = {
 
 
 class OutputFlags(dict[str, bool]):
-    """Values of the output flags for `ask` and `chat`, by parameter name."""
+    """The values of the output flags for `ask` and `chat`, by parameter name."""
 
 
 _OUTPUT_FLAGS: Final[Mapping[str, Any]] = {

@@ -34,8 +34,8 @@ def run(
     """Render the events and return the exit code for the last event.
 
     Ctrl-C, SIGTERM or a closed stdout pipe closes the event stream, and with it the connection to the model. If a
-    signal ends the stream and `part_of` is set, such as "answer", an error with `hint` reports that the output is
-    incomplete.
+    signal ends the stream and `part_of` is set, for example to "answer", an error with `hint` reports that the output
+    is incomplete.
 
     For an asynchronous stream, a closed pipe is detected immediately instead of at the next write, which may be minutes
     later. The process then exits without waiting for threads that are still importing. If a `runner` is passed, the

@@ -69,7 +69,7 @@ class Signals:
 
     @contextmanager
     def on_signal(self, callback: Callable[[ExitCode], None]) -> Iterator[None]:
-        """Within the block, call `callback` on a signal. It must not block; the process exits within `_GRACE_S`."""
+        """Within the block, call `callback` on a signal. It must not block: the process soon exits (`_GRACE_S`)."""
         with self._handled_by(callback):
             if self._deferred:
                 code, self._deferred = self._deferred, None

@@ -74,11 +74,11 @@ def discover(
 
     - `exclude`: patterns that apply like those of a `.gitignore` file in each of the paths.
     - `environment`: locates the user's git configuration. If it is None, that configuration is ignored.
-    - `recorded`: the paths that come from the store, not from this command. Possible secrets among them are skipped.
-    - `is_repository`: the paths contain the files of a git repository. Git's rules and the ignore files in the folders
-      above have no effect.
+    - `recorded`: those paths that come from the store, not from this command. Possible secrets among them are skipped.
+    - `is_repository`: whether the paths contain the files of a git repository, so that git's rules and the ignore files
+      in the folders above have no effect.
     - `is_current`: a file for which it returns true is not classified by its name, which saves most of the time.
-    - `with_ocr`: images in folders are found only with it.
+    - `with_ocr`: if it is false, images in folders are not found.
     - `scope`: only paths that it contains are yielded.
     - `entered`: called with the path and the resolved path of a directory before the directory is listed.
     """

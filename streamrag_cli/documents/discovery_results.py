@@ -39,13 +39,14 @@ _REASONS: dict[SkipCode, str] = {
 class FoundFile:
     """A regular file to read.
 
-    `name` is the file's address or its absolute path, which may contain links. `root` is the path or address that the
-    user named. `real` is the resolved path by which the file, or the copy of a document from an address, is opened.
-    `checks_secrets` is False if the user named the file in this command: it is then read even if it is a secret.
-    `is_current` is True if the stored document is known to be up to date.
+    - `name`: the file's address, or its absolute path, which may contain links.
+    - `root`: the path or address that the user named.
+    - `real`: the resolved path of the file, or of the copy of a document from an address.
+    - `checks_secrets`: False if the user named the file in this command, so that it is read even if it is a secret.
+    - `is_current`: True if the stored document is known to be up to date.
 
-    The results of a whole tree are in memory at the same time, so paths are strings, and `real` is the same object as
-    `name` if the path contains no links.
+    The results of a whole tree are in memory at the same time. To save memory, paths are strings, and `real` is the
+    same object as `name` if the path contains no links.
     """
 
     name: str

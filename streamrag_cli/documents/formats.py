@@ -175,7 +175,7 @@ def is_web_page(path: PurePath) -> bool:
 
 
 def has_row_places(path: PurePath) -> bool:
-    """Whether the passages from a file with this name have rows of a sheet as their last heading (`row_places`)."""
+    """Whether the last heading of a passage from a file with this name is a place in a sheet (`row_places`)."""
     entry = format_of(path)
     return entry is not None and entry.has_row_places
 

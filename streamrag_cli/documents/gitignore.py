@@ -43,7 +43,7 @@ class _RuleSets:
     sets: tuple[tuple[int, tuple[bytes, ...], tuple[Rule, ...]], ...] = ()
 
     def ignores(self, path: str, *, directory: bool) -> bool:
-        """Whether the entry at the absolute `path` is ignored. Call this only if no directory above it is."""
+        """Whether the entry at the absolute `path` is ignored. Call this only if no directory above it is ignored."""
         if not self.sets:
             return False
         encoded = os.fsencode(path)

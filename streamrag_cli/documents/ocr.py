@@ -1,8 +1,8 @@
 """Optical character recognition (OCR) with the program tesseract, if it is installed.
 
 `find_ocr` finds the program and its languages. `PageReader` runs it inside the parser process. tesseract reads the
-image from stdin and writes the words to stdout, so it needs no files. Its processor time per page is limited, and the
-time for all pages of one file.
+image from stdin and writes the words to stdout, so it needs no files. Its processor time per page and the time for
+all pages of one file are limited.
 """
 
 import contextlib

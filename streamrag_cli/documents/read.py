@@ -79,7 +79,7 @@ def read_file(
     directory: int | None = None,
     now_ns: Callable[[], int] = time.time_ns,
 ) -> RawFile:
-    """Read the regular file at `path`. Raises `DocumentError`, including if it is longer than `limit_bytes`.
+    """Read the regular file at `path`, which may have at most `limit_bytes`. Raises `DocumentError`.
 
     Without `follow_links`, no component of the absolute `path` may be a link. If `directory`, a file descriptor, is
     given, `path` is a name in that directory and must not be a link.
@@ -110,7 +110,10 @@ def read_file(
 
 
 def read_start(path: Path, size: int) -> bytes:
-    """Return the first `size` bytes of a regular file. Raises `DocumentError`, including if `path` contains a link."""
+    """Return the first `size` bytes of a regular file. Raises `DocumentError`.
+
+    No component of `path` may be a link.
+    """
     try:
         descriptor = _open(path, follow_links=False, directory=None)
         try:
@@ -154,13 +157,13 @@ def codec_of_charset(charset: str) -> str | None:
 
 
 def codec_of_web_charset(charset: str) -> str | None:
-    """Like `codec_of_charset`, but Windows-1252 for Latin-1 and ASCII, which is how browsers read them."""
+    """Like `codec_of_charset`, but returns Windows-1252 for Latin-1 and ASCII, as browsers do."""
     codec = codec_of_charset(charset)
     return "cp1252" if codec in {"iso8859-1", "ascii"} else codec
 
 
 def unicode_encoding(data: bytes) -> tuple[bytes, str] | None:
-    """Return the byte order mark (or b"") and the encoding that it, or a NUL in the first 8 KiB, indicates; else None.
+    """Return the byte order mark, or b"", and the encoding indicated by it or by a NUL in the first 8 KiB; else None.
 
     The position of the NULs indicates the byte order: the NUL of an ASCII character is always on the same side.
     """

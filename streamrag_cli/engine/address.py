@@ -84,7 +84,7 @@ def fallback_address(address: EngineAddress) -> EngineAddress:
 
 
 def all_addresses(environment: Mapping[str, str]) -> list[EngineAddress]:
-    """The addresses of all engines for this user and home directory, in any version. Some may have ended.
+    """The addresses of all engines for this user and home directory, in any version. Some of them may have exited.
 
     Directories that other users can read are included, so that engines that are no longer used can be stopped.
     Directories in which other users can create files are not.

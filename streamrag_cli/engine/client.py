@@ -62,7 +62,7 @@ _LOST: Final = Error(
 
 
 class EngineService:
-    """A `Service` that uses the engine, or `fallback` if the engine fails before anything was shown."""
+    """A `Service` that uses the engine, or `fallback` if the engine fails before anything is shown."""
 
     def __init__(self, environment: Mapping[str, str], fallback: Service) -> None:
         self._environment = environment
@@ -81,7 +81,7 @@ class EngineService:
         return await self._fallback.read(selection, settings)
 
     async def list(self, listing: Listing, settings: Settings) -> list[DocumentEntry]:
-        """List with `fallback`, for the same reason as in `read`."""
+        """List with `fallback`, not with the engine: only the catalog is needed, which opens in a few milliseconds."""
         return await self._fallback.list(listing, settings)
 
     def _run(
@@ -189,7 +189,7 @@ def _needs_network(request: Request) -> bool:
 
 
 def state_of(address: EngineAddress, wants: Literal["status", "stop"]) -> dict[str, Any] | None:
-    """The state that the engine at `address` reports; None if it is dead. If `wants` is "stop", it also stops.
+    """The state that the engine at `address` reports; None if it is dead. If `wants` is "stop", stop the engine.
 
     Raises EngineUnavailableError if the engine is alive but does not respond.
     """

@@ -46,7 +46,7 @@ def _remove_if_ended(files: dict[str, Path]) -> None:
 
 @contextmanager
 def _unlocked(file: Path | None) -> Iterator[bool]:
-    """Yield whether the file is missing or no other process has locked it. Locks the file inside the `with` block."""
+    """Yield True if the file is missing or not locked by another process. Locks the file inside the `with` block."""
     if file is None:
         yield True
         return

@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 class Engine:
-    """Serves clients at one address. `run` returns when the engine was idle too long, is stopped or is outdated."""
+    """Serves clients at one address. `run` returns if the engine has been idle too long, is stopped or outdated."""
 
     def __init__(self, address: EngineAddress, *, idle_s: float) -> None:
         self._address = address
@@ -83,7 +83,7 @@ class Engine:
                 return
 
     def _is_outdated(self, inode: int) -> bool:
-        """Whether clients can no longer find this engine, or a store's directory was replaced."""
+        """Whether clients can no longer find this engine, or a store's directory has been replaced."""
         try:
             if _inode(self._address.socket) != inode or identity(os.environ) != self._address.identity:
                 return True

@@ -19,9 +19,9 @@ class LoggedTurn:
     """A question and its answer as recorded in the log.
 
     `state` is `complete`, `interrupted` or the code of an error. Each of the `sources` has the keys
-    `entry.SOURCE_KEYS`. If several collections were searched, it also has the key `collection`, and the field
-    `collection` contains all names, joined by commas. `unsupported` are the numbers of sources whose passage may not
-    support the answer.
+    `entry.SOURCE_KEYS`. If several collections were searched, each source also has the key `collection`, and the
+    attribute `collection` contains the names of all collections, joined by commas. `unsupported` are the numbers of
+    sources whose passage may not support the answer.
     """
 
     id: int

@@ -1,4 +1,4 @@
-"""The sources that a search last numbered in each terminal, so that `show N` finds the one that the user sees.
+"""Stores the sources of the last search in each terminal, so that `show N` finds the source that the user sees.
 
 $XDG_STATE_HOME/streamrag/shown.json     their places, but neither the query nor any text (0600)
 """
@@ -52,7 +52,7 @@ def remember(
 
 
 def recall(environment: Mapping[str, str], terminal: str) -> ShownSources | None:
-    """The sources that were last numbered in the terminal, or None if no sources are stored for it."""
+    """The sources of the last search in the terminal, or None if no sources are stored for it."""
     with suppress(LogError):
         entry = _read(_file(environment)).get(terminal)
         return ShownSources(**entry) if _is_valid(entry) else None
@@ -80,7 +80,7 @@ def _is_valid(entry: object) -> TypeGuard[dict[str, Any]]:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    """The entries of the file; empty if it is missing, damaged or not a regular file, whose reader would wait."""
+    """The entries of the file; empty if it is missing, damaged or not a regular file (reading a FIFO would block)."""
     try:
         entries = json.loads(read_regular_file(file, _MAX_BYTES))
     except (OSError, ValueError, RecursionError):

@@ -42,7 +42,7 @@ class _Skipped:
 
 
 def confirm_newly_skipped(survey: FolderSurvey, request: IngestRequest, settings: Settings) -> None:
-    """Raise UsageError if rules would remove many documents, or all of a folder, and the user does not confirm it.
+    """Raise UsageError if rules would remove many documents or empty a folder, and the user does not confirm it.
 
     `--allow-empty` confirms the removal of all documents in a folder.
     """

@@ -34,11 +34,13 @@ _NEED_OCR: Final = frozenset({"no_text", "no_ocr"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileResult:
-    """The planned action for one discovered path, and the reason for it. `shown` is the display name of the path.
+    """The planned action for one discovered path, and the reason for it.
 
-    For an added or changed file, `record` and `chunks` must be stored. For an unchanged file, `record` is its new
-    metadata, or None if that has not changed. `code` is the machine-readable reason for a skip. If `keeps_stored` is
-    False, the stored document must be removed.
+    - `shown`: the display name of the path.
+    - `record`, `chunks`: what to store for an added or changed file. For an unchanged file, `record` is its new
+      metadata, or None if that has not changed.
+    - `code`: the machine-readable reason for a skip.
+    - `keeps_stored`: if it is False, the stored document must be removed.
     """
 
     path: str

@@ -60,16 +60,20 @@ class Confirmation:
 class IngestRequest:
     """A request to ingest files and addresses. Without `paths`, all recorded roots are ingested.
 
-    `working_directory`, an absolute path, is the base of relative paths and display names; None if it no longer exists.
-    With `allow_empty`, a folder may have no readable files although the store has documents from it. With
-    `confirms_removal`, even the removal of few documents must be confirmed. `environment` locates the user's git
-    configuration; if it is None, that configuration is ignored. Within a block of `uninterrupted`, no signal raises an
-    exception. After an interruption, `interrupted` is called with the number of passages that are about to be saved.
-    `piped` has the contents for the addresses among `paths` whose documents were piped. Without `fetches`, recorded
-    addresses are left out. `follow`, `max_pages` and `starts` are options for the web pages among `paths`, as in
-    `FetchOptions`, and `on_fetch` is called for each page. Files for which `is_current` returns true are neither read
-    nor compared. `name_bases` has, for some roots, the folder that the stored names of files are relative to. With a
-    `scope`, only the files in it are compared with the store: the caller knows that nothing else has changed.
+    - `working_directory`: the base of relative paths and display names, as an absolute path; None if it no longer
+      exists.
+    - `scope`: if set, only the files in it are compared with the store, because nothing else has changed.
+    - `environment`: locates the user's git configuration. If it is None, that configuration is ignored.
+    - `allow_empty`: whether a folder may have no readable files although the store has documents from it.
+    - `confirms_removal`: whether even the removal of few documents must be confirmed.
+    - `uninterrupted`: a context manager within which no signal raises an exception.
+    - `interrupted`: called after an interruption with the number of passages that are about to be saved.
+    - `piped`: the contents of piped documents, by address. The addresses are also in `paths`.
+    - `fetches`: whether recorded addresses are ingested too.
+    - `is_current`: files for which it returns true are neither read nor compared.
+    - `name_bases`: for some roots, the folder to which the stored names of files are relative.
+    - `follow`, `max_pages`, `starts`: options for the web pages among `paths`, as in `FetchOptions`.
+    - `on_fetch`: called for each page.
     """
 
     paths: tuple[Location, ...]
@@ -234,7 +238,7 @@ def reject_missing_paths(request: IngestRequest, settings: Settings) -> None:
 
 
 def has_utf_8_name(path: Location) -> bool:
-    """Whether the path can be stored: bytes that are not UTF-8 are lone surrogates, which SQLite rejects."""
+    """Whether the path can be stored: bytes that are not UTF-8 become lone surrogates, which SQLite rejects."""
     try:
         str(path).encode()
     except UnicodeEncodeError:

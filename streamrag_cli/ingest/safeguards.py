@@ -54,7 +54,7 @@ MANY_DOCUMENTS: Final = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderSurvey:
-    """The discovery results, the number of files, and those mount points below the roots on which there are files.
+    """The discovery results, the number of files, and the mount points below the roots that contain files.
 
     These mount points are recorded like roots, so that the next ingest detects a missing mount. `unreachable` contains
     new addresses that could not be fetched, which are not recorded.

@@ -20,7 +20,7 @@ from streamrag_cli.store.registry import open_store
 
 
 class Sweep:
-    """A walk over those of a collection's recorded files and folders that exist. Nothing is fetched.
+    """A walk over the recorded files and folders of a collection that still exist. Nothing is fetched.
 
     `request` is the request for an ingest that syncs the collection; None if the collection is up to date. `notices`
     are about roots that no longer exist. Their documents stay in the collection.
@@ -73,7 +73,7 @@ class Sweep:
         return seen_at is not None and file.name not in self._versions and is_older(file.real, seen_at)
 
     def _name_bases(self, roots: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
-        """Yield each root and the folder to which the names of its documents are relative, according to one of them."""
+        """Yield each root and the folder to which the name of one of its documents is relative."""
         for root in roots:
             below = (each for each in self._versions.values() if each.path.startswith(str(root)))
             named = (each for each in below if each.path.endswith(f"/{each.source}") and is_below(each.path, [root]))

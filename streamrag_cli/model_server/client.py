@@ -94,7 +94,7 @@ class StreamingClient:
     """
 
     def __init__(self, endpoint: ModelEndpoint, pace: Pace) -> None:
-        """Raises ConfigurationError `unusable_environment`."""
+        """Create a client for the endpoint. Raises ConfigurationError `unusable_environment`."""
         self.pace = pace
         self._url = endpoint.url
         self._http = _new_client(
@@ -145,7 +145,7 @@ class WholeReplyClient:
     """
 
     def __init__(self, endpoint: ModelEndpoint, *, timeout_s: float) -> None:
-        """Raises ConfigurationError `unusable_environment`."""
+        """Create a client for the endpoint. Raises ConfigurationError `unusable_environment`."""
         self._url = endpoint.url
         self._limit_s = WHOLE_REPLY_LIMITS * timeout_s
         self._connections: WeakSet[socket.socket] = WeakSet()

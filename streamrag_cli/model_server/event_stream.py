@@ -1,4 +1,4 @@
-"""Decoder for server-sent events that returns, together, all events from one read of the socket.
+"""Decoder for server-sent events that returns all events from one read of the socket together.
 
 Other decoders return one event at a time. Under load, several events usually arrive together, and passing them on
 together lets one process serve hundreds of answers.

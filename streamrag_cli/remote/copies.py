@@ -109,7 +109,7 @@ class Copies:
         return Copy(root, self.directory / _hashed(root.text))
 
     def copy_to(self, other: "Copies", roots: Iterable[Address]) -> None:
-        """Copy the copies of these roots to those of another collection, and replace them there. Raises OSError.
+        """Copy these roots' files to another collection, whose copies of the roots are replaced. Raises OSError.
 
         Raises DocumentError `copy_busy` if an ingest is changing one of them.
         """

@@ -30,14 +30,16 @@ from streamrag_cli.remote.copies import Copies, Copy
 class FetchOptions:
     """The options for one ingest.
 
-    `exclude` are the patterns in `--exclude`, and `limit_bytes` is the maximum size of a document. `environment` are
-    the user's variables. `piped` are the contents of documents that were piped into this command. A `dry_run` may
-    update a source's copies, but not replace a copy that cannot be fetched again.
-
-    `named` are the roots that the user has named in this command. `follow`, `max_pages` and `starts` apply to web pages
-    among them: whether to follow links, to how many pages, and the first page if that is not the root; None means that
-    the last ingest's choice applies. `interval_s` is the time between two requests to a host. `on_fetch` is called
-    with the number and the address of each page that has been checked.
+    - `limit_bytes`: the maximum size of a document.
+    - `exclude`: the patterns in `--exclude`.
+    - `environment`: the user's environment variables.
+    - `piped`: the contents of documents that were piped into this command, by address.
+    - `dry_run`: whether this is a dry run. It may update copies, but not replace one that cannot be fetched again.
+    - `named`: the roots that the user has named in this command.
+    - `follow`, `max_pages`, `starts`: for the web pages in `named`, whether to follow links, to how many pages, and the
+      first page if that is not the root. None means that the last ingest's choice applies.
+    - `interval_s`: the time between two requests to a host.
+    - `on_fetch`: called with the number and the address of each page that has been checked.
     """
 
     limit_bytes: int

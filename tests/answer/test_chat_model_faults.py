@@ -154,7 +154,7 @@ def test_a_compressed_reply_is_neither_requested_nor_decompressed() -> None:
 
 
 @pytest.mark.fault("endless-error")
-def test_an_endless_error_is_read_only_in_part() -> None:
+def test_only_the_beginning_of_an_endless_error_reply_is_read() -> None:
     with OpenAIServer(chat=Reply(status=400, steps=(b"bad " * 500_000, Stall()))) as server:
         conversation = converse(server.base_url)
         closed = server.requests[0].closed_by_client.wait(timeout=10.0)

@@ -96,7 +96,7 @@ def first_source_and_quote(retriever: Retriever, question: str) -> tuple[str, st
         ("What is in clause 7.2?", "statutes.md", "7.2 Guests row only with a coach."),
     ],
 )
-def test_a_short_question_about_a_code_is_answered_by_the_text_with_the_code(
+def test_a_short_question_with_a_code_is_answered_from_the_matching_text(
     question: str, source: str, quote: str, machine: Retriever
 ) -> None:
     assert first_source_and_quote(machine, question) == (source, quote)

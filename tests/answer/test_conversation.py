@@ -167,7 +167,7 @@ def test_most_prompts_repeat_the_messages_of_the_previous_turn(settings: Setting
     assert after[: len(before) - 1] == before[:-1]
 
 
-def test_without_history_chars_earlier_turns_are_used_only_for_the_search(settings: Settings) -> None:
+def test_with_history_chars_0_earlier_turns_are_used_only_for_the_search(settings: Settings) -> None:
     outcome = Outcome(replace(settings, history_chars=0), TIDES)
 
     assert (outcome.earlier, outcome.notices) == ([], [])
@@ -175,7 +175,7 @@ def test_without_history_chars_earlier_turns_are_used_only_for_the_search(settin
 
 
 @pytest.mark.fault("conversation-too-long")
-def test_a_conversation_that_is_too_long_for_the_model_is_retried_without_it(settings: Settings) -> None:
+def test_a_prompt_too_long_for_the_model_is_retried_without_the_conversation(settings: Settings) -> None:
     outcome = Outcome(settings, *long_conversation(3, 500), TIDES, script=[TOO_LONG, answer("Well [1].")])
 
     assert outcome.notices == [
@@ -220,7 +220,7 @@ def test_cited_passages_are_not_sent_twice_and_missing_ones_are_skipped(
     assert source_numbers(outcome.prompt) == [(1, "docs/tides.txt"), (2, "docs/recipes.md")]
 
 
-def test_only_the_last_answer_contributes_its_passages(settings: Settings, retriever: Retriever) -> None:
+def test_passages_cited_only_by_older_answers_are_not_added(settings: Settings, retriever: Retriever) -> None:
     earlier = Turn(question="How are clams cooked?", cited=(chunk_id(retriever, "How are clams cooked?"),))
 
     outcome = Outcome(replace(settings, top_k=1), earlier, TIDES)
@@ -242,7 +242,7 @@ def test_a_retry_without_the_conversation_leaves_out_the_cited_passages(
 # Rewriting
 
 
-def test_without_rewriting_the_question_is_searched_without_its_conversation(settings: Settings) -> None:
+def test_if_rewriting_is_off_a_question_is_searched_without_its_conversation(settings: Settings) -> None:
     off = replace(settings, rewrite="off")
 
     assert Outcome(off, TIDES).one(Error).code == "nothing_relevant"

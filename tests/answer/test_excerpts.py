@@ -108,7 +108,7 @@ def test_the_line_number_is_correct_above_in_and_below_a_table(tmp_path: Path, q
     assert shown(file, question)[1] == line
 
 
-def test_a_comment_below_a_line_of_markdown_does_not_change_its_number(tmp_path: Path) -> None:
+def test_a_markdown_comment_does_not_change_the_number_of_the_line_above(tmp_path: Path) -> None:
     file = tmp_path / "heating.md"
     file.write_text("# Heating\n\nThe boiler is new.\n\n%% check this %%\n\nBleed the radiators.\n", encoding="utf-8")
 

@@ -98,7 +98,7 @@ def test_citations_are_resolved_and_unknown_citations_are_reported(settings: Set
     assert citations.unknown == (9,)
 
 
-def test_without_a_model_the_answer_is_quotes_with_a_notice(settings: Settings) -> None:
+def test_without_a_model_quotes_are_returned_with_a_notice(settings: Settings) -> None:
     events = ask_quotes(QUESTION, settings)
 
     assert kinds(events) == ["Status", "Sources", "Status", "Notice", "Token", "Citations", "Done"]
@@ -171,7 +171,7 @@ def test_a_model_answer_without_citations_has_a_notice(settings: Settings) -> No
     ],
     ids=["cited", "unknown", "absent", "not mentioned", "German", "cut", "interrupted"],
 )
-def test_no_citation_notice_follows_a_cited_negative_or_incomplete_answer(settings: Settings, reply: Reply) -> None:
+def test_a_cited_negative_or_incomplete_answer_has_no_citation_notice(settings: Settings, reply: Reply) -> None:
     assert "no_citations" not in notices(ask_model(reply, settings)[0])
 
 
@@ -266,7 +266,7 @@ def test_an_empty_or_overlong_question_is_a_usage_error(question: str, code: str
     assert (len(events), events[-1].code, events[-1].exit_code) == (1, code, 2)
 
 
-def test_a_bug_also_ends_the_stream_with_an_error(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_ends_the_stream_with_an_error(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Retriever, "open", lambda _: 1 / 0)
 
     *_, end = ask_quotes("Why?", settings)
@@ -293,7 +293,7 @@ def test_an_unknown_finish_reason_is_reported(settings: Settings) -> None:
 
 
 @pytest.mark.fault("unsafe-characters")
-def test_the_finish_reason_and_the_name_of_the_model_are_made_safe_and_shortened(settings: Settings) -> None:
+def test_the_finish_reason_and_model_name_are_made_safe_and_shortened(settings: Settings) -> None:
     choice = {"index": 0, "delta": {"content": "Ada Brandt [1]."}, "finish_reason": "\x1b[31m" + "z" * 99}
     events, _ = ask_model(stream(event({"model": "big\n" * 99, "choices": [choice]}), DONE), settings)
 
@@ -353,7 +353,7 @@ def test_the_only_model_of_a_server_is_cached(settings: Settings, tmp_path: Path
     assert server.base_url not in (tmp_path / "state" / "models.json").read_text(encoding="utf-8")
 
 
-def test_a_refused_cached_model_is_looked_up_again(settings: Settings, tmp_path: Path) -> None:
+def test_the_model_is_looked_up_again_if_the_cached_one_is_refused(settings: Settings, tmp_path: Path) -> None:
     def reply(request: LoggedRequest) -> Reply:
         return answer("Ada.") if request.json["model"] == "new" else failure(404, "no such model")
 

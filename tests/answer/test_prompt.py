@@ -61,7 +61,7 @@ def test_control_characters_are_not_sent_to_the_model() -> None:
     assert "\x1b" not in str(messages("Why\x1b?", [hit("a\x1bb\U000e0041")]))
 
 
-def test_piped_text_has_a_mark_of_its_own() -> None:
+def test_piped_text_has_its_own_mark() -> None:
     _, (_, prompt) = messages("Why?", [hit("text")], extra="log line", mark="MARK")
 
     assert prompt.endswith("\ntext\n\nMARK text that the user adds\nlog line\n\nMARK\n\nQuestion: Why?")

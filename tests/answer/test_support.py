@@ -66,7 +66,7 @@ def test_nearly_all_wrong_answers_are_marked_as_unsupported() -> None:
     ],
 )
 @pytest.mark.fault("wrong-citation")
-def test_numbers_names_quotations_and_settings_missing_from_the_passage_are_found(answer: str) -> None:
+def test_details_that_the_passage_lacks_are_marked_as_unsupported(answer: str) -> None:
     assert marked(answer) in {(1,), (2,)}
 
 
@@ -83,11 +83,11 @@ def test_numbers_names_quotations_and_settings_missing_from_the_passage_are_foun
         "```\ntimeout = 99\n```\nThe ferry is quiet [1].",
     ],
 )
-def test_conversions_words_and_statements_of_absence_are_supported(answer: str) -> None:
+def test_conversions_rephrasings_and_statements_of_absence_are_supported(answer: str) -> None:
     assert marked(answer) == ()
 
 
-def test_the_citations_of_a_sentence_support_it_together() -> None:
+def test_several_citations_can_support_a_sentence_together() -> None:
     answer = "The ferry is from 1998, and the mill was restored in 2011 [1][2]."
 
     assert marked(answer) == ()

@@ -83,7 +83,7 @@ def test_the_selected_collection_is_searched_and_kept_in_the_url(browser: Browse
         assert state(page) == ("default", "")
 
 
-def test_a_link_with_a_collection_opens_the_page_with_it(browser: Browser, url: str) -> None:
+def test_a_link_with_a_collection_selects_that_collection(browser: Browser, url: str) -> None:
     with browser.page() as page:
         open_page(page, f"{url}/?collection=manuals")
 
@@ -98,7 +98,7 @@ def test_a_link_with_a_collection_opens_the_page_with_it(browser: Browser, url: 
 
 
 @pytest.mark.parametrize("name", ["private", "<b>nowhere</b>"])
-def test_a_link_to_an_unserved_collection_reports_it_and_asks_the_default(
+def test_a_link_to_an_unserved_collection_is_reported_and_the_default_used(
     name: str, browser: Browser, url: str
 ) -> None:
     with browser.page() as page:

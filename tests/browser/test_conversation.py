@@ -91,7 +91,7 @@ def test_the_question_itself_is_not_repeated_among_the_queries(module_page: Page
     assert module_page.value(SEARCHED) == ["", "", also, also, "Searched for: “other”"]
 
 
-def test_a_citation_in_an_earlier_turn_leads_to_its_own_source(visiting: Visiting) -> None:
+def test_a_citation_in_an_earlier_turn_leads_to_the_source_of_that_turn(visiting: Visiting) -> None:
     with visiting([answer("First [2]."), answer("Second [2].")]) as visit:
         visit.ask_and_wait(LIGHTHOUSE)
         visit.ask_and_wait(BERTH)

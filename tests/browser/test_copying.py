@@ -73,7 +73,7 @@ def test_a_partial_answer_can_be_copied(visiting: Visiting) -> None:
         assert len(visit.page.texts(".code .copy")) == 1
 
 
-def test_copying_that_the_browser_refuses_is_reported(visiting: Visiting) -> None:
+def test_an_error_is_reported_if_the_browser_refuses_to_copy(visiting: Visiting) -> None:
     with visiting(answer("Yes.")) as visit:
         visit.ask_and_wait("What is the fee for a berth?")
         visit.page.value("Object.defineProperty(navigator, 'clipboard', {}), (document.execCommand = () => false), 0")

@@ -143,7 +143,7 @@ def test_stop_keeps_the_partial_answer_and_reset_clears_it(opening: Opening) -> 
         assert page.value("[probe.rag.answer, probe.rag.question, probe.rag.sources.length]") == ["", "", 0]
 
 
-def test_a_new_question_stops_the_previous_one(opening: Opening) -> None:
+def test_a_new_question_stops_the_previous_answer(opening: Opening) -> None:
     first = answer("Of the first", ".", between=[Hold(threading.Event())])
     with probing(opening, [first, answer("Of the second.")]) as visit:
         visit.page.value(f"void probe.rag.ask({QUESTION!r})")

@@ -141,7 +141,7 @@ def test_a_burst_of_tokens_is_rendered_once_per_frame(page: Page) -> None:
     assert renders == 1
 
 
-def test_finished_blocks_keep_their_nodes(page: Page) -> None:
+def test_finished_blocks_keep_their_dom_nodes(page: Page) -> None:
     are_kept = page.value(
         STREAMED
         % """inFrames((nextFrame) => {

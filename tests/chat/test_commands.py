@@ -110,9 +110,7 @@ def test_the_edit_command_asks_the_question_and_leaves_no_file(user: CommandLine
     [("exit 3", "exited with code 3"), (": > $1", "no question was asked, because the file is empty")],
     ids=["failure", "empty file"],
 )
-def test_the_edit_command_asks_nothing_if_the_editor_fails_or_the_file_is_empty(
-    user: CommandLine, script: str, message: str
-) -> None:
+def test_a_failed_editor_or_an_empty_file_asks_no_question(user: CommandLine, script: str, message: str) -> None:
     editor = program(user.directory, script)
     with chat_on_terminal(user.having(VISUAL=editor), "-q", columns=200) as (terminal, process):
         ask(terminal, "/edit")

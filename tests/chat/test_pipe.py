@@ -58,7 +58,7 @@ def test_stop_on_error_exits_after_the_first_failure(user: CommandLine) -> None:
 
 
 @pytest.mark.fault("chat-long-line")
-def test_jsonl_has_the_events_of_all_turns_and_only_an_overlong_line_fails(user: CommandLine) -> None:
+def test_jsonl_has_all_turns_and_only_an_overlong_line_fails(user: CommandLine) -> None:
     questions = [FIRST, "x" * 20_001, "y" * 3_000_000, SECOND]
     outcome = chat(user, [answer("One."), answer("Two.")], "\n".join(questions), "--jsonl")
     first, long, longer, last = turns(outcome.stdout)

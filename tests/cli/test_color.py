@@ -50,7 +50,7 @@ def test_the_color_flag_works_before_and_after_the_command(cli_with_store: Comma
     assert COLOUR.search(shown(cli_with_store.having(NO_COLOR="1"), "search", "pipes", "--color=auto").raw.decode())
 
 
-def test_hits_in_a_pipe_keep_their_columns_in_colour(cli_with_store: CommandLine) -> None:
+def test_colour_does_not_change_the_columns_of_hits_in_a_pipe(cli_with_store: CommandLine) -> None:
     plain, bold = (cli_with_store.run("search", "pipes", *flags).stdout.decode() for flags in ([], ["--color=always"]))
 
     assert "\x1b[1m" in bold

@@ -53,7 +53,7 @@ def in_bash(user: CommandLine, line: str) -> list[str]:
         ("streamrag sta", ["status"]),
     ],
 )
-def test_bash_completes_names_and_paths_but_no_question(user: CommandLine, line: str, offered: list[str]) -> None:
+def test_bash_completes_names_and_paths_but_not_questions(user: CommandLine, line: str, offered: list[str]) -> None:
     assert in_bash(user, line) == offered
 
 
@@ -81,7 +81,7 @@ def test_names_that_a_shell_would_execute_are_not_offered(user: CommandLine) -> 
         ("fish", "streamrag ask q", ""),
     ],
 )
-def test_zsh_and_fish_complete_names_but_no_question(user: CommandLine, shell: str, line: str, reply: str) -> None:
+def test_zsh_and_fish_complete_names_but_not_questions(user: CommandLine, shell: str, line: str, reply: str) -> None:
     variables = {"_STREAMRAG_COMPLETE": f"complete_{shell}", "_TYPER_COMPLETE_ARGS": line}
     outcome = user.having(**variables, _TYPER_COMPLETE_FISH_ACTION="get-args").run()
 

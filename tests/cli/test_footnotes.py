@@ -48,7 +48,7 @@ def test_an_unusable_editor_uri_is_refused(cli_with_store: WarmCommandLine, uri:
     assert "must be a URI with {path} and {line}" in outcome.stderr
 
 
-def test_the_advice_to_connect_a_model_is_shown_on_a_terminal_once_a_day(
+def test_a_terminal_shows_the_advice_to_connect_a_model_once_a_day(
     cold_cli_with_store: CommandLine, tmp_path: Path
 ) -> None:
     user = cold_cli_with_store.having(XDG_STATE_HOME=str(tmp_path))

@@ -52,7 +52,7 @@ def listed(user: CommandLine, *flags: str) -> dict[str, int]:
 
 
 @pytest.mark.fault("fresh-question")
-def test_a_fresh_question_is_answered_from_the_current_files(user: WarmCommandLine) -> None:
+def test_the_fresh_flag_answers_from_the_current_files(user: WarmCommandLine) -> None:
     change(user)
     write_files(user.directory, {"garden/compost.md": "# Compost\n\nThe compost is turned once a month.\n"})
     (user.directory / "garden" / "tools" / "spade.md").unlink()
@@ -65,7 +65,7 @@ def test_a_fresh_question_is_answered_from_the_current_files(user: WarmCommandLi
     assert listed(user) == {"garden/compost.md": 1, "garden/water.md": 1}
 
 
-def test_search_and_every_question_of_a_chat_can_be_fresh(user: WarmCommandLine) -> None:
+def test_the_fresh_flag_works_in_search_and_for_every_chat_question(user: WarmCommandLine) -> None:
     change(user)
     searched = user.run("search", QUESTION, "--fresh")
     (user.directory / "garden" / "water.md").write_text("# Water\n\nThe allotment is watered at dawn.\n", "utf-8")
@@ -77,7 +77,7 @@ def test_search_and_every_question_of_a_chat_can_be_fresh(user: WarmCommandLine)
     assert chat.stderr.count("note: updated the documents: 1 changed\n") == 1
 
 
-def test_a_setting_makes_every_question_fresh(user: WarmCommandLine) -> None:
+def test_a_setting_has_the_same_effect_as_the_fresh_flag(user: WarmCommandLine) -> None:
     change(user)
     write_files(user.home, {"config/streamrag/config.toml": 'fresh = "on"\n'})
 
@@ -149,7 +149,7 @@ def test_an_empty_folder_does_not_remove_stored_documents(user: WarmCommandLine)
 
 
 @pytest.mark.fault("fresh-question")
-def test_files_that_cannot_be_read_are_named_once_and_the_question_is_answered(user: WarmCommandLine) -> None:
+def test_unreadable_files_are_named_once_and_the_question_is_answered(user: WarmCommandLine) -> None:
     write_files(user.directory, {"garden/plan.pdf": "no pdf at all\n"})
     change(user)
     os.utime(user.directory / "garden" / "water.md", ns=(10**18 + 10**9, 10**18 + 10**9))
@@ -179,7 +179,7 @@ def test_a_question_is_answered_while_another_process_writes(user: WarmCommandLi
     assert notice["message"].startswith("the documents were not updated: the store is busy: ")
 
 
-def test_fresh_without_a_store_fails_like_a_plain_question(cli: WarmCommandLine) -> None:
+def test_the_fresh_flag_does_not_change_the_error_for_a_missing_store(cli: WarmCommandLine) -> None:
     outcome = cli.run("ask", QUESTION, "--fresh")
 
     assert (outcome.code, outcome.stderr) == (5, cli.run("ask", QUESTION).stderr)

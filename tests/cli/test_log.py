@@ -285,7 +285,7 @@ def test_a_conversation_that_does_not_exist_is_a_usage_error_with_a_hint(user: C
     ]
 
 
-def test_the_log_can_be_searched_and_limited(user: CommandLine) -> None:
+def test_log_entries_can_be_searched_and_limited_by_number_and_date(user: CommandLine) -> None:
     for question in (QUESTION, LENDING, ROOF):
         ask(user, question, "-q", "-k", "1")
 

@@ -180,7 +180,7 @@ def test_an_empty_store_has_no_collections_and_no_documents(cli: WarmCommandLine
         assert (outcome.code, outcome.stdout, "\nhint: streamrag ingest PATH" in outcome.stderr) == (5, b"", True)
 
 
-def test_a_whole_collection_is_removed_without_a_path(user: WarmCommandLine) -> None:
+def test_the_remove_flag_without_a_path_removes_the_named_collection(user: WarmCommandLine) -> None:
     user.run("ingest", "rules", "-c", "rules")
     unconfirmed = user.run("ingest", "--remove", "--collection", "rules")
     removed = user.run("ingest", "--remove", "--collection", "rules", "--yes")
@@ -223,7 +223,7 @@ def test_ls_explains_why_matching_files_were_not_ingested(user: WarmCommandLine)
 
 
 @pytest.mark.fault("document-not-found")
-def test_ls_suggests_the_collection_that_has_the_documents_or_to_ingest_them(cli: WarmCommandLine) -> None:
+def test_ls_suggests_another_collection_with_the_documents_or_an_ingest(cli: WarmCommandLine) -> None:
     write_files(cli.directory, {"deeds/house.md": "# House\n\nIt has a tower.\n", "new/plan.md": "# Plan\n"})
     write_files(cli.directory, FILES)
     assert cli.run("ingest", "-q", "rules").code == 0
@@ -269,7 +269,7 @@ def test_show_explains_why_a_file_was_not_ingested(name: str, user: WarmCommandL
     )
 
 
-def test_tags_are_listed_and_can_be_required(cli: WarmCommandLine) -> None:
+def test_ls_prints_tags_and_can_select_documents_by_tag(cli: WarmCommandLine) -> None:
     head = "---\ntags: [Harbour, Draft]\n---\n"
     write_files(cli.directory, {"quay.md": f"{head}# Quay\n\nThe quay is new.\n", "pier.md": "# Pier\n\nIt is old.\n"})
     assert cli.run("ingest", ".").code == 0

@@ -100,7 +100,7 @@ def test_parameters_that_libpq_or_the_server_refuses_are_a_configuration_error(
 
 @pytest.mark.fault("store-address-unusable")
 @pytest.mark.parametrize("scheme", ["postgresql+psycopg", "POSTGRES+asyncpg", "mysql"])
-def test_an_address_of_an_unknown_scheme_creates_no_directory(cli: CommandLine, scheme: str) -> None:
+def test_an_address_with_an_unknown_scheme_creates_no_directory(cli: CommandLine, scheme: str) -> None:
     (cli.directory / "a.md").write_text("# Harbour\n", encoding="utf-8")
     before = sorted(cli.directory.rglob("*"))
     outcome = cli.having(STREAMRAG_STORE=f"{scheme}://me:{PASSWORD}@127.0.0.1:1/docs").run("ingest", ".", "--debug")

@@ -44,7 +44,7 @@ def test_hits_name_their_collection_if_several_are_searched(flags: tuple[str, ..
 
 
 @pytest.mark.parametrize("flags", [("-c", "rules"), ("-c", "rules", "-c", "rules")])
-def test_the_hits_of_one_collection_do_not_name_it(flags: tuple[str, ...], user: WarmCommandLine) -> None:
+def test_hits_do_not_name_the_collection_if_only_one_is_searched(flags: tuple[str, ...], user: WarmCommandLine) -> None:
     assert hits(user, *flags) == {("rules/keys.md", None)}
 
 

@@ -126,7 +126,7 @@ def test_a_line_number_selects_the_passage_that_contains_it(user: WarmCommandLin
         ("  ", "SOURCE is empty", "streamrag show PATH"),
     ],
 )
-def test_an_invalid_location_is_a_usage_error_with_a_command(
+def test_an_invalid_location_is_a_usage_error_with_a_suggested_command(
     where: str, message: str, hint: str | None, user: WarmCommandLine
 ) -> None:
     code, error_line, advice = failure(user.run("show", where))
@@ -387,7 +387,7 @@ def test_a_damaged_store_is_reported(own: WarmCommandLine) -> None:
 
 
 @pytest.mark.fault("document-not-found")
-def test_a_document_of_another_collection_on_this_machine_is_found_there(cli: WarmCommandLine) -> None:
+def test_the_hint_names_the_collection_that_contains_the_document(cli: WarmCommandLine) -> None:
     write_files(cli.directory, {"sea/tides.txt": "High water is at six.\n", "land/soil.txt": "The soil is sandy.\n"})
     assert [cli.run("ingest", "-q", each, *to).code for each, to in (("land", ()), ("sea", ("-c", "coast")))] == [0, 0]
 

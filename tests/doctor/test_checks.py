@@ -92,7 +92,7 @@ def test_a_key_is_never_shown(user: CommandLine) -> None:
     assert "set by STREAMRAG_API_KEY, well-formed" in outcome.stdout.decode()
 
 
-def test_an_embedder_that_differs_from_the_collections_is_a_failure(user: CommandLine) -> None:
+def test_an_embedder_that_does_not_match_the_collection_is_a_failure(user: CommandLine) -> None:
     code, findings = doctor(user, "--embedding", "openai:words", "--base-url", "http://127.0.0.1:9/v1", "-m", "m")
 
     (embedding,) = of_check(findings, "embedding")
@@ -100,7 +100,7 @@ def test_an_embedder_that_differs_from_the_collections_is_a_failure(user: Comman
     assert code == 5  # a store failure outranks a model server failure
 
 
-def test_a_dimension_that_differs_from_the_collections_is_a_failure(large: CommandLine, tmp_path: Path) -> None:
+def test_a_dimension_that_does_not_match_the_collection_is_a_failure(large: CommandLine, tmp_path: Path) -> None:
     with OpenAIServer(dimension=8) as other:
         code, findings = doctor(copy_of(large, tmp_path), "--base-url", other.base_url)
 

@@ -72,7 +72,7 @@ def test_the_hint_for_an_empty_collection_fixes_it(small: CommandLine, tmp_path:
     assert doctor(user)[0] == 0
 
 
-def test_another_empty_collection_is_only_a_warning(small: CommandLine, tmp_path: Path) -> None:
+def test_an_empty_collection_that_is_not_selected_is_only_a_warning(small: CommandLine, tmp_path: Path) -> None:
     user = copy_of(small, tmp_path)
     write(user.directory / "shed.md", "# Shed\n\nIt is locked at night.\n")
     assert user.run("ingest", "shed.md", "-c", "shed").code == 0

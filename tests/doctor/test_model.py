@@ -25,7 +25,7 @@ def finding(reply: Reply | list[Reply], **fields: object) -> Finding:
     return result
 
 
-def test_a_streaming_server_passes_with_its_first_token_latency() -> None:
+def test_a_streaming_server_passes_and_its_first_token_latency_is_reported() -> None:
     result = finding(answer("One", " two", between=(Delay(0.05),)))
 
     assert (result.state, result.hint, list(result.figures)) == ("ok", "", ["first_token_ms", "retries"])
@@ -64,7 +64,7 @@ def test_an_answer_after_a_retry_is_a_warning() -> None:
         (stream(token("1"), Stall()), "stalled", 4),
     ],
 )
-def test_server_failures_have_their_own_codes(reply: Reply, code: str, exit_code: int) -> None:
+def test_each_kind_of_server_failure_has_its_own_code(reply: Reply, code: str, exit_code: int) -> None:
     with OpenAIServer(chat=reply) as server:
         with pytest.raises(StreamragError) as raised:
             list(check_model(settings(server, timeout_s=0.4, model="m")))

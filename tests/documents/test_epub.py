@@ -118,7 +118,7 @@ def test_pages_are_read_in_spine_order_and_unlisted_pages_are_omitted() -> None:
     assert loaded("a.epub", book(pages, opf=opf)).text == "first\n\nsecond"
 
 
-def test_lists_of_contents_page_numbers_note_marks_and_ruby_are_omitted() -> None:
+def test_tables_of_contents_page_numbers_note_marks_and_ruby_are_omitted() -> None:
     body = (
         '<nav epub:type="landmarks"><ol><li><a href="#x">Start</a></li></ol></nav>'
         '<p>The weir<a epub:type="noteref" href="#n1">1</a> holds<span epub:type="pagebreak" title="12">12</span>'

@@ -165,7 +165,7 @@ def test_an_unreadable_attachment_does_not_affect_its_message() -> None:
 
 
 @pytest.mark.fault("mail-attachments")
-def test_attached_secrets_and_data_and_mail_files_are_only_listed() -> None:
+def test_attached_secrets_data_files_and_mail_files_are_only_listed() -> None:
     names = {"id_rsa": b"x", "settings__yaml": b"password: x1", "photo__jpg": b"x", "more__eml": b"Subject: a\n\nb"}
 
     assert outline(loaded("a.eml", with_files(**names))) == [

@@ -84,7 +84,7 @@ IN_TEXT = [
         *(("handbook-libreoffice.odt", *each) for each in IN_TEXT),
     ],
 )
-def test_an_answer_names_its_slide_or_heading(
+def test_an_answer_names_the_slide_or_heading_of_its_source(
     name: str, question: str, quote: str, place: tuple[int | None, str], collections: dict[str, Settings]
 ) -> None:
     async def events() -> list[object]:
@@ -100,7 +100,7 @@ def test_an_answer_names_its_slide_or_heading(
 
 
 @pytest.mark.parametrize("place", ["light-pandoc.pptx slide 3", "light-pandoc.pptx:p3"])
-def test_a_slide_is_shown_by_its_location(place: str, collections: dict[str, Settings]) -> None:
+def test_a_slide_can_be_read_by_its_location(place: str, collections: dict[str, Settings]) -> None:
     passage = asyncio.run(LocalService().read(Selection(where=place), collections["light-pandoc.pptx"]))
 
     assert (passage.page, passage.text.strip()) == (3, SLIDES[2][1])

@@ -156,7 +156,7 @@ def test_short_documents_lose_only_page_numbers() -> None:
 
 
 @pytest.mark.fault("pdf-layout")
-def test_a_sentence_that_continues_on_the_next_page_is_completed_on_the_first() -> None:
+def test_a_sentence_that_continues_on_the_next_page_stays_on_its_first_page() -> None:
     first = [(60.0, 760.0, "Handbook"), *column(60, LEFT[:2], top=90)]
     second = [(60.0, 760.0, "Handbook"), *column(60, ["the mate. Lamps are red.", *RIGHT], top=700)]
     third = [(60.0, 760.0, "Handbook"), *column(60, MIDDLE, top=700)]

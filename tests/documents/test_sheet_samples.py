@@ -65,7 +65,7 @@ def test_the_excel_and_opendocument_samples_have_the_same_rows(suffix: str) -> N
         *(("yard-libreoffice.rtf", *each) for each in RTF_QUESTIONS),
     ],
 )
-def test_an_answer_names_the_row_or_the_heading(
+def test_an_answer_names_the_row_or_heading_of_its_source(
     name: str, question: str, quote: str, place: str, collections: dict[str, Settings]
 ) -> None:
     async def events() -> list[object]:

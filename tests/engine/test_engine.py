@@ -201,7 +201,7 @@ def test_an_engine_that_is_killed_or_hangs_during_an_answer_causes_an_error(
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_interrupting_a_client_closes_the_engines_model_call(
+def test_interrupting_a_client_closes_the_engines_connection_to_the_model(
     number: signal.Signals, code: int, user: WarmCommandLine
 ) -> None:
     start_engine(user)
@@ -231,7 +231,7 @@ def test_keys_are_sent_with_each_question_and_never_stored(user: WarmCommandLine
     assert b"sk-" not in readable
 
 
-def test_an_engine_keeps_no_descriptor_or_directory_of_its_caller(user: WarmCommandLine) -> None:
+def test_an_engine_inherits_no_descriptors_and_no_working_directory(user: WarmCommandLine) -> None:
     pipe_read, pipe_write = os.pipe()
     os.set_inheritable(pipe_write, True)
     subprocess.run(
@@ -320,7 +320,7 @@ def test_the_engine_finds_certificates_by_a_relative_path(user: WarmCommandLine)
 
 
 @pytest.mark.fault("read-during-ingest")
-def test_a_question_after_an_ingest_sees_the_new_documents(user: WarmCommandLine, tmp_path: Path) -> None:
+def test_a_question_after_an_ingest_is_answered_from_the_new_documents(user: WarmCommandLine, tmp_path: Path) -> None:
     mine = user.having(STREAMRAG_STORE=str(tmp_path / "mine"))
     (mine.directory / "one.md").write_text("# One\n\nThe ferry leaves at nine.\n")
     mine.run("ingest", ".")

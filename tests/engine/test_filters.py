@@ -21,7 +21,7 @@ def test_a_request_is_decoded_with_its_filter() -> None:
     assert read_request(to_line(Request(wants="ask", question=question, settings=settings))).question == question
 
 
-def test_the_engine_answers_within_the_filter(user: WarmCommandLine) -> None:
+def test_the_engine_answers_only_from_documents_that_the_filter_allows(user: WarmCommandLine) -> None:
     start_engine(user)
     command = ("search", "--json", "--min-score", "0", "--format", "txt", "high water")
 

@@ -132,7 +132,7 @@ def failing_settings(cli_with_key: WarmCommandLine) -> Iterator[CommandRun]:
     config.unlink()
 
 
-def test_every_tested_command_fails(command_runs: list[CommandRun]) -> None:
+def test_every_command_that_is_checked_for_keys_fails(command_runs: list[CommandRun]) -> None:
     assert [each.command for each in command_runs if each.outcome.code == 0] == []
 
 

@@ -72,7 +72,7 @@ def test_an_empty_path_is_a_usage_error(cli_with_notes: WarmCommandLine, argumen
 
 
 @pytest.mark.fault("remove-too-much")
-def test_removing_many_documents_needs_yes_without_a_terminal(cli_with_notes: WarmCommandLine) -> None:
+def test_without_a_terminal_removing_many_documents_requires_the_yes_flag(cli_with_notes: WarmCommandLine) -> None:
     work = cli_with_notes.directory
     dry = cli_with_notes.run("ingest", "--remove", ".", "--dry-run", "--jsonl")
     *events, end = [json.loads(line) for line in dry.stdout.splitlines()]
@@ -127,7 +127,7 @@ def test_a_removal_on_a_terminal_is_confirmed_and_defaults_to_no(
 
 
 @pytest.mark.fault("remove-too-much")
-def test_removing_a_whole_collection_needs_yes(cli_with_notes: WarmCommandLine) -> None:
+def test_removing_a_whole_collection_requires_the_yes_flag(cli_with_notes: WarmCommandLine) -> None:
     assert cli_with_notes.run("ingest", "-c", "mail", "letters").code == 0
     tried, dry = (
         cli_with_notes.run("ingest", "--remove", "--all"),
@@ -156,7 +156,7 @@ def test_the_all_flag_requires_remove_and_takes_no_path(
     assert (cli_with_notes.run("ingest", *arguments, "--yes").code, documents(cli_with_notes)) == (2, MANY + 1)
 
 
-def test_a_damaged_collection_can_be_removed_with_yes(cli_with_notes: WarmCommandLine) -> None:
+def test_a_damaged_collection_can_be_removed_with_the_yes_flag(cli_with_notes: WarmCommandLine) -> None:
     (catalog,) = cli_with_notes.store.glob("collections/default/epoch-*/catalog.sqlite3")
     catalog.write_bytes(b"no database at all" * 1000)
     tried = cli_with_notes.run("ingest", "--remove", "--all")
@@ -168,7 +168,7 @@ def test_a_damaged_collection_can_be_removed_with_yes(cli_with_notes: WarmComman
 
 
 @pytest.mark.fault("removal-interrupted")
-def test_the_remains_of_an_interrupted_removal_can_be_removed_with_yes(cli_with_notes: WarmCommandLine) -> None:
+def test_the_yes_flag_completes_an_interrupted_removal(cli_with_notes: WarmCommandLine) -> None:
     collections = cli_with_notes.store / "collections"
     (collections / "default" / "current.json").unlink()
     codes = [cli_with_notes.run("ingest", "--remove", "--all", *flags).code for flags in ((), ("--yes",), ("--yes",))]
@@ -295,7 +295,7 @@ def test_a_rebuild_that_drops_a_missing_folder_shows_how_to_ingest_it_again(cli_
 
 
 @pytest.mark.fault("rebuild-drops-roots")
-def test_a_rebuild_from_one_folder_needs_yes_to_drop_the_others(cli_with_notes: WarmCommandLine) -> None:
+def test_a_rebuild_that_drops_other_folders_requires_the_yes_flag(cli_with_notes: WarmCommandLine) -> None:
     work = cli_with_notes.directory
     tried = cli_with_notes.run("ingest", "--rebuild", "letters")
 
@@ -319,7 +319,7 @@ def test_a_rebuild_from_one_folder_needs_yes_to_drop_the_others(cli_with_notes: 
 
 @pytest.mark.fault("rebuild-drops-roots")
 @pytest.mark.parametrize(("answer", "code", "left"), [(b"\n", 2, MANY + 1), (b"y\n", 0, MANY)])
-def test_a_rebuild_from_one_folder_needs_confirmation_on_a_terminal(
+def test_a_rebuild_that_drops_other_folders_is_confirmed_on_a_terminal(
     cli_with_notes: WarmCommandLine, answer: bytes, code: int, left: int
 ) -> None:
     with on_terminal(cli_with_notes, "ingest", "--rebuild", "notes", columns=200) as (terminal, process):
@@ -386,7 +386,7 @@ def _write_rule(user: CommandLine, rule: str, pattern: str) -> tuple[str, ...]:
         (".gitignore", "ignored by git"),
     ],
 )
-def test_a_rule_that_removes_many_documents_needs_yes_without_a_terminal(
+def test_without_a_terminal_a_rule_removes_many_documents_only_with_yes(
     cli_with_notes: WarmCommandLine, rule: str, because: str
 ) -> None:
     flags = _write_rule(cli_with_notes, rule, "*")
@@ -426,7 +426,7 @@ def test_a_rule_that_removes_many_documents_is_confirmed_on_a_terminal(
 
 @pytest.mark.fault("rules-skip-too-much")
 @pytest.mark.parametrize("flag", ["--yes", "--allow-empty"])
-def test_a_rule_that_removes_all_documents_of_a_folder_needs_a_flag(cli_with_notes: WarmCommandLine, flag: str) -> None:
+def test_a_rule_that_empties_a_folder_requires_yes_or_allow_empty(cli_with_notes: WarmCommandLine, flag: str) -> None:
     excluding = ("ingest", "--exclude", "*.md", "letters")
     tried = cli_with_notes.run(*excluding)
 
@@ -440,7 +440,7 @@ def test_a_rule_that_removes_all_documents_of_a_folder_needs_a_flag(cli_with_not
 
 
 @pytest.mark.fault("rules-skip-too-much")
-def test_a_rebuild_with_a_rule_that_removes_many_documents_needs_yes(cli_with_notes: WarmCommandLine) -> None:
+def test_a_rebuild_removes_many_documents_by_a_rule_only_with_yes(cli_with_notes: WarmCommandLine) -> None:
     rebuild = ("ingest", "--rebuild", "--exclude", "*.txt")
 
     assert (cli_with_notes.run(*rebuild).code, documents(cli_with_notes)) == (2, MANY + 1)
@@ -500,7 +500,7 @@ def cli_with_many_files(tmp_path: Path, server: WarmCommandLine) -> WarmCommandL
 
 @pytest.mark.fault("ingest-large-or-empty-path")
 @pytest.mark.parametrize("above", [False, True])
-def test_ingesting_a_home_directory_with_very_many_files_needs_yes(
+def test_ingesting_very_many_files_of_a_home_directory_requires_the_yes_flag(
     cli_with_many_files: WarmCommandLine, above: bool
 ) -> None:
     home = cli_with_many_files.home.parent if above else cli_with_many_files.home

@@ -27,7 +27,7 @@ def remember_one(environment: dict[str, str]) -> None:
     remember(environment, "t1", sources, at="2026-01-31", collection="harbour", store="/srv/store")
 
 
-def test_the_sources_of_a_terminal_are_recalled(environment: dict[str, str]) -> None:
+def test_the_sources_shown_in_a_terminal_are_recalled(environment: dict[str, str]) -> None:
     remember_one(environment)
     shown = recall(environment, "t1")
 
@@ -58,7 +58,7 @@ def test_a_damaged_record_is_ignored_and_replaced(content: str, environment: dic
 
 @pytest.mark.fault("log-unusable")
 @pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir])
-def test_a_special_file_in_the_place_of_the_record_is_not_waited_for(make: object, environment: dict[str, str]) -> None:
+def test_a_special_file_instead_of_the_record_does_not_block(make: object, environment: dict[str, str]) -> None:
     assert callable(make)
     make(Path(environment["XDG_STATE_HOME"], "streamrag", "shown.json"))
 

@@ -28,7 +28,7 @@ def test_a_file_that_cannot_be_read_keeps_its_stored_document(ingests: Ingests) 
     assert small.stored() == before | {"docs/b.md": "second, changed"}
 
 
-def test_an_empty_file_of_a_binary_format_fails_because_it_is_empty(ingests: Ingests) -> None:
+def test_an_empty_file_of_a_binary_format_is_reported_as_empty(ingests: Ingests) -> None:
     names = [f"docs/empty.{suffix}" for suffix in ("pdf", "docx", "xlsx", "odt", "ipynb", "eml", "rtf")]
     for name in [*names, "docs/empty.md"]:
         ingests.put(name, "")

@@ -185,7 +185,7 @@ def test_without_a_path_a_root_that_is_missing_keeps_its_documents(ingests: Inge
     assert set(ingests.stored()) == {"docs/a.md", "disk/b.md"}
 
 
-def test_without_a_path_or_known_roots_the_hint_names_the_command(ingests: Ingests) -> None:
+def test_without_a_path_or_known_roots_the_hint_asks_for_a_path(ingests: Ingests) -> None:
     ingests.run()
 
     assert (ingests.error.code, ingests.error.hint) == ("no_path", "streamrag ingest PATH")

@@ -62,7 +62,7 @@ def test_doctor_suggests_only_the_rebuild_if_the_extra_is_installed(
     assert replace(expected, collection="default") in findings
 
 
-def test_other_embedders_get_no_suggestion(ingests: Ingests) -> None:
+def test_with_another_embedder_no_embedder_is_suggested(ingests: Ingests) -> None:
     run(ingests, english=0, german=3)
 
     with open_store(ingests.settings.store).manifest("default") as manifest:

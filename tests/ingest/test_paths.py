@@ -43,7 +43,7 @@ def test_explicitly_named_files_stay_stored_when_their_folder_is_ingested(ingest
     assert ingests.run("docs")[name] == "deleted"
 
 
-def test_a_hidden_file_named_with_its_folder_stays_until_it_is_removed(ingests: Ingests) -> None:
+def test_a_hidden_file_passed_with_its_folder_stays_until_it_is_removed(ingests: Ingests) -> None:
     ingests.put("docs/a.md", "first")
     ingests.put("docs/.notes.md", "named")
 
@@ -52,7 +52,7 @@ def test_a_hidden_file_named_with_its_folder_stays_until_it_is_removed(ingests: 
     assert ingests.run("docs") == {"docs/.notes.md": "skipped", "docs/a.md": "unchanged"}
 
 
-def test_a_removal_shows_how_to_prevent_that_documents_are_added_again(ingests: Ingests) -> None:
+def test_a_removal_shows_how_to_keep_documents_from_being_added_again(ingests: Ingests) -> None:
     names = ("docs/a.md", "docs/b [1].md", "docs/old/c.md", "other/d.md")
     for name in names:
         ingests.put(name, name)

@@ -81,7 +81,7 @@ def test_a_named_file_that_becomes_a_link_is_not_followed(ingests: Ingests, afte
     assert (ingests.run("docs/a.md"), ingests.stored()) == ({"docs/a.md": "failed"}, {})
 
 
-def test_a_file_saved_again_under_its_name_is_read(ingests: Ingests, after_finding: AfterFinding) -> None:
+def test_a_file_that_is_replaced_by_a_new_version_is_read(ingests: Ingests, after_finding: AfterFinding) -> None:
     ingests.put("docs/a.md", "before")
     saved = ingests.put("docs/.a.md.new", "after it")
     after_finding(lambda: os.replace(saved, ingests.home / "docs/a.md"))  # noqa: PTH105

@@ -70,7 +70,7 @@ def redirecting(to: str, *, status: int = 307) -> OpenAIServer:
 @pytest.mark.fault("redirect-to-other-origin")
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("ask", ASKING)
-def test_a_redirect_to_another_origin_is_an_error_that_names_both(
+def test_a_redirect_to_another_origin_is_an_error_that_names_both_origins(
     ask: Callable[[str], None], status: int, elsewhere: OpenAIServer, no_proxy: None
 ) -> None:
     target = f"http://user:{KEY}@127.0.0.1:{elsewhere.port}/v1/chat/completions?{KEY}"
@@ -166,7 +166,7 @@ def test_names_of_other_machines_are_recognised(host: str) -> None:
     assert not is_this_machine(host)
 
 
-def test_the_hosts_file_and_own_addresses_identify_this_machine(
+def test_this_machine_is_recognised_by_the_hosts_file_and_its_host_name(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     hosts = tmp_path / "hosts"

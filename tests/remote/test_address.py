@@ -23,7 +23,7 @@ from streamrag_cli.remote.address import GitAddress, git_address, has_scheme, pa
         ("stdin://./notes//today.md", "stdin://notes/today.md"),
     ],
 )
-def test_an_address_is_stored_in_one_form(typed: str, stored: str | None) -> None:
+def test_equivalent_addresses_are_stored_in_the_same_form(typed: str, stored: str | None) -> None:
     if stored is None:
         with pytest.raises(UsageError):
             parse_address(typed)
@@ -81,7 +81,7 @@ def test_a_repository_address_is_split_into_its_parts() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "/etc/notes.md", "../notes.md", "a/../b.md", "~/a.md", "a\nb.md"])
-def test_the_name_of_piped_text_is_a_relative_name(name: str) -> None:
+def test_piped_text_without_a_valid_relative_name_is_refused(name: str) -> None:
     with pytest.raises(UsageError) as caught:
         piped_address(name)
     assert caught.value.code == "bad_name"

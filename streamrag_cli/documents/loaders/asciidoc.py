@@ -125,7 +125,7 @@ class _Reader:
         self._language, self._is_comment = None, False
 
     def _lines_until(self, closing: str) -> list[tuple[int, str]]:
-        """Return the lines before the next line `closing`, with their numbers, and skip them."""
+        """Return the lines before the line `closing`, with their numbers, and continue after that line."""
         end = self._at
         while end < len(self._lines) and self._lines[end].rstrip() != closing:
             end += 1

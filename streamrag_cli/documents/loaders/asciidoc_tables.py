@@ -66,10 +66,10 @@ def _column_count(attributes: str) -> int:
 
 
 def _has_header(source: Sequence[tuple[int, str]], rows: Sequence[Row], attributes: str, *, is_sized: bool) -> bool:
-    """Whether the first row is a header. An option decides.
+    """Whether the first row is a header.
 
-    Without one, the first row is a header if `cols=` is missing (`is_sized` is false), or if it is a single line
-    followed by a blank line.
+    The table's `attributes` may determine that. Otherwise, the first row is a header if `cols=` is missing (`is_sized`
+    is false), or if it is a single line followed by a blank line.
     """
     if option := _OPTION.search(attributes):
         return not (option[1] or option[2])

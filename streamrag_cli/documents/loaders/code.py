@@ -79,7 +79,7 @@ def without_preamble(text: str) -> tuple[str, Sequence[int], str]:
 
 
 def licence_end(lines: Sequence[str], marks: Sequence[str]) -> int:
-    """Return the number of lines at the beginning with a shebang, editor settings or a licence comment."""
+    """Return how many lines at the beginning are a shebang, editor settings or a licence comment."""
     at = end = 0
     while at < len(lines) and (not lines[at].strip() or _PREFACE.fullmatch(lines[at][:_LINE_CHARS].strip())):
         at += 1

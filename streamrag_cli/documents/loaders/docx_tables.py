@@ -1,6 +1,6 @@
 """Converts Word tables: one line per row, with the column names if there is a header row.
 
-A table with only one column or row, or with long texts in most cells, is used for layout. It is read as text.
+A table with only one column or row, or with long texts in most cells, counts as layout and is read as text.
 """
 
 from collections.abc import Iterator, Sequence
@@ -45,7 +45,8 @@ class Table:
     def _grid(self) -> Iterator[list[str]]:
         """Yield the text of each row by column.
 
-        A cell that spans rows is repeated in each of these rows. A cell that spans columns is only in the first column.
+        A cell that spans rows is repeated in each of these rows. A cell that spans columns is only in the first of
+        them.
         """
         above: list[str] = []
         for row in self._rows:

@@ -9,9 +9,10 @@ MAX_COLUMNS: Final = 1000
 
 
 def grid_text(grid: Sequence[Sequence[str]], head: int) -> str:
-    """Write the rows of `grid` below the header, its first `head` rows, one per line. Empty rows are omitted.
+    """Write the rows of `grid`, one per line. Empty rows are omitted.
 
-    If all rows below the header are empty, the text is the header.
+    The first `head` rows are the header, whose column names are repeated in the other rows. If all rows below the
+    header are empty, the text is the header.
     """
     names = _names(grid[:head])
     lines = (row_text(names, cells) if names else _cells_line(cells) for cells in grid[head:])

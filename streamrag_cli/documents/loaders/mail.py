@@ -181,7 +181,7 @@ def _parts_of(part: EmailMessage) -> list[EmailMessage]:
 
 
 def _header(message: EmailMessage, name: str) -> str:
-    """Return a header's value on one line, shortened if it is long; "" if it is missing. Decodes a valid header."""
+    """Return a header's value on one line, decoded if it is valid, and shortened if it is long; "" if it is missing."""
     try:
         value = str(message.get(name, ""))
     except Exception:  # noqa: BLE001 - the header parser may raise anything on malformed headers

@@ -57,7 +57,7 @@ def _after_indent(text: str, at: int) -> int:
 
 
 def _past(text: str, match: re.Match[str]) -> int:
-    """Return the offset after the inline code that `match` begins, or after `match` if it begins no code."""
+    """Return the offset after the inline code that begins with `match`, or after `match` if there is no code."""
     if match[1]:
         closes = text.find(match[1], match.end(), match.end() + _INLINE_CHARS)
         return closes + len(match[1]) if closes >= 0 else match.end()
@@ -86,7 +86,7 @@ def _edit(text: str, match: re.Match[str]) -> Edit | None:
 
 
 def _balanced(text: str, start: int, closing: str) -> int:
-    """Return the offset after the mark `closing` that ends the markup in which `start` is, or -1.
+    """Return the offset after `closing`, the mark that ends the markup around `start`; -1 if it is missing.
 
     Marks in strings, comments and nested braces are skipped.
     """

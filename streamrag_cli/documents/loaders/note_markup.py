@@ -1,7 +1,7 @@
 """Removes invisible markup from Markdown: comments, and the syntax of note apps and site generators.
 
 Hugo shortcodes and Jekyll tags are removed, but the text that they enclose is kept. Comments in HTML, in Obsidian's
-syntax and in link definitions are removed. A link to a note is replaced with the note's name, and a highlight by its
+syntax and in link definitions are removed. A link to a note is replaced by the note's name, and a highlight by its
 text. Code blocks and inline code are unchanged.
 """
 

@@ -175,7 +175,7 @@ def _operands(match: "re.Match[str] | None") -> tuple[str, float] | None:
 
 
 def _choose(sections: tuple[_Section, ...], value: float) -> tuple[_Section | None, bool]:
-    """Return the section for a number, and whether it shows the absolute value because it has its own sign."""
+    """Return the section for a number, and whether it applies to the absolute value, as for negative numbers."""
     numeric = sections[:3] if len(sections) == 4 or "@" not in sections[-1].code else sections[:-1]
     if not numeric:
         return None, False

@@ -1,6 +1,6 @@
 """Converts OpenDocument tables: one line per row, with the column names if there is a header row.
 
-A table with only one column or row, or with long texts in most cells, is used for layout. It is read as text.
+A table with only one column or row, or with long texts in most cells, counts as layout and is read as text.
 """
 
 from collections.abc import Iterable, Iterator
@@ -65,7 +65,8 @@ class Table:
     def _grid(self) -> Iterator[list[str]]:
         """Yield the text of each row by column, without empty cells at its end.
 
-        A cell that spans rows is repeated in each of these rows. A cell that spans columns is only in the first column.
+        A cell that spans rows is repeated in each of these rows. A cell that spans columns is only in the first of
+        them.
         """
         spanning: dict[int, tuple[int, str]] = {}  # by column: the last row and the text of a cell that spans rows
         for number, row in enumerate(self._rows):

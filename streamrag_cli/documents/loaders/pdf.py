@@ -47,7 +47,7 @@ def load_pdf(path: str, data: bytes, ocr: PageReader | None = None) -> Document:
 
 
 class _Recognised:
-    """The recognised text of scanned pages by index, "" for pages without text. It is empty without OCR."""
+    """The recognised text of scanned pages by index, "" for pages without text. Without OCR, there are no entries."""
 
     def __init__(self, pdf: Any, pages: list[Page], ocr: PageReader | None) -> None:
         self.texts: dict[int, str] = {}

@@ -55,5 +55,5 @@ def are_cells(runs: Sequence[Run]) -> bool:
 
 
 def goes_up(above: Run, run: Run) -> bool:
-    """Whether `run` is about a line or more above `above`, the run drawn before it. An exponent is not."""
+    """Whether `run` is about a line or more above `above`, the run drawn before it. An exponent does not count."""
     return run.bottom > above.bottom + 0.9 * max(run.height, above.height)

@@ -64,10 +64,13 @@ class Run(NamedTuple):
 class Page:
     """A page's text, rotated so that most of it is upright.
 
-    `sideways` is the text that is not upright, one string per line. `bottom` and `top` are the page's edges. On a page
-    that `is_right_to_left`, runs are whole lines, because the order of words does not follow from their positions.
-    `is_picture` is true if the page has an image or drawing, but hardly any text. `needs_ocr` is true for such a page
-    if it has no text or an image fills it, and for every page whose text is not readable.
+    - `sideways`: the text that is not upright, one string per line.
+    - `bottom`, `top`: the page's edges.
+    - `is_right_to_left`: if it is true, runs are whole lines, because the order of words does not follow from their
+      positions.
+    - `is_picture`: whether the page has an image or drawing, but hardly any text.
+    - `needs_ocr`: true for such a page if it has no text or an image fills it, and for every page whose text is not
+      readable.
     """
 
     runs: Sequence[Run]

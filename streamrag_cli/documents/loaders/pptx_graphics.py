@@ -34,7 +34,7 @@ def table_text(table: Any) -> str:
 def _grid(table: Any) -> Iterator[list[str]]:
     """Yield the text of each row by column.
 
-    A cell that spans rows is repeated in each of these rows. A cell that spans columns is only in the first column.
+    A cell that spans rows is repeated in each of these rows. A cell that spans columns is only in the first of them.
     """
     above: list[str] = []
     for row in table.iterfind(f"{A}tr"):

@@ -40,7 +40,7 @@ def load_rst(path: str, text: str) -> Document:
 
 
 def _with_substitutions(text: str) -> str:
-    """Replace references such as `|version|` by the text that the document defines for them on one line."""
+    """Replace references such as `|version|` with the text that the document defines for them on one line."""
     replacements = {name: value.strip() for name, value in _REPLACEMENT.findall(text)} if "replace::" in text else {}
     return _REFERENCE.sub(lambda match: replacements.get(match[1], match[0]), text) if replacements else text
 

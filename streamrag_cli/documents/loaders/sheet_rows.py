@@ -28,7 +28,7 @@ _READ_ALL: Final = "to read all of it, save the sheet as CSV"
 
 
 class Row(NamedTuple):
-    """A row with text. `number` is its number in the sheet; `position` is the same without the hidden rows above it.
+    """A row with text. `number` is its number in the sheet; `position` is its number if hidden rows are not counted.
 
     `columns` are the columns of the cells with text, counted from 0 in ascending order; `texts` are their texts.
     """

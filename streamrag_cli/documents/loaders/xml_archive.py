@@ -71,7 +71,7 @@ def parsed_xml(data: bytes) -> Any:
 
 
 def streamed_xml(stream: Any, *names: str) -> Iterator[Any]:
-    """Yield the elements with one of `names`, in any namespace, in a binary stream of XML, when they are complete.
+    """Yield each element with one of `names`, in any namespace, from a binary XML stream as soon as it is complete.
 
     An element and everything before it are deleted when the next one is read, so a large part needs little memory.
     Raises lxml's errors.
