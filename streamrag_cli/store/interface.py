@@ -271,7 +271,7 @@ def busy(why: str, *, hint: str = "try again in a moment") -> StoreError:
 
 def embedding_mismatch(collection: str, *, stored: str, requested: str) -> StoreError:
     return StoreError(
-        f"collection {collection!r} uses the embedder {stored}, but {requested} was requested",
+        f"the collection {collection!r} uses the embedder {stored}, but {requested} was requested",
         code="another_embedding",
         hint=_REBUILD_HINT,
     )
@@ -279,7 +279,7 @@ def embedding_mismatch(collection: str, *, stored: str, requested: str) -> Store
 
 def dimension_mismatch(collection: str, *, stored: int | str, returned: int) -> StoreError:
     return StoreError(
-        f"collection {collection!r} has vectors with {stored} dimensions, but the embedder returned {returned}",
+        f"the collection {collection!r} has vectors with {stored} dimensions, but the embedder returned {returned}",
         code="another_embedding",
         hint=_REBUILD_HINT,
     )

@@ -268,7 +268,7 @@ def test_a_self_signed_certificate_is_refused_unless_the_user_trusts_it(cli: War
     reason = f"the certificate of {site.url} is not trusted: self-signed certificate"
     assert f"{reason}; to trust the certificates in a file: SSL_CERT_FILE=FILE streamrag ingest ..." in refused.stderr
     assert trusted.code == 0, trusted
-    named = "the certificates that SSL_CERT_FILE or SSL_CERT_DIR names cannot be read: no such file or directory"
+    named = "the certificates in SSL_CERT_FILE or SSL_CERT_DIR cannot be read: no such file or directory"
     assert named in unreadable.stderr
 
 

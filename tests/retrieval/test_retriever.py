@@ -146,5 +146,5 @@ def test_an_embedder_that_changes_its_dimension_is_an_error(tmp_path: Path) -> N
 
     assert (caught.value.code, caught.value.message) == (
         "another_embedding",
-        "collection 'default' has vectors with 8 dimensions, but the embedder returned 16",
+        "the collection 'default' has vectors with 8 dimensions, but the embedder returned 16",
     )

@@ -186,7 +186,7 @@ def test_another_embedder_is_rejected_and_both_are_named(store: Store) -> None:
 
     assert (caught.value.code, caught.value.message) == (
         "another_embedding",
-        "collection 'default' uses the embedder fake, but openai:other was requested",
+        "the collection 'default' uses the embedder fake, but openai:other was requested",
     )
 
 
@@ -217,7 +217,7 @@ def test_vectors_of_another_dimension_are_rejected_and_not_written(store: Store)
 
     assert (caught.value.code, caught.value.message) == (
         "another_embedding",
-        "collection 'default' has vectors with 16 dimensions, but the embedder returned 8",
+        "the collection 'default' has vectors with 16 dimensions, but the embedder returned 8",
     )
     with store.reading() as reader:
         assert by_vector(reader) == {"apples are red", "pears are green"}
