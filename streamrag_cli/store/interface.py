@@ -68,8 +68,8 @@ class Selection:
     """The documents that match a filter.
 
     `documents` contains their ids, which the backend assigns. `chunks` is the number of their chunks, and `total` is
-    that of all chunks in the collection. `untagged` contains the paths of documents that the filter excludes because
-    their tags are unknown. A selection is valid for one state of the collection.
+    the number of all chunks in the collection. `untagged` contains the paths of documents that the filter excludes
+    because their tags are unknown. A selection is valid for one state of the collection.
     """
 
     documents: tuple[int, ...]

@@ -38,7 +38,7 @@ class Reply:
 
 
 class WebClient:
-    """Sends the requests for one crawl. It begins at `named`, an address that the user has named."""
+    """Sends the requests of one crawl, which begins at `named`, the address that the user passed."""
 
     def __init__(self, named: str, options: CrawlOptions, resolver: Callable[[str, int], list[str]] = resolve) -> None:
         self._named = named

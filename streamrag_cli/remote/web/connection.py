@@ -70,7 +70,7 @@ class CheckedBackend(httpcore2.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.NetworkStream:
-        """Raises FetchError `blocked_address`, and httpcore2's exceptions."""
+        """Connect to an allowed address of the host. Raises FetchError `blocked_address`, or httpcore2's exceptions."""
         addresses = self._addresses(host, port)
         named = [each for each in addresses if self._is_named(host, port, each)]
         allowed = [each for each in addresses if is_public(each) or (self._may_be_private and each in named)]
