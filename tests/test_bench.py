@@ -69,7 +69,7 @@ def test_each_percentile_is_one_of_the_measured_values(values_ms: list[float], p
     assert Spread.of(values_ms) == Spread(p50_ms=p50_ms, p95_ms=p95_ms)
 
 
-def test_saved_percent_is_the_share_of_waiting_that_streaming_saves() -> None:
+def test_saved_percent_is_the_share_of_waiting_time_that_streaming_saves() -> None:
     assert report(whole_ms=18_900, streamed_ms=400).saved_percent == pytest.approx(97.9, abs=0.05)
 
 
