@@ -105,7 +105,7 @@ def test_a_transcript_shows_what_its_commands_print(transcripts: dict[Path, str]
 
 def test_the_time_next_to_the_slogan_matches_the_transcript() -> None:
     above, _, below = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Install")
-    (next_to_slogan,) = re.findall(r"starts immediately \(first words after ([\d.,]+ m?s)", above)
+    (next_to_slogan,) = re.findall(r"starts at once \(first words after ([\d.,]+ m?s)", above)
 
     assert below
     assert re.findall(r"^first words ([\d.,]+ m?s)", above, re.MULTILINE) == [next_to_slogan]

@@ -117,6 +117,6 @@ def stall_line(waited_s: float, gives_up_s: float) -> str:
     """Return the line to show during a pause in the middle of an answer.
 
     >>> stall_line(12.7, 60.0)
-    'no data for 12 s; giving up at 60 s'
+    'no data for 12 s; giving up after 60 s'
     """
-    return f"no data for {int(waited_s)} s; giving up at {gives_up_s:g} s"
+    return f"no data for {int(waited_s)} s; giving up after {gives_up_s:g} s"

@@ -178,7 +178,7 @@ def test_a_repository_that_was_never_fetched_is_not_recorded(ingests: Ingests, s
         assert (manifest.roots(), manifest.unread_files()) == ([str(ingests.home / "a.md")], [])
 
 
-def test_removal_removes_the_copies(ingests: Ingests, server: GitServer, birds: Repository) -> None:
+def test_removing_a_repository_removes_its_copy(ingests: Ingests, server: GitServer, birds: Repository) -> None:
     root = f"{server.url}/ada/birds@main"
     ingests.run(root)
     assert len(copies_of(ingests)) == 1

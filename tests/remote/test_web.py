@@ -104,7 +104,7 @@ def test_a_page_is_removed_after_two_consecutive_not_found_replies(serve: Callab
     assert (first.code, first.record.missing, type(second)) == ("http_status", 1, Gone)
 
 
-def test_a_page_that_returns_no_longer_counts_as_missing(serve: Callable[..., Site]) -> None:
+def test_a_page_that_reappears_does_not_count_as_missing(serve: Callable[..., Site]) -> None:
     site = serve({"/a": with_etag(article("kettle"), '"v1"')})
     known = {name: replace(record, missing=1) for name, record in records(crawl(f"{site.url}/a")).items()}
 

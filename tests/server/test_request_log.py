@@ -173,7 +173,7 @@ def test_the_log_level_can_be_chosen(level: str, kinds: list[str], settings: Set
 
 
 @pytest.mark.fault("failure-logged")
-def test_an_internal_error_is_logged_with_a_traceback_without_its_message(
+def test_an_internal_error_is_logged_with_a_traceback_but_without_its_message(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     async def broken(question: Question, *_: Any) -> AsyncGenerator[Any, None]:
