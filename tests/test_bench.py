@@ -109,7 +109,7 @@ def test_piped_output_has_one_line_per_figure(user: CommandLine) -> None:
         "streamed: first token          p50 TIME, p95 TIME\n"
         "retrieval                      p50 TIME, p95 TIME\n"
         "streamed: complete answer      p50 TIME, p95 TIME\n"
-        "test-model, 1 run per mode: first output after TIME instead of TIME (SHARE % less)\n"
+        "test-model, 1 run per mode: first output after TIME, not TIME (SHARE % less)\n"
     )
 
 
@@ -123,7 +123,7 @@ def test_terminal_output_is_a_table_without_the_progress_bar(user: CommandLine) 
         ["streamed:", "first", "token", "TIME", "TIME"],
         ["retrieval", "TIME", "TIME"],
         ["streamed:", "complete", "answer", "TIME", "TIME"],
-        "test-model, 1 run per mode: first output after TIME instead of TIME (SHARE % less)".split(),
+        "test-model, 1 run per mode: first output after TIME, not TIME (SHARE % less)".split(),
     ]
 
 

@@ -84,7 +84,7 @@ def _summary(report: Report) -> str:
     model = sanitise_line(report.model)
     runs = "1 run" if report.runs == 1 else f"{report.runs} runs"
     saved = f"{report.saved_percent:.1f} % less"
-    return f"{model}, {runs} per mode: first output after {streamed} instead of {whole} ({saved})"
+    return f"{model}, {runs} per mode: first output after {streamed}, not {whole} ({saved})"
 
 
 def _as_mapping(report: Report, question: str) -> dict[str, object]:
