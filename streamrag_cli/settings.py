@@ -141,7 +141,7 @@ def _read_file(path: Path) -> dict[str, object]:
     try:
         text = read_regular_file(path, _MAX_BYTES).decode()
         if text.count(".") > _MAX_DOTS:
-            raise ValueError(f"it contains more than {_MAX_DOTS:,} dots")
+            raise ValueError(f"the file contains more than {_MAX_DOTS:,} dots")
         parsed = tomllib.loads(text)
     except FileNotFoundError:
         return {}

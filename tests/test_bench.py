@@ -69,7 +69,7 @@ def test_each_percentile_is_one_of_the_measured_values(values_ms: list[float], p
     assert Spread.of(values_ms) == Spread(p50_ms=p50_ms, p95_ms=p95_ms)
 
 
-def test_saved_percent_is_the_share_of_waiting_that_streaming_saves() -> None:
+def test_saved_percent_is_the_share_of_waiting_time_that_streaming_saves() -> None:
     assert report(whole_ms=18_900, streamed_ms=400).saved_percent == pytest.approx(97.9, abs=0.05)
 
 
@@ -109,7 +109,7 @@ def test_piped_output_has_one_line_per_figure(user: CommandLine) -> None:
         "streamed: first token          p50 TIME, p95 TIME\n"
         "retrieval                      p50 TIME, p95 TIME\n"
         "streamed: complete answer      p50 TIME, p95 TIME\n"
-        "test-model, 1 run per mode: first output after TIME, not TIME: SHARE % less\n"
+        "test-model, 1 run per mode: first output after TIME, not TIME (SHARE % less)\n"
     )
 
 
@@ -123,7 +123,7 @@ def test_terminal_output_is_a_table_without_the_progress_bar(user: CommandLine) 
         ["streamed:", "first", "token", "TIME", "TIME"],
         ["retrieval", "TIME", "TIME"],
         ["streamed:", "complete", "answer", "TIME", "TIME"],
-        "test-model, 1 run per mode: first output after TIME, not TIME: SHARE % less".split(),
+        "test-model, 1 run per mode: first output after TIME, not TIME (SHARE % less)".split(),
     ]
 
 

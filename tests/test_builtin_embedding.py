@@ -117,7 +117,7 @@ def test_embedding_in_a_new_process_prints_nothing() -> None:
 
 
 @pytest.mark.parametrize("name", ["builtin", "builtin:all-MiniLM-L6-v2"])
-def test_both_names_select_the_built_in_embedder(name: str) -> None:
+def test_the_short_and_the_full_name_select_the_built_in_embedder(name: str) -> None:
     embedder = make_embedder(name, base_url=None, api_key=None, timeout_s=1.0)
 
     assert (type(embedder), embedder.name, embedder.dimension) == (BuiltinEmbedder, "builtin:all-MiniLM-L6-v2", 384)
@@ -147,7 +147,7 @@ def test_an_unknown_embedder_name_is_refused_and_the_hint_lists_the_accepted_for
     )
 
 
-def test_a_collection_with_an_unknown_embedder_names_the_command_that_rebuilds_it(tmp_path: Path) -> None:
+def test_the_error_for_an_unknown_embedder_names_the_command_that_rebuilds_the_collection(tmp_path: Path) -> None:
     with pytest.raises(StoreError) as caught:
         embedder_for(Settings(store=tmp_path), made_with="builtin:of-a-later-version")
 

@@ -71,7 +71,7 @@ def test_an_empty_list_sends_no_request() -> None:
         assert server.requests == []
 
 
-def test_a_request_carries_at_most_128_texts() -> None:
+def test_a_request_contains_at_most_128_texts() -> None:
     texts = [f"text {number}" for number in range(300)]
     with OpenAIServer() as server:
         embedded = embedder_of(server.base_url).embed_documents(texts)

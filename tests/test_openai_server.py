@@ -16,7 +16,7 @@ def post(url: str, body: dict[str, Any]) -> Any:
         return json.load(response)
 
 
-def test_without_stream_the_answer_is_one_object() -> None:
+def test_without_the_stream_option_the_answer_is_one_object() -> None:
     with OpenAIServer() as server:
         answered = post(f"{server.base_url}/chat/completions", {"model": "m", "messages": []})
 

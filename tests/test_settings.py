@@ -29,7 +29,7 @@ def test_unset_settings_have_their_defaults(home: dict[str, str], tmp_path: Path
     assert read_settings({}, home) == Settings(store=tmp_path / ".local/share/streamrag", state_directory=state)
 
 
-def test_a_flag_beats_the_environment_which_beats_the_file(home: dict[str, str], tmp_path: Path) -> None:
+def test_a_flag_overrides_the_environment_which_overrides_the_file(home: dict[str, str], tmp_path: Path) -> None:
     write_file(tmp_path, 'model = "from-file"\ncollection = "from-file"\ntop_k = 9\n')
     environment = home | {"STREAMRAG_MODEL": "from-variable", "STREAMRAG_COLLECTION": "from-variable"}
 

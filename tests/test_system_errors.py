@@ -84,7 +84,7 @@ class PanicException(BaseException):
         (RuntimeError("a bug"), ""),
     ],
 )  # fmt: skip
-def test_exhausted_resources_are_recognised_in_errors_of_other_libraries(error: BaseException, code: str) -> None:
+def test_exhausted_resources_are_recognised_in_errors_from_other_libraries(error: BaseException, code: str) -> None:
     exhausted = exhausted_resource(error)
 
     assert (exhausted.code if exhausted else "") == code

@@ -133,7 +133,7 @@ def test_a_pause_in_an_answer_is_shown_until_the_next_token() -> None:
     async def wait() -> None:
         line = await paused(out, clock)
         clock.now_s = 12.9
-        await out.shows("no data for 12 s; giving up at 60 s")
+        await out.shows("no data for 12 s; giving up after 60 s")
         line.handle(Token(text="sentence."))
         line.close()
 

@@ -52,15 +52,15 @@ def parse_chunk(chunk: object) -> Piece:
     usage = _usage(chunk.get("usage"))
     choices = chunk.get("choices") or []
     if not isinstance(choices, list):
-        raise InvalidChunkError("the field choices is not a list")
+        raise InvalidChunkError('the field "choices" is not a list')
     if not choices:
         return Piece(usage=usage)
     choice = choices[0]
     if not isinstance(choice, dict):
-        raise InvalidChunkError("the first element of choices is not a JSON object")
+        raise InvalidChunkError('the first element of "choices" is not a JSON object')
     delta = choice.get("delta") or choice.get("message") or {}
     if not isinstance(delta, dict):
-        raise InvalidChunkError("the field delta is not a JSON object")
+        raise InvalidChunkError('the field "delta" is not a JSON object')
     content = delta["content"] if "content" in delta else choice.get("text")
     return Piece(
         text=_content(content),
@@ -85,7 +85,7 @@ def _content(content: object) -> str:
         return content or ""
     if isinstance(content, list):
         return "".join(_text(part.get("text")) for part in content if isinstance(part, dict))
-    raise InvalidChunkError("the field content is not text")
+    raise InvalidChunkError('the field "content" is not a string')
 
 
 def _usage(usage: object) -> Usage | None:

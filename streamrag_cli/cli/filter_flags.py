@@ -27,7 +27,7 @@ Format = Annotated[
 ]
 Tag = Annotated[
     list[str] | None,
-    typer.Option("--tag", metavar="TAG", help="Use only documents with this tag; if repeated, with all of the tags."),
+    typer.Option("--tag", metavar="TAG", help="Use only documents with this tag; repeat to require several tags."),
 ]
 
 

@@ -74,7 +74,7 @@ def command(
         bool,
         typer.Option(
             "--allow-empty",
-            help="Remove the stored documents from a folder that no longer exists or no longer has readable files.",
+            help="If a folder no longer exists or has no readable files left, remove its documents.",
         ),
     ] = False,
     verbose: Annotated[
@@ -94,7 +94,7 @@ def command(
         typer.Option(
             "--settle",
             metavar="DUR",
-            help="With --watch: ingest when no file has changed for this long, at most 5s. [default: 0.3s]",
+            help="With --watch: ingest once no file has changed for this long (maximum: 5s). [default: 0.3s]",
         ),
     ] = None,
     poll: Annotated[

@@ -81,7 +81,7 @@ def entries(
     note_damaged(log, process)
     if not (turns or log.damaged or json or jsonl):
         filtered = words or collection or thread or since
-        process.err.write("no question in the log matches\n" if filtered else "the log is empty\n")
+        process.err.write("no logged question matches the search\n" if filtered else "the log is empty\n")
     return 0
 
 

@@ -33,9 +33,7 @@ def command(
     ] = False,
     tag: Annotated[
         list[str] | None,
-        typer.Option(
-            "--tag", metavar="TAG", help="List only documents with this tag; if repeated, with all of the tags."
-        ),
+        typer.Option("--tag", metavar="TAG", help="List only documents with this tag; repeat to require several tags."),
     ] = None,
     settings: Settings,
     json: options.Json = False,

@@ -100,7 +100,7 @@ def _numbered_source(
             raise
     where = _place(fields)
     passage = _read(Selection(where=where, names=process.display_names), settings)
-    message = f"the document has been ingested again since that {shown_by}; this is the passage now at the same place"
+    message = f"the document has been ingested again since that {shown_by}; this passage is now in the same place"
     notices.append(Notice(message=message, code="passage_changed"))
     return passage, settings
 

@@ -15,7 +15,7 @@ def check_ocr(mode: str, environment: Mapping[str, str]) -> Iterator[Finding]:
     if ocr is not None:
         yield ok("ocr", f"{ocr.version} with {ocr.languages}")
     elif has_program(environment):
-        message = "tesseract has no languages: scanned pages and images are not read"
+        message = "no tesseract language is installed: scanned pages and images are not read"
         yield warning("ocr", message, hint="apt install tesseract-ocr-eng", code="no_ocr")
     else:
         yield ok("ocr", f"tesseract is not installed ({INSTALL}): scanned pages and images are not read")

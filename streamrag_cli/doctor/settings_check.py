@@ -75,7 +75,7 @@ def check_key(settings: Settings, environment: Mapping[str, str]) -> Iterator[Fi
             )
             raise ConfigurationError(message, code="key_refused", hint=f"export {variables[0]}=KEY")
         unused = f"; {', '.join(variables[1:])} not used" if variables[1:] else ""
-        yield ok("key", f"set by {variables[0]}, well-formed{unused}")
+        yield ok("key", f"set in {variables[0]} and well-formed{unused}")
     elif purpose := _purpose_of_key(settings):
         message = f"no API key is set, but OpenAI requires one for {purpose}"
         raise ConfigurationError(message, code="key_missing", hint=_KEY_HINT)

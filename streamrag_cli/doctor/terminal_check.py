@@ -23,7 +23,7 @@ class Screen:
 def check_terminal(screen: Screen, environment: Mapping[str, str]) -> Iterator[Finding]:
     if screen.encoding.lower().replace("-", "").replace("_", "") != "utf8":
         overridden = "PYTHONIOENCODING" in environment
-        message = f"the encoding is {screen.encoding}, so other characters are shown as ?"
+        message = f"the encoding is {screen.encoding}, so characters outside it are shown as ?"
         hint = "unset PYTHONIOENCODING" if overridden else "export LC_ALL=C.UTF-8"
         yield warning("terminal", message, hint=hint, code="not_utf_8")
     if not screen.is_terminal:

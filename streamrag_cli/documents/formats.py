@@ -76,7 +76,7 @@ def register(entry: Format) -> None:
     """Add a format. Raises ValueError if one of its suffixes or names is already registered."""
     for index, words in ((_BY_SUFFIX, entry.suffixes), (_BY_NAME, entry.names)):
         if registered := index.keys() & words.split():
-            raise ValueError(f"already registered: {' '.join(sorted(registered))}")
+            raise ValueError(f"suffixes or names already registered: {' '.join(sorted(registered))}")
         index.update(dict.fromkeys(words.split(), entry))
 
 

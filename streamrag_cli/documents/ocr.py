@@ -133,7 +133,7 @@ class OcrFileLimitError(DocumentError):
     def __init__(self, limit_s: float, pages: int) -> None:
         super().__init__(
             f"OCR took longer than {limit_s / 60:,.0f} minutes; {counted_noun(pages, 'page')} of the file"
-            f" {'was' if pages == 1 else 'were'} read, and the next ingest continues there",
+            f" {'was' if pages == 1 else 'were'} read, and the next ingest continues from there",
             code="timed_out",
         )
 

@@ -205,7 +205,7 @@ def _checked(directory: Path) -> Path:
         hint = f"chmod 700 {shlex.quote(str(directory))}"
     else:
         hint = f"rm {shlex.quote(str(directory))}"
-    raise UnsafeDirectoryError(f"{directory} is not a private directory of this user", hint=hint)
+    raise UnsafeDirectoryError(f"the directory {directory} is not private to this user", hint=hint)
 
 
 def _stamps(directory: Path) -> Iterator[str]:

@@ -91,7 +91,9 @@ class EngineService:
         try:
             if variables := open_store(settings.store).environment_overrides(self._environment):
                 # libpq reads these variables, such as PGPASSWORD, from the environment, and the engine lacks them.
-                raise EngineUnavailableError(f"the engine does not receive these variables: {', '.join(variables)}")
+                raise EngineUnavailableError(
+                    f"the engine does not receive these environment variables: {', '.join(variables)}"
+                )
             connection = connect(request, self._environment, idle_s=settings.engine_idle_s)
         except EngineUnavailableError as error:
             _log.debug("continuing without the engine: %s", error)
@@ -128,7 +130,7 @@ class Connection:
                     continue
                 event = read_event(line)
                 if not isinstance(event, AskEvent):
-                    raise DecodeError("the engine sent an ingest event")
+                    raise DecodeError("the engine sent an event that belongs to an ingest, not to an answer")
                 yield event
                 if isinstance(event, self.ends_with):
                     return

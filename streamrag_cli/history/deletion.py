@@ -66,7 +66,7 @@ def _erase(db: sqlite3.Connection, file: Path) -> None:
             raise LogError(
                 f"the deleted text may still be in {file}-wal, because another process is reading the log",
                 code="log_busy",
-                hint="end that process, then run: streamrag log rm --older 36500d",
+                hint="stop that process, then run: streamrag log rm --older 36500d",
                 retryable=True,
             )
         time.sleep(0.05)

@@ -184,7 +184,7 @@ def _nothing_to_ingest(recorded: Sequence[Location], request: IngestRequest) -> 
             hint=f"mount the disk or network share, ingest the new location, or remove the documents: {command}",
         )
     command = "streamrag ingest --rebuild PATH" if request.rebuild else "streamrag ingest PATH"
-    return UsageError("no PATH was given, and nothing was ingested before", code="no_path", hint=command)
+    return UsageError("no PATH was given, and nothing has been ingested yet", code="no_path", hint=command)
 
 
 def outermost(roots: Sequence[Location]) -> list[Location]:

@@ -194,7 +194,7 @@ def empty_answer(finish_reason: str, refusal: str, endpoint: ModelEndpoint) -> M
         "length": " (it reached its token limit before the first word)",
         "content_filter": " (the server's content filter withheld it)",
     }.get(finish_reason, "")
-    message = f"{shown_model(endpoint.model)} gave no answer{because}"
+    message = f"{shown_model(endpoint.model)} returned no answer{because}"
     if refusal:
         message = f"{shown_model(endpoint.model)} refused to answer{_detail(refusal, endpoint)}"
     return ModelServerError(message, code="empty_answer", hint=endpoint.purpose.other_model_command)

@@ -83,7 +83,8 @@ def _summary(report: Report) -> str:
     whole, streamed = duration(report.whole.p50_ms), duration(report.streamed.p50_ms)
     model = sanitise_line(report.model)
     runs = "1 run" if report.runs == 1 else f"{report.runs} runs"
-    return f"{model}, {runs} per mode: first output after {streamed}, not {whole}: {report.saved_percent:.1f} % less"
+    saved = f"{report.saved_percent:.1f} % less"
+    return f"{model}, {runs} per mode: first output after {streamed}, not {whole} ({saved})"
 
 
 def _as_mapping(report: Report, question: str) -> dict[str, object]:

@@ -69,7 +69,7 @@ def console_for(stream: TextIO, *, plain: bool) -> "Console":
 
 
 def print_line(console: "Console", text: str, *, style: str = "", label: str = "") -> None:
-    """Print one line after a bold label. A terminal wraps it between words, without newlines in copied text."""
+    """Print one line after a bold label. A terminal wraps it between words, but copied text has no extra newlines."""
     from rich.text import Text
 
     line = Text(f"{label}{text}" if not console.is_terminal else at_words(f"{label}{text}", console.width), style=style)

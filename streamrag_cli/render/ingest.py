@@ -86,7 +86,7 @@ class IngestView:
             self._start()
 
     def fetched(self, number: int, address: str) -> None:
-        """Show how many web pages were checked before the first event, and the address of the latest."""
+        """Show how many web pages were checked before the first event, and the address of the latest page."""
         self._fetched = number, address
         if not self._quiet and self._live is None and self._clock() - self._last_line_at >= SAY_EVERY_S:
             self._line(f"... {counted_noun(number, 'page')} checked  {address}")

@@ -90,5 +90,5 @@ def secrets_line(done: IngestDone, *, is_listed: bool = False) -> str:
         note, it, them = "1 file was withheld as a possible secret", "it", "it"
     else:
         note, it, them = f"{count:,} files were withheld as possible secrets", "one", "them"
-    how = f"to ingest {it}, name it" if is_listed else f"list {them} with -v, or ingest {it} by naming it"
+    how = f"to ingest {it}, pass its path" if is_listed else f"list {them} with -v, or ingest {it} by passing its path"
     return f"note: {note}; {how}: streamrag ingest FILE"

@@ -94,7 +94,8 @@ def _watched(watcher: WatcherState, shown_name: Callable[[str], str], now_s: flo
     )
     problem = f"; {watcher.problem}" if watcher.problem else ""
     verb = "is" if one else "are"
-    return f"{roots} {verb} watched ({watcher.method}); last event {last_event}, last sweep {last_sweep}{problem}"
+    times = f"last event {last_event}, last full comparison {last_sweep}"
+    return f"{roots} {verb} watched ({watcher.method}); {times}{problem}"
 
 
 def _watchers(watchers: Sequence[WatcherState], now_s: float) -> dict[str, list[dict[str, object]]]:

@@ -17,7 +17,7 @@ _ERASE_LINE: Final = "\r\x1b[2K"
 
 
 class WaitingLine:
-    """Shows `Status` events, and pauses in the middle of an answer, on the last line of a terminal.
+    """Uses the last line of a terminal to show `Status` events and how long a pause in an answer has lasted.
 
     Pauses are shown if `gives_up_s` is set, which is the time after which the model server counts as stalled. A timer
     updates the line, so `Status` events and, if `gives_up_s` is set, tokens require a running event loop.
@@ -117,6 +117,6 @@ def stall_line(waited_s: float, gives_up_s: float) -> str:
     """Return the line to show during a pause in the middle of an answer.
 
     >>> stall_line(12.7, 60.0)
-    'no data for 12 s; giving up at 60 s'
+    'no data for 12 s; giving up after 60 s'
     """
-    return f"no data for {int(waited_s)} s; giving up at {gives_up_s:g} s"
+    return f"no data for {int(waited_s)} s; giving up after {gives_up_s:g} s"

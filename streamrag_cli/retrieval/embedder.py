@@ -37,7 +37,7 @@ class Embedder(Protocol):
 
     @property
     def dimension(self) -> int | None:
-        """The length of the vectors. If a server determines it, it is None until the first text has been embedded."""
+        """The length of the vectors; None if a server determines it and no text has been embedded yet."""
 
     def embed_documents(self, texts: Sequence[str], cancellation: Cancellation | None = None) -> "NDArray[np.float32]":
         """Return the vectors of `texts` in order, as an array with the shape (texts, dimension)."""

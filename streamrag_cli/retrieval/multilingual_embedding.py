@@ -85,7 +85,7 @@ def installed_weights() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class MultilingualModel:
-    """A `LocalModel`. The means have the shape (dimension,), and `directions` has (directions, dimension)."""
+    """A `LocalModel`. The means have the shape (dimension,), and `directions` has the shape (directions, dimension)."""
 
     tokenizer: UnigramTokenizer
     session: Any

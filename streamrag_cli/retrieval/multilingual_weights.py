@@ -36,7 +36,7 @@ class WeightsFile:
     def __init__(self, data: memoryview) -> None:
         self._data = data
         if bytes(data[:8]) != _MAGIC:
-            raise ValueError("the file is not a weights file")
+            raise ValueError("the file does not contain model weights")
         try:
             self._read_header()
         except (struct.error, UnicodeDecodeError) as error:

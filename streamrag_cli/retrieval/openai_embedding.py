@@ -29,7 +29,7 @@ TEXTS_PER_REQUEST: Final = 128
 class OpenAIEmbedder:
     """An embedder that sends up to 128 texts per request to a server.
 
-    After a rate limit or a 5xx status, it retries a request up to twice. Messages do not contain the key.
+    After a rate limit or a 5xx status, it retries a request up to twice. Error messages do not contain the key.
 
     Raises the errors in `model_server.errors`, and ConfigurationError `key_missing` for OpenAI without a key.
     """

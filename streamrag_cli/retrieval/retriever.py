@@ -185,7 +185,7 @@ class Retriever:
                 raise dimension_mismatch(
                     self._settings.collection, stored=error.stored, returned=error.returned
                 ) from error
-        raise busy(f"collection {self._settings.collection!r} is being rebuilt repeatedly with different embedders")
+        raise busy(f"the collection {self._settings.collection!r} is being rebuilt repeatedly with different embedders")
 
 
 def require_hits(retrieved: Retrieved, min_score: float) -> Retrieved:

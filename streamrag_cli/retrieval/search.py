@@ -265,7 +265,7 @@ def _fused(lexical: dict[str, float], cosines: dict[str, float]) -> dict[str, fl
 
 
 def _scaled(scores: Mapping[str, float]) -> dict[str, float]:
-    """Scale scores to the range from 0 to 1: the cosines of some embedders are all between 0.7 and 0.9."""
+    """Scale scores to the range from 0 to 1, because the cosines of some embedders are all between 0.7 and 0.9."""
     least, best = min(scores.values(), default=0.0), max(scores.values(), default=0.0)
     return {chunk_id: (score - least) / ((best - least) or 1.0) for chunk_id, score in scores.items()}
 

@@ -82,7 +82,7 @@ def _matches(pattern: PathPattern, records: Iterable[DocumentRecord]) -> bool:
 
 
 def similar(name: str, sources: Iterable[str]) -> list[str]:
-    """Names among `sources` that resemble the part of `name` before its first wildcard, each followed by the rest."""
+    """Names among `sources` that resemble `name` up to its first wildcard, each followed by the rest of `name`."""
     parts = [each for each in PurePosixPath(name).parts if each not in {"/", ".", ".."}]
     fixed = next((n for n, each in enumerate(parts) if has_magic(each)), len(parts))
     prefix, rest = "/".join(parts[:fixed]).casefold(), parts[fixed:]

@@ -34,7 +34,7 @@ _STREAM: Final[dict[int | str, dict[str, Any]]] = {
         "description": "Events: `id: N` and `data: {json}`. The last one is `done` or `error`.",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     },
-    204: {"description": "The browser has reconnected automatically: the question is not asked again."},
+    204: {"description": "The browser reconnected automatically, so the question is not asked again."},
 }
 _Body = Annotated[QuestionBody | None, Body()]
 _LastEventId = Annotated[str | None, Header(description="Sent by a browser that reconnects automatically.")]

@@ -82,7 +82,12 @@ class QueryParameters(FilterParameters):
     collection: Annotated[str | None, Field(max_length=63, description="Collection to ask.")] = None
     collections: Annotated[
         list[Annotated[str, Field(max_length=63)]] | None,
-        Field(min_length=1, max_length=MAX_COLLECTIONS, fail_fast=True, description="Several collections to ask."),
+        Field(
+            min_length=1,
+            max_length=MAX_COLLECTIONS,
+            fail_fast=True,
+            description="Collections to search, if there are several.",
+        ),
         BeforeValidator(_as_list),
     ] = None
     min_score: Annotated[

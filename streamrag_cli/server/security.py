@@ -131,7 +131,7 @@ def _uid_of(user: str) -> int:
 def _other_user() -> RefusedError:
     return RefusedError(
         401,
-        "without a key this server answers only the user who started it",
+        "without a key, this server answers only the user who started it",
         code="other_user",
         hint=f"set a key before you start the server: {_MAKE_KEY},"
         " or allow another local user: streamrag serve --allow-user NAME",

@@ -56,7 +56,11 @@ _TYPES: Final[Mapping[str, str]] = {
 }
 _HTTP: Final[Mapping[int, tuple[str, str, str]]] = {
     404: ("not_found", "there is no route for this path", "see GET /openapi.json for all routes"),
-    405: ("method_not_allowed", "this route does not support this method", "see GET /openapi.json for its methods"),
+    405: (
+        "method_not_allowed",
+        "this route does not support this method",
+        "see GET /openapi.json for the methods of each route",
+    ),
     413: ("too_large", "", "send less text"),
 }
 

@@ -53,7 +53,7 @@ class Service(Protocol):
         ...
 
     def search(self, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
-        """Find the sources without a model. Yields one `Sources`, or one `Error` if nothing is relevant or it fails."""
+        """Find the sources without a model. Yields one `Sources`, or an `Error` if it fails or finds nothing."""
         ...
 
     async def read(self, selection: Selection, settings: Settings) -> Passage:

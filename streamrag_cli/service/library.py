@@ -42,7 +42,7 @@ def read(
 ) -> Passage:
     """The selected text. Raises the errors that `Service.read` documents.
 
-    `heading_of` gets a web page and the id of a heading, and returns its text, or None if it is unknown.
+    `heading_of` takes a web page and a heading's id, and returns the heading's text, or None if it is unknown.
     """
     if selection.chunk_id:
         return _chunk(manifest, selection.chunk_id)

@@ -68,8 +68,8 @@ class Selection:
     """The documents that match a filter.
 
     `documents` contains their ids, which the backend assigns. `chunks` is the number of their chunks, and `total` is
-    that of all chunks in the collection. `untagged` contains the paths of documents that the filter excludes because
-    their tags are unknown. A selection is valid for one state of the collection.
+    the number of all chunks in the collection. `untagged` contains the paths of documents that the filter excludes
+    because their tags are unknown. A selection is valid for one state of the collection.
     """
 
     documents: tuple[int, ...]
@@ -274,7 +274,7 @@ def busy(why: str, *, hint: str = "try again in a moment") -> StoreError:
 
 def embedding_mismatch(collection: str, *, stored: str, requested: str) -> StoreError:
     return StoreError(
-        f"collection {collection!r} uses the embedder {stored}, but {requested} was requested",
+        f"the collection {collection!r} uses the embedder {stored}, but {requested} was requested",
         code="another_embedding",
         hint=_REBUILD_HINT,
     )
@@ -282,7 +282,7 @@ def embedding_mismatch(collection: str, *, stored: str, requested: str) -> Store
 
 def dimension_mismatch(collection: str, *, stored: int | str, returned: int) -> StoreError:
     return StoreError(
-        f"collection {collection!r} has vectors with {stored} dimensions, but the embedder returned {returned}",
+        f"the collection {collection!r} has vectors with {stored} dimensions, but the embedder returned {returned}",
         code="another_embedding",
         hint=_REBUILD_HINT,
     )

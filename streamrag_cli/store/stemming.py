@@ -55,8 +55,9 @@ def match_expression(words: Sequence[str]) -> str:
 def rarest_words(counts: Mapping[Word, int], frequencies: Mapping[Word, int]) -> dict[Word, int]:
     """Select the words in a question to search for, and return them in the same order with their weights.
 
-    `counts` is how often each word occurs in the question, and `frequencies` is the number of chunks that contain it.
-    Words that no chunk contains are left out. If more than `MOST_WORDS` remain, only the rarest are returned.
+    `counts` maps each word to the number of times it occurs in the question, and `frequencies` to the number of chunks
+    that contain it. Words that no chunk contains are left out. If more than `MOST_WORDS` remain, only the rarest are
+    returned.
 
     >>> rarest_words({"tide": 1, "harbour": 3, "unheard": 1}, {"tide": 5, "harbour": 2, "unheard": 0})
     {'tide': 1, 'harbour': 3}

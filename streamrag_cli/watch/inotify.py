@@ -75,7 +75,7 @@ class _Watched:
 
 
 class Inotify:
-    """This process's watches. Raises NoWatchesLeftError."""
+    """This process's inotify watches. Raises NoWatchesLeftError."""
 
     def __init__(self) -> None:
         try:

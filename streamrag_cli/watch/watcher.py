@@ -401,7 +401,7 @@ class Watcher:
             self._schedule.used_worker(self._options.monotonic())
 
     def _retire_worker(self, now: float) -> None:
-        """Replace an idle worker by one without an embedder, which uses less memory."""
+        """Replace an idle worker with one that has not loaded an embedder, which uses less memory."""
         if self._batch is None and self._schedule.worker_is_idle(now) and self._worker and self._worker.has_embedder:
             self._worker.stop(_ENDING_S)
             self._worker = None

@@ -190,11 +190,11 @@ def test_the_title_of_a_web_page_is_in_the_error() -> None:
 @pytest.mark.parametrize(
     ("reply", "message"),
     [
-        (stream(finish(), DONE), "some-model gave no answer"),
-        (answer(""), "some-model gave no answer"),
+        (stream(finish(), DONE), "some-model returned no answer"),
+        (answer(""), "some-model returned no answer"),
         (
             stream(reasoning("Hm"), finish("length"), DONE),
-            "some-model gave no answer (it reached its token limit before the first word)",
+            "some-model returned no answer (it reached its token limit before the first word)",
         ),
         (
             stream(chunk({"refusal": "I can"}), chunk({"refusal": "not."}), finish(), DONE),

@@ -295,7 +295,7 @@ def test_log_entries_can_be_searched_and_limited_by_number_and_date(user: Comman
     assert questions(user, "-n", f"1{'0' * 20}")[0] == ROOF
     assert questions(user, "--since", "2999-01-01") == []
     assert len(questions(user, "--since", "1h")) == 3
-    assert user.run("log", "-q", "giraffe").stderr == "no question in the log matches\n"
+    assert user.run("log", "-q", "giraffe").stderr == "no logged question matches the search\n"
     columns = user.run("log", "-n", "1").stdout.decode().rstrip("\n").split("\t")
     assert (columns[0], columns[3:]) == ("3", ["default", "", ROOF])
 

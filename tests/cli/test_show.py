@@ -371,7 +371,7 @@ def test_a_source_that_was_ingested_again_is_shown_at_its_old_place(own: WarmCom
 
     assert outcome.stdout.decode() == "# Tide\n\nIt rises at ten.\n"
     assert outcome.stderr == (
-        "note: the document has been ingested again since that answer; this is the passage now at the same place\n"
+        "note: the document has been ingested again since that answer; this passage is now in the same place\n"
     )
 
 

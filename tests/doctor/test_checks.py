@@ -89,7 +89,7 @@ def test_a_key_is_never_shown(user: CommandLine) -> None:
         )
 
     assert (outcome.code, KEY in outcome.stdout.decode() + outcome.stderr) == (0, False)
-    assert "set by STREAMRAG_API_KEY, well-formed" in outcome.stdout.decode()
+    assert "set in STREAMRAG_API_KEY and well-formed" in outcome.stdout.decode()
 
 
 def test_an_embedder_that_does_not_match_the_collection_is_a_failure(user: CommandLine) -> None:
@@ -107,7 +107,7 @@ def test_a_dimension_that_does_not_match_the_collection_is_a_failure(large: Comm
     (embedding,) = of_check(findings, "embedding")
     assert (code, embedding["found"]) == (
         5,
-        "collection 'default' has vectors with 32 dimensions, but the embedder returned 8",
+        "the collection 'default' has vectors with 32 dimensions, but the embedder returned 8",
     )
 
 
@@ -175,7 +175,7 @@ def test_a_read_only_store_is_a_warning(tmp_path: Path, monkeypatch: pytest.Monk
             [
                 (
                     "warning",
-                    "the encoding is ascii, so other characters are shown as ?",
+                    "the encoding is ascii, so characters outside it are shown as ?",
                     "unset PYTHONIOENCODING",
                 ),
                 ("warning", "only 20 columns wide: sources are shown without their headings", ""),

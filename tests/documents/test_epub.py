@@ -226,9 +226,9 @@ AES = "http://www.w3.org/2001/04/xmlenc#aes128-cbc"
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({}, "the book is encrypted by copy protection (DRM)"),
-        ({"META-INF/rights.xml": "<r/>"}, "the book is encrypted by Adobe's copy protection"),
-        ({"META-INF/license.lcpl": "{}"}, "the book is encrypted by LCP copy protection"),
+        ({}, "the book is encrypted with copy protection (DRM)"),
+        ({"META-INF/rights.xml": "<r/>"}, "the book is encrypted with Adobe's copy protection"),
+        ({"META-INF/license.lcpl": "{}"}, "the book is encrypted with LCP copy protection"),
     ],
     ids=["unknown", "adobe", "lcp"],
 )

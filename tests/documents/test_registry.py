@@ -49,7 +49,7 @@ def test_a_registered_format_is_ingested_in_the_sandbox_and_searchable(tmp_path:
 
 
 def test_a_suffix_cannot_be_registered_twice() -> None:
-    with pytest.raises(ValueError, match=r"already registered: \.md \.pdf"):
+    with pytest.raises(ValueError, match=r"suffixes or names already registered: \.md \.pdf"):
         formats.register(Format(name="twice", loader="x:y", suffixes=".pdf .new .md"))
 
     assert not formats.is_supported(PurePath("a.new"))

@@ -303,9 +303,9 @@ def test_a_question_with_pgpassword_bypasses_the_engine(user: WarmCommandLine, t
 
         assert (outcome.code, outcome.stdout) == (0, without_engine(reader).run("search", QUESTION).stdout)
     assert (
-        "streamrag.engine: continuing without the engine: the engine does not receive these variables: PGPASSWORD\n"
-        in explained
-    )
+        "streamrag.engine: continuing without the engine:"
+        " the engine does not receive these environment variables: PGPASSWORD\n"
+    ) in explained
     assert engines(user) == []
 
 

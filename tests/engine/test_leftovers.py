@@ -75,7 +75,7 @@ def test_an_engine_in_a_public_directory_is_reported_and_can_be_stopped(
     directory.chmod(0o700)
 
     problem = (
-        f"streamrag: the engine cannot be used: {directory} is not a private directory of this user\n"
+        f"streamrag: the engine cannot be used: the directory {directory} is not private to this user\n"
         f"hint: chmod 700 {directory}\n"
     )
     assert (status.code, status.stderr) == (0, problem)

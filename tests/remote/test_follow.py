@@ -119,7 +119,7 @@ def test_a_crawl_of_looping_relative_links_terminates(serve: Callable[..., Site]
     assert outline(results, site)[-1] == ("Fetched", "/x/a/b/a/b/")
 
 
-def test_the_sitemap_names_pages_that_nothing_links_to(serve: Callable[..., Site]) -> None:
+def test_pages_listed_only_in_the_sitemap_are_fetched(serve: Callable[..., Site]) -> None:
     part = '<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">{}</urlset>'
     site = serve({"/g/": article("kettle"), "/g/a": article("tea"), "/g/b": article("cup"), "/other": article("x")})
     index = f"<sitemapindex><sitemap><loc>{site.url}/part.xml.gz</loc></sitemap></sitemapindex>"
@@ -134,7 +134,7 @@ def test_the_sitemap_names_pages_that_nothing_links_to(serve: Callable[..., Site
     ]  # fmt: skip
 
 
-def test_robots_txt_is_obeyed_and_names_sitemaps(serve: Callable[..., Site]) -> None:
+def test_robots_txt_is_obeyed_and_its_sitemaps_are_read(serve: Callable[..., Site]) -> None:
     site = serve({"/": article("kettle", "/private/x", "/a"), "/a": article("tea"), "/private/x": article("vault")})
     rules = f"User-agent: *\nDisallow: /a\n\nUser-agent: streamrag\nDisallow: /private\nSitemap: {site.url}/map.txt"
     site.set_pages(
@@ -178,7 +178,7 @@ def test_base_href_and_canonical_links_are_used(serve: Callable[..., Site]) -> N
     ]  # fmt: skip
 
 
-def test_redirects_below_the_address_give_the_page_its_final_address(serve: Callable[..., Site]) -> None:
+def test_a_page_that_redirects_below_the_root_gets_its_final_address(serve: Callable[..., Site]) -> None:
     site = serve({
         "/": redirect("/en/"), "/en/": article("kettle", "old", "away", "gone", "/en"), "/en": redirect("/en/"),
         "/en/old": redirect("new"), "/en/new": article("tea"), "/en/away": redirect("http://192.0.2.1/"),

@@ -178,7 +178,7 @@ def test_a_repository_that_was_never_fetched_is_not_recorded(ingests: Ingests, s
         assert (manifest.roots(), manifest.unread_files()) == ([str(ingests.home / "a.md")], [])
 
 
-def test_removal_removes_the_copies(ingests: Ingests, server: GitServer, birds: Repository) -> None:
+def test_removing_a_repository_removes_its_copy(ingests: Ingests, server: GitServer, birds: Repository) -> None:
     root = f"{server.url}/ada/birds@main"
     ingests.run(root)
     assert len(copies_of(ingests)) == 1
@@ -199,7 +199,9 @@ def test_a_dry_run_changes_nothing(ingests: Ingests, server: GitServer, birds: R
     assert ingests.run() == {shown(server, "README.md"): "changed", shown(server, "docs/owl.md"): "deleted"}
 
 
-def test_the_rules_for_folders_apply_except_gitignore(ingests: Ingests, server: GitServer, birds: Repository) -> None:
+def test_all_rules_for_folders_except_gitignore_apply_to_repositories(
+    ingests: Ingests, server: GitServer, birds: Repository
+) -> None:
     birds.commit({
         ".gitignore": "*.md\n", ".streamragignore": "drafts/\n", "kept.md": "kept", "drafts/a.md": "draft",
         "x/id_rsa": "secret", "logo.png": b"\x89PNG", "node_modules/m/readme.md": "vendored",
@@ -304,7 +306,7 @@ def test_a_repository_that_is_too_large_is_not_fetched(
 
 
 @pytest.mark.fault("hostile-repository")
-def test_a_tree_that_contains_another_one_many_times_is_rejected_before_its_files_are_listed(
+def test_a_tree_that_repeats_a_subtree_many_times_is_rejected_without_listing_it(
     birds: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("streamrag_cli.remote.git_tree._MAX_FILES", 1000)

@@ -50,7 +50,7 @@ def test_piped_text_is_found_shown_and_removed_by_its_name(user: WarmCommandLine
     assert user.run("ls").stdout == b""
 
 
-def test_the_name_determines_the_format(cli: WarmCommandLine) -> None:
+def test_the_name_of_piped_text_determines_its_format(cli: WarmCommandLine) -> None:
     outcome = cli.run("ingest", "-", "--name", "report.pdf", stdin=pdf_bytes([["The heron landed."], ["It left."]]))
 
     assert outcome.code == 0, outcome
@@ -69,7 +69,7 @@ def test_the_name_determines_the_format(cli: WarmCommandLine) -> None:
         (("--remove", "-"), HERON, "--remove requires the name of the piped document, not -"),
     ],
 )
-def test_unusable_input_changes_nothing(
+def test_unusable_piped_input_changes_nothing(
     cli: WarmCommandLine, arguments: tuple[str, ...], stdin: bytes, message: str
 ) -> None:
     outcome = cli.having(STREAMRAG_MAX_FILE_MB="1").run("ingest", *arguments, stdin=stdin)
@@ -86,7 +86,7 @@ def test_piping_again_replaces_the_document(ingests: Ingests) -> None:
     assert (ingests.stored(), copies(ingests)) == ({"notes/today.md": "white"}, [b"white"])
 
 
-def test_a_dry_run_keeps_the_copy(ingests: Ingests) -> None:
+def test_a_dry_run_keeps_the_copy_of_piped_text(ingests: Ingests) -> None:
     assert pipe(ingests, b"black", dry_run=True) == {"notes/today.md": "added"}
     assert copies(ingests) == []
 

@@ -104,7 +104,7 @@ def test_a_page_is_removed_after_two_consecutive_not_found_replies(serve: Callab
     assert (first.code, first.record.missing, type(second)) == ("http_status", 1, Gone)
 
 
-def test_a_page_that_returns_no_longer_counts_as_missing(serve: Callable[..., Site]) -> None:
+def test_a_page_that_reappears_does_not_count_as_missing(serve: Callable[..., Site]) -> None:
     site = serve({"/a": with_etag(article("kettle"), '"v1"')})
     known = {name: replace(record, missing=1) for name, record in records(crawl(f"{site.url}/a")).items()}
 
@@ -133,7 +133,7 @@ def test_a_request_to_a_busy_server_is_repeated_after_the_requested_delay(serve:
 @pytest.mark.fault("hostile-web-server")
 @pytest.mark.fault("hostile-web-server")
 @pytest.mark.parametrize("delay", ["9" * 5000, "\xb2", "-1", "soon"])
-def test_an_unusable_delay_of_a_busy_server_is_ignored(serve: Callable[..., Site], delay: str) -> None:
+def test_an_unusable_delay_requested_by_a_busy_server_is_ignored(serve: Callable[..., Site], delay: str) -> None:
     site = serve({"/page": Answer("busy", 503, {"Retry-After": delay})})
 
     (result,) = crawl(f"{site.url}/page")
@@ -170,7 +170,9 @@ def test_cookies_are_not_kept(serve: Callable[..., Site]) -> None:
     assert [each.headers.get("cookie") for each in site.requests] == [None] * len(site.requests)
 
 
-def test_proxies_of_the_environment_are_not_used(serve: Callable[..., Site], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxies_set_in_the_environment_are_not_used(
+    serve: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
     proxy, site = serve({}), serve({"/a": article("kettle")})
     for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, proxy.url)

@@ -89,7 +89,7 @@ def test_the_header_the_page_or_its_bytes_determine_the_encoding(
 
 @pytest.mark.fault("wrong-charset")
 @pytest.mark.parametrize("charset", ["punycode", "idna", "unicode_escape"])
-def test_a_charset_that_is_not_for_documents_is_ignored(serve: Callable[..., Site], charset: str) -> None:
+def test_a_charset_that_is_not_used_for_web_pages_is_ignored(serve: Callable[..., Site], charset: str) -> None:
     body = b"<html><body>A kettle.\\x41" + b"a" * 300_000  # Python decodes this as punycode in ten seconds
     site = serve({"/a": Answer(body, content_type=f"text/html; charset={charset}")})
     since_s = time.process_time()

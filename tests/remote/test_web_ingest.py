@@ -69,7 +69,7 @@ def test_a_page_is_ingested_without_its_navigation_banner_and_footer(pages: Inge
     assert list(pages.stored().values()) == ["# Kettle\n\nDescale the kettle with vinegar."]
 
 
-def test_follow_ingests_linked_pages_and_is_remembered_by_later_runs(pages: Ingests, site: Site) -> None:
+def test_the_follow_flag_ingests_linked_pages_and_is_remembered_by_later_runs(pages: Ingests, site: Site) -> None:
     first = pages.run(f"{site.url}/guide/", follow=True)
     site.set_pages({"/guide/cup": article("cup", "spoon"), "/guide/spoon": article("spoon")})
     named = pages.run(f"{site.url}/guide/")
@@ -83,7 +83,7 @@ def test_follow_ingests_linked_pages_and_is_remembered_by_later_runs(pages: Inge
     assert short(everything, site)["/guide/spoon"] == "changed"
 
 
-def test_no_follow_removes_the_linked_pages(pages: Ingests, site: Site) -> None:
+def test_the_no_follow_flag_removes_the_linked_pages(pages: Ingests, site: Site) -> None:
     pages.run(f"{site.url}/guide/", follow=True)
 
     assert short(pages.run(f"{site.url}/guide/", follow=False), site) == {
@@ -268,11 +268,11 @@ def test_a_self_signed_certificate_is_refused_unless_the_user_trusts_it(cli: War
     reason = f"the certificate of {site.url} is not trusted: self-signed certificate"
     assert f"{reason}; to trust the certificates in a file: SSL_CERT_FILE=FILE streamrag ingest ..." in refused.stderr
     assert trusted.code == 0, trusted
-    named = "the certificates that SSL_CERT_FILE or SSL_CERT_DIR names cannot be read: no such file or directory"
+    named = "the certificates in SSL_CERT_FILE or SSL_CERT_DIR cannot be read: no such file or directory"
     assert named in unreadable.stderr
 
 
-def test_sources_link_to_the_heading_and_show_finds_it(cli: WarmCommandLine) -> None:
+def test_sources_link_to_the_heading_and_the_show_command_finds_it(cli: WarmCommandLine) -> None:
     part = '<h2 id="care">Daily care</h2><p>Descale the kettle with vinegar.</p>'
     body = f"<main><h1>Manual</h1><p>Intro text.</p>{part}</main>"
     with web_site({"/manual": html(body)}) as site:
@@ -287,7 +287,7 @@ def test_sources_link_to_the_heading_and_show_finds_it(cli: WarmCommandLine) -> 
         assert cli.run("ls").stdout.startswith(f"{site.url}/manual\t".encode())
 
 
-def test_follow_ingests_the_pages_in_the_folder_of_the_named_page(cli: WarmCommandLine) -> None:
+def test_the_follow_flag_ingests_the_pages_in_the_folder_of_the_named_page(cli: WarmCommandLine) -> None:
     files: dict[str, Page] = {"/g/start.html": article("kettle", "tea.html"), "/g/tea.html": article("tea")}
     with web_site(files) as site:
         outcome = cli.run("ingest", "--follow", f"{site.url}/g/start.html", "--jsonl")

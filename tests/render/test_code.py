@@ -38,7 +38,7 @@ def test_code_in_lists_and_quotes_is_copied_without_their_indent_and_marks() -> 
 
 @pytest.mark.parametrize("shape", ["漢字" * 90, "x漢" * 70 + "y", "🎉 party " * 30, "é" * 200, "a" * 60, "a" * 61])
 @pytest.mark.parametrize("lines", [4, 9, 24])
-def test_streamed_code_lines_of_any_width_look_as_in_a_single_render(shape: str, lines: int) -> None:
+def test_streamed_code_lines_of_any_width_look_the_same_as_in_a_single_render(shape: str, lines: int) -> None:
     text = f"[late] words\n\n- item\n\n  ```\n  {shape}\n  b\n  ```\n\n```\n{shape}\n{shape}\n```\nend\n"
     for columns in (30, 60):
         shown = streamed(text, columns=columns, lines=lines, seed=lines, pieces=80)

@@ -119,7 +119,7 @@ LONG_BEGINNINGS = st.sampled_from(
 @example("", ["- ", "- ", "> ", "```", "\n", "a", "\n", "> ", "\n", "- ", "a"], 1)
 @example("", ["**", "❤\ufe0f", "![&#27;](&#27;)", "**"], 0)
 @example("", [*["\x1b[31mred\x1b[0m"] * 2, "\U0001f468\u200d\U0001f469", "\x1b[31mred\x1b[0m"], 0)
-def test_random_text_ends_up_as_rich_prints_it_except_in_known_cases(
+def test_random_text_looks_as_if_printed_by_rich_except_in_known_cases(
     beginning: str, parts: list[str], seed: int
 ) -> None:
     text = beginning + "".join(parts)

@@ -134,7 +134,7 @@ def test_collections_with_the_built_in_embedding_share_one_model() -> None:
 
 
 @pytest.mark.fault("other-embedding")
-def test_an_embedder_that_changes_its_dimension_is_an_error(tmp_path: Path) -> None:
+def test_an_embedder_that_changes_its_dimension_causes_an_error(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     record, chunks = SHIPS
     with store.writing() as writer:
@@ -146,5 +146,5 @@ def test_an_embedder_that_changes_its_dimension_is_an_error(tmp_path: Path) -> N
 
     assert (caught.value.code, caught.value.message) == (
         "another_embedding",
-        "collection 'default' has vectors with 8 dimensions, but the embedder returned 16",
+        "the collection 'default' has vectors with 8 dimensions, but the embedder returned 16",
     )

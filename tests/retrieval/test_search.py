@@ -72,7 +72,7 @@ def test_opening_a_collection_with_another_embedder_is_an_error(tmp_path: Path) 
         Retriever.open(Settings(store=settings.store, embedding="openai:big", base_url="http://127.0.0.1:9/v1"))
 
     assert caught.value.message == (
-        "collection 'default' uses the embedder builtin:all-MiniLM-L6-v2, but openai:big was requested"
+        "the collection 'default' uses the embedder builtin:all-MiniLM-L6-v2, but openai:big was requested"
     )
 
 

@@ -86,7 +86,7 @@ def error_of(events: list[AskEvent]) -> tuple[str, str, str]:
     return events[-1].code, events[-1].message, events[-1].hint
 
 
-def test_hits_of_all_collections_are_merged_by_their_scores(settings: Settings) -> None:
+def test_hits_from_all_collections_are_merged_by_their_scores(settings: Settings) -> None:
     hits = sources_of(events_of(settings, DOME))
     by_collection = {
         name: sources_of(events_of(replace(settings, collection=name), DOME)) for name in ("guide", "journal")
@@ -128,7 +128,7 @@ def test_hits_with_equal_scores_keep_the_order_of_the_collections(tmp_path: Path
         assert [each.collection for each in hits] == [names.partition(",")[0]] * len(GUIDE)
 
 
-def test_the_model_gets_passages_of_both_collections(settings: Settings) -> None:
+def test_the_model_gets_passages_from_both_collections(settings: Settings) -> None:
     with OpenAIServer(chat=answer("Ruth Falk [1] and Olga Brenner [2].")) as server:
         for context in ("full", "focused", "220"):
             events = events_of(replace(settings, base_url=server.base_url, model="m", context=context), DOME, "ask")
@@ -200,7 +200,7 @@ def test_a_filter_may_exclude_one_collection_but_not_all(settings: Settings) -> 
     )
 
 
-def test_the_no_match_error_contains_the_nearest_hit_of_all_collections(settings: Settings) -> None:
+def test_the_no_match_error_contains_the_nearest_hit_in_all_collections(settings: Settings) -> None:
     [error] = events_of(replace(settings, min_score=1.0), DOME)
 
     assert isinstance(error, Error)

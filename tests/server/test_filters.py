@@ -116,7 +116,7 @@ def test_an_invalid_filter_is_refused_with_a_message(
     assert (reply.status, reply.code, reply.json["error"]) == (status, code, message)
 
 
-def test_a_pattern_of_a_client_does_not_reveal_paths(settings: Settings, server: RunningServer) -> None:
+def test_a_pattern_from_a_client_does_not_reveal_paths(settings: Settings, server: RunningServer) -> None:
     folder = Path(str(settings.store)).parent
     absolute = [f"{folder}/docs/tides.txt", f"{folder}/**", "/**", "~", "../*"]
 

@@ -188,7 +188,9 @@ def test_nginx_running_as_another_user_needs_permission_or_a_key(
 
 
 @pytest.mark.fault("behind-nginx")
-def test_a_stream_survives_more_silence_than_nginx_allows(settings: Settings, tmp_path: Path) -> None:
+def test_a_stream_stays_open_when_the_model_is_silent_longer_than_nginx_allows(
+    settings: Settings, tmp_path: Path
+) -> None:
     """All time limits in nginx and the server are a tenth of the real ones. The configurations run concurrently."""
     patient = replace(settings, timeout_s=200.0)
     limits = Limits()

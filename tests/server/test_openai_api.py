@@ -322,7 +322,7 @@ def test_under_v1_every_failure_has_openais_format(
     assert error | {"message": ""} == {"message": "", "type": "invalid_request_error", "param": param, "code": code}
 
 
-def test_the_name_of_another_providers_model_is_not_found(settings: Settings) -> None:
+def test_a_model_of_another_provider_is_reported_as_not_found(settings: Settings) -> None:
     with OpenAIServer() as model, served(settings, model) as (_, client):
         with pytest.raises(openai.NotFoundError, match="streamrag/COLLECTION"):
             client.chat.completions.create(model="gpt-4o", messages=MESSAGES)

@@ -57,7 +57,7 @@ def whole_reply(script: Script, settings: Settings) -> HttpReply:
         "empty",
     ],
 )
-def test_the_official_client_adds_no_model_calls_to_our_own_retries(
+def test_the_official_client_does_not_retry_what_the_server_has_already_retried(
     reply: Reply, calls: int, error: type[Exception], settings: Settings
 ) -> None:
     with OpenAIServer(chat=reply) as model:

@@ -79,7 +79,7 @@ def test_a_passage_has_no_absolute_path_and_no_control_characters(store: Setting
     assert b"private" not in reply.body
 
 
-def test_a_passage_of_an_unserved_collection_is_reported_as_missing(store: Settings) -> None:
+def test_a_passage_in_an_unserved_collection_is_reported_as_missing(store: Settings) -> None:
     with running_server(store, ALL) as server:
         chunk_id = first_hit(server, "What does the harbour owe the chandler?", "ledger")["chunk_id"]
     with running_server(store, OWN) as server:

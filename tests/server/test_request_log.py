@@ -82,7 +82,7 @@ def test_questions_and_refusals_are_logged_without_their_text(settings: Settings
 
 @pytest.mark.fault("failure-logged")
 @pytest.mark.parametrize("question", [WORDS, "zinfandel", "Zinfandel?  " + "And the rest of a long question. " * 30])
-def test_a_failure_is_logged_without_text_of_the_model_server(question: str, settings: Settings) -> None:
+def test_a_failure_is_logged_without_text_from_the_model_server(question: str, settings: Settings) -> None:
     echoing = [
         failure(400, f"cannot process: {question.upper()}"),
         failure(400, f"cannot read {question.encode().hex()}"),
@@ -173,7 +173,7 @@ def test_the_log_level_can_be_chosen(level: str, kinds: list[str], settings: Set
 
 
 @pytest.mark.fault("failure-logged")
-def test_an_internal_error_is_logged_with_a_traceback_without_its_message(
+def test_an_internal_error_is_logged_with_a_traceback_but_without_its_message(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     async def broken(question: Question, *_: Any) -> AsyncGenerator[Any, None]:

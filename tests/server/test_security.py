@@ -306,7 +306,7 @@ def _chunked(url: str, framed: bytes) -> Reply:
 @pytest.mark.parametrize(
     "path", ["/static/../app.py", "/static/%2e%2e/app.py", "/static/..%2f..%2fsettings.py", "/static//etc/passwd"]
 )
-def test_no_path_leads_out_of_the_static_folder(path: str, served: RunningServer) -> None:
+def test_no_request_path_reaches_files_outside_the_static_folder(path: str, served: RunningServer) -> None:
     assert request(f"{served.url}{path}").status == 404
 
 

@@ -92,7 +92,7 @@ def test_invalid_schema_names_are_rejected(schema: str) -> None:
 @pytest.mark.parametrize(
     "password", ["a#b", "a?b", "?", "a&b=c", "a:b:c", "pass word", "x;password=y", "%25", "%40%2F", "#"]
 )
-def test_a_password_may_contain_what_libpq_accepts(password: str) -> None:
+def test_a_password_may_contain_all_characters_that_libpq_accepts(password: str) -> None:
     place = PostgresUrl(f"postgresql://me:{password}@db:7/docs?schema=kb")
 
     assert place.parameters == {

@@ -152,7 +152,7 @@ def test_repaired_vectors_match_their_fingerprints(local_store: LocalStore) -> N
 
 
 @pytest.mark.parametrize("dimension", [1, 8, 384, 1536])
-def test_rounding_and_scaling_keep_a_fingerprint_but_larger_changes_do_not(dimension: int) -> None:
+def test_rounding_and_scaling_do_not_alter_a_fingerprint_but_damage_does(dimension: int) -> None:
     vectors = np.random.default_rng(1).normal(size=(50, dimension)).astype(np.float32)
     ids = [str(number) for number in range(len(vectors))]
     expected = dict(zip(ids, fingerprints(vectors), strict=True))

@@ -110,7 +110,7 @@ def test_only_document_changes_increment_the_generation(store: Store) -> None:
 
 
 @pytest.mark.fault("read-during-ingest")
-def test_an_open_reader_sees_documents_of_another_process_at_the_next_question(store: Store) -> None:
+def test_an_open_reader_sees_documents_from_another_process_at_the_next_question(store: Store) -> None:
     store.put(APPLES)
     with store.reading() as reader:
         with reader.snapshot():
@@ -186,7 +186,7 @@ def test_another_embedder_is_rejected_and_both_are_named(store: Store) -> None:
 
     assert (caught.value.code, caught.value.message) == (
         "another_embedding",
-        "collection 'default' uses the embedder fake, but openai:other was requested",
+        "the collection 'default' uses the embedder fake, but openai:other was requested",
     )
 
 
@@ -217,7 +217,7 @@ def test_vectors_of_another_dimension_are_rejected_and_not_written(store: Store)
 
     assert (caught.value.code, caught.value.message) == (
         "another_embedding",
-        "collection 'default' has vectors with 16 dimensions, but the embedder returned 8",
+        "the collection 'default' has vectors with 16 dimensions, but the embedder returned 8",
     )
     with store.reading() as reader:
         assert by_vector(reader) == {"apples are red", "pears are green"}
@@ -255,7 +255,7 @@ def test_a_store_without_chunks_after_an_interruption_is_reported_as_incomplete(
     )
 
 
-def test_nothing_relevant_in_an_incomplete_collection_suggests_to_complete_it(store: Store) -> None:
+def test_a_search_without_hits_in_an_incomplete_collection_suggests_completing_it(store: Store) -> None:
     error = NothingRelevantError("nothing", code="nothing_relevant", hint="rephrase the question, or ask again")
     with suppress(KeyboardInterrupt), store.writing() as writer:
         writer.add_roots(["/docs"])

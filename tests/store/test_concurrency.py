@@ -128,7 +128,7 @@ def test_a_search_ends_when_it_is_cancelled(store: Store) -> None:
 @pytest.mark.parametrize(
     ("limit_s", "is_cancelled", "code"), [(0.2, False, "retrieval_timeout"), (600, True, "interrupted")]
 )
-def test_waiting_for_a_lock_of_another_process_respects_the_time_limit(
+def test_waiting_for_a_lock_held_by_another_process_respects_the_time_limit(
     tmp_path: Path, limit_s: float, is_cancelled: bool, code: str
 ) -> None:
     store = LocalStore(tmp_path)

@@ -79,7 +79,7 @@ print(len(vectors.ids()), "chromadb" in sys.modules, "pydantic" in sys.modules)
     assert (ended.stdout, ended.stderr) == (f"{len(IDS)} False False\n", "")
 
 
-def test_an_error_of_the_bindings_does_not_read_a_dotenv_file(directory: Path, tmp_path: Path) -> None:
+def test_no_dotenv_file_is_read_when_the_bindings_raise_an_error(directory: Path, tmp_path: Path) -> None:
     """To raise an error, the bindings import chromadb, which would read `.env`. If the import fails, the bindings
     abort.
     """

@@ -94,7 +94,7 @@ def test_only_private_copies_of_dead_processes_are_cleaned_up(tmp_path: Path, mo
 
 
 @pytest.mark.fault("store-read-only")
-def test_concurrent_processes_do_not_remove_the_private_copies_of_each_other(tmp_path: Path) -> None:
+def test_concurrent_processes_do_not_remove_each_others_private_copies(tmp_path: Path) -> None:
     make_copies = (
         "from streamrag_cli.store.local.private_copy import PrivateCopy\n"
         "for _ in range(400):\n"

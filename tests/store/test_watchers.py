@@ -27,7 +27,7 @@ def state(**values: object) -> WatcherState:
     return WatcherState(**fields | values)  # type: ignore[arg-type]
 
 
-def test_records_are_replaced_and_removed_by_id(store: Store) -> None:
+def test_watcher_records_are_replaced_and_removed_by_id(store: Store) -> None:
     opened = open_store(store.place)
     opened.record_watcher("default", state())
     assert opened.watchers("default") == []  # there is no collection

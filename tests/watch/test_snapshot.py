@@ -5,7 +5,7 @@ from pathlib import Path
 from streamrag_cli.watch.snapshot import Snapshot
 
 
-def test_changes_of_documents_and_directories_are_detected_once(tmp_path: Path) -> None:
+def test_changes_to_documents_and_directories_are_detected_once(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text("one", encoding="utf-8")
     snapshot = Snapshot()
     snapshot.take(str(tmp_path))
@@ -24,7 +24,7 @@ def test_changes_of_documents_and_directories_are_detected_once(tmp_path: Path) 
     assert snapshot.changed() == [str(tmp_path)]
 
 
-def test_changes_of_files_that_are_never_read_are_ignored(tmp_path: Path) -> None:
+def test_changes_to_files_that_are_never_read_are_ignored(tmp_path: Path) -> None:
     snapshot = Snapshot()
     snapshot.take(str(tmp_path))
 

@@ -223,7 +223,9 @@ def test_a_killed_watcher_is_reported_until_a_new_one_replaces_it(cli: CommandLi
         [record] = status_of(cli)["watchers"]
         assert (record["roots"], record["method"], record["silence"]) == ([str(folder)], "inotify", "")
         assert findings_of(cli, "watch_stale") == []
-        assert "docs is watched (inotify); last event none, last sweep 20" in cli.run("status").stdout.decode()
+        assert (
+            "docs is watched (inotify); last event none, last full comparison 20" in cli.run("status").stdout.decode()
+        )
 
     [finding] = findings_of(cli, "watch_stale")
     assert finding["found"].endswith("is no longer running, so changes are not ingested")

@@ -240,4 +240,4 @@ def _check_encryption(files: _Files, pages: set[str]) -> None:
             continue
         if resolved("", reference.get("URI") or "")[0].casefold() in folded:
             scheme = next((name for file, name in _SCHEMES.items() if file in files), "copy protection (DRM)")
-            raise DocumentError(f"the book is encrypted by {scheme}", code="encrypted")
+            raise DocumentError(f"the book is encrypted with {scheme}", code="encrypted")

@@ -105,7 +105,7 @@ class Limits:
     def _allow(self, sheet: str, row: int, cells: int, chars: int) -> bool:
         if chars > RATIO_FROM_BYTES and chars > RATIO * self.file_bytes:
             raise DocumentError(
-                f"the file would become {chars / 1e6:,.0f} MB of text (possibly a zip bomb)", code="zip_bomb"
+                f"the file would expand to {chars / 1e6:,.0f} MB of text (possibly a zip bomb)", code="zip_bomb"
             )
         if cells <= CELLS and chars <= TEXT_CHARS:
             return True

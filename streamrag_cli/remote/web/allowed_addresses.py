@@ -48,7 +48,7 @@ def _is_public(address: _Address) -> bool:
 
 
 def names_itself(host: str, address: str) -> bool:
-    """Whether `host`, the host in the user's URL, is this IP address, or `localhost` if this is a loopback address."""
+    """Whether `host`, from the user's URL, is this IP address, or is `localhost` and this is a loopback address."""
     try:
         if host == "localhost" or host.endswith(".localhost"):
             return ipaddress.ip_address(address.partition("%")[0]).is_loopback

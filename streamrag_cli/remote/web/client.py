@@ -38,7 +38,7 @@ class Reply:
 
 
 class WebClient:
-    """Sends the requests for one crawl. It begins at `named`, an address that the user has named."""
+    """Sends the requests of one crawl, which begins at `named`, the address that the user passed."""
 
     def __init__(self, named: str, options: CrawlOptions, resolver: Callable[[str, int], list[str]] = resolve) -> None:
         self._named = named
@@ -88,7 +88,9 @@ class WebClient:
             if target is None:
                 raise FetchError("the page redirects to an address that is not a web page", "bad_redirect")
             if origin_of(url)[0] == "https" and origin_of(target)[0] == "http":
-                raise FetchError(f"the page redirects to {shown_origin(target)} without encryption", "bad_redirect")
+                raise FetchError(
+                    f"the page redirects to {shown_origin(target)}, which is not encrypted", "bad_redirect"
+                )
             url = target
         raise FetchError(f"the page redirects more than {MAX_REDIRECTS} times", "too_many_redirects")
 

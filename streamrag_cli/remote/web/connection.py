@@ -70,14 +70,14 @@ class CheckedBackend(httpcore2.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.NetworkStream:
-        """Raises FetchError `blocked_address`, and httpcore2's exceptions."""
+        """Connect to an allowed address of the host. Raises FetchError `blocked_address`, or httpcore2's exceptions."""
         addresses = self._addresses(host, port)
         named = [each for each in addresses if self._is_named(host, port, each)]
         allowed = [each for each in addresses if is_public(each) or (self._may_be_private and each in named)]
         if not allowed:
             if named:
                 why = f"{host} is not a public address, and you have not fetched this page on this machine before"
-                raise FetchError(f"{why}; to fetch it, pass its URL to ingest", "blocked_address")
+                raise FetchError(f"{why}; to fetch the page, pass its URL to ingest", "blocked_address")
             literal = addresses[0] == host
             what = host if literal else f"{host} resolves to {addresses[0]}, which"
             reason = (
@@ -161,7 +161,7 @@ def _ssl_context() -> ssl.SSLContext:
         context: ssl.SSLContext = httpx2.create_ssl_context()
     except OSError as error:  # also the base class of SSLError
         reason = "no certificate was found" if isinstance(error, ssl.SSLError) else (error.strerror or "").lower()
-        message = f"the certificates that SSL_CERT_FILE or SSL_CERT_DIR names cannot be read: {reason}"
+        message = f"the certificates in SSL_CERT_FILE or SSL_CERT_DIR cannot be read: {reason}"
         raise FetchError(message, "unreachable", is_connection=True) from error
     context.set_alpn_protocols(["http/1.1"])
     return context

@@ -109,7 +109,7 @@ def _canonical(root: Element) -> str:
 
 
 def _anchors(root: Element) -> list[tuple[str, str]]:
-    """The headings to which a URL can lead, with the id of the heading, its section, or a link inside or before it."""
+    """The headings that a URL can point to, each with an id: its own, its section's, or that of an adjacent link."""
     content = Content(root)
     anchors: dict[str, str] = {}
     pending = [(root, "", "")]

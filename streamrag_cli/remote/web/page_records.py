@@ -14,7 +14,7 @@ _MAX_RECORD_BYTES: Final = 50_000_000
 
 
 def hashed(address: str) -> str:
-    """A hash of a page's address, with which the names of the page's files begin."""
+    """A hash of a page's address. The names of the page's files begin with it."""
     return hashlib.sha256(address.encode()).hexdigest()[:24]
 
 

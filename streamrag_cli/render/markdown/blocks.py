@@ -36,7 +36,7 @@ _MAY_START_A_BLOCK: Final = re.compile(r"[ \t]|#|>|[-+*](?:[ \t]|$)|\d{1,9}[.)]|
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """Final blocks. If `is_open`, they are items of a list, or children of a quote, that may continue."""
+    """Final blocks. If `is_open`, they belong to a list or quote that may continue."""
 
     part: Part
     is_open: bool

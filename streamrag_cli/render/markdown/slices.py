@@ -19,7 +19,7 @@ class Preceding(Enum):
     """The kind of the preceding block, which determines whether Rich prints a blank row before the next block."""
 
     NOTHING = "nothing, or a rule"
-    DEFINITION = "a definition that is shown"
+    DEFINITION = "a definition that produces output"
     BLOCK = "any other block"
 
 

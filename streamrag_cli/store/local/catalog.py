@@ -86,7 +86,8 @@ class Catalog(Database):
         elif version not in {SCHEMA_VERSION, *_OLDER_VERSIONS}:
             is_newer = bool(version and _NUMBER.fullmatch(version)) and int(version or 0) > int(SCHEMA_VERSION)
             raise StoreError(
-                f"the catalog {self._file} has format {version}; this version reads format {SCHEMA_VERSION}",
+                f"the catalog {self._file} has format {version},"
+                f" but this version of streamrag reads format {SCHEMA_VERSION}",
                 code="store_format",
                 hint="upgrade streamrag to the version that wrote the catalog"
                 if is_newer

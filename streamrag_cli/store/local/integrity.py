@@ -73,7 +73,7 @@ class Inspection:
             chunks=self.chunks,
             summary=f"{counted_noun(self.chunks, 'passage')} of {counted_noun(self.documents, 'document')};"
             f" every passage has a vector;"
-            f" vector search finds {searched}{missed}; full text and databases intact;"
+            f" vector search finds {searched}{missed}; the full-text index and the databases are intact;"
             f" generation {self.generation}",
             figures={name: getattr(self, name) for name in counted},
             problems=self.problems,

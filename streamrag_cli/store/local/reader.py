@@ -113,7 +113,7 @@ class CollectionReader:
         with self._session() as session:
             chunks = session.catalog.chunks(chunk_ids)
             if len(chunks) < len(set(chunk_ids)):
-                why = f"missing passages listed in the index: {len(chunk_ids) - len(chunks)}"
+                why = f"passages listed in the index but missing: {len(chunk_ids) - len(chunks)}"
                 raise damaged_catalog(session.epoch.catalog_file, why)
         return [chunks[chunk_id] for chunk_id in chunk_ids]
 

@@ -127,7 +127,7 @@ def _configure(conn: Connection, address: PostgresUrl) -> bool:
 def _is_alive(address: PostgresUrl, session: Sequence[object]) -> bool:
     """Ask the server, over another connection, whether it is working on a statement from `session`.
 
-    If it has ended the session, waits for the client as well, or cannot be reached, a reply will never arrive.
+    If the server has ended the session, is waiting for the client, or cannot be reached, a reply will never arrive.
     """
     try:
         with connected(address) as conn:

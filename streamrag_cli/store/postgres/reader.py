@@ -82,7 +82,7 @@ class PostgresReader:
     def require_chunks(self, chunk_ids: Sequence[str]) -> list[StoredChunk]:
         chunks = self._manifest.chunks(chunk_ids)
         if lost := [each for each in chunk_ids if each not in chunks]:
-            raise self._damaged(f"missing passages listed in the indexes: {len(lost)}")
+            raise self._damaged(f"passages listed in the indexes but missing: {len(lost)}")
         return [chunks[each] for each in chunk_ids]
 
     def select(self, scope: Filter) -> Selection:
@@ -192,7 +192,7 @@ class PostgresReader:
             else:
                 return epoch, has_tags
         raise StoreError(
-            f"collection {self._collection!r} in {self._address} is being rebuilt repeatedly",
+            f"the collection {self._collection!r} in {self._address} is being rebuilt repeatedly",
             code="store_busy",
             hint="try again in a moment",
             retryable=True,

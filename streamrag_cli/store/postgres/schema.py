@@ -89,7 +89,7 @@ def _format_error(address: PostgresUrl, version: int) -> StoreError:
     else:
         hint = "upgrade the schema: streamrag ingest PATH"
     return StoreError(
-        f"the schema in {address} has format {version}; this version reads format {VERSION}",
+        f"the schema in {address} has format {version}, but this version of streamrag reads format {VERSION}",
         code="store_format",
         hint=hint,
     )

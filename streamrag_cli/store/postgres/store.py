@@ -46,7 +46,7 @@ class PostgresStore:
         return sorted(name for name in environment if name.startswith("PG"))
 
     def identity(self) -> int:
-        """Always the same number, because readers detect themselves if their tables have been replaced."""
+        """Always the same number, because readers themselves detect whether their tables have been replaced."""
         return 0
 
     def reader(self, collection: str) -> "Reader":

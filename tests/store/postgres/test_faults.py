@@ -178,7 +178,7 @@ def test_a_reader_reconnects_after_its_connections_ended(
         assert reader.counts().chunks == 2
 
 
-def test_a_schema_of_a_newer_version_is_an_error(store: PostgresStore) -> None:
+def test_a_schema_from_a_newer_version_is_an_error(store: PostgresStore) -> None:
     store.put(APPLES)
     with opened(store.place) as conn:
         conn.execute("INSERT INTO migrations VALUES (99)")

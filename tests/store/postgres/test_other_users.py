@@ -155,7 +155,7 @@ SNARES = {
 
 @pytest.mark.fault("postgres-schema-of-another-user")
 @pytest.mark.parametrize(("statement", "message"), SNARES.values(), ids=SNARES)
-def test_a_reader_refuses_tables_that_run_code_of_their_owner(users: Users, statement: str, message: str) -> None:
+def test_a_reader_refuses_tables_that_run_their_owners_code(users: Users, statement: str, message: str) -> None:
     users.store(users.mallory).put(SHIPS)
     users.run_as(
         users.mallory,
