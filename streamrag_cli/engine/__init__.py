@@ -1,1 +1,3 @@
-"""The background engine. It keeps modules loaded and stores and connections open, and answers over a Unix socket."""
+"""The background engine. It keeps modules in memory, keeps stores and connections open, and answers over a Unix
+socket.
+"""

@@ -1,7 +1,7 @@
 """The location of the log, and whether questions are logged.
 
 $XDG_STATE_HOME/streamrag/log.db     the log (0600), in a private directory that the user owns (0700)
-$XDG_STATE_HOME/streamrag/shown.json the places of the sources that searches last showed (shown_sources.py)
+$XDG_STATE_HOME/streamrag/shown.json the sources that the last search showed (shown_sources.py)
 $XDG_STATE_HOME/streamrag/log.off    exists if the user has run `streamrag log off`
 """
 

@@ -19,7 +19,7 @@ class Step(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Yielded if no result is ready. `steps` are the pending steps, that of the last stage first."""
+    """Yielded if no result is ready. `steps` are the pending steps, beginning with the step of the last stage."""
 
     steps: tuple[Step, ...]
 

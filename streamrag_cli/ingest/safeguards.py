@@ -220,7 +220,7 @@ def _recorded(request: IngestRequest, settings: Settings) -> set[Location]:
 
 def _confirm_size(roots: Sequence[Location], request: IngestRequest) -> None:
     named = sanitise_line(" ".join(map(str, roots)))
-    question = f"{named} has more than {LARGE_FILES:,} files. Ingest them all?"
+    question = f"more than {LARGE_FILES:,} files were found in {named}. Ingest them all?"
     if any(_is_home_or_above(root, request.home) for root in roots):
         hint = f"name the folders to ingest, or confirm: streamrag ingest --yes {shlex.join(map(str, roots))}"
         message = f"the command would ingest more than {LARGE_FILES:,} files from {named}"

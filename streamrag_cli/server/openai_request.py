@@ -139,7 +139,7 @@ class ChatRequest(FilterParameters):
         for param, is_set in unsupported.items():
             if is_set:
                 message = f"{param}: {_REASONS.get(param, 'not supported')}"
-                raise _refused(message, param=param, hint=f"leave out the field {param}")
+                raise _refused(message, param=param, hint=f'leave out the field "{param}"')
 
 
 _REASONS: Final = {

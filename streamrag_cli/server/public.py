@@ -22,7 +22,7 @@ _BY_CODE: Final[Mapping[str, tuple[str, str]]] = {
     "nothing_relevant": ("nothing in the documents is relevant to the question", "rephrase the question"),
     "no_document_matches": (
         "no document matches the filter",
-        "use the names that sources show, or leave out the fields in, since, format and tag",
+        'use the names that the sources show, or leave out the filter fields ("in", "since", "format" and "tag")',
     ),
     "empty_question": ("the question is empty", 'send a question, such as {"query": "How long is the warranty?"}'),
     "no_such_passage": ("the passage does not exist", "search again: the documents may have changed"),

@@ -99,7 +99,7 @@ class QueryParameters(FilterParameters):
     @model_validator(mode="before")
     @classmethod
     def _drop_surplus_fields(cls, body: Any) -> Any:
-        """Keep only the first `_MAX_FIELDS` fields in a body. One unknown field is enough to reject the request."""
+        """Keep the first `_MAX_FIELDS` fields. They include an unknown one, so the body is rejected anyway."""
         return dict(islice(body.items(), _MAX_FIELDS)) if isinstance(body, dict) else body
 
 
@@ -185,14 +185,16 @@ def _with_request(parameters: QueryParameters, settings: Settings) -> Settings:
     }
     if parameters.collection is not None and parameters.collections is not None:
         raise UsageError(
-            "collection and collections cannot be combined", code="bad_request", hint="send only the field collections"
+            "collection and collections cannot be combined",
+            code="bad_request",
+            hint='send only the field "collections"',
         )
     try:
         return with_request(settings, values)
     except UsageError as error:
         name = error.message.partition(":")[0]
-        alternative = ", or use one listed by GET /collections" if name == "collection" else ""
-        error.hint = f"leave out the field {name}{alternative}"
+        alternative = ", or send a collection that GET /collections lists" if name == "collection" else ""
+        error.hint = f'leave out the field "{name}"{alternative}'
         raise
 
 
@@ -213,7 +215,7 @@ def _check_allowed(requested: Settings, serving: Serving) -> None:
             403,
             f"clients of this server may not choose the model {requested.model!r}",
             code="model_not_allowed",
-            hint="leave out the field model",
+            hint='leave out the field "model"',
         )
     if requested.top_k > own.top_k:
         raise UsageError(

@@ -71,7 +71,7 @@ def test_a_horizontal_rule_at_the_top_is_not_front_matter() -> None:
     ]
 
 
-def test_only_a_top_level_heading_before_all_text_is_the_title() -> None:
+def test_only_a_top_level_heading_before_any_text_becomes_the_title() -> None:
     assert loaded("a.md", "Bake it.\n\n# Variants\n\nx\n").title == ""
     assert loaded("a.md", "## Variants\n\nx\n").title == ""
     assert loaded("a.md", "[![CI](https://a.example/b.svg)](https://a.example)\n\n# Oven\n\nx\n").title == "Oven"

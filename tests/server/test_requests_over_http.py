@@ -300,7 +300,7 @@ LISTED = "see GET /openapi.json for"
             422,
             "collection: must be 1 to 63 letters, digits, dots, dashes or underscores, begin and end with a letter or"
             " digit, and not contain '..'",
-            "leave out the field collection, or use one listed by GET /collections",
+            'leave out the field "collection", or send a collection that GET /collections lists',
         ),
         (
             ("GET", "/search?query=quay&collection=elsewhere", ""),

@@ -60,7 +60,11 @@ class CrawlOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """A new or changed page. `content` is its body, as UTF-8 with a byte order mark if it declared a charset."""
+    """A new or changed page.
+
+    `content` is the body. If the server declares a charset, it is converted to UTF-8 with a byte order mark, unless it
+    cannot be decoded.
+    """
 
     address: str
     content: bytes

@@ -104,7 +104,7 @@ def best(  # noqa: PLR0917
 
 
 def _selective_words(frequencies: Mapping[str, int]) -> list[str]:
-    """The rarest words: as many as match at most `_MAX_RANKED` chunks in total, but at least one."""
+    """The rarest words that match at most `_MAX_RANKED` chunks in total, but always at least one word."""
     rarest = sorted(frequencies, key=lambda word: (frequencies[word], word))
     totals = accumulate(frequencies[word] for word in rarest)
     return [word for word, total in zip(rarest, totals, strict=True) if total <= _MAX_RANKED] or rarest[:1]
