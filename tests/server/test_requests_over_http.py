@@ -320,7 +320,12 @@ LISTED = "see GET /openapi.json for"
         (("POST", "/rag/stream", "[]"), 422, "the request body is not a JSON object", EXAMPLE),
         (("POST", "/rag/stream", "[" * 20_000), 400, "the request body is not JSON in UTF-8", EXAMPLE),
         (("GET", "/answers", ""), 404, "there is no route for this path", f"{LISTED} all routes"),
-        (("PUT", "/search", "{}"), 405, "this route does not support this method", f"{LISTED} its methods"),
+        (
+            ("PUT", "/search", "{}"),
+            405,
+            "this route does not support this method",
+            f"{LISTED} the methods of each route",
+        ),
         (
             ("POST", "/rag/stream", '{"' + "n" * 9000 + '": 1}'),
             422,
