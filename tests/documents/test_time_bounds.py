@@ -40,6 +40,36 @@ def test_definitions_without_blank_lines_are_found_in_linear_time() -> None:
 
 
 @pytest.mark.fault("slow-lines")
+@pytest.mark.parametrize("blank", ["\n", " \n", "\r\n"])
+@pytest.mark.parametrize(
+    "begins",
+    [
+        *(
+            "kind: Secret\ndata:",
+            "kind: Secret\nstringData:\n#",
+            "kind: Secret\ndata:\n a:",
+            "kind: Secret\ndata:\n a: |",
+        ),
+        *(
+            "current-context: a\nclusters:\nusers:",
+            "_auth",
+            "//a:_auth",
+            "[pypi]",
+            "[pypi]\npassword",
+            "machine a login",
+        ),
+        *("machine", "default", "PrivateKey", "PresharedKey =", '"terraform_version" "serial":', '"kty" "login"'),
+    ],
+)
+def test_many_blank_lines_are_searched_for_secrets_in_linear_time(begins: str, blank: str) -> None:
+    data = f"{begins}{blank * 50_000}x".encode()  # a pattern that begins a search in every line took a minute
+    since_s = time.process_time()
+    secret_reason(PurePath("a.yaml"), data, "if_hinted")
+
+    assert time.process_time() - since_s < TIME_LIMIT_S
+
+
+@pytest.mark.fault("slow-lines")
 @pytest.mark.parametrize(
     ("name", "line"), [(name, line) for name, lines in HOSTILE.items() for line in lines], ids=lambda each: each[:8]
 )
