@@ -117,7 +117,7 @@ def _has_foreign_referer(headers: Headers, host: str, allowed: Sequence[str]) ->
 
 
 def _hides_its_page(headers: Headers) -> bool:
-    """Whether a browser sent the request for a page that has told it not to name the page.
+    """Whether a browser sent the request without the address of the page that caused it, as any page can request.
 
     Every browser's User-Agent begins with `Mozilla/`. A browser adds a `Basic` login on its own, but never a `Bearer`.
     """
