@@ -6,11 +6,18 @@
 from dataclasses import replace
 from pathlib import Path
 from pkgutil import resolve_name
+from typing import Final
 
 from streamrag_cli.documents.formats import format_for
 from streamrag_cli.documents.ocr import PageReader
 from streamrag_cli.documents.read import RawFile, decode
+from streamrag_cli.errors import DocumentError
 from streamrag_cli.model import Document
+
+_MAX_TEXT_CHARS: Final = 1 << 26
+_MAX_GROWTH: Final = 2
+"""A text of more than `_MAX_TEXT_CHARS` may be at most `_MAX_GROWTH` times as long as its file. Otherwise a small file
+that repeats text could exhaust the memory and keep the embedder busy for hours."""
 
 
 def load(path: Path, raw: RawFile) -> Document:
@@ -27,6 +34,8 @@ def load_with(loader: str, input_type: str, path: Path, raw: RawFile, ocr: PageR
     """
     text, note = (raw.data, "") if input_type == "bytes" else decode(raw.data)
     document: Document = resolve_name(loader)(str(path), text, *([ocr] if ocr else []))
+    if len(document.text) > max(_MAX_TEXT_CHARS, _MAX_GROWTH * raw.size):
+        raise DocumentError("the text is many times as large as the file", code="too_large")
     notes = [*filter(None, [note]), *document.notes]
     if not document.text.strip():
         notes.append("the document contains no text")

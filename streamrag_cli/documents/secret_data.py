@@ -18,16 +18,19 @@ from streamrag_cli.documents.setting_values import MAX_DIGITS, is_number_or_rule
 _NO_VALUE: Final = rb"""(?:null|none|nil|true|false|undefined|~|""|'')(?![\w])"""
 _VALUE: Final = rb"""(?!""" + _NO_VALUE + rb""")["']?([^\s"'<>{}\[\]$%*,;]{4,})"""
 
-_K8S_SECRET: Final = re.compile(rb"""(?:^|[{,])\s*["']?kind["']?\s*:\s*["']?Secret["']?\s*(?:[,}#]|$)""", re.MULTILINE)
+_K8S_SECRET: Final = re.compile(
+    rb"""(?:^|[{,])[^\S\n]*+["']?kind["']?\s*:\s*["']?Secret["']?\s*(?:[,}#]|$)""", re.MULTILINE
+)
 _K8S_ENTRY: Final = re.compile(
-    rb"""^(?:data|stringData)\s*:\s*\n(?:\s*#.*\n)*\s+["']?[\w.-]+["']?\s*:\s*(?:[|>]-?\s*\n\s*)?"""
+    rb"""^(?:data|stringData)[^\S\n]*+:[^\S\n]*+\n(?:[^\S\n]*+(?:#.*)?\n)*+[^\S\n]++["']?[\w.-]+["']?\s*+:\s*+"""
+    rb"""(?:[|>]-?[^\S\n]*+\n\s*+)?"""
     + _VALUE
     + rb"""|"(?:data|stringData)"\s*:\s*\{\s*"[\w.-]+"\s*:\s*"([^"]{4,})\"""",
     re.MULTILINE,
 )
 _CLIENT_KEY: Final = re.compile(rb"""client-key-data["']?\s*:\s*["']?([A-Za-z0-9+/]{40,})""")
 _KUBE_USER: Final = re.compile(
-    rb"""^\s*["']?(?:token|password|id-token|refresh-token)["']?\s*:\s*""" + _VALUE, re.MULTILINE
+    rb"""^[^\S\n]*+["']?(?:token|password|id-token|refresh-token)["']?\s*:\s*""" + _VALUE, re.MULTILINE
 )
 _STATE: Final = re.compile(rb'"(?:lineage|serial)"\s*:')
 _STATE_VALUES: Final = re.compile(rb'"(?:attributes|outputs|primary)"\s*:\s*\{\s*"')
@@ -37,15 +40,15 @@ _ACCOUNT_KEY: Final = re.compile(
 _OAUTH: Final = re.compile(rb'"(?:refresh_token|client_secret)"\s*:\s*"([A-Za-z0-9_/.~-]{20,})"')
 _JSON_WEB_KEY: Final = re.compile(rb'"(?:d|k)"\s*:\s*"([A-Za-z0-9_-]{40,})"')
 _DOCKER_AUTH: Final = re.compile(rb'"(?:auth|identitytoken|password)"\s*:\s*"([A-Za-z0-9+/=_.-]{8,})"')
-_NPMRC: Final = re.compile(rb"^\s*(?://\S+:)?_(?:auth|authToken|password)\s*=\s*" + _VALUE, re.MULTILINE)
-_PYPIRC: Final = re.compile(rb"^\s*password\s*[=:]\s*" + _VALUE, re.MULTILINE)
-_NETRC: Final = re.compile(rb"^\s*(?:machine\s+\S+|default)\s+login\s+\S+\s+password\s+(\S+)", re.MULTILINE)
+_NPMRC: Final = re.compile(rb"^[^\S\n]*+(?://\S+:)?_(?:auth|authToken|password)\s*=\s*" + _VALUE, re.MULTILINE)
+_PYPIRC: Final = re.compile(rb"^[^\S\n]*+password\s*[=:]\s*" + _VALUE, re.MULTILINE)
+_NETRC: Final = re.compile(rb"^[^\S\n]*+(?:machine\s+\S+|default)\s+login\s+\S+\s+password\s+(\S+)", re.MULTILINE)
 _HTPASSWD: Final = re.compile(rb"^[^\s:#]+:(?:\$apr1\$|\$2[abxy]?\$\d|\{SHA\}|\$[156y]\$)\S{10,}", re.MULTILINE)
 _PASSWORD_HASH: Final = re.compile(
     rb"(?:\$2[abxy]\$\d\d\$[./A-Za-z0-9]{53}|\$argon2(?:id|i|d)\$v=\d+\$[^\s$\"',]+\$[A-Za-z0-9+/]{8,}\$[A-Za-z0-9+/]{16,}"
     rb"|\$[56y]\$[^\s$]{1,40}\$[./A-Za-z0-9]{30,}|pbkdf2[_:-]?sha\d+[$:]\d+[$:][^\s$:\"']+[$:][A-Za-z0-9+/=]{20,})"
 )
-_WIREGUARD: Final = re.compile(rb"^\s*(?:PrivateKey|PresharedKey)\s*=\s*([A-Za-z0-9+/]{43})=", re.MULTILINE)
+_WIREGUARD: Final = re.compile(rb"^[^\S\n]*+(?:PrivateKey|PresharedKey)\s*=\s*([A-Za-z0-9+/]{43})=", re.MULTILINE)
 _COOKIES: Final = re.compile(
     rb"^(?:#HttpOnly_)?\S+\t(?:TRUE|FALSE)\t\S+\t(?:TRUE|FALSE)\t\d+\t[^\t\n]+\t\S+", re.MULTILINE
 )

@@ -64,7 +64,9 @@ def check_origin(headers: Headers, allowed: Sequence[str], *, is_private: bool, 
     if site is not None:
         foreign = site not in {"none", "same-origin"} and not follows_a_link
     else:  # browsers send no Sec-Fetch headers over plain HTTP to a host name
-        foreign = is_private and (_has_foreign_referer(headers, host, allowed) or _is_for_display(headers))
+        foreign = is_private and (
+            _has_foreign_referer(headers, host, allowed) or _is_for_display(headers) or _hides_its_page(headers)
+        )
     if foreign:
         raise RefusedError(
             403, "pages from other sites may not use this server", code="foreign_origin", hint=_ALLOW_ORIGIN
@@ -112,6 +114,16 @@ def _has_foreign_referer(headers: Headers, host: str, allowed: Sequence[str]) ->
     scheme, _, rest = referer.partition("://")
     origin = f"{scheme}://{re.split('[/?#]', rest, maxsplit=1)[0]}".lower()
     return origin not in allowed and not _is_same(origin, host)
+
+
+def _hides_its_page(headers: Headers) -> bool:
+    """Whether a browser sent the request without the address of the page that caused it, as any page can request.
+
+    Every browser's User-Agent begins with `Mozilla/`. A browser adds a `Basic` login on its own, but never a `Bearer`.
+    """
+    is_browser = headers.get("user-agent", "").startswith("Mozilla/")
+    has_bearer = headers.get("authorization", "").lower().startswith("bearer ")
+    return is_browser and not has_bearer and not headers.get("referer")
 
 
 def _is_for_display(headers: Headers) -> bool:

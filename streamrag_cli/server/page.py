@@ -28,7 +28,7 @@ _POLICY: Final = "; ".join(
 )
 _HEADERS: Final[Mapping[str, str]] = {
     "Content-Security-Policy": _POLICY,
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Cross-Origin-Opener-Policy": "same-origin",

@@ -194,3 +194,26 @@ def test_a_decompression_bomb_is_not_expanded(serve: Callable[..., Site]) -> Non
         tracemalloc.stop()
 
     assert peak < 20_000_000
+
+
+@pytest.mark.fault("hostile-web-server")
+@pytest.mark.parametrize("name", ["User-agent: a{}", "user agent  a{}", "UserAgent : stream*{}", "User-agent: {}*"])
+def test_a_robots_txt_with_thousands_of_user_agents_is_read_in_linear_time(
+    serve: Callable[..., Site], name: str
+) -> None:
+    agents = "\n".join(name.format("*" * (n % 7) + str(n)) for n in range(4_000))
+    rules = f"{agents}\nUser-agent: *\n" + "Disallow: /lamp\n" * 20_000 + "Disallow: /private\n"
+    site = serve({"/": article("kettle"), "/robots.txt": Answer(rules, content_type="text/plain")})
+    since_s = time.process_time()
+
+    assert [type(each) for each in crawl(f"{site.url}/")] == [Fetched]
+    assert failure(crawl(f"{site.url}/private/x"))[0] == "robots"
+    assert time.process_time() - since_s < 10.0  # each rule was copied to each user agent, which took gigabytes
+
+
+def test_the_most_specific_user_agent_in_a_robots_txt_applies(serve: Callable[..., Site]) -> None:
+    rules = "User-agent: other\nUser-agent: Streamrag*\nDisallow: /b\n\nUser-agent: *\nDisallow: /\n"
+    site = serve({"/a": article("kettle"), "/robots.txt": Answer(rules, content_type="text/plain")})
+
+    assert [type(each) for each in crawl(f"{site.url}/a")] == [Fetched]
+    assert failure(crawl(f"{site.url}/b"))[0] == "robots"

@@ -16,6 +16,7 @@ from tests.support.running_server import RunningServer, running_server, served
 
 PLENTY = ServerSettings(rate_limit="1000000/minute", grace_s=3.0)
 PIECE_BYTES = 1448
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
 
 def sent_in_pieces(server: RunningServer, head: bytes, piece_bytes: int = PIECE_BYTES) -> bytes:
@@ -174,6 +175,8 @@ def test_a_malformed_host_header_is_refused(host: str, settings: Settings) -> No
         {"Accept": "application/xml, Text/HTML;q=0.1"},
         {"Accept": "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"},
         {"Accept": "text/css,*/*;q=0.1"},
+        {"Accept": "*/*", "User-Agent": FIREFOX},  # a script or an opaque request, with "no-referrer"
+        {"Accept": "text/event-stream", "User-Agent": FIREFOX, "Referer": ""},
     ],
 )
 @pytest.mark.parametrize("path", ["/rag/stream", "/rag/stream-with-sources", "/search"])
@@ -198,6 +201,8 @@ def test_another_site_cannot_ask_over_plain_http(path: str, headers: dict[str, s
         {"Referer": "http://Docs.Example.org/?q=1"},
         {"Referer": "https://app.example.org/page"},
         {"Referer": ""},
+        {"Accept": "*/*", "User-Agent": FIREFOX, "Referer": "http://docs.example.org/"},
+        {"Accept": "*/*", "User-Agent": FIREFOX, "Authorization": "Bearer key-that-no-browser-adds"},
     ],
 )
 def test_programs_and_the_servers_own_page_may_ask_over_plain_http(headers: dict[str, str], settings: Settings) -> None:

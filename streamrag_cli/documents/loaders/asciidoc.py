@@ -164,8 +164,8 @@ class _Reader:
             self._at += 1
         if "!" in attribute[1]:
             self._attributes.pop(name, None)
-        elif len(value) <= _LINE_CHARS:
-            self._attributes[name] = self._inline(value)
+        elif len(value) <= _LINE_CHARS and len(expanded := self._inline(value)) <= _LINE_CHARS:
+            self._attributes[name] = expanded  # values that refer to each other could double without bound
 
     def _macro(self, macro: re.Match[str], number: int) -> None:
         name, _, attributes = macro.groups()

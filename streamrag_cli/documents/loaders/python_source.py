@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple, TypeAlias
 
 from streamrag_cli.documents.loaders.code import without_preamble
-from streamrag_cli.documents.outline import line_starts
+from streamrag_cli.documents.outline import clean_heading, line_starts
 from streamrag_cli.model import Document, Section
 
 PARSED_CHARS: Final = 2_000_000
@@ -75,11 +75,12 @@ def _definitions(tree: ast.Module) -> Iterator[tuple[int, int, tuple[str, ...]]]
     """Yield the index of the first line, the index after the last line, and the path of each definition."""
     for node in tree.body:
         if isinstance(node, _DEFINITIONS):
-            yield _first_line(node), node.end_lineno or node.lineno, (node.name,)
+            yield _first_line(node), node.end_lineno or node.lineno, (clean_heading(node.name),)
         if isinstance(node, ast.ClassDef):
             for method in node.body:
                 if isinstance(method, _DEFINITIONS):
-                    yield _first_line(method), method.end_lineno or method.lineno, (node.name, method.name)
+                    names = clean_heading(node.name), clean_heading(method.name)
+                    yield _first_line(method), method.end_lineno or method.lineno, names
 
 
 def _first_line(node: _Definition) -> int:

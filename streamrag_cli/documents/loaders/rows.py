@@ -11,6 +11,8 @@ from typing import Final
 
 SNIFFED_ROWS: Final = 50
 """The number of rows at the beginning of a table that are used to find its header."""
+MAX_COLUMN_CHARS: Final = 160
+"""The maximum length of a column name. It is repeated in every row, so the text may be much larger than the file."""
 _PREAMBLE_ROWS: Final = 10
 
 _NUMBER: Final = re.compile(r"[-+]?[$€£]?[ ]?\d[\d.,' ]*(?:[eE][-+]?\d+)?[ ]?[%€$£]?")
@@ -30,7 +32,7 @@ def row_text(columns: Sequence[str], cells: Sequence[str]) -> str:
     for number, cell in enumerate(cells):
         value = _SPACES.sub(" ", cell).strip()
         if value:
-            name = columns[number] if number < len(columns) else ""
+            name = columns[number][:MAX_COLUMN_CHARS] if number < len(columns) else ""
             shown.append(f"{name}: {value}" if name else value)
     return f"- {'; '.join(shown)}" if shown else ""
 

@@ -1,5 +1,6 @@
 """The rules in a site's robots.txt."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -8,6 +9,7 @@ from streamrag_cli.remote.web.urls import shown_origin
 
 MAX_BYTES: Final = 500_000
 _LONGEST_DELAY_S: Final = 30.0
+_USER_AGENT: Final = re.compile(r"\s*user[\s-]*agent\s*[\s:](.*)", re.IGNORECASE)
 
 
 class Robots:
@@ -47,9 +49,22 @@ class _Rules:
     def __init__(self, text: str) -> None:
         from protego import Protego  # 35 ms
 
-        self._parsed = Protego.parse(text)
+        self._parsed = Protego.parse("\n".join(map(_with_known_agent, text.splitlines())))
         self.sitemaps = list(self._parsed.sitemaps)
         self.delay_s = min(_LONGEST_DELAY_S, self._parsed.crawl_delay(PRODUCT) or 0.0)
 
     def allow(self, url: str) -> bool:
         return self._parsed.can_fetch(url, PRODUCT)
+
+
+def _with_known_agent(line: str) -> str:
+    """The line, but with one name for all user agents whose rules do not apply to this program.
+
+    The parser copies each rule to every user agent above it, which takes gigabytes if a site lists thousands of them.
+    """
+    match = _USER_AGENT.fullmatch(line.partition("#")[0])
+    if match is None:
+        return line
+    agent = match[1].strip(" \t:").casefold()
+    name = agent.replace("*", "").strip()
+    return f"User-agent: {name if name and PRODUCT.startswith(name) else '*' if agent == '*' else 'another'}"
