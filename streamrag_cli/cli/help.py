@@ -107,8 +107,8 @@ def _wrapped(text: str, columns: int) -> list[str]:
     >>> _wrapped("The number of sources. [default: 5]", 33)
     ['The number of sources.', '[default: 5]']
     """
-    kept = _KEPT_TOGETHER.sub(_UNBREAKABLE, " ".join(text.split()))
-    lines = textwrap.wrap(kept, columns, break_long_words=False, break_on_hyphens=False)
+    joined = _KEPT_TOGETHER.sub(_UNBREAKABLE, " ".join(text.split()))
+    lines = textwrap.wrap(joined, columns, break_long_words=False, break_on_hyphens=False)
     return [line.replace(_UNBREAKABLE, " ") for line in lines]
 
 
