@@ -25,6 +25,8 @@ class _Node:
     number: int
     indent: float
     children: list["_Node"] = field(default_factory=list)
+    has_alike_parts: bool = False
+    """Whether two parts with the same field names are below this line, or below one line of its parts."""
 
     @property
     def names(self) -> set[str]:
@@ -49,6 +51,7 @@ def records(text: str) -> Iterator[tuple[str, int]]:
 
 def _tree(lines: Sequence[str], first_number: int) -> _Node:
     root = _Node("", first_number, -1)
+    nodes = [root]
     open_nodes = [root]
     for number, line in enumerate(lines, first_number):
         stripped = line.strip()
@@ -61,12 +64,17 @@ def _tree(lines: Sequence[str], first_number: int) -> _Node:
         node = _Node(stripped, number, indent)
         open_nodes[-1].children.append(node)
         open_nodes.append(node)
+        nodes.append(node)
+    for node in reversed(nodes):  # a part comes before the lines above it
+        parts = [child for child in node.children if child.children]
+        names = Counter(name for part in parts for name in part.names)
+        node.has_alike_parts = max(names.values(), default=0) > 1 or any(part.has_alike_parts for part in parts)
     return root
 
 
 def _parts(node: _Node, above: Sequence[str]) -> Iterator[tuple[list[str], int]]:
     """Each record in `node`: its lines, preceded by the lines that contain it, and the index of its first line."""
-    if not _has_alike_parts(node):
+    if not node.has_alike_parts:
         yield [*above, *_lines(node)], node.number
         return
     path = [*above, node.text]
@@ -78,17 +86,12 @@ def _parts(node: _Node, above: Sequence[str]) -> Iterator[tuple[list[str], int]]
             yield from _parts(child, path)
 
 
-def _has_alike_parts(node: _Node) -> bool:
-    """Whether two parts with the same field names are below one line of `node`."""
-    parts = [child for child in node.children if child.children]
-    names = Counter(name for part in parts for name in part.names)
-    return max(names.values(), default=0) > 1 or any(map(_has_alike_parts, parts))
-
-
 def _lines(node: _Node) -> Iterator[str]:
-    yield node.text
-    for child in node.children:
-        yield from _lines(child)
+    below = [node]
+    while below:
+        node = below.pop()
+        yield node.text
+        below.extend(reversed(node.children))
 
 
 def _joined(lines: Sequence[str]) -> str:

@@ -163,7 +163,7 @@ def _set(session: ChatSession, rest: str) -> None:
 
 def _require_collections(session: ChatSession, names: list[str]) -> None:
     """Raise StoreError `store_missing` for the first collection that the store does not have."""
-    from streamrag_cli.store.backend import missing_collection
+    from streamrag_cli.store.backend import missing_collection, similar_collection
     from streamrag_cli.store.registry import open_store
 
     store = open_store(session.settings.store)
@@ -171,7 +171,8 @@ def _require_collections(session: ChatSession, names: list[str]) -> None:
     for name in names:
         if name not in existing:
             error = missing_collection(store, name, existing=existing)
-            error.hint += f" -c {shlex.quote(name)}"
+            similar = similar_collection(name, existing)
+            error.hint = f"/set collection {similar}" if similar else f"{error.hint} -c {shlex.quote(name)}"
             raise error
 
 

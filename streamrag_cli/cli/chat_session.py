@@ -61,6 +61,7 @@ class ChatSession:
     _superseded: list[Exchange] = field(default_factory=list)
     _shown_notices: frozenset[str] = frozenset()
     _has_left: bool = False
+    _has_asked: bool = False
     _has_written: bool = False
 
     @property
@@ -100,8 +101,14 @@ class ChatSession:
         return ExitCode.OK if self.is_interactive else last_failure
 
     def _next(self) -> ExitCode:
-        """Read one text, and run it as a command or ask it. Ctrl-C or an expected failure ends only this step."""
+        """Read one text, and run it as a command or ask it. Ctrl-C or an expected failure ends only this step.
+
+        On a terminal, a blank line separates an answer from the next prompt.
+        """
         try:
+            if self.is_interactive and self._has_asked:
+                self.print("")
+            self._has_asked = False
             text = self.input.read()
             if text is None:
                 self._has_left = True
@@ -146,6 +153,7 @@ class ChatSession:
         flag = f"--thread {self.thread}" if self.thread and question.history else ""
         self.process.hint_command = replace(self.process.hint_command, question=text, conversation=flag)
         self.exchanges.append(exchange)
+        self._has_asked = True
         try:
             with self.process.signals.deferred():
                 is_cut = len(text) >= MAX_LINE_BYTES

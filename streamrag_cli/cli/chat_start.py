@@ -128,5 +128,7 @@ def _recalled(process: Process, settings: Settings, exchanges: list[Exchange]) -
 def _greet(process: Process, continued: conversation.Continued | None, *, plain: bool) -> None:
     if continued is not None:
         conversation.print_description(continued.description, process, plain=plain)
-    process.err.write(f"{_GREETING}\n")
+    from streamrag_cli.render.consoles import console_for, print_line
+
+    print_line(console_for(process.err, plain=plain), _GREETING)
     process.err.flush()

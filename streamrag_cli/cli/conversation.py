@@ -64,7 +64,7 @@ def to_continue(process: Process, flags: Mapping[str, object | None], *, last: b
         raise LogError(
             sanitise_line(f"all turns of the conversation {thread} in the log are damaged"),
             code="log_damaged",
-            hint=f"streamrag log rm {' '.join(map(str, sorted(log.damaged)))}".rstrip(),
+            hint=deletion_of_damaged(log) if log.damaged else "streamrag log",
         )
     note_damaged(log, process)
     return Continued(thread=thread, turns=turns[::-1], flags=with_target_of(thread, process, flags))
@@ -75,11 +75,14 @@ def note_damaged(log: ConversationLog, process: Process) -> None:
     from streamrag_cli.render.error_output import print_notes
 
     if log.damaged:
-        ids = sorted(log.damaged)
-        turns = counted_noun(len(ids), "damaged turn")
-        was, them = ("was", "it") if len(ids) == 1 else ("were", "them")
-        command = " ".join(map(str, ids[:_DAMAGED_SHOWN]))
-        print_notes(process.err, [f"{turns} {was} left out; to delete {them}: streamrag log rm {command}"])
+        turns = counted_noun(len(log.damaged), "damaged turn")
+        was, them = ("was", "it") if len(log.damaged) == 1 else ("were", "them")
+        print_notes(process.err, [f"{turns} {was} left out; to delete {them}: {deletion_of_damaged(log)}"])
+
+
+def deletion_of_damaged(log: ConversationLog) -> str:
+    """Return the command that deletes the damaged turns of the log, but names at most 50."""
+    return f"streamrag log rm {' '.join(map(str, sorted(log.damaged)[:_DAMAGED_SHOWN]))}"
 
 
 def print_description(line: str, process: Process, *, plain: bool) -> None:
@@ -87,7 +90,7 @@ def print_description(line: str, process: Process, *, plain: bool) -> None:
     from streamrag_cli.render.consoles import console_for, print_line, size_of
     from streamrag_cli.render.source_rows import cut
 
-    print_line(console_for(process.err, plain=plain), cut(line, size_of(process.err)[0] - 1), style="dim")
+    print_line(console_for(process.err, plain=plain), cut(line, size_of(process.err)[0] - 1))
 
 
 def thread_to_continue(process: Process, *, last: bool, prefix: str | None) -> str:

@@ -3,20 +3,15 @@
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 from streamrag_cli.events import THINKING_SHOWN, AskEvent, Citations, Done, Error, Notice, Sources, Token
+from streamrag_cli.history.entry import failure_of
 from streamrag_cli.model import Source, Turn
 from streamrag_cli.text import sanitise
 
 if TYPE_CHECKING:
     from streamrag_cli.history.reading import LoggedTurn
-
-
-_FAILURES: Final = {
-    "nothing_relevant": "nothing relevant was found in the documents",
-    "no_document_matches": "no document matches the filter",
-}
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -45,7 +40,7 @@ class Exchange:
             cited=tuple(turn.cited),
             unsupported=tuple(turn.unsupported),
             is_complete=turn.state == "complete",
-            failure=_failure(turn.state),
+            failure=failure_of(turn.state),
         )
 
     @property
@@ -85,13 +80,6 @@ class Exchange:
                 self.notices |= {code}
                 if event == THINKING_SHOWN:
                     self.pieces.clear()
-
-
-def _failure(state: str) -> str:
-    """Describe the failure of a logged question with this state; "" if it was answered or interrupted."""
-    if state in {"complete", "interrupted"}:
-        return ""
-    return _FAILURES.get(state) or f"no answer: {state.replace('_', ' ')}"
 
 
 def _ids(citations: Citations) -> tuple[str, ...]:

@@ -1,6 +1,8 @@
 """The parts of `--help` that typer does not provide: groups of commands, examples, and the sources of settings."""
 
-from collections.abc import Mapping
+import re
+import textwrap
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -14,6 +16,12 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
 _OTHER: Final = "Commands"
 _NARROW_COLUMNS: Final = 52
 _NARROW_OPTION_COLUMNS: Final = 4
+_OPTION_COLUMNS: Final = 30
+_GAP: Final = 2
+_LEAST_TEXT_COLUMNS: Final = 10
+_KEPT_TOGETHER: Final = re.compile(r"(?<=\[default:) (?!\$)| (?==)|(?<==) |(?<=\b\d) (?=[a-z])")
+"""Spaces at which a line is not wrapped: in `[default: 5]`, `top_k = 8` and `6 some files failed`."""
+_UNBREAKABLE: Final = "\xa0"
 _SETTINGS: Final = (
     "Settings can also be given in $XDG_CONFIG_HOME/streamrag/config.toml (top_k = 8) and in environment variables"
     " (STREAMRAG_TOP_K=8). A flag overrides both."
@@ -64,10 +72,44 @@ def write_commands(group: Any, context: Any, formatter: Any) -> None:
                 formatter.write_dl(shown)
 
 
-def use_narrow_options(formatter: Any) -> None:
-    """On a narrow terminal, make `formatter` put the description of an option below it, not in a second column."""
-    if formatter.width <= _NARROW_COLUMNS:
-        formatter.write_dl = partial(formatter.write_dl, col_max=_NARROW_OPTION_COLUMNS)
+def use_whole_words(formatter: Any) -> None:
+    """Let `formatter` wrap text only between words, so that paths and variables stay whole.
+
+    On a narrow terminal, the description of an option is written below it, not in a second column.
+    """
+    formatter.write_text = partial(_write_text, formatter)
+    formatter.write_dl = partial(_write_rows, formatter)
+
+
+def _write_text(formatter: Any, text: str) -> None:
+    indent = " " * formatter.current_indent
+    paragraphs = (_wrapped(each, formatter.width - len(indent)) for each in re.split(r"\n\s*\n", text.strip()))
+    formatter.write("\n".join("".join(f"{indent}{line}\n" for line in lines) for lines in paragraphs))
+
+
+def _write_rows(formatter: Any, rows: Iterable[tuple[str, str]]) -> None:
+    """Write names and their descriptions in two columns."""
+    rows = list(rows)
+    is_narrow = formatter.width <= _NARROW_COLUMNS and any(name.startswith("-") for name, _ in rows)
+    most = _NARROW_OPTION_COLUMNS if is_narrow else _OPTION_COLUMNS
+    columns = min(max((len(name) for name, _ in rows), default=0), most)
+    indent = " " * (formatter.current_indent + columns + _GAP)
+    for name, text in rows:
+        lines = _wrapped(text, max(formatter.width - len(indent), _LEAST_TEXT_COLUMNS))
+        start = f"{'':{formatter.current_indent}}{name}"
+        first = f"{start:{len(indent)}}{lines.pop(0)}" if lines and len(name) <= columns else start
+        formatter.write("".join(f"{line}\n" for line in (first, *(f"{indent}{line}" for line in lines))))
+
+
+def _wrapped(text: str, columns: int) -> list[str]:
+    """Wrap one paragraph.
+
+    >>> _wrapped("The number of sources. [default: 5]", 33)
+    ['The number of sources.', '[default: 5]']
+    """
+    joined = _KEPT_TOGETHER.sub(_UNBREAKABLE, " ".join(text.split()))
+    lines = textwrap.wrap(joined, columns, break_long_words=False, break_on_hyphens=False)
+    return [line.replace(_UNBREAKABLE, " ") for line in lines]
 
 
 def write_examples(context: Any, formatter: Any) -> None:

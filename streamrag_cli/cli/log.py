@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from streamrag_cli.history.reading import LoggedTurn
 
 _SHOWN: Final = 10
+_LAST: Final = "last"
 
 app = typer.Typer(
     cls=options.Group,
@@ -228,7 +229,7 @@ def _named(log: "ConversationLog", which: str) -> "list[LoggedTurn]":
 
     Raises UsageError `not_in_log`.
     """
-    turns = log.find(limit=1) if which == "last" else log.find(**_conditions(log, which))
+    turns = log.find(**_conditions(log, which), limit=1 if which == _LAST else None)
     if not turns:
         raise _not_in_log(log, which)
     return turns[::-1]
@@ -236,13 +237,15 @@ def _named(log: "ConversationLog", which: str) -> "list[LoggedTurn]":
 
 def _named_ids(log: "ConversationLog", which: str) -> list[int]:
     """Return the ids of the turns that `_named` returns, and of damaged turns. Raises UsageError `not_in_log`."""
-    rows = log.find_ids()[:1] if which == "last" else log.find_ids(**_conditions(log, which))
-    if not rows:
+    ids = log.find_ids(**_conditions(log, which))
+    if not ids:
         raise _not_in_log(log, which)
-    return rows
+    return ids[:1] if which == _LAST else ids
 
 
 def _conditions(log: "ConversationLog", which: str) -> dict[str, Any]:
+    if which == _LAST:
+        return {}
     if which.isdecimal() and which.isascii():
         return {"turn": min(int(which[:20]), 2**63 - 1)}
     return {"thread": log.find_thread(which)}
@@ -250,8 +253,10 @@ def _conditions(log: "ConversationLog", which: str) -> dict[str, Any]:
 
 def _not_in_log(log: "ConversationLog", which: str) -> UsageError:
     if log.damaged:
-        command = f"streamrag log rm {' '.join(map(str, sorted(log.damaged)))}"
-        return UsageError(f"the log contains only damaged turns for {which}", code="not_in_log", hint=command)
+        from streamrag_cli.cli.conversation import deletion_of_damaged
+
+        message = f"the log contains only damaged turns for {which}"
+        return UsageError(message, code="not_in_log", hint=deletion_of_damaged(log))
     is_empty = not log.find_ids()
     message = "the log is empty" if is_empty else f"the log contains no turn or conversation {which}"
     hint = 'streamrag ask "QUESTION"' if is_empty else "streamrag log"

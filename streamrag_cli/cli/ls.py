@@ -1,6 +1,5 @@
 """The command `streamrag ls`."""
 
-import contextlib
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,14 +9,11 @@ import typer
 
 from streamrag_cli.cli import options
 from streamrag_cli.cli.process import Process
-from streamrag_cli.errors import StreamragError
 from streamrag_cli.missing_files import is_missing
 from streamrag_cli.model import DocumentEntry
 from streamrag_cli.service.interface import Listing
 from streamrag_cli.service.local import LocalService
 from streamrag_cli.settings import Settings
-from streamrag_cli.store.backend import other_collections
-from streamrag_cli.store.registry import open_store
 from streamrag_cli.text import sanitise_line
 
 
@@ -74,14 +70,12 @@ def command(
 
 def _hint(process: Process, pattern: str, listing: Listing, settings: Settings) -> str:
     """Return the command that lists the documents of another collection, or ingests a file that is in none; or ""."""
-    import asyncio  # see above
+    from streamrag_cli.service.library import other_collection_with
 
     if sanitise_line(pattern) != pattern:
         return ""
-    for name in other_collections(open_store(settings.store), settings.collections):
-        with contextlib.suppress(StreamragError):  # that collection may be damaged
-            if asyncio.run(LocalService().list(listing, replace(settings, collection=name))):
-                return f"streamrag ls {shlex.quote(pattern)} -c {shlex.quote(name)}"
+    if name := other_collection_with(listing, settings):
+        return f"streamrag ls {shlex.quote(pattern)} -c {shlex.quote(name)}"
     names = process.display_names
     on_disk = names.directory is not None and not is_missing(names.directory / pattern)
     return f"streamrag ingest {shlex.quote(pattern)}" if on_disk and not listing.tags else ""

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from streamrag_cli.cli import completion
-from streamrag_cli.cli.help import use_narrow_options, write_commands, write_examples
+from streamrag_cli.cli.help import use_whole_words, write_commands, write_examples
 from streamrag_cli.cli.process import Process, server_settings_from, settings_from
 from streamrag_cli.setting_row import Setting
 from streamrag_cli.settings_table import SERVER_SETTINGS, SETTINGS, ServerSettings, Settings
@@ -76,10 +76,9 @@ class Command(TyperCommand):
         """Return the arguments as in a man page: `QUESTION` instead of typer's `{QUESTION}`."""
         return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
 
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write the arguments and options."""
-        use_narrow_options(formatter)
-        super().format_options(ctx, formatter)
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        use_whole_words(formatter)
+        super().format_help(ctx, formatter)
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         write_examples(ctx, formatter)
@@ -92,10 +91,13 @@ class Group(TyperGroup):
     def __init__(self, *, params: list[Any], **rest: Any) -> None:
         super().__init__(params=_with_global_flags(params), **rest)
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        use_whole_words(formatter)
+        super().format_help(ctx, formatter)
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the commands, then the options."""
         write_commands(self, ctx, formatter)
-        use_narrow_options(formatter)
         super().format_options(ctx, formatter)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:

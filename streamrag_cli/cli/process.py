@@ -5,6 +5,7 @@ Commands receive a `Process` as the `obj` in the typer context, and never read t
 
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,9 @@ _STORE_HINT_CODES: Final = frozenset(
     {"confirmation_needed", "empty_folder", "not_ingested", "no_such_path", "interrupted", "terminated"}
     | {"no_such_document", "ambiguous_document", "no_such_line"}
 )
+_ASKING_COMMANDS: Final = frozenset({"ask", "search", "chat"})
+_LISTING_COMMANDS: Final = frozenset({"ls", "status", "doctor"})
+"""Commands that need no argument."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -91,12 +95,23 @@ class Process:
 
     def hint_of(self, error: StreamragError | Error) -> str:
         """Return the error's hint, with this command's question and flags added to the command at its end."""
+        if similar := self._similar_collection(error):
+            return similar
         completed = self.hint_command.complete(error.hint)
         if completed != error.hint:
             return completed
         store_codes = {ExitCode.STORE, ExitCode.NOTHING_RELEVANT}
         concerns_store = error.exit_code in store_codes or error.code in _STORE_HINT_CODES
         return self.with_target_flags(error.hint) if concerns_store else error.hint
+
+    def _similar_collection(self, error: StreamragError | Error) -> str:
+        """Return the hint that names an existing collection if the command does not ask questions; otherwise ""."""
+        named = re.fullmatch(r'streamrag ask -c (\S+) "QUESTION"', error.hint)
+        command = next((each for each in self.arguments if not each.startswith("-")), "")
+        if error.code != "store_missing" or not named or command in _ASKING_COMMANDS or " " in command:
+            return ""
+        command = command if command in _LISTING_COMMANDS else "ls"
+        return self.with_target_flags(f"streamrag {command} -c {named[1]}")
 
     def exit_immediately(self, code: int) -> NoReturn:
         """Exit without waiting for other threads, which may be importing or computing."""

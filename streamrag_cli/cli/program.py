@@ -92,8 +92,12 @@ def _run(process: Process) -> ExitCode:
         raise
     except _UsageError as error:
         message = error.format_message()
-        unknown = re.match(r"""No such command (['"]).*?\1""", message)
-        meant = meant_command(process.arguments) if unknown else _collection_removal(process.arguments)
+        unknown = re.match(r"""No such command (['"])(?P<name>.*?)\1""", message)
+        is_similar = unknown and message != f"{unknown[0]}."  # click suggests a similar name
+        if unknown and _command_in(process) == "log":
+            meant = "" if is_similar else _log_search(process.arguments, unknown["name"])
+        else:
+            meant = meant_command(process.arguments) if unknown else _collection_removal(process.arguments)
         if unknown and meant:
             message = f"{unknown[0]}."  # without click's suggestion of a similar name, which would be misleading
         raise UsageError(message, code="usage", hint=meant or _help_command(process)) from None
@@ -125,6 +129,18 @@ def meant_command(arguments: Sequence[str]) -> str:
     if rest and (len(rest) == 1 or not hint.startswith("streamrag show")):
         hint = hint.replace("PATH", shlex.join(rest))
     return hint
+
+
+def _log_search(arguments: Sequence[str], name: str) -> str:
+    """Return the command that finds the words after `streamrag log`, of which `name` is the first, in the log."""
+    if name not in arguments:  # click has escaped it
+        return ""
+    words = [name, *takewhile(lambda each: not each.startswith("-"), arguments[arguments.index(name) + 1 :])]
+    text = " ".join(words)
+    if len(text) > _MAX_HINT_CHARS or sanitise_line(text) != text:
+        return ""
+    is_turn = len(words) == 1 and (name.isdecimal() or name == "last")
+    return f"streamrag log show {name}" if is_turn else f"streamrag log -q {shlex.quote(text)}"
 
 
 def _collection_removal(arguments: Sequence[str]) -> str:

@@ -13,7 +13,13 @@ from streamrag_cli.errors import StoreError, with_target_flags
 from streamrag_cli.missing_files import find_missing_files
 from streamrag_cli.retrieval.language_support import multilingual_suggestion
 from streamrag_cli.settings import Settings
-from streamrag_cli.store.backend import IntegrityReport, Store, damaged_collection, missing_collection
+from streamrag_cli.store.backend import (
+    IntegrityReport,
+    Store,
+    damaged_collection,
+    missing_collection,
+    similar_collection,
+)
 from streamrag_cli.store.registry import open_store
 from streamrag_cli.text import sanitise_line
 
@@ -26,7 +32,9 @@ def check_store(settings: Settings, flags: Mapping[str, object | None], *, full:
     existing = store.collections()
     checked = [settings.collection] if flags.get("collection") else existing
     if settings.collection not in existing:
-        error = missing_collection(store, settings.collection, existing=store.collections())
+        error = missing_collection(store, settings.collection, existing=existing)
+        if similar := similar_collection(settings.collection, existing):
+            error.hint = f"streamrag doctor -c {similar}"
         yield failed("store", error, hint=_with_flags(settings.collection, error.hint, settings, flags))
     for name in (each for each in checked if each in existing):
         checks = (

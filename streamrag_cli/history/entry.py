@@ -14,7 +14,22 @@ COMPLETE: Final = "complete"
 SOURCE_KEYS: Final = ("n", "source", "path", "page", "line_start", "line_end", "title", "score", "chunk_id")
 UNSUPPORTED: Final = "unsupported"
 """The key that marks a source whose passage may not support the answer."""
+_FAILURES: Final = {
+    "nothing_relevant": "nothing relevant was found in the documents",
+    "no_document_matches": "no document matches the filter",
+}
 _TIMINGS: Final = ("retrieval_ms", "first_token_ms", "total_ms")
+
+
+def failure_of(state: str) -> str:
+    """Describe the failure of a question with this state; "" if it was answered or interrupted.
+
+    >>> failure_of("nothing_relevant"), failure_of("server_error"), failure_of("complete")
+    ('nothing relevant was found in the documents', 'no answer: server error', '')
+    """
+    if state in {COMPLETE, INTERRUPTED}:
+        return ""
+    return _FAILURES.get(state) or f"no answer: {state.replace('_', ' ')}"
 
 
 class Entry:

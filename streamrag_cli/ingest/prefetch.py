@@ -19,9 +19,13 @@ class Step(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Yielded if no result is ready. `steps` are the pending steps, beginning with the step of the last stage."""
+    """Yielded if no result is ready. `steps` are the pending steps, beginning with the step of the last stage.
+
+    If `is_idle` is False, the stage has other work to do, so that the caller should not wait for the steps.
+    """
 
     steps: tuple[Step, ...]
+    is_idle: bool = True
 
 
 Item: TypeAlias = Any  # a type variable would become `object` in mypy if items are a union

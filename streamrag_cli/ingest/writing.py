@@ -77,12 +77,9 @@ def write(
     written = 0
 
     def embed(step: Batch | FileResult) -> Batch | FileResult:
-        nonlocal is_prepared
         if isinstance(step, Batch):
             pending.append(step)
             step.future = embedding.begin(step.texts(), _known_passages(step, writer))
-            writer.prepare()  # slow for the first batch, which is embedded at the same time
-            is_prepared = True
         return step
 
     def weight(step: Batch | FileResult) -> int:
@@ -91,6 +88,10 @@ def write(
     refreshed: list[DocumentRecord] = []
     try:
         for step in prefetch(_in_batches(results, limits), embed, weight=weight, size=limits.events_ahead):
+            if pending and not is_prepared:
+                yield Waiting((pending[0],), is_idle=False)
+                writer.prepare()  # slow for the first batch, which is embedded at the same time
+                is_prepared = True
             if isinstance(step, Batch) and step.future:
                 passages = step.future.result()
                 with uninterrupted():
@@ -170,9 +171,10 @@ def as_events(
     report_at = perf_counter() + limits.progress_after_s
     for step in steps:
         match step:
-            case Waiting(steps=pending):
-                futures = [each.future for each in pending if each.future]
-                wait(futures, timeout=limits.progress_every_s, return_when=FIRST_COMPLETED)
+            case Waiting(steps=pending, is_idle=is_idle):
+                if is_idle:
+                    futures = [each.future for each in pending if each.future]
+                    wait(futures, timeout=limits.progress_every_s, return_when=FIRST_COMPLETED)
                 if pending and perf_counter() >= report_at:
                     report_at = perf_counter() + limits.progress_every_s
                     yield _progress(pending[0], share_done())

@@ -18,7 +18,7 @@ _NARROW_INDENT: Final = 2
 _NARROW_COLUMNS: Final = 60
 _ORDER: Final[dict[State, int]] = {"ok": 0, "warning": 1, "failed": 2}
 _ALWAYS_WHOLE: Final = frozenset({"model"})
-_STYLES: Final[dict[State, str]] = {"ok": "green", "warning": "yellow", "failed": "bold red"}
+_STYLES: Final[dict[State, str]] = {"ok": "green", "warning": "bold", "failed": "bold red"}
 
 
 def show_findings(

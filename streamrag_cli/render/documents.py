@@ -51,7 +51,7 @@ def show_documents(
         write_tabbed(out, [_tabbed(each, names, only_unread=only_unread) for each in entries])
     elif only_unread:
         rows = [[sanitise_line(names.of(each.path)), each.state, each.reason] for each in entries]
-        print_rows(out, ("path", "state", "reason"), rows, styles={"failed": "red", "skipped": "dim"})
+        print_rows(out, ("path", "state", "reason"), rows, styles={"failed": "red"})
     else:
         heads = ["path", "passages", "size", "modified", "ingested", "tags"]
         rows = [_cells(each, names) for each in entries]

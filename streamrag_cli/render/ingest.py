@@ -106,7 +106,7 @@ class IngestView:
                 if not self._quiet and self._live is None and self._clock() - self._last_line_at >= SAY_EVERY_S:
                     self._line(progress_line(event, self._rate))
             case Notice(message=message) if not self._quiet:
-                self._line(f"note: {message}")
+                self._line(message, label="note: ")
             case IngestDone():
                 self._stop()
                 self._show_end(event)
@@ -127,7 +127,7 @@ class IngestView:
                 self._line(line)
         is_new = done.counts.get("added", 0) or done.counts.get("changed", 0)
         if self._next_command and self._err.isatty() and is_new and done.chunks and not done.dry_run:
-            self._line(f"next: {self._next_command}", style="dim")
+            self._line(self._next_command, label="next: ")
 
     def _document(self, event: DocumentSeen) -> None:
         if event.action not in {"skipped", "deleted"}:
@@ -151,7 +151,7 @@ class IngestView:
         if self._started is None:
             return Text("looking for files…", style="dim")
         passages = max(self._written, progress.passages if progress else 0)
-        name = progress.source if progress else ""
+        name = progress.source if progress and (passages or not progress.chunks) else ""
         if not passages:
             state = self._state_before_passages(self._started.documents, progress)
             waited_s = int(self._clock() - self._began_at)  # shows activity while a model is loaded
@@ -165,9 +165,9 @@ class IngestView:
         read = max(self._checked, progress.files_read if progress else 0)
         return f"reading file {min(read + 1, files):,} of {files:,}"
 
-    def _line(self, text: str, style: str = "") -> None:
+    def _line(self, text: str, *, label: str = "") -> None:
         self._last_line_at = self._clock()
-        print_line(self._console, text, style=style)
+        print_line(self._console, text, label=label)
 
     def _start(self) -> None:
         from rich.live import Live

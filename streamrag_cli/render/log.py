@@ -11,7 +11,7 @@ from streamrag_cli.codec import encode
 from streamrag_cli.counting import counted_noun
 from streamrag_cli.display_names import DisplayNames
 from streamrag_cli.events import AskEvent, Citations, Done, Error, Sources, Token
-from streamrag_cli.history.entry import COMPLETE
+from streamrag_cli.history.entry import COMPLETE, failure_of
 from streamrag_cli.history.reading import LoggedTurn
 from streamrag_cli.json_objects import FORMAT_VERSION
 from streamrag_cli.model import Citation, Source, Timings
@@ -117,7 +117,7 @@ def show_answer(
 
     events = [each for each in _events(turn, names) if not isinstance(each, Done | Error)]
     if turn.state != COMPLETE:
-        print_notes(err, [f"this answer is not complete: {sanitise_line(turn.state)}"])
+        print_notes(err, [_incomplete_note(turn)])
     status = ErrorsOnly(err)
     is_live = out.isatty() and not plain and terminal_type != "dumb" and size_of(out)[0] >= NARROWEST_COLUMNS
     if is_live:
@@ -150,6 +150,14 @@ def _print_footnotes(events: Sequence[AskEvent], out: TextIO) -> None:
         console.print(row, soft_wrap=True)
 
 
+def _incomplete_note(turn: LoggedTurn) -> str:
+    """Describe why the answer is missing or incomplete."""
+    failure = sanitise_line(failure_of(turn.state))
+    if not turn.answer and failure:
+        return failure
+    return f"this answer is not complete: {failure.removeprefix('no answer: ') or 'it was interrupted'}"
+
+
 def _extra_note(turn: LoggedTurn) -> str:
     return f"with {turn.extra_chars:,} characters from stdin, SHA-256 {turn.extra_sha256[:12]}"
 
@@ -171,8 +179,7 @@ def _events(turn: LoggedTurn, names: DisplayNames) -> list[Sources | Token | Cit
         )
         last = Done(finish_reason=turn.finish_reason, model=sanitise_line(turn.model), usage=None, timings=timings)
     else:
-        what = "was interrupted" if turn.state == "interrupted" else f"ended with the error {turn.state}"
-        last = Error(message=f"this answer {what}", code=turn.state, hint="", retryable=False, exit_code=1)
+        last = Error(message=_incomplete_note(turn), code=turn.state, hint="", retryable=False, exit_code=1)
     text = [Token(text=sanitise(turn.answer))] if turn.answer else []
     return [
         Sources(sources=sources),

@@ -78,7 +78,7 @@ def _print_place(passage: Passage, stream: TextIO) -> None:
     room = columns - cell_len(row.plain) - 3
     heading = passage.title.rpartition(" > ")[2]
     if heading and room >= 12 and not place.endswith(heading) and not repeats_path(heading, passage.source):
-        row.append(f"   {cut(heading, room)}", style="dim")
+        row.append(f"   {cut(heading, room)}")
     console.print(row, soft_wrap=True)
 
 

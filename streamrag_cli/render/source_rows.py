@@ -55,7 +55,7 @@ def print_nearest(
     if not sources:
         return
     console = console_for(err, plain=plain)
-    print_line(console, "closest matches, probably not relevant:", style="dim")
+    print_line(console, "closest matches, probably not relevant:")
     print_sources(console, sources, is_verbose=console.is_terminal, editor_uri=editor_uri, query=query)
 
 
@@ -85,7 +85,7 @@ def print_sources(
     ):
         console.print(row, soft_wrap=True)
     if is_cut:
-        console.print(Text(f"    {len(sources) - len(shown)} more; -v shows all", style="dim"), soft_wrap=True)
+        console.print(Text(f"    {len(sources) - len(shown)} more; -v shows all"), soft_wrap=True)
 
 
 def rows(
@@ -116,7 +116,9 @@ def rows(
     places = [location(source) for source in sources]
     if room >= _LEAST_COLUMNS:
         widest = min(room, _location_columns(places, room * 3 // 5))
-        places = [shortened_path(place, widest) for place in places]
+        shorter = [shortened_path(place, widest) for place in places]
+        has_headings = room - max(map(cell_len, shorter), default=0) - len(_GAP) >= _LEAST_HEADING_COLUMNS
+        places = shorter if has_headings else [shortened_path(place, room) for place in places]
     location_columns = max(map(cell_len, places), default=0)
     result = []
     for label, place, source in zip(labels, places, sources, strict=True):
@@ -136,8 +138,13 @@ def rows(
             lines = (f"{indent}{line}".rstrip() for line in _wrapped(source, room))
             result += [*(highlighted(line, query) for line in lines), Text()]
         elif is_verbose and source.content:
-            result.append(highlighted(indent + cut(source.content, room), query))
+            result.append(highlighted(indent + cut(_with_ellipsis(source.content), room), query))
     return result
+
+
+def _with_ellipsis(excerpt: str) -> str:
+    """Write the end of a cut excerpt like that of a cut row."""
+    return f"{excerpt.removesuffix('...')}…" if excerpt.endswith("...") else excerpt
 
 
 def _wrapped(source: Source, columns: int) -> Iterator[str]:
@@ -219,7 +226,7 @@ def _heading(source: Source, columns: int, *, is_verbose: bool) -> "Text":
         heading = ""
     title = cut(heading, room) if room > 1 else ""
     text = Text(title)
-    text.append(suffix if title else cut(suffix.lstrip(), columns), style="red" if is_missing else "dim")
+    text.append(suffix if title else cut(suffix.lstrip(), columns), style="red" if is_missing else "")
     return text
 
 

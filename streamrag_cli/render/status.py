@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
 from streamrag_cli.codec import encode, public
 from streamrag_cli.json_objects import FORMAT_VERSION
@@ -13,6 +13,11 @@ from streamrag_cli.render.table import Column, table_rows
 from streamrag_cli.store.backend import CollectionStatus
 from streamrag_cli.store.watchers import WatcherState
 from streamrag_cli.text import sanitise_line
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_NOTE: Final = "note: "
 
 
 def show_status(
@@ -49,33 +54,39 @@ def show_status(
     print_line(console, sanitise_line(f"store: {with_tilde(store, home)}"))
     print_line(console, "")
     title, *rows = table_rows(_columns(collections, shown_name), width)
-    print_line(console, title, style="dim")
+    print_line(console, title, style="bold")
     for row in rows:
         print_line(console, row)
     for each in collections:
         for watcher in watchers.get(each.collection, ()):
-            print_line(console, sanitise_line(complete(each.collection, _watched(watcher, shown_name, now_s))))
+            _print_line(console, complete(each.collection, _watched(watcher, shown_name, now_s)))
         for root in each.roots:
             if root in missing:
-                note = f"note: {root} no longer exists; to remove its documents: "
-                print_line(console, sanitise_line(note + removal(each.collection, root)))
+                note = f"{_NOTE}{root} no longer exists; to remove its documents: "
+                _print_line(console, note + removal(each.collection, root))
+
+
+def _print_line(console: "Console", text: str) -> None:
+    """Print a line; the label of a note is bold."""
+    label = _NOTE if text.startswith(_NOTE) else ""
+    print_line(console, sanitise_line(text.removeprefix(label)), label=label)
 
 
 def _columns(collections: Sequence[CollectionStatus], shown_name: Callable[[str], str]) -> list[Column]:
     return [
-        Column(title="COLLECTION", cells=[each.collection for each in collections]),
-        Column(title="DOCUMENTS", cells=[f"{each.documents:,}" for each in collections], is_number=True),
-        Column(title="PASSAGES", cells=[f"{each.chunks:,}" for each in collections], is_number=True, drop_order=1),
+        Column(title="collection", cells=[each.collection for each in collections]),
+        Column(title="documents", cells=[f"{each.documents:,}" for each in collections], is_number=True),
+        Column(title="passages", cells=[f"{each.chunks:,}" for each in collections], is_number=True, drop_order=1),
         Column(
-            title="SIZE",
+            title="size",
             cells=[f"{each.size_bytes / 1e6:,.1f} MB" for each in collections],
             is_number=True,
             drop_order=4,
         ),
-        Column(title="LAST INGEST", cells=[_local_time(each.last_ingest) for each in collections], drop_order=2),
-        Column(title="EMBEDDER", cells=[_embedder(each) for each in collections], drop_order=5),
+        Column(title="last ingest", cells=[_local_time(each.last_ingest) for each in collections], drop_order=2),
+        Column(title="embedder", cells=[_embedder(each) for each in collections], drop_order=5),
         Column(
-            title="FROM",
+            title="from",
             cells=[", ".join(map(shown_name, each.roots)) or "nothing" for each in collections],
             drop_order=3,
         ),
@@ -88,7 +99,7 @@ def _watched(watcher: WatcherState, shown_name: Callable[[str], str], now_s: flo
     if silence := watcher.silence(now_s):
         command = f"streamrag ingest --watch {shlex.join(watcher.roots)}"
         who = f"process {watcher.pid} on {watcher.host}, which {silence}"
-        return f"note: {roots} {'was' if one else 'were'} watched by {who}; to watch again: {command}"
+        return f"{_NOTE}{roots} {'was' if one else 'were'} watched by {who}; to watch again: {command}"
     last_event, last_sweep = (
         _local_time(moment) if moment else "none" for moment in (watcher.last_event_at, watcher.last_sweep_at)
     )

@@ -64,7 +64,7 @@ class StatusPanel:
             self._print_blank_line()
         match event:
             case QuestionAsked() if self._err.isatty() and (text := search_line(event)):
-                self._line(cut(text, size_of(self._err)[0] - 1), style="dim")
+                self._line(cut(text, size_of(self._err)[0] - 1))
             case Sources(sources=sources):
                 self._sources = sources
                 self._print_sources()
@@ -130,7 +130,7 @@ class StatusPanel:
     def _note(self, message: str) -> None:
         print_line(console_for(self._err, plain=self._plain), message, label="note: ")
 
-    def _line(self, text: str, *, style: str) -> None:
+    def _line(self, text: str, *, style: str = "") -> None:
         print_line(console_for(self._err, plain=self._plain), text, style=style)
 
 

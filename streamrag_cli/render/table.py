@@ -25,12 +25,12 @@ def table_rows(columns: Sequence[Column], width: int | None) -> list[str]:
 
     Columns are dropped until the rest fits. The last column is cut instead of dropped if enough of its text fits.
 
-    >>> names = Column(title="NAME", cells=["default", "handbook"])
-    >>> roots = Column(title="FROM", cells=["docs", "guides/installation and operation"], drop_order=1)
+    >>> names = Column(title="name", cells=["default", "handbook"])
+    >>> roots = Column(title="from", cells=["docs", "guides/installation and operation"], drop_order=1)
     >>> table_rows([names, roots], 30)
-    ['NAME      FROM', 'default   docs', 'handbook  guides/installation…']
+    ['name      from', 'default   docs', 'handbook  guides/installation…']
     >>> table_rows([names, roots], 15)
-    ['NAME', 'default', 'handbook']
+    ['name', 'default', 'handbook']
     """
     shown = list(columns)
     while width is not None and len(shown) > 1 and _least_width(shown) > width:

@@ -9,6 +9,8 @@ from streamrag_cli.text import sanitise_line
 
 _GAP: Final = 2
 _LEAST_FIRST_COLUMNS: Final = 16
+_FEWEST_COLUMNS: Final = 2
+"""Columns that are kept even if names must be shortened for them."""
 _LEAST_LAST_COLUMNS: Final = 24
 _INDENT: Final = "    "
 
@@ -55,13 +57,13 @@ def print_rows(
         left = sum(widths) + _GAP * len(widths)
         is_below = room - left < min(text_columns, _LEAST_LAST_COLUMNS)
     else:
-        while len(widths) > 1 and sum(widths) - widths[0] + _GAP * (len(widths) - 1) > room - min(
-            widths[0], max(_LEAST_FIRST_COLUMNS, room // 2)
+        while len(widths) > 1 and sum(widths[1:]) + _GAP * (len(widths) - 1) > room - min(
+            widths[0], _least_first_columns(cells, room, has_names=len(widths) > _FEWEST_COLUMNS)
         ):
             widths.pop()
         widths[0] = min(widths[0], max(room - sum(widths[1:]) - _GAP * (len(widths) - 1), 1))
     for number, row in enumerate([list(heads), *cells]):
-        line = Text(style="dim" if number == 0 else "")
+        line = Text(style="bold" if number == 0 else "")
         for column, width in enumerate(widths):
             cell = shortened_path(row[column], width) if column == 0 else cut(row[column], width)
             padding = " " * max(width - cell_len(cell), 0)
@@ -81,6 +83,14 @@ def print_rows(
         for each in below:
             each.rstrip()
             console.print(each, soft_wrap=True)
+
+
+def _least_first_columns(rows: Sequence[Sequence[str]], room: int, *, has_names: bool) -> int:
+    """Return the least width of the first column; with `has_names`, no file name in it is shortened."""
+    from rich.cells import cell_len
+
+    names = (cell_len(row[0].rpartition("/")[2]) + 2 * ("/" in row[0]) for row in rows)
+    return max(_LEAST_FIRST_COLUMNS, room // 2, *(names if has_names else ()))
 
 
 def _wrapped(text: str, columns: int) -> list[str]:

@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import PurePath
@@ -90,6 +91,16 @@ def suggest_other_collection(error: UsageError, selection: Selection, settings: 
             error.message = f"the collection {settings.collection!r} has no document named {sanitise_line(where)!r}"
             error.hint = f"streamrag show {shlex.quote(sanitise_line(selection.where))} -c {shlex.quote(name)}"
             return
+
+
+def other_collection_with(listing: Listing, settings: Settings) -> str:
+    """The first other collection in a local store that has documents that match the listing; "" if there is none."""
+    store = open_store(settings.store)
+    for name in other_collections(store, settings.collections):
+        with suppress(StreamragError), store.manifest(name) as manifest:  # the collection may be damaged
+            if manifest is not None and list_documents(manifest, listing):
+                return name
+    return ""
 
 
 def list_documents(manifest: Manifest, listing: Listing) -> list[DocumentEntry]:

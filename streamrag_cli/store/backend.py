@@ -13,6 +13,7 @@ from streamrag_cli.store.time_limit import Cancellation
 from streamrag_cli.store.watchers import WatcherState, WatchLease
 
 _NAMED: Final = 5
+_LEAST_SIMILARITY: Final = 0.75
 _MAX_COLLECTIONS: Final = 20
 """If a store has more collections, hints do not suggest any, because checking which ones are empty takes too long."""
 
@@ -233,11 +234,27 @@ def other_collections(store: Store, collections: Sequence[str]) -> list[str]:
 
 
 def missing_collection(store: object, collection: str, *, existing: Sequence[str] = ()) -> StoreError:
-    """The error for a collection that does not exist. Its message lists the first of the `existing` collections."""
+    """The error for a collection that does not exist. Its message lists the first of the `existing` collections.
+
+    If one of them has a similar name, the hint is a question about it.
+    """
     named = f"; it has {', '.join(existing[:_NAMED])}" if existing else ""
     named += f" and {len(existing) - _NAMED} more" if len(existing) > _NAMED else ""
     message = f"there is no collection {collection!r} in {store}{named}"
-    return StoreError(message, code="store_missing", hint="streamrag ingest PATH")
+    similar = similar_collection(collection, existing)
+    hint = f'streamrag ask -c {similar} "QUESTION"' if similar else "streamrag ingest PATH"
+    return StoreError(message, code="store_missing", hint=hint)
+
+
+def similar_collection(name: str, existing: Sequence[str]) -> str:
+    """Return the existing collection whose name is the most similar to `name`; "" if none is.
+
+    >>> similar_collection("cookin", ["cooking", "garden"]), similar_collection("bike", ["cooking", "garden"])
+    ('cooking', '')
+    """
+    from difflib import get_close_matches  # not needed otherwise
+
+    return next(iter(get_close_matches(name, existing, n=1, cutoff=_LEAST_SIMILARITY)), "")
 
 
 def damaged_collection(collection: str, why: str) -> StoreError:

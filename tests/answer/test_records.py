@@ -1,7 +1,10 @@
 """Structured data is split into records whose values belong to one part."""
 
+from typing import Any
+
 import pytest
 
+from streamrag_cli.answer import records as records_module
 from streamrag_cli.answer.records import records
 from tests.support.loading import loaded
 
@@ -40,3 +43,19 @@ def test_a_record_has_the_number_of_its_first_line() -> None:
     text = "a:\n  - x: 1\n    y: 2\n  - x: 3\n    y: 4\n\nb: 5"
 
     assert list(records(text)) == [("a: x: 1; y: 2", 1), ("a: x: 3; y: 4", 3), ("b: 5", 6)]
+
+
+def test_the_names_of_each_part_are_determined_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    depth = 60
+    parts: list[int] = []
+    names: Any = vars(records_module._Node)["names"].fget
+
+    def counted(node: records_module._Node) -> object:
+        parts.append(node.number)
+        return names(node)
+
+    monkeypatch.setattr(records_module._Node, "names", property(counted))
+    text = "".join(f"{' ' * level}level{level}:\n" for level in range(depth)) + f"{' ' * depth}port: 80"
+
+    assert len(list(records(text))) == 1
+    assert sorted(parts) == list(range(depth))

@@ -219,3 +219,30 @@ def test_removing_a_collection_as_a_path_suggests_the_right_command(island: Warm
 
     assert command_in(without_default) == command_in(failed) == ["ingest", "--remove", "-c", "sea"]
     assert (removed.code, island.run("collections").stdout.count(b"\n")) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (("ask", QUESTION), f"streamrag ask -c cooking '{QUESTION}'"),
+        (("search", QUESTION), f"streamrag search -c cooking '{QUESTION}'"),
+        (("ls",), "streamrag ls -c cooking"),
+        (("status",), "streamrag status -c cooking"),
+        (("ingest", "--remove", "island"), "streamrag ls -c cooking"),
+    ],
+)
+def test_the_hint_for_a_mistyped_collection_names_the_existing_one(
+    island: WarmCommandLine, arguments: tuple[str, ...], hint: str
+) -> None:
+    assert island.run("ingest", "-q", "island", "-c", "cooking").code == 0
+    failed = island.run(*arguments, "-c", "cookin")
+
+    assert failed.code == 5
+    assert failed.stderr.splitlines()[1] == f"hint: {hint}"
+    assert island.run(*command_in(failed)).code == 0
+
+
+def test_doctor_names_the_existing_collection_instead_of_a_mistyped_one(island: WarmCommandLine) -> None:
+    assert island.run("ingest", "-q", "island", "-c", "cooking").code == 0
+
+    assert "hint: streamrag doctor -c cooking\n" in island.run("doctor", "-c", "cookin").stdout.decode()

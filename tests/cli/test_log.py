@@ -493,3 +493,47 @@ def test_an_invalid_date_is_a_usage_error(user: CommandLine) -> None:
         2,
         "--since: 'yesterday' must be a date such as 2026-01-31, or an age such as 12h, 30d or 8w",
     )
+
+
+def test_words_after_log_are_searched_by_the_command_in_the_hint(user: CommandLine) -> None:
+    ask(user, "When does the library open?")
+    words, number, typo = (user.run("log", *each) for each in (("library", "open"), ("1",), ("shwo",)))
+
+    assert failure(words) == (2, "No such command 'library'.", "streamrag log -q 'library open'")
+    assert failure(number)[2] == "streamrag log show 1"
+    assert failure(typo)[2] == "streamrag log --help"
+    assert questions(user, "-q", "library open") == ["When does the library open?"]
+
+
+@pytest.mark.parametrize("command", [("show", "last"), ("log", "show", "last")])
+def test_a_question_without_a_relevant_source_is_shown_with_the_reason(
+    user: CommandLine, command: tuple[str, ...]
+) -> None:
+    assert user.run("ask", "Which violin did the dentist repaint?").code == 7
+    shown = user.run(*command)
+
+    assert "nothing relevant was found in the documents" in shown.stdout.decode() + shown.stderr
+    assert "nothing_relevant" not in shown.stdout.decode() + shown.stderr
+
+
+def test_the_command_that_deletes_damaged_turns_names_at_most_fifty(user: CommandLine) -> None:
+    ask(user, "When does the library open?")
+    file = Path(user.run("log", "path").stdout.decode().strip())
+    with closing(sqlite3.connect(file)) as db, db:
+        names = [row[1] for row in db.execute("PRAGMA table_info(turns)") if row[1] not in {"id", "n"}]
+        for n in range(2, 62):
+            db.execute(
+                f"INSERT INTO turns (n, {', '.join(names)}) SELECT {n}, {', '.join(names)} FROM turns WHERE id = 1"
+            )
+        db.execute("UPDATE turns SET sources = '['")
+    thread = logged_thread(file)
+    shown = [user.run(*each) for each in (("log",), ("log", "show", thread), ("ask", "--thread", thread, "And when?"))]
+
+    for each in shown:
+        ids = each.stderr.splitlines()[-1].partition("streamrag log rm ")[2].split()
+        assert ids == [str(number) for number in range(1, 51)], each
+
+
+def logged_thread(file: Path) -> str:
+    with closing(sqlite3.connect(file)) as db:
+        return str(db.execute("SELECT thread FROM turns").fetchone()[0])

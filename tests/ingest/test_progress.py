@@ -14,6 +14,7 @@ from streamrag_cli.ingest.limits import IngestLimits
 from streamrag_cli.ingest.pipeline import ingest
 from streamrag_cli.render.ingest import SAY_EVERY_S, IngestLines, IngestView
 from streamrag_cli.render.passage_rate import PassageRate
+from streamrag_cli.store.local.writer import CollectionWriter
 from tests.support.fake_embedder import FakeEmbedder
 from tests.support.ingests import Ingests
 
@@ -94,7 +95,7 @@ def test_before_the_first_passage_a_terminal_shows_which_file_is_read() -> None:
     assert rows[:3] == [
         "reading file 1 of 3  scan.pdf",
         "reading file 3 of 3  third.pdf",
-        "embedding the first passages  scan.pdf",
+        "embedding the first passages",
     ]
     assert rows[3].startswith("ingesting 4 passages")
 
@@ -128,3 +129,27 @@ def test_the_rate_and_remaining_time_cover_the_last_thirty_seconds() -> None:
         "500 of about 1,000 passages · 10/s · 50 s left",
         "600 of about 1,000 passages · 2.0/s · 3 min left",
     ]
+
+
+def test_embedding_is_reported_before_the_store_is_opened_for_writing(
+    ingests: Ingests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reported: list[FileProgress] = []
+    reported_before: list[int] = []
+    prepare = CollectionWriter.prepare
+
+    def observed(writer: CollectionWriter) -> None:
+        reported_before.append(len(reported))
+        prepare(writer)
+
+    monkeypatch.setattr(CollectionWriter, "prepare", observed)
+    embedder = StoppingEmbedder()
+    impatient = replace(ingests, limits=IngestLimits(progress_after_s=0.0, progress_every_s=0.01))
+    ingests.put("docs/gauge.csv", "day,level\n" + "".join(f"{day},{day * 7} with a note\n" for day in range(600)))
+    for event in ingest(impatient.request("docs"), ingests.settings, embedder):
+        if isinstance(event, FileProgress) and event.chunks:
+            reported.append(event)
+            if reported_before:
+                embedder.seen.set()
+
+    assert reported_before[0] > 0

@@ -1,4 +1,4 @@
-"""Golden screens: `ask`, `search`, `show last` and `log` at 40 to 200 columns, as an emulator shows them.
+"""Golden screens of the commands at 40 to 200 columns, as an emulator shows them.
 
 To write the files again after a deliberate change: STREAMRAG_RENEW_TRANSCRIPTS=1 pytest tests/render/test_screens.py
 """
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.chats import ask, chat_on_terminal, leave
 from tests.support.command_line import CommandLine
 from tests.support.openai_replies import answer
 from tests.support.openai_server import OpenAIServer
@@ -28,6 +29,8 @@ Use 60 g of coffee for a litre of water, and keep the water at 94 degrees while 
 
 Rinse the machine with `citric acid` after every fifty pots, or when the pump gets louder.
 """
+HARD_TO_READ = re.compile(rb"\x1b\[(?:\d+;)*(?:2|33|9\d)[;m]")
+"""Dim, yellow and bright text."""
 QUESTION = "How much coffee do I need for a litre of water?"
 ANSWER = (
     "Take **60 g** of coffee for a litre [1], at 94 degrees; the scale of the shop at <https://scales.example/kitchen>"
@@ -55,11 +58,7 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
 
 def golden(name: str, columns: int, lines: list[str]) -> None:
     file = SCREENS / f"{name}-{columns}.txt"
-    *before, timings = lines
-    timings = re.sub(r"\b[\d.]+ m?s(?= ·|$)", "N ms", timings) if timings.startswith("first words ") else timings
-    if columns == min(WIDTHS):
-        timings = timings.partition(" ms · done")[0]  # whether more fits depends on the times
-    text = "".join(f"{line}\n" for line in [*before, timings])
+    text = "".join(f"{_without_times(line, columns)}\n" for line in lines)
     if os.environ.get("STREAMRAG_RENEW_TRANSCRIPTS"):
         SCREENS.mkdir(exist_ok=True)
         file.write_text(text, encoding="utf-8")
@@ -100,3 +99,51 @@ def test_quotes_look_as_recorded_with_the_note_only_the_first_time(user: Command
 
     golden("quotes", columns, first)
     assert [line for line in second if line.startswith("note: ")] == []
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
+@pytest.mark.parametrize("command", ["status", "collections", "ls", "doctor", "--help", "ask --help"])
+def test_other_commands_look_as_recorded(user: CommandLine, command: str, columns: int) -> None:
+    terminal = shown(user, *command.split(), columns=columns, rows=200)
+    lines = [_without_changing_parts(line) for line in terminal.lines]
+
+    golden(command.replace(" --", "-").removeprefix("--"), columns, lines)
+    assert not HARD_TO_READ.search(terminal.raw)
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
+def test_an_ingest_looks_as_recorded(user: CommandLine, columns: int) -> None:
+    new = user.having(XDG_DATA_HOME=str(user.home / f"data-{columns}"))
+    terminal = shown(new, "ingest", "handbooks", columns=columns)
+
+    golden("ingest", columns, [_without_changing_parts(line) for line in terminal.lines])
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
+def test_a_chat_looks_as_recorded(user: CommandLine, columns: int) -> None:
+    with (
+        OpenAIServer(chat=answer("Take **60 g** of coffee for a litre [1].")) as server,
+        chat_on_terminal(user, "--base-url", server.base_url, "-m", "test-model", columns=columns) as (
+            terminal,
+            process,
+        ),
+    ):
+        for question in ("How much coffee for a litre?", "And for two litres?"):
+            ask(terminal, question)
+        leave(terminal, process)
+
+    golden("chat", columns, terminal.lines)
+
+
+def _without_times(line: str, columns: int) -> str:
+    if not line.startswith("first words "):
+        return line
+    line = re.sub(r"\b[\d.]+ m?s(?= ·|$)", "N ms", line)
+    return line.partition(" ms · done")[0] if columns == min(WIDTHS) else line  # whether more fits depends on the times
+
+
+def _without_changing_parts(line: str) -> str:
+    line = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "YYYY-MM-DD HH:MM", line)
+    line = re.sub(r"(?<=[:,] )[\d,.]+ [GT]B free", "N GB free", line)
+    line = re.sub(r"\b\d\.\d MB", "N.N MB", line)
+    return re.sub(r"\b[\d.]+ m?s$", "N s", line)
