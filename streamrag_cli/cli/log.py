@@ -255,7 +255,8 @@ def _not_in_log(log: "ConversationLog", which: str) -> UsageError:
     if log.damaged:
         from streamrag_cli.cli.conversation import deletion_of_damaged
 
-        message = f"the log contains only damaged turns for {which}"
+        what = "turns" if which == "last" else f"turns with the number or conversation {which}"
+        message = f"all {what} in the log are damaged"
         return UsageError(message, code="not_in_log", hint=deletion_of_damaged(log))
     is_empty = not log.find_ids()
     message = "the log is empty" if is_empty else f"the log contains no turn or conversation {which}"
