@@ -12,6 +12,7 @@ Needs `git` and the programs of `REFERENCES`. python-pptx is used if it is on th
 """
 
 import argparse
+import operator
 import re
 import subprocess
 import sys
@@ -40,12 +41,26 @@ def output_of(*command: str | Path) -> str:
     return result.stdout.decode("utf-8", "replace")
 
 
+_NEVER: Final = 1
+_LIBREOFFICE_SETTINGS: Final = "".join(
+    f"""<item oor:path="/org.openoffice.Office.Calc/Formula/Load"><prop oor:name="{name}" oor:op="fuse">
+<value>{_NEVER}</value></prop></item>"""
+    for name in ("ODFRecalcMode", "OOXMLRecalcMode")
+)
+"""Settings with which LibreOffice shows the saved results of formulas, instead of computing them."""
+
+
 def converted(path: Path, form: str, read: Callable[[Path], str]) -> str:
-    """Convert `path` with LibreOffice, and return the text that `read` returns for the new file."""
+    """Convert `path` with LibreOffice, and return the texts that `read` returns for the new files, in their order."""
     with tempfile.TemporaryDirectory() as folder:
-        profile = f"-env:UserInstallation=file://{folder}/profile"
+        user = Path(folder, "profile", "user")
+        user.mkdir(parents=True)
+        items = f'<oor:items xmlns:oor="http://openoffice.org/2001/registry">{_LIBREOFFICE_SETTINGS}</oor:items>'
+        (user / "registrymodifications.xcu").write_text(items)
+        profile = f"-env:UserInstallation=file://{user.parent}"
         output_of("soffice", profile, "--headless", "--convert-to", form, "--outdir", Path(folder, "out"), path)
-        return next((read(each) for each in Path(folder, "out").iterdir()), "")
+        files = sorted(Path(folder, "out").iterdir(), key=lambda file: file.stat().st_mtime_ns)
+        return "\n".join(map(read, files))
 
 
 _PANDOC_FILTER: Final = """
@@ -62,13 +77,39 @@ return {{OrderedList = function(list) return pandoc.BulletList(list.content) end
 """
 """A filter that omits list numbers and the marks of subscripts, and puts each note after its paragraph."""
 
+_OFFICE_FILTER: Final = """
+local function cells_in_order(table)
+  local blocks = pandoc.Blocks(table.caption.long)
+  local function add(rows)
+    for _, row in ipairs(rows) do
+      for _, cell in ipairs(row.cells) do blocks:extend(cell.contents) end
+    end
+  end
+  add(table.head.rows)
+  for _, body in ipairs(table.bodies) do add(body.head) add(body.body) end
+  add(table.foot.rows)
+  return blocks
+end
+local function without_contents(div)
+  if (div.attributes["custom-style"] or ""):lower():match("^toc ") then return {} end
+end
+return {{Image = function() return {} end, Math = function() return pandoc.Str(" ") end, Div = without_contents},
+        {Table = cells_in_order}}
+"""
+"""A filter that omits descriptions of images, formulas, which pandoc transcribes, and tables of contents.
+
+Cells follow each other, because pandoc's tables mix the lines of neighbouring cells.
+"""
+
 
 def by_pandoc(path: Path) -> str:
-    with tempfile.NamedTemporaryFile("w", suffix=".lua") as lua:
-        lua.write(_PANDOC_FILTER)
-        lua.flush()
-        form = path.suffix[1:].replace("ott", "odt")
-        return output_of("pandoc", "--from", form, "--to", "plain", "--wrap=none", "--lua-filter", lua.name, path)
+    form = {".docx": "docx+styles", ".ott": "odt"}.get(path.suffix, path.suffix[1:])
+    with tempfile.TemporaryDirectory() as folder:
+        filters = [Path(folder, name) for name in ("common.lua", "office.lua")]
+        for file, text in zip(filters, (_PANDOC_FILTER, _OFFICE_FILTER), strict=True):
+            file.write_text(text)
+        options = [f"--lua-filter={file}" for file in filters]
+        return output_of("pandoc", "--from", form, "--to", "plain", "--wrap=none", *options, path)
 
 
 _NO_MATH_OR_LABELS: Final = """Math = function() return pandoc.Str(" ") end,
@@ -174,12 +215,8 @@ def by_libreoffice_text(path: Path) -> str:
 
 def by_libreoffice_csv(path: Path) -> str:
     """The cells of all sheets as LibreOffice shows them, in the order of the sheets."""
-    with tempfile.TemporaryDirectory() as folder:
-        profile = f"-env:UserInstallation=file://{folder}/profile"
-        form = "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,true,false,false,-1"
-        output_of("soffice", profile, "--headless", "--convert-to", form, "--outdir", Path(folder, "out"), path)
-        tables = sorted(Path(folder, "out").iterdir(), key=lambda table: table.stat().st_mtime_ns)
-        return "\n".join(table.read_text("utf-8") for table in tables)
+    form = "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,true,false,false,-1"
+    return converted(path, form, lambda table: table.read_text("utf-8"))
 
 
 def by_libreoffice_pdf(path: Path) -> str:
@@ -287,13 +324,17 @@ def _difference(before: Sequence[str], after: Sequence[str]) -> list[str]:
 
 
 class PlainRows:
-    """Replaces `rows.row_text`: writes the column names of a table once, above its first row."""
+    """Replaces `rows.row_text`: writes the column names of a table once, above its first row.
 
-    def __init__(self) -> None:
+    `is_same` tells from the lists of column names whether two rows are in the same table.
+    """
+
+    def __init__(self, is_same: Callable[[object, object], bool]) -> None:
+        self._is_same = is_same
         self._columns: Sequence[str] = ()
 
     def __call__(self, columns: Sequence[str], cells: Sequence[str]) -> str:
-        shown = [*cells] if columns is self._columns else [*columns, *cells]  # a table uses one list for all its rows
+        shown = [*cells] if self._is_same(columns, self._columns) else [*columns, *cells]
         self._columns = columns
         return "- " + "; ".join(" ".join(cell.split()) for cell in shown if cell.strip()) if any(cells) else ""
 
@@ -330,7 +371,10 @@ def main() -> None:
         print(f"{sum(all_of_suffix, Comparison(0, 0, 0, 0))}  all {len(all_of_suffix)} {suffix} files")
 
 
-rows.row_text = PlainRows()  # before the loaders are imported, which copy the name
+rows.row_text = PlainRows(operator.is_)  # before the loaders are imported, which copy the name
+from streamrag_cli.documents.loaders import sheet_text  # noqa: E402
+
+sheet_text.row_text = PlainRows(operator.eq)  # each row of a sheet has a new list of names
 
 if __name__ == "__main__":
     sys.exit(main())
