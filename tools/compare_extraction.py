@@ -7,8 +7,8 @@ in the same order, the share that it contains anywhere, and the share of additio
 has the totals. `--missing` also lists the missing words. Files that either program cannot read are listed and not
 counted. Column names are compared once per table, although the extracted text repeats them in each row.
 
-Needs `git` and the programs of `REFERENCES`. python-pptx is used if it is on the PYTHONPATH:
-`pip install --target FOLDER python-pptx`.
+Needs `git` and the programs of `REFERENCES`. python-pptx and odfpy are used if they are on the PYTHONPATH:
+`pip install --target FOLDER python-pptx odfpy`.
 """
 
 import argparse
@@ -41,13 +41,11 @@ def output_of(*command: str | Path) -> str:
     return result.stdout.decode("utf-8", "replace")
 
 
-_NEVER: Final = 1
-_LIBREOFFICE_SETTINGS: Final = "".join(
-    f"""<item oor:path="/org.openoffice.Office.Calc/Formula/Load"><prop oor:name="{name}" oor:op="fuse">
-<value>{_NEVER}</value></prop></item>"""
-    for name in ("ODFRecalcMode", "OOXMLRecalcMode")
-)
-"""Settings with which LibreOffice shows the saved results of formulas, instead of computing them."""
+_LIBREOFFICE_SETTINGS: Final = {
+    ("org.openoffice.Office.Calc/Formula/Load", "ODFRecalcMode"): "1",
+    ("org.openoffice.Office.Calc/Formula/Load", "OOXMLRecalcMode"): "1",
+}
+"""With these settings, LibreOffice shows the saved results of formulas."""
 
 
 def converted(path: Path, form: str, read: Callable[[Path], str]) -> str:
@@ -55,8 +53,12 @@ def converted(path: Path, form: str, read: Callable[[Path], str]) -> str:
     with tempfile.TemporaryDirectory() as folder:
         user = Path(folder, "profile", "user")
         user.mkdir(parents=True)
-        items = f'<oor:items xmlns:oor="http://openoffice.org/2001/registry">{_LIBREOFFICE_SETTINGS}</oor:items>'
-        (user / "registrymodifications.xcu").write_text(items)
+        items = "".join(
+            f'<item oor:path="/{group}"><prop oor:name="{name}" oor:op="fuse"><value>{value}</value></prop></item>'
+            for (group, name), value in _LIBREOFFICE_SETTINGS.items()
+        )
+        registry = f'<oor:items xmlns:oor="http://openoffice.org/2001/registry">{items}</oor:items>'
+        (user / "registrymodifications.xcu").write_text(registry)
         profile = f"-env:UserInstallation=file://{user.parent}"
         output_of("soffice", profile, "--headless", "--convert-to", form, "--outdir", Path(folder, "out"), path)
         files = sorted(Path(folder, "out").iterdir(), key=lambda file: file.stat().st_mtime_ns)
@@ -219,6 +221,20 @@ def by_libreoffice_csv(path: Path) -> str:
     return converted(path, form, lambda table: table.read_text("utf-8"))
 
 
+def by_odfpy(path: Path) -> str:
+    """The stored texts of all cells, each as often as the file repeats it."""
+    from odf import opendocument, table, teletype
+
+    pieces: list[str] = []
+    for row in opendocument.load(str(path)).spreadsheet.getElementsByType(table.TableRow):
+        cells: list[str] = []
+        for cell in (node for node in row.childNodes if node.qname[1] == "table-cell"):
+            text = " ".join(teletype.extractText(node) for node in cell.childNodes if node.qname[1] == "p")
+            cells += [text] * (int(cell.getAttribute("numbercolumnsrepeated") or 1) if text else 0)
+        pieces += [" ".join(cells)] * (int(row.getAttribute("numberrowsrepeated") or 1) if cells else 0)
+    return "\n".join(pieces)
+
+
 def by_libreoffice_pdf(path: Path) -> str:
     return converted(path, "pdf", lambda pdf: output_of("pdftotext", pdf, "-"))
 
@@ -258,7 +274,7 @@ REFERENCES: Final[dict[str, dict[str, Callable[[Path], str]]]] = {
     ".fodt": {"LibreOffice": by_libreoffice_text},
     ".odp": {"odt2txt": by_odt2txt, "LibreOffice": by_libreoffice_pdf},
     ".xlsx": {"LibreOffice": by_libreoffice_csv},
-    ".ods": {"LibreOffice": by_libreoffice_csv},
+    ".ods": {"LibreOffice": by_libreoffice_csv, "odfpy": by_odfpy},
     ".rtf": {"LibreOffice": by_libreoffice_text},
     ".epub": {"pandoc": book_by_pandoc},
     ".org": {"pandoc": source_by_pandoc},
@@ -326,7 +342,7 @@ def _difference(before: Sequence[str], after: Sequence[str]) -> list[str]:
 class PlainRows:
     """Replaces `rows.row_text`: writes the column names of a table once, above its first row.
 
-    `is_same` tells from the lists of column names whether two rows are in the same table.
+    `is_same` compares the lists of column names of two rows, and returns whether the rows are in the same table.
     """
 
     def __init__(self, is_same: Callable[[object, object], bool]) -> None:
