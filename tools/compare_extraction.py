@@ -7,11 +7,12 @@ in the same order, the share that it contains anywhere, and the share of additio
 has the totals. `--missing` also lists the missing words. Files that either program cannot read are listed and not
 counted. Column names are compared once per table, although the extracted text repeats them in each row.
 
-Needs `git` and the programs of `REFERENCES`. python-pptx is used if it is on the PYTHONPATH:
-`pip install --target FOLDER python-pptx`.
+Needs `git` and the programs of `REFERENCES`. python-pptx and odfpy are used if they are on the PYTHONPATH:
+`pip install --target FOLDER python-pptx odfpy`.
 """
 
 import argparse
+import operator
 import re
 import subprocess
 import sys
@@ -40,12 +41,28 @@ def output_of(*command: str | Path) -> str:
     return result.stdout.decode("utf-8", "replace")
 
 
+_LIBREOFFICE_SETTINGS: Final = {
+    ("org.openoffice.Office.Calc/Formula/Load", "ODFRecalcMode"): "1",
+    ("org.openoffice.Office.Calc/Formula/Load", "OOXMLRecalcMode"): "1",
+}
+"""With these settings, LibreOffice shows the saved results of formulas."""
+
+
 def converted(path: Path, form: str, read: Callable[[Path], str]) -> str:
-    """Convert `path` with LibreOffice, and return the text that `read` returns for the new file."""
+    """Convert `path` with LibreOffice, and return the texts that `read` returns for the new files, in their order."""
     with tempfile.TemporaryDirectory() as folder:
-        profile = f"-env:UserInstallation=file://{folder}/profile"
+        user = Path(folder, "profile", "user")
+        user.mkdir(parents=True)
+        items = "".join(
+            f'<item oor:path="/{group}"><prop oor:name="{name}" oor:op="fuse"><value>{value}</value></prop></item>'
+            for (group, name), value in _LIBREOFFICE_SETTINGS.items()
+        )
+        registry = f'<oor:items xmlns:oor="http://openoffice.org/2001/registry">{items}</oor:items>'
+        (user / "registrymodifications.xcu").write_text(registry)
+        profile = f"-env:UserInstallation=file://{user.parent}"
         output_of("soffice", profile, "--headless", "--convert-to", form, "--outdir", Path(folder, "out"), path)
-        return next((read(each) for each in Path(folder, "out").iterdir()), "")
+        files = sorted(Path(folder, "out").iterdir(), key=lambda file: file.stat().st_mtime_ns)
+        return "\n".join(map(read, files))
 
 
 _PANDOC_FILTER: Final = """
@@ -62,13 +79,39 @@ return {{OrderedList = function(list) return pandoc.BulletList(list.content) end
 """
 """A filter that omits list numbers and the marks of subscripts, and puts each note after its paragraph."""
 
+_OFFICE_FILTER: Final = """
+local function cells_in_order(table)
+  local blocks = pandoc.Blocks(table.caption.long)
+  local function add(rows)
+    for _, row in ipairs(rows) do
+      for _, cell in ipairs(row.cells) do blocks:extend(cell.contents) end
+    end
+  end
+  add(table.head.rows)
+  for _, body in ipairs(table.bodies) do add(body.head) add(body.body) end
+  add(table.foot.rows)
+  return blocks
+end
+local function without_contents(div)
+  if (div.attributes["custom-style"] or ""):lower():match("^toc ") then return {} end
+end
+return {{Image = function() return {} end, Math = function() return pandoc.Str(" ") end, Div = without_contents},
+        {Table = cells_in_order}}
+"""
+"""A filter that omits descriptions of images, formulas, which pandoc transcribes, and tables of contents.
+
+Cells follow each other, because pandoc's tables mix the lines of neighbouring cells.
+"""
+
 
 def by_pandoc(path: Path) -> str:
-    with tempfile.NamedTemporaryFile("w", suffix=".lua") as lua:
-        lua.write(_PANDOC_FILTER)
-        lua.flush()
-        form = path.suffix[1:].replace("ott", "odt")
-        return output_of("pandoc", "--from", form, "--to", "plain", "--wrap=none", "--lua-filter", lua.name, path)
+    form = {".docx": "docx+styles", ".ott": "odt"}.get(path.suffix, path.suffix[1:])
+    with tempfile.TemporaryDirectory() as folder:
+        filters = [Path(folder, name) for name in ("common.lua", "office.lua")]
+        for file, text in zip(filters, (_PANDOC_FILTER, _OFFICE_FILTER), strict=True):
+            file.write_text(text)
+        options = [f"--lua-filter={file}" for file in filters]
+        return output_of("pandoc", "--from", form, "--to", "plain", "--wrap=none", *options, path)
 
 
 _NO_MATH_OR_LABELS: Final = """Math = function() return pandoc.Str(" ") end,
@@ -174,12 +217,22 @@ def by_libreoffice_text(path: Path) -> str:
 
 def by_libreoffice_csv(path: Path) -> str:
     """The cells of all sheets as LibreOffice shows them, in the order of the sheets."""
-    with tempfile.TemporaryDirectory() as folder:
-        profile = f"-env:UserInstallation=file://{folder}/profile"
-        form = "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,true,false,false,-1"
-        output_of("soffice", profile, "--headless", "--convert-to", form, "--outdir", Path(folder, "out"), path)
-        tables = sorted(Path(folder, "out").iterdir(), key=lambda table: table.stat().st_mtime_ns)
-        return "\n".join(table.read_text("utf-8") for table in tables)
+    form = "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,true,false,false,-1"
+    return converted(path, form, lambda table: table.read_text("utf-8"))
+
+
+def by_odfpy(path: Path) -> str:
+    """The stored texts of all cells, each as often as the file repeats it."""
+    from odf import opendocument, table, teletype
+
+    pieces: list[str] = []
+    for row in opendocument.load(str(path)).spreadsheet.getElementsByType(table.TableRow):
+        cells: list[str] = []
+        for cell in (node for node in row.childNodes if node.qname[1] == "table-cell"):
+            text = " ".join(teletype.extractText(node) for node in cell.childNodes if node.qname[1] == "p")
+            cells += [text] * (int(cell.getAttribute("numbercolumnsrepeated") or 1) if text else 0)
+        pieces += [" ".join(cells)] * (int(row.getAttribute("numberrowsrepeated") or 1) if cells else 0)
+    return "\n".join(pieces)
 
 
 def by_libreoffice_pdf(path: Path) -> str:
@@ -221,7 +274,7 @@ REFERENCES: Final[dict[str, dict[str, Callable[[Path], str]]]] = {
     ".fodt": {"LibreOffice": by_libreoffice_text},
     ".odp": {"odt2txt": by_odt2txt, "LibreOffice": by_libreoffice_pdf},
     ".xlsx": {"LibreOffice": by_libreoffice_csv},
-    ".ods": {"LibreOffice": by_libreoffice_csv},
+    ".ods": {"LibreOffice": by_libreoffice_csv, "odfpy": by_odfpy},
     ".rtf": {"LibreOffice": by_libreoffice_text},
     ".epub": {"pandoc": book_by_pandoc},
     ".org": {"pandoc": source_by_pandoc},
@@ -287,13 +340,17 @@ def _difference(before: Sequence[str], after: Sequence[str]) -> list[str]:
 
 
 class PlainRows:
-    """Replaces `rows.row_text`: writes the column names of a table once, above its first row."""
+    """Replaces `rows.row_text`: writes the column names of a table once, above its first row.
 
-    def __init__(self) -> None:
+    `is_same` compares the lists of column names of two rows, and returns whether the rows are in the same table.
+    """
+
+    def __init__(self, is_same: Callable[[object, object], bool]) -> None:
+        self._is_same = is_same
         self._columns: Sequence[str] = ()
 
     def __call__(self, columns: Sequence[str], cells: Sequence[str]) -> str:
-        shown = [*cells] if columns is self._columns else [*columns, *cells]  # a table uses one list for all its rows
+        shown = [*cells] if self._is_same(columns, self._columns) else [*columns, *cells]
         self._columns = columns
         return "- " + "; ".join(" ".join(cell.split()) for cell in shown if cell.strip()) if any(cells) else ""
 
@@ -330,7 +387,10 @@ def main() -> None:
         print(f"{sum(all_of_suffix, Comparison(0, 0, 0, 0))}  all {len(all_of_suffix)} {suffix} files")
 
 
-rows.row_text = PlainRows()  # before the loaders are imported, which copy the name
+rows.row_text = PlainRows(operator.is_)  # before the loaders are imported, which copy the name
+from streamrag_cli.documents.loaders import sheet_text  # noqa: E402
+
+sheet_text.row_text = PlainRows(operator.eq)  # each row of a sheet has a new list of names
 
 if __name__ == "__main__":
     sys.exit(main())

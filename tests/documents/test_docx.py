@@ -90,6 +90,19 @@ def test_inserted_text_and_content_controls_are_read_but_deleted_text_is_not() -
     assert loaded("a.docx", docx_bytes(write)).text == "kept new\n\ncontrolled\n\n"
 
 
+def test_characters_of_the_symbol_font_become_unicode() -> None:
+    symbols = "".join(
+        f'<w:sym w:font="{font}" w:char="{code}"/>'
+        for font, code in (("Symbol", "F06D"), ("symbol", "0057"), ("Wingdings", "F0FE"), ("Symbol", "x"))
+    )
+
+    def write(document: Any) -> None:
+        xml = f"<w:p {nsdecls('w')}><w:r><w:t>5 </w:t>{symbols}<w:t>m</w:t></w:r></w:p>"
+        document.element.body.insert(0, parse_xml(xml))
+
+    assert loaded("a.docx", docx_bytes(write)).text == "5 μΩm\n\n"
+
+
 MATH = 'xmlns:m="http://schemas.openxmlformats.org/officeDocument/2006/math"'
 
 

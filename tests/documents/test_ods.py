@@ -44,6 +44,18 @@ def test_cells_without_a_stored_text_show_their_value() -> None:
     )
 
 
+def test_cells_with_an_empty_text_show_their_value_unless_it_is_zero() -> None:
+    cells = "".join(
+        f'<table:table-cell table:formula="of:=A1" office:value-type="{kind}" office:value="{value}"><text:p/>'
+        "</table:table-cell>"
+        for kind, value in (("float", "7"), ("float", "0"), ("percentage", "0.25"))
+    )
+
+    document = loaded("a.ods", ods_bytes(table(f"<table:table-row>{cells}</table:table-row>")))
+
+    assert (document.text, document.notes) == ("- 7; 25%\n", ())
+
+
 @pytest.mark.fault("spreadsheets")
 def test_hidden_sheets_rows_and_columns_are_omitted_and_reported() -> None:
     hidden = '<style:table-properties table:display="false"/>'

@@ -14,6 +14,7 @@ from streamrag_cli.documents.loaders.docx_math import linear
 from streamrag_cli.documents.loaders.docx_package import Package, open_package
 from streamrag_cli.documents.loaders.docx_tables import Table
 from streamrag_cli.documents.loaders.equations import in_sentence, with_spaced_equations
+from streamrag_cli.documents.loaders.symbol_font import symbol
 from streamrag_cli.documents.outline import clean_heading
 from streamrag_cli.model import Document
 from streamrag_cli.text import NOT_TEXT
@@ -28,6 +29,7 @@ _BREAKS: Final = {f"{_W}tab": "\t", f"{_W}br": "\n", f"{_W}cr": "\n", f"{_W}noBr
 _NOTES: Final = {f"{_W}footnoteReference": "footnotes", f"{_W}endnoteReference": "endnotes"}
 _HEADING_STYLE: Final = re.compile(r"heading ([1-9])\Z", re.IGNORECASE)
 _CONTENTS_STYLE: Final = re.compile(r"toc (?:[1-9]|heading)\Z", re.IGNORECASE)
+_SYMBOL_CODE: Final = re.compile(r"[0-9A-Fa-f]{1,4}")
 _STYLES_IN_A_CHAIN: Final = 12
 
 
@@ -112,6 +114,8 @@ class _Reader:
                 yield child.text or ""
             elif tag in _BREAKS:
                 yield _BREAKS[tag]
+            elif tag == f"{_W}sym":
+                yield _symbol(child)
             elif tag in {f"{_M}oMath", f"{_M}oMathPara"}:
                 yield in_sentence(linear(child))
             elif tag == f"{_W}txbxContent":
@@ -124,6 +128,12 @@ class _Reader:
                 yield from self._pieces(_first_with_text(child), anchored)
             elif isinstance(tag, str) and tag not in _SKIPPED:
                 yield from self._pieces(child, anchored)
+
+
+def _symbol(element: Any) -> str:
+    code = element.get(f"{_W}char") or ""
+    is_readable = (element.get(f"{_W}font") or "").casefold() == "symbol" and _SYMBOL_CODE.fullmatch(code)
+    return symbol(int(code, 16)) if is_readable else ""
 
 
 def _first_with_text(alternate: Any) -> Any:

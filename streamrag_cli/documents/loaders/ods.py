@@ -196,14 +196,17 @@ class _SheetReader:
         return columns, texts, is_bold
 
     def _text(self, cell: Any) -> str:
-        """Return the stored text of a cell, or its value if there is no text."""
+        """Return the stored text of a cell, or its value if there is no text.
+
+        A zero with an empty text is omitted, because many number formats hide zeros.
+        """
         paragraphs = [text_of(child) for child in cell if child.tag == f"{_TEXT}p"]
-        if paragraphs:
-            return INVALID_IN_XML.sub("", "\n".join(paragraphs)[:CELL_CHARS])
         kind = cell.get(f"{_OFFICE}value-type")
-        if kind is None and cell.get(f"{_TABLE}formula") is not None:
+        if kind is None and not paragraphs and cell.get(f"{_TABLE}formula") is not None:
             self._limits.formulas += 1
-        return "" if kind is None else INVALID_IN_XML.sub("", _value(cell, kind)[:CELL_CHARS])
+        is_hidden_zero = bool(paragraphs) and cell.get(f"{_OFFICE}value") == "0"
+        text = "\n".join(paragraphs) or ("" if kind is None or is_hidden_zero else _value(cell, kind))
+        return INVALID_IN_XML.sub("", text[:CELL_CHARS])
 
     def finish(self) -> Sheet:
         self._limits.hidden_rows += self._hidden_rows
