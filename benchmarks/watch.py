@@ -1,6 +1,7 @@
-"""Measures `ingest --watch`: python -m benchmarks.watch [latency|checkout|idle]...
+"""Measures `ingest --watch`: python -m benchmarks.watch [latency|rested|checkout|idle]...
 
 latency   the time from a save until a search finds the new text, and the memory of the watcher
+rested    the same, each time after more than two minutes without changes
 checkout  a `git checkout` that changes 5,000 files: the number of batches, and the times of questions during it
 idle      processor time and memory with 100,000 files that do not change; they are empty, to save time
 """
@@ -23,6 +24,8 @@ from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.settings import Settings
 
 SAVES = 10
+RESTED_SAVES = 3
+REST_S = 130.0
 CHECKOUT_FILES = 5_000
 IDLE_FILES = 100_000
 IDLE_S = 60.0
@@ -82,14 +85,15 @@ def watcher(folder: Path, store: Path) -> Iterator[Events]:
             process.wait()
 
 
-def latency(root: Path) -> None:
+def latency(root: Path, *, saves: int = SAVES, rest_s: float = 0.0) -> None:
     (root / "docs").mkdir()
     (root / "docs" / "page.md").write_text("The first text of the page.\n", encoding="utf-8")
     with watcher(root / "docs", root / "store") as events:
         events.until("watching")
         times = []
         with closing(Retriever.open(Settings(store=root / "store"))) as retriever:
-            for number in range(SAVES):
+            for number in range(saves):
+                time.sleep(rest_s)
                 fact = f"The password of cabinet {number} is zebra{number * 7919}."
                 (root / "docs" / "page.md").write_text(f"{fact}\n", encoding="utf-8")
                 saved_at = time.perf_counter()
@@ -97,8 +101,13 @@ def latency(root: Path) -> None:
                     time.sleep(0.01)
                 times.append(time.perf_counter() - saved_at)
                 events.until("batch")
-        print(f"save to answer, {SAVES} saves: median {statistics.median(times):.2f} s, max {max(times):.2f} s")
+        print(f"save to answer, {saves} saves, each after {rest_s:.0f} s:", end=" ")
+        print(f"median {statistics.median(times):.2f} s, max {max(times):.2f} s")
         print(f"memory of the watcher: {rss_mb(events.pid):.0f} MB")
+
+
+def rested(root: Path) -> None:
+    latency(root, saves=RESTED_SAVES, rest_s=REST_S)
 
 
 def checkout(root: Path) -> None:
@@ -185,7 +194,7 @@ def processor_s(pid: int) -> float:
 
 
 def main() -> None:
-    parts = {"latency": latency, "checkout": checkout, "idle": idle}
+    parts = {"latency": latency, "rested": rested, "checkout": checkout, "idle": idle}
     for name in sys.argv[1:] or parts:
         with tempfile.TemporaryDirectory(prefix="watch-") as directory:
             parts[name](Path(directory))
