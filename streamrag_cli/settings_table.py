@@ -100,10 +100,10 @@ class Settings:
         parse=value.one_of("off", "auto", "model"),
         flag="--rewrite MODE",
         commands=("ask", "chat", "serve"),
-        meaning="How to search for a follow-up question: `auto` (with its conversation), `model` (rewritten by the"
-        " model, which takes another request) or `off` (without its conversation).",
-        help="How to search for a follow-up question: auto (with its conversation), model (rewritten by the model) or"
-        " off.",
+        meaning="What is searched for if a question is a follow-up: `auto` (the question with its conversation),"
+        " `model` (the question as rewritten by the model, which takes another request) or `off` (only the question).",
+        help="What is searched for if a question is a follow-up: auto (the question with its conversation), model (the"
+        " question as rewritten by the model) or off (only the question).",
     )
     timeout_s: float = setting(
         60.0,

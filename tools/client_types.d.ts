@@ -21,7 +21,7 @@ export interface RagOptions extends Filter {
   collections?: readonly string[];
   /** Sources with a lower score (0 to 1) are omitted. Default: the server's setting. */
   minScore?: number;
-  /** Whether sources include `matches`, the words to highlight. */
+  /** Whether sources include `matches`, the positions of the words to highlight. */
   matches?: boolean;
   model?: string;
   /** Earlier turns of the conversation, oldest first, at most 20. The server keeps no conversations. */

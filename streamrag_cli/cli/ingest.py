@@ -68,7 +68,12 @@ def command(
         bool, typer.Option("--dry-run", help="Show what would change without changing anything.")
     ] = False,
     yes: Annotated[
-        bool, typer.Option("-y", "--yes", help="Do not ask for confirmation before reading or removing many files.")
+        bool,
+        typer.Option(
+            "-y",
+            "--yes",
+            help="Do not ask for confirmation before reading many files or removing documents from the collection.",
+        ),
     ] = False,
     allow_empty: Annotated[
         bool,

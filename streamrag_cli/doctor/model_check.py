@@ -64,7 +64,7 @@ def check_model(settings: Settings) -> Iterator[Finding]:
 def _local_servers() -> str:
     """Describe the model servers on this machine in a clause."""
     servers = [
-        f"{server.name} runs at {server.base_url} with {', '.join(server.models[:3]) or 'no model'}"
+        f"{server.name} is running at {server.base_url} with {', '.join(server.models[:3]) or 'no model'}"
         for server in find_local_servers()
     ]
     return "; ".join(servers) or "no local model server is running"

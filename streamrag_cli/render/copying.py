@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TextIO
 
 from streamrag_cli.codec import encode
+from streamrag_cli.counting import counted_noun
 from streamrag_cli.json_objects import FORMAT_VERSION
 from streamrag_cli.render.machine import write_line
 from streamrag_cli.store.copying import CopyProgress
@@ -27,4 +28,5 @@ def show_copy(
         figures = {"documents": last.documents, "chunks": last.chunks}
         write_line(out, encode({"version": FORMAT_VERSION, "collection": collection, **figures}))
     elif not quiet:
-        err.write(f"copied {collection!r}: {last.documents:,} documents, {last.chunks:,} passages\n")
+        copied = f"{counted_noun(last.documents, 'document')}, {counted_noun(last.chunks, 'passage')}"
+        err.write(f"copied {collection!r}: {copied}\n")

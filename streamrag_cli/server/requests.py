@@ -94,7 +94,9 @@ class QueryParameters(FilterParameters):
         float | None, Field(ge=0, le=1, allow_inf_nan=False, description="Minimum score of a source.")
     ] = None
     model: Annotated[str | None, Field(max_length=_MAX_NAME_CHARS, description="Model that writes the answer.")] = None
-    matches: Annotated[bool, Field(description="Whether sources include `matches`, the words to highlight.")] = False
+    matches: Annotated[
+        bool, Field(description="Whether sources include `matches`, the positions of the words to highlight.")
+    ] = False
 
     @model_validator(mode="before")
     @classmethod

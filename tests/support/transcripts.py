@@ -32,7 +32,7 @@ _REPLACEMENTS = (
     (r"\b\d[\d,]*(\.\d+)? (ms|s)\b", "TIME"),
     (r"\b\d+\.\d MB\b", "0.0 MB"),
     (r"[\d,]+ [MG]B free", "SIZE free"),
-    (r"(no local model\s+server is\s+running|\S+( \S+)? runs at http://[^\"\n]*)", "MODEL SERVERS HERE"),
+    (r"(no local model\s+server is\s+running|\S+( \S+)? is running at http://[^\"\n]*)", "MODEL SERVERS HERE"),
     (r"(ms_per_query +)[\d.]+", r"\1TIME"),
     (r"; (to connect a model|to use \S+( \S+)? on this machine): .* QUESTION", "; HOW TO CONNECT A MODEL"),
 )

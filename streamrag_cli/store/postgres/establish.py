@@ -31,8 +31,8 @@ _POLL_S: Final = 0.05
 class Connection(psycopg.Connection[tuple[Any, ...]]):
     """A connection. `store` and `extension` are the store's and pgvector's schemas, quoted for SQL.
 
-    These schemas are not in the search path, so statements must qualify all names. Otherwise operators and functions
-    that other users create there would run as this user, if their types matched better than PostgreSQL's own.
+    These schemas are not in the search path, so statements must qualify all names. If they were in it, an operator or a
+    function that another user creates in one of them could run with this user's privileges.
     """
 
     store = ""
