@@ -168,14 +168,14 @@ def as_events(
 
     `share_done` returns the share of the current batch that has been embedded.
     """
-    report_at = perf_counter() + limits.progress_after_s
+    first_report_at = report_at = perf_counter() + limits.progress_after_s
     for step in steps:
         match step:
             case Waiting(steps=pending, is_idle=is_idle):
                 if is_idle:
                     futures = [each.future for each in pending if each.future]
                     wait(futures, timeout=limits.progress_every_s, return_when=FIRST_COMPLETED)
-                if pending and perf_counter() >= report_at:
+                if pending and perf_counter() >= (report_at if is_idle else first_report_at):
                     report_at = perf_counter() + limits.progress_every_s
                     yield _progress(pending[0], share_done())
             case Batch(documents=documents):
