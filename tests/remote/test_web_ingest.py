@@ -232,8 +232,8 @@ def test_a_private_address_recorded_by_another_user_is_refused(pages: Ingests, s
 
     assert failure(elsewhere) == (
         "blocked_address",
-        "127.0.0.1 is not a public address, and you have not fetched this page on this machine before; to fetch it,"
-        " pass its URL to ingest",
+        "127.0.0.1 is not a public address, and you have not fetched this page on this machine before; to fetch the"
+        " page, pass its URL to ingest",
     )
     assert site.requests == []
     assert len(pages.stored()) == 1
