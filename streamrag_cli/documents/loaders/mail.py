@@ -5,11 +5,12 @@ their message under their names (`attachments`). All lines of a message have the
 the body may be encoded.
 """
 
-import email.policy
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from email.message import EmailMessage
 from email.parser import BytesParser
+from email.policy import EmailPolicy
 from typing import Final
 
 from streamrag_cli.counting import counted_noun
@@ -29,6 +30,8 @@ _NESTED: Final = 5
 _UNQUOTED_BOUNDARY: Final = re.compile(rb"(?i)([\n;][ \t]*boundary=)([^\s\";]+=[^\s\";]*)")
 _PARTS: Final = 500
 _HEADER_CHARS: Final = 500
+_PARSED_CHARS: Final = 5_000
+"""The characters of a header that are parsed. The time that parsing takes is quadratic in their number."""
 _MAX_RECIPIENTS: Final = 20
 _SHORT_CHARS: Final = 1000
 _SHOWN_NAMES: Final = 3
@@ -77,7 +80,15 @@ def _separate_messages(document: Document) -> Document:
 
 def _parsed(data: bytes) -> EmailMessage:
     quoted = _UNQUOTED_BOUNDARY.sub(rb'\1"\2"', data)  # Outlook Express writes `boundary=----=_NextPart`
-    return BytesParser(EmailMessage, policy=email.policy.default).parsebytes(quoted)
+    return BytesParser(EmailMessage, policy=_ShortHeaders()).parsebytes(quoted)
+
+
+class _ShortHeaders(EmailPolicy):
+    """The default policy, except that the end of a very long header is dropped."""
+
+    def header_source_parse(self, sourcelines: Sequence[str]) -> tuple[str, str]:
+        name, value = super().header_source_parse(sourcelines)
+        return name, value[:_PARSED_CHARS]
 
 
 class _Writer:
