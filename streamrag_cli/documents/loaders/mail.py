@@ -6,12 +6,11 @@ the body may be encoded.
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import EmailPolicy
-from typing import Final
+from typing import Final, cast
 
 from streamrag_cli.counting import counted_noun
 from streamrag_cli.documents.loaders.attachments import Attachments
@@ -80,13 +79,13 @@ def _separate_messages(document: Document) -> Document:
 
 def _parsed(data: bytes) -> EmailMessage:
     quoted = _UNQUOTED_BOUNDARY.sub(rb'\1"\2"', data)  # Outlook Express writes `boundary=----=_NextPart`
-    return BytesParser(EmailMessage, policy=_ShortHeaders()).parsebytes(quoted)
+    return cast("EmailMessage", BytesParser(EmailMessage, policy=_ShortHeaders()).parsebytes(quoted))
 
 
 class _ShortHeaders(EmailPolicy):
     """The default policy, except that the end of a very long header is dropped."""
 
-    def header_source_parse(self, sourcelines: Sequence[str]) -> tuple[str, str]:
+    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
         name, value = super().header_source_parse(sourcelines)
         return name, value[:_PARSED_CHARS]
 
