@@ -123,6 +123,15 @@ def test_very_long_headers_are_parsed_in_linear_time(header: str) -> None:
 
 
 @pytest.mark.fault("mail-broken")
+def test_the_messages_of_a_mailbox_are_separated_in_linear_time() -> None:
+    begun_s = time.process_time()
+    document = loaded("a.mbox", b"From ida 2031\nSubject: lamps\n\nFrom " + b"1" * 60_000 + b"\n\noil\n")
+
+    assert document.text.endswith("oil")
+    assert time.process_time() - begun_s < 1
+
+
+@pytest.mark.fault("mail-broken")
 def test_a_file_that_is_not_mail_is_reported_as_corrupt() -> None:
     for name in ("a.eml", "a.mbox"):
         with pytest.raises(DocumentError) as caught:

@@ -21,7 +21,7 @@ from streamrag_cli.errors import DocumentError
 from streamrag_cli.model import Document
 from streamrag_cli.text import NOT_TEXT, REPLACEMENT
 
-_SEPARATOR: Final = re.compile(rb"^From [^\n]*\d{4}[^\n]*\n(?=[!-9;-~]+:)", re.MULTILINE)
+_SEPARATOR: Final = re.compile(rb"^From (?>[^\n]*?\d{4})[^\n]*\n(?=[!-9;-~]+:)", re.MULTILINE)
 _HEADER: Final = re.compile(rb"\A(?:From [^\n]*\n|>From [^\n]*\n)?(?:[!-9;-~]{1,100}:[^\n]*\n)")
 _HEADERS: Final = ("From", "To", "Cc", "Date")
 _QUOTED: Final = re.compile(r"[ \t]*(?:>[ \t]?)+")
