@@ -33,8 +33,8 @@ _VENDORED_NEXT_TO: Final = {
 _VENDORED_CONTENTS: Final = {
     "vendor": ({"modules.txt"}, {"autoload.php"}, {"cargo-checksum.json"}, {"bundle"}),
 }
-_MARKERS: Final = ({"pyvenv.cfg"}, {"conda-meta", "bin"})
-"""Sets of entries that identify a virtual environment or a conda environment."""
+_MARKERS: Final = ({"pyvenv.cfg"}, {"conda-meta", "bin"}, {"current.json", "writer.lock"})
+"""Sets of entries that identify a virtual environment, a conda environment or a collection in a local store."""
 
 _LOCK_FILES: Final = {
     "package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "yarn.lock", "bun.lock", "bun.lockb", "deno.lock",
@@ -74,7 +74,7 @@ def is_vendored_directory(name: str, siblings: Collection[str]) -> bool:
 
 
 def is_installed(name: str, entries: Collection[str], descriptor: int) -> bool:
-    """Whether the directory `name` contains installed packages or is a cache. It is open as `descriptor`."""
+    """Whether a directory contains installed packages or a collection, or is a cache. It is open as `descriptor`."""
     marks = (*_MARKERS, *_VENDORED_CONTENTS.get(name, ()))
     if any(each.issubset(entries) for each in marks):
         return True

@@ -21,6 +21,9 @@ from streamrag_cli.remote.copies import make_private_directory
 from streamrag_cli.remote.git_program import MAX_BYTES, git_command, run_git
 
 _MAX_FILES: Final = 200_000
+_MAX_FOLDERS: Final = 100
+"""The maximum number of folders in a path. With a thousand, creating the folders of many files takes hours, and
+`shutil.rmtree` cannot remove them."""
 _LIMIT_S: Final = 120.0
 _LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"
 _MAX_POINTER_BYTES: Final = 1024
@@ -142,6 +145,8 @@ def _why_invalid(path: str) -> str:
     parts = path.split("/")
     if any(part in {"", ".", ".."} or part.casefold().rstrip(". ") == ".git" for part in parts):
         return "the file name is not allowed"
+    if len(parts) - 1 > _MAX_FOLDERS:
+        return f"the file is in more than {_MAX_FOLDERS} nested folders"
     return ""
 
 

@@ -358,6 +358,7 @@ def test_generated_and_vendored_files_are_skipped_unless_named_explicitly(tmp_pa
     write(tmp_path, "node_modules/a/readme.md", "env/pyvenv.cfg", "env/a.md", "rust/Cargo.toml", "rust/target/doc/a.md")
     write(tmp_path, "target/guide.md", "vendor/guide.md", "go/vendor/modules.txt", "go/vendor/a/a.go", "lock.md")
     write(tmp_path, "cache/a.md", "not-a-cache/CACHEDIR.TAG", "not-a-cache/a.md", "venv-howto.md")
+    write(tmp_path, "store/collections/default/current.json", "store/collections/default/writer.lock")
     (tmp_path / "cache" / "CACHEDIR.TAG").write_text("Signature: 8a477f597d28d172789f06886806bc55\n")
 
     assert found_paths(tmp_path) == [
@@ -372,7 +373,7 @@ def test_generated_and_vendored_files_are_skipped_unless_named_explicitly(tmp_pa
     left_out = {name for name, code in skipped(tmp_path).items() if code == "generated"}
     assert left_out == {
         "cache", "env", "go.sum", "go/vendor", "node_modules", "package-lock.json", "rust/target", "schema_pb2.py",
-        "web/app.js.map", "web/app.min.js",
+        "store/collections/default", "web/app.js.map", "web/app.min.js",
     }  # fmt: skip
     assert found_paths(tmp_path / "node_modules") == ["a/readme.md"]
     assert found_paths(tmp_path / "cache") == ["a.md"]

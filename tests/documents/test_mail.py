@@ -1,3 +1,4 @@
+import time
 from email.message import EmailMessage
 
 import pytest
@@ -109,6 +110,25 @@ def test_each_message_of_a_mailbox_is_a_section_with_its_line_number() -> None:
 )
 def test_malformed_mail_is_loaded_without_an_error(data: bytes) -> None:
     assert loaded("a.eml", data).text.startswith("# ")
+
+
+@pytest.mark.fault("mail-broken")
+@pytest.mark.parametrize("header", ["From: " + "a, " * 30_000, "Content-Type: text/plain;" + "a=b;" * 20_000])
+def test_very_long_headers_are_parsed_in_linear_time(header: str) -> None:
+    begun_s = time.process_time()
+    document = loaded("a.eml", f"Subject: lamps\n{header}\n\noil\n".encode())
+
+    assert document.text.endswith("oil")
+    assert time.process_time() - begun_s < 2
+
+
+@pytest.mark.fault("mail-broken")
+def test_the_messages_of_a_mailbox_are_separated_in_linear_time() -> None:
+    begun_s = time.process_time()
+    document = loaded("a.mbox", b"From ida 2031\nSubject: lamps\n\nFrom " + b"1" * 60_000 + b"\n\noil\n")
+
+    assert document.text.endswith("oil")
+    assert time.process_time() - begun_s < 1
 
 
 @pytest.mark.fault("mail-broken")

@@ -1,4 +1,5 @@
 import io
+import re
 import zipfile
 
 import pytest
@@ -243,6 +244,15 @@ def test_a_small_file_cannot_become_a_huge_text() -> None:
         load_xlsx("/docs/a.xlsx", xlsx_bytes({"S": rows}, texts=[f"<t>{'word ' * 6500}</t>"]))
 
     assert caught.value.code == "zip_bomb"
+
+
+@pytest.mark.fault("spreadsheets")
+def test_a_part_with_many_sheets_is_read_once() -> None:
+    with zipfile.ZipFile(io.BytesIO(xlsx_bytes({"S": row(1, "x")}))) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    parts["xl/workbook.xml"] = re.sub(rb"<sheet [^>]*/>", lambda sheet: sheet[0] * 1000, parts["xl/workbook.xml"])
+
+    assert loaded("a.xlsx", zip_bytes(parts)).text == "- x\n"
 
 
 def test_external_entities_are_not_resolved() -> None:

@@ -306,6 +306,24 @@ def test_a_repository_that_is_too_large_is_not_fetched(
 
 
 @pytest.mark.fault("hostile-repository")
+def test_a_file_in_too_many_nested_folders_is_left_out(ingests: Ingests, birds: Repository) -> None:
+    blob = birds.blob(b"fine")
+    tree = birds.raw_tree([("100644", b"deep.md", blob)])
+    for _ in range(10):
+        tree = birds.raw_tree([("40000", b"b", tree)])
+    tree = birds.raw_tree([("100644", b"a.md", blob), ("40000", b"b", tree)])
+    for _ in range(90):
+        tree = birds.raw_tree([("40000", b"b", tree)])
+    birds.commit_tree(tree)
+
+    assert ingests.run(f"git+file://{birds.directory}") == {
+        f"{birds.directory}//{'b/' * 90}a.md": "added",
+        f"{birds.directory}//{'b/' * 101}deep.md": "failed",
+    }
+    assert failure(ingests)[1] == "the file is in more than 100 nested folders"
+
+
+@pytest.mark.fault("hostile-repository")
 def test_a_tree_that_repeats_a_subtree_many_times_is_rejected_without_listing_it(
     birds: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,12 +5,12 @@ their message under their names (`attachments`). All lines of a message have the
 the body may be encoded.
 """
 
-import email.policy
 import re
 from dataclasses import replace
 from email.message import EmailMessage
 from email.parser import BytesParser
-from typing import Final
+from email.policy import EmailPolicy
+from typing import Final, cast
 
 from streamrag_cli.counting import counted_noun
 from streamrag_cli.documents.loaders.attachments import Attachments
@@ -21,7 +21,7 @@ from streamrag_cli.errors import DocumentError
 from streamrag_cli.model import Document
 from streamrag_cli.text import NOT_TEXT, REPLACEMENT
 
-_SEPARATOR: Final = re.compile(rb"^From [^\n]*\d{4}[^\n]*\n(?=[!-9;-~]+:)", re.MULTILINE)
+_SEPARATOR: Final = re.compile(rb"^From (?>[^\n]*?\d{4})[^\n]*\n(?=[!-9;-~]+:)", re.MULTILINE)
 _HEADER: Final = re.compile(rb"\A(?:From [^\n]*\n|>From [^\n]*\n)?(?:[!-9;-~]{1,100}:[^\n]*\n)")
 _HEADERS: Final = ("From", "To", "Cc", "Date")
 _QUOTED: Final = re.compile(r"[ \t]*(?:>[ \t]?)+")
@@ -29,6 +29,8 @@ _NESTED: Final = 5
 _UNQUOTED_BOUNDARY: Final = re.compile(rb"(?i)([\n;][ \t]*boundary=)([^\s\";]+=[^\s\";]*)")
 _PARTS: Final = 500
 _HEADER_CHARS: Final = 500
+_PARSED_CHARS: Final = 5_000
+"""The characters of a header that are parsed. The time that parsing takes is quadratic in their number."""
 _MAX_RECIPIENTS: Final = 20
 _SHORT_CHARS: Final = 1000
 _SHOWN_NAMES: Final = 3
@@ -77,7 +79,15 @@ def _separate_messages(document: Document) -> Document:
 
 def _parsed(data: bytes) -> EmailMessage:
     quoted = _UNQUOTED_BOUNDARY.sub(rb'\1"\2"', data)  # Outlook Express writes `boundary=----=_NextPart`
-    return BytesParser(EmailMessage, policy=email.policy.default).parsebytes(quoted)
+    return cast("EmailMessage", BytesParser(EmailMessage, policy=_ShortHeaders()).parsebytes(quoted))
+
+
+class _ShortHeaders(EmailPolicy):
+    """The default policy, except that the end of a very long header is dropped."""
+
+    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
+        name, value = super().header_source_parse(sourcelines)
+        return name, value[:_PARSED_CHARS]
 
 
 class _Writer:

@@ -59,12 +59,14 @@ def read_workbook(archive: zipfile.ZipFile) -> Workbook:
         raise KeyError(main)
     parts = {identity: (kind, target) for identity, kind, target in relationships(archive, main)}
     by_kind = dict(parts.values())
+    known: set[str] = set()
     workbook = Workbook(is_1904=_is_true(_first(root, "workbookPr"), "date1904"))
     for sheet in _all(root, "sheet"):
         identity = next((value for key, value in sheet.items() if key.endswith("}id")), "")
         kind, target = parts.get(identity, ("", ""))
-        if kind != "worksheet":
+        if kind != "worksheet" or target in known:
             continue
+        known.add(target)  # reading a part once per sheet that refers to it could take a long time
         if sheet.get("state", "visible") == "visible":
             workbook.sheets.append((sheet.get("name") or "", target))
         else:
