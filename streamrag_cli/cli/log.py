@@ -255,7 +255,7 @@ def _not_in_log(log: "ConversationLog", which: str) -> UsageError:
     if log.damaged:
         from streamrag_cli.cli.conversation import deletion_of_damaged
 
-        what = "turns" if which == "last" else f"turns with the number or conversation {which}"
+        what = "turns" if which == _LAST else f"turns with the number or conversation {which}"
         message = f"all {what} in the log are damaged"
         return UsageError(message, code="not_in_log", hint=deletion_of_damaged(log))
     is_empty = not log.find_ids()
