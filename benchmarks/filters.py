@@ -2,6 +2,7 @@
 
     python -m benchmarks.retrieval make STORE --chunks 100000
     python -m benchmarks.filters STORE
+    python -m benchmarks.filters STORE --commands 9
 
 Each filter allows a share of the documents, which are spread over the whole collection: a pattern matches the last
 digits of their names. Each question is searched with every filter in turn, in one process and with random vectors.
@@ -9,11 +10,17 @@ digits of their names. Each question is searched with every filter in turn, in o
 - recall, for 1% and 10%: how many of the ten allowed chunks with the highest exact cosines are the first ten hits
 - first: the first search with a filter, which reads the vectors of few allowed chunks
 - ratio: the median of the other searches with the filter, divided by that of the searches without one
+
+`--commands` times the whole command `streamrag search` instead, without and with the engine. The filters take turns, so
+that every search with a filter is the first one with it: the reader keeps the vectors of one filter only.
 """
 
 import argparse
+import json
 import math
 import statistics
+import subprocess
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -27,12 +34,9 @@ from streamrag_cli.settings import Settings
 if TYPE_CHECKING:
     from streamrag_cli.retrieval.retriever import Retriever
 
-FILTERS: Final = {
-    "none": NO_FILTER,
-    "1 %": Filter(patterns=(PathPattern("/**/*37.md", ""),)),
-    "10 %": Filter(patterns=(PathPattern("/**/*7.md", ""),)),
-    "50 %": Filter(patterns=(PathPattern("/**/*[02468].md", ""),)),
-    "90 %": Filter(patterns=(PathPattern("/**/*[0-8].md", ""),)),
+NAMES: Final = {"1 %": "*37.md", "10 %": "*7.md", "50 %": "*[02468].md", "90 %": "*[0-8].md"}
+FILTERS: Final = {"none": NO_FILTER} | {
+    share: Filter(patterns=(PathPattern(f"/**/{name}", ""),)) for share, name in NAMES.items()
 }
 
 
@@ -40,16 +44,51 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("store", type=Path)
     parser.add_argument("--questions", type=int, default=60)
+    parser.add_argument("--commands", type=int, metavar="ROUNDS")
     arguments = parser.parse_args()
+    if arguments.commands:
+        for options in (["--no-engine"], []):
+            time_commands(arguments.store.resolve(), options, arguments.commands)
+    else:
+        time_searches(arguments.store, arguments.questions)
+
+
+def time_commands(store: Path, options: list[str], rounds: int) -> None:
+    """Print the median times of whole commands with each filter. Without `--no-engine`, an engine answers them."""
+    program = [sys.executable, "-m", "streamrag_cli"]
+    command = [*program, "search", "--store", str(store), "--min-score", "0", *options]
+    language = Language(seed=4)
+    spent: dict[str, list[float]] = {share: [] for share in FILTERS}
+    while not options and not _answers([*program, "engine", "status", "--json"]):
+        subprocess.run([*command, language.question()], check=True, capture_output=True)  # starts the engine
+    for _ in range(rounds):
+        question = language.question()
+        for share, seconds in spent.items():
+            in_filter = ["--in", NAMES[share]] if share in NAMES else []
+            started = time.perf_counter()
+            subprocess.run([*command, *in_filter, question], check=True, capture_output=True)
+            seconds.append(time.perf_counter() - started)
+    print(" ".join(["search", *options]), "(allowed, median ms, ratio to searches without a filter in the same round)")
+    for share, seconds in spent.items():
+        ratio = statistics.median(one / other for one, other in zip(seconds, spent["none"], strict=True))
+        print(f"{share:>7} {statistics.median(seconds) * 1000:10.0f} {ratio:6.2f}")
+
+
+def _answers(status: list[str]) -> bool:
+    engines = json.loads(subprocess.run(status, check=True, capture_output=True).stdout)
+    return any(engine["questions"] for engine in engines)
+
+
+def time_searches(store: Path, count: int) -> None:
     from streamrag_cli.retrieval.retriever import Retriever
 
     language = Language(seed=4)
-    questions = list(dict.fromkeys(language.question() for _ in range(arguments.questions)))
+    questions = list(dict.fromkeys(language.question() for _ in range(count)))
     embedder = LookedUp(questions)
-    with closing(Retriever.open(Settings(store=arguments.store))) as retriever:
+    with closing(Retriever.open(Settings(store=store))) as retriever:
         retriever.embedder = embedder
         recalls = {name: _recall(retriever, embedder, questions[:20], FILTERS[name]) for name in ("1 %", "10 %")}
-    with closing(Retriever.open(Settings(store=arguments.store))) as retriever:
+    with closing(Retriever.open(Settings(store=store))) as retriever:
         retriever.embedder = embedder
         _seconds(retriever, questions[0], NO_FILTER)
         firsts = {name: _seconds(retriever, questions[0], scope) for name, scope in FILTERS.items()}

@@ -3,12 +3,14 @@
     python -m benchmarks.ingest throughput CORPUS.jsonl fp32.onnx --pages 60
     python -m benchmarks.ingest again CORPUS.jsonl --pages 1000
     python -m benchmarks.ingest memory CORPUS.jsonl --pages 1000 10000
+    python -m benchmarks.ingest versions CHECKOUT DOCUMENTS --rounds 6
 
 The baseline does what a LangChain tutorial does: it reads every file, splits it every 1000 characters, and uses
 langchain-chroma's `Chroma` with Chroma's default model class and the same model in fp32
 (`tools/build_embedding_model.py --fp32`). The lower limit is the time to embed the same chunks on as many cores. Each
 runs in a separate process, and they take turns. On a busy machine, also compare CPU times. `memory` replaces the
-embedder with a table look-up, and shows whether the pipeline keeps data in memory after writing it.
+embedder with a table look-up, and shows whether the pipeline keeps data in memory after writing it. `versions` compares
+this version of streamrag with the one in the folder CHECKOUT, on any documents; the two take turns.
 """
 
 import argparse
@@ -47,6 +49,10 @@ def main() -> None:
     memory = commands.add_parser("memory")
     memory.add_argument("corpus", type=Path)
     memory.add_argument("--pages", type=int, nargs="+", default=[1000, 10_000])
+    versions = commands.add_parser("versions")
+    versions.add_argument("checkout", type=Path)
+    versions.add_argument("documents", type=Path)
+    versions.add_argument("--rounds", type=int, default=6)
     arguments = parser.parse_args()
     match arguments.command:
         case "throughput":
@@ -55,6 +61,8 @@ def main() -> None:
             ingest_twice(arguments.corpus, arguments.pages)
         case "memory":
             measure_memory(arguments.corpus, arguments.pages)
+        case "versions":
+            compare_versions(arguments.checkout, arguments.documents, arguments.rounds)
 
 
 def compare(corpus: Path, model: Path, pages: int, rounds: int) -> None:
@@ -78,6 +86,21 @@ def compare(corpus: Path, model: Path, pages: int, rounds: int) -> None:
         print(f"{name:16} {_listed(walls, 1)} s, CPU time {_listed(processors, 1)} s")
     _print_ratios("streamrag / only embedding", ours, floors)
     _print_ratios("baseline / streamrag", theirs, ours)
+
+
+def compare_versions(checkout: Path, documents: Path, rounds: int) -> None:
+    durations: dict[Path, list[Duration]] = {Path.cwd(): [], checkout.resolve(): []}
+    with tempfile.TemporaryDirectory() as scratch:
+        for number in range(rounds):
+            for at, (version, of_version) in enumerate(durations.items()):
+                ingest = _streamrag("ingest", "--store", f"{scratch}/{at}-{number}", str(documents.resolve()))
+                of_version.append(_timed(ingest, version))
+    ours, theirs = durations.values()
+    for name, each in (("this version", ours), ("the other", theirs)):
+        print(f"{name:16} CPU time {_listed([one.processor_s for one in each], 1)} s")
+    _print_ratios("this version / the other", ours, theirs)
+    total_s = [sum(each.processor_s for each in of_version) for of_version in (ours, theirs)]
+    print(f"CPU time of all rounds: {total_s[0] / total_s[1]:.3f}")
 
 
 def _print_ratios(name: str, above: Sequence[Duration], below: Sequence[Duration]) -> None:
@@ -122,9 +145,13 @@ def _streamrag(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "streamrag_cli", *arguments, "--quiet"]
 
 
-def _timed(command: Sequence[str]) -> Duration:
+def _timed(command: Sequence[str], version: Path | None = None) -> Duration:
+    """Run a command of this version of streamrag, or of the one in the folder `version`."""
+    environment = _environment() | ({"PYTHONPATH": str(version)} if version else {})
     started_s, before = time.perf_counter(), os.times()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=_environment())
+    subprocess.run(
+        command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment, cwd=version
+    )
     wall_s, after = time.perf_counter() - started_s, os.times()
     used = after.children_user + after.children_system - before.children_user - before.children_system
     return Duration(wall_s=wall_s, processor_s=used)
