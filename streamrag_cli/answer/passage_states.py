@@ -19,12 +19,10 @@ class PassageStates:
 
     def __init__(self, chunk: Chunk, signs: bytes, starts: Sequence[int], question: "NDArray[np.float32]") -> None:
         """`signs` are the packed states, `starts` the offsets of the tokens; `question` is a vector of unit length."""
-        import numpy as np  # already imported by the embedder
-
         text = chunk.text_to_embed
         self.offset = len(text) - len(chunk.text)
         self._question = question
-        self._bits = unpacked(signs, len(question)).astype(np.float32)
+        self._bits = unpacked(signs, len(question))
         self._token_starts = list(starts[: len(self._bits)])
         self._token_starts[0] = -1  # special tokens have the offset 0, which would break the order
         self._token_starts[-1] = len(text)
@@ -41,10 +39,9 @@ class PassageStates:
         """The cosine between the question and the mean state of each group of tokens, as `cosine` computes it."""
         import numpy as np
 
-        is_member = np.zeros((len(groups), len(self._bits)), dtype=np.float32)
-        for row, tokens in zip(is_member, groups, strict=True):
-            row[slice(tokens.start, tokens.stop) if isinstance(tokens, range) else tokens] = 1
-        sums = 2 * (is_member @ self._bits) - is_member.sum(axis=1, keepdims=True)  # a sign is 2 * bit - 1
+        bits = [self._bits[slice(group.start, group.stop) if isinstance(group, range) else group] for group in groups]
+        counts = np.array([of_group.sum(axis=0, dtype=np.int32) for of_group in bits])
+        sums = 2 * counts - np.array([[len(group)] for group in groups])  # a sign is 2 * bit - 1
         lengths = np.linalg.norm(sums, axis=1)
         cosines: list[float] = (sums @ self._question / np.where(lengths, lengths, 1)).tolist()
         return cosines
