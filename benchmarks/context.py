@@ -1,6 +1,6 @@
 """Measures how often the known answer is in the text that is sent to the model, for several values of `--context`.
 
-    python -m benchmarks.context DATA [--questions 400] [--chars 2250 1900]
+    python -m benchmarks.context DATA [--questions 400] [--chars 2300 1900]
 
 DATA is a data set in BEIR layout with known answers. Prints the share of the questions whose answer is in the text that
 is sent, the mean length of that text and of the whole prompt, in characters, and the processor time to choose the text,

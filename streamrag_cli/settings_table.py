@@ -83,7 +83,7 @@ class Settings:
         flag="--context SIZE",
         commands=("ask", "chat", "serve", "bench"),
         meaning="How much text from the sources is sent to the model: `full` (whole passages), `focused` (the most"
-        " relevant sentences of eight passages, about half as much text), or N (at most N characters of such"
+        " relevant sentences of nine passages, about half as much text), or N (at most N characters of such"
         " sentences).",
         help="Text sent to the model: full (whole passages), focused (relevant sentences), or at most N characters.",
         default_text="focused for a model server on this machine, else full",

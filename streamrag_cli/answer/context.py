@@ -57,7 +57,7 @@ def find_context(
 ) -> Context:
     """Find the passages for a question and, if a model answers it (`for_model`), choose the text to send for each.
 
-    - If only parts of the passages are sent, the text is chosen from at least eight passages, except for clients of a
+    - If only parts of the passages are sent, the text is chosen from at least nine passages, except for clients of a
       server (`for_visitors`). Passages from which nothing is chosen are left out.
     - `cited`: the ids of the chunks that the previous answer cites. They are used only if a model answers.
 

@@ -1,6 +1,6 @@
 """Selects the relevant parts of the passages, to shorten the prompt for a slow model.
 
-A model on a CPU reads 50 to 200 prompt tokens per second before its first word. The relevant sentences of eight
+A model on a CPU reads 50 to 200 prompt tokens per second before its first word. The relevant sentences of nine
 passages contain the answer as often as five whole passages, which are nearly twice as long. List items and table rows
 are chosen one by one, together with the sentence that introduces them. A block of code is sent whole or not at all.
 """
@@ -19,9 +19,9 @@ from streamrag_cli.model import Hit
 from streamrag_cli.retrieval.embedder import Embedder
 from streamrag_cli.retrieval.search import Retrieved
 
-PASSAGES: Final = 8
+PASSAGES: Final = 9
 """The number of passages from which sentences are chosen."""
-CHARS: Final = 2250
+CHARS: Final = 2300
 """The maximum number of characters sent to the model, about 60% of the length of five whole passages."""
 GAP: Final = "[…]"
 _RANK_WEIGHT: Final = 0.1
