@@ -143,7 +143,8 @@ def test_an_unknown_embedder_name_is_refused_and_the_hint_lists_the_accepted_for
     assert caught.value.code == "unknown_embedding"
     assert "\x1b" not in caught.value.message
     assert caught.value.hint == (
-        "use builtin, multilingual or openai:MODEL, such as: export STREAMRAG_EMBEDDING=openai:text-embedding-3-small"
+        "use builtin, multilingual or openai:MODEL, for example:"
+        " export STREAMRAG_EMBEDDING=openai:text-embedding-3-small"
     )
 
 

@@ -255,7 +255,7 @@ def _hedge(tokens: Sequence[_Token]) -> str:
 
 
 class KnownQuantities:
-    """The numbers of a passage, in which the numbers of an answer are looked up."""
+    """The numbers in a passage, used to check the numbers in an answer."""
 
     def __init__(self, text: str) -> None:
         self.text = text

@@ -112,7 +112,7 @@ def _locale_language(environment: Mapping[str, str]) -> str:
 
 
 def _environment(data: str) -> dict[str, str]:
-    """Return tesseract's environment, with one thread: several slow each other down, even on an idle machine."""
+    """Return the environment for tesseract, limited to one thread: several are slower, even on an idle machine."""
     return {"OMP_THREAD_LIMIT": "1", "LC_ALL": "C.UTF-8", **({"TESSDATA_PREFIX": data} if data else {})}
 
 

@@ -160,8 +160,8 @@ def _ingest(
             yield Notice(message=": ".join(suggestion), code="multilingual_suggested")
     for root in run.unread_roots():
         shown = sanitise_line(request.shown_name(root))
-        message = f"no file was read in {shown}; -v lists the skipped files"
-        yield Notice(message=message if run.skipped else f"no file was found in {shown}", code="nothing_read")
+        message = f"no files were read from {shown}; -v lists the skipped files"
+        yield Notice(message=message if run.skipped else f"no files were found in {shown}", code="nothing_read")
     done = done_event(
         run.counts, chunks_written=run.chunks_written, chunks=chunks, started=started, dry_run=request.dry_run
     )

@@ -292,11 +292,11 @@ def confirm_rebuild(request: IngestRequest, settings: Settings) -> None:
     if not others:
         return
     named = shlex.join(map(str, request.paths))
-    dropped = f"the {counted_noun(others, 'document')} from {', '.join(roots[:_NAMED_ROOTS]) or 'elsewhere'}"
+    dropped = f"{counted_noun(others, 'document')} from {', '.join(roots[:_NAMED_ROOTS]) or 'elsewhere'}"
     dropped += f" and {len(roots) - _NAMED_ROOTS} more" if len(roots) > _NAMED_ROOTS else ""
     request.confirmation.require(
-        sanitise_line(f"A rebuild from only {named} would remove {dropped}. Continue?"),
-        message=sanitise_line(f"a rebuild from only {named} would remove {dropped}"),
+        sanitise_line(f"A rebuild with only {named} would remove {dropped} from the collection. Continue?"),
+        message=sanitise_line(f"a rebuild with only {named} would remove {dropped} from the collection"),
         hint=f"leave out PATH to rebuild from all folders, or confirm: streamrag ingest --rebuild {named} --yes",
     )
 

@@ -45,7 +45,7 @@ def show_passage(
 def wrapped_passage(text: str, path: str, terminal: TextIO) -> str:
     """Add spaces to the lines of a passage so that the terminal wraps them between words.
 
-    Returns code and, if `terminal` is not a terminal, all text unchanged.
+    Code is returned unchanged; other text too, unless `terminal` is a TTY.
     """
     if not terminal.isatty() or text_kind(PurePosixPath(path)) == "code":
         return text

@@ -37,5 +37,5 @@ def make_embedder(name: str, *, base_url: str | None, api_key: str | None, timeo
         f"unknown embedder {sanitise_line(name[:100])!r}",
         code="unknown_embedding",
         hint="use builtin, multilingual or openai:MODEL,"
-        " such as: export STREAMRAG_EMBEDDING=openai:text-embedding-3-small",
+        " for example: export STREAMRAG_EMBEDDING=openai:text-embedding-3-small",
     )

@@ -239,5 +239,5 @@ def check_text(text: str, *, name: str = "the question") -> None:
         raise UsageError(
             f"{name} contains NUL or surrogate characters",
             code="bad_request",
-            hint="send the question as plain text",
+            hint="send plain text",
         )

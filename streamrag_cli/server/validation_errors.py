@@ -113,6 +113,8 @@ def _message(field: str, kind: str, limits: Mapping[str, Any]) -> str:
             return f"{field}: must be at most {limits['le']:g}"
         case "string_too_long":
             return f"{field}: must have at most {limits['max_length']} characters"
+        case "string_too_short":
+            return f"{field}: must have at least {limits['min_length']} character"
         case "too_long":
             return f"{field}: must have at most {limits['max_length']} entries"
         case "too_short":

@@ -13,10 +13,10 @@ from streamrag_cli.settings import Settings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One ingest. Without `changed`, whole paths are ingested.
+    """A job for the worker, normally one ingest. If `changed` is None, whole paths are ingested.
 
-    If `only_loads` is set, nothing is ingested. The worker only imports its libraries or, in addition, loads the
-    embedder, so that a later job does not have to wait for this.
+    If `only_loads` is set, nothing is ingested: the worker only imports its libraries and, for "embedder", also loads
+    the embedder, so that a later job does not have to wait for them.
 
     `asks` is True if the user can be asked for confirmation. `follow`, `max_pages` and `starts` are as in
     `IngestRequest`.

@@ -51,7 +51,7 @@ _NEEDS_THE_USER: Final = ExitCode.USAGE
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """The changes in a running job. `is_first` marks the first sync."""
+    """The changed paths that a running job syncs. `is_first` marks the first sync."""
 
     paths: frozenset[str]
     is_whole: bool

@@ -44,7 +44,7 @@ def test_cells_without_a_stored_text_show_their_value() -> None:
     )
 
 
-def test_cells_with_an_empty_text_show_their_value_unless_it_is_zero() -> None:
+def test_cells_with_empty_text_show_their_value_unless_it_is_zero() -> None:
     cells = "".join(
         f'<table:table-cell table:formula="of:=A1" office:value-type="{kind}" office:value="{value}"><text:p/>'
         "</table:table-cell>"

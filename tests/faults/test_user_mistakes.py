@@ -303,8 +303,8 @@ def test_a_rebuild_that_drops_other_folders_requires_the_yes_flag(cli_with_notes
         2,
         b"",
         [
-            f"streamrag: a rebuild from only letters would remove the {MANY} documents from {work}/notes:"
-            " this requires --yes",
+            f"streamrag: a rebuild with only letters would remove {MANY} documents from {work}/notes"
+            " from the collection: this requires --yes",
             "hint: leave out PATH to rebuild from all folders, or confirm: streamrag ingest --rebuild letters --yes",
         ],
     )
@@ -329,7 +329,7 @@ def test_a_rebuild_that_drops_other_folders_is_confirmed_on_a_terminal(
         ended = terminal.wait_for_end(process)
 
     letters = cli_with_notes.directory / "letters"
-    question = f"A rebuild from only notes would remove the 1 document from {letters}. Continue? [y/N]"
+    question = f"A rebuild with only notes would remove 1 document from {letters} from the collection. Continue? [y/N]"
     assert question in re.sub(r"\s+", " ", " ".join(terminal.lines))
     assert (ended, documents(cli_with_notes)) == (code, left)
 

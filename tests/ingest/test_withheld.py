@@ -221,8 +221,8 @@ def test_a_folder_in_which_no_file_was_read_causes_a_notice(ingests: Ingests) ->
     ingests.run("empty")
     empty = [event.message for event in ingests.events if isinstance(event, Notice)]
     assert (packed, empty) == (
-        ["no file was read in packed; -v lists the skipped files"],
-        ["no file was found in empty"],
+        ["no files were read from packed; -v lists the skipped files"],
+        ["no files were found in empty"],
     )
 
 

@@ -113,12 +113,12 @@ def test_twenty_turns_are_accepted_even_if_answers_are_missing(settings: Setting
         (
             [{"question": "Is\0it?"}],
             "an earlier question contains NUL or surrogate characters",
-            "send the question as plain text",
+            "send plain text",
         ),
         (
             [{"question": "Is it?", "answer": "\0"}],
             "an earlier answer contains NUL or surrogate characters",
-            "send the question as plain text",
+            "send plain text",
         ),
     ],
 )

@@ -128,7 +128,16 @@ def test_a_passage_in_an_unserved_collection_is_reported_as_missing(store: Setti
             {
                 "error": "chunk_id contains NUL or surrogate characters",
                 "code": "bad_request",
-                "hint": "send the question as plain text",
+                "hint": "send plain text",
+            },
+        ),
+        (
+            "chunk_id=",
+            422,
+            {
+                "error": "chunk_id: must have at least 1 character",
+                "code": "bad_request",
+                "hint": "send the chunk_id of a source or hit",
             },
         ),
         (

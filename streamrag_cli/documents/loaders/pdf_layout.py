@@ -88,7 +88,7 @@ def _is_in_order(runs: Sequence[Run]) -> bool:
 
 
 def _blocks(runs: list[Run]) -> Iterator[list[list[Run]]]:
-    """Yield the rows in reading order, as one list for each column and for each part between columns."""
+    """Yield the rows in reading order: one list for each column, and one for each full-width part."""
     gutter = _best_gutter(runs)
     if gutter is None:
         yield _rows_as_drawn(runs)

@@ -166,7 +166,7 @@ class _Pages:
 
 
 def _exclusion(patterns: Any) -> Callable[[str], bool]:
-    """Return a function that decides whether a page is excluded, from its path and query below the root."""
+    """Return a function that decides whether to exclude a page. It takes the page's path below the root."""
     rules = IgnoreRules().excluding("/", exclude_rules(patterns))
 
     def is_excluded(path: str) -> bool:
