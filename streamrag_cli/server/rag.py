@@ -31,7 +31,7 @@ from streamrag_cli.service.interface import Selection
 router = APIRouter()
 _STREAM: Final[dict[int | str, dict[str, Any]]] = {
     200: {
-        "description": "Server-sent events with `id: N` and `data: {json}`. The last one has the type `done` or `error`.",
+        "description": "Server-sent events with `id: N` and `data: {json}`. The last one is of type `done` or `error`.",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     },
     204: {"description": "The browser reconnected automatically, so the question is not asked again."},
