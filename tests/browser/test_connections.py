@@ -81,13 +81,14 @@ def test_a_question_can_be_repeated_after_a_server_restart(browser: Browser, lib
             page.call("click", ".source .open")
             page.wait_until("document.querySelector('.passage .failure')")
             assert page.text(".passage .failure") == "The server cannot be reached."
+            assert page.text(".source.opened .excerpt").startswith("The lighthouse was built")
 
             with running_server(settings, port=server.port):
                 page.call("click", ".turn:last-child .again")
                 visit.wait_for_status("Answered.")
                 page.value("document.querySelectorAll('.source .open').forEach((each) => each.click())")
                 page.wait_until("document.querySelector('.turn:last-child .passage .text')")
-                assert [text.strip() for text in page.texts(".answer")] == ["Half", "Whole [1]."]
+                assert [text.strip() for text in page.texts(".answer")] == ["Half", "Whole\u00a0[1]."]
         release.set()
 
 

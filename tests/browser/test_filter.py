@@ -24,6 +24,25 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield server.url
 
 
+def test_a_question_with_a_wrong_filter_can_be_repeated_with_a_corrected_one(browser: Browser, url: str) -> None:
+    with browser.page() as page:
+        page.goto(url)
+        page.call("click", "#filter summary")
+        page.call("fill", '#filter input[name="in"]', "nowhere")
+        page.call("fill", "#question", PUMP)
+        page.press("Enter")
+        page.wait_until("document.getElementById('status').textContent === 'No answer.'")
+        problem = page.texts(".problem p")
+        page.call("fill", '#filter input[name="in"]', "docs/cars")
+        page.call("click", ".again")
+        page.wait_until("document.getElementById('status').textContent === 'Answered.'")
+        sources = page.texts(".source .document")
+        scope = page.text(".scope")
+
+    assert problem == ["no document matches the filter", "change or clear the filter, and ask again"]
+    assert (scope, sources) == ("Restricted to: docs/cars", ["docs/cars/pump.txt"])
+
+
 def sources_of_answer(page: Page) -> set[str]:
     page.call("fill", "#question", PUMP)
     page.press("Enter")

@@ -8,7 +8,7 @@ import pytest
 
 from streamrag_cli.settings import ServerSettings, Settings
 from tests.support.chromium import Browser, Page
-from tests.support.openai_replies import Cut, Hold, answer, stream, token
+from tests.support.openai_replies import Cut, Hold, answer, failure, stream, token
 from tests.support.running_server import running_server
 from tests.support.visit import Visit, Visiting
 
@@ -27,10 +27,10 @@ def test_a_question_is_answered_with_sources_citations_and_times(visiting: Visit
 
         assert page.text(".asked") == "What is the fee for a berth?"
         assert page.value("document.querySelector('.answer').innerHTML") == (
-            '<p dir="auto">A berth is let for <strong>24 hours</strong> '
+            "<p>A berth is let for <strong>24 hours</strong>&nbsp;"
             '<a class="citation" href="#turn-1-source-1" aria-label="Source 1, docs/harbour.md" '
             'title="docs/harbour.md">[1]</a>. '
-            'The fee is unknown <span class="citation unknown" title="No source has this number">[42?]'
+            'The fee is unknown&nbsp;<span class="citation unknown" title="No source has this number">[42?]'
             '<span class="spoken"> no such source</span></span>.</p>\n'
         )
         assert page.texts(".source .document")[0] == "docs/harbour.md"
@@ -114,7 +114,7 @@ def test_a_cut_off_answer_stays_visible_with_an_error_and_a_hint(visiting: Visit
 
         assert visit.page.text(".answer") == "Half an answer"
         assert "ended the answer before it was complete" in visit.page.text(".problem")
-        assert visit.page.text(".problem .hint") == "ask again"
+        assert visit.page.text(".problem .hint") == "Ask again"
         assert visit.page.value("document.querySelector('#stop').hidden")
 
 
@@ -132,6 +132,13 @@ def test_a_late_notice_is_shown_below_the_answer(visiting: Visiting) -> None:
         visit.ask_and_wait("What is the fee for a berth?")
 
         assert visit.page.texts(".afterword li") == ["the model reached its token limit, so the answer is cut off"]
+
+
+def test_a_repeated_notice_is_shown_once(visiting: Visiting) -> None:
+    with visiting([failure(500, "crashed"), failure(500, "crashed"), answer("The third attempt.")]) as visit:
+        visit.ask_and_wait("What is the fee for a berth?")
+
+        assert visit.page.texts(".notices li") == ["the model did not answer; trying again"]
 
 
 def test_a_citation_leads_to_its_source_and_back(visiting: Visiting) -> None:
@@ -236,7 +243,7 @@ def test_without_a_model_the_page_states_that_it_shows_quotes(browser: Browser, 
         page.press("Enter")
         page.wait_until("document.getElementById('status').textContent === 'Answered.'")
 
-        assert "no model is connected, so these are quotes" in page.text(".notices li")
+        assert page.text(".notices li") == "No model is connected, so these are quotes from the documents"
         assert "The fee is 18 euros a night" in page.text(".answer")
 
 

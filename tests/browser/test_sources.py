@@ -81,7 +81,7 @@ def test_an_unsupported_citation_is_marked(visiting: Visiting) -> None:
         page = visit.page
         page.value(UNSUPPORTED)
 
-        assert page.text(".answer") == "Eight [1?] of nine [2], or [1?]."
+        assert page.text(".answer") == "Eight\u00a0[1?] of nine\u00a0[2], or\u00a0[1?]."
         assert page.texts(".citation.unsupported") == ["[1?]", "[1?]"]
         assert page.value("document.querySelector('.citation').getAttribute('aria-label')") == (
             "Source 1, 1.md, the passage may not support the sentence"

@@ -47,6 +47,20 @@ def test_a_citation_marker_without_a_source_has_a_question_mark() -> None:
     assert shown.text == ["As [1], [3] and [4?] say"]
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_row_never_begins_with_a_citation(seed: int) -> None:
+    text = (
+        "The fee is 18 euros [1]. " * 3
+        + "It is paid\n[1] by **card** [2][1].\n\n- So it is [1, 2].\n\n> And it is so [4].\n"
+    )
+    for columns in range(16, 40):
+        shown = streamed(text, columns=columns, lines=24, seed=seed, references=REFERENCES, html="shown")
+        expected = rendered_whole(text, columns=columns, references=REFERENCES, html="shown")
+
+        assert [row for row in shown.text if row.strip(" ▌•").startswith("[")] == []
+        assert shown.cells == expected.cells
+
+
 def test_citation_markers_are_plain_text_if_there_are_no_references() -> None:
     assert streamed("As [1] says", columns=40, lines=5, seed=1).text == ["As [1] says"]
 

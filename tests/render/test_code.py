@@ -32,8 +32,31 @@ def test_code_in_lists_and_quotes_is_copied_without_their_indent_and_marks() -> 
     )
 
     assert copied(text, columns=50, lines=40) == [
-        "Steps:", "", " 1 Install it:", COMMAND, " 2 Then", "def f():", "    return 1", "", " •", "first",
+        "Steps:", "", " 1 Install it:", "", COMMAND, "", " 2 Then", "", "def f():", "    return 1", "", " •", "first",
     ]  # fmt: skip
+
+
+CONTAINERS = {
+    "- a\n  ```\n  x\n  ```\n  b\n- c\n\n      y\n- ```\n  z\n  ```\n- d\n": [
+        *("", " • a", "", "x", "", "   b", " • c", "", "y", "", " •", "z", "", " • d"),
+    ],
+    "> a\n> ```\n> x\n>\n> y\n> ```\n> b\n> - c\n>   ```\n>   z\n>   ```\n> ~~~\n> w\n> ~~~\n": [
+        *("", "▌ a", "", "x", "", "y", "", "▌ b", "▌  • c", "", "z", "w"),
+    ],
+}
+
+
+@pytest.mark.parametrize("text", CONTAINERS)
+@pytest.mark.parametrize("lines", [4, 8, 24])
+def test_a_blank_row_separates_code_in_lists_and_quotes_from_text(text: str, lines: int) -> None:
+    for seed, pieces in enumerate((1, 10, 200)):
+        assert streamed(text, columns=40, lines=lines, seed=seed, pieces=pieces).text == CONTAINERS[text]
+
+
+def test_a_rule_in_a_quote_that_is_taller_than_the_screen_is_shown() -> None:
+    shown = streamed("> a\n>\n> ***\n> ```\n> b\n> ```\n", columns=8, lines=4, seed=1)
+
+    assert "▌ ------" in shown.text
 
 
 @pytest.mark.parametrize("shape", ["漢字" * 90, "x漢" * 70 + "y", "🎉 party " * 30, "é" * 200, "a" * 60, "a" * 61])

@@ -17,7 +17,7 @@ from rich.style import Style
 from rich.theme import Theme
 
 from streamrag_cli.render.markdown import MarkdownStream
-from streamrag_cli.render.markdown.parsing import Html, Parser
+from streamrag_cli.render.markdown.parsing import UNBREAKABLE_SPACE, Html, Parser
 from streamrag_cli.render.markdown.rows import PROSE_COLUMNS
 from streamrag_cli.render.markdown.theme import MARKDOWN_STYLES
 from streamrag_cli.text import sanitise
@@ -63,14 +63,23 @@ class _TableWithoutEdge(TableElement):
 
 
 def _with_code(written: str, code: list[str]) -> Iterator[str]:
-    """Put each line of code at the left edge, on `CODE_BACKGROUND`, without wrapping it."""
+    """Put each line of code at the left edge, on `CODE_BACKGROUND`, without wrapping it.
+
+    In a list or quote, a blank row separates it from text.
+    """
+    after_code = after_text = False
     for row in written.split("\n"):
-        if marked := _MARKED.fullmatch(row):
-            if _STYLE.sub("", marked[1]).strip(" ▌"):
-                yield f"{marked[1]}\x1b[0m"
+        marked = _MARKED.fullmatch(row)
+        text = marked[1] if marked else row
+        has_text = _STYLE.sub("", text).strip(" ▌") != ""
+        is_inner_code = marked is not None and _STYLE.sub("", text) != ""
+        if (after_code and has_text) or (after_text and is_inner_code and not has_text):
+            yield ""
+        if has_text or not marked:
+            yield f"{text}\x1b[0m" if marked else text
+        if marked:
             yield f"\x1b[45m{code[ord(marked[2]) - _FIRST_MARK].expandtabs(4)}\x1b[0m"
-        else:
-            yield row
+        after_code, after_text = is_inner_code, has_text and not is_inner_code
 
 
 def _without_repeated_addresses(children: list[Token]) -> list[Token]:
@@ -177,7 +186,7 @@ def rendered_whole(
     _make_safe(markdown.parsed)
     console.print(markdown)
     emulator = Emulator(columns, lines)
-    rows = "\n".join(_with_code(written.getvalue(), markdown.code))
+    rows = "\n".join(_with_code(written.getvalue(), markdown.code)).replace(UNBREAKABLE_SPACE, " ")
     emulator.write(_PADDING.sub("\r\n", rows))
     return emulator
 

@@ -7,6 +7,7 @@ citation if the caller passes the known numbers.
 import re
 from collections.abc import Container, Iterable, Iterator
 from functools import cache
+from itertools import pairwise
 from typing import Final, Literal, TypeAlias
 from urllib.parse import unquote
 
@@ -21,6 +22,12 @@ Html: TypeAlias = Literal["shown", "dropped"]
 UNKNOWN_CITATION: Final = "citation-unknown"
 ADDRESS: Final = "link_url"
 """The tag for a link whose text is its address, which is shown once."""
+
+UNBREAKABLE_SPACE: Final = "\ufdd0"
+"""Takes the place of the space before a citation, because Rich breaks lines at every blank, even at U+00A0.
+
+It is a noncharacter, so that texts do not contain it. `RowRenderer` shows it as a space.
+"""
 
 _TEXTS: Final = frozenset({"text", "text_special"})
 _BREAK: Final = re.compile(r"<br\s*/?>", re.IGNORECASE)
@@ -73,6 +80,7 @@ class Parser:
         for token in tokens:
             if token.type == "inline":
                 token.children = list(self._inline(_with_addresses_once(token.children or [])))
+                _keep_citations_with_words(token.children)
             else:
                 token.content = sanitise(token.content)
                 token.info = sanitise_line(token.info).strip()
@@ -176,12 +184,24 @@ def _with_citations(text: str, cited: Container[int]) -> Iterator[Token]:
             known = int(number.group()) in cited
             opening = number.start() - 1 if number.start() == marker.start() + 1 else number.start()
             closing = number.end() + 1 if number.end() == marker.end() - 1 else number.end()
-            yield _words(text[end:opening])
+            if end < opening:
+                yield _words(text[end:opening])
             shown = text[opening : number.end()] + ("" if known else "?") + text[number.end() : closing]
             tag = citation_tag(int(number.group())) if known else UNKNOWN_CITATION
             yield Token("citation", tag, 0, content=shown)
             end = closing
     yield _words(text[end:])
+
+
+def _keep_citations_with_words(tokens: list[Token]) -> None:
+    """Make the space before each citation unbreakable, so that no row begins with a citation."""
+    for before, token in pairwise(tokens):
+        if token.type != "citation":
+            continue
+        if before.type == "softbreak":
+            before.type, before.content = "text", UNBREAKABLE_SPACE
+        elif before.type == "text" and before.content.endswith(" "):
+            before.content = before.content[:-1] + UNBREAKABLE_SPACE
 
 
 def _words(text: str) -> Token:

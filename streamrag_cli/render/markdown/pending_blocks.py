@@ -122,7 +122,8 @@ class PendingBlocks:
         whole = replace(first, source=first.source + part.source, last_number=part.last_number)
         unit.part, unit.is_open = whole, is_open
         if is_open and len(str(whole.last_number)) == len(str(first.last_number)):
-            rendered = self._renderer.final(part, preceding=Preceding.BLOCK)
+            rendered = self._renderer.final(part, preceding=self.last)
+            self.last = rendered.last
             unit.rows += rendered.rows
             unit.height += self._renderer.live_height(rendered.rows)
             unit.unresolved |= rendered.unresolved

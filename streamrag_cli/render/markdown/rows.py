@@ -15,7 +15,13 @@ from rich.style import Style
 from rich.text import Text
 from rich.theme import Theme
 
-from streamrag_cli.render.markdown.parsing import UNKNOWN_CITATION, Html, Parser, citation_tag
+from streamrag_cli.render.markdown.parsing import (
+    UNBREAKABLE_SPACE,
+    UNKNOWN_CITATION,
+    Html,
+    Parser,
+    citation_tag,
+)
 from streamrag_cli.render.markdown.slices import Preceding, Slice, last_of
 from streamrag_cli.render.markdown.theme import MARKDOWN_STYLES
 from streamrag_cli.text import sanitise_line
@@ -160,7 +166,11 @@ class RowRenderer:
             cited=self._cited,
         )
         lines = self._console.render_lines(markdown, self._options, pad=False)
-        return markdown.with_code(lines[1:] if part.is_continuation else lines, self._console)
+        if part.is_continuation:
+            # Rich draws no blank row above a quote that ends in a rule.
+            begins = 1 if lines and not any(segment.text.strip() for segment in lines[0]) else 0
+            return markdown.with_code(lines[begins:], self._console, continues=preceding)
+        return markdown.with_code(lines, self._console, continues=None)
 
     def code(self, lines: Iterable[Text]) -> list[Row]:
         return [self.text_row(line) for line in lines]
@@ -204,7 +214,11 @@ class RowRenderer:
         return self.row(list(text.render(self._console)))
 
     def row(self, segments: list[Segment]) -> Row:
-        visible = [segment for segment in segments if segment.text and not segment.control]
+        visible = [
+            Segment(segment.text.replace(UNBREAKABLE_SPACE, " "), segment.style)
+            for segment in segments
+            if segment.text and not segment.control
+        ]
         while visible and _is_blank(visible[-1]):
             visible.pop()
         if visible and not _shows_blanks(visible[-1].style):

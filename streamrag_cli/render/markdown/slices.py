@@ -20,10 +20,12 @@ class Preceding(Enum):
 
     NOTHING = "nothing, or a rule"
     DEFINITION = "a definition that produces output"
+    CODE = "code, or a list or quote that ends in code"
     BLOCK = "any other block"
 
 
 _CODE_LINE: Final = "code_line"
+_CODE_BLOCKS: Final = frozenset({"fence", "code_block"})
 _CONTAINER_MARKS: Final = " ▌"
 
 
@@ -140,24 +142,46 @@ class Slice(Markdown):
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield from super().__rich_console__(console, options.update(width=self.prose_columns))
 
-    def with_code(self, lines: list[list[Segment]], console: Console) -> list[list[Segment]]:
+    def with_code(
+        self, lines: list[list[Segment]], console: Console, *, continues: Preceding | None
+    ) -> list[list[Segment]]:
         """Replace the placeholders in rendered `lines` with the lines of code, which begin at the left edge.
 
         They are not wrapped, so that copied code has neither an indent nor additional newlines. A bullet or number
-        before the code keeps its own row.
+        before the code keeps its own row. In lists and quotes, a blank row separates code and text. `continues` is what
+        precedes `lines` in the same list or quote.
         """
-        return [row for line in lines for row in self._with_code(line, console)] if self.code_lines else lines
-
-    def _with_code(self, line: list[Segment], console: Console) -> Iterator[list[Segment]]:
-        for at, segment in enumerate(line):
-            number = segment.style.meta.get(_CODE_LINE) if segment.style else None
+        after_code = continues is Preceding.CODE
+        after_text = continues is not None and not after_code
+        if not self.code_lines and not after_code:
+            return lines
+        rows: list[list[Segment]] = []
+        for line in lines:
+            before, number = _code_placeholder(line)
+            has_text = _has_text(before)
+            is_inner_code = number is not None and bool(before)
+            if (after_code and has_text) or (after_text and is_inner_code and not has_text):
+                rows.append([])
+            if has_text or number is None:
+                rows.append(before)
             if number is not None:
-                before = line[:at]
-                if "".join(each.text for each in before).strip(_CONTAINER_MARKS):
-                    yield before
-                yield list(self.code_lines[number].render(console))
-                return
-        yield line
+                rows.append(list(self.code_lines[number].render(console)))
+            after_code, after_text = is_inner_code, has_text and not is_inner_code
+        return rows
+
+
+def _code_placeholder(line: list[Segment]) -> tuple[list[Segment], int | None]:
+    """The segments before the placeholder of a line of code, and the number of that line; None if there is none."""
+    for at, segment in enumerate(line):
+        number = segment.style.meta.get(_CODE_LINE) if segment.style else None
+        if number is not None:
+            return line[:at], number
+    return line, None
+
+
+def _has_text(line: list[Segment]) -> bool:
+    """Whether the line has more than the indent of a list or the mark of a quote, such as a bullet."""
+    return "".join(segment.text for segment in line).strip(_CONTAINER_MARKS) != ""
 
 
 def _with_separators(tokens: list[Token], preceding: Preceding) -> Iterator[Token]:
@@ -179,4 +203,5 @@ def last_of(tokens: list[Token], preceding: Preceding) -> Preceding:
         case "definition_close":
             return Preceding.DEFINITION
         case _:
-            return Preceding.BLOCK
+            innermost = next((token.type for token in reversed(tokens) if token.nesting >= 0), "")
+            return Preceding.CODE if innermost in _CODE_BLOCKS else Preceding.BLOCK

@@ -130,16 +130,13 @@ function showLayout() {
   question.placeholder = conversation.isEmpty ? "" : words.FOLLOW_UP;
 }
 
-/**
- * @param {string} text
- * @param {import("./client.js").Filter} filter
- */
-function ask(text, filter) {
+/** @param {string} text */
+function ask(text) {
   exchange?.stop();
   const history = conversation.history();
   const isFirst = conversation.isEmpty;
   // The list of collections may not be loaded yet.
-  const turn = new Turn(text, collection.value || conversation.collection, filter);
+  const turn = new Turn(text, collection.value || conversation.collection, readFilter(filterFields));
   turn.onAskAgain(() => askAgain(turn));
   conversation.add(turn);
   conversation.save();
@@ -156,18 +153,19 @@ function submit() {
   question.value = "";
   // An on-screen keyboard would cover the answer.
   if (matchMedia("(pointer: coarse)").matches) question.blur();
-  ask(text, readFilter(filterFields));
+  ask(text);
 }
 
 /**
- * Ask the question of a turn again, as the newest turn. A partial answer of the old turn stays on the page.
+ * Ask the question of a turn again, as the newest turn, with the current collection and filter. A partial answer of the
+ * old turn stays on the page.
  * @param {Turn} turn
  */
 function askAgain(turn) {
   if (!matchMedia("(pointer: coarse)").matches) question.focus();
   turn.markAskedAgain();
   if (!turn.answer) conversation.remove(turn);
-  ask(turn.question, turn.record.filter);
+  ask(turn.question);
 }
 
 function stop() {

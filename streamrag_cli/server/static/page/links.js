@@ -1,10 +1,13 @@
 // @ts-check
-/** Prepares an answer for the page: shows the host of each link, links citations, makes code and tables scrollable. */
+/** Prepares an answer for the page: hosts of links, links of citations, writing direction, scrollable code and tables. */
 
 import { resolveCitation } from "./citations.js";
 import { copyButton } from "./copying.js";
 import { element } from "./elements.js";
 import * as words from "./words.js";
+
+/** A cell with at most so many characters, such as a date, is not broken into lines. */
+const MAX_UNBROKEN_CHARS = 12;
 
 /**
  * Prepare a fragment of an answer for the page.
@@ -19,7 +22,11 @@ export function decorate(fragment, { sources, prefix, isFinished }) {
   for (const marker of fragment.querySelectorAll("span.citation")) resolveCitation(marker, sources, prefix);
   for (const scroller of fragment.querySelectorAll("pre, .table")) makeScrollable(scroller);
   for (const pre of fragment.querySelectorAll("pre")) frameCode(pre, isFinished);
-  for (const block of fragment.querySelectorAll("p, h3, h4, h5, h6, li, td, th")) block.setAttribute("dir", "auto");
+  for (const cell of fragment.querySelectorAll("th, td")) {
+    cell.classList.toggle("short", (cell.textContent ?? "").length <= MAX_UNBROKEN_CHARS);
+  }
+  // Bullets, columns and the line next to a quote are on the side where its text begins. The CSS aligns each paragraph.
+  for (const block of fragment.querySelectorAll("ul, ol, blockquote, .table")) block.setAttribute("dir", "auto");
 }
 
 /** @param {HTMLAnchorElement} link */
@@ -58,6 +65,7 @@ function makeScrollable(scroller) {
 function frameCode(pre, isFinished) {
   const language = /(?:^|\s)language-(\S+)/.exec(pre.firstElementChild?.className ?? "")?.[1] ?? "";
   const frame = element("div", "code");
+  frame.dir = "ltr";
   const bar = element("div", "bar");
   bar.append(element("span", "language", language));
   // Without the last line break, a shell does not run a pasted command immediately.

@@ -12,6 +12,7 @@ import { plainText } from "./plain-text.js";
 
 const SAFE_ADDRESS = /^(?:https?:\/\/|mailto:)/i;
 const CITATION = /\[\s*(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\s*\](?![(:])/y;
+const UNBREAKABLE_SPACE = "\u00a0";
 const LINE_BREAK = /<br\s*\/?>/iy;
 
 /** @param {string} address */
@@ -130,6 +131,20 @@ function prepare(state) {
     if (token.type === "fence" || token.type === "code_block") token.content = plainText(token.content);
     if (/^t[hd]_open$/.test(token.type)) alignByClass(token);
     for (const child of token.children ?? []) prepareInline(child);
+    keepCitationsWithWords(token.children ?? []);
+  }
+}
+
+/**
+ * Makes the space before each citation unbreakable, so that no line begins with a citation.
+ * @param {any[]} tokens of one block
+ */
+function keepCitationsWithWords(tokens) {
+  for (const [at, token] of tokens.entries()) {
+    const before = tokens[at - 1];
+    if (token.type !== "citation" || !before) continue;
+    if (before.type === "softbreak") Object.assign(before, { type: "text", content: UNBREAKABLE_SPACE });
+    else if (before.type === "text") before.content = before.content.replace(/ $/, UNBREAKABLE_SPACE);
   }
 }
 

@@ -180,11 +180,12 @@ export class Turn {
   }
 
   /**
-   * Show a note, below the answer if the answer has begun, so that text being read does not move.
+   * Show a note once, below the answer if the answer has begun, so that text being read does not move.
    * @param {string} message
    */
   #showNote(message) {
-    this.#part(this.#hasText ? "afterword" : "notices").append(element("li", "", message));
+    const list = this.#part(this.#hasText ? "afterword" : "notices");
+    if (list.lastElementChild?.textContent !== message) list.append(element("li", "", message));
   }
 
   /** @param {string} model */

@@ -150,6 +150,7 @@ export function unreachable(isOnline) {
 export function advice({ code, hint, http_status, retry_after_s: wait_s }, isOnline) {
   if (wait_s !== undefined) return `try again in ${wait_s} s`;
   if (http_status === 401 && code !== "other_user") return "reload the page, and enter the server’s key as the password";
+  if (code === "no_document_matches") return "change or clear the filter, and ask again";
   if (NO_CONNECTION.includes(code) && !isOnline) return "this device is offline; ask again when it is connected";
   return hint;
 }
