@@ -80,7 +80,8 @@ class Layout:
     def activate(self, active: "ActiveEpoch") -> None:
         """Activate an epoch atomically: after a power failure, either the former or the new epoch is active."""
         fresh = self._current_file.with_suffix(".new")
-        with fresh.open("w", encoding="utf-8") as file:
+        fresh.unlink(missing_ok=True)  # left by a killed process; or a link, whose target would be overwritten
+        with fresh.open("x", encoding="utf-8") as file:
             json.dump({"epoch": active.epoch, "roots": list(active.roots)}, file)
             file.flush()
             os.fsync(file.fileno())
