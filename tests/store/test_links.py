@@ -41,7 +41,7 @@ def test_writing_to_a_store_does_not_overwrite_the_target_of_a_link(
         "epoch-*",
     ],
 )
-def test_a_link_in_place_of_a_file_is_reported_as_damage(local_store: LocalStore, tmp_path: Path, pattern: str) -> None:
+def test_a_link_instead_of_a_file_is_reported_as_damage(local_store: LocalStore, tmp_path: Path, pattern: str) -> None:
     local_store.put(ANIMALS)
     (link,) = local_store.directory.glob(f"collections/default/{pattern}")
     target = link.rename(tmp_path / "target")
