@@ -1,5 +1,6 @@
 """Tests that apply only to local stores, in which catalog and vectors are separate."""
 
+import os
 import shutil
 from contextlib import suppress
 from threading import Event, Thread
@@ -94,3 +95,15 @@ def test_roots_that_cannot_be_saved_are_a_store_error(local_store: LocalStore) -
 
     with pytest.raises(StoreError, match="cannot be written to"), local_store.writing() as writer:
         writer.add_roots(["/docs"])
+
+
+def test_no_other_user_can_replace_a_collection_of_a_store_that_is_readable(local_store: LocalStore) -> None:
+    local_store.directory.mkdir(mode=0o755)
+    before = os.umask(0)
+    try:
+        local_store.put(APPLES)
+    finally:
+        os.umask(before)
+
+    collections = local_store.directory / "collections"
+    assert [each.stat().st_mode & 0o777 for each in (collections, collections / "default")] == [0o700, 0o700]
