@@ -14,14 +14,17 @@ _NEXT_TO_DATABASE: Final = ("", "-wal", "-shm", "-journal")
 
 
 def require_regular_files(database: Path) -> bool:
-    """Return whether a SQLite database exists. Raises OSError if it or one of its side files is not a regular file."""
+    """Return whether a SQLite database exists.
+
+    Raises OSError if it or one of its side files is not a regular file, such as a link to another database.
+    """
     exists = [_is_regular(database.with_name(database.name + suffix)) for suffix in _NEXT_TO_DATABASE]
     return exists[0]
 
 
 def _is_regular(file: Path) -> bool:
     try:
-        mode = file.stat().st_mode
+        mode = file.lstat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         return False
     if not stat.S_ISREG(mode):

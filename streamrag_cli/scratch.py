@@ -2,19 +2,25 @@
 
 import fcntl
 import os
+import re
 import shutil
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
+
+_SUFFIX: Final = ".scratch"
+_RANDOM: Final = "[a-z0-9_]{8}"
+"""The characters that `tempfile` adds to the prefix."""
 
 
 class ScratchDirectory:
     """A new directory in the temporary directory, which only this user can open. `close` removes it.
 
     It is locked as long as its process lives. A process that creates a directory with the same prefix first removes
-    the directories of this user that are not locked, because their process was killed. Raises OSError.
+    the directories of this user that are not locked, because their process was killed. It compares whole names, because
+    users have directories with similar ones, such as `streamrag-copy-backup`. Raises OSError.
     """
 
     def __init__(self, prefix: str) -> None:
@@ -24,7 +30,7 @@ class ScratchDirectory:
 
     def _create(self, prefix: str) -> bool:
         """Create and lock a directory. False if another process has removed it before it was locked."""
-        self.path = Path(tempfile.mkdtemp(prefix=prefix))
+        self.path = Path(tempfile.mkdtemp(_SUFFIX, prefix))
         try:
             self._locked = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -50,7 +56,10 @@ class ScratchDirectory:
 
 
 def _remove_abandoned(prefix: str) -> None:
-    for each in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+    name = re.compile(re.escape(prefix) + _RANDOM + re.escape(_SUFFIX))
+    for each in Path(tempfile.gettempdir()).glob(f"{prefix}*{_SUFFIX}"):
+        if not name.fullmatch(each.name):
+            continue
         with suppress(OSError):
             if each.stat(follow_symlinks=False).st_uid != os.geteuid():
                 continue

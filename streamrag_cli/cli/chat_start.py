@@ -50,7 +50,7 @@ def run_chat(
     # In a pipe, hints are commands for the shell, because the user cannot type chat commands.
     process.hint_command = replace(process.hint_command, command="chat" if is_interactive else "ask")
     runner, local_service = asyncio.Runner(), WarmLocalService()
-    process.signals.handle_conversation(resumes=is_interactive)
+    process.signals.end_on_hangup(resumes=is_interactive)
     try:
         with (
             Keyboard(process.stdin) if is_interactive else nullcontext() as keyboard,

@@ -141,6 +141,7 @@ def command(
         next_command=process.with_target_flags("streamrag ask") + ' "..."',
     )
     confirmation = confirmation_for(process, yes=yes, paused=getattr(shown, "paused", nullcontext))
+    process.signals.end_on_hangup()  # closing the terminal must not lose what has been embedded
     if watching is not None:
         from streamrag_cli.ingest.roots import IngestRequest
         from streamrag_cli.render.watch import watch_renderer

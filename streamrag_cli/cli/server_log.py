@@ -23,6 +23,12 @@ _LEVELS: Final = {"all": logging.INFO, "errors": logging.ERROR, "off": logging.C
 _INTERNAL: Final = ("streamrag_cli", "uvicorn.error", "asyncio")
 _QUEUED_LINES: Final = 10_000
 _FLUSH_S: Final = 0.5
+_CANNOT_ACCEPT: Final = (
+    "socket.accept() out of system resource",
+    "Exception in callback BaseSelectorEventLoop._start_serving(",  # it tries again after the server has been closed
+)
+"""Messages that asyncio logs while no file descriptor is free, with a traceback and up to 2,048 times per second."""
+_CANNOT_ACCEPT_EVERY_S: Final = 60.0
 
 
 def start_log(level: str, process: Process) -> logging.Handler:
@@ -93,13 +99,24 @@ class _BackgroundHandler(logging.Handler):
 
 
 class _ErrorForwarder(logging.Handler):
-    """Forwards errors from internal loggers to the server's handler."""
+    """Forwards errors from internal loggers to the server's handler.
+
+    Clients without access can use up all file descriptors, so this error is forwarded as one line per minute.
+    """
 
     def __init__(self, handler: logging.Handler) -> None:
         super().__init__(logging.ERROR)
         self._handler = handler
+        self._cannot_accept_at_s = -_CANNOT_ACCEPT_EVERY_S
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.levelno >= self._handler.level:
-            record = logging.makeLogRecord({**record.__dict__, "msg": f"{record.name}: {record.msg}"})
-            self._handler.emit(record)
+        if record.levelno < self._handler.level:
+            return
+        fields = record.__dict__ | {"msg": f"{record.name}: {record.msg}"}
+        if str(record.msg).startswith(_CANNOT_ACCEPT):
+            now_s = time.monotonic()
+            if now_s - self._cannot_accept_at_s < _CANNOT_ACCEPT_EVERY_S:
+                return
+            self._cannot_accept_at_s = now_s
+            fields |= {"msg": "no more connections are accepted: too many open files", "exc_info": None}
+        self._handler.emit(logging.makeLogRecord(fields))

@@ -59,7 +59,7 @@ class Signals:
 
         self._handle(unwind)
 
-    def handle_conversation(self, *, resumes: bool) -> None:
+    def end_on_hangup(self, *, resumes: bool = False) -> None:
         """Make SIGHUP end the process like SIGTERM. With `resumes`, Ctrl-C ends only the current answer or command.
 
         Ctrl-C then raises Interrupted or calls the callback that `on_signal` set, and does not set `received`.

@@ -131,20 +131,26 @@ def test_an_interrupted_search_exits_promptly_and_silently(cold_cli_with_store: 
         assert (code, *process.communicate()) == (143, b"", b"")
 
 
-def test_an_interrupted_ingest_keeps_its_progress_and_can_be_continued(cli: CommandLine) -> None:
-    for number in range(40):
-        text = "\n\n".join(f"## Part {part}\n\nThe number {number} has a part {part}. " * 8 for part in range(8))
-        (cli.directory / f"{number:02}.md").write_text(text, encoding="utf-8")
+@pytest.mark.fault("ingest-interrupted")
+@pytest.mark.parametrize(
+    ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGHUP, 129, "hung up")]
+)
+def test_an_interrupted_ingest_keeps_its_progress_and_can_be_continued(
+    cli: CommandLine, number: signal.Signals, code: int, word: str
+) -> None:
+    for each in range(40):
+        text = "\n\n".join(f"## Part {part}\n\nThe number {each} has a part {part}. " * 8 for part in range(8))
+        (cli.directory / f"{each:02}.md").write_text(text, encoding="utf-8")
     with cli.running("ingest", ".", "--jsonl") as process:
         read_until(process.stdout, b'"document"')
-        process.send_signal(signal.SIGINT)
-        code = ended_within(process, LIMIT_S)
+        process.send_signal(number)
+        ended_with = ended_within(process, LIMIT_S)
         stdout, stderr = process.communicate()
 
     message, hint = stderr.decode().splitlines()
-    assert re.fullmatch(r"streamrag: interrupted before the ingest was complete; \d+ passages are kept", message)
-    assert (code, hint) == (130, "hint: run the same command again to continue: streamrag ingest . --jsonl")
-    assert b'"code":"interrupted"' in stdout.splitlines()[-1]
+    assert re.fullmatch(rf"streamrag: {word} before the ingest was complete; \d+ passages are kept", message)
+    assert (ended_with, hint) == (code, "hint: run the same command again to continue: streamrag ingest . --jsonl")
+    assert b'"code":"' + word.replace(" ", "_").encode() + b'"' in stdout.splitlines()[-1]
     assert cli.run("ingest", ".").code == 0
     assert re.search(r"^default +40 ", cli.run("status").stdout.decode(), re.MULTILINE)
 

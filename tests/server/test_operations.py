@@ -1,10 +1,13 @@
 """Routes for operators: liveness, readiness, collections, metrics."""
 
 import resource
+import socket
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -89,6 +92,28 @@ def test_a_server_short_of_file_descriptors_is_not_ready(settings: Settings) -> 
     )
     assert (alive.status, again.status) == (200, 200)
     assert f"too many open files: the limit of this process is {highest + 6}" in server.stderr
+
+
+@pytest.mark.fault("few-descriptors")
+def test_clients_that_use_all_descriptors_do_not_fill_the_log(settings: Settings) -> None:
+    with served(settings) as server, ExitStack() as clients:
+        assert wait_until(lambda: request(f"{server.url}/readyz").status == 200, within_s=60)
+        pid = server.process.pid
+        assert wait_until(lambda: is_idle(pid), within_s=60)
+        before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        highest = max(int(each.name) for each in Path(f"/proc/{pid}/fd").iterdir())
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (highest + 3, before[1]))
+        for _ in range(20):
+            clients.enter_context(socket.create_connection(("127.0.0.1", urlsplit(server.url).port)))
+        time.sleep(2.5)  # the server tries to accept them each second
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+        assert wait_until(lambda: request(f"{server.url}/healthz").status == 200, within_s=60)
+        server.process.terminate()
+        server.process.wait(timeout=30)
+
+    assert server.stderr.count("no more connections are accepted: too many open files") == 1
+    assert "Traceback" not in server.stderr
+    assert len(server.stderr.splitlines()) < 20
 
 
 def test_a_server_without_a_store_is_alive_but_not_ready(tmp_path: Path) -> None:

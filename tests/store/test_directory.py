@@ -1,5 +1,6 @@
 """Tests that apply only to local stores, in which catalog and vectors are separate."""
 
+import os
 import shutil
 from contextlib import suppress
 from threading import Event, Thread
@@ -88,10 +89,21 @@ def test_files_that_disappear_while_sizes_are_summed_cause_no_error(local_store:
     assert {status.chunks for (status,) in reports} == {2}
 
 
-@pytest.mark.fault("disk-full")
-def test_a_full_disk_while_roots_are_saved_is_a_store_error(local_store: LocalStore) -> None:
+def test_roots_that_cannot_be_saved_are_a_store_error(local_store: LocalStore) -> None:
     local_store.put(APPLES)
-    (local_store.directory / "collections/default/current.new").symlink_to("/dev/full")
+    (local_store.directory / "collections/default/current.new").mkdir()
 
     with pytest.raises(StoreError, match="cannot be written to"), local_store.writing() as writer:
         writer.add_roots(["/docs"])
+
+
+def test_no_other_user_can_replace_a_collection_of_a_store_that_is_readable(local_store: LocalStore) -> None:
+    local_store.directory.mkdir(mode=0o755)
+    before = os.umask(0)
+    try:
+        local_store.put(APPLES)
+    finally:
+        os.umask(before)
+
+    collections = local_store.directory / "collections"
+    assert [each.stat().st_mode & 0o777 for each in (collections, collections / "default")] == [0o700, 0o700]

@@ -83,7 +83,7 @@ def test_private_copies_are_removed_after_use(mount: Mount, monkeypatch: pytest.
 
 def test_only_private_copies_of_dead_processes_are_cleaned_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    (tmp_path / "streamrag-copy-abandoned").mkdir()
+    tempfile.mkdtemp(".scratch", "streamrag-copy-")
     living = PrivateCopy()
     another = PrivateCopy()
 

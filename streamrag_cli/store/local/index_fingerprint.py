@@ -66,9 +66,14 @@ def damaged_vectors(vectors: Path, why: str) -> StoreError:
 
 
 def _are_regular_files(vectors: Path) -> bool:
-    """Whether the index directories contain only regular files. Chroma would wait forever if it opened a pipe."""
-    indexes = [each for each in os.scandir(vectors) if each.is_dir()]
-    return all(each.is_file() for index in indexes for each in os.scandir(index))
+    """Whether no directory is a link, and the index directories contain only regular files.
+
+    Chroma would wait forever if it opened a pipe, and would overwrite the target of a link.
+    """
+    indexes = [Path(each.path) for each in os.scandir(vectors) if each.is_dir()]
+    if any(each.is_symlink() for each in (vectors.parent, vectors, *indexes)):
+        return False
+    return all(each.is_file(follow_symlinks=False) for index in indexes for each in os.scandir(index))
 
 
 def _stamps(vectors: Path) -> str:

@@ -80,7 +80,8 @@ class Layout:
     def activate(self, active: "ActiveEpoch") -> None:
         """Activate an epoch atomically: after a power failure, either the former or the new epoch is active."""
         fresh = self._current_file.with_suffix(".new")
-        with fresh.open("w", encoding="utf-8") as file:
+        fresh.unlink(missing_ok=True)  # left by a killed process; or a link, whose target would be overwritten
+        with fresh.open("x", encoding="utf-8") as file:
             json.dump({"epoch": active.epoch, "roots": list(active.roots)}, file)
             file.flush()
             os.fsync(file.fileno())
@@ -130,7 +131,7 @@ class Layout:
         return _CURRENT not in names and any(map(EPOCH_NAME.fullmatch, names))
 
     def make(self) -> None:
-        """Create the collection's directory, readable only by its owner.
+        """Create the collection's directory and those above it in the store, accessible only to their owner.
 
         Raises UsageError `store_in_collection` if the store would be inside another store's collection, because
         removing that collection would remove the store.
@@ -143,8 +144,8 @@ class Layout:
                 hint="choose a directory outside that store: --store DIR, or --to DIR for streamrag copy",
             )
         try:
-            self.store.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for each in (self.store, self.directory.parent, self.directory):
+                each.mkdir(parents=True, exist_ok=True, mode=0o700)  # the mode applies only to the last part
         except (FileExistsError, NotADirectoryError):
             raise self._not_a_directory() from None
 

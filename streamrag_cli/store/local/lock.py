@@ -131,7 +131,7 @@ def _open_lock_file(file: Path) -> int | None:
     """Open or create the lock file. Return None if it does not exist and this process may not create it."""
     try:
         # The file is empty, and every user with access to the directory must be able to wait for the lock.
-        return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        return os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     except OSError as error:
         if error.errno not in {errno.EACCES, errno.EPERM, errno.EROFS}:
             raise not_writable(file.parent, error) from error
