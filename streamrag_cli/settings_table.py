@@ -152,7 +152,7 @@ class Settings:
         flag="-c, --collection NAME",
         commands=("ask", "chat", "search", "show", "ls", "bench", "ingest", "status", "copy", "doctor"),
         several_in=("ask", "chat", "search"),
-        meaning="Name of the collection, a set of documents with one embedder: 1 to 63 letters, digits, `.`, `-` or"
+        meaning="Name of the collection (a set of documents with one embedder): 1 to 63 letters, digits, `.`, `-` or"
         " `_`.",
         help="Collection to answer from.",
         command_help={

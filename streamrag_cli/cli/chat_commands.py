@@ -303,7 +303,7 @@ _COMMANDS: Final = {
         ),
         ChatCommand(
             usage="/filter [FLAGS]",
-            help="search only documents that match --in, --since, --format or --tag; off removes the filter",
+            help="search only documents that match --in, --since, --format or --tag; /filter off removes the filter",
             run=_filter,
         ),
         ChatCommand(usage="/save FILE.md", help="save the conversation", run=_save, needs_terminal=True),

@@ -19,7 +19,9 @@ _DIGEST: Final = re.compile(r"(?=[a-f-]*\d)[0-9a-f-]{12,}", re.IGNORECASE)
 
 
 def title_from_name(path: PurePath, root: PurePath) -> str:
-    """Return a title made from the name of `path` and of its folder below `root`; "" if both are meaningless.
+    """Return a title made from the names of `path` and its folder; "" if both are meaningless.
+
+    The name of `root` itself is used only if the file name is generic.
 
     >>> title_from_name(PurePath("/n/Recipes/Plum cake.md"), PurePath("/n"))
     'Recipes/Plum cake'

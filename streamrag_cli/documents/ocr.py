@@ -160,10 +160,10 @@ class PageReader:
         self._pages = 0
 
     def read(self, key: str, image: Callable[[], bytes], *, dpi: int = 0, page: int = 0) -> str:
-        """Return the text of the page that `key` identifies in the file. `image` returns the bytes of an image file.
+        """Return the text of the page that `key` identifies in the file. `image` returns its image, as an image file.
 
-        `dpi` is the image's resolution, 0 if unknown; `page` is the index of a page in a TIFF. Raises `DocumentError`
-        `timed_out` or `corrupt` if this page cannot be read, and `OcrFileLimitError` if no further page may be read.
+        `dpi` is the image's resolution, 0 if unknown; `page` is the page's index if the image is a TIFF. Raises
+        `DocumentError` `timed_out` or `corrupt` if this page cannot be read, and `OcrFileLimitError` if no further page may be read.
         """
         if key in self._known:
             self._pages += 1

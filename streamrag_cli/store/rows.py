@@ -60,7 +60,10 @@ def tags_of(text: str | None) -> tuple[str, ...] | None:
 
 
 def unread_to_text(files: Iterable[UnreadFile]) -> str:
-    """Return unread files as JSON: at most 10,000, files that failed before files that were skipped."""
+    """Return unread files as JSON, sorted by path.
+
+    If there are more than 10,000, skipped files are dropped before failed ones.
+    """
     most_important = sorted(files, key=lambda each: (each.action != "failed", each.path))[:_MOST_UNREAD]
     rows = sorted([getattr(each, name) for name in _UNREAD_NAMES] for each in most_important)
     return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))

@@ -93,7 +93,7 @@ def _is_locked_by_git(directory: str) -> bool:
 
 
 def own_output(paths: Iterable[str]) -> set[str]:
-    """Return the files to which this process writes its events, because changes to these files must be ignored."""
+    """Return those of `paths` to which this process writes its events. Changes to them must be ignored."""
     outputs = []
     for descriptor in (1, 2):
         with suppress(OSError):

@@ -192,7 +192,7 @@ class _Crawl:
             return Failed(address=address, reason=f"HTTP {status}", code="http_status")
         if record.missing + 1 >= GONE_AFTER:
             return Gone(address=address, reason=f"HTTP {status}, twice in a row")
-        reason = f"HTTP {status}; the page is removed if it is still missing at the next ingest"
+        reason = f"HTTP {status}; the page will be removed if it is still missing at the next ingest"
         return Failed(address=address, reason=reason, code="http_status", record=replace(record, missing=1))
 
     def _page(self, address: str, record: PageRecord | None, reply: Reply) -> Iterator[PageResult]:

@@ -175,7 +175,7 @@ class LocalStore:
             is_writable=os.access(existing, os.W_OK | os.X_OK),
         )
         if not space.is_writable and not self.collections():
-            raise not_writable(existing, "this user may not write to the directory")
+            raise not_writable(existing, "you do not have permission to write to the directory")
         if space.is_writable and space.free_bytes < _MIN_FREE_BYTES:
             raise not_writable(existing, f"the disk is almost full ({space.free})")
         return space
