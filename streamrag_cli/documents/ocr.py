@@ -163,7 +163,8 @@ class PageReader:
         """Return the text of the page that `key` identifies in the file. `image` returns its image, as an image file.
 
         `dpi` is the image's resolution, 0 if unknown; `page` is the page's index if the image is a TIFF. Raises
-        `DocumentError` `timed_out` or `corrupt` if this page cannot be read, and `OcrFileLimitError` if no further page may be read.
+        `DocumentError` `timed_out` or `corrupt` if this page cannot be read, and `OcrFileLimitError` if no further page
+        may be read.
         """
         if key in self._known:
             self._pages += 1
