@@ -86,11 +86,11 @@ def print_rows(
 
 
 def _least_first_columns(rows: Sequence[Sequence[str]], room: int, *, has_names: bool) -> int:
-    """Return the least width of the first column; with `has_names`, no file name in it is shortened."""
+    """The least width of the first column. With `has_names`, only names that are longer than `room` are shortened."""
     from rich.cells import cell_len
 
     names = (cell_len(row[0].rpartition("/")[2]) + 2 * ("/" in row[0]) for row in rows)
-    return max(_LEAST_FIRST_COLUMNS, room // 2, *(names if has_names else ()))
+    return max(_LEAST_FIRST_COLUMNS, room // 2, *(name for name in names if has_names and name <= room))
 
 
 def _wrapped(text: str, columns: int) -> list[str]:

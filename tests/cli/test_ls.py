@@ -141,6 +141,15 @@ def test_rows_fit_the_terminal_and_only_reasons_are_wrapped(columns: int, cli: W
     assert [each for each in reasons if each not in words] == []
 
 
+def test_one_very_long_name_does_not_hide_the_other_columns(cli: WarmCommandLine) -> None:
+    write_files(cli.directory, {"garden.txt": FILES["garden.txt"], f"{'minutes-' * 20}.md": "It opens at nine.\n"})
+    assert cli.run("ingest", ".").code == 0
+
+    heads, *rows = shown(cli, "ls", columns=80).lines
+    assert heads.split() == ["path", "passages", "size", "modified"]
+    assert [row.split()[0][-10:] for row in rows] == ["garden.txt", "inutes-.md"]
+
+
 def test_hostile_names_take_one_row_without_control_characters(cli: WarmCommandLine) -> None:
     (cli.directory / EVIL_NAME).write_text("# Zebra\n\nIt is painted white.\n", encoding="utf-8")
     (cli.directory / "bad\x1b[2J\tname.pdf").write_bytes(b"%PDF-1.7")
