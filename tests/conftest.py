@@ -1,6 +1,7 @@
 """Settings and fixtures for all tests."""
 
 import atexit
+import gc
 import os
 import signal
 import tempfile
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.schedule import TESTS, file_marks, marks_of, place_in_schedule
+
+gc.disable()  # until all tests are collected; it would visit the same growing number of objects again and again
 
 # A shell ignores Ctrl-C in background jobs, and every child process of a test would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -25,6 +28,12 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
         return None
     marks = file_marks(collection_path.relative_to(TESTS).as_posix())
     return any(f"not {mark}" in config.option.markexpr.split(" and ") for mark in marks) or None
+
+
+def pytest_collection_finish() -> None:
+    """Exclude the libraries and the tests from garbage collection, because they live until the process ends."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

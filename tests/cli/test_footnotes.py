@@ -32,8 +32,8 @@ def test_an_answer_without_citations_has_no_footnotes(cli_with_store: WarmComman
     assert cli_with_store.ask(answer("One."), QUESTION, "-q", "--footnotes").stdout == b"One.\n"
 
 
-def test_links_open_the_configured_editor(cold_cli_with_store: CommandLine) -> None:
-    user = cold_cli_with_store.having(STREAMRAG_EDITOR_URI="vscode://file{path}:{line}")
+def test_links_open_the_configured_editor(cli_with_store: CommandLine) -> None:
+    user = cli_with_store.having(STREAMRAG_EDITOR_URI="vscode://file{path}:{line}")
     terminal = shown(user, "ask", "When does the library open?")
 
     address = f"vscode://file{user.directory}/handbook.md:5".encode()
@@ -48,10 +48,8 @@ def test_an_unusable_editor_uri_is_refused(cli_with_store: WarmCommandLine, uri:
     assert "must be a URI with {path} and {line}" in outcome.stderr
 
 
-def test_a_terminal_shows_the_advice_to_connect_a_model_once_a_day(
-    cold_cli_with_store: CommandLine, tmp_path: Path
-) -> None:
-    user = cold_cli_with_store.having(XDG_STATE_HOME=str(tmp_path))
+def test_a_terminal_shows_the_advice_to_connect_a_model_once_a_day(cli_with_store: CommandLine, tmp_path: Path) -> None:
+    user = cli_with_store.having(XDG_STATE_HOME=str(tmp_path))
     question = ("ask", "When does the library open?", "--no-engine")
 
     assert ADVICE in " ".join(shown(user, *question).lines)

@@ -81,8 +81,8 @@ def test_help_names_the_settings_file_and_variables(name: str) -> None:
 
 
 @pytest.mark.parametrize("columns", [40, 80, 100, 200])
-def test_no_line_of_help_is_cut_off_or_wider_than_the_terminal(cold_cli: CommandLine, columns: int) -> None:
-    outcome = cold_cli.having(COLUMNS=str(columns)).run("--help")
+def test_no_line_of_help_is_cut_off_or_wider_than_the_terminal(cli: CommandLine, columns: int) -> None:
+    outcome = cli.having(COLUMNS=str(columns)).run("--help")
     lines = outcome.stdout.decode().splitlines()
 
     assert outcome.code == 0
@@ -108,7 +108,7 @@ def test_a_default_and_an_assignment_stay_in_one_line() -> None:
 
 
 @pytest.mark.parametrize("arguments", [(), ("engine",), ("--help",), ("-h",)])
-def test_a_command_group_without_a_subcommand_shows_help(cold_cli: CommandLine, arguments: tuple[str, ...]) -> None:
-    outcome = cold_cli.run(*arguments)
+def test_a_command_group_without_a_subcommand_shows_help(cli: CommandLine, arguments: tuple[str, ...]) -> None:
+    outcome = cli.run(*arguments)
 
     assert (outcome.code, outcome.stderr, outcome.stdout[:6]) == (0, "", b"Usage:")

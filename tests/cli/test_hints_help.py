@@ -138,9 +138,8 @@ def test_the_hint_for_an_unconfirmed_removal_lists_what_would_be_removed(island:
 def test_the_hint_after_an_interruption_continues_the_ingest(cold_cli: CommandLine) -> None:
     folder = cold_cli.directory / "many files"
     folder.mkdir()
-    for number in range(150):
-        text = "".join(f"Buoy {number} of row {row} is {number * row} fathoms deep. " for row in range(60))
-        (folder / f"{number}.md").write_text(text, encoding="utf-8")
+    for number in range(1200):  # of which 256 are written when the signal is sent
+        (folder / f"{number}.md").write_text(f"Buoy {number} is {number * 7} fathoms deep.", encoding="utf-8")
     with cold_cli.running("ingest", "many files", "-c", "sea", "--jsonl") as process:
         assert process.stdout is not None
         for line in process.stdout:

@@ -300,10 +300,10 @@ def test_log_entries_can_be_searched_and_limited_by_number_and_date(user: Comman
     assert (columns[0], columns[3:]) == ("3", ["default", "", ROOF])
 
 
-def test_each_question_in_the_log_fits_the_terminal_width(cold_user: CommandLine) -> None:
+def test_each_question_in_the_log_fits_the_terminal_width(user: CommandLine) -> None:
     wide = f"{QUESTION} {'渡轮' * 60}"
-    ask(cold_user, wide, "-q", "--min-score", "0")
-    with on_terminal(cold_user, "log", columns=70) as (terminal, process):
+    ask(user, wide, "-q", "--min-score", "0")
+    with on_terminal(user, "log", columns=70) as (terminal, process):
         assert terminal.wait_for_end(process) == 0
 
     (line,) = terminal.lines
@@ -312,10 +312,10 @@ def test_each_question_in_the_log_fits_the_terminal_width(cold_user: CommandLine
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80])
-def test_the_log_shows_whole_questions_on_a_narrow_terminal(cold_user: CommandLine, columns: int) -> None:
-    ask(cold_user, QUESTION, "-q")
-    assert cold_user.run("ask", "How tall is a giraffe on Mars?", "--min-score", "1").code == 7
-    with on_terminal(cold_user, "log", columns=columns) as (terminal, process):
+def test_the_log_shows_whole_questions_on_a_narrow_terminal(user: CommandLine, columns: int) -> None:
+    ask(user, QUESTION, "-q")
+    assert user.run("ask", "How tall is a giraffe on Mars?", "--min-score", "1").code == 7
+    with on_terminal(user, "log", columns=columns) as (terminal, process):
         assert terminal.wait_for_end(process) == 0
 
     shown = "\n".join(terminal.lines)
@@ -362,14 +362,14 @@ def test_status_reports_that_the_log_cannot_be_written(tmp_path: Path) -> None:
     assert reasons == ["", f"{tmp_path / 'file'} is not a folder", closed]
 
 
-def test_continuing_a_conversation_prints_its_description(cold_user: CommandLine) -> None:
-    ask(cold_user, QUESTION, "-q")
-    (turn,) = logged(cold_user)
+def test_continuing_a_conversation_prints_its_description(user: CommandLine) -> None:
+    ask(user, QUESTION, "-q")
+    (turn,) = logged(user)
     expected = f'continuing conversation {turn["thread"]} (1 question, collection default): "{QUESTION}"'
-    with on_terminal(cold_user, "ask", "-C", "and when does it close?", columns=100) as (terminal, process):
+    with on_terminal(user, "ask", "-C", "and when does it close?", columns=100) as (terminal, process):
         assert terminal.wait_for_end(process) == 0
     shown = terminal.lines[0]
-    with on_terminal(cold_user, "ask", "-q", "-C", "and when does it close?", columns=100) as (terminal, process):
+    with on_terminal(user, "ask", "-q", "-C", "and when does it close?", columns=100) as (terminal, process):
         assert terminal.wait_for_end(process) == 0
 
     assert (shown, [each for each in terminal.lines if "continuing" in each]) == (expected, [])
@@ -443,17 +443,17 @@ def test_deleted_turns_are_erased_from_the_files(user: CommandLine) -> None:
     assert failure(user.run("log", "rm"))[0] == 2
 
 
-def test_deleting_the_whole_log_requires_confirmation(cold_user: CommandLine) -> None:
-    ask(cold_user, QUESTION, "-q")
-    of_searches = Path(cold_user.variables["XDG_STATE_HOME"], "streamrag", "shown.json")
+def test_deleting_the_whole_log_requires_confirmation(user: CommandLine) -> None:
+    ask(user, QUESTION, "-q")
+    of_searches = Path(user.variables["XDG_STATE_HOME"], "streamrag", "shown.json")
     of_searches.write_text("{}", encoding="utf-8")
-    refused = failure(cold_user.run("log", "rm", "--all"))
-    with on_terminal(cold_user, "log", "rm", "--all", columns=150) as (terminal, process):
+    refused = failure(user.run("log", "rm", "--all"))
+    with on_terminal(user, "log", "rm", "--all", columns=150) as (terminal, process):
         terminal.wait_for("[y/N]")
         terminal.type(b"n\n")
         declined = terminal.wait_for_end(process)
-    remaining = questions(cold_user)
-    with on_terminal(cold_user, "log", "rm", "--all", columns=150) as (terminal, process):
+    remaining = questions(user)
+    with on_terminal(user, "log", "rm", "--all", columns=150) as (terminal, process):
         terminal.wait_for("[y/N]")
         terminal.type(b"y\n")
         accepted = terminal.wait_for_end(process)
@@ -464,7 +464,7 @@ def test_deleting_the_whole_log_requires_confirmation(cold_user: CommandLine) ->
         "streamrag log rm --all --yes",
     )
     assert (declined, remaining) == (2, [QUESTION])
-    assert (accepted, questions(cold_user), of_searches.exists()) == (0, [], False)
+    assert (accepted, questions(user), of_searches.exists()) == (0, [], False)
 
 
 def test_log_status_and_log_path_describe_the_log(user: CommandLine) -> None:

