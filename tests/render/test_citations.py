@@ -61,6 +61,15 @@ def test_a_row_never_begins_with_a_citation(seed: int) -> None:
         assert shown.cells == expected.cells
 
 
+def test_a_row_of_many_citations_is_broken_between_them() -> None:
+    references = dict.fromkeys(range(1, 10), BOOK)
+    text = "The fee is due on Monday " + " ".join(f"[{number}]" for number in references) + "."
+
+    shown = streamed(text, columns=24, lines=5, seed=1, references=references)
+
+    assert shown.text == ["The fee is due on", "Monday [1] [2] [3] [4]", "[5] [6] [7] [8] [9]."]
+
+
 def test_citation_markers_are_plain_text_if_there_are_no_references() -> None:
     assert streamed("As [1] says", columns=40, lines=5, seed=1).text == ["As [1] says"]
 

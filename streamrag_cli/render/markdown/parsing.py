@@ -194,9 +194,10 @@ def _with_citations(text: str, cited: Container[int]) -> Iterator[Token]:
 
 
 def _keep_citations_with_words(tokens: list[Token]) -> None:
-    """Make the space before each citation unbreakable, so that no row begins with a citation."""
-    for before, token in pairwise(tokens):
-        if token.type != "citation":
+    """Make the space between a word and its first citation unbreakable, so that no row begins with that citation."""
+    for at, (before, token) in enumerate(pairwise(tokens)):
+        follows_citation = not before.content.strip() and at and tokens[at - 1].type == "citation"
+        if token.type != "citation" or follows_citation:
             continue
         if before.type == "softbreak":
             before.type, before.content = "text", UNBREAKABLE_SPACE

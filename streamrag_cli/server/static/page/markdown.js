@@ -136,13 +136,14 @@ function prepare(state) {
 }
 
 /**
- * Makes the space before each citation unbreakable, so that no line begins with a citation.
+ * Makes the space between a word and its first citation unbreakable, so that no line begins with that citation.
  * @param {any[]} tokens of one block
  */
 function keepCitationsWithWords(tokens) {
   for (const [at, token] of tokens.entries()) {
     const before = tokens[at - 1];
-    if (token.type !== "citation" || !before) continue;
+    const followsCitation = !before?.content.trim() && tokens[at - 2]?.type === "citation";
+    if (token.type !== "citation" || !before || followsCitation) continue;
     if (before.type === "softbreak") Object.assign(before, { type: "text", content: UNBREAKABLE_SPACE });
     else if (before.type === "text") before.content = before.content.replace(/ $/, UNBREAKABLE_SPACE);
   }
