@@ -117,6 +117,8 @@ def _lower(response: http.client.HTTPResponse) -> Mapping[str, str]:
 
 def wait_until(condition: Callable[[], bool], *, within_s: float = 30.0) -> bool:
     deadline_s = time.monotonic() + within_s
-    while not condition() and time.monotonic() < deadline_s:
+    while not condition():
+        if time.monotonic() >= deadline_s:
+            return False
         time.sleep(0.005)
-    return condition()
+    return True
