@@ -11,7 +11,6 @@ import itertools
 import json
 import sys
 import tempfile
-import threading
 import time
 import urllib.request
 from collections import Counter
@@ -49,7 +48,6 @@ def run(folder: Path, seconds: float, *, askers: int = CLIENTS) -> Seen:
     with warm(user) as machine:
         assert machine.run("ingest", "docs").code == 0
     seen = Seen()
-    deadline_s = time.monotonic() + seconds
     jobs: list[Callable[[WarmCommandLine], None]] = [
         *[lambda machine, at=number: _ingest(machine, seen, at) for number in range(INGESTS)],
         *[lambda machine: _ask(machine, seen) for _ in range(askers)],
@@ -57,17 +55,18 @@ def run(folder: Path, seconds: float, *, askers: int = CLIENTS) -> Seen:
 
     def repeat(job: Callable[[WarmCommandLine], None]) -> None:
         with warm(user) as machine:
+            job(machine)
             while time.monotonic() < deadline_s:
                 job(machine)
 
     settings = Settings(store=user.store)
     with running_server(settings) as server, ThreadPoolExecutor(len(jobs) + 1) as pool:
-        served = threading.Event()
+        deadline_s = time.monotonic() + seconds
 
         def ask_the_server() -> None:
-            while time.monotonic() < deadline_s or not served.is_set():
+            _ask_over_http(server.url, seen)
+            while time.monotonic() < deadline_s:
                 _ask_over_http(server.url, seen)
-                served.set()
 
         for future in [pool.submit(ask_the_server), *[pool.submit(repeat, job) for job in jobs]]:
             future.result()
