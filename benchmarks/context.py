@@ -16,11 +16,10 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Final
 
-from benchmarks.corpora import read_lines
+from benchmarks.corpora import ingest_all, read_lines
 from streamrag_cli.answer.focus import CHARS, PASSAGES, focus
 from streamrag_cli.answer.prompt import messages
 from streamrag_cli.evaluation import contains_answer, write_corpus
-from streamrag_cli.ingest.pipeline import IngestRequest, ingest_or_raise
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.settings import Settings
 
@@ -51,8 +50,7 @@ def main() -> None:
         pages = Path(scratch, "pages")
         write_corpus(arguments.data / "corpus.jsonl", pages)
         settings = Settings(store=Path(scratch, "store"))
-        for _ in ingest_or_raise(IngestRequest(paths=(pages,), working_directory=pages), settings):
-            pass
+        ingest_all(pages, settings)
         with closing(Retriever.open(settings)) as retriever:
             for question in questions:
                 retrieved = retriever.retrieve(question["text"], limit=PASSAGES, min_score=0)

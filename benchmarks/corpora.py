@@ -2,6 +2,10 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from streamrag_cli.settings import Settings
 
 
 def write_pages(corpus: Path, folder: Path, pages: int) -> int:
@@ -17,6 +21,14 @@ def write_pages(corpus: Path, folder: Path, pages: int) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         written += path.write_bytes(f"{entry['text']}\n\nPage {number}.\n".encode())
     return written
+
+
+def ingest_all(folder: Path, settings: "Settings") -> None:
+    """Ingest all documents in `folder`. Raises StreamragError."""
+    from streamrag_cli.ingest.pipeline import IngestRequest, ingest_or_raise
+
+    for _ in ingest_or_raise(IngestRequest(paths=(folder,), working_directory=folder), settings):
+        pass
 
 
 def read_lines(file: Path) -> list[dict[str, str]]:

@@ -23,10 +23,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from benchmarks.corpora import ingest_all
 from streamrag_cli.answer.pipeline import search
 from streamrag_cli.answer.shared_resources import SharedResources
 from streamrag_cli.events import Sources
-from streamrag_cli.ingest.pipeline import IngestRequest, ingest_or_raise
 from streamrag_cli.model import Question, Turn
 from streamrag_cli.settings import Settings
 
@@ -51,8 +51,7 @@ def make_store(folder: Path, settings: Settings) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         for number, line in enumerate((folder / "corpus.jsonl").read_text("utf-8").splitlines()):
             Path(scratch, f"{number}.md").write_text(json.loads(line)["text"], encoding="utf-8")
-        for _ in ingest_or_raise(IngestRequest(paths=(Path(scratch),), working_directory=Path(scratch)), settings):
-            pass
+        ingest_all(Path(scratch), settings)
 
 
 def questions(folder: Path, count: int) -> list[tuple[str, tuple[Turn, ...]]]:

@@ -15,8 +15,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from benchmarks.corpora import read_lines
-from streamrag_cli.ingest.pipeline import IngestRequest, ingest_or_raise
+from benchmarks.corpora import ingest_all, read_lines
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.settings import Settings
 
@@ -114,8 +113,7 @@ def _best_scores(passages: Iterable[dict[str, str]], groups: Iterable[Sequence[s
         for entry in passages:
             (pages / f"{entry['_id']}.txt").write_text(entry["text"], encoding="utf-8")
         settings = Settings(store=Path(scratch, "store"), embedding="multilingual")
-        for _ in ingest_or_raise(IngestRequest(paths=(pages,), working_directory=pages), settings):
-            pass
+        ingest_all(pages, settings)
         with closing(Retriever.open(settings)) as retriever:
             return [
                 sorted(retriever.retrieve(question, limit=1, min_score=0).best_score for question in questions)

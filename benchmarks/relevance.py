@@ -14,9 +14,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from benchmarks.corpora import read_lines
+from benchmarks.corpora import ingest_all, read_lines
 from streamrag_cli.evaluation import write_corpus
-from streamrag_cli.ingest.pipeline import IngestRequest, ingest_or_raise
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.settings import Settings
 
@@ -61,8 +60,7 @@ def main() -> None:
             base_url=os.environ.get("OPENAI_BASE_URL"),
             api_key=os.environ.get("OPENAI_API_KEY"),
         )
-        for _ in ingest_or_raise(IngestRequest(paths=(pages,), working_directory=pages), settings):
-            pass
+        ingest_all(pages, settings)
         with closing(Retriever.open(settings)) as retriever:
             for name, questions in (
                 ("its own", _questions(arguments.documents, arguments.limit)),
